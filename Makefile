@@ -1,0 +1,49 @@
+# make help lists the targets.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint check zk-up zk-down clean
+
+# Go's own installer does not put it into PATH.
+GO := $(or $(shell command -v go),$(wildcard /usr/local/go/bin/go),go)
+VERSION := $(or $(shell git describe --always --dirty 2>/dev/null),dev)
+LDFLAGS := -X taskkeeper/internal/cli.version=$(VERSION)
+SHELL_SCRIPTS = $(shell grep -lE '^\#!.*\bbash' scripts/* .ci/run)
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+build: ## the programs, into bin/
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
+
+demo: build zookeeper ## see it work
+	bin/demo
+
+test: build zookeeper gcc ## all tests, against real servers
+	$(GO) test -race -timeout 10m ./...
+	@echo "again without the race detector, for the tests that go-zookeeper's own data race rules out:"
+	$(GO) test -timeout 10m -run '^TestReconnect' ./...
+
+lint: ## gofmt, go vet, staticcheck, bash -n
+	@unformatted=$$($(GO)fmt -l .); [[ -z $$unformatted ]] || { echo "not formatted: $$unformatted" >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	@for script in $(SHELL_SCRIPTS); do bash -n "$$script"; done
+
+check: lint test ## lint and test
+
+zk-up: ## a ZooKeeper server on 127.0.0.1:2181
+	@scripts/zookeeper start
+
+zk-down: ## stop it
+	@scripts/zookeeper stop
+
+clean: ## remove bin/; .zk/ stays, it may hold data
+	rm -rf bin
+
+.PHONY: zookeeper gcc
+zookeeper:
+	@scripts/zookeeper install >/dev/null
+gcc:
+	@command -v "$$($(GO) env CC)" >/dev/null || { echo "go test -race needs a C compiler: apt-get install gcc libc6-dev" >&2; exit 1; }

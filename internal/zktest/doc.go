@@ -1,0 +1,28 @@
+// Package zktest gives tests, the demo and fault runs real ZooKeeper servers.
+//
+// A [Server] is a child process, started by scripts/zookeeper run on a free
+// port of 127.0.0.1, with its files in a temporary directory:
+//
+//	          Start, Restart                    Pause
+//	down ──────────────────────────▶ serving ◀─────────▶ paused
+//	     ◀──────────────────────────         Resume         │
+//	     ◀──────── Kill (SIGKILL), Terminate (SIGTERM) ─────┘
+//
+// Its data survives Kill and Terminate, until Wipe or Stop. It writes with
+// fsync, and keeps every transaction in its log for checkers to read. It dies
+// with its parent, however the parent dies.
+//
+// In tests, [Main] goes into TestMain, [Connect] gives each test a root of its
+// own on a server that the package's tests share, and [NewServer] a server to
+// kill or pause. A [Hand] plays any role by hand, as a person in ZooKeeper's
+// shell would. [Expire] ends anybody's session. A [Proxy] stands between a process
+// and its server: it cuts the connection at an exact request, before it or after
+// it was carried out, and can be silent, slow or closed.
+//
+// A missing ZooKeeper or Java fails the tests; nothing is skipped or installed
+// here (scripts/zookeeper install does it).
+//
+// go-zookeeper has a data race of its own when a Conn that holds watches
+// reconnects. Tests that make that happen are named TestReconnect… and live in
+// files *_norace_test.go with the build constraint !race.
+package zktest

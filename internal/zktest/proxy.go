@@ -1,0 +1,469 @@
+package zktest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Op is an operation of ZooKeeper's protocol.
+type Op int32
+
+// The operations that tests and fault runs act upon.
+const (
+	OpCreate      Op = 1
+	OpDelete      Op = 2
+	OpExists      Op = 3
+	OpGetData     Op = 4
+	OpSetData     Op = 5
+	OpSync        Op = 9
+	OpPing        Op = 11
+	OpGetChildren Op = 12
+	OpMulti       Op = 14
+	OpSetWatches  Op = 101
+	OpClose       Op = -11
+)
+
+func (o Op) String() string {
+	switch o {
+	case OpCreate:
+		return "create"
+	case OpDelete:
+		return "delete"
+	case OpExists:
+		return "exists"
+	case OpGetData:
+		return "getData"
+	case OpSetData:
+		return "setData"
+	case OpSync:
+		return "sync"
+	case OpPing:
+		return "ping"
+	case OpGetChildren:
+		return "getChildren"
+	case OpMulti:
+		return "multi"
+	case OpSetWatches:
+		return "setWatches"
+	case OpClose:
+		return "close"
+	}
+	return fmt.Sprintf("op %d", int32(o))
+}
+
+// A Match tells whether a request is meant. It gets the request's bytes, from
+// the xid on, and may neither keep them nor call the Proxy.
+type Match func(request []byte) bool
+
+// Naming matches requests that contain a path, or a part of one.
+func Naming(path string) Match {
+	return func(request []byte) bool { return bytes.Contains(request, []byte(path)) }
+}
+
+// A Proxy stands between clients and one server, and fails there as a network
+// does, but at an exact request. It understands where packets begin, and which
+// operation a request is; it passes four-letter words too. Its methods may be
+// called from several goroutines.
+type Proxy struct {
+	// Fixed at construction.
+	target   string
+	listener net.Listener
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
+	all      sync.WaitGroup
+
+	mu      sync.Mutex // guards the rest
+	refuses bool
+	delay   time.Duration
+	open    chan struct{} // closed while packets pass
+	links   map[*link]struct{}
+	rules   []*rule
+	seen    []Op
+}
+
+// rule is what becomes of one request yet to come.
+type rule struct {
+	kind    ruleKind
+	op      Op
+	match   []Match
+	n       int           // how many more to come, this one included
+	met     chan struct{} // closed when it has happened
+	release chan struct{} // ends a hold
+}
+
+type ruleKind int
+
+const (
+	hold ruleKind = iota
+	cutBefore
+	cutAfter
+)
+
+// NewProxy listens on a free port of 127.0.0.1 for the server at target,
+// host:port, which need not be up. The caller must Close it.
+func NewProxy(target string) (*Proxy, error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return nil, fmt.Errorf("proxy for %s: %w", target, err)
+	}
+	p := &Proxy{target: target, listener: listener, open: make(chan struct{}), links: make(map[*link]struct{})}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	close(p.open)
+	p.all.Go(p.accept)
+	return p, nil
+}
+
+// Via puts a proxy before the server of a connect string, until the test ends,
+// and returns the connect string that leads through it.
+func Via(t testing.TB, connectString string) (*Proxy, string) {
+	t.Helper()
+	server, chroot, _ := strings.Cut(connectString, "/")
+	p, err := NewProxy(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	if chroot != "" {
+		chroot = "/" + chroot
+	}
+	return p, p.Addr() + chroot
+}
+
+// Addr is where clients connect to, host:port.
+func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+
+// Close cuts all connections and waits for the end of the proxy's goroutines.
+func (p *Proxy) Close() {
+	p.cancel()
+	p.listener.Close()
+	p.Refuse(true)
+	p.all.Wait()
+}
+
+// CutBefore resets the connection on which the n-th such request from now on
+// comes, n from 1, without passing it on: it fails, and was not carried out.
+// The channel is closed when that has happened.
+func (p *Proxy) CutBefore(op Op, n int, match ...Match) (met <-chan struct{}) {
+	return p.add(&rule{kind: cutBefore, op: op, n: n, match: match})
+}
+
+// CutAfter passes the n-th such request from now on, and resets its connection
+// when the reply comes, without passing that: it fails, and was carried out.
+// The channel is closed when that has happened.
+func (p *Proxy) CutAfter(op Op, n int, match ...Match) (met <-chan struct{}) {
+	return p.add(&rule{kind: cutAfter, op: op, n: n, match: match})
+}
+
+// Hold keeps the n-th such request from now on, and whatever comes behind it on
+// its connection, until release is called; once is enough, more do no harm. The
+// channel is closed when it is held. To cut there, call Refuse and then release.
+func (p *Proxy) Hold(op Op, n int, match ...Match) (held <-chan struct{}, release func()) {
+	r := &rule{kind: hold, op: op, n: n, match: match, release: make(chan struct{})}
+	return p.add(r), sync.OnceFunc(func() { close(r.release) })
+}
+
+func (p *Proxy) add(r *rule) <-chan struct{} {
+	r.met = make(chan struct{})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rules = append(p.rules, r)
+	return r.met
+}
+
+// Blackhole(true) passes nothing any more, on any connection, and resets none.
+// A packet that is just being written still passes. After Blackhole(false)
+// what was kept goes on, except on connections that were given up meanwhile.
+func (p *Proxy) Blackhole(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.open:
+		if on {
+			p.open = make(chan struct{})
+		}
+	default:
+		if !on {
+			close(p.open)
+		}
+	}
+}
+
+// Refuse(true) resets all connections, and new ones at once.
+func (p *Proxy) Refuse(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuses = on
+	if on {
+		for l := range p.links {
+			l.reset()
+		}
+	}
+}
+
+// Delay lets every packet, in both directions, take that much longer.
+func (p *Proxy) Delay(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = d
+}
+
+// Seen lists the requests that were passed on since the last call, without
+// handshakes and pings.
+func (p *Proxy) Seen() []Op {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	seen := p.seen
+	p.seen = nil
+	return seen
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		p.all.Go(func() { p.serve(client.(*net.TCPConn)) })
+	}
+}
+
+// serve carries one client's connection until it ends.
+func (p *Proxy) serve(client *net.TCPConn) {
+	l := &link{p: p, client: client, gone: make(chan struct{}), done: make(chan struct{}), losing: make(map[uint32]*rule)}
+	defer l.end()
+	d := net.Dialer{Timeout: 5 * time.Second}
+	server, err := d.DialContext(p.ctx, "tcp", p.target)
+	if err != nil {
+		client.SetLinger(0)
+		return
+	}
+	l.server = server.(*net.TCPConn)
+
+	p.mu.Lock()
+	if p.refuses {
+		p.mu.Unlock()
+		l.reset()
+		return
+	}
+	p.links[l] = struct{}{}
+	p.mu.Unlock()
+
+	var pumps sync.WaitGroup
+	pumps.Go(func() { l.pump(l.client, l.server, l.request) })
+	pumps.Go(func() { l.pump(l.server, l.client, l.reply) })
+	pumps.Wait()
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.links, l)
+	for _, r := range l.losing { // lost without our doing
+		close(r.met)
+	}
+}
+
+// link is one client's connection and the proxy's own to the server.
+type link struct {
+	p              *Proxy
+	client, server *net.TCPConn
+	gone           chan struct{} // closed when the client is
+	done           chan struct{} // closed when both are
+	once           sync.Once
+	losing         map[uint32]*rule // by the xid of the reply to lose; guarded by p.mu
+}
+
+// reset ends the link as a failing network does.
+func (l *link) reset() {
+	l.client.SetLinger(0)
+	l.server.SetLinger(0)
+	l.end()
+}
+
+func (l *link) end() {
+	l.once.Do(func() {
+		l.client.Close()
+		if l.server != nil {
+			l.server.Close()
+		}
+		close(l.done)
+	})
+}
+
+// packet is one frame, with its length in front.
+type packet struct {
+	bytes []byte
+	due   time.Time
+}
+
+// pump passes packets in one direction until either side ends. judge sees
+// all but the first, the handshake, and tells whether to go on.
+func (l *link) pump(from, to net.Conn, judge func(frame []byte) bool) {
+	queue := make(chan packet, 256)
+	var reader sync.WaitGroup
+	defer reader.Wait()
+	defer l.end()
+	reader.Go(func() {
+		defer close(queue)
+		if from == l.client {
+			defer close(l.gone)
+		}
+		r := frames{r: bufio.NewReader(from)}
+		for {
+			b, err := r.next()
+			if err != nil {
+				return
+			}
+			select {
+			case queue <- packet{b, time.Now().Add(l.p.latency())}:
+			case <-l.done:
+				return
+			}
+		}
+	})
+	first := true
+	for f := range queue {
+		if !l.wait(f.due) || !first && len(f.bytes) >= 12 && !judge(f.bytes[4:]) {
+			return
+		}
+		if _, err := to.Write(f.bytes); err != nil {
+			return
+		}
+		first = false
+	}
+	l.wait(time.Time{}) // an end does not show through a black hole either
+}
+
+func (p *Proxy) latency() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.delay
+}
+
+// wait returns when a packet may pass, or false when it never will.
+func (l *link) wait(due time.Time) bool {
+	if d := time.Until(due); d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-l.done:
+			return false
+		}
+	}
+	l.p.mu.Lock()
+	open := l.p.open
+	l.p.mu.Unlock()
+	select {
+	case <-open:
+		return true
+	default:
+	}
+	select {
+	case <-open:
+		return true
+	case <-l.gone:
+		return false
+	case <-l.done:
+		return false
+	}
+}
+
+// request applies the rules to a request: xid 4 · operation 4 · body.
+func (l *link) request(frame []byte) bool {
+	xid, op := binary.BigEndian.Uint32(frame), Op(binary.BigEndian.Uint32(frame[4:]))
+	r := l.p.judge(op, frame)
+	if r != nil && r.kind == hold {
+		close(r.met)
+		select {
+		case <-r.release:
+		case <-l.done:
+			return false
+		}
+	}
+	if r != nil && r.kind == cutBefore {
+		l.reset()
+		close(r.met)
+		return false
+	}
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if r != nil && r.kind == cutAfter {
+		l.losing[xid] = r
+	}
+	if op != OpPing {
+		l.p.seen = append(l.p.seen, op)
+	}
+	return true
+}
+
+// judge counts a request in all rules and takes out the first that it meets.
+func (p *Proxy) judge(op Op, frame []byte) (met *rule) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rules = slices.DeleteFunc(p.rules, func(r *rule) bool {
+		if r.op != op || slices.ContainsFunc(r.match, func(m Match) bool { return !m(frame) }) {
+			return false
+		}
+		if r.n--; r.n > 0 || met != nil {
+			return false
+		}
+		met = r
+		return true
+	})
+	return met
+}
+
+// reply looks for replies to lose: xid 4 · zxid 8 · error 4 · body.
+func (l *link) reply(frame []byte) bool {
+	xid := binary.BigEndian.Uint32(frame)
+	l.p.mu.Lock()
+	r := l.losing[xid]
+	delete(l.losing, xid)
+	l.p.mu.Unlock()
+	if r == nil {
+		return true
+	}
+	l.reset()
+	close(r.met)
+	return false
+}
+
+// maxFrame is more than any packet holds, and less than four letters read as a
+// length.
+const maxFrame = 64 << 20
+
+// frames reads packets, each with its length in front. From four letters on it
+// reads just what comes: a four-letter word, or the answer to one.
+type frames struct {
+	r   *bufio.Reader
+	raw bool
+}
+
+func (f *frames) next() ([]byte, error) {
+	if f.raw {
+		b := make([]byte, 4096)
+		n, err := f.r.Read(b)
+		return b[:n], err
+	}
+	head, err := f.r.Peek(4)
+	if err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(head)
+	f.raw = n > maxFrame
+	if f.raw {
+		n = 0
+	}
+	b := make([]byte, 4+n)
+	_, err = io.ReadFull(f.r, b)
+	return b, err
+}

@@ -1,0 +1,349 @@
+package zktest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	host = "127.0.0.1"
+
+	// startLimit is long: several packages' tests may start their JVMs at once
+	// on few processors.
+	startLimit = 60 * time.Second
+
+	// askLimit bounds a four-letter word: a paused server accepts and says nothing.
+	askLimit = 2 * time.Second
+)
+
+// Options configure a Server; the zero value means the defaults.
+type Options struct {
+	// Tick is ZooKeeper's tickTime, 100 ms by default. Sessions may last from
+	// two ticks to one minute.
+	Tick time.Duration
+}
+
+// A Server is one standalone ZooKeeper server. Its methods may be called from
+// several goroutines. Those that signal the process do nothing when it is down.
+type Server struct {
+	// Fixed by Start.
+	script string
+	dir    string
+	port   int
+	tick   time.Duration
+
+	mu      sync.Mutex
+	process *process // the last one started; guarded by mu
+}
+
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended and was waited for
+}
+
+// Start starts a server and returns once it serves. The caller must Stop it.
+func Start(o Options) (*Server, error) {
+	if o.Tick == 0 {
+		o.Tick = 100 * time.Millisecond
+	}
+	if o.Tick < time.Millisecond {
+		return nil, fmt.Errorf("start ZooKeeper: Tick %v is below 1 ms", o.Tick)
+	}
+	root, err := moduleRoot()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "taskkeeper-zookeeper-")
+	if err != nil {
+		return nil, err
+	}
+	// The server reports its directory by the real path; see serves.
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	s := &Server{script: filepath.Join(root, "scripts", "zookeeper"), dir: dir, tick: o.Tick}
+
+	// Another program may take the port between our look and the server's bind.
+	for range 3 {
+		if s.port, err = freePort(); err != nil {
+			break
+		}
+		if err = s.Restart(); err == nil {
+			return s, nil
+		}
+		if isFree(s.port) {
+			break
+		}
+	}
+	os.RemoveAll(dir)
+	return nil, err
+}
+
+// Restart starts the server again on the same port with the same data, after
+// Kill or Terminate, and returns once it serves. On an error it is down.
+func (s *Server) Restart() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process.alive() {
+		return fmt.Errorf("start ZooKeeper on port %d: it is running", s.port)
+	}
+	p, err := s.spawn()
+	if err != nil {
+		return fmt.Errorf("start ZooKeeper on port %d: %w", s.port, err)
+	}
+	s.process = p
+
+	limit := time.After(startLimit)
+	for !s.serves() {
+		select {
+		case <-p.done:
+			return fmt.Errorf("start ZooKeeper on port %d: %v\n%s", s.port, p.cmd.ProcessState, s.LogTail(20))
+		case <-limit:
+			p.end(syscall.SIGKILL)
+			return fmt.Errorf("start ZooKeeper on port %d: not serving after %v\n%s", s.port, startLimit, s.LogTail(20))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+func (s *Server) spawn() (*process, error) {
+	log, err := os.OpenFile(s.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+
+	cmd := exec.Command(s.script, "run", "--no-install", "--keep-logs",
+		"--port", strconv.Itoa(s.port),
+		"--dir", s.dir,
+		"--tick", strconv.FormatInt(s.tick.Milliseconds(), 10))
+	cmd.Stdout = log
+	cmd.Stderr = log
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setpgid:   true,            // a Ctrl-C in the terminal is not for the server
+		Pdeathsig: syscall.SIGKILL, // no orphans, even after a test's time-out
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p := &process{cmd: cmd, done: make(chan struct{})}
+	go func() { // ends with the process; end waits for it
+		defer close(p.done)
+		cmd.Wait()
+	}()
+	return p, nil
+}
+
+// serves tells whether this very server, not another one that took the port,
+// answers requests.
+func (s *Server) serves() bool {
+	answer, err := s.Ask("conf")
+	return err == nil && strings.Contains(answer, "dataDir="+s.DataDir()+"/version-2\n")
+}
+
+// Kill ends the server by SIGKILL and waits for its end.
+func (s *Server) Kill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.process.end(syscall.SIGKILL)
+}
+
+// Terminate ends the server by SIGTERM, paused or not, and waits for its end.
+func (s *Server) Terminate() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.process.end(syscall.SIGTERM, syscall.SIGCONT)
+}
+
+// Pause freezes the server (SIGSTOP) and waits until all of it stands still: its
+// port still accepts connections, and nothing answers.
+func (s *Server) Pause() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.process.signal(syscall.SIGSTOP)
+	for s.process.alive() && !s.process.stopped() {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// Resume ends a Pause (SIGCONT). The server then expires the sessions whose
+// time ran out meanwhile.
+func (s *Server) Resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.process.signal(syscall.SIGCONT)
+}
+
+// Wipe removes the data of a server that is down.
+func (s *Server) Wipe() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process.alive() {
+		return fmt.Errorf("wipe ZooKeeper on port %d: it is running", s.port)
+	}
+	return os.RemoveAll(s.DataDir())
+}
+
+// Stop ends the server, if need be, and removes its files.
+func (s *Server) Stop() {
+	s.Kill()
+	os.RemoveAll(s.dir)
+}
+
+// Addr is the server's host:port, the same for its whole life.
+func (s *Server) Addr() string { return net.JoinHostPort(host, strconv.Itoa(s.port)) }
+
+// DataDir is the folder whose version-2 holds snapshots and transaction logs.
+func (s *Server) DataDir() string { return filepath.Join(s.dir, "data") }
+
+// LogTail is the last n lines of what the server said, over all its restarts.
+func (s *Server) LogTail(n int) string {
+	log, err := os.ReadFile(s.logPath())
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.SplitAfter(string(log), "\n")
+	return strings.Join(lines[max(0, len(lines)-n-1):], "")
+}
+
+func (s *Server) logPath() string { return filepath.Join(s.dir, "log") }
+
+// Srvr is the server's answer to srvr: mode, zxid, connections and more.
+func (s *Server) Srvr() (string, error) { return s.Ask("srvr") }
+
+// Ask sends one of ZooKeeper's four-letter words and returns the answer.
+func (s *Server) Ask(word string) (string, error) {
+	conn, err := net.DialTimeout("tcp", s.Addr(), askLimit)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(askLimit))
+	if _, err := io.WriteString(conn, word); err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		return "", fmt.Errorf("ask %s %s: %w", s.Addr(), word, err)
+	}
+	return string(answer), nil
+}
+
+func (p *process) alive() bool {
+	if p == nil {
+		return false
+	}
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// signal goes to the process group. It may come too late, which is all right:
+// the number is not used again before Wait has returned, and then alive is false.
+func (p *process) signal(sig syscall.Signal) {
+	if p.alive() {
+		syscall.Kill(-p.cmd.Process.Pid, sig)
+	}
+}
+
+// stopped tells whether every thread stands still; a busy machine takes its time.
+func (p *process) stopped() bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+	for _, path := range threads {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // ended meanwhile
+		}
+		// "tid (name) state …", and the name may hold anything.
+		if i := bytes.LastIndexByte(stat, ')'); !bytes.HasPrefix(stat[i+1:], []byte(" T")) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *process) end(signals ...syscall.Signal) {
+	if p == nil {
+		return
+	}
+	for _, sig := range signals {
+		p.signal(sig)
+	}
+	select {
+	case <-p.done:
+		return
+	case <-time.After(10 * time.Second):
+	}
+	p.signal(syscall.SIGKILL)
+	<-p.done
+}
+
+// freePort finds a port that nobody listens on, below those that the kernel
+// gives to outgoing connections where there are such: while the server is down,
+// a client that redials it must not get its port.
+func freePort() (int, error) {
+	const low = 10000
+	high := low
+	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
+		fmt.Sscan(string(text), &high)
+	}
+	for range 100 {
+		if high < low+1000 {
+			break
+		}
+		if port := low + rand.IntN(high-low); isFree(port) {
+			return port, nil
+		}
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+func isFree(port int) bool {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return false
+	}
+	l.Close()
+	return true
+}
+
+// moduleRoot is the checkout that the working directory lies in.
+func moduleRoot() (string, error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := wd; ; dir = filepath.Dir(dir) {
+		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(text), "module taskkeeper\n") {
+			return dir, nil
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", err
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("find scripts/zookeeper: %s is not inside a checkout of taskkeeper", wd)
+		}
+	}
+}
