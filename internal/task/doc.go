@@ -1,0 +1,47 @@
+// Package task is the vocabulary that clients, workers and masters share: the
+// ids, the znode paths, and the text in each znode. It knows nothing of
+// ZooKeeper itself.
+//
+// # The znodes
+//
+//	path                      holds                                    written by          deleted by
+//	/master/<uuid>-0000000007 who the candidate is, "host:pid"         the candidate       its session's end
+//	/workers/<id>             the ids assigned to it, one a line       leader and worker   its session's end
+//	/tasks/<id>               the task's state                         client, worker,     its client
+//	                                                                   leader (losses)
+//	/data/<id>                the payload, never changed               client              its client
+//
+// All of it is plain text that a person reads and types in a ZooKeeper shell:
+// every role can be played by hand.
+//
+// # The state of a task
+//
+// One word; then, after one blank or newline, the rest as raw bytes:
+//
+//	pending            no result yet (empty data means the same)
+//	pending <n>        the same; n executions were lost with their workers
+//	done <result>      finished
+//	failed <reason>    finished
+//
+//	             submitted
+//	                 │
+//	                 ▼   a worker is lost: n+1
+//	            ┌─────────┐ ◄─────┐
+//	            │ pending │ ──────┘
+//	            └─┬─────┬─┘
+//	   committed  │     │  its own error, or the last loss allowed
+//	              ▼     ▼
+//	          ┌──────┐ ┌────────┐
+//	          │ done │ │ failed │
+//	          └──────┘ └────────┘
+//
+// Every write of a state names the version that it replaces, so a finished
+// state is never overwritten. Any other word is neither pending nor finished:
+// it is left alone.
+//
+// # Ids
+//
+// A task's id is a UUID of version 7 (RFC 9562): ids sorted by name are sorted
+// by submission. A name made by hand is any other child of /tasks; it works
+// too and goes first.
+package task

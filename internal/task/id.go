@@ -1,0 +1,62 @@
+package task
+
+import (
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// The permanent znodes. Whoever misses one creates it, at any time.
+const (
+	MasterDir  = "/master"
+	WorkersDir = "/workers"
+	TasksDir   = "/tasks"
+	DataDir    = "/data"
+)
+
+// Dirs lists the permanent znodes.
+func Dirs() []string { return []string{MasterDir, TasksDir, DataDir, WorkersDir} }
+
+// StatePath is the znode of a task's state.
+func StatePath(id string) string { return TasksDir + "/" + id }
+
+// DataPath is the znode of a task's payload.
+func DataPath(id string) string { return DataDir + "/" + id }
+
+// WorkerPath is the znode of a worker's assignment.
+func WorkerPath(id string) string { return WorkersDir + "/" + id }
+
+// NewID returns a new task id. Ids made by one process sort by the order in
+// which they were made; those of several processes by their clocks.
+func NewID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// HandMade tells whether a task's name is not one that NewID makes. Such a
+// task's state may be anything from the start, and it goes first.
+func HandMade(id string) bool {
+	u, err := uuid.Parse(id)
+	return err != nil || u.Version() != 7 || u.String() != id
+}
+
+// ValidID tells whether a name can stand in a worker's list: one line,
+// without blanks around it.
+func ValidID(id string) bool {
+	return id != "" && strings.TrimSpace(id) == id && !strings.ContainsAny(id, "\r\n")
+}
+
+// ParseList reads the ids in a worker's znode. No ids means the worker is
+// free. Blanks around an id, empty lines and repeats are dropped.
+func ParseList(data []byte) []string {
+	var ids []string
+	seen := make(map[string]bool)
+	for line := range strings.Lines(string(data)) {
+		id := strings.TrimSpace(line)
+		if id != "" && !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// FormatList writes ids as ParseList reads them, without a newline at the end.
+func FormatList(ids []string) []byte { return []byte(strings.Join(ids, "\n")) }

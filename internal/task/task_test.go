@@ -1,0 +1,168 @@
+package task
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestParseState(t *testing.T) {
+	tests := []struct {
+		name, data string
+		want       State
+	}{
+		{"empty is pending", "", State{Phase: Pending}},
+		{"only blanks is pending", " \n", State{Phase: Pending}},
+		{"pending", "pending", State{Phase: Pending}},
+		{"pending with a newline of the shell", "pending\n", State{Phase: Pending}},
+		{"losses", "pending 2", State{Phase: Pending, Losses: 2}},
+		{"losses with blanks", "pending  2 \n", State{Phase: Pending, Losses: 2}},
+		{"a bad number of losses is 0", "pending two", State{Phase: Pending}},
+		{"a negative number of losses is 0", "pending -3", State{Phase: Pending}},
+		{"a number too large is 0", "pending 99999999999999999999", State{Phase: Pending}},
+		{"done without a result", "done", State{Phase: Done}},
+		{"done", "done 42", State{Phase: Done, Text: []byte("42")}},
+		{"a result is raw bytes", "done  4\x002\n", State{Phase: Done, Text: []byte(" 4\x002\n")}},
+		{"a result after a newline", "done\n42", State{Phase: Done, Text: []byte("42")}},
+		{"failed", "failed no payload", State{Phase: Failed, Text: []byte("no payload")}},
+		{"another word is odd", "banana 1", State{Phase: Odd, Text: []byte("banana 1")}},
+		{"case matters", "Done 1", State{Phase: Odd, Text: []byte("Done 1")}},
+		{"text after a leading blank is odd", " done", State{Phase: Odd, Text: []byte(" done")}},
+	}
+	for _, tt := range tests {
+		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
+			got := ParseState([]byte(tt.data))
+			if got.Phase != tt.want.Phase || got.Losses != tt.want.Losses || !bytes.Equal(got.Text, tt.want.Text) {
+				t.Errorf("ParseState(%q) = %+v, want %+v", tt.data, got, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzParseState(f *testing.F) {
+	for _, s := range []string{"", "pending", "pending 3", "done 42", "failed x y", "junk", "done\x00", " pending"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := ParseState(data)
+		if s.Losses < 0 || (s.Phase != Pending && s.Losses != 0) {
+			t.Fatalf("ParseState(%q) = %+v", data, s)
+		}
+		again := ParseState(s.Bytes())
+		if again.Phase != s.Phase || again.Losses != s.Losses || !bytes.Equal(again.Text, s.Text) {
+			t.Fatalf("%q is %+v, written and read again %+v", data, s, again)
+		}
+	})
+}
+
+func TestParseList(t *testing.T) {
+	tests := []struct {
+		name, data string
+		want       []string
+	}{
+		{"empty is free", "", nil},
+		{"blanks are free", " \n\r\n ", nil},
+		{"one", "a", []string{"a"}},
+		{"newline at the end", "a\n", []string{"a"}},
+		{"carriage returns", "a\r\nb\r\n", []string{"a", "b"}},
+		{"blanks around", "  a \n\tb", []string{"a", "b"}},
+		{"repeats", "a\nb\na", []string{"a", "b"}},
+		{"a blank inside belongs to the id", "my task", []string{"my task"}},
+	}
+	for _, tt := range tests {
+		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
+			if got := ParseList([]byte(tt.data)); !slices.Equal(got, tt.want) {
+				t.Errorf("ParseList(%q) = %q, want %q", tt.data, got, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzParseList(f *testing.F) {
+	for _, s := range []string{"", "a", "a\nb", "\r\n a \r\n", "a\na", "\x00\n\xff"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		ids := ParseList(data)
+		for i, id := range ids {
+			if !ValidID(id) {
+				t.Fatalf("ParseList(%q)[%d] = %q is not valid", data, i, id)
+			}
+			if slices.Contains(ids[:i], id) {
+				t.Fatalf("ParseList(%q) repeats %q", data, id)
+			}
+		}
+		if again := ParseList(FormatList(ids)); !slices.Equal(again, ids) {
+			t.Fatalf("%q written and read again is %q", ids, again)
+		}
+	})
+}
+
+func TestIDs(t *testing.T) {
+	t.Run("sort_by_submission", func(t *testing.T) {
+		var ids []string
+		for range 10_000 {
+			ids = append(ids, NewID())
+		}
+		if !slices.IsSorted(ids) {
+			t.Error("ids made one after the other are not sorted")
+		}
+		if len(slices.Compact(ids)) != 10_000 {
+			t.Error("an id was made twice")
+		}
+	})
+	t.Run("made_by_hand", func(t *testing.T) {
+		id := NewID()
+		for name, want := range map[string]bool{
+			id: false, "t1": true, "": true, strings.ToUpper(id): true, "{" + id + "}": true,
+			"9b2ce4f0-7c1e-4c39-9d5c-1f6a0c6f2a11": true, // version 4
+		} {
+			if HandMade(name) != want {
+				t.Errorf("HandMade(%q) = %t", name, !want)
+			}
+		}
+	})
+	t.Run("valid", func(t *testing.T) {
+		for name, want := range map[string]bool{
+			"t1": true, NewID(): true, "my task": true,
+			"": false, " t1": false, "t1\n": false, "a\nb": false, "a\rb": false,
+		} {
+			if ValidID(name) != want {
+				t.Errorf("ValidID(%q) = %t", name, !want)
+			}
+		}
+	})
+}
+
+func TestSleep(t *testing.T) {
+	t.Run("sleeps_for_the_payload_in_seconds", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			got, err := Sleep(t.Context(), "t", []byte(" 1.5\n"))
+			if string(got) != "0" || err != nil || time.Since(start) != 1500*time.Millisecond {
+				t.Errorf("got %q, %v after %s", got, err, time.Since(start))
+			}
+		})
+	})
+	t.Run("ends_with_its_context", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			start := time.Now()
+			if _, err := Sleep(ctx, "t", []byte("3600")); err == nil || time.Since(start) != time.Second {
+				t.Errorf("got %v after %s", err, time.Since(start))
+			}
+		})
+	})
+	t.Run("refuses_what_is_no_number_of_seconds", func(t *testing.T) {
+		for _, payload := range []string{"", "x", "-1", "NaN", "Inf", "1e9", "86401"} {
+			if _, err := Sleep(t.Context(), "t", []byte(payload)); err == nil {
+				t.Errorf("Sleep(%q) succeeded", payload)
+			}
+		}
+	})
+}
