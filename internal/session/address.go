@@ -1,0 +1,105 @@
+package session
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+const defaultPort = "2181"
+
+// Address says where a service lives: the servers and the chroot under which
+// all its znodes are.
+type Address struct {
+	Servers []string // host:port
+	Chroot  string   // "" or "/a/b"
+}
+
+// ParseAddress reads host:port[,host:port…][/chroot]. A port left out is 2181.
+func ParseAddress(s string) (Address, error) {
+	bad := func(format string, args ...any) (Address, error) {
+		return Address{}, fmt.Errorf("connect string %q: %s; want host:port[,host:port…][/chroot]", s, fmt.Sprintf(format, args...))
+	}
+	hosts, chroot := s, ""
+	if i := strings.IndexByte(s, '/'); i >= 0 {
+		hosts, chroot = s[:i], strings.TrimSuffix(strings.TrimSpace(s[i:]), "/")
+	}
+	var a Address
+	for host := range strings.SplitSeq(hosts, ",") {
+		host = strings.TrimSpace(host)
+		name, port, err := net.SplitHostPort(host)
+		if err != nil { // a port left out
+			name, port = host, defaultPort
+			if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+				name = host[1 : len(host)-1]
+			} else if strings.Contains(host, ":") {
+				return bad("%q is no host:port, and an IPv6 address goes in brackets", host)
+			}
+		}
+		if name == "" {
+			return bad("a host is missing")
+		}
+		if strings.ContainsAny(name, "[] \t\r\n") {
+			return bad("%q is no host", name)
+		}
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return bad("%q is no port", port)
+		}
+		a.Servers = append(a.Servers, net.JoinHostPort(name, port))
+	}
+	if chroot != "" {
+		for part := range strings.SplitSeq(chroot[1:], "/") {
+			if part == "" || part == "." || part == ".." || strings.ContainsFunc(part, forbidden) {
+				return bad("%q is no path of a znode", chroot)
+			}
+		}
+	}
+	a.Chroot = chroot
+	return a, nil
+}
+
+// forbidden are the characters that ZooKeeper allows in no path; bytes that are
+// no UTF-8 read as one of the last.
+func forbidden(r rune) bool {
+	return r < ' ' || 0x7f <= r && r <= 0x9f || 0xd800 <= r && r <= 0xf8ff || 0xfff0 <= r && r <= 0xffff
+}
+
+// String is the connect string.
+func (a Address) String() string { return strings.Join(a.Servers, ",") + a.Chroot }
+
+// hosts hands go-zookeeper the servers in turn, by name: names are looked up at
+// each dial, so that a name that does not resolve costs its turn and nothing
+// else, and a server that moved is found again.
+type hosts struct {
+	mu        sync.Mutex // guards all
+	servers   []string
+	next      int
+	sinceGood int // servers handed out since the last that answered
+}
+
+func (h *hosts) Init(servers []string) error {
+	h.servers = servers
+	h.next = rand.IntN(len(servers)) // spread the clients over the servers
+	return nil
+}
+
+func (h *hosts) Len() int { return len(h.servers) }
+
+func (h *hosts) Next() (server string, retryStart bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	server = h.servers[h.next]
+	h.next = (h.next + 1) % len(h.servers)
+	retryStart = h.sinceGood > 0 && h.sinceGood%len(h.servers) == 0
+	h.sinceGood++
+	return server, retryStart
+}
+
+func (h *hosts) Connected() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sinceGood = 0
+}

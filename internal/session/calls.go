@@ -1,0 +1,285 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/go-zookeeper/zk"
+)
+
+var (
+	// ErrOver means that the session is over. A call that was under way may
+	// have been carried out.
+	ErrOver = errors.New("session over")
+	// ErrUnknown means that the connection was lost before the answer came:
+	// the call may have been carried out, now or a little later. Call Sync,
+	// then read.
+	ErrUnknown = errors.New("outcome unknown")
+	// ErrTooLarge means that a Multi exceeds MaxPacket. It was not sent.
+	ErrTooLarge = errors.New("too large")
+)
+
+// MaxPacket bounds what one request carries, in bytes. A server with default
+// settings answers a request over 1,048,575 bytes by closing the connection,
+// which ends every other call on it; the rest is room for what Op.Size leaves out.
+const MaxPacket = 900_000
+
+// AnyVersion stands for "it exists, at whatever version".
+const AnyVersion int32 = -1
+
+// Op is one operation of a Multi.
+type Op struct {
+	Path string
+
+	kind    opKind
+	data    []byte
+	version int32
+	flags   int32
+}
+
+type opKind string
+
+const (
+	opCheck  opKind = "check"
+	opCreate opKind = "create"
+	opSet    opKind = "set"
+	opDelete opKind = "delete"
+)
+
+// Check asks that path is at version. It compares versions only, so use it on
+// paths that are never used twice: a znode made again at the same path passes.
+func Check(path string, version int32) Op { return Op{Path: path, kind: opCheck, version: version} }
+
+// Create makes a permanent znode.
+func Create(path string, data []byte) Op { return Op{Path: path, kind: opCreate, data: data} }
+
+// CreateEphemeral makes a znode that vanishes with this session.
+func CreateEphemeral(path string, data []byte) Op {
+	return Op{Path: path, kind: opCreate, data: data, flags: zk.FlagEphemeral}
+}
+
+// CreateEphemeralSequential makes a znode that vanishes with this session; its
+// name is path and ten digits, which count up.
+func CreateEphemeralSequential(path string, data []byte) Op {
+	return Op{Path: path, kind: opCreate, data: data, flags: zk.FlagEphemeral | zk.FlagSequence}
+}
+
+// Set replaces the data of path, which must be at version.
+func Set(path string, data []byte, version int32) Op {
+	return Op{Path: path, kind: opSet, data: data, version: version}
+}
+
+// Delete removes path, which must be at version and have no children.
+func Delete(path string, version int32) Op { return Op{Path: path, kind: opDelete, version: version} }
+
+// Size is what the operation adds to a packet, in bytes, within a chroot of
+// ordinary length.
+func (o Op) Size() int { return len(o.Path) + len(o.data) + 128 }
+
+func (o Op) String() string { return string(o.kind) + " " + o.Path }
+
+func (o Op) request(path string) any {
+	switch o.kind {
+	case opCheck:
+		return &zk.CheckVersionRequest{Path: path, Version: o.version}
+	case opCreate:
+		return &zk.CreateRequest{Path: path, Data: o.data, Acl: zk.WorldACL(zk.PermAll), Flags: o.flags}
+	case opSet:
+		return &zk.SetDataRequest{Path: path, Data: o.data, Version: o.version}
+	default:
+		return &zk.DeleteRequest{Path: path, Version: o.version}
+	}
+}
+
+// OpError says which operation a Multi failed at; nothing of it was carried
+// out. It unwraps to zk.ErrNoNode, zk.ErrBadVersion and the like.
+type OpError struct {
+	Index int // in the Multi's operations
+	Op    Op
+	Err   error
+}
+
+func (e *OpError) Error() string { return e.Op.String() + ": " + e.Err.Error() }
+func (e *OpError) Unwrap() error { return e.Err }
+
+// Result is what one operation of a Multi did.
+type Result struct {
+	Path string   // created
+	Stat *zk.Stat // after a Set
+}
+
+// Multi carries out all operations or none. See the package's documentation
+// for what each error means. While the connection is lost it waits.
+func (s *Session) Multi(ops ...Op) ([]Result, error) {
+	if len(ops) == 0 {
+		return nil, nil
+	}
+	reqs, size := make([]any, len(ops)), 0
+	for i, op := range ops {
+		reqs[i] = op.request(s.full(op.Path))
+		size += op.Size() + len(s.cfg.Address.Chroot)
+	}
+	if size > MaxPacket {
+		return nil, fmt.Errorf("%s and %d more: %w: %d bytes, at most %d", ops[0], len(ops)-1, ErrTooLarge, size, MaxPacket)
+	}
+	for {
+		if err := s.await(); err != nil {
+			return nil, err
+		}
+		answers, err := s.conn.Multi(reqs...)
+		refused := refusal(ops, answers)
+		switch {
+		case err == nil:
+			results := make([]Result, len(answers))
+			for i, a := range answers {
+				results[i].Stat = a.Stat
+				if a.String != "" {
+					results[i].Path = a.String[len(s.cfg.Address.Chroot):]
+				}
+			}
+			return results, nil
+		case refused != nil:
+			return nil, refused
+		case s.ctx.Err() != nil:
+			return nil, s.overErr()
+		case errors.Is(err, zk.ErrNoServer): // it was never sent
+		default:
+			return nil, fmt.Errorf("%s: %w: %w", ops[0], ErrUnknown, err)
+		}
+	}
+}
+
+// refusal finds the operation that the server refused, if it was so: those
+// before it carry no error, those after it one of their own kind.
+func refusal(ops []Op, answers []zk.MultiResponse) *OpError {
+	for i, a := range answers {
+		if a.Error == nil {
+			continue
+		}
+		if i >= len(ops) || !definite(a.Error) {
+			return nil
+		}
+		return &OpError{Index: i, Op: ops[i], Err: a.Error}
+	}
+	return nil
+}
+
+// Get reads a znode; zk.ErrNoNode if there is none.
+func (s *Session) Get(path string) (data []byte, stat *zk.Stat, err error) {
+	err = s.read(func() error {
+		data, stat, err = s.conn.Get(s.full(path))
+		return err
+	})
+	return data, stat, wrap("get", path, err)
+}
+
+// GetW is Get and sets a watch, which hints once when the znode changes or
+// vanishes. On a znode that is not there it sets none.
+func (s *Session) GetW(path string) (data []byte, stat *zk.Stat, err error) {
+	err = s.read(func() error {
+		data, stat, _, err = s.conn.GetW(s.full(path))
+		return err
+	})
+	return data, stat, wrap("get", path, err)
+}
+
+// Children lists the names of a znode's children, in no order; zk.ErrNoNode if
+// the znode itself is missing.
+func (s *Session) Children(path string) (names []string, stat *zk.Stat, err error) {
+	err = s.read(func() error {
+		names, stat, err = s.conn.Children(s.full(path))
+		return err
+	})
+	return names, stat, wrap("list", path, err)
+}
+
+// ChildrenW is Children and sets a watch, which hints once when a child comes
+// or goes.
+func (s *Session) ChildrenW(path string) (names []string, stat *zk.Stat, err error) {
+	err = s.read(func() error {
+		names, stat, _, err = s.conn.ChildrenW(s.full(path))
+		return err
+	})
+	return names, stat, wrap("list", path, err)
+}
+
+// Sync returns when whatever was written before, by anyone, shows in reads of
+// this session; also what of this session's own calls has an unknown outcome
+// has then been carried out, or never will be.
+func (s *Session) Sync() error {
+	root := s.cfg.Address.Chroot
+	if root == "" {
+		root = "/"
+	}
+	return wrap("sync", root, s.read(func() error {
+		_, err := s.conn.Sync(root)
+		return err
+	}))
+}
+
+// read repeats a call that changes nothing, or nothing twice, across lost
+// connections.
+func (s *Session) read(call func() error) error {
+	for {
+		if err := s.await(); err != nil {
+			return err
+		}
+		err := call()
+		switch {
+		case err == nil:
+			return nil
+		case s.ctx.Err() != nil:
+			return s.overErr()
+		case !connectionLost(err):
+			return err
+		}
+	}
+}
+
+// await returns when there is a connection, or no session any more.
+func (s *Session) await() error {
+	s.mu.Lock()
+	up := s.up
+	s.mu.Unlock()
+	select {
+	case <-s.ctx.Done():
+		return s.overErr()
+	default:
+	}
+	select {
+	case <-up:
+		return nil
+	case <-s.ctx.Done():
+		return s.overErr()
+	}
+}
+
+func (s *Session) full(path string) string { return s.cfg.Address.Chroot + path }
+
+func wrap(verb, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s %s: %w", verb, path, err)
+}
+
+// definite tells whether an error speaks of the operation itself. Some speak of
+// the session, and go-zookeeper has no names for all of those.
+func definite(err error) bool {
+	for _, e := range []error{
+		zk.ErrNoNode, zk.ErrNodeExists, zk.ErrBadVersion, zk.ErrNotEmpty, zk.ErrNoAuth, zk.ErrInvalidACL,
+		zk.ErrNoChildrenForEphemerals, zk.ErrBadArguments,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+func connectionLost(err error) bool {
+	var ne net.Error
+	return errors.Is(err, zk.ErrConnectionClosed) || errors.Is(err, zk.ErrNoServer) ||
+		errors.Is(err, zk.ErrSessionMoved) || errors.Is(err, zk.ErrSessionExpired) || errors.As(err, &ne)
+}

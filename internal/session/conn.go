@@ -1,0 +1,139 @@
+package session
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+)
+
+// dial is go-zookeeper's dialer. It refuses once the session is over, so that
+// the library cannot open another one; and it bounds the handshake.
+func (s *Session) dial(network, addr string, timeout time.Duration) (net.Conn, error) {
+	if s.ctx.Err() != nil {
+		return nil, s.overErr()
+	}
+	// Each server gets its share of two thirds of the timeout: a frozen one
+	// must leave time to reach another before the session expires.
+	bound := s.Timeout() * 2 / 3 / time.Duration(len(s.cfg.Address.Servers))
+	d := net.Dialer{Timeout: min(timeout, bound)}
+	raw, err := d.DialContext(s.ctx, network, addr)
+	if err != nil {
+		s.setLastErr(err)
+		return nil, err
+	}
+	s.setSocket(raw)
+	if s.ctx.Err() != nil { // ended meanwhile: Close may not have seen the socket
+		raw.Close()
+	}
+	return newConn(s, raw, addr, time.Now().Add(bound)), nil
+}
+
+// conn is the socket as go-zookeeper sees it.
+//
+// The library waits ten times too long for the answer to its handshake, and for
+// the answer's body without limit: a server that accepts and then is silent
+// would cost the session although others are listed. So until the answer is
+// there, complete, every deadline is the handshake's. The answer also tells
+// what the library keeps to itself: the timeout that the server granted.
+//
+// Reads come from one goroutine at a time.
+type conn struct {
+	net.Conn
+	s    *Session
+	addr string
+	r    *bufio.Reader
+
+	handshake time.Time // its deadline; zero when it is over
+}
+
+func newConn(s *Session, raw net.Conn, addr string, handshake time.Time) *conn {
+	return &conn{Conn: raw, s: s, addr: addr, r: bufio.NewReaderSize(raw, 64<<10), handshake: handshake}
+}
+
+func (c *conn) SetReadDeadline(t time.Time) error {
+	if !c.handshake.IsZero() {
+		t = c.handshake
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.read(p)
+	if err != nil {
+		// The library gives a connection up only when its writer has noticed
+		// too, and a silent server can hold a write for as long again.
+		c.Conn.Close()
+	}
+	return n, err
+}
+
+func (c *conn) read(p []byte) (int, error) {
+	if !c.handshake.IsZero() {
+		if err := c.readHandshake(); err != nil {
+			c.s.setLastErr(fmt.Errorf("%s: no answer to the handshake: %w", c.addr, err))
+			if !isTimeout(err) && c.s.ID() != 0 && serves(c.s.ctx, c.addr) {
+				c.s.refused(c.addr)
+			}
+			return 0, err
+		}
+		c.handshake = time.Time{}
+	}
+	n, err := c.r.Read(p)
+	if n > 0 {
+		c.s.heard.Store(int64(time.Since(c.s.born)))
+	}
+	return n, err
+}
+
+// readHandshake waits for the whole answer and leaves it in the buffer:
+// length, protocol version, timeout in ms, session id, each big-endian.
+func (c *conn) readHandshake() error {
+	head, err := c.r.Peek(20)
+	if err != nil {
+		return err
+	}
+	size := int(binary.BigEndian.Uint32(head))
+	timeout := time.Duration(int32(binary.BigEndian.Uint32(head[8:]))) * time.Millisecond
+	id := int64(binary.BigEndian.Uint64(head[12:]))
+	if size > 1024 {
+		return fmt.Errorf("an answer of %d bytes: not a ZooKeeper server", size)
+	}
+	if _, err := c.r.Peek(4 + size); err != nil {
+		return err
+	}
+	if id == 0 { // expired: the library's event follows
+		return nil
+	}
+	return c.s.granted(id, timeout)
+}
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}
+
+// serves tells whether a server serves clients: one that is down, starting or
+// without a quorum does not, and is waited for. It asks by the four-letter word
+// srvr, which is allowed by default; a server without a quorum answers that
+// too, but not with its mode.
+func serves(ctx context.Context, addr string) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	if _, err := io.WriteString(c, "srvr"); err != nil {
+		return false
+	}
+	answer, _ := io.ReadAll(io.LimitReader(c, 4<<10))
+	return strings.Contains(string(answer), "Mode:")
+}

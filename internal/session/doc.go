@@ -1,0 +1,55 @@
+// Package session makes one ZooKeeper session a lifetime: it is opened, it is
+// used, it ends, and nothing written through it ever lands in another one.
+//
+// go-zookeeper's Conn outlives its session: after an expiry it opens a new one
+// by itself and sends on it what was still queued. Here one Conn is one
+// session. When it expires the Conn is closed inside the library's own
+// callback, its dialer refuses from then on, Done closes, and the role starts
+// over with a new Session: a new candidate, a new worker id, resubmission.
+//
+//	             first handshake                       Close
+//	Open ──────────────────────► connected ───────────────────────┐
+//	  │                           │      ▲                        ▼
+//	  │ ctx ends    socket closed,│      │ handshake,            over
+//	  ▼             or silent for │      │ same session           ▲
+//	error           two thirds of ▼      │                        │
+//	                the timeout  suspended ───────────────────────┘
+//	                              │      ▲   expired; or refused for long
+//	                              └──────┘   by a server that serves
+//	                        away for the session's
+//	                        timeout: Live ends
+//
+// Suspended is not over. After an outage of the servers of any length the
+// session goes on; only a server's word ends it, because only the servers'
+// clock counts. A server whose data was wiped never says that word: it closes
+// every handshake of a client that has seen more than it has. A session that
+// is refused like that for Config.GiveUp by a server which serves others is
+// given up. Its znodes may still be there; they count as someone else's.
+//
+// # Calls
+//
+// Reads are repeated across lost connections until they are answered or the
+// session is over. A Multi is sent once. It returns
+//
+//   - nil: it was carried out, as a whole;
+//   - an *OpError: nothing was carried out, and which operation stood against it;
+//   - ErrTooLarge: it was not sent;
+//   - ErrUnknown: the connection was lost before the answer came. Call Sync,
+//     then read: on the same session, whatever Sync overtakes has been carried
+//     out or never will be;
+//   - ErrOver: the session is over. It may have been carried out.
+//
+// Calls take no context. They end at the latest with the session, and Run ends
+// the session of a role that does not leave in time.
+//
+// # Watches
+//
+// Watches are hints. Events arrive as paths in a Hints, coalesced; whoever
+// takes them reads again. A reconnect hints at everything, because the library
+// can lose an event there, or deliver data before the event. Event channels of
+// the library are not used: they cannot be removed, and its common one drops
+// what does not fit.
+//
+// Recipe and hazards: ZooKeeper Programmer's Guide, "ZooKeeper Sessions" and
+// "ZooKeeper Watches".
+package session

@@ -1,0 +1,93 @@
+package session
+
+import (
+	"strings"
+	"sync"
+)
+
+// Hints collects the paths of which a watch has fired, for one owner, until
+// the owner takes them. Nothing is lost and nothing is counted: a path that
+// fired twice is there once.
+type Hints struct {
+	// C receives when there is something to take.
+	C <-chan struct{}
+
+	wake chan struct{}
+	mu   sync.Mutex // guards the rest
+	set  map[string]struct{}
+	all  bool
+}
+
+// Take returns what has been hinted at since the last call. With all set,
+// every watched path is to be read again: the connection was lost meanwhile.
+func (h *Hints) Take() (paths []string, all bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for p := range h.set {
+		paths = append(paths, p)
+	}
+	clear(h.set)
+	all, h.all = h.all, false
+	return paths, all
+}
+
+func (h *Hints) add(path string, all bool) {
+	h.mu.Lock()
+	if all {
+		h.all = true
+	} else {
+		h.set[path] = struct{}{}
+	}
+	h.mu.Unlock()
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// hub routes events to the Hints that asked for them.
+type hub struct {
+	mu    sync.Mutex // guards byKey
+	byKey map[string]*Hints
+}
+
+// Hints returns the hints for the given keys: a path, or a path ending in "/"
+// for all its children. Each key has one owner at a time.
+func (s *Session) Hints(keys ...string) *Hints {
+	wake := make(chan struct{}, 1)
+	h := &Hints{C: wake, wake: wake, set: make(map[string]struct{})}
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	for _, k := range keys {
+		s.hub.byKey[k] = h
+	}
+	return h
+}
+
+// Forget ends what Hints began.
+func (s *Session) Forget(keys ...string) {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	for _, k := range keys {
+		delete(s.hub.byKey, k)
+	}
+}
+
+func (b *hub) fired(path string) {
+	dir := path[:strings.LastIndexByte(path, '/')+1]
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, key := range []string{path, dir} {
+		if h := b.byKey[key]; h != nil {
+			h.add(path, false)
+		}
+	}
+}
+
+func (b *hub) all() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, h := range b.byKey {
+		h.add("", true)
+	}
+}

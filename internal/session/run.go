@@ -1,0 +1,112 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Role is what a process does with one session. It returns soon after ctx
+// ends, having left in order: work stopped, znodes given up.
+type Role func(ctx context.Context, s *Session) error
+
+// spread is how far the starts of roles are drawn apart after their sessions
+// ended: servers that were frozen end the sessions of all processes at once.
+const spread = 100 * time.Millisecond
+
+// Run opens a session and runs the role on it; when the session ends, again
+// with a new one, until ctx ends (then it returns nil) or the role returns
+// while its session lasts (then what the role returned).
+//
+// For the first session it waits at most the given time, and returns an error
+// if there is none; later it waits for as long as it takes. Once ctx has ended
+// the role has the session's timeout to leave; then its session is ended.
+func Run(ctx context.Context, cfg Config, wait time.Duration, role Role) error {
+	cfg = cfg.withDefaults()
+	for first := true; ; first = false {
+		s, err := open(ctx, cfg, first, wait)
+		if ctx.Err() != nil {
+			if s != nil {
+				s.Close()
+			}
+			return nil
+		}
+		if err != nil && first {
+			return err
+		}
+		if err != nil { // of what was answered: the chroot may not be made
+			cfg.Logger.Warn("no session", "err", err)
+			pause(ctx, time.Second)
+			continue
+		}
+		err = serve(ctx, s, role)
+		over := s.Err()
+		s.Close()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if over == nil {
+			return err
+		}
+		cfg.Logger.Warn("starting over with a new session", "err", over)
+		pause(ctx, rand.N(spread))
+	}
+}
+
+func open(ctx context.Context, cfg Config, first bool, wait time.Duration) (*Session, error) {
+	if !first {
+		return Open(ctx, cfg)
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	s, err := Open(ctx, cfg)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w (waited %s)", err, wait)
+	}
+	return s, err
+}
+
+// serve runs the role within its session, and sees to it that it leaves.
+func serve(ctx context.Context, s *Session, role Role) error {
+	roleCtx, cancel := s.Within(ctx)
+	defer cancel()
+	left := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-left:
+			return
+		}
+		grace := s.Timeout()
+		if _, suspended := s.Suspended(); suspended {
+			grace = suspendedGrace
+		}
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			s.end(errClosed)
+		case <-left:
+		}
+	})
+	err := role(roleCtx, s)
+	close(left)
+	watch.Wait()
+	return err
+}
+
+// suspendedGrace is what a role has to leave in when ZooKeeper is away: its
+// znodes vanish with the session's timeout, and a person waits at a terminal.
+const suspendedGrace = 500 * time.Millisecond
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,217 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/zktest"
+)
+
+// running is a Run in its own goroutine.
+type running struct {
+	stop context.CancelFunc
+	err  chan error
+}
+
+func run(t *testing.T, cfg Config, role Role) *running {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	r := &running{stop: stop, err: make(chan error, 1)}
+	var wg sync.WaitGroup
+	wg.Go(func() { r.err <- Run(ctx, cfg, 20*time.Second, role) })
+	t.Cleanup(func() { stop(); wg.Wait() })
+	return r
+}
+
+func (r *running) wait(t *testing.T) error {
+	t.Helper()
+	select {
+	case err := <-r.err:
+		return err
+	case <-time.After(20 * time.Second):
+		t.Fatal("Run does not return")
+		return nil
+	}
+}
+
+// idle is a role that tells of its session and waits for its end.
+func idle(sessions chan<- *Session) Role {
+	return func(ctx context.Context, s *Session) error {
+		sessions <- s
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+}
+
+func TestRun(t *testing.T) {
+	t.Run("waits_for_the_first_session_and_says_for_how_long", func(t *testing.T) {
+		cfg := config(t, nobody(t))
+		began := time.Now()
+		err := Run(t.Context(), cfg, 300*time.Millisecond, func(context.Context, *Session) error {
+			t.Error("the role runs")
+			return nil
+		})
+		if err == nil {
+			t.Fatal("no error")
+		}
+		for _, want := range []string{"no ZooKeeper at " + cfg.Address.Servers[0], "connection refused", "waited 300ms"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("error %q lacks %q", err, want)
+			}
+		}
+		if took := time.Since(began); took > 4*time.Second {
+			t.Errorf("took %s", took)
+		}
+	})
+	t.Run("returns_nil_when_told_to_end_while_it_waits", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if err := Run(ctx, config(t, nobody(t)), time.Minute, nil); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("returns_what_the_role_returns", func(t *testing.T) {
+		own := errors.New("own")
+		for _, want := range []error{own, nil} {
+			var used *Session
+			err := Run(t.Context(), config(t, zktest.Connect(t)), 20*time.Second, func(_ context.Context, s *Session) error {
+				used = s
+				return want
+			})
+			if err != want {
+				t.Errorf("error %v, want %v", err, want)
+			}
+			if used.Err() == nil {
+				t.Error("the session is left open")
+			}
+		}
+	})
+	t.Run("starts_the_role_over_with_a_new_session", func(t *testing.T) {
+		root := zktest.Connect(t)
+		sessions := make(chan *Session, 1)
+		r := run(t, config(t, root), idle(sessions))
+		ids := map[int64]bool{}
+		for range 3 {
+			s := <-sessions
+			ids[s.ID()] = true
+			zktest.Expire(t, root, s.ID())
+			<-s.Done()
+		}
+		ids[(<-sessions).ID()] = true
+		if len(ids) != 4 {
+			t.Errorf("sessions %v", ids)
+		}
+		r.stop()
+		if err := r.wait(t); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("starts_over_however_long_it_takes", func(t *testing.T) {
+		t.Parallel()
+		server := zktest.NewServer(t, zktest.Options{})
+		cfg := config(t, server.Addr()+"/app")
+		sessions, gone := make(chan *Session, 1), make(chan struct{})
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		ended := make(chan error, 1)
+		go func() { // the wait is for the first session alone
+			ended <- Run(ctx, cfg, 2*time.Second, func(ctx context.Context, s *Session) error {
+				sessions <- s
+				<-s.Done()
+				<-gone
+				return nil
+			})
+		}()
+		s := <-sessions
+		zktest.Expire(t, server.Addr(), s.ID())
+		<-s.Done()
+		server.Kill()
+		close(gone)
+		down := time.Now()
+		zktest.Eventually(t, "a long outage", func() (bool, string) {
+			select {
+			case err := <-ended:
+				t.Fatalf("Run returned %v", err)
+			default:
+			}
+			return time.Since(down) > 3*time.Second, ""
+		})
+		must(t, server.Restart())
+		select {
+		case again := <-sessions:
+			if again.ID() == s.ID() {
+				t.Error("the same session")
+			}
+		case err := <-ended:
+			t.Fatalf("Run returned %v", err)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("lets_the_role_leave_in_order", func(t *testing.T) {
+		root := zktest.Connect(t)
+		hand := zktest.Conn(t, root)
+		began := make(chan struct{})
+		r := run(t, config(t, root), func(ctx context.Context, s *Session) error {
+			close(began)
+			<-ctx.Done()
+			_, err := s.Multi(Create("/left", nil))
+			return err
+		})
+		<-began
+		r.stop()
+		if err := r.wait(t); err != nil {
+			t.Error(err)
+		}
+		if _, ok := hand.Stat("/left"); !ok {
+			t.Error("cut off")
+		}
+	})
+	t.Run("ends_the_session_of_a_role_that_does_not_leave", func(t *testing.T) {
+		sessions := make(chan *Session, 1)
+		r := run(t, config(t, zktest.Connect(t)), func(_ context.Context, s *Session) error {
+			sessions <- s
+			<-s.Done()
+			return nil
+		})
+		<-sessions
+		began := time.Now()
+		r.stop()
+		if err := r.wait(t); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took < testTimeout || took > testTimeout+3*time.Second {
+			t.Errorf("took %s", took)
+		}
+	})
+	t.Run("ends_soon_when_the_role_is_stuck_and_ZooKeeper_away", func(t *testing.T) {
+		t.Parallel()
+		server := zktest.NewServer(t, zktest.Options{})
+		cfg := config(t, server.Addr())
+		cfg.Timeout = 30 * time.Second
+		sessions := make(chan *Session, 1)
+		r := run(t, cfg, func(ctx context.Context, s *Session) error {
+			sessions <- s
+			<-ctx.Done()
+			_, _, err := s.Get("/x")
+			return err
+		})
+		s := <-sessions
+		server.Kill()
+		zktest.Eventually(t, "suspension", suspended(s))
+		began := time.Now()
+		r.stop()
+		if err := r.wait(t); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 4*time.Second {
+			t.Errorf("took %s", took)
+		}
+	})
+}

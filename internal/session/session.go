@@ -1,0 +1,368 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+)
+
+// DefaultTimeout is the session timeout that is asked for: the least that a
+// server with default settings grants (2 ticks of 2 s).
+const DefaultTimeout = 4 * time.Second
+
+// Config says how to reach ZooKeeper.
+type Config struct {
+	Address Address
+	Timeout time.Duration // session timeout to ask for; default DefaultTimeout; servers clamp it
+	GiveUp  time.Duration // how long a serving server may refuse the session; default max(3 Timeout, 15 s)
+	Logger  *slog.Logger  // default: none
+}
+
+func (c Config) withDefaults() Config {
+	if c.Timeout <= 0 {
+		c.Timeout = DefaultTimeout
+	}
+	if c.GiveUp <= 0 {
+		c.GiveUp = max(3*c.Timeout, 15*time.Second)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Session is one ZooKeeper session. All methods may be called from any
+// goroutine.
+type Session struct {
+	// Fixed once open.
+	cfg  Config
+	log  *slog.Logger
+	ctx  context.Context // ends with the session
+	over context.CancelCauseFunc
+	born time.Time // what heard counts from
+
+	conn     *zk.Conn
+	connSet  chan struct{} // closed when conn is set
+	events   <-chan zk.Event
+	closing  sync.Once
+	hub      hub
+	timeout  atomic.Int64 // granted, ns
+	heard    atomic.Int64 // the last byte from the server, ns since born
+	reported atomic.Bool  // the first handshake has been logged
+
+	mu      sync.Mutex // guards the rest
+	id      int64
+	up      chan struct{} // closed while connected
+	live    context.Context
+	lapse   context.CancelFunc // ends live
+	lapsing *time.Timer        // calls lapse, unless the connection is back before
+	lostAt  time.Time          // zero before the first connection and while connected
+	lastErr error
+	socket  net.Conn
+
+	firstRefusal, lastRefusal time.Time // by a server that serves; see refused
+}
+
+// Open connects and returns once there is a session; the chroot is created
+// when it is missing. It fails when ctx ends before that, with the last thing
+// that went wrong. The session outlives ctx: end it with Close.
+func Open(ctx context.Context, cfg Config) (*Session, error) {
+	cfg = cfg.withDefaults()
+	s := &Session{
+		cfg:     cfg,
+		log:     cfg.Logger,
+		born:    time.Now(),
+		connSet: make(chan struct{}),
+		hub:     hub{byKey: make(map[string]*Hints)},
+		up:      make(chan struct{}),
+	}
+	s.timeout.Store(int64(cfg.Timeout))
+	s.ctx, s.over = context.WithCancelCause(context.Background())
+	s.live, s.lapse = context.WithCancel(s.ctx)
+
+	conn, events, err := zk.Connect(cfg.Address.Servers, cfg.Timeout,
+		zk.WithDialer(s.dial), zk.WithHostProvider(&hosts{}), zk.WithEventCallback(s.onEvent),
+		zk.WithLogger(libLogger{s.log}), zk.WithLogInfo(false))
+	if err != nil {
+		s.over(errClosed)
+		return nil, fmt.Errorf("connect to %q: %w", cfg.Address, err)
+	}
+	s.conn, s.events = conn, events
+	close(s.connSet)
+
+	opened := make(chan error, 1)
+	go func() {
+		err := s.await()
+		if err == nil {
+			err = s.makeChroot()
+		}
+		opened <- err
+	}()
+	select {
+	case err = <-opened:
+	case <-ctx.Done():
+		err = s.LastErr()
+		if err == nil {
+			err = ctx.Err()
+		}
+		err = fmt.Errorf("no ZooKeeper at %s: %w", strings.Join(cfg.Address.Servers, ","), err)
+		s.end(errClosed)
+		<-opened
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// makeChroot creates the chroot, which no path of ours can name.
+func (s *Session) makeChroot() error {
+	if s.cfg.Address.Chroot == "" {
+		return nil
+	}
+	return s.makeDir(s.cfg.Address.Chroot)
+}
+
+// makeDir creates a znode and what is missing above it. It looks first: to
+// create what is there costs a transaction, and may not even be allowed.
+func (s *Session) makeDir(full string) error {
+	var exists bool
+	err := s.read(func() (err error) {
+		exists, _, err = s.conn.Exists(full)
+		return err
+	})
+	if err == nil && exists {
+		return nil
+	}
+	create := func() error {
+		_, err := s.conn.Create(full, nil, 0, zk.WorldACL(zk.PermAll))
+		return err
+	}
+	if err == nil {
+		err = s.read(create)
+	}
+	if parent := full[:strings.LastIndexByte(full, '/')]; parent != "" && errors.Is(err, zk.ErrNoNode) {
+		if err := s.makeDir(parent); err != nil {
+			return err
+		}
+		err = s.read(create)
+	}
+	if err == nil || errors.Is(err, zk.ErrNodeExists) {
+		return nil
+	}
+	return fmt.Errorf("create znode %s: %w", full, err)
+}
+
+// EnsureDirs creates the given permanent znodes, and the chroot, where they
+// are missing. It may be called at any time: someone may have removed them.
+func (s *Session) EnsureDirs(paths ...string) error {
+	if err := s.makeChroot(); err != nil {
+		return err
+	}
+	for _, p := range paths {
+		if err := s.makeDir(s.full(p)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ID is the session's id, as in a znode's ephemeralOwner.
+func (s *Session) ID() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.id
+}
+
+// Timeout is the session timeout that the server granted.
+func (s *Session) Timeout() time.Duration { return time.Duration(s.timeout.Load()) }
+
+// Done is closed when the session is over; Err says why.
+func (s *Session) Done() <-chan struct{} { return s.ctx.Done() }
+
+// Err is nil while the session lasts, and then an ErrOver with its reason.
+func (s *Session) Err() error {
+	if s.ctx.Err() == nil {
+		return nil
+	}
+	return s.overErr()
+}
+
+func (s *Session) overErr() error { return fmt.Errorf("%w: %w", ErrOver, context.Cause(s.ctx)) }
+
+// Within returns a context that ends with parent or with the session.
+func (s *Session) Within(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(parent)
+	stop := context.AfterFunc(s.ctx, func() { cancel(s.overErr()) })
+	return ctx, func() { stop(); cancel(context.Canceled) }
+}
+
+// Suspended tells whether the connection is lost, and since when.
+func (s *Session) Suspended() (since time.Time, suspended bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lostAt, !s.lostAt.IsZero()
+}
+
+// Live returns a context that ends when no server has been heard for the
+// session's timeout: by then the session may be over, without a word, and what
+// it holds may already be someone else's. It also ends with the session. After
+// a reconnect that finds the session alive there is a new context.
+func (s *Session) Live() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live
+}
+
+// LastErr is what last went wrong with the connection.
+func (s *Session) LastErr() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lastErr
+}
+
+// Close ends the session: its ephemeral znodes vanish at once if a server can
+// be reached, else when the servers find it silent for its timeout. It returns
+// within a second or two, also when ZooKeeper is away.
+func (s *Session) Close() {
+	s.end(errClosed)
+	s.mu.Lock()
+	if s.socket != nil {
+		s.socket.Close()
+	}
+	if s.lapsing != nil {
+		s.lapsing.Stop()
+	}
+	s.mu.Unlock()
+	for range s.events { // the library's goroutines are gone when it is closed
+	}
+}
+
+var errClosed = errors.New("closed")
+
+// end ends the session for good. It may be called from the library's own
+// goroutines: the library must not go on after an expiry, and closing it there
+// keeps what is queued from ever being sent.
+func (s *Session) end(cause error) {
+	s.over(cause)
+	<-s.connSet
+	s.closing.Do(s.conn.Close)
+}
+
+// granted is called when a server has answered a handshake.
+func (s *Session) granted(id int64, timeout time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.id != 0 && s.id != id {
+		return fmt.Errorf("asked for session %#x, got %#x", s.id, id)
+	}
+	s.id = id
+	s.timeout.Store(int64(timeout))
+	s.lastRefusal = time.Time{}
+	return nil
+}
+
+// refused is called when a server that serves others has closed a handshake of
+// this session. It ends a session that has met nothing else for GiveUp. Once is
+// nothing: after an outage the first server that is back may lag behind, and
+// refuse whoever has seen more than it has, for as long as it catches up.
+func (s *Session) refused(addr string) {
+	s.mu.Lock()
+	now := time.Now()
+	if now.Sub(s.lastRefusal) > s.cfg.GiveUp {
+		s.firstRefusal = now
+	}
+	s.lastRefusal = now
+	since := now.Sub(s.firstRefusal)
+	s.mu.Unlock()
+	if since > s.cfg.GiveUp {
+		s.end(fmt.Errorf("%s serves, but has refused this session for %s: were its data removed?", addr, since.Round(time.Second)))
+	}
+}
+
+// onEvent runs on the library's goroutines: it must not block, nor call back.
+func (s *Session) onEvent(ev zk.Event) {
+	switch {
+	case ev.Type != zk.EventSession:
+		s.hub.fired(strings.TrimPrefix(ev.Path, s.cfg.Address.Chroot))
+	case ev.State == zk.StateHasSession:
+		s.connected(ev.Server)
+	case ev.State == zk.StateDisconnected:
+		s.disconnected()
+	case ev.State == zk.StateExpired:
+		s.end(zk.ErrSessionExpired)
+	}
+}
+
+func (s *Session) connected(server string) {
+	s.mu.Lock()
+	away := time.Duration(0)
+	if !s.lostAt.IsZero() {
+		away = time.Since(s.lostAt)
+	}
+	if s.lapsing != nil && !s.lapsing.Stop() {
+		s.live, s.lapse = context.WithCancel(s.ctx) // the old one has ended, or is about to
+	}
+	s.lapsing, s.lostAt = nil, time.Time{}
+	close(s.up)
+	id := s.id
+	s.mu.Unlock()
+
+	attrs := []any{"session", fmt.Sprintf("%#x", id), "server", server}
+	if s.reported.CompareAndSwap(false, true) {
+		s.log.Info("connected", append(attrs, "timeout", s.Timeout())...)
+		if s.Timeout() != s.cfg.Timeout {
+			s.log.Warn("the server granted another session timeout than was asked for", "asked", s.cfg.Timeout, "granted", s.Timeout())
+		}
+	} else {
+		s.log.Info("connected again", append(attrs, "away", away.Round(time.Millisecond))...)
+	}
+	s.hub.all()
+}
+
+func (s *Session) disconnected() {
+	s.mu.Lock()
+	select {
+	case <-s.up:
+	default:
+		s.mu.Unlock()
+		return // was not connected
+	}
+	s.up = make(chan struct{})
+	s.lostAt = time.Now()
+	silent := time.Since(s.born) - time.Duration(s.heard.Load())
+	s.lapsing = time.AfterFunc(s.Timeout()-silent, s.lapse)
+	s.mu.Unlock()
+	if s.ctx.Err() == nil {
+		s.log.Warn("connection lost")
+	}
+	s.hub.all()
+}
+
+func (s *Session) setLastErr(err error) {
+	s.mu.Lock()
+	s.lastErr = err
+	s.mu.Unlock()
+}
+
+func (s *Session) setSocket(c net.Conn) {
+	s.mu.Lock()
+	s.socket = c
+	s.mu.Unlock()
+}
+
+// libLogger hands on what go-zookeeper has to say.
+type libLogger struct{ log *slog.Logger }
+
+func (l libLogger) Printf(format string, args ...any) {
+	l.log.Debug("zk", "msg", fmt.Sprintf(format, args...))
+}
