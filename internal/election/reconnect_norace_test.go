@@ -1,0 +1,179 @@
+//go:build !race
+
+package election
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+	"taskkeeper/internal/zktest"
+)
+
+func TestReconnect(t *testing.T) {
+	t.Parallel()
+	t.Run("the_next_of_five_leads_when_the_leaders_session_expires", func(t *testing.T) {
+		succession(t, func(_ *zktest.Hand, leader *Candidate) error {
+			return zktest.ExpireSession(zktest.Shared(t).Addr(), leader.s.ID())
+		})
+	})
+
+	for name, at := range map[string]fate{"the_request": cutBefore, "the_reply": cutAfter} {
+		t.Run("join_makes_one_candidate_when_"+name+"_is_lost", func(t *testing.T) {
+			root := zktest.Connect(t)
+			h := zktest.Conn(t, root)
+			h.Create(task.MasterDir, "")
+			f, through := forward(t, root)
+			s := open(t, through)
+			met := f.once(opMulti, task.MasterDir+"/", func() fate { return at })
+			c := join(t, s)
+			await(t, "lost "+name, met)
+			if got := h.Children(task.MasterDir); len(got) != 1 || task.MasterDir+"/"+got[0] != c.Path() {
+				t.Errorf("candidates %q, ours is %s", got, c.Path())
+			}
+			if stat, ok := h.Stat(c.Path()); !ok || stat.EphemeralOwner != s.ID() {
+				t.Errorf("stat of %s: %+v, %v; session %#x", c.Path(), stat, ok, s.ID())
+			}
+			if !elected(t, c) {
+				t.Error("it does not lead")
+			}
+		})
+		t.Run("resign_leaves_nothing_when_"+name+"_is_lost", func(t *testing.T) {
+			root := zktest.Connect(t)
+			f, through := forward(t, root)
+			c := join(t, open(t, through))
+			met := f.once(opMulti, c.Path(), func() fate { return at })
+			if err := c.Resign(); err != nil {
+				t.Error(err)
+			}
+			await(t, "lost "+name, met)
+			if got := zktest.Conn(t, root).Children(task.MasterDir); len(got) != 0 {
+				t.Errorf("left behind: %q", got)
+			}
+		})
+	}
+
+	t.Run("join_does_not_take_a_znode_of_another_session_for_its_own", func(t *testing.T) {
+		root := zktest.Connect(t)
+		h, other := zktest.Conn(t, root), open(t, root)
+		h.Create(task.MasterDir, "")
+		f, through := forward(t, root)
+		s := open(t, through)
+		var theirs string
+		var err error
+		met := f.onceRequest(opMulti, task.MasterDir+"/", func(packet []byte) fate {
+			// The same name as ours, but for the number.
+			at := bytes.Index(packet, []byte(task.MasterDir+"/"))
+			prefix := string(packet[at : at+len(task.MasterDir+"/")+len("11111111-2222-3333-4444-555555555555-")])
+			var made []session.Result
+			if made, err = other.Multi(session.CreateEphemeralSequential(prefix, nil)); err == nil {
+				theirs = made[0].Path
+			}
+			return cutBefore
+		})
+		c := join(t, s)
+		await(t, "lost request", met)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stat, ok := h.Stat(c.Path()); !ok || stat.EphemeralOwner != s.ID() {
+			t.Errorf("stat of %s: %+v, %v; session %#x", c.Path(), stat, ok, s.ID())
+		}
+		if elected(t, c) {
+			t.Errorf("%s leads although %s is ahead", c.Path(), theirs)
+		}
+	})
+
+	t.Run("join_fails_when_the_session_expires_before_the_reply", func(t *testing.T) {
+		root := zktest.Connect(t)
+		h := zktest.Conn(t, root)
+		h.Create(task.MasterDir, "")
+		f, through := forward(t, root)
+		s := open(t, through)
+		var err error
+		f.once(opMulti, task.MasterDir+"/", func() fate {
+			f.cut()
+			err = zktest.ExpireSession(zktest.Shared(t).Addr(), s.ID())
+			f.heal()
+			return cutBefore
+		})
+		if _, err := Join(s, "me"); !errors.Is(err, session.ErrOver) {
+			t.Errorf("Join: %v", err)
+		}
+		if got := h.Children(task.MasterDir); err != nil || len(got) != 0 {
+			t.Errorf("left behind: %q; expire: %v", got, err)
+		}
+	})
+
+	t.Run("a_backup_leads_when_its_predecessor_vanished_meanwhile", func(t *testing.T) {
+		root := zktest.Connect(t)
+		first := join(t, open(t, root))
+		f, through := forward(t, root)
+		second := join(t, open(t, through))
+		if elected(t, second) {
+			t.Fatal("the second leads")
+		}
+		done := campaign(t.Context(), second)
+		f.cut()
+		if err := first.Resign(); err != nil {
+			t.Fatal(err)
+		}
+		f.heal()
+		if r := outcome(t, done); r.err != nil {
+			t.Errorf("Campaign: %v", r.err)
+		}
+	})
+
+	t.Run("a_leader_that_was_cut_off_leads_on_and_its_watch_still_works", func(t *testing.T) {
+		root := zktest.Connect(t)
+		f, through := forward(t, root)
+		c := join(t, open(t, through))
+		r := outcome(t, campaign(t.Context(), c))
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		f.cut()
+		f.heal()
+		if err := c.s.Sync(); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.term.Context().Err(); err != nil {
+			t.Errorf("the term ended: %v", err)
+		}
+		if _, err := c.s.Multi(r.term.Fence(), session.Create("/led", nil)); err != nil {
+			t.Errorf("write of the leader: %v", err)
+		}
+		zktest.Conn(t, root).Delete(c.Path())
+		if cause := ended(t, r.term); !errors.Is(cause, ErrOut) {
+			t.Errorf("ended with %v", cause)
+		}
+	})
+
+	t.Run("a_leader_removed_while_it_was_cut_off_is_refused_then_out", func(t *testing.T) {
+		root := zktest.Connect(t)
+		f, through := forward(t, root)
+		c := join(t, open(t, through))
+		r := outcome(t, campaign(t.Context(), c))
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		f.cut()
+		zktest.Conn(t, root).Delete(c.Path())
+		f.heal()
+		_, err := c.s.Multi(r.term.Fence(), session.Create("/stale", nil))
+		var refused *session.OpError
+		if errors.Is(err, session.ErrUnknown) { // sent before the cut was noticed
+			_, err = c.s.Multi(r.term.Fence(), session.Create("/stale", nil))
+		}
+		if !errors.As(err, &refused) || refused.Index != 0 || !errors.Is(err, zk.ErrNoNode) {
+			t.Errorf("Multi: %v", err)
+		}
+		if cause := ended(t, r.term); !errors.Is(cause, ErrOut) {
+			t.Errorf("ended with %v", cause)
+		}
+	})
+}
