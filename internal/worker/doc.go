@@ -1,0 +1,51 @@
+// Package worker executes the tasks that the leader assigns to it.
+//
+// A process hosts one or more workers, its slots, over one session. Each slot
+// has an id and a znode of its own:
+//
+//	/workers/<id>   ephemeral; empty = free, else the ids assigned to it, one a
+//	                line. The leader writes it while it is free, the slot
+//	                while it is not: they take turns. The leader's rare
+//	                take-back is settled by the znode's version.
+//	/data/<task>    read once, by the slot that executes the task
+//	/tasks/<task>   written once, when the slot commits
+//
+//	          ┌──────┐ listed                    ┌───────────┐
+//	   ──────►│ free ├──────────────────────────►│ executing │
+//	 register └──────┘                           └─┬───┬───┬─┘
+//	              ▲      no longer listed: cancel  │   │   │ result
+//	              ├────────────────────────────────┘   │   ▼
+//	              │ refused: task finished or gone ┌───┼────────┐
+//	              ├────────────────────────────────┤ committing │
+//	              │ committed                      └───┼────────┘
+//	              └────────────────────────────────────┤
+//	  its own znode is gone: cancel all, register anew │
+//	  SIGTERM: give back what is listed, leave         ▼
+//
+// # The commit
+//
+// One Multi sets /workers/<id> to its list without the task, at the version
+// known, and /tasks/<task> to its result, at the version known or 0. So a
+// result counts only if this very slot still holds the task, and only once. A
+// task is executed at least once; it is committed exactly once.
+//
+//   - Refused at the task: it is read. Still pending: again, at that version.
+//     Finished by another hand, or gone: the slot only frees itself.
+//   - Refused at the slot's znode: it is read. What is no longer listed is
+//     dropped, the rest goes again.
+//   - The answer was lost: after a Sync the slot's znode is read. Still listed
+//     means not carried out. The version says nothing, since it also moves
+//     when the leader takes something back.
+//   - The session is over: the result is dropped; the task is someone else's.
+//
+// New content of the slot's znode is taken by content: ids no longer listed are
+// cancelled, those still listed go on untouched, new ones queue behind.
+//
+// # Leaving
+//
+// A slot that is told to stop gives its tasks back at once: one Multi writes
+// each as pending, with its losses unchanged but a new version, and deletes the
+// slot's znode at its version. The new version tells the leader that nothing
+// was lost. A slot that just got work while it left finds its version moved,
+// and gives that back too.
+package worker

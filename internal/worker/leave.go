@@ -1,0 +1,82 @@
+package worker
+
+import (
+	"errors"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+// leave commits what is ready, gives back what is not, and deletes the slot's
+// znode: all in one Multi, so that the leader never sees a part of it. It
+// fails when the session is over; then the znode vanishes by itself and the
+// leader finds the tasks.
+func (sl *slot) leave() error {
+	for {
+		if sl.stale {
+			if err := sl.read(); errors.Is(err, errGone) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+		ops, err := sl.giveBack()
+		if err != nil {
+			return err
+		}
+		_, err = sl.group.Multi(append(ops, session.Delete(sl.path, sl.version))...)
+		var refused *session.OpError
+		switch {
+		case err == nil:
+			if len(ops) > 0 {
+				sl.log.Info("gave back its tasks", "tasks", len(ops))
+			}
+			return nil
+		case errors.Is(err, session.ErrUnknown):
+			if err := sl.s.Sync(); err != nil {
+				return err
+			}
+		case !errors.As(err, &refused):
+			return err
+		case refused.Op.Path != sl.path:
+			if err := sl.refused(refused); err != nil {
+				return err
+			}
+			continue
+		case !errors.Is(err, zk.ErrBadVersion) && !errors.Is(err, zk.ErrNoNode):
+			return err
+		}
+		sl.stale = true
+	}
+}
+
+// giveBack returns the writes that end this slot's hold of its tasks.
+func (sl *slot) giveBack() ([]session.Op, error) {
+	var ops []session.Op
+	room := sl.room()
+	for _, id := range sl.list {
+		v, ready := sl.results[id]
+		if v.freeOnly {
+			continue
+		}
+		state, version, err := readState(sl.s, id)
+		if err != nil {
+			return nil, err
+		}
+		if state.Phase != task.Pending {
+			continue
+		}
+		op := session.Set(task.StatePath(id), state.Bytes(), version)
+		if ready {
+			commit := session.Set(task.StatePath(id), v.state.Bytes(), version)
+			if commit.Size() <= room {
+				op = commit
+			}
+		}
+		room -= op.Size()
+		ops = append(ops, op)
+	}
+	return ops, nil
+}

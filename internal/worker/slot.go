@@ -1,0 +1,380 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+	"github.com/google/uuid"
+
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+// reread is how often a slot reads its znode though nothing told it to: what a
+// lost watch costs at most.
+const reread = 10 * time.Second
+
+// errGone means that the slot's znode is not there, or not its own.
+var errGone = errors.New("the worker's znode is gone")
+
+// slot is one worker: one id, one znode, one execution at a time.
+type slot struct {
+	// Fixed at construction.
+	s     *session.Session
+	group *session.Group
+	fn    task.Func
+	log   *slog.Logger
+	id    string
+	path  string
+	hints *session.Hints
+
+	// Owned by the goroutine of run.
+	list    []string           // the znode's content as last known
+	version int32              // and its version
+	armed   bool               // a watch is set that has not fired
+	stale   bool               // the znode is to be read
+	at      map[string]int32   // versions of /tasks/<id>, where they are known not to be 0
+	results map[string]verdict // executions that ended, not committed yet
+	running *execution
+
+	finished  chan outcome // receives what running came to
+	committed chan receipt // receives the fate of the one commit under way
+	sent      []string     // what that commit holds
+}
+
+// verdict is what a commit is to write for a task.
+type verdict struct {
+	state    task.State
+	freeOnly bool // the task is finished by another hand, or gone
+}
+
+// execution is a task that runs.
+type execution struct {
+	id     string
+	began  time.Time
+	cancel context.CancelFunc
+}
+
+// outcome is what an execution came to.
+type outcome struct {
+	state task.State
+	ended bool // it was told to end: the state means nothing
+}
+
+// receipt is the answer to a commit.
+type receipt struct {
+	results []session.Result
+	err     error
+}
+
+func newSlot(s *session.Session, group *session.Group, cfg Config) *slot {
+	id := uuid.NewString()
+	return &slot{
+		s: s, group: group, fn: cfg.Run, id: id, path: task.WorkerPath(id),
+		log:       cfg.Logger.With("worker", id),
+		at:        make(map[string]int32),
+		results:   make(map[string]verdict),
+		finished:  make(chan outcome, 1),
+		committed: make(chan receipt, 1),
+	}
+}
+
+// run registers the slot and serves until ctx ends, having left; or until its
+// znode is gone, when it asks for another one to take its place.
+func (sl *slot) run(ctx context.Context) (again bool, err error) {
+	sl.hints = sl.s.Hints(sl.path)
+	defer sl.s.Forget(sl.path)
+	if err := sl.register(); err != nil {
+		return false, fmt.Errorf("register worker: %w", err)
+	}
+	sl.log.Info("registered")
+
+	err = sl.serve(ctx)
+	sl.stop()
+	switch {
+	case errors.Is(err, errGone):
+		sl.log.Warn("the worker's znode is gone, registering anew", "znode", sl.path)
+		return ctx.Err() == nil, nil
+	case err != nil && ctx.Err() == nil:
+		return false, err
+	}
+	if err := sl.leave(); err != nil && !errors.Is(err, session.ErrOver) {
+		sl.log.Warn("not everything was given back", "err", err)
+	}
+	return false, sl.s.Err()
+}
+
+// register creates the slot's znode.
+func (sl *slot) register() error {
+	for {
+		_, err := sl.group.Multi(session.CreateEphemeral(sl.path, nil))
+		switch {
+		case err == nil:
+			sl.stale = true
+			return nil
+		case errors.Is(err, zk.ErrNoNode):
+			if err := sl.s.EnsureDirs(task.Dirs()...); err != nil {
+				return err
+			}
+		case errors.Is(err, session.ErrUnknown):
+			if err := sl.s.Sync(); err != nil {
+				return err
+			}
+			if err := sl.read(); err == nil {
+				return nil
+			} else if !errors.Is(err, errGone) {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// serve is the slot's loop.
+func (sl *slot) serve(ctx context.Context) error {
+	ticker := time.NewTicker(reread)
+	defer ticker.Stop()
+	for {
+		if sl.stale && sl.sent == nil {
+			if err := sl.read(); err != nil {
+				return err
+			}
+		}
+		sl.start()
+		sl.commit()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-sl.hints.C:
+			paths, _ := sl.hints.Take()
+			sl.armed = sl.armed && len(paths) == 0
+			sl.stale = true
+		case <-ticker.C:
+			sl.stale = true
+		case o := <-sl.finished:
+			sl.finish(o)
+		case r := <-sl.committed:
+			if err := sl.settle(r); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// read takes the content of the slot's znode over. It waits while the
+// connection is lost.
+func (sl *slot) read() error {
+	get := sl.s.GetW
+	if sl.armed {
+		get = sl.s.Get
+	}
+	data, stat, err := get(sl.path)
+	if errors.Is(err, zk.ErrNoNode) {
+		return errGone
+	}
+	if err != nil {
+		return err
+	}
+	if stat.EphemeralOwner != sl.s.ID() {
+		return errGone
+	}
+	sl.armed, sl.stale = true, false
+	sl.list, sl.version = task.ParseList(data), stat.Version
+	for id := range sl.results {
+		if !slices.Contains(sl.list, id) {
+			delete(sl.results, id)
+		}
+	}
+	for id := range sl.at {
+		if !slices.Contains(sl.list, id) {
+			delete(sl.at, id)
+		}
+	}
+	if sl.running != nil && !slices.Contains(sl.list, sl.running.id) {
+		sl.log.Warn("task was taken away, cancelling it", "task", sl.running.id)
+		sl.running.cancel()
+	}
+	return nil
+}
+
+// start executes the first task of the list that has no result yet.
+func (sl *slot) start() {
+	live := sl.s.Live()
+	if sl.running != nil || live.Err() != nil {
+		return
+	}
+	i := slices.IndexFunc(sl.list, func(id string) bool { _, ok := sl.results[id]; return !ok })
+	if i < 0 {
+		return
+	}
+	id := sl.list[i]
+	ctx, cancel := context.WithCancel(live)
+	sl.running = &execution{id: id, began: time.Now(), cancel: cancel}
+	sl.log.Info("task started", "task", id)
+	go func() { sl.finished <- sl.execute(ctx, id) }()
+}
+
+// execute gets the payload and runs the task.
+func (sl *slot) execute(ctx context.Context, id string) outcome {
+	payload, _, err := sl.s.Get(task.DataPath(id))
+	if ctx.Err() != nil || errors.Is(err, session.ErrOver) {
+		return outcome{ended: true}
+	}
+	if errors.Is(err, zk.ErrNoNode) {
+		return outcome{state: task.NewFailed("no payload in " + task.DataPath(id))}
+	}
+	if err != nil {
+		return outcome{state: task.NewFailed(err.Error())}
+	}
+	result, err := sl.fn(ctx, id, payload)
+	switch {
+	case ctx.Err() != nil:
+		return outcome{ended: true}
+	case err != nil:
+		return outcome{state: task.NewFailed(err.Error())}
+	}
+	return outcome{state: task.NewDone(result)}
+}
+
+// finish takes what the execution came to.
+func (sl *slot) finish(o outcome) {
+	e := sl.running
+	e.cancel()
+	sl.running = nil
+	if o.ended {
+		return
+	}
+	if !slices.Contains(sl.list, e.id) {
+		return // taken away, as it ended
+	}
+	if room := sl.room(); session.Set(task.StatePath(e.id), o.state.Bytes(), 0).Size() > room {
+		o.state = task.NewFailed(fmt.Sprintf("result of %d bytes is too large: at most %d", len(o.state.Text), room))
+	}
+	sl.results[e.id] = verdict{state: o.state}
+	took := time.Since(e.began).Round(time.Millisecond)
+	if o.state.Phase == task.Failed {
+		sl.log.Warn("task failed", "task", e.id, "took", took, "reason", string(o.state.Text[:min(len(o.state.Text), 200)]))
+	} else {
+		sl.log.Info("task done", "task", e.id, "took", took)
+	}
+}
+
+const (
+	// maxResults bounds what one commit holds, so that it is done soon, and its
+	// packet can be sized without regard to the chroot in each path.
+	maxResults = 100
+	reserve    = 64 << 10 // for that, and for the slot's own path
+)
+
+// room is what the results in one commit may take of its packet, beside the
+// slot's list.
+func (sl *slot) room() int {
+	return session.MaxPacket - reserve - len(task.FormatList(sl.list))
+}
+
+// commit sends the results that are ready, if no commit is under way.
+func (sl *slot) commit() {
+	if sl.sent != nil || sl.stale || len(sl.results) == 0 {
+		return
+	}
+	var sets []session.Op
+	var rest []string
+	room := sl.room()
+	for _, id := range sl.list {
+		v, ready := sl.results[id]
+		if !ready || len(sl.sent) == maxResults {
+			rest = append(rest, id)
+			continue
+		}
+		if !v.freeOnly {
+			op := session.Set(task.StatePath(id), v.state.Bytes(), sl.at[id])
+			if op.Size() > room && len(sets) > 0 {
+				rest = append(rest, id)
+				continue
+			}
+			room -= op.Size()
+			sets = append(sets, op)
+		}
+		sl.sent = append(sl.sent, id)
+	}
+	ops := append([]session.Op{session.Set(sl.path, task.FormatList(rest), sl.version)}, sets...)
+	go func() {
+		results, err := sl.group.Multi(ops...)
+		sl.committed <- receipt{results, err}
+	}()
+}
+
+// settle takes the fate of a commit.
+func (sl *slot) settle(r receipt) error {
+	sent := sl.sent
+	sl.sent = nil
+	var refused *session.OpError
+	switch {
+	case r.err == nil:
+		sl.version = r.results[0].Stat.Version
+		for _, id := range sent {
+			delete(sl.results, id)
+			delete(sl.at, id)
+			sl.list = slices.DeleteFunc(sl.list, func(l string) bool { return l == id })
+		}
+		return nil
+	case errors.Is(r.err, session.ErrUnknown):
+		sl.stale = true
+		return sl.s.Sync()
+	case !errors.As(r.err, &refused):
+		return r.err
+	case refused.Op.Path == sl.path && (errors.Is(r.err, zk.ErrNoNode) || errors.Is(r.err, zk.ErrBadVersion)):
+		sl.stale = true // read says whether it is gone or has moved on
+		return nil
+	case refused.Op.Path == sl.path:
+		return r.err
+	}
+	return sl.refused(refused)
+}
+
+// refused takes that a task's state was not as it was taken to be.
+func (sl *slot) refused(why *session.OpError) error {
+	id := why.Op.Path[len(task.TasksDir)+1:]
+	state, version, err := readState(sl.s, id)
+	if err != nil {
+		return err
+	}
+	if state.Phase == task.Pending && errors.Is(why, zk.ErrBadVersion) {
+		sl.at[id] = version
+		return nil
+	}
+	sl.log.Warn("result is not wanted any more", "task", id, "err", why)
+	sl.results[id] = verdict{freeOnly: true}
+	return nil
+}
+
+// readState reads a task's state. One that is gone, may not be read, or cannot
+// be, because its id is no name of a znode, is Odd. It fails when the session is
+// over.
+func readState(s *session.Session, id string) (task.State, int32, error) {
+	data, stat, err := s.Get(task.StatePath(id))
+	if errors.Is(err, session.ErrOver) {
+		return task.State{}, 0, err
+	}
+	if err != nil {
+		return task.State{Phase: task.Odd}, 0, nil
+	}
+	return task.ParseState(data), stat.Version, nil
+}
+
+// stop ends the execution and waits for it and for the commit under way.
+func (sl *slot) stop() {
+	if sl.running != nil {
+		sl.running.cancel()
+		sl.finish(<-sl.finished)
+	}
+	if sl.sent != nil {
+		_ = sl.settle(<-sl.committed) // leave reads what came of it
+	}
+}
