@@ -1,0 +1,57 @@
+// Package master maps waiting tasks onto free workers, for as long as it leads.
+//
+//	┌───────────┐ lowest candidate  ┌────────┐  ZooKeeper refuses a write, or
+//	│  backup   ├──────────────────►│ leader ├─ the candidate's znode is gone ─┐
+//	└───────────┘                   └────────┘                                 │
+//	      ▲                                                                    │
+//	      └──────────────── a new candidate ◄──────────────────────────────────┘
+//
+// A backup holds watches on /tasks and /workers, and skips what they tell.
+//
+// # The leader
+//
+// One goroutine, the loop, owns a view of /tasks and /workers. Watches, the
+// lister and timers wake it; it reads again what they point at, decides, and
+// carries out. The decision is a function of the view, without I/O.
+//
+//	znode           read                              written
+//	/tasks          listed when it changes, at most   made when missing
+//	                every few ms, and once a second
+//	                while plenty is queued
+//	/workers        listed when it changes            made when missing
+//	/workers/<id>   at first, and when it changes     assigned while it is empty; taken
+//	                                                  back what has been withdrawn
+//	/tasks/<id>     only in doubt: see below          "pending n" or "failed" after a loss
+//
+// Unassigned is what is listed in /tasks, pending, and in no worker's list. A
+// task that nobody touched since it was created is at version 0: it is assigned
+// without having been read, and the assignment's check says whether that was
+// right. Where it was not, the task and the 1,000 behind it are read. So the
+// usual task costs the leader a share of one listing and of one Multi.
+//
+// # Every write is fenced
+//
+// Each Multi begins with the check that the leader's candidate znode exists. A
+// master that lagged and still believes to lead has its writes refused by
+// ZooKeeper itself. When that very check fails, and only then, it is deposed: it
+// drops its view and runs again.
+//
+// Each assignment also checks the task's version and the worker's, so that no
+// decision made on an old view takes effect. Operations that stand against a
+// Multi cost the move they belong to, and no other.
+//
+// # What happens at each failure
+//
+//   - A worker's znode is gone: what it held is read. A first task at the
+//     version at which it was assigned was lost with it: the next assignment
+//     writes "pending n+1", or "failed" at the last loss allowed. A version that
+//     moved means that it was finished or given back: nothing is counted. The
+//     others of its list had not started.
+//   - A task vanished from /tasks: it was withdrawn, and is taken back.
+//   - An answer was lost: after a Sync the worker's znode says what happened.
+//   - A new leader starts with a Sync and reads everything before it decides.
+//     What it does not know is losses that were not written yet.
+//   - The connection is lost: reads wait, and so nothing is decided.
+//   - A watch is lost: everything is read again every 10 s and after a reconnect.
+//   - The loop does not turn any more: the watchdog ends the process.
+package master

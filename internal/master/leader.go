@@ -1,0 +1,334 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+	"golang.org/x/sync/errgroup"
+
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+const (
+	// tick is the leader's slow clock.
+	tick = time.Second
+	// resync is how many ticks pass until everything is read again though
+	// nothing told to: what a lost watch costs at most.
+	resync = 10
+	// rereads is how many of the tasks set aside are read again in a tick.
+	rereads = 500
+	// pipeline is how many reads are under way at once.
+	pipeline = 64
+	// listPause is the least time between two listings of /tasks. A long
+	// listing pauses for four times as long as it took: at 100,000 tasks it is
+	// 4 MB.
+	listPause = time.Millisecond
+	// plenty is how many queued tasks per worker make a listing a matter of a
+	// second: it only serves to notice withdrawn tasks then.
+	plenty = 4
+)
+
+// leader is a master for one term. Its loop owns all state; the lister and the
+// watchdog only send to it, or look at beat.
+type leader struct {
+	// Fixed at construction.
+	s     *session.Session
+	fence session.Op
+	log   *slog.Logger
+	hints *session.Hints
+
+	// Owned by the loop.
+	view         *view
+	dirs         *dirs
+	workersDirty bool
+	tasksDirty   bool
+	asking       bool // a listing is under way
+	nextAsk      time.Time
+	told         map[string]bool // znodes that were complained about
+
+	// Shared.
+	asks     chan ask
+	listings chan listing
+	beat     atomic.Int64 // turns of the loop
+}
+
+// ask is a request to list /tasks.
+type ask struct {
+	number int64
+	watch  bool
+}
+
+// listing is the answer.
+type listing struct {
+	number int64
+	names  []string
+	took   time.Duration
+}
+
+// lead assigns tasks until ctx ends, the term with it, or until ZooKeeper
+// refuses a write because the term is over: then it returns errDeposed.
+func (l *leader) lead(ctx context.Context) error {
+	// Whatever the leaders before wrote is to show in what is read now.
+	if err := l.s.Sync(); err != nil {
+		return err
+	}
+	l.workersDirty, l.tasksDirty = true, true
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return l.lister(ctx) })
+	g.Go(func() error { return watchdog(ctx, l.s, &l.beat, l.log) })
+	g.Go(func() error { return l.loop(ctx) })
+	return g.Wait()
+}
+
+func (l *leader) loop(ctx context.Context) error {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	due := time.NewTimer(0)
+	defer due.Stop()
+	for ctx.Err() == nil {
+		l.beat.Add(1)
+		if err := l.round(ctx); err != nil {
+			return err
+		}
+		if l.tasksDirty && !l.asking {
+			due.Reset(time.Until(l.nextAsk))
+		}
+		select {
+		case <-ctx.Done():
+		case <-l.hints.C:
+		case <-due.C:
+		case a := <-l.listings:
+			l.merge(a)
+		case <-ticker.C:
+			l.view.nextTick(rereads)
+			if l.view.tick%resync == 0 {
+				l.everything()
+			}
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// round reads what is to be read and carries out what is to be done, until
+// there is neither.
+func (l *leader) round(ctx context.Context) error {
+	for ctx.Err() == nil {
+		l.takeHints()
+		l.ask()
+		if err := l.refresh(ctx); err != nil {
+			return err
+		}
+		if !l.view.ready() {
+			return nil
+		}
+		moves := l.view.decide()
+		if l.view.relist {
+			l.view.relist, l.tasksDirty = false, true
+		}
+		if len(moves) == 0 {
+			return nil
+		}
+		if err := l.apply(moves); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *leader) takeHints() {
+	paths, all := l.hints.Take()
+	for _, p := range paths {
+		l.dirs.fired(p)
+		switch {
+		case p == task.TasksDir:
+			l.tasksDirty = true
+		case p == task.WorkersDir:
+			l.workersDirty = true
+		default:
+			l.view.fired(strings.TrimPrefix(p, task.WorkersDir+"/"))
+		}
+	}
+	if all {
+		l.everything()
+	}
+}
+
+// everything has everything read again.
+func (l *leader) everything() {
+	l.tasksDirty, l.workersDirty = true, true
+	for id := range l.view.workers {
+		l.view.markStale(id)
+	}
+}
+
+// ask has /tasks listed, if that is due.
+func (l *leader) ask() {
+	if !l.tasksDirty || l.asking || time.Now().Before(l.nextAsk) {
+		return
+	}
+	l.asking, l.tasksDirty = true, false
+	l.view.asked++
+	l.asks <- ask{number: l.view.asked, watch: l.dirs.arm(task.TasksDir)}
+}
+
+func (l *leader) merge(a listing) {
+	l.asking = false
+	pause := max(listPause, 4*a.took)
+	for _, name := range l.view.listTasks(a.names, a.number) {
+		l.tell(task.StatePath(name), "a task's name must be one line without blanks around it; left alone")
+	}
+	if l.view.queue.len() > plenty*len(l.view.workers)+ahead {
+		pause = max(pause, time.Second)
+	}
+	l.nextAsk = time.Now().Add(pause)
+}
+
+// lister lists /tasks when asked: a long listing must not hold the loop up.
+func (l *leader) lister(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case a := <-l.asks:
+			began := time.Now()
+			names, err := l.dirs.list(task.TasksDir, a.watch)
+			if err != nil {
+				return err
+			}
+			select {
+			case l.listings <- listing{a.number, names, time.Since(began)}:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
+}
+
+// refresh reads the workers and the tasks that are to be read.
+func (l *leader) refresh(ctx context.Context) error {
+	if l.workersDirty {
+		l.workersDirty = false
+		names, err := l.dirs.list(task.WorkersDir, l.dirs.arm(task.WorkersDir))
+		if err != nil {
+			return err
+		}
+		l.view.listWorkers(names)
+	}
+	if err := l.readWorkers(l.view.stale()); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		ids := l.view.takeUnread(2 * ahead)
+		if len(ids) == 0 {
+			return nil
+		}
+		if err := l.readTasks(ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answer is what a read came to.
+type answer struct {
+	data []byte
+	stat *zk.Stat
+	err  error
+}
+
+// readAll reads many znodes at once.
+func readAll(ids []string, read func(id string) ([]byte, *zk.Stat, error)) []answer {
+	answers := make([]answer, len(ids))
+	var g errgroup.Group
+	g.SetLimit(pipeline)
+	for i, id := range ids {
+		g.Go(func() error {
+			data, stat, err := read(id)
+			answers[i] = answer{data, stat, err}
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return answers
+}
+
+func (l *leader) readWorkers(ids []string) error {
+	watched := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		watched[id] = l.view.workers[id].watched
+	}
+	answers := readAll(ids, func(id string) ([]byte, *zk.Stat, error) {
+		if watched[id] {
+			return l.s.Get(task.WorkerPath(id))
+		}
+		return l.s.GetW(task.WorkerPath(id))
+	})
+	for i, a := range answers {
+		id := ids[i]
+		switch {
+		case a.err == nil && a.stat.EphemeralOwner == 0:
+			l.view.ignoreWorker(id)
+			l.view.workers[id].watched = true
+			l.tell(task.WorkerPath(id), "no worker: the znode is not ephemeral; left alone")
+		case a.err == nil:
+			l.view.readWorker(id, task.ParseList(a.data), a.stat.Version)
+			l.view.workers[id].watched = true
+		case errors.Is(a.err, zk.ErrNoNode):
+			l.gone(id)
+		case errors.Is(a.err, session.ErrOver):
+			return a.err
+		default:
+			l.view.ignoreWorker(id)
+			l.tell(task.WorkerPath(id), a.err.Error())
+		}
+	}
+	return nil
+}
+
+func (l *leader) gone(id string) {
+	ignored := l.view.workers[id].ignored
+	tasks := l.view.workerGone(id)
+	switch {
+	case ignored:
+	case len(tasks) == 0:
+		l.log.Info("worker left", "worker", id)
+	default:
+		l.log.Warn("worker gone, its tasks are free again", "worker", id, "tasks", strings.Join(tasks, " "))
+	}
+}
+
+func (l *leader) readTasks(ids []string) error {
+	answers := readAll(ids, func(id string) ([]byte, *zk.Stat, error) { return l.s.Get(task.StatePath(id)) })
+	for i, a := range answers {
+		id := ids[i]
+		switch {
+		case a.err == nil:
+			if l.view.readTask(id, task.ParseState(a.data), a.stat.Version) {
+				l.tell(task.StatePath(id), fmt.Sprintf("%.40q is no state of a task; left alone", a.data))
+			}
+		case errors.Is(a.err, zk.ErrNoNode):
+			l.view.taskGone(id)
+		case errors.Is(a.err, session.ErrOver):
+			return a.err
+		default:
+			l.view.setAside(id)
+			l.tell(task.StatePath(id), a.err.Error())
+		}
+	}
+	return nil
+}
+
+// tell complains about a znode, once.
+func (l *leader) tell(path, what string) {
+	if !l.told[path] {
+		l.told[path] = true
+		l.log.Warn("odd znode", "znode", path, "err", what)
+	}
+}

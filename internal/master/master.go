@@ -1,0 +1,148 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"taskkeeper/internal/election"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+// DefaultMaxLosses is how many executions of a task may be lost with their
+// workers until the task is taken for what kills them, and fails.
+const DefaultMaxLosses = 3
+
+// Config says how a master leads. Its zero value is the default.
+type Config struct {
+	Who       string       // what its candidate znode says, for people: "host:pid"
+	MaxLosses int          // the loss that fails a task; default DefaultMaxLosses, below 0 none does
+	Logger    *slog.Logger // default: none
+}
+
+func (c Config) withDefaults() Config {
+	if c.MaxLosses == 0 {
+		c.MaxLosses = DefaultMaxLosses
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Run is a master on one session: a candidate, then a backup or the leader,
+// until ctx ends, when it resigns. It fails when the session is over, or when a
+// znode may not be created.
+func Run(ctx context.Context, s *session.Session, cfg Config) error {
+	m := &master{
+		s:     s,
+		cfg:   cfg.withDefaults(),
+		hints: s.Hints(task.TasksDir, task.WorkersDir, task.WorkersDir+"/"),
+		dirs:  newDirs(s),
+	}
+	for {
+		err := m.candidacy(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return s.Err()
+		case errors.Is(err, errDeposed), errors.Is(err, election.ErrOut):
+			m.cfg.Logger.Warn("no longer leader or candidate, running again", "err", err)
+		default:
+			return err
+		}
+	}
+}
+
+// master is what outlasts a candidacy: the watches of its session.
+type master struct {
+	s     *session.Session
+	cfg   Config
+	hints *session.Hints
+	dirs  *dirs
+}
+
+// candidacy joins the election, waits, and leads.
+func (m *master) candidacy(ctx context.Context) (err error) {
+	if err := m.s.EnsureDirs(task.Dirs()...); err != nil {
+		return err
+	}
+	c, err := election.Join(m.s, m.cfg.Who)
+	if err != nil {
+		return err
+	}
+	log := m.cfg.Logger.With("candidate", c.Path())
+	defer func() {
+		if rerr := c.Resign(); rerr != nil && err == nil {
+			err = rerr
+		}
+	}()
+
+	term, err := m.campaign(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer term.End()
+	log.Info("leader")
+	l := &leader{
+		s: m.s, fence: term.Fence(), log: m.cfg.Logger, hints: m.hints,
+		view: newView(m.cfg.MaxLosses), dirs: m.dirs, told: make(map[string]bool),
+		asks: make(chan ask, 1), listings: make(chan listing, 1),
+	}
+	err = l.lead(term.Context())
+	if ctx.Err() != nil {
+		log.Info("resigning")
+	}
+	return err
+}
+
+// campaign is a backup until the candidate leads.
+func (m *master) campaign(ctx context.Context, c *election.Candidate, log *slog.Logger) (*election.Term, error) {
+	if leads, err := c.Election(); err != nil {
+		return nil, err
+	} else if !leads {
+		path, who, err := election.Leader(m.s)
+		if err != nil {
+			return nil, fmt.Errorf("find the leader: %w", err)
+		}
+		log.Info("backup", "leader", path, "who", who)
+	}
+	backup, elected := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { m.backup(backup) })
+	term, err := c.Campaign(ctx)
+	elected()
+	watching.Wait()
+	return term, err
+}
+
+// rearm is how often a backup sets its watches again. It only holds them, as
+// the assignment has it; a listing can be 4 MB.
+const rearm = 10 * time.Second
+
+// backup holds watches on /tasks and /workers. What they tell is skipped.
+func (m *master) backup(ctx context.Context) {
+	ticker := time.NewTicker(rearm)
+	defer ticker.Stop()
+	for {
+		for _, dir := range []string{task.TasksDir, task.WorkersDir} {
+			if m.dirs.arm(dir) {
+				if _, err := m.dirs.list(dir, true); err != nil {
+					return // the campaign fails as well
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			paths, _ := m.hints.Take()
+			for _, p := range paths {
+				m.dirs.fired(p)
+			}
+		}
+	}
+}

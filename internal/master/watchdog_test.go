@@ -1,0 +1,64 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// link is a session's state of connection.
+type link struct{ lost atomic.Bool }
+
+func (l *link) Suspended() (time.Time, bool) { return time.Time{}, l.lost.Load() }
+func (l *link) Timeout() time.Duration       { return 4 * time.Second }
+
+func TestWatchdog(t *testing.T) {
+	tests := []struct {
+		name  string
+		turns bool // the loop turns
+		lost  bool // the connection is lost
+		want  error
+	}{
+		{"ends_a_loop_that_does_not_turn", false, false, errStuck},
+		{"leaves_a_loop_that_turns_alone", true, false, nil},
+		{"leaves_a_loop_that_waits_for_a_lost_connection_alone", false, true, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var beat atomic.Int64
+				var l link
+				l.lost.Store(tt.lost)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				var loop sync.WaitGroup
+				if tt.turns {
+					loop.Go(func() {
+						for ticker := time.NewTicker(tick); ; {
+							select {
+							case <-ticker.C:
+								beat.Add(1)
+							case <-ctx.Done():
+								return
+							}
+						}
+					})
+				}
+				began := time.Now()
+				err := watch(ctx, &l, &beat)
+				if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
+					t.Errorf("got %v after %s", err, time.Since(began))
+				}
+				if err != nil && time.Since(began) > 2*patience {
+					t.Errorf("only after %s", time.Since(began))
+				}
+				cancel()
+				loop.Wait()
+			})
+		})
+	}
+}
