@@ -1,0 +1,237 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+// MaxPayload is the most that a task carries, in bytes: what one request to
+// ZooKeeper may hold, less its paths.
+const MaxPayload = session.MaxPacket - 1000
+
+// ErrRemoved means that someone removed the task before it was finished.
+var ErrRemoved = errors.New("was removed before it finished")
+
+// Config is how a client works. Its zero value is the default.
+type Config struct {
+	Logger *slog.Logger // default: none
+}
+
+// Client submits tasks through one session after the other: Serve is given
+// each of them, Do uses the one of the moment.
+//
+// ZooKeeper must delete at once what a session held when it ends, so keep no
+// more than 2000 calls of Do under way.
+type Client struct {
+	log *slog.Logger
+
+	mu      sync.Mutex // guards the rest
+	current *serving
+	arrived chan struct{} // closed when there is a current one
+}
+
+// serving is the client's time on one session.
+type serving struct {
+	s      *session.Session
+	group  *session.Group
+	waiter *waiter
+	users  sync.WaitGroup // calls of Do that use it
+}
+
+// New returns a client that waits for Serve.
+func New(cfg Config) *Client {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Client{log: cfg.Logger, arrived: make(chan struct{})}
+}
+
+// Serve lets Do use the session until ctx ends, or the session. It returns when
+// every Do has let go of it: after the end of ctx alone, when each has withdrawn
+// its task. It serves one session at a time.
+func (c *Client) Serve(ctx context.Context, s *session.Session) error {
+	sv := &serving{s: s, group: s.NewGroup(), waiter: newWaiter(s, c.log)}
+	c.mu.Lock()
+	c.current = sv
+	close(c.arrived)
+	c.mu.Unlock()
+
+	err := sv.waiter.run(ctx)
+
+	c.drop(sv) // first: those who are told look for the next session at once
+	open := sv.waiter.stop()
+	if over := s.Err(); over != nil && open > 0 {
+		c.log.Warn("submitting again under new ids what is not finished", "tasks", open, "err", over)
+	}
+	sv.users.Wait()
+	return err
+}
+
+// drop sees to it that acquire does not return sv any more.
+func (c *Client) drop(sv *serving) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current == sv {
+		c.current, c.arrived = nil, make(chan struct{})
+	}
+}
+
+// acquire waits for a session.
+func (c *Client) acquire(ctx context.Context) (*serving, error) {
+	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		c.mu.Lock()
+		sv, arrived := c.current, c.arrived
+		if sv != nil {
+			sv.users.Add(1)
+		}
+		c.mu.Unlock()
+		if sv != nil {
+			return sv, nil
+		}
+		select {
+		case <-arrived:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Result is what became of a submission.
+type Result struct {
+	ID    string        // under which it was finished
+	State task.State    // Done or Failed
+	Took  time.Duration // since it was submitted, for the last time
+}
+
+// Do submits a task, waits until it is finished, fetches the result and cleans
+// up. A task that failed is no error: see Result.State. It fails
+//
+//   - with ctx's cause when ctx ends: the task has been withdrawn, which waits
+//     for a lost connection as long as Serve does;
+//   - with ErrRemoved when someone removed the task;
+//   - when the payload is too large (session.ErrTooLarge), or the znodes may not
+//     be created or read.
+func (c *Client) Do(ctx context.Context, payload []byte) (Result, error) {
+	return c.DoAs(ctx, task.NewID(), payload)
+}
+
+// DoAs is Do under an id that task.NewID made: what is submitted at the same
+// time by several calls is assigned in the order of the ids. It is the caller's
+// to use an id once. Submitted again, the task has an id of its own.
+func (c *Client) DoAs(ctx context.Context, id string, payload []byte) (Result, error) {
+	for ; ; id = task.NewID() {
+		sv, err := c.acquire(ctx)
+		if err != nil {
+			return Result{}, err
+		}
+		r, err := c.do(ctx, sv, id, payload)
+		sv.users.Done()
+		if ctx.Err() != nil && err != nil {
+			return r, context.Cause(ctx)
+		}
+		if !errors.Is(err, session.ErrOver) {
+			return r, err
+		}
+		c.log.Debug("submitting again under a new id", "task", r.ID, "err", err)
+		c.drop(sv)
+	}
+}
+
+func (c *Client) do(ctx context.Context, sv *serving, id string, payload []byte) (Result, error) {
+	r := Result{ID: id}
+	began := time.Now()
+	if err := sv.submit(id, payload); err != nil {
+		return r, err
+	}
+	c.log.Debug("submitted", "task", id)
+	var err error
+	r.State, err = sv.waiter.wait(ctx, id)
+	r.Took = time.Since(began)
+	if rerr := sv.remove(id, errors.Is(err, ErrRemoved)); rerr != nil && !errors.Is(rerr, session.ErrOver) {
+		c.log.Warn("not cleaned up", "task", id, "err", rerr)
+	}
+	return r, err
+}
+
+// submit creates the task's two znodes.
+func (sv *serving) submit(id string, payload []byte) error {
+	if len(payload) > MaxPayload {
+		return fmt.Errorf("payload of %d bytes: %w: at most %d", len(payload), session.ErrTooLarge, MaxPayload)
+	}
+	create := []session.Op{
+		session.CreateEphemeral(task.DataPath(id), payload),
+		session.CreateEphemeral(task.StatePath(id), task.NewPending(0).Bytes()),
+	}
+	for {
+		_, err := sv.group.Multi(create...)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, zk.ErrNoNode):
+			if err := sv.s.EnsureDirs(task.Dirs()...); err != nil {
+				return err
+			}
+		case errors.Is(err, session.ErrUnknown):
+			if done, err := sv.submitted(id); done || err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("submit: %w", err)
+		}
+	}
+}
+
+// submitted tells whether a submission was carried out whose answer was lost.
+func (sv *serving) submitted(id string) (bool, error) {
+	if err := sv.s.Sync(); err != nil {
+		return false, err
+	}
+	_, stat, err := sv.s.Get(task.StatePath(id))
+	if errors.Is(err, zk.ErrNoNode) {
+		return false, nil
+	}
+	return err == nil && stat.EphemeralOwner == sv.s.ID(), err
+}
+
+// remove deletes the task's two znodes, or the payload alone when the state is
+// known to be gone. It serves to clean up and to withdraw. What cannot be
+// deleted does not keep the other from it.
+func (sv *serving) remove(id string, gone bool) error {
+	ops := []session.Op{
+		session.Delete(task.DataPath(id), session.AnyVersion),
+		session.Delete(task.StatePath(id), session.AnyVersion),
+	}
+	if gone {
+		ops = ops[:1]
+	}
+	var kept error
+	for len(ops) > 0 {
+		_, err := sv.group.Multi(ops...)
+		var refused *session.OpError
+		switch {
+		case err == nil:
+			return kept
+		case errors.Is(err, session.ErrUnknown): // what was deleted is refused now
+		case !errors.As(err, &refused):
+			return err
+		default:
+			if !errors.Is(refused, zk.ErrNoNode) { // someone else removed it
+				kept = err
+			}
+			ops = slices.Delete(ops, refused.Index, refused.Index+1)
+		}
+	}
+	return kept
+}

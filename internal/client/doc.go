@@ -1,0 +1,36 @@
+// Package client submits tasks and fetches their results.
+//
+//	/data/<id>    ephemeral; the payload         created in one Multi,
+//	/tasks/<id>   ephemeral; the task's state    deleted in one Multi
+//
+//	           ┌───────────┐ one Multi  ┌─────────┐ done, failed   ┌─────────┐
+//	  Do ────► │ submitting├───────────►│ waiting ├───────────────►│ fetched │
+//	           └───────────┘            └──┬───┬──┘                └────┬────┘
+//	                 ▲   session is over   │   │ ctx ends               │ one Multi
+//	                 └─────────────────────┘   ▼                        ▼
+//	                   under a new id       withdrawn                cleaned up
+//
+// # What is kept, and what is not
+//
+// A submission ends with one result or one stated failure, for as long as the
+// process lives. It may be executed more than once. When the process dies,
+// ZooKeeper removes its tasks: they are ephemeral.
+//
+//   - The result is fetched before the znodes are cleaned up: /tasks/<id> holds
+//     the only copy of it.
+//   - A client whose session is over submits what is open again, under new ids:
+//     an id names one submission for ever, so that no version check made for one
+//     passes on another. What it fetched before is kept.
+//   - A lost answer is settled by Sync and a read on the same session, and by
+//     sending the same again if it was not carried out.
+//   - A task that vanishes before it is finished was removed by someone; it is
+//     not submitted again.
+//
+// # Few watches
+//
+// A watch cannot be removed, and each costs a read. Of many tasks in flight only
+// the oldest few are watched; when one of them is finished, those behind it are
+// read. Where the oldest take long, more are watched, a few at a time.
+//
+// What several callers submit and clean up at a time goes in common Multis.
+package client

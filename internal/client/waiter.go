@@ -1,0 +1,281 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+	"golang.org/x/sync/errgroup"
+
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+const (
+	// few is how many of the oldest tasks are watched.
+	few = 16
+	// most is how many tasks are read at once while those read are finished.
+	most = 256
+	// slow is how often more are watched while the watched ones do not finish.
+	slow = 50 * time.Millisecond
+	// reread is how often what is watched is read though nothing told to: what a
+	// lost watch costs at most.
+	reread = 10 * time.Second
+	// pipeline is how many reads are under way at once.
+	pipeline = 64
+)
+
+// errStopped means that Serve ended while the session goes on.
+var errStopped = fmt.Errorf("%w: the client stopped using it", session.ErrOver)
+
+// waiter waits for many tasks with few watches.
+type waiter struct {
+	// Fixed at construction.
+	s     *session.Session
+	log   *slog.Logger
+	hints *session.Hints
+	wake  chan struct{}
+
+	// Owned by run.
+	open []*waiting // unfinished, the oldest first
+	byID map[string]*waiting
+
+	mu    sync.Mutex // guards the rest
+	added []*waiting
+	left  []string
+	over  error // why there is nothing to wait for any more
+}
+
+// waiting is a task that someone waits for.
+type waiting struct {
+	id      string
+	watched bool
+	fired   bool
+	told    bool
+	answer  chan answer // receives once
+}
+
+type answer struct {
+	state task.State
+	err   error
+}
+
+func newWaiter(s *session.Session, log *slog.Logger) *waiter {
+	return &waiter{
+		s: s, log: log, hints: s.Hints(task.TasksDir + "/"), wake: make(chan struct{}, 1),
+		byID: make(map[string]*waiting),
+	}
+}
+
+// wait returns the task's state when it is finished; ErrOver when it must be
+// submitted again, ErrRemoved when it vanished, ctx's cause when ctx ends.
+func (w *waiter) wait(ctx context.Context, id string) (task.State, error) {
+	e := &waiting{id: id, answer: make(chan answer, 1)}
+	w.mu.Lock()
+	if w.over != nil {
+		w.mu.Unlock()
+		return task.State{}, w.over
+	}
+	w.added = append(w.added, e)
+	w.mu.Unlock()
+	w.poke()
+	select {
+	case a := <-e.answer:
+		return a.state, a.err
+	case <-ctx.Done():
+		w.mu.Lock()
+		w.left = append(w.left, id)
+		w.mu.Unlock()
+		w.poke()
+		return task.State{}, context.Cause(ctx)
+	}
+}
+
+func (w *waiter) poke() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run serves wait until ctx ends or the session. Then stop must be called.
+func (w *waiter) run(ctx context.Context) error {
+	defer w.s.Forget(task.TasksDir + "/")
+	grow := time.NewTicker(slow)
+	defer grow.Stop()
+	resync := time.NewTicker(reread)
+	defer resync.Stop()
+	for {
+		w.merge()
+		if err := w.look(0); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return w.s.Err()
+		case <-w.s.Done():
+			return w.s.Err()
+		case <-w.wake:
+		case <-w.hints.C:
+			w.takeHints()
+		case <-grow.C:
+			if err := w.look(few); err != nil {
+				return err
+			}
+		case <-resync.C:
+			w.again()
+		}
+	}
+}
+
+// stop tells all who wait, or come yet, that there is nothing to wait for any
+// more. It returns how many were waiting.
+func (w *waiter) stop() (open int) {
+	over := w.s.Err()
+	if over == nil {
+		over = errStopped
+	}
+	w.mu.Lock()
+	w.over = over
+	w.mu.Unlock()
+	w.merge()
+	for _, e := range w.open {
+		e.answer <- answer{err: over}
+	}
+	return len(w.open)
+}
+
+// merge takes over who came and who left.
+func (w *waiter) merge() {
+	w.mu.Lock()
+	added, left := w.added, w.left
+	w.added, w.left = nil, nil
+	w.mu.Unlock()
+	for _, e := range added {
+		w.open = append(w.open, e)
+		w.byID[e.id] = e
+	}
+	for _, id := range left {
+		delete(w.byID, id)
+	}
+	if len(left) > 0 {
+		w.shrink()
+	}
+}
+
+// shrink drops from open what is no longer in byID.
+func (w *waiter) shrink() {
+	w.open = slices.DeleteFunc(w.open, func(e *waiting) bool { return w.byID[e.id] == nil })
+}
+
+func (w *waiter) takeHints() {
+	paths, all := w.hints.Take()
+	for _, p := range paths {
+		if e := w.byID[strings.TrimPrefix(p, task.TasksDir+"/")]; e != nil {
+			e.watched, e.fired = false, true
+		}
+	}
+	if all {
+		w.again()
+	}
+}
+
+// again has everything watched read again.
+func (w *waiter) again() {
+	for _, e := range w.open {
+		e.fired = e.fired || e.watched
+	}
+}
+
+// look reads what has fired and the oldest that are not watched, until few are,
+// but that many more at least. While all that it reads are finished it reads
+// on, ever more at once.
+func (w *waiter) look(more int) error {
+	for limit := few; ; limit = min(2*limit, most) {
+		if _, suspended := w.s.Suspended(); suspended {
+			return nil // a reconnect hints at all
+		}
+		var read []*waiting
+		watched := 0
+		for _, e := range w.open {
+			switch {
+			case e.fired:
+				read = append(read, e)
+			case e.watched:
+				watched++
+			}
+		}
+		room := max(few-watched, more)
+		for _, e := range w.open {
+			if room <= 0 {
+				break
+			}
+			if !e.watched && !e.fired {
+				read = append(read, e)
+				room--
+			}
+		}
+		finished, err := w.read(read)
+		switch {
+		case err != nil:
+			return err
+		case finished == 0:
+			return nil
+		case finished == len(read):
+			more = min(2*finished, limit)
+		default:
+			more = 0
+		}
+	}
+}
+
+// read reads tasks and watches those that are not finished. It returns how many
+// were.
+func (w *waiter) read(es []*waiting) (finished int, err error) {
+	answers := make([]answer, len(es))
+	var g errgroup.Group
+	g.SetLimit(pipeline)
+	for i, e := range es {
+		g.Go(func() error {
+			get := w.s.GetW
+			if e.watched {
+				get = w.s.Get
+			}
+			data, _, err := get(task.StatePath(e.id))
+			answers[i] = answer{task.ParseState(data), err}
+			return nil
+		})
+	}
+	_ = g.Wait()
+	for i, e := range es {
+		a := answers[i]
+		e.fired = false
+		switch {
+		case errors.Is(a.err, session.ErrOver):
+			err = a.err // what others were answered before is kept
+			continue
+		case errors.Is(a.err, zk.ErrNoNode):
+			a.err = fmt.Errorf("task %s %w", e.id, ErrRemoved)
+		case a.err == nil && !a.state.Finished():
+			e.watched = true
+			if a.state.Phase == task.Odd && !e.told {
+				e.told = true
+				w.log.Warn("odd znode", "znode", task.StatePath(e.id), "err", fmt.Sprintf("%.40q is no state of a task; waiting on", a.state.Text))
+			}
+			continue
+		}
+		finished++
+		delete(w.byID, e.id)
+		e.answer <- a
+	}
+	if finished > 0 {
+		w.shrink()
+	}
+	return finished, err
+}
