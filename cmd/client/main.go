@@ -1,0 +1,94 @@
+// Client submits tasks and fetches their results.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"taskkeeper/internal/cli"
+	"taskkeeper/internal/client"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+func main() { cli.Main(command()) }
+
+func command() *cobra.Command {
+	var common cli.Common
+	var count int
+	var maxSleep time.Duration
+	cmd := &cobra.Command{
+		Use:   "client",
+		Short: "Submit tasks and fetch their results",
+		Long: `Without a command: make up a task, submit it, wait until it is finished, fetch
+its result, clean up, and begin again. The task is to sleep for a random time.
+
+SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished. When a client dies,
+ZooKeeper removes its tasks.`,
+		Example: `  client --count 10 --max-sleep 0.5s
+  client run 0.1 0.2 0.3 --zk zk1:2181,zk2:2181,zk3:2181/lab`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log := common.Logger()
+			return with(cmd.Context(), &common, log, func(ctx context.Context, c *client.Client) error {
+				return loop(ctx, cmd, c, count, maxSleep)
+			})
+		},
+	}
+	cli.Var(cmd.Flags(), &count, "count", 0, "Stop after this `number` of tasks. 0 goes on for ever.", cli.Int(0, 1_000_000_000))
+	cli.Var(cmd.Flags(), &maxSleep, "max-sleep", 2*time.Second,
+		"Let a task sleep for a random time up to this `duration`. 0s makes tasks that do nothing.", cli.Duration(0, 24*time.Hour))
+	common.AddTo(cmd)
+	cmd.AddCommand(runCommand(&common))
+	return cmd
+}
+
+// loop is the assignment's client. It prints a line for each task.
+func loop(ctx context.Context, cmd *cobra.Command, c *client.Client, count int, maxSleep time.Duration) error {
+	for n := 0; count == 0 || n < count; n++ {
+		payload := "0"
+		if maxSleep > 0 {
+			payload = strconv.FormatFloat(rand.N(maxSleep).Seconds(), 'f', 3, 64)
+		}
+		r, err := c.Do(ctx, []byte(payload))
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "task %s: sleep %s s: %s\n", r.ID, payload, outcome(r))
+	}
+	return nil
+}
+
+func outcome(r client.Result) string {
+	if r.State.Phase == task.Failed {
+		return "failed: " + string(r.State.Text)
+	}
+	return fmt.Sprintf("result %s after %s", r.State.Text, r.Took.Round(time.Millisecond))
+}
+
+// with runs do with a client that is kept in touch with ZooKeeper meanwhile.
+func with(ctx context.Context, common *cli.Common, log *slog.Logger, do func(context.Context, *client.Client) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	c := client.New(client.Config{Logger: log})
+	served := make(chan error, 1)
+	go func() {
+		err := session.Run(ctx, common.Session(log), common.Wait, c.Serve)
+		stop(err) // nothing can be done without
+		served <- err
+	}()
+	err := do(ctx, c)
+	stop(nil)
+	if serr := <-served; serr != nil {
+		return serr
+	}
+	return err
+}

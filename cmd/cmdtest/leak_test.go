@@ -1,0 +1,105 @@
+package cmdtest
+
+import (
+	"context"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/client"
+	"taskkeeper/internal/master"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/worker"
+	"taskkeeper/internal/zktest"
+)
+
+// TestLeak runs 10,000 tasks through one client, one worker and one master, all
+// in this process: a watch cannot be removed, and would leave a channel here and
+// an entry at the server.
+func TestLeak(t *testing.T) {
+	server := zktest.NewServer(t, zktest.Options{})
+	address, err := session.ParseAddress(server.Addr() + "/leak")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := session.Config{Address: address, Timeout: 20 * time.Second}
+	ctx, stop := context.WithCancel(context.Background())
+	var roles sync.WaitGroup
+	defer roles.Wait()
+	defer stop()
+	c := client.New(client.Config{})
+	for _, role := range []session.Role{
+		func(ctx context.Context, s *session.Session) error { return master.Run(ctx, s, master.Config{}) },
+		func(ctx context.Context, s *session.Session) error {
+			return worker.Run(ctx, s, worker.Config{Slots: 16})
+		},
+		c.Serve,
+	} {
+		roles.Go(func() {
+			if err := session.Run(ctx, cfg, time.Minute, role); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+
+	do := func(n int) {
+		var callers sync.WaitGroup
+		work := make(chan struct{})
+		for range 200 {
+			callers.Go(func() {
+				for range work {
+					if r, err := c.Do(ctx, []byte("0")); err != nil || string(r.State.Text) != "0" {
+						t.Errorf("%+v, %v", r, err)
+					}
+				}
+			})
+		}
+		for range n {
+			work <- struct{}{}
+		}
+		close(work)
+		callers.Wait()
+	}
+	type usage struct {
+		goroutines, heap, watches int
+	}
+	measure := func() (u usage) {
+		zktest.Eventually(t, "the server counts its watches", func() (bool, string) {
+			answer, err := server.Ask("mntr")
+			if err != nil {
+				return false, err.Error()
+			}
+			for line := range strings.Lines(answer) {
+				if v, ok := strings.CutPrefix(line, "zk_watch_count"); ok {
+					u.watches, err = strconv.Atoi(strings.TrimSpace(v))
+					return err == nil, line
+				}
+			}
+			return false, answer
+		})
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		u.goroutines, u.heap = runtime.NumGoroutine(), int(m.HeapAlloc)
+		return u
+	}
+
+	do(1000)
+	before := measure()
+	do(10_000)
+	after := measure()
+	t.Logf("after 1,000 tasks %+v, after 10,000 more %+v", before, after)
+	if after.goroutines > before.goroutines+10 {
+		t.Errorf("goroutines: %d, then %d", before.goroutines, after.goroutines)
+	}
+	if after.watches > before.watches+10 {
+		t.Errorf("watches at the server: %d, then %d", before.watches, after.watches)
+	}
+	if after.heap > before.heap+2<<20 { // 200 bytes a task would show
+		t.Errorf("heap: %d bytes, then %d", before.heap, after.heap)
+	}
+}

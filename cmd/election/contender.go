@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"taskkeeper/internal/election"
+	"taskkeeper/internal/session"
+)
+
+// recheck bounds what a lost watch costs.
+const recheck = 10 * time.Second
+
+// contender runs for leader, again and again.
+type contender struct {
+	log     *slog.Logger
+	who     string // for people who read the znode
+	answers answers
+}
+
+// run is a session.Role.
+func (c *contender) run(ctx context.Context, s *session.Session) error {
+	for {
+		candidate, err := election.Join(s, c.who)
+		if err != nil {
+			return err
+		}
+		log := c.log.With("candidate", candidate.Path())
+		log.Info("joined the election")
+		err = c.follow(ctx, s, candidate)
+		// Before the next one can print true.
+		if err := c.answers.withdraw(); err != nil {
+			return err
+		}
+		if !errors.Is(err, election.ErrOut) {
+			return errors.Join(err, candidate.Resign())
+		}
+		log.Warn("joining the election again", "err", err)
+	}
+}
+
+// follow prints what the candidate's Election answers, until that fails or ctx
+// ends.
+func (c *contender) follow(ctx context.Context, s *session.Session, candidate *election.Candidate) error {
+	ticker := time.NewTicker(recheck)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		// Taken before the question: an answer is not better than this.
+		live := s.Live()
+		// Election waits for as long as ZooKeeper is away; others do not.
+		stop := context.AfterFunc(live, func() { _ = c.answers.lapsed() })
+		leader, err := candidate.Election()
+		if err == nil {
+			err = c.answers.give(leader, live)
+		}
+		if err != nil {
+			stop()
+			return err
+		}
+		select {
+		case <-candidate.Changed():
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
+		stop()
+	}
+	return nil
+}
+
+// answers prints whether this process leads, when that changes.
+type answers struct {
+	w io.Writer
+
+	mu     sync.Mutex      // guards the rest, and the order of what is printed
+	live   context.Context // while it lasts, the last answer holds
+	given  bool
+	leader bool
+}
+
+// give prints the first answer, and each that is not the one before.
+func (a *answers) give(leader bool, live context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.live = live
+	return a.print(leader && live.Err() == nil)
+}
+
+// lapsed withdraws the last answer if it holds no more.
+func (a *answers) lapsed() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.leader || a.live.Err() == nil {
+		return nil
+	}
+	return a.print(false)
+}
+
+// withdraw ends the leadership, if there is one.
+func (a *answers) withdraw() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.leader {
+		return nil
+	}
+	return a.print(false)
+}
+
+// print remembers only what was written: what was not is tried again.
+func (a *answers) print(leader bool) error {
+	if a.given && a.leader == leader {
+		return nil
+	}
+	if _, err := fmt.Fprintf(a.w, "leader: %t\n", leader); err != nil {
+		return fmt.Errorf("print the answer: %w", err)
+	}
+	a.given, a.leader = true, leader
+	return nil
+}

@@ -1,0 +1,48 @@
+// Master is a candidate for leader; the leader assigns tasks to workers.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"taskkeeper/internal/cli"
+	"taskkeeper/internal/master"
+	"taskkeeper/internal/session"
+)
+
+func main() { cli.Main(command()) }
+
+func command() *cobra.Command {
+	var common cli.Common
+	var maxLosses int
+	cmd := &cobra.Command{
+		Use:   "master",
+		Short: "Assign waiting tasks to free workers, or stand by to do so",
+		Long: `Run for leader under /master. The leader assigns the tasks that wait in /tasks
+to the free workers in /workers; every other master is a backup, and takes over
+when those before it are gone. Start two or three.
+
+SIGTERM or SIGINT (Ctrl-C) resigns at once. After a kill -9 a backup takes over
+when the session has timed out. A master that was paused and wakes up does no
+harm: ZooKeeper refuses what it writes.`,
+		Example: `  master --zk zk1:2181,zk2:2181,zk3:2181/lab`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log := common.Logger()
+			host, _ := os.Hostname() // a text for people
+			cfg := master.Config{Who: fmt.Sprintf("%s:%d", host, os.Getpid()), MaxLosses: maxLosses, Logger: log}
+			if maxLosses == 0 {
+				cfg.MaxLosses = -1
+			}
+			return session.Run(cmd.Context(), common.Session(log), common.Wait,
+				func(ctx context.Context, s *session.Session) error { return master.Run(ctx, s, cfg) })
+		},
+	}
+	cli.Var(cmd.Flags(), &maxLosses, "max-losses", master.DefaultMaxLosses,
+		"Fail a task when it has been lost with this `number` of workers, one after the other, because it may be what kills them. 0 assigns it for ever.",
+		cli.Int(0, 1_000_000))
+	common.AddTo(cmd)
+	return cmd
+}

@@ -1,0 +1,258 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/goleak"
+
+	"taskkeeper/internal/proc"
+)
+
+// programEnv makes this test binary a program that uses the package.
+const programEnv = "CLI_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(programEnv) != "" {
+		Main(program())
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func program() *cobra.Command {
+	common := Common{Wait: 3 * time.Second, LogLevel: "warn"}
+	root := &cobra.Command{Use: "prog", Short: "Try the package"}
+	common.AddTo(root)
+	add := func(use string, run func(ctx context.Context) error) *cobra.Command {
+		sub := &cobra.Command{Use: use, Short: "Sub " + use, Example: "  prog " + use,
+			RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context()) }}
+		root.AddCommand(sub)
+		return sub
+	}
+	add("good", func(context.Context) error { return nil })
+	add("fail", func(context.Context) error { return errors.New("first\nsecond\n") })
+	add("status", func(context.Context) error {
+		return fmt.Errorf("task: %w", &ExitError{Status: 3, Err: errors.New("it failed")})
+	})
+	add("quiet", func(context.Context) error { return &ExitError{Status: 4} })
+	add("misuse", func(context.Context) error { return WrongUse("--a and --b exclude each other") })
+	add("two ID TEXT", func(context.Context) error { return nil }).Args = Args("ID", "TEXT")
+	add("daemon", func(ctx context.Context) error { fmt.Println("up"); <-ctx.Done(); return nil })
+	add("ask", func(ctx context.Context) error {
+		fmt.Println("up")
+		<-ctx.Done()
+		return fmt.Errorf("ask: %w", ctx.Err())
+	})
+	add("hang", func(ctx context.Context) error { fmt.Println("up"); <-ctx.Done(); fmt.Println("stopping"); select {} })
+	add("log", func(context.Context) error {
+		log := common.Logger()
+		log.Info("quiet by default")
+		log.Warn("said", "task", "t1")
+		return nil
+	})
+	var n int
+	slots := add("slots", func(context.Context) error { fmt.Println(n); return nil })
+	Var(slots.Flags(), &n, "slots", 2, "How many `n` at once.", Int(1, 9))
+	slots.Flags().Int("plain", 0, "One of pflag's own.")
+	show := add("show", func(context.Context) error {
+		cfg := common.Session(nil)
+		fmt.Println(cfg.Address, cfg.Timeout, common.Wait, common.LogFormat, common.LogLevel)
+		return nil
+	})
+	show.Hidden = true
+	return root
+}
+
+func start(t *testing.T, env string, args ...string) *proc.Child {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return proc.Run(t, proc.Command{Path: self, Args: args, Env: []string{programEnv + "=1", "ZK_SERVERS=" + env}})
+}
+
+func TestMainFunction(t *testing.T) {
+	for _, c := range []struct {
+		args   string
+		status int
+		stderr string
+	}{
+		{"good", 0, ""},
+		{"fail", 1, "prog: first second"},
+		{"status", 3, "prog: task: it failed"},
+		{"quiet", 4, ""},
+		{"misuse", 2, "prog: --a and --b exclude each other (see 'prog misuse --help')"},
+		{"", 2, "prog: say which command: ask, daemon, fail, good, hang, log, misuse, quiet, slots, status, two (see 'prog --help')"},
+		{"godo", 2, `prog: unknown command "godo"; did you mean good? (see 'prog --help')`},
+		{"--zk a:1 xyzzy", 2, `prog: unknown command "xyzzy" (see 'prog --help')`},
+		{"good x", 2, `prog: unexpected argument "x" (see 'prog good --help')`},
+		{"two", 2, "prog: ID, TEXT is missing (see 'prog two --help')"},
+		{"two a", 2, "prog: TEXT is missing (see 'prog two --help')"},
+		{"two a b c", 2, `prog: unexpected argument "c" (see 'prog two --help')`},
+		{"two a b", 0, ""},
+		{"good --none", 2, "prog: unknown flag: --none (see 'prog good --help')"},
+		{"good --wait", 2, "prog: flag needs an argument: --wait (see 'prog good --help')"},
+		{"good --wait 0s", 2, `prog: --wait: "0s" is no duration from 1ms to 24h, such as 10s or 1m30s (see 'prog good --help')`},
+		{"good --wait -1s", 2, `prog: --wait: "-1s" is no duration from 1ms to 24h, such as 10s or 1m30s (see 'prog good --help')`},
+		{"--session-timeout 10 good", 2, `prog: --session-timeout: "10" is no duration from 100ms to 24h, such as 10s or 1m30s (see 'prog good --help')`},
+		{"good --log-format xml", 2, `prog: --log-format: "xml" is none of text, json (see 'prog good --help')`},
+		{"good --log-level trace", 2, `prog: --log-level: "trace" is none of debug, info, warn, error (see 'prog good --help')`},
+		{"good --zk :1", 2, `prog: --zk: connect string ":1": a host is missing; want host:port[,host:port…][/chroot] (see 'prog good --help')`},
+		{"slots --slots 10", 2, `prog: --slots: "10" is no number from 1 to 9 (see 'prog slots --help')`},
+		{"slots --plain x", 2, `prog: --plain: "x": invalid syntax (see 'prog slots --help')`},
+	} {
+		t.Run(strings.ReplaceAll(c.args, " ", "_"), func(t *testing.T) {
+			p := start(t, "", strings.Fields(c.args)...)
+			p.Exit(c.status)
+			if got := p.Stderr.String(); got != c.stderr {
+				t.Errorf("stderr:\n%s\nwant:\n%s", got, c.stderr)
+			}
+			if got := p.Stdout.String(); got != "" {
+				t.Errorf("stdout: %s", got)
+			}
+		})
+	}
+}
+
+func TestSignals(t *testing.T) {
+	for _, c := range []struct {
+		name, command string
+		signal        syscall.Signal
+		status        int
+		stderr        string
+	}{
+		{"end_a_daemon_well", "daemon", syscall.SIGTERM, 0, ""},
+		{"end_a_daemon_well_by_Ctrl-C", "daemon", syscall.SIGINT, 0, ""},
+		{"end_a_command_without_its_answer", "ask", syscall.SIGINT, 130, "prog: stopped by SIGINT"},
+		{"end_a_command_without_its_answer", "ask", syscall.SIGTERM, 143, "prog: stopped by SIGTERM"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := start(t, "", c.command)
+			p.Line(p.Stdout, "up")
+			p.Send(c.signal)
+			p.Exit(c.status)
+			if got := p.Stderr.String(); got != c.stderr {
+				t.Errorf("stderr %q, want %q", got, c.stderr)
+			}
+		})
+	}
+	t.Run("end_a_hanging_program_the_second_time", func(t *testing.T) {
+		p := start(t, "", "hang")
+		p.Line(p.Stdout, "up")
+		p.Send(syscall.SIGTERM)
+		p.Line(p.Stdout, "stopping")
+		p.Send(syscall.SIGINT)
+		p.Exit(130)
+	})
+}
+
+func TestCommon(t *testing.T) {
+	for _, c := range []struct{ name, env, args, want string }{
+		{"has_defaults", "", "", "127.0.0.1:2181 4s 3s text warn"},
+		{"takes_the_flags", "", "--zk a,b:2/c --session-timeout 1m --wait=5s --log-format json --log-level debug", "a:2181,b:2/c 1m0s 5s json debug"},
+		{"takes_the_environment", "h:3/x", "", "h:3/x 4s 3s text warn"},
+		{"prefers_the_flag", "h:3/x", "--zk a", "a:2181 4s 3s text warn"},
+		{"prefers_the_flag_to_a_bad_environment", ":", "--zk a", "a:2181 4s 3s text warn"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := start(t, c.env, append([]string{"show"}, strings.Fields(c.args)...)...)
+			p.Exit(0)
+			if got := p.Stdout.String(); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+	t.Run("names_the_bad_variable", func(t *testing.T) {
+		p := start(t, "h:x", "show")
+		p.Exit(2)
+		if got := p.Stderr.String(); !strings.HasPrefix(got, `prog: $ZK_SERVERS: connect string "h:x": "x" is no port;`) || strings.Contains(got, "\n") {
+			t.Error(got)
+		}
+	})
+}
+
+func TestLogger(t *testing.T) {
+	t.Run("writes_text_without_colours_into_a_file", func(t *testing.T) {
+		p := start(t, "", "log")
+		p.Exit(0)
+		lines := p.Stderr.Lines()
+		if len(lines) != 1 || !strings.HasSuffix(lines[0], " WRN said task=t1") {
+			t.Fatalf("stderr %q", lines)
+		}
+		if _, err := time.Parse("15:04:05.000", strings.Fields(lines[0])[0]); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("writes_JSON", func(t *testing.T) {
+		p := start(t, "", "log", "--log-format", "json", "--log-level", "info")
+		p.Exit(0)
+		lines := p.Stderr.Lines()
+		if len(lines) != 2 {
+			t.Fatalf("stderr %q", lines)
+		}
+		var rec struct{ Level, Msg, Task string }
+		if err := json.Unmarshal([]byte(lines[1]), &rec); err != nil || rec.Level != "WARN" || rec.Msg != "said" || rec.Task != "t1" {
+			t.Errorf("%s: %+v, %v", lines[1], rec, err)
+		}
+	})
+}
+
+func TestHelp(t *testing.T) {
+	help := func(args ...string) string {
+		p := start(t, "", args...)
+		p.Exit(0)
+		return p.Stdout.String()
+	}
+	t.Run("lists_the_commands", func(t *testing.T) {
+		got := help("--help")
+		for _, want := range []string{"Try the package\n\nUsage:\n  prog command [flags]\n\nCommands:\n", "\n  slots ", "Sub good", "\nCommon flags:\n      --zk servers", "--version", "-h, --help"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("no %q in:\n%s", want, got)
+			}
+		}
+		for _, not := range []string{"show", "completion", "\nFlags:"} {
+			if strings.Contains(got, not) {
+				t.Errorf("%q in:\n%s", not, got)
+			}
+		}
+	})
+	t.Run("keeps_the_common_flags_apart", func(t *testing.T) {
+		got := help("slots", "-h")
+		if got != help("help", "slots") {
+			t.Error("help slots says something else than slots -h")
+		}
+		_, rest, _ := strings.Cut(got, "Sub slots\n\nUsage:\n  prog slots [flags]\n\nExample:\n  prog slots\n\nFlags:\n      --slots n ")
+		own, common, ok := strings.Cut(rest, "\n\nCommon flags:\n      --zk servers ")
+		if !ok || !strings.Contains(own, "(default 2)") || strings.Contains(common, "--slots") || !strings.Contains(common, "(default 3s)") {
+			t.Errorf("help:\n%s", got)
+		}
+	})
+	t.Run("works_whatever_the_environment", func(t *testing.T) {
+		start(t, ":", "--help").Exit(0)
+		p := start(t, ":", "--version")
+		p.Exit(0)
+		if got := p.Stdout.String(); got != "prog "+Version() || Version() == "" {
+			t.Errorf("version: %q", got)
+		}
+	})
+}
+
+func TestShort(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		time.Hour: "1h", 90 * time.Minute: "1h30m", time.Minute: "1m", 10 * time.Second: "10s",
+		70 * time.Second: "1m10s", 100 * time.Millisecond: "100ms", time.Hour + time.Second: "1h0m1s", 0: "0s",
+	} {
+		if got := short(d); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/lmittmann/tint"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"taskkeeper/internal/session"
+)
+
+// serversEnv is used where --zk is not given.
+const serversEnv = "ZK_SERVERS"
+
+// Common holds the flags that all programs have. A field that is set before
+// AddTo is the program's own default; the others get the common ones.
+type Common struct {
+	ZK             session.Address
+	SessionTimeout time.Duration
+	Wait           time.Duration // for the first session
+	LogFormat      string
+	LogLevel       string
+}
+
+var defaults = Common{
+	ZK:             session.Address{Servers: []string{"127.0.0.1:2181"}},
+	SessionTimeout: session.DefaultTimeout,
+	Wait:           10 * time.Second,
+	LogFormat:      "text",
+	LogLevel:       "info",
+}
+
+// AddTo adds the flags to a program's root command; its subcommands have them
+// too. It takes the command's PersistentPreRunE, to look into the environment.
+func (c *Common) AddTo(cmd *cobra.Command) {
+	def := *c
+	if len(def.ZK.Servers) == 0 {
+		def.ZK = defaults.ZK
+	}
+	flags := cmd.PersistentFlags()
+	Var(flags, &c.ZK, "zk", def.ZK,
+		"Where ZooKeeper is: `servers` as host:port[,host:port…], and /chroot after the last of them to keep all znodes below that one, which is created when it is missing. Without this flag, $"+serversEnv+" is used if it is set.",
+		session.ParseAddress)
+	Var(flags, &c.SessionTimeout, "session-timeout", cmp.Or(def.SessionTimeout, defaults.SessionTimeout),
+		"After a `duration` of silence ZooKeeper takes this process for dead. Servers raise or lower it to their own bounds; the log's first line tells what they granted.",
+		// With less, a busy machine could not even finish the handshake.
+		Duration(100*time.Millisecond, 24*time.Hour))
+	Var(flags, &c.Wait, "wait", cmp.Or(def.Wait, defaults.Wait),
+		"Give up at the start when ZooKeeper has not answered for this `duration`. Later outages are waited for.",
+		Duration(time.Millisecond, 24*time.Hour))
+	Var(flags, &c.LogFormat, "log-format", cmp.Or(def.LogFormat, defaults.LogFormat),
+		"How to log to stderr: the `format` is text, for people, or json, one object a line.",
+		OneOf("text", "json"))
+	Var(flags, &c.LogLevel, "log-level", cmp.Or(def.LogLevel, defaults.LogLevel),
+		"Log what has at least this `level`: debug, info, warn or error.",
+		OneOf("debug", "info", "warn", "error"))
+	markCommon(flags, "zk", "session-timeout", "wait", "log-format", "log-level")
+
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		env := os.Getenv(serversEnv)
+		if env == "" || cmd.Flags().Changed("zk") {
+			return nil
+		}
+		address, err := session.ParseAddress(env)
+		if err != nil {
+			return fmt.Errorf("$%s: %w", serversEnv, err)
+		}
+		c.ZK = address
+		return nil
+	}
+}
+
+// Session is how to reach ZooKeeper, as the flags say.
+func (c *Common) Session(log *slog.Logger) session.Config {
+	return session.Config{Address: c.ZK, Timeout: c.SessionTimeout, Logger: log}
+}
+
+// Logger logs to stderr, as the flags say.
+func (c *Common) Logger() *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		level = slog.LevelInfo // no flags were parsed
+	}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	}
+	return slog.New(tint.NewTextHandler(os.Stderr, &tint.Options{
+		Level:      level,
+		TimeFormat: "15:04:05.000",
+		NoColor:    !coloured(os.Stderr),
+	}))
+}
+
+// coloured follows no-color.org.
+func coloured(f *os.File) bool {
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+}

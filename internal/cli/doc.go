@@ -1,0 +1,30 @@
+// Package cli is what all programs share on their command line: the flags that
+// reach ZooKeeper, the log, signals, errors and exit statuses.
+//
+//	func main() { cli.Main(command()) }
+//
+//	func command() *cobra.Command {
+//		var common cli.Common
+//		cmd := &cobra.Command{
+//			Use:     "worker",
+//			Long:    "…",
+//			Example: "  worker --zk zk1:2181,zk2:2181/lab",
+//			RunE: func(cmd *cobra.Command, _ []string) error {
+//				return session.Run(cmd.Context(), common.Session(common.Logger()), common.Wait, role)
+//			},
+//		}
+//		common.AddTo(cmd)
+//		return cmd
+//	}
+//
+// # Exit statuses
+//
+//	0    done; for a daemon also: ended by SIGINT or SIGTERM
+//	1    the command returned an error
+//	2    wrong use: nothing was done
+//	128+ signal: a command that was to answer was stopped before it did, or a
+//	     second signal came
+//	any  the command returned an ExitError
+//
+// Whatever goes wrong is one line on stderr, with the program's name.
+package cli

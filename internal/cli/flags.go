@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// Var adds a flag that parse reads into *p. What parse says about a bad value
+// is printed after the flag's name: it names the value and what is wanted.
+// In usage, one word in `backquotes` stands for the value.
+func Var[T any](flags *pflag.FlagSet, p *T, name string, def T, usage string, parse func(string) (T, error)) {
+	*p = def
+	flags.Var(&value[T]{p, parse}, name, usage)
+}
+
+type value[T any] struct {
+	p     *T
+	parse func(string) (T, error)
+}
+
+func (v *value[T]) Set(s string) error {
+	t, err := v.parse(s)
+	if err != nil {
+		return err
+	}
+	*v.p = t
+	return nil
+}
+
+func (v *value[T]) Type() string { return "value" }
+
+func (v *value[T]) String() string {
+	if d, ok := any(*v.p).(time.Duration); ok {
+		return short(d)
+	}
+	return fmt.Sprint(*v.p)
+}
+
+// Duration reads a duration within bounds.
+func Duration(least, most time.Duration) func(string) (time.Duration, error) {
+	return func(s string) (time.Duration, error) {
+		d, err := time.ParseDuration(s)
+		if err != nil || d < least || d > most {
+			return 0, fmt.Errorf("%q is no duration from %s to %s, such as 10s or 1m30s", s, short(least), short(most))
+		}
+		return d, nil
+	}
+}
+
+// Int reads a decimal number within bounds.
+func Int(least, most int) func(string) (int, error) {
+	return func(s string) (int, error) {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < least || n > most {
+			return 0, fmt.Errorf("%q is no number from %d to %d", s, least, most)
+		}
+		return n, nil
+	}
+}
+
+// OneOf reads one of the given words.
+func OneOf(words ...string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		if !slices.Contains(words, s) {
+			return "", fmt.Errorf("%q is none of %s", s, strings.Join(words, ", "))
+		}
+		return s, nil
+	}
+}
+
+// short is a duration without the zeros that its String ends in.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// flagError says what pflag does not like, after the flag's name.
+func flagError(err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return err // names the flag
+	}
+	cause := bad.Unwrap()
+	var number *strconv.NumError // of pflag's own types
+	if errors.As(cause, &number) {
+		cause = fmt.Errorf("%q: %w", bad.GetValue(), number.Err)
+	}
+	return fmt.Errorf("--%s: %w", bad.GetFlag().Name, cause)
+}

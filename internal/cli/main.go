@@ -1,0 +1,195 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+// ExitError ends the program with a status of its own. With Err nil nothing is
+// printed.
+type ExitError struct {
+	Status int
+	Err    error
+}
+
+func (e *ExitError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit status %d", e.Status)
+	}
+	return e.Err.Error()
+}
+
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// WrongUse is the error of a command that was called wrongly, where the flags
+// and arguments alone did not show it.
+func WrongUse(format string, args ...any) error {
+	return &wrongUse{fmt.Errorf(format, args...)}
+}
+
+type wrongUse struct{ error }
+
+func (e *wrongUse) Unwrap() error { return e.error }
+
+// stopped is why the context of a command ended: its cause.
+type stopped struct{ signal syscall.Signal }
+
+func (e stopped) Error() string { return "stopped by " + unix.SignalName(e.signal) }
+
+// Main runs the command and ends the process. SIGINT and SIGTERM end the
+// command's context; a second one ends the process at once. A daemon returns
+// nil when its context ends. A command that has no answer yet returns the
+// context's error: then the status is the signal's.
+//
+// A command whose Args is nil takes no arguments.
+func Main(cmd *cobra.Command) {
+	ctx, stop := withSignals(context.Background())
+	status := run(ctx, cmd)
+	stop()
+	os.Exit(status)
+}
+
+func withSignals(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		if sig, ok := <-signals; ok {
+			cancel(stopped{sig.(syscall.Signal)})
+		}
+		if sig, ok := <-signals; ok {
+			os.Exit(128 + int(sig.(syscall.Signal)))
+		}
+	})
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+		watch.Wait()
+		cancel(nil)
+	}
+}
+
+func run(ctx context.Context, root *cobra.Command) (status int) {
+	ran := prepare(root)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	if !*ran {
+		err = WrongUse("%w", err)
+	}
+	return report(root.ErrOrStderr(), cmd, context.Cause(ctx), err)
+}
+
+// report prints an error and tells the status that it stands for.
+func report(w io.Writer, cmd *cobra.Command, cause, err error) (status int) {
+	var (
+		use  *wrongUse
+		exit *ExitError
+		stop stopped
+		hint string
+	)
+	switch {
+	case errors.As(err, &use):
+		status, hint = 2, fmt.Sprintf(" (see '%s --help')", cmd.CommandPath())
+	case errors.As(err, &exit):
+		status = exit.Status
+		if exit.Err == nil {
+			return status
+		}
+	case errors.Is(err, context.Canceled) && errors.As(cause, &stop):
+		status, err = 128+int(stop.signal), stop
+	default:
+		status = 1
+	}
+	fmt.Fprintf(w, "%s: %s%s\n", cmd.Root().Name(), oneLine(err.Error()), hint)
+	return status
+}
+
+func oneLine(s string) string { return strings.Join(strings.FieldsFunc(s, isLineEnd), " ") }
+
+func isLineEnd(r rune) bool { return r == '\n' || r == '\r' }
+
+// prepare sets on a program's commands what is equal everywhere. What it
+// returns is set once a command runs: errors before that are cobra's own, and
+// mean wrong use.
+func prepare(root *cobra.Command) (ran *bool) {
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd) })
+
+	root.Version = Version()
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	root.Flags().Bool("version", false, "Print the version and end.")
+	root.PersistentFlags().BoolP("help", "h", false, "Print this help and end.")
+
+	ran = new(bool)
+	each(root, func(cmd *cobra.Command) {
+		cmd.Flags().SortFlags, cmd.PersistentFlags().SortFlags = false, false
+		if cmd.HasSubCommands() && !cmd.Runnable() {
+			cmd.Args, cmd.RunE = cobra.ArbitraryArgs, noCommand
+			cmd.SuggestionsMinimumDistance = 2 // letters; cobra's own default comes too late
+			return
+		}
+		if cmd.Args == nil {
+			cmd.Args = Args()
+		}
+		if f := cmd.RunE; f != nil {
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				*ran = true
+				return f(cmd, args)
+			}
+		}
+	})
+	return ran
+}
+
+func each(cmd *cobra.Command, do func(*cobra.Command)) {
+	do(cmd)
+	for _, sub := range cmd.Commands() {
+		each(sub, do)
+	}
+}
+
+// noCommand is what a command with subcommands does when none of them is called.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		var names []string
+		for _, sub := range cmd.Commands() {
+			if sub.IsAvailableCommand() {
+				names = append(names, sub.Name())
+			}
+		}
+		return fmt.Errorf("say which command: %s", strings.Join(names, ", "))
+	}
+	err := fmt.Errorf("unknown command %q", args[0])
+	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
+		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(similar, " or "))
+	}
+	return err
+}
+
+// Args checks that there is one argument for each name, no less and no more.
+func Args(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return fmt.Errorf("%s is missing", strings.Join(names[len(args):], ", "))
+		case len(args) > len(names):
+			return fmt.Errorf("unexpected argument %q", args[len(names)])
+		}
+		return nil
+	}
+}

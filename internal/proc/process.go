@@ -1,0 +1,116 @@
+package proc
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Command is what to run.
+type Command struct {
+	Path string
+	Args []string // without the program's name
+	Env  []string // "KEY=value", beside the parent's environment
+}
+
+func (c Command) String() string {
+	return strings.Join(append([]string{filepath.Base(c.Path)}, c.Args...), " ")
+}
+
+// Process is one child process. Its methods may be called from any goroutine.
+type Process struct {
+	Stdout, Stderr *Output
+
+	// Fixed by Start.
+	command Command
+	cmd     *exec.Cmd
+	done    chan struct{} // closed when it has ended and all its output is read
+}
+
+// drain is how long output is read on after the end, for what children of the
+// process still hold open.
+const drain = time.Second
+
+// Start starts a program. The caller must see to its end: Wait or Kill.
+func Start(c Command) (*Process, error) {
+	p := &Process{
+		Stdout:  newOutput(),
+		Stderr:  newOutput(),
+		command: c,
+		cmd:     exec.Command(c.Path, c.Args...),
+		done:    make(chan struct{}),
+	}
+	p.cmd.Env = append(os.Environ(), c.Env...)
+	p.cmd.Stdout, p.cmd.Stderr = p.Stdout, p.Stderr
+	p.cmd.WaitDelay = drain
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setpgid:   true, // a Ctrl-C in the terminal is for the parent, which signals its children
+		Pdeathsig: syscall.SIGKILL,
+	}
+	started := make(chan error)
+	go func() { // ends with the process; Wait and Kill wait for it
+		defer close(p.done)
+		// Pdeathsig is about the thread that started the process.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = p.cmd.Wait() // ProcessState tells
+		}
+		p.Stdout.end()
+		p.Stderr.end()
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", c, err)
+	}
+	return p, nil
+}
+
+func (p *Process) String() string { return p.command.String() }
+
+// Pid is the process's id, also after its end.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
+// Signal sends a signal to the process. One that has ended is an error.
+func (p *Process) Signal(sig syscall.Signal) error {
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		return fmt.Errorf("send %v to %s: %w", sig, p, err)
+	}
+	return nil
+}
+
+// Done is closed when the process has ended and its output is complete.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Wait waits for the end and returns the exit status; as in a shell, that is
+// 128 and the signal's number when a signal ended it.
+func (p *Process) Wait(ctx context.Context) (status int, err error) {
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		return 0, fmt.Errorf("wait for the end of %s: %w", p, context.Cause(ctx))
+	}
+	if ws, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return 128 + int(ws.Signal()), nil
+	}
+	return p.cmd.ProcessState.ExitCode(), nil
+}
+
+// Kill ends the process, unless it has ended, and what it has started; it
+// returns when it is gone.
+func (p *Process) Kill() {
+	select {
+	case <-p.done:
+		return
+	default:
+	}
+	_ = syscall.Kill(-p.Pid(), syscall.SIGKILL) // fails only when all are gone
+	<-p.done
+}
