@@ -1,0 +1,162 @@
+// Demo shows the service at work, with a failover in the middle: its own
+// ZooKeeper server, two masters, two workers, two clients. Half-way the leader
+// is ended by SIGTERM and a worker by SIGKILL. It exits with 1 if anything is
+// lost, or left behind.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"taskkeeper/internal/cli"
+	"taskkeeper/internal/zktest"
+)
+
+const (
+	serverTick     = 250 * time.Millisecond
+	sessionTimeout = 2 * time.Second
+	perClient      = 10 // tasks
+	maxSleep       = 2 * time.Second
+
+	// limit is for what should take about 20 s.
+	limit = 2 * time.Minute
+)
+
+func main() {
+	cli.Main(&cobra.Command{
+		Use:     "demo",
+		Short:   "Show the service at work, with a failover in the middle",
+		Long:    "Run a ZooKeeper server, two masters, two workers and two clients on this machine\nfor about 20 s; end the leader and kill a worker half-way; and count what came of\nall tasks. The status is 1 if anything was lost or left behind.",
+		Example: "  make demo",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), limit)
+			defer cancel()
+			return demo(ctx)
+		},
+	})
+}
+
+func demo(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	st := newStage(filepath.Dir(self), os.Stdout)
+	defer st.strike()
+
+	st.say("Starting a ZooKeeper server on a free port.")
+	server, err := zktest.Start(zktest.Options{Tick: serverTick})
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
+	st.say("ZooKeeper serves at %s. Two masters, two workers, two clients follow.", server.Addr())
+	common := []string{"--zk", server.Addr() + "/demo", "--session-timeout", sessionTimeout.String(), "--log-format", "json"}
+	enter := func(name, program string, args ...string) error {
+		return st.enter(name, program, append(args, common...)...)
+	}
+
+	if err := enter("master-1", "master"); err != nil {
+		return err
+	}
+	if _, err := st.await(ctx, time.Now(), "leads", func(e event) bool { return e.Msg == "leader" }); err != nil {
+		return err
+	}
+	slots := []string{"--slots", "2"} // so that one worker is enough for both clients
+	for _, c := range []struct {
+		name, program string
+		args          []string
+	}{{"master-2", "master", nil}, {"worker-1", "worker", slots}, {"worker-2", "worker", slots}} {
+		if err := enter(c.name, c.program, c.args...); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"client-1", "client-2"} {
+		if err := enter(name, "client", "--count", fmt.Sprint(perClient), "--max-sleep", maxSleep.String()); err != nil {
+			return err
+		}
+	}
+	if err := st.finished(ctx, perClient/2); err != nil {
+		return err
+	}
+
+	// The leader leaves; the backup takes over.
+	leader := st.leader()
+	st.say("SIGTERM to %s, the leader.", leader)
+	ended := time.Now()
+	if err := st.signal(leader, syscall.SIGTERM); err != nil {
+		return err
+	}
+	elected, err := st.await(ctx, ended, "a new leader", func(e event) bool { return e.Msg == "leader" })
+	if err != nil {
+		return err
+	}
+	if err := st.finished(ctx, perClient); err != nil {
+		return err
+	}
+
+	lost, killed, err := killBusyWorker(ctx, st, func(name string) error { return enter(name, "worker", slots...) })
+	if err != nil {
+		return err
+	}
+	again, err := st.await(ctx, killed, "the lost task's new assignment", func(e event) bool {
+		return e.Task == lost && strings.HasPrefix(e.Msg, "assigned")
+	})
+	if err != nil {
+		return err
+	}
+
+	for _, name := range []string{"client-1", "client-2"} {
+		if err := st.exit(ctx, name, 0); err != nil {
+			return err
+		}
+	}
+	st.say("All tasks are done. SIGTERM to the others.")
+	if err := st.curtain(ctx); err != nil {
+		return err
+	}
+	left, err := remains(ctx, server.Addr()+"/demo")
+	if err != nil {
+		return err
+	}
+	return st.summary(summary{
+		submitted:  2 * perClient,
+		done:       st.results(),
+		twice:      st.twice(),
+		elected:    elected.at.Sub(ended),
+		reassigned: again.at.Sub(killed),
+		left:       left,
+	})
+}
+
+// killBusyWorker kills a worker in the middle of a task, and tells which.
+func killBusyWorker(ctx context.Context, st *stage, replace func(name string) error) (task string, killed time.Time, err error) {
+	for n := 3; ; n++ {
+		begun, err := st.await(ctx, time.Now(), "a task that runs", func(e event) bool { return e.Msg == "task started" })
+		if err != nil {
+			return "", killed, err
+		}
+		st.say("SIGKILL to %s, which executes task %s.", begun.from, short(begun.Task))
+		killed = time.Now()
+		if err := st.signal(begun.from, syscall.SIGKILL); err != nil {
+			return "", killed, err
+		}
+		if err := st.exit(ctx, begun.from, 128+int(syscall.SIGKILL)); err != nil {
+			return "", killed, err
+		}
+		if !st.heardOf("task done", begun.Task) {
+			return begun.Task, killed, nil
+		}
+		st.say("It had just finished. Another one takes its place.")
+		if err := replace(fmt.Sprintf("worker-%d", n)); err != nil {
+			return "", killed, err
+		}
+	}
+}

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"taskkeeper/internal/proc"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+// event is a line of a program's log.
+type event struct {
+	Time   time.Time `json:"time"`
+	Level  string    `json:"level"`
+	Msg    string    `json:"msg"`
+	Task   string    `json:"task"`
+	Worker string    `json:"worker"`
+	Err    string    `json:"err"`
+
+	from string
+	at   time.Time
+}
+
+// stage runs the programs and shows what they log, in one stream.
+type stage struct {
+	// Fixed at construction.
+	bin    string
+	out    io.Writer
+	colour bool
+	began  time.Time
+	follow sync.WaitGroup
+
+	mu     sync.Mutex // guards the rest, and out
+	cast   map[string]*proc.Process
+	order  []string // names in the order of their entry
+	events []event
+	more   chan struct{} // closed, and made anew, when there is another event
+	done   int           // results printed by clients
+}
+
+func newStage(bin string, out *os.File) *stage {
+	return &stage{
+		bin: bin, out: out, began: time.Now(), cast: make(map[string]*proc.Process), more: make(chan struct{}),
+		colour: term.IsTerminal(int(out.Fd())) && os.Getenv("NO_COLOR") == "",
+	}
+}
+
+// strike ends whoever is still there.
+func (st *stage) strike() {
+	st.mu.Lock()
+	cast := st.cast
+	st.mu.Unlock()
+	for _, p := range cast {
+		p.Kill()
+	}
+	st.follow.Wait()
+}
+
+// enter starts a program.
+func (st *stage) enter(name, program string, args ...string) error {
+	p, err := proc.Start(proc.Command{Path: filepath.Join(st.bin, program), Args: args})
+	if err != nil {
+		return err
+	}
+	st.mu.Lock()
+	st.cast[name] = p
+	st.order = append(st.order, name)
+	st.mu.Unlock()
+	st.follow.Go(func() {
+		for line := range p.Stderr.Follow(context.Background()) {
+			st.heard(name, line)
+		}
+	})
+	st.follow.Go(func() {
+		for line := range p.Stdout.Follow(context.Background()) {
+			st.mu.Lock()
+			st.done++
+			st.print(time.Now(), name, strings.NewReplacer("task ", "", ": sleep", " slept").Replace(shorten(line)))
+			st.mu.Unlock()
+		}
+	})
+	return nil
+}
+
+// heard shows a line of a log and keeps it.
+func (st *stage) heard(name, line string) {
+	e := event{from: name, at: time.Now()}
+	if json.Unmarshal([]byte(line), &e) == nil {
+		e.at = e.Time
+	} else {
+		e.Msg = line
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.events = append(st.events, e)
+	close(st.more)
+	st.more = make(chan struct{})
+	text := e.Msg
+	for _, id := range []string{e.Task, e.Worker} {
+		switch {
+		case id == "" || id == e.Worker && e.Task != "" && strings.HasPrefix(name, "worker"):
+		case id == e.Worker && e.Task != "":
+			text += " to " + short(id)
+		default:
+			text += " " + short(id)
+		}
+	}
+	if e.Err != "" {
+		text += ": " + e.Err
+	}
+	if e.Msg != "connected" {
+		st.print(e.at, name, text)
+	}
+}
+
+func (st *stage) say(format string, args ...any) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.print(time.Now(), "", fmt.Sprintf(format, args...))
+}
+
+// colours by the first letter of who speaks; the demo itself is bold.
+var colours = map[byte]string{'m': "\033[35m", 'w': "\033[36m", 'c': "\033[32m", ' ': "\033[1m"}
+
+func (st *stage) print(at time.Time, name, text string) {
+	line := fmt.Sprintf("%-9s %s", name, text)
+	if name == "" {
+		line = "───────── " + text
+	}
+	if st.colour {
+		key := byte(' ')
+		if name != "" {
+			key = name[0]
+		}
+		line = colours[key] + line + "\033[0m"
+	}
+	fmt.Fprintf(st.out, "%6.2fs  %s\n", max(0, at.Sub(st.began).Seconds()), line)
+}
+
+// short is the end of an id: enough to tell a few apart.
+func short(id string) string { return "…" + id[max(0, len(id)-6):] }
+
+// shorten shortens the id in a line that begins with it.
+func shorten(line string) string {
+	word, rest, ok := strings.Cut(strings.TrimPrefix(line, "task "), ":")
+	if !ok {
+		return line
+	}
+	return short(word) + ":" + rest
+}
+
+// await returns the first event since then that matches.
+func (st *stage) await(ctx context.Context, since time.Time, what string, match func(event) bool) (event, error) {
+	for n := 0; ; {
+		st.mu.Lock()
+		events, more := st.events[n:], st.more
+		st.mu.Unlock()
+		for _, e := range events {
+			if e.at.After(since) && match(e) {
+				return e, nil
+			}
+		}
+		n += len(events)
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return event{}, fmt.Errorf("wait for %s: %w", what, context.Cause(ctx))
+		}
+	}
+}
+
+// finished waits for n results in all.
+func (st *stage) finished(ctx context.Context, n int) error {
+	for {
+		st.mu.Lock()
+		done, more := st.done, st.more
+		st.mu.Unlock()
+		if done >= n {
+			return nil
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %d results: %w", n, context.Cause(ctx))
+		}
+	}
+}
+
+// leader is the master that was elected last.
+func (st *stage) leader() (name string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for _, e := range st.events {
+		if e.Msg == "leader" {
+			name = e.from
+		}
+	}
+	return name
+}
+
+// heardOf tells whether an event about a task was logged.
+func (st *stage) heardOf(msg, task string) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return slices.ContainsFunc(st.events, func(e event) bool { return e.Msg == msg && e.Task == task })
+}
+
+func (st *stage) results() int {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.done
+}
+
+// twice is how many executions were begun beyond the first of each task.
+func (st *stage) twice() int {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	begun, ids := 0, map[string]bool{}
+	for _, e := range st.events {
+		if e.Msg == "task started" {
+			begun++
+			ids[e.Task] = true
+		}
+	}
+	return begun - len(ids)
+}
+
+func (st *stage) signal(name string, sig syscall.Signal) error {
+	st.mu.Lock()
+	p := st.cast[name]
+	st.mu.Unlock()
+	return p.Signal(sig)
+}
+
+func (st *stage) exit(ctx context.Context, name string, want int) error {
+	st.mu.Lock()
+	p := st.cast[name]
+	st.mu.Unlock()
+	status, err := p.Wait(ctx)
+	if err == nil && status != want {
+		err = fmt.Errorf("%s ended with status %d", name, status)
+	}
+	return err
+}
+
+// curtain ends those who are left by SIGTERM, the last to enter first.
+func (st *stage) curtain(ctx context.Context) error {
+	st.mu.Lock()
+	names := slices.Clone(st.order)
+	st.mu.Unlock()
+	for _, name := range slices.Backward(names) {
+		if st.signal(name, syscall.SIGTERM) != nil {
+			continue // it has ended before
+		}
+		if err := st.exit(ctx, name, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remains counts the znodes below the permanent ones.
+func remains(ctx context.Context, connect string) (int, error) {
+	address, err := session.ParseAddress(connect)
+	if err != nil {
+		return 0, err
+	}
+	s, err := session.Open(ctx, session.Config{Address: address, Timeout: sessionTimeout})
+	if err != nil {
+		return 0, err
+	}
+	defer s.Close()
+	n := 0
+	for _, dir := range task.Dirs() {
+		names, _, err := s.Children(dir)
+		if err != nil {
+			return 0, err
+		}
+		n += len(names)
+	}
+	return n, nil
+}
