@@ -647,6 +647,16 @@ func TestWatches(t *testing.T) {
 		}
 		wantEmpty(t, h)
 	})
+	t.Run("that_are_lost_cost_time_and_no_result", func(t *testing.T) {
+		server, root, h, r, ends, ids := submit(t, 1)
+		s := r.session()
+		zktest.Eventually(t, "watch", func() (bool, string) { return watches(t, server, root, s) == 1, "none" })
+		s.Forget(task.TasksDir + "/")
+		h.Set(task.StatePath(ids[0]), "done 1")
+		if e := r.wait(ends...)[0]; e.err != nil || string(e.State.Text) != "1" {
+			t.Error(e)
+		}
+	})
 	t.Run("of_many_long_tasks_do_not_slow_down_the_others", func(t *testing.T) {
 		server, root, h, r, ends, _ := submit(t, 400)
 		s := r.session()

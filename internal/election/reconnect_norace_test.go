@@ -5,6 +5,7 @@ package election
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/go-zookeeper/zk"
@@ -176,4 +177,25 @@ func TestReconnect(t *testing.T) {
 			t.Errorf("ended with %v", cause)
 		}
 	})
+}
+
+// A server alone cannot show what the Sync is for: that the read sees what was
+// written through another server.
+func TestReconnectJoinSyncs(t *testing.T) {
+	proxy, via := zktest.Via(t, zktest.Connect(t))
+	s := open(t, via)
+	if err := s.EnsureDirs(task.MasterDir); err != nil {
+		t.Fatal(err)
+	}
+	proxy.Seen()
+	cut := proxy.CutAfter(zktest.OpMulti, 1)
+	if _, err := Join(s, "me"); err != nil {
+		t.Fatal(err)
+	}
+	<-cut
+	seen := proxy.Seen()
+	sync, list := slices.Index(seen, zktest.OpSync), slices.Index(seen, zktest.OpGetChildren)
+	if sync < 0 || list < sync {
+		t.Errorf("after a lost reply: %v; want a sync, then a listing", seen)
+	}
 }

@@ -49,7 +49,7 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 		switch {
 		case ctx.Err() != nil:
 			return s.Err()
-		case errors.Is(err, errDeposed), errors.Is(err, election.ErrOut):
+		case errors.Is(err, errDeposed), errors.Is(err, election.ErrOut), errors.Is(err, election.ErrOvertaken):
 			m.cfg.Logger.Warn("no longer leader or candidate, running again", "err", err)
 		default:
 			return err

@@ -223,6 +223,22 @@ func TestMaster(t *testing.T) {
 		expect(t, h, "/workers/w1", "t1")
 	})
 
+	t.Run("a_lower_candidate_made_by_hand_makes_the_leader_a_backup", func(t *testing.T) {
+		connect := zktest.Connect(t)
+		h := zktest.Conn(t, connect)
+		start(t, connect)
+		zktest.Eventually(t, "a candidate", func() (bool, string) { return len(h.Children("/master")) == 1, "" })
+		h.CreateEphemeral("/master/!0000000000", "me") // sorts before any other with this number
+		zktest.Eventually(t, "it stands behind", func() (bool, string) {
+			c := h.Children("/master")
+			return len(c) == 2, fmt.Sprint(c)
+		})
+		submit(h, "t1")
+		h.CreateEphemeral("/workers/w1", "")
+		h.Delete("/master/!0000000000")
+		expect(t, h, "/workers/w1", "t1")
+	})
+
 	t.Run("a_candidate_by_hand_that_is_the_lowest_keeps_the_masters_from_leading", func(t *testing.T) {
 		connect := zktest.Connect(t)
 		h := zktest.Conn(t, connect)
@@ -388,8 +404,8 @@ func TestByHand(t *testing.T) {
 		submit(h, "t1")
 		h.CreateEphemeral("/workers/w1", "")
 		expect(t, h, "/workers/w1", "t1")
-		h.CreateEphemeral("/workers/w2", "t2") // keeps w2 busy
 		submit(h, "t2")
+		h.CreateEphemeral("/workers/w2", "t2") // keeps w2 busy
 		h.Set("/workers/w1", "")
 		expect(t, h, "/workers/w1", "t1") // read again, found pending, assigned again
 	})
@@ -573,6 +589,31 @@ func TestApply(t *testing.T) {
 			t.Errorf("to be read again: %q lacks the task in doubt", got)
 		}
 	})
+	for name, m := range map[string]move{
+		"a_loss_is_not_counted_over_a_result": {kind: assign, worker: "w1", list: []string{"t1"}, tasks: []claim{{id: "t1", lost: true}}},
+		"a_task_is_not_failed_over_a_result":  {kind: fail, tasks: []claim{{id: "t1", lost: true}}},
+		"a_finished_task_is_not_assigned":     {kind: assign, worker: "w1", list: []string{"t1"}, tasks: claims("t1")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			connect := zktest.Connect(t)
+			h := zktest.Conn(t, connect)
+			makeDirs(h)
+			submit(h, "t1")
+			h.CreateEphemeral("/workers/w1", "")
+			s := open(t, connect)
+			l := &leader{s: s, fence: session.Check(h.CreateSeq("/master/x-", ""), session.AnyVersion), log: testLogger(t), view: newView(3), told: map[string]bool{}}
+			h.Set("/tasks/t1", "done 42") // after it was read, before it is written
+			if err := l.apply([]move{m}); err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := h.Get("/tasks/t1"); got != "done 42" {
+				t.Errorf("state %q", got)
+			}
+			if got, _ := h.Get("/workers/w1"); got != "" {
+				t.Errorf("w1 holds %q", got)
+			}
+		})
+	}
 	t.Run("more_than_a_packet_goes_in_several", func(t *testing.T) {
 		connect := zktest.Connect(t)
 		h := zktest.Conn(t, connect)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 )
@@ -218,10 +219,16 @@ func (s *Session) Sync() error {
 	}))
 }
 
+// oddRetries is how often a read is repeated that was answered with an error
+// which go-zookeeper has no name for. While a session is ending, the servers
+// say in several ways that they do not know it (any more); then they close the
+// connection, and the next handshake tells.
+const oddRetries = 20
+
 // read repeats a call that changes nothing, or nothing twice, across lost
 // connections.
 func (s *Session) read(call func() error) error {
-	for {
+	for odd := 0; ; {
 		if err := s.await(); err != nil {
 			return err
 		}
@@ -231,8 +238,12 @@ func (s *Session) read(call func() error) error {
 			return nil
 		case s.ctx.Err() != nil:
 			return s.overErr()
-		case !connectionLost(err):
+		case connectionLost(err):
+		case definite(err) || odd == oddRetries:
 			return err
+		default:
+			odd++
+			pause(s.ctx, 50*time.Millisecond)
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 func threefold(addr string) string { return strings.Join([]string{addr, addr, addr}, ",") }
 
 func TestExpiry(t *testing.T) {
+	t.Parallel()
 	t.Run("ends_the_session", func(t *testing.T) {
 		root := zktest.Connect(t)
 		s := newSession(t, root)

@@ -48,6 +48,7 @@ func idle(sessions chan<- *Session) Role {
 }
 
 func TestRun(t *testing.T) {
+	t.Parallel()
 	t.Run("waits_for_the_first_session_and_says_for_how_long", func(t *testing.T) {
 		cfg := config(t, nobody(t))
 		began := time.Now()
@@ -91,6 +92,7 @@ func TestRun(t *testing.T) {
 		}
 	})
 	t.Run("starts_the_role_over_with_a_new_session", func(t *testing.T) {
+		t.Parallel()
 		root := zktest.Connect(t)
 		sessions := make(chan *Session, 1)
 		r := run(t, config(t, root), idle(sessions))
@@ -174,6 +176,7 @@ func TestRun(t *testing.T) {
 		}
 	})
 	t.Run("ends_the_session_of_a_role_that_does_not_leave", func(t *testing.T) {
+		t.Parallel()
 		sessions := make(chan *Session, 1)
 		r := run(t, config(t, zktest.Connect(t)), func(_ context.Context, s *Session) error {
 			sessions <- s

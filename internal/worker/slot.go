@@ -146,7 +146,7 @@ func (sl *slot) serve(ctx context.Context) error {
 				return err
 			}
 		}
-		sl.start()
+		sl.start(ctx)
 		sl.commit()
 		select {
 		case <-ctx.Done():
@@ -203,8 +203,9 @@ func (sl *slot) read() error {
 	return nil
 }
 
-// start executes the first task of the list that has no result yet.
-func (sl *slot) start() {
+// start executes the first task of the list that has no result yet. It ends with
+// leaving, although the loop may be waiting for the connection then.
+func (sl *slot) start(leaving context.Context) {
 	live := sl.s.Live()
 	if sl.running != nil || live.Err() != nil {
 		return
@@ -215,7 +216,8 @@ func (sl *slot) start() {
 	}
 	id := sl.list[i]
 	ctx, cancel := context.WithCancel(live)
-	sl.running = &execution{id: id, began: time.Now(), cancel: cancel}
+	stop := context.AfterFunc(leaving, cancel)
+	sl.running = &execution{id: id, began: time.Now(), cancel: func() { stop(); cancel() }}
 	sl.log.Info("task started", "task", id)
 	go func() { sl.finished <- sl.execute(ctx, id) }()
 }
