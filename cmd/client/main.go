@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -59,6 +60,9 @@ func loop(ctx context.Context, cmd *cobra.Command, c *client.Client, count int, 
 		switch {
 		case ctx.Err() != nil:
 			return nil
+		case errors.Is(err, client.ErrRemoved):
+			fmt.Fprintln(cmd.OutOrStdout(), err) // somebody else's doing: on with the next one
+			continue
 		case err != nil:
 			return err
 		}

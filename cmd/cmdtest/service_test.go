@@ -142,6 +142,18 @@ func TestClient(t *testing.T) {
 		}
 		sv.empty()
 	})
+	t.Run("goes_on_when_someone_removes_its_task", func(t *testing.T) {
+		sv := start(t)
+		sv.master()
+		c := sv.start("client", "--count", "2", "--max-sleep", "0s")
+		zktest.Eventually(t, "a task", func() (bool, string) { return len(sv.hand.Children("/tasks")) == 1, "" })
+		id := sv.hand.Children("/tasks")[0]
+		sv.hand.Delete("/tasks/" + id)
+		c.Line(c.Stdout, "task "+id+" was removed before it finished")
+		sv.worker()
+		c.Exit(0)
+		sv.empty()
+	})
 	t.Run("gone_before_execution_leaves_nothing", func(t *testing.T) {
 		sv := start(t)
 		m := sv.master()
