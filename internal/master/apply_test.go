@@ -1,0 +1,166 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+// still is a leader whose loop does not run.
+func still(s *session.Session, candidate string, v *view, log *slog.Logger) *leader {
+	return &leader{s: s, fence: session.Check(candidate, session.AnyVersion), log: log, view: v, told: map[string]bool{}}
+}
+
+// TestFence shows that a leader that does not know yet that it is deposed has no
+// effect. Each write would pass without the fence: the sub-tests carry the same
+// operations out without it afterwards.
+func TestFence(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		move move
+		path string
+	}{
+		{"assign", move{kind: assign, worker: "free", list: []string{"t1"}, tasks: claims("t1")}, "/workers/free"},
+		{"assign_after_a_loss", move{kind: assign, worker: "free", list: []string{"t1"}, tasks: []claim{{id: "t1", lost: true}}}, "/tasks/t1"},
+		{"take_back", move{kind: takeBack, worker: "busy", tasks: claims("withdrawn")}, "/workers/busy"},
+		{"fail", move{kind: fail, tasks: claims("t1")}, "/tasks/t1"},
+	} {
+		t.Run(tt.name+"_of_a_deposed_leader_is_refused", func(t *testing.T) {
+			h, connect := tree(t)
+			submit(h, "t1")
+			h.CreateEphemeral("/workers/free", "")
+			h.CreateEphemeral("/workers/busy", "withdrawn")
+			candidate := h.CreateSeq("/master/stale-", "")
+			s := open(t, connect)
+			l := still(s, candidate, newView(3), testLogger(t))
+			h.Delete(candidate)
+
+			before, _ := h.Stat(tt.path)
+			if err := l.apply([]move{tt.move}); !errors.Is(err, errDeposed) {
+				t.Fatalf("apply: %v", err)
+			}
+			if after, _ := h.Stat(tt.path); after.Mzxid != before.Mzxid {
+				t.Error("the write had effect")
+			}
+			if _, err := s.Multi(tt.move.ops()...); err != nil {
+				t.Errorf("without the fence: %v", err)
+			}
+		})
+	}
+}
+
+func TestApply(t *testing.T) {
+	t.Run("no_move_shares_anothers_fate", func(t *testing.T) {
+		h, connect := tree(t)
+		s := open(t, connect)
+		v := newView(3)
+		l := still(s, h.CreateSeq("/master/x-", ""), v, testLogger(t))
+		var ids, workers []string
+		for i := range 9 {
+			ids = append(ids, task.NewID())
+			submit(h, ids[i])
+			workers = append(workers, fmt.Sprintf("w%d", i))
+			h.CreateEphemeral(task.WorkerPath(workers[i]), "")
+		}
+		v.asked++
+		v.listTasks(ids, v.asked)
+		v.listWorkers(workers)
+		for _, w := range workers {
+			v.readWorker(w, nil, 0)
+		}
+		moves := v.decide()
+		if len(moves) != 9 {
+			t.Fatalf("%d moves", len(moves))
+		}
+		h.Delete(task.StatePath(ids[1]))         // withdrawn
+		h.Set(task.StatePath(ids[3]), "done 1")  // finished by hand
+		h.Delete(task.WorkerPath(workers[5]))    // gone
+		h.Set(task.WorkerPath(workers[7]), "t1") // given work by hand
+		if err := l.apply(moves); err != nil {
+			t.Fatal(err)
+		}
+		for i, w := range workers {
+			got, _ := h.Get(task.WorkerPath(w))
+			want := ids[i]
+			switch i {
+			case 1, 3, 5:
+				want = ""
+			case 7:
+				want = "t1"
+			}
+			if got != want {
+				t.Errorf("worker %d holds %q, want %q", i, got, want)
+			}
+		}
+		if got := v.stale(); !slices.Equal(got, []string{"w5", "w7"}) {
+			t.Errorf("to be read again: %q", got)
+		}
+		if got := v.takeUnread(100); !slices.Contains(got, ids[3]) {
+			t.Errorf("to be read again: %q lacks the task in doubt", got)
+		}
+	})
+	for name, m := range map[string]move{
+		"a_loss_is_not_counted_over_a_result": {kind: assign, worker: "w1", list: []string{"t1"}, tasks: []claim{{id: "t1", lost: true}}},
+		"a_task_is_not_failed_over_a_result":  {kind: fail, tasks: []claim{{id: "t1", lost: true}}},
+		"a_finished_task_is_not_assigned":     {kind: assign, worker: "w1", list: []string{"t1"}, tasks: claims("t1")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, connect := tree(t)
+			submit(h, "t1")
+			h.CreateEphemeral("/workers/w1", "")
+			s := open(t, connect)
+			l := still(s, h.CreateSeq("/master/x-", ""), newView(3), testLogger(t))
+			h.Set("/tasks/t1", "done 42") // after it was read, before it is written
+			if err := l.apply([]move{m}); err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := h.Get("/tasks/t1"); got != "done 42" {
+				t.Errorf("state %q", got)
+			}
+			if got, _ := h.Get("/workers/w1"); got != "" {
+				t.Errorf("w1 holds %q", got)
+			}
+		})
+	}
+	t.Run("more_than_a_packet_goes_in_several", func(t *testing.T) {
+		h, connect := tree(t)
+		s := open(t, connect)
+		v := newView(3)
+		l := still(s, h.CreateSeq("/master/x-", ""), v, slog.New(slog.DiscardHandler))
+		var ids, workers []string
+		group := s.NewGroup()
+		var wg sync.WaitGroup
+		for range 2000 {
+			id, worker := task.NewID(), uuid.NewString()
+			ids, workers = append(ids, id), append(workers, worker)
+			wg.Go(func() {
+				if _, err := group.Multi(
+					session.CreateEphemeral(task.StatePath(id), []byte("pending")),
+					session.CreateEphemeral(task.WorkerPath(worker), nil)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		v.asked++
+		v.listTasks(ids, v.asked)
+		v.listWorkers(workers)
+		for _, w := range workers {
+			v.readWorker(w, nil, 0)
+		}
+		if err := l.apply(v.decide()); err != nil {
+			t.Fatal(err)
+		}
+		if len(v.holders) != 2000 {
+			t.Errorf("%d assigned", len(v.holders))
+		}
+	})
+}

@@ -1,0 +1,120 @@
+package master
+
+import (
+	"slices"
+	"strings"
+)
+
+// move is one step of the leader's: one part of a Multi.
+type move struct {
+	kind    kind
+	worker  string   // assign, takeBack
+	version int32    // of the worker's znode
+	list    []string // what its znode is to list
+	tasks   []claim  // assign: those given; takeBack: those taken; fail: the one
+}
+
+type kind int
+
+const (
+	assign kind = iota
+	takeBack
+	fail // the task was lost once too often
+)
+
+// decide returns what is to be done now. Each task in it is out of the queue
+// until done, undone or doubt says what became of it.
+func (v *view) decide() []move {
+	var moves []move
+	var free []string
+	for id, w := range v.workers {
+		switch {
+		case w.ignored || w.stale:
+		case len(w.list) == 0:
+			free = append(free, id)
+		default:
+			m, ok := v.withdrawn(id, w)
+			switch {
+			case ok && v.listing > w.listing:
+				moves = append(moves, m)
+			case ok && v.listing == v.asked:
+				v.relist = true
+			}
+		}
+	}
+	slices.Sort(free)
+	slices.SortFunc(moves, func(a, b move) int { return strings.Compare(a.worker, b.worker) })
+
+	for _, id := range v.doomed {
+		if t := v.tasks[id]; t != nil && t.phase == waiting && t.lost {
+			moves = append(moves, move{kind: fail, tasks: []claim{t.claim(id)}})
+		}
+	}
+	v.doomed = nil
+	var claims []claim
+	for len(claims) < len(free) {
+		id, ok := v.queue.pop()
+		if !ok {
+			break
+		}
+		t := v.tasks[id]
+		if t == nil {
+			continue
+		}
+		t.queued = false
+		if t.phase != waiting {
+			continue
+		}
+		claims = append(claims, t.claim(id))
+	}
+	for _, a := range plan(claims, free) {
+		m := move{kind: assign, worker: a.worker, version: v.workers[a.worker].version, tasks: a.tasks}
+		for _, c := range a.tasks {
+			m.list = append(m.list, c.id)
+		}
+		moves = append(moves, m)
+	}
+	return moves
+}
+
+// withdrawn returns the take-back of what a worker holds and nobody wants.
+func (v *view) withdrawn(id string, w *workerView) (move, bool) {
+	m := move{kind: takeBack, worker: id, version: w.version}
+	for _, t := range w.list {
+		if v.tasks[t] == nil {
+			m.tasks = append(m.tasks, claim{id: t})
+		} else {
+			m.list = append(m.list, t)
+		}
+	}
+	return m, len(m.tasks) > 0
+}
+
+// done merges a move that was carried out; version is the one that its worker's
+// znode has now.
+func (v *view) done(m move, version int32) {
+	if m.kind == fail {
+		v.setAside(m.tasks[0].id)
+		return
+	}
+	if m.kind == assign {
+		for _, c := range m.tasks {
+			if t := v.tasks[c.id]; t != nil {
+				t.lost, t.version, t.losses = false, c.version, c.losses
+				if c.lost {
+					t.version, t.losses = c.version+1, c.losses+1
+				}
+			}
+		}
+	}
+	v.readWorker(m.worker, m.list, version)
+}
+
+// undone merges a move that was not carried out, for no fault of its tasks.
+func (v *view) undone(m move) {
+	for _, c := range m.tasks {
+		if m.kind != takeBack && v.holders[c.id] == 0 {
+			v.wait(c.id)
+		}
+	}
+}

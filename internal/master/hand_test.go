@@ -1,0 +1,149 @@
+package master
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"taskkeeper/internal/task"
+	"taskkeeper/internal/zktest"
+)
+
+func TestByHand(t *testing.T) {
+	t.Run("an_unknown_id_in_a_workers_list_is_dropped", func(t *testing.T) {
+		h, connect := tree(t)
+		start(t, connect)
+		h.CreateEphemeral("/workers/w1", "no-such-task")
+		expect(t, h, "/workers/w1", "")
+		submit(h, "t1")
+		expect(t, h, "/workers/w1", "t1")
+		h.Set("/workers/w1", "t1\nno-such-task")
+		expect(t, h, "/workers/w1", "t1")
+	})
+	t.Run("a_task_withdrawn_while_it_is_assigned_is_taken_back", func(t *testing.T) {
+		h, connect := tree(t)
+		start(t, connect)
+		submit(h, "t1")
+		h.CreateEphemeral("/workers/w1", "")
+		expect(t, h, "/workers/w1", "t1")
+		h.Delete("/tasks/t1")
+		expect(t, h, "/workers/w1", "")
+	})
+	t.Run("an_assignment_is_left_alone", func(t *testing.T) {
+		h, connect := tree(t)
+		start(t, connect)
+		h.CreateEphemeral("/workers/w1", "")
+		h.CreateEphemeral("/workers/w2", "")
+		for i := range 20 { // a task just made: a listing under way lacks it
+			id := fmt.Sprintf("t%d", i)
+			h.Create(task.DataPath(id), "0")
+			h.Create(task.StatePath(id), "pending")
+			if got, _ := h.Get("/workers/w1"); got == "" {
+				stat, _ := h.Stat("/workers/w1")
+				_, _ = h.Conn.Set(connect[strings.Index(connect, "/"):]+"/workers/w1", []byte(id), stat.Version)
+			}
+			zktest.Eventually(t, id+" is held by one worker", func() (bool, string) {
+				w1, _ := h.Get("/workers/w1")
+				w2, _ := h.Get("/workers/w2")
+				return (w1 == id) != (w2 == id), fmt.Sprintf("w1 %q w2 %q", w1, w2)
+			})
+			h.Set(task.StatePath(id), "done 1")
+			for _, w := range []string{"w1", "w2"} {
+				if got, _ := h.Get(task.WorkerPath(w)); got == id {
+					h.Set(task.WorkerPath(w), "")
+				}
+			}
+		}
+	})
+	t.Run("set_workers_w_to_nothing_takes_a_task_back", func(t *testing.T) {
+		h, connect := tree(t)
+		start(t, connect)
+		submit(h, "t1")
+		h.CreateEphemeral("/workers/w1", "")
+		expect(t, h, "/workers/w1", "t1")
+		submit(h, "t2")
+		h.CreateEphemeral("/workers/w2", "t2") // keeps w2 busy
+		h.Set("/workers/w1", "")
+		expect(t, h, "/workers/w1", "t1") // read again, found pending, assigned again
+	})
+	t.Run("a_finished_task_is_not_assigned", func(t *testing.T) {
+		h, connect := tree(t)
+		h.Create("/data/a", "0")
+		h.Create("/tasks/a", "done 1")
+		id := task.NewID()
+		submit(h, id)
+		h.Set(task.StatePath(id), "failed why")
+		h.CreateEphemeral("/workers/w1", "")
+		start(t, connect)
+		settled(t, h)
+		submit(h, "z")
+		expect(t, h, "/workers/w1", "z")
+	})
+	t.Run("a_task_of_junk_made_pending_is_assigned", func(t *testing.T) {
+		h, connect := tree(t)
+		h.Create("/tasks/t1", "banana")
+		h.CreateEphemeral("/workers/w1", "")
+		start(t, connect)
+		settled(t, h)
+		if got, _ := h.Get("/workers/w1"); got != "" {
+			t.Fatalf("junk is assigned: %q", got)
+		}
+		h.Set("/tasks/t1", "pending")
+		expect(t, h, "/workers/w1", "t1")
+	})
+}
+
+func TestJunk(t *testing.T) {
+	h, connect := tree(t)
+	for _, path := range []string{
+		"/master/junk", "/master/x-12345", "/master/junk/below",
+		"/tasks/banana", "/tasks/banana/below", "/tasks/ blank ", "/tasks/empty", "/tasks/" + strings.Repeat("long", 200),
+		"/workers/persistent", "/workers/persistent/below", "/workers/ blank", "/data/alone", "/data/alone/below",
+	} {
+		h.Create(path, "junk\n\r\n junk \x00\xff")
+	}
+	h.Set("/tasks/empty", "")
+	h.CreateEphemeral("/workers/odd", " \r\n junk \n junk\nother ")
+	h.Create("/workers/free-but-nobodys", "")
+	start(t, connect)
+
+	t.Run("wedges_nobody", func(t *testing.T) {
+		settled(t, h)
+	})
+	t.Run("ids_that_name_no_task_are_dropped_from_a_workers_list", func(t *testing.T) {
+		zktest.Eventually(t, "odd gets a real task or is free", func() (bool, string) {
+			got, _ := h.Get("/workers/odd")
+			return !strings.Contains(got, "junk"), fmt.Sprintf("%q", got)
+		})
+	})
+	t.Run("a_znode_that_no_session_keeps_is_no_worker", func(t *testing.T) {
+		for range 5 {
+			settled(t, h)
+		}
+		for _, w := range []string{"free-but-nobodys", "persistent", " blank"} {
+			if stat, _ := h.Stat("/workers/" + w); stat.Version != 0 {
+				t.Errorf("/workers/%s was written", w)
+			}
+		}
+	})
+	t.Run("a_state_that_is_none_is_left_alone", func(t *testing.T) {
+		if got, _ := h.Get("/tasks/banana"); !strings.HasPrefix(got, "junk") {
+			t.Errorf("/tasks/banana holds %q", got)
+		}
+	})
+	t.Run("permanent_paths_removed_by_hand_are_made_again", func(t *testing.T) {
+		for _, dir := range []string{"/tasks", "/workers", "/data", "/master"} {
+			h.DeleteAll(dir)
+		}
+		zktest.Eventually(t, "the paths", func() (bool, string) {
+			if err := open(t, connect).EnsureDirs(task.DataDir); err != nil {
+				return false, err.Error()
+			}
+			_, a := h.Get("/tasks")
+			_, b := h.Get("/workers")
+			_, c := h.Get("/master")
+			return a && b && c, fmt.Sprint(a, b, c)
+		})
+		settled(t, h)
+	})
+}
