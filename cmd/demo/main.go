@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"taskkeeper/internal/cli"
+	"taskkeeper/internal/stage"
 	"taskkeeper/internal/zktest"
 )
 
@@ -48,25 +49,25 @@ func demo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	st := newStage(filepath.Dir(self), os.Stdout)
-	defer st.strike()
+	st := stage.New(filepath.Dir(self), os.Stdout)
+	defer st.Strike()
 
-	st.say("Starting a ZooKeeper server on a free port.")
+	st.Say("Starting a ZooKeeper server on a free port.")
 	server, err := zktest.Start(zktest.Options{Tick: serverTick})
 	if err != nil {
 		return err
 	}
 	defer server.Stop()
-	st.say("ZooKeeper serves at %s. Two masters, two workers, two clients follow.", server.Addr())
+	st.Say("ZooKeeper serves at %s. Two masters, two workers, two clients follow.", server.Addr())
 	common := []string{"--zk", server.Addr() + "/demo", "--session-timeout", sessionTimeout.String(), "--log-format", "json"}
 	enter := func(name, program string, args ...string) error {
-		return st.enter(name, program, append(args, common...)...)
+		return st.Enter(name, program, append(args, common...)...)
 	}
 
 	if err := enter("master-1", "master"); err != nil {
 		return err
 	}
-	if _, err := st.await(ctx, time.Now(), "leads", func(e event) bool { return e.Msg == "leader" }); err != nil {
+	if _, err := st.Await(ctx, time.Now(), "leads", func(e stage.Event) bool { return e.Msg == "leader" }); err != nil {
 		return err
 	}
 	slots := []string{"--slots", "2"} // so that one worker is enough for both clients
@@ -83,22 +84,22 @@ func demo(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := st.finished(ctx, perClient/2); err != nil {
+	if err := st.Finished(ctx, perClient/2); err != nil {
 		return err
 	}
 
 	// The leader leaves; the backup takes over.
-	leader := st.leader()
-	st.say("SIGTERM to %s, the leader.", leader)
+	leader := st.Leader()
+	st.Say("SIGTERM to %s, the leader.", leader)
 	ended := time.Now()
-	if err := st.signal(leader, syscall.SIGTERM); err != nil {
+	if err := st.Signal(leader, syscall.SIGTERM); err != nil {
 		return err
 	}
-	elected, err := st.await(ctx, ended, "a new leader", func(e event) bool { return e.Msg == "leader" })
+	elected, err := st.Await(ctx, ended, "a new leader", func(e stage.Event) bool { return e.Msg == "leader" })
 	if err != nil {
 		return err
 	}
-	if err := st.finished(ctx, perClient); err != nil {
+	if err := st.Finished(ctx, perClient); err != nil {
 		return err
 	}
 
@@ -106,7 +107,7 @@ func demo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	again, err := st.await(ctx, killed, "the lost task's new assignment", func(e event) bool {
+	again, err := st.Await(ctx, killed, "the lost task's new assignment", func(e stage.Event) bool {
 		return e.Task == lost && strings.HasPrefix(e.Msg, "assigned")
 	})
 	if err != nil {
@@ -114,47 +115,47 @@ func demo(ctx context.Context) error {
 	}
 
 	for _, name := range []string{"client-1", "client-2"} {
-		if err := st.exit(ctx, name, 0); err != nil {
+		if err := st.Exit(ctx, name, 0); err != nil {
 			return err
 		}
 	}
-	st.say("All tasks are done. SIGTERM to the others.")
-	if err := st.curtain(ctx); err != nil {
+	st.Say("All tasks are done. SIGTERM to the others.")
+	if err := st.Curtain(ctx); err != nil {
 		return err
 	}
-	left, err := remains(ctx, server.Addr()+"/demo")
+	left, err := stage.Remains(ctx, server.Addr()+"/demo")
 	if err != nil {
 		return err
 	}
-	return st.summary(summary{
+	return summary{
 		submitted:  2 * perClient,
-		done:       st.results(),
-		twice:      st.twice(),
-		elected:    elected.at.Sub(ended),
-		reassigned: again.at.Sub(killed),
+		done:       st.Results(),
+		twice:      st.Twice(),
+		elected:    elected.Time.Sub(ended),
+		reassigned: again.Time.Sub(killed),
 		left:       left,
-	})
+	}.print(os.Stdout)
 }
 
 // killBusyWorker kills a worker in the middle of a task, and tells which.
-func killBusyWorker(ctx context.Context, st *stage, replace func(name string) error) (task string, killed time.Time, err error) {
+func killBusyWorker(ctx context.Context, st *stage.Stage, replace func(name string) error) (task string, killed time.Time, err error) {
 	for n := 3; ; n++ {
-		begun, err := st.await(ctx, time.Now(), "a task that runs", func(e event) bool { return e.Msg == "task started" })
+		begun, err := st.Await(ctx, time.Now(), "a task that runs", func(e stage.Event) bool { return e.Msg == "task started" })
 		if err != nil {
 			return "", killed, err
 		}
-		st.say("SIGKILL to %s, which executes task %s.", begun.from, short(begun.Task))
+		st.Say("SIGKILL to %s, which executes task %s.", begun.From, stage.Short(begun.Task))
 		killed = time.Now()
-		if err := st.signal(begun.from, syscall.SIGKILL); err != nil {
+		if err := st.Signal(begun.From, syscall.SIGKILL); err != nil {
 			return "", killed, err
 		}
-		if err := st.exit(ctx, begun.from, 128+int(syscall.SIGKILL)); err != nil {
+		if err := st.Exit(ctx, begun.From, 128+int(syscall.SIGKILL)); err != nil {
 			return "", killed, err
 		}
-		if !st.heardOf("task done", begun.Task) {
+		if !st.HeardOf("task done", begun.Task) {
 			return begun.Task, killed, nil
 		}
-		st.say("It had just finished. Another one takes its place.")
+		st.Say("It had just finished. Another one takes its place.")
 		if err := replace(fmt.Sprintf("worker-%d", n)); err != nil {
 			return "", killed, err
 		}

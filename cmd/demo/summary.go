@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 )
@@ -16,8 +17,8 @@ type summary struct {
 // session timeout, two ticks of the server, and what a busy machine needs.
 const bound = sessionTimeout + 2*serverTick + 2*time.Second
 
-// summary prints the table, and fails if anything is not as it must be.
-func (st *stage) summary(s summary) error {
+// print prints the table, and fails if anything is not as it must be.
+func (s summary) print(out io.Writer) error {
 	lost := s.submitted - s.done
 	rows := []struct {
 		what, value, note string
@@ -32,16 +33,16 @@ func (st *stage) summary(s summary) error {
 		{"znodes left", fmt.Sprint(s.left), "", s.left != 0},
 	}
 	var bad []string
-	fmt.Fprintln(st.out)
+	fmt.Fprintln(out)
 	for _, r := range rows {
 		mark := ""
 		if r.bad {
 			mark = "  ← not as it must be"
 			bad = append(bad, r.what)
 		}
-		fmt.Fprintln(st.out, strings.TrimRight(fmt.Sprintf("  %-26s %8s  %s", r.what, r.value, r.note+mark), " "))
+		fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("  %-26s %8s  %s", r.what, r.value, r.note+mark), " "))
 	}
-	fmt.Fprintln(st.out)
+	fmt.Fprintln(out)
 	if bad != nil {
 		return fmt.Errorf("not as it must be: %s", strings.Join(bad, ", "))
 	}

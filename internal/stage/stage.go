@@ -1,4 +1,6 @@
-package main
+// Package stage runs the built programs together, shows what they log as one
+// stream, and waits for what happens in it.
+package stage
 
 import (
 	"context"
@@ -21,7 +23,7 @@ import (
 )
 
 // event is a line of a program's log.
-type event struct {
+type Event struct {
 	Time   time.Time `json:"time"`
 	Level  string    `json:"level"`
 	Msg    string    `json:"msg"`
@@ -29,12 +31,11 @@ type event struct {
 	Worker string    `json:"worker"`
 	Err    string    `json:"err"`
 
-	from string
-	at   time.Time
+	From string `json:"-"` // who logged it
 }
 
-// stage runs the programs and shows what they log, in one stream.
-type stage struct {
+// Stage runs the programs and shows what they log, in one stream.
+type Stage struct {
 	// Fixed at construction.
 	bin    string
 	out    io.Writer
@@ -45,20 +46,22 @@ type stage struct {
 	mu     sync.Mutex // guards the rest, and out
 	cast   map[string]*proc.Process
 	order  []string // names in the order of their entry
-	events []event
-	more   chan struct{} // closed, and made anew, when there is another event
+	events []Event
+	more   chan struct{} // closed, and made anew, when there is another
 	done   int           // results printed by clients
 }
 
-func newStage(bin string, out *os.File) *stage {
-	return &stage{
+// New returns an empty stage for the programs in the folder bin. What they log
+// is shown on out, in colours if that is a terminal.
+func New(bin string, out *os.File) *Stage {
+	return &Stage{
 		bin: bin, out: out, began: time.Now(), cast: make(map[string]*proc.Process), more: make(chan struct{}),
 		colour: term.IsTerminal(int(out.Fd())) && os.Getenv("NO_COLOR") == "",
 	}
 }
 
-// strike ends whoever is still there.
-func (st *stage) strike() {
+// Strike ends whoever is still there.
+func (st *Stage) Strike() {
 	st.mu.Lock()
 	cast := st.cast
 	st.mu.Unlock()
@@ -68,8 +71,9 @@ func (st *stage) strike() {
 	st.follow.Wait()
 }
 
-// enter starts a program.
-func (st *stage) enter(name, program string, args ...string) error {
+// Enter starts a program under a name, which begins with the program's: master,
+// worker or client. It is to log as JSON. Lines on its stdout count as results.
+func (st *Stage) Enter(name, program string, args ...string) error {
 	p, err := proc.Start(proc.Command{Path: filepath.Join(st.bin, program), Args: args})
 	if err != nil {
 		return err
@@ -95,11 +99,9 @@ func (st *stage) enter(name, program string, args ...string) error {
 }
 
 // heard shows a line of a log and keeps it.
-func (st *stage) heard(name, line string) {
-	e := event{from: name, at: time.Now()}
-	if json.Unmarshal([]byte(line), &e) == nil {
-		e.at = e.Time
-	} else {
+func (st *Stage) heard(name, line string) {
+	e := Event{From: name, Time: time.Now()}
+	if json.Unmarshal([]byte(line), &e) != nil {
 		e.Msg = line
 	}
 	st.mu.Lock()
@@ -112,20 +114,21 @@ func (st *stage) heard(name, line string) {
 		switch {
 		case id == "" || id == e.Worker && e.Task != "" && strings.HasPrefix(name, "worker"):
 		case id == e.Worker && e.Task != "":
-			text += " to " + short(id)
+			text += " to " + Short(id)
 		default:
-			text += " " + short(id)
+			text += " " + Short(id)
 		}
 	}
 	if e.Err != "" {
 		text += ": " + e.Err
 	}
 	if e.Msg != "connected" {
-		st.print(e.at, name, text)
+		st.print(e.Time, name, text)
 	}
 }
 
-func (st *stage) say(format string, args ...any) {
+// Say shows a line of the caller's own.
+func (st *Stage) Say(format string, args ...any) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.print(time.Now(), "", fmt.Sprintf(format, args...))
@@ -134,7 +137,7 @@ func (st *stage) say(format string, args ...any) {
 // colours by the first letter of who speaks; the demo itself is bold.
 var colours = map[byte]string{'m': "\033[35m", 'w': "\033[36m", 'c': "\033[32m", ' ': "\033[1m"}
 
-func (st *stage) print(at time.Time, name, text string) {
+func (st *Stage) print(at time.Time, name, text string) {
 	line := fmt.Sprintf("%-9s %s", name, text)
 	if name == "" {
 		line = "───────── " + text
@@ -149,8 +152,8 @@ func (st *stage) print(at time.Time, name, text string) {
 	fmt.Fprintf(st.out, "%6.2fs  %s\n", max(0, at.Sub(st.began).Seconds()), line)
 }
 
-// short is the end of an id: enough to tell a few apart.
-func short(id string) string { return "…" + id[max(0, len(id)-6):] }
+// Short is the end of an id: enough to tell a few apart.
+func Short(id string) string { return "…" + id[max(0, len(id)-6):] }
 
 // shorten shortens the id in a line that begins with it.
 func shorten(line string) string {
@@ -158,17 +161,17 @@ func shorten(line string) string {
 	if !ok {
 		return line
 	}
-	return short(word) + ":" + rest
+	return Short(word) + ":" + rest
 }
 
-// await returns the first event since then that matches.
-func (st *stage) await(ctx context.Context, since time.Time, what string, match func(event) bool) (event, error) {
+// Await returns the first event since then that matches.
+func (st *Stage) Await(ctx context.Context, since time.Time, what string, match func(Event) bool) (Event, error) {
 	for n := 0; ; {
 		st.mu.Lock()
 		events, more := st.events[n:], st.more
 		st.mu.Unlock()
 		for _, e := range events {
-			if e.at.After(since) && match(e) {
+			if e.Time.After(since) && match(e) {
 				return e, nil
 			}
 		}
@@ -176,13 +179,13 @@ func (st *stage) await(ctx context.Context, since time.Time, what string, match 
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return event{}, fmt.Errorf("wait for %s: %w", what, context.Cause(ctx))
+			return Event{}, fmt.Errorf("wait for %s: %w", what, context.Cause(ctx))
 		}
 	}
 }
 
-// finished waits for n results in all.
-func (st *stage) finished(ctx context.Context, n int) error {
+// Finished waits for n results in all.
+func (st *Stage) Finished(ctx context.Context, n int) error {
 	for {
 		st.mu.Lock()
 		done, more := st.done, st.more
@@ -198,33 +201,34 @@ func (st *stage) finished(ctx context.Context, n int) error {
 	}
 }
 
-// leader is the master that was elected last.
-func (st *stage) leader() (name string) {
+// Leader is the master that was elected last.
+func (st *Stage) Leader() (name string) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	for _, e := range st.events {
 		if e.Msg == "leader" {
-			name = e.from
+			name = e.From
 		}
 	}
 	return name
 }
 
-// heardOf tells whether an event about a task was logged.
-func (st *stage) heardOf(msg, task string) bool {
+// HeardOf tells whether an event about a task was logged.
+func (st *Stage) HeardOf(msg, task string) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return slices.ContainsFunc(st.events, func(e event) bool { return e.Msg == msg && e.Task == task })
+	return slices.ContainsFunc(st.events, func(e Event) bool { return e.Msg == msg && e.Task == task })
 }
 
-func (st *stage) results() int {
+// Results is how many results the clients have printed.
+func (st *Stage) Results() int {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return st.done
 }
 
-// twice is how many executions were begun beyond the first of each task.
-func (st *stage) twice() int {
+// Twice is how many executions were begun beyond the first of each task.
+func (st *Stage) Twice() int {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	begun, ids := 0, map[string]bool{}
@@ -237,14 +241,16 @@ func (st *stage) twice() int {
 	return begun - len(ids)
 }
 
-func (st *stage) signal(name string, sig syscall.Signal) error {
+// Signal sends a signal to a program; one that has ended is an error.
+func (st *Stage) Signal(name string, sig syscall.Signal) error {
 	st.mu.Lock()
 	p := st.cast[name]
 	st.mu.Unlock()
 	return p.Signal(sig)
 }
 
-func (st *stage) exit(ctx context.Context, name string, want int) error {
+// Exit waits for a program's end, which must have the wanted status.
+func (st *Stage) Exit(ctx context.Context, name string, want int) error {
 	st.mu.Lock()
 	p := st.cast[name]
 	st.mu.Unlock()
@@ -255,29 +261,29 @@ func (st *stage) exit(ctx context.Context, name string, want int) error {
 	return err
 }
 
-// curtain ends those who are left by SIGTERM, the last to enter first.
-func (st *stage) curtain(ctx context.Context) error {
+// Curtain ends those who are left by SIGTERM, the last to enter first.
+func (st *Stage) Curtain(ctx context.Context) error {
 	st.mu.Lock()
 	names := slices.Clone(st.order)
 	st.mu.Unlock()
 	for _, name := range slices.Backward(names) {
-		if st.signal(name, syscall.SIGTERM) != nil {
+		if st.Signal(name, syscall.SIGTERM) != nil {
 			continue // it has ended before
 		}
-		if err := st.exit(ctx, name, 0); err != nil {
+		if err := st.Exit(ctx, name, 0); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// remains counts the znodes below the permanent ones.
-func remains(ctx context.Context, connect string) (int, error) {
+// Remains counts the znodes below the permanent ones.
+func Remains(ctx context.Context, connect string) (int, error) {
 	address, err := session.ParseAddress(connect)
 	if err != nil {
 		return 0, err
 	}
-	s, err := session.Open(ctx, session.Config{Address: address, Timeout: sessionTimeout})
+	s, err := session.Open(ctx, session.Config{Address: address})
 	if err != nil {
 		return 0, err
 	}
