@@ -194,15 +194,18 @@ func (sv *serving) submit(id string, payload []byte) error {
 }
 
 // submitted tells whether a submission was carried out whose answer was lost.
+// Either znode tells: someone may have removed the other meanwhile.
 func (sv *serving) submitted(id string) (bool, error) {
 	if err := sv.s.Sync(); err != nil {
 		return false, err
 	}
-	_, stat, err := sv.s.Get(task.StatePath(id))
-	if errors.Is(err, zk.ErrNoNode) {
-		return false, nil
+	for _, path := range []string{task.StatePath(id), task.DataPath(id)} {
+		_, stat, err := sv.s.Get(path)
+		if !errors.Is(err, zk.ErrNoNode) {
+			return err == nil && stat.EphemeralOwner == sv.s.ID(), err
+		}
 	}
-	return err == nil && stat.EphemeralOwner == sv.s.ID(), err
+	return false, nil
 }
 
 // remove deletes the task's two znodes, or the payload alone when the state is

@@ -59,7 +59,7 @@ func TestReconnect(t *testing.T) {
 				return watches(t, zktest.Shared(t), root, s) == 1, fmt.Sprint(seen)
 			})
 			seen = append(seen, proxy.Seen()...)
-			want := []zktest.Op{zktest.OpSync, zktest.OpGetData, zktest.OpMulti, zktest.OpGetData}
+			want := []zktest.Op{zktest.OpSync, zktest.OpGetData, zktest.OpGetData, zktest.OpMulti, zktest.OpGetData}
 			if name == "reply" {
 				want = []zktest.Op{zktest.OpMulti, zktest.OpSync, zktest.OpGetData, zktest.OpGetData}
 			}
@@ -141,6 +141,34 @@ func TestReconnect(t *testing.T) {
 			}
 			h.Set(task.StatePath(ids[0]), "done 1")
 			wantEchoes(t, r.wait(end...), []string{"1"})
+			wantEmpty(t, h)
+		})
+	}
+
+	for name, path := range map[string]func(id string) string{"state": task.StatePath, "payload": task.DataPath} {
+		t.Run("after_a_lost_reply_of_a_submission_notices_that_the_"+name+"_was_removed_meanwhile", func(t *testing.T) {
+			root := zktest.Connect(t)
+			h := zktest.Conn(t, root)
+			proxy, through := zktest.Via(t, root)
+			r := start(t, through)
+			s := r.session()
+			play(t, root, nil).stop()
+			held, release := proxy.Hold(zktest.OpSync, 1)
+			lost := proxy.CutAfter(zktest.OpMulti, 1, zktest.Naming(task.DataDir))
+			end := r.do(t.Context(), "1")
+			met(t, lost)
+			met(t, held)
+			id := tasks(t, h, 1)[0]
+			h.Delete(path(id))
+			release()
+			if name == "payload" { // which is the worker's affair
+				zktest.Eventually(t, "watch", func() (bool, string) { return watches(t, zktest.Shared(t), root, s) == 1, "none" })
+				h.Set(task.StatePath(id), "failed no payload")
+			}
+			e := r.wait(end...)[0]
+			if name == "state" && !errors.Is(e.err, ErrRemoved) || name == "payload" && (e.err != nil || e.State.Phase != task.Failed) || e.ID != id {
+				t.Error(e)
+			}
 			wantEmpty(t, h)
 		})
 	}

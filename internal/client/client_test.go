@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"slices"
 	"strings"
@@ -358,6 +359,23 @@ func TestCancel(t *testing.T) {
 		}
 		r.stop()
 	})
+	t.Run("ends_the_reading_of_what_is_withdrawn", func(t *testing.T) {
+		root := zktest.Connect(t)
+		h := zktest.Conn(t, root)
+		proxy, through := zktest.Via(t, root)
+		r := start(t, through)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		ends := r.do(ctx, payloads(500)...)
+		tasks(t, h, 500)
+		proxy.Seen()
+		cancel(errTest)
+		r.wait(ends...)
+		play(t, root, nil)
+		wantEchoes(t, r.wait(r.do(t.Context(), "1")...), []string{"1"})
+		if n := reads(proxy); n > 250 {
+			t.Errorf("%d reads for 500 tasks that were withdrawn", n)
+		}
+	})
 	t.Run("submits_nothing_that_was_cancelled_before", func(t *testing.T) {
 		root := zktest.Connect(t)
 		proxy, through := zktest.Via(t, root)
@@ -425,6 +443,7 @@ func TestCancel(t *testing.T) {
 				}
 			}
 		}
+		serve()() // with nothing to do
 		stop := serve()
 		ends := r.do(t.Context(), payloads(50)...)
 		old := tasks(t, h, 50)
@@ -469,6 +488,51 @@ func TestSession(t *testing.T) {
 			r.wait(ends[1:]...)
 		}
 	})
+}
+
+// Whoever was answered need not be there any more to take another answer.
+func TestWaiterAnswersOnceWhenTheSessionEndsAmidItsReads(t *testing.T) {
+	t.Parallel()
+	root := zktest.Connect(t)
+	h := zktest.Conn(t, root)
+	proxy, through := zktest.Via(t, root)
+	s := open(t, through)
+	h.Create(task.TasksDir, "")
+	w := newWaiter(s, slog.New(slog.DiscardHandler))
+	var es []*waiting
+	for i := range 2 * pipeline { // the last is read when others have been
+		e := &waiting{id: fmt.Sprint("task ", i, "."), answer: make(chan answer, 1)}
+		h.Create(task.StatePath(e.id), "done 1")
+		es, w.byID[e.id] = append(es, e), e
+	}
+	w.open = slices.Clone(es)
+	last := len(es) - 1
+	held, release := proxy.Hold(zktest.OpGetData, 1, zktest.Naming(es[last].id))
+
+	var finished, open int
+	var err error
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		finished, err = w.read(es)
+		open = w.stop()
+	}()
+	met(t, held)
+	s.Close()
+	release()
+	select {
+	case <-stopped:
+	case <-time.After(20 * time.Second):
+		t.Fatal("answers twice, and nobody takes it")
+	}
+	if !errors.Is(err, session.ErrOver) || finished < pipeline || finished+open != len(es) {
+		t.Errorf("%d finished, %d open of %d; %v", finished, open, len(es), err)
+	}
+	for _, e := range es {
+		if a := <-e.answer; a.err == nil && string(a.state.Text) != "1" || a.err != nil && !errors.Is(a.err, session.ErrOver) {
+			t.Errorf("%s: %+v", e.id, a)
+		}
+	}
 }
 
 // whenSessionEnds has end end sessions.
@@ -636,14 +700,8 @@ func TestWatches(t *testing.T) {
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("took %s", took)
 		}
-		reads := 0
-		for _, op := range proxy.Seen() {
-			if op == zktest.OpGetData {
-				reads++
-			}
-		}
-		if reads > 2500 {
-			t.Errorf("%d reads for 2000 tasks", reads)
+		if n := reads(proxy); n > 2500 {
+			t.Errorf("%d reads for 2000 tasks", n)
 		}
 		wantEmpty(t, h)
 	})

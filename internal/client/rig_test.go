@@ -195,6 +195,16 @@ func watches(t *testing.T, server *zktest.Server, connect string, s *session.Ses
 	return n
 }
 
+// reads counts the reads that a proxy passed since it was asked last.
+func reads(proxy *zktest.Proxy) (n int) {
+	for _, op := range proxy.Seen() {
+		if op == zktest.OpGetData {
+			n++
+		}
+	}
+	return n
+}
+
 // met waits for what a proxy was told to do.
 func met(t *testing.T, what <-chan struct{}) {
 	t.Helper()

@@ -42,8 +42,10 @@ func lostReason(n int) string {
 	return fmt.Sprintf("lost with %d workers", n)
 }
 
-// apply carries the moves out, as many in one Multi as a packet holds. No move
-// shares another's fate: where one is refused, the others go again without it.
+// apply carries the moves out, as many in one Multi as a packet holds. Where one
+// is refused, all that the rest stood on is read again, at once, and the next
+// decision is about what is so: no move shares another's fate, and however much
+// has changed since it was read, one Multi fails for it and not one for each.
 func (l *leader) apply(moves []move) error {
 	for len(moves) > 0 {
 		ops := []session.Op{l.fence}
@@ -83,7 +85,10 @@ func (l *leader) apply(moves []move) error {
 		default:
 			i, _ := slices.BinarySearch(ends, refused.Index+1)
 			l.refused(moves[i], refused)
-			moves = slices.Delete(moves, i, i+1)
+			for _, m := range slices.Delete(moves, i, i+1) {
+				l.view.reread(m)
+			}
+			return nil
 		}
 	}
 	return nil

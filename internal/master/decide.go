@@ -118,3 +118,16 @@ func (v *view) undone(m move) {
 		}
 	}
 }
+
+// reread has all that a move stands on read again. It was not carried out.
+func (v *view) reread(m move) {
+	v.markStale(m.worker)
+	if m.kind == takeBack {
+		return
+	}
+	for _, c := range m.tasks {
+		if v.holders[c.id] == 0 {
+			v.look(c.id)
+		}
+	}
+}

@@ -83,23 +83,31 @@ func (g *Group) send() {
 	g.waiting[0].answer <- answer{send: true}
 }
 
+// carryOut drops a part that is refused, and sends half as much at a time from
+// then on, until that is carried out again: where many are refused, sending all
+// the rest again for each would take time in the square of their number.
 func (g *Group) carryOut(batch []*part) {
-	for len(batch) > 0 {
+	for some := len(batch); len(batch) > 0; {
+		some = min(some, len(batch))
 		var ops []Op
-		for _, p := range batch {
+		for _, p := range batch[:some] {
 			ops = append(ops, p.ops...)
 		}
 		results, err := g.s.Multi(ops...)
 		var refused *OpError
-		if !errors.As(err, &refused) || len(batch) == 1 {
-			for _, p := range batch {
+		if !errors.As(err, &refused) || some == 1 {
+			for _, p := range batch[:some] {
 				a := answer{err: err}
 				if err == nil {
 					a.results, results = results[:len(p.ops)], results[len(p.ops):]
 				}
 				p.answer <- a
 			}
-			return
+			batch = batch[some:]
+			if err == nil {
+				some *= 2
+			}
+			continue
 		}
 		i, at := 0, refused.Index
 		for at >= len(batch[i].ops) {
@@ -108,5 +116,6 @@ func (g *Group) carryOut(batch []*part) {
 		}
 		batch[i].answer <- answer{err: &OpError{Index: at, Op: refused.Op, Err: refused.Err}}
 		batch = append(batch[:i:i], batch[i+1:]...)
+		some = max(1, some/2)
 	}
 }
