@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint check zk-up zk-down clean
+.PHONY: help build demo scenarios test lint check zk-up zk-down clean
 
 # Go's own installer does not put it into PATH.
 GO := $(or $(shell command -v go),$(wildcard /usr/local/go/bin/go),go)
@@ -19,6 +19,9 @@ build: ## the programs, into bin/
 
 demo: build zookeeper ## see it work
 	bin/demo
+
+scenarios: build zookeeper ## the fault scenarios; their evidence goes to report/evidence/
+	@for name in $$(bin/scenario --list); do bin/scenario --evidence report/evidence "$$name"; echo; done
 
 test: build zookeeper gcc ## all tests, against real servers
 	$(GO) test -race -timeout 10m ./...

@@ -5,6 +5,7 @@ package stage
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-zookeeper/zk"
 	"golang.org/x/term"
 
 	"taskkeeper/internal/proc"
@@ -213,6 +215,13 @@ func (st *Stage) Leader() (name string) {
 	return name
 }
 
+// Events are all that was logged so far.
+func (st *Stage) Events() []Event {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return slices.Clone(st.events)
+}
+
 // HeardOf tells whether an event about a task was logged.
 func (st *Stage) HeardOf(msg, task string) bool {
 	st.mu.Lock()
@@ -277,20 +286,28 @@ func (st *Stage) Curtain(ctx context.Context) error {
 	return nil
 }
 
-// Remains counts the znodes below the permanent ones.
-func Remains(ctx context.Context, connect string) (int, error) {
+// Children lists a permanent znode; nil if it is missing.
+func Children(ctx context.Context, connect, dir string) ([]string, error) {
 	address, err := session.ParseAddress(connect)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	s, err := session.Open(ctx, session.Config{Address: address})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer s.Close()
-	n := 0
+	names, _, err := s.Children(dir)
+	if errors.Is(err, zk.ErrNoNode) {
+		return nil, nil
+	}
+	return names, err
+}
+
+// Remains counts the znodes below the permanent ones.
+func Remains(ctx context.Context, connect string) (n int, err error) {
 	for _, dir := range task.Dirs() {
-		names, _, err := s.Children(dir)
+		names, err := Children(ctx, connect, dir)
 		if err != nil {
 			return 0, err
 		}

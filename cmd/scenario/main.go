@@ -1,0 +1,82 @@
+// Scenario runs one of the fault scenarios with the real programs, on a
+// ZooKeeper server of its own, and checks what comes of it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"taskkeeper/internal/cli"
+)
+
+// scenarios by name. The names count clients, workers and masters as the
+// assignment does.
+var scenarios = map[string]scenario{
+	"1-worker-fails": {"1 client, 1 worker, 1 master; the worker dies before it executes, and while it does", workerFails},
+	"1-client-fails": {"1 client, 1 worker, 1 master; the client dies before its task is executed, and meanwhile", clientFails},
+	"2-worker-fails": {"1 client, 2 workers, 1 master; a worker dies, and another one leaves", oneOfTwoWorkersFails},
+	"3-compete":      {"2 clients, 2 workers, 1 master; workers compete for the tasks of both clients", compete},
+	"4-master-fails": {"2 clients, 2 workers, 2 masters; the leader leaves, and another one dies", masterFails},
+}
+
+type scenario struct {
+	about string
+	play  func(*play) error
+}
+
+// limit is for what takes some 20 s.
+const limit = 3 * time.Minute
+
+func main() { cli.Main(command()) }
+
+func command() *cobra.Command {
+	names := slices.Sorted(maps.Keys(scenarios))
+	var evidence string
+	var list bool
+	cmd := &cobra.Command{
+		Use:   "scenario NAME",
+		Short: "Run a fault scenario and check what comes of it",
+		Long: "Run one fault scenario with the real programs, on a ZooKeeper server of its own;\nprint what happened as a timeline, and check it: the status is 1 if anything is\nnot as it must be.\n\n" +
+			"Names:\n  " + strings.Join(describe(names), "\n  "),
+		Example: "  scenario 2-worker-fails",
+		Args: func(_ *cobra.Command, args []string) error {
+			if list {
+				return cli.Args()(nil, args)
+			}
+			if len(args) != 1 {
+				return fmt.Errorf("give one NAME of: %s", strings.Join(names, ", "))
+			}
+			if _, ok := scenarios[args[0]]; !ok {
+				return fmt.Errorf("there is no scenario %q; there are: %s", args[0], strings.Join(names, ", "))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if list {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), strings.Join(names, "\n"))
+				return err
+			}
+			ctx, cancel := context.WithTimeoutCause(cmd.Context(), limit, errors.New("the scenario takes too long"))
+			defer cancel()
+			return perform(ctx, args[0], scenarios[args[0]], evidence)
+		},
+	}
+	cmd.Flags().StringVar(&evidence, "evidence", "", "Write the timeline to NAME.txt in this `folder` as well.")
+	cmd.Flags().BoolVar(&list, "list", false, "Print the names and end.")
+	return cmd
+}
+
+func describe(names []string) []string {
+	var lines []string
+	for _, n := range names {
+		lines = append(lines, fmt.Sprintf("%-16s %s", n, scenarios[n].about))
+	}
+	return lines
+}
