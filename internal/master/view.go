@@ -119,7 +119,23 @@ func (v *view) listTasks(names []string, listing int64) (odd []string) {
 		}
 	}
 	v.queue.push(fresh...)
+	if v.queue.len() > 2*len(v.tasks)+ahead {
+		v.requeue()
+	}
 	return odd
+}
+
+// requeue drops from the queue what was withdrawn: without a free worker nothing
+// else does.
+func (v *view) requeue() {
+	v.queue = queue{}
+	var items []item
+	for id, t := range v.tasks {
+		if t.queued {
+			items = append(items, item{id, t.hand})
+		}
+	}
+	v.queue.push(items...)
 }
 
 // listWorkers merges a listing of /workers. Those that are new, or known and

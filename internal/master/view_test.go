@@ -430,6 +430,24 @@ func TestView(t *testing.T) {
 			t.Errorf("%d tasks are to be read", got)
 		}
 	})
+	t.Run("tasks_that_come_and_go_while_there_is_no_worker_leave_nothing", func(t *testing.T) {
+		v := fresh([]string{a})
+		for range 100 {
+			ids := []string{a, b}
+			for range 200 {
+				ids = append(ids, task.NewID())
+			}
+			v.asked++
+			v.listTasks(ids, v.asked)
+		}
+		if v.queue.len() > 2*ahead {
+			t.Errorf("%d tasks are queued", v.queue.len())
+		}
+		v.listWorkers([]string{"w1", "w2"})
+		v.readWorker("w1", nil, 0)
+		v.readWorker("w2", nil, 0)
+		expect(t, v, "assign "+a+" w1, assign "+b+" w2")
+	})
 	t.Run("a_task_held_by_two_is_held_until_both_let_go", func(t *testing.T) {
 		v := fresh([]string{a}, "w1", "w2", "w3")
 		v.readWorker("w1", []string{a}, 1)
