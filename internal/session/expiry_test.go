@@ -27,7 +27,7 @@ func TestExpiry(t *testing.T) {
 		defer cancel()
 		live := s.Live()
 		zktest.Expire(t, root, s.ID())
-		<-s.Done()
+		zktest.Eventually(t, "end of the session", ended(s))
 		if err := s.Err(); !errors.Is(err, ErrOver) || !errors.Is(err, zk.ErrSessionExpired) {
 			t.Errorf("error %v", err)
 		}
@@ -105,7 +105,7 @@ func expireAmidWrites(t *testing.T, server *zktest.Server, hand *zktest.Hand, co
 	})
 	zktest.Expire(t, server.Addr(), id)
 	hand.Create("/marker", "")
-	<-s.Done()
+	zktest.Eventually(t, "end of the session", ended(s))
 	wg.Wait()
 	s.Close()
 

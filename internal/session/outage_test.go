@@ -252,7 +252,7 @@ func TestOutage(t *testing.T) {
 		must(t, server.Wipe())
 		back := time.Now()
 		must(t, server.Restart())
-		<-s.Done()
+		zktest.Eventually(t, "end of the session", ended(s))
 		if took := time.Since(back); took < 1500*time.Millisecond {
 			t.Errorf("given up after %s", took)
 		}

@@ -119,9 +119,9 @@ func TestRun(t *testing.T) {
 		sessions, gone := make(chan *Session, 1), make(chan struct{})
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		ended := make(chan error, 1)
+		result := make(chan error, 1)
 		go func() { // the wait is for the first session alone
-			ended <- Run(ctx, cfg, 2*time.Second, func(ctx context.Context, s *Session) error {
+			result <- Run(ctx, cfg, 2*time.Second, func(ctx context.Context, s *Session) error {
 				sessions <- s
 				<-s.Done()
 				<-gone
@@ -130,13 +130,13 @@ func TestRun(t *testing.T) {
 		}()
 		s := <-sessions
 		zktest.Expire(t, server.Addr(), s.ID())
-		<-s.Done()
+		zktest.Eventually(t, "end of the session", ended(s))
 		server.Kill()
 		close(gone)
 		down := time.Now()
 		zktest.Eventually(t, "a long outage", func() (bool, string) {
 			select {
-			case err := <-ended:
+			case err := <-result:
 				t.Fatalf("Run returned %v", err)
 			default:
 			}
@@ -148,11 +148,11 @@ func TestRun(t *testing.T) {
 			if again.ID() == s.ID() {
 				t.Error("the same session")
 			}
-		case err := <-ended:
+		case err := <-result:
 			t.Fatalf("Run returned %v", err)
 		}
 		stop()
-		if err := <-ended; err != nil {
+		if err := <-result; err != nil {
 			t.Error(err)
 		}
 	})

@@ -30,7 +30,8 @@
 // task is executed at least once; it is committed exactly once.
 //
 //   - Refused at the task: it is read. Still pending: again, at that version.
-//     Finished by another hand, or gone: the slot only frees itself.
+//     Finished by another hand, gone, not ours to write, or no name of a znode:
+//     the slot only frees itself.
 //   - Refused at the slot's znode: it is read. What is no longer listed is
 //     dropped, the rest goes again.
 //   - The answer was lost: after a Sync the slot's znode is read. Still listed

@@ -235,6 +235,9 @@ func TestReconnectLeave(t *testing.T) {
 		suspended(t, p.s, true)
 		p.stop()
 		b.ended("t")
+		if err := p.s.Live().Err(); err != nil {
+			t.Errorf("cancelled only when the session may be over: %v", err)
+		}
 		p.s.Close()
 		if err := p.wait(); !errors.Is(err, session.ErrOver) {
 			t.Errorf("Run: %v", err)
