@@ -1,0 +1,82 @@
+// Package history judges whole runs afterwards, from ZooKeeper's own
+// transaction log: every write that was carried out, in order, with the session
+// that asked for it. No program that took part has to tell the truth.
+//
+//	txns, err := history.Read(server.DataDir())
+//	report := history.Check(history.Under(txns, "/chroot"), history.Options{Finished: true})
+//	if err := report.Err(); err != nil …
+//
+// Read is all the I/O; the rest are functions of what it returns.
+//
+// # The log
+//
+// A server keeps its log in the files log.<zxid of the first transaction in hex>
+// under version-2 of its data directory, and writes it before it answers. It
+// starts a file with each start, and with each snapshot. Everything is big-endian
+// (ZooKeeper's own serialisation, jute):
+//
+//	file     "ZKLG" · version 4 · database 8 · record… · zeros (files grow by 64 MB)
+//	record   Adler-32 of the entry 8 · length 4 · entry · 'B'
+//	entry    session 8 · cxid 4 · zxid 8 · time 8, ms · type 4 · body · digest
+//
+//	type                       body
+//	create 1, 15               path · data · ACL · ephemeral 1 · parent's version 4
+//	container 19, TTL 21       path · data · ACL · parent's version 4 (· TTL 8)
+//	delete 2, 20               path
+//	setData 5, reconfig 16     path · data · version afterwards 4
+//	setACL 7, check 13         skipped
+//	multi 14                   vector of (type 4 · body behind its length)
+//	error -1                   code 4
+//	createSession -10          timeout 4
+//	closeSession -11           vector of paths removed; empty before 3.6
+//
+// Strings, data and vectors have their length before them, -1 for none. What a
+// session's end removes is taken from the replay, so that it is known of every
+// version. The digest, of the whole tree, is new in 3.6 and not looked at.
+//
+// What was refused is there too: an error in place of the transaction; of a multi
+// an error in place of each operation from the refused one on. A session that the
+// servers ended is closed by a request without a number (cxid 0).
+//
+// The zxids of one leader of the servers (its epoch is their upper half) are
+// consecutive, so a file that is missing shows, except the last of an epoch.
+// A record that a crash tore is never continued: the next file begins with its
+// zxid.
+//
+// # Ensembles
+//
+// Each server has a log of its own. One that was cut off when it failed may have
+// logged what was never committed: it removes that when it joins again. So read
+// the log of a server that is joined, or the one log that all others begin with.
+// A server that joined late got a snapshot instead of the log's beginning, and
+// Read says so.
+//
+// # The rules
+//
+// A transaction is judged by what was before it and what is after it.
+//
+//	leader      only the session that owns the lowest candidate writes to
+//	            another's worker znode, assigns, and counts losses
+//	assign      a task comes into one live worker's list, which was empty, while
+//	            it is pending and nobody else has it; it is taken back only when
+//	            it was withdrawn
+//	commit      a task is finished once, and nothing is written over that: by the
+//	            session of the worker that listed it, which takes it off its list
+//	            in that transaction, or by the leader for its losses
+//	losses      n goes up by one, in the transaction that assigns the task again or
+//	            fails it, and never exceeds the workers that vanished while they
+//	            listed the task first
+//	give back   "pending n" with the same n is written by a worker that leaves, in
+//	            that transaction; one that leaves, or frees itself, leaves no
+//	            pending task behind
+//	ids         a task, a payload, a worker or a candidate has its name once ever;
+//	            task and payload are made together, by one owner, and a payload
+//	            never changes
+//	remove      what is not finished is removed by its client, by its end, or
+//	            (detached tasks) by anyone but the leader
+//	session     nothing of a session outlives it
+//	end         when all have left, /master, /workers, /tasks and /data are empty
+//
+// What it cannot tell: what was executed (only what was assigned), and whether a
+// refused or a missing write was wanted.
+package history

@@ -1,0 +1,121 @@
+package history
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Rule is what a violation is against; see the package's documentation.
+type Rule string
+
+// The rules.
+const (
+	RuleLeader  Rule = "leader"    // only the lowest candidate's session leads
+	RuleAssign  Rule = "assign"    // a task goes to one live, free worker, while it is unfinished
+	RuleCommit  Rule = "commit"    // a task is finished once, by its holder
+	RuleLosses  Rule = "losses"    // losses are counted once each
+	RuleGive    Rule = "give back" // a worker that lets go of a task leaves it finished or given back
+	RuleIDs     Rule = "ids"       // an id names one thing for ever, made as a whole
+	RuleRemove  Rule = "remove"    // only its client removes a task that is not finished
+	RuleSession Rule = "session"   // nothing of a session outlives it
+	RuleEnd     Rule = "end"       // in the end nothing is left
+)
+
+// A Violation is a write that a rule forbids.
+type Violation struct {
+	Rule    Rule
+	Zxid    int64
+	Session int64
+	Znode   string
+	Why     string // what was written, and what was there
+}
+
+func (v Violation) String() string {
+	return fmt.Sprintf("%s: zxid 0x%x, session 0x%x, %s: %s", v.Rule, v.Zxid, v.Session, v.Znode, v.Why)
+}
+
+// Report is what came of a history. Times are those of the log; the zero time
+// stands for never.
+type Report struct {
+	Violations []Violation
+
+	Txns     int
+	Sessions int // opened
+	Expired  int // and ended by the servers
+
+	Created   int // tasks
+	Done      int
+	Failed    int // "lost with…" among them
+	Withdrawn int // removed before they were finished, by their clients or with these
+
+	Assigned     int // executions: tasks put into a worker's list
+	MostAssigned int // executions of one task
+	GivenBack    int // tasks of workers that left
+	TakenBack    int // withdrawn tasks, from their workers
+	Losses       int // counted ones
+
+	Workers     int // registered
+	WorkersLost int // vanished with their sessions, or removed by others
+	Orphans     []Orphan
+	Terms       []Term
+
+	Refused map[int64]int // multis by session that ZooKeeper refused
+	Fenced  int           // of these, ones of candidates that were gone
+}
+
+// An Orphan is an unfinished task in the list of a worker that vanished.
+type Orphan struct {
+	Task    string
+	Worker  string
+	First   bool // of the list: it was being executed
+	Expired bool // the servers ended the worker's session: it had timed out
+	Gone    time.Time
+	Again   time.Time // assigned again
+	To      string    // to this worker
+}
+
+// A Term is a candidate's time as the lowest, if it wrote anything as leader.
+type Term struct {
+	Candidate   string // its znode
+	Session     int64
+	Began       time.Time // it became the lowest
+	FirstAssign time.Time
+	LastWrite   time.Time
+	Ended       time.Time // it was gone, or not the lowest any more
+	Expired     bool      // the servers ended its session
+	Assigned    int
+}
+
+// Err is nil when there is no violation.
+func (r Report) Err() error {
+	const most = 20
+	var errs []error
+	for i, v := range r.Violations {
+		if i == most {
+			errs = append(errs, fmt.Errorf("and %d more", len(r.Violations)-most))
+			break
+		}
+		errs = append(errs, errors.New(v.String()))
+	}
+	return errors.Join(errs...)
+}
+
+// String is the statistics in a few lines.
+func (r Report) String() string {
+	return fmt.Sprintf("%d transactions, %d sessions (%d expired), %d violations\n"+
+		"tasks: %d created, %d done, %d failed, %d withdrawn\n"+
+		"executions: %d, at most %d of a task; %d given back, %d taken back, %d losses counted\n"+
+		"workers: %d, %d lost, %d tasks with them; leaders: %d; refused multis: %d, %d by the fence",
+		r.Txns, r.Sessions, r.Expired, len(r.Violations),
+		r.Created, r.Done, r.Failed, r.Withdrawn,
+		r.Assigned, r.MostAssigned, r.GivenBack, r.TakenBack, r.Losses,
+		r.Workers, r.WorkersLost, len(r.Orphans), len(r.Terms), r.refused(), r.Fenced)
+}
+
+func (r Report) refused() (n int) {
+	for _, of := range r.Refused {
+		n += of
+	}
+	return n
+}
