@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"taskkeeper/internal/history"
 	"taskkeeper/internal/stage"
 	"taskkeeper/internal/task"
 	"taskkeeper/internal/zktest"
@@ -69,6 +70,9 @@ func perform(ctx context.Context, name string, sc scenario, evidence string) err
 		return err
 	}
 	p.check(left == 0, "znodes left when all have ended: %d", left)
+	if err := p.judge(); err != nil {
+		return err
+	}
 	if evidence != "" && p.wrong == nil {
 		if err := os.MkdirAll(evidence, 0o755); err != nil {
 			return err
@@ -83,7 +87,24 @@ func perform(ctx context.Context, name string, sc scenario, evidence string) err
 	return nil
 }
 
-func (p *play) connect() string { return p.server.Addr() + "/scenario" }
+// judge has ZooKeeper's own log of all writes judged.
+func (p *play) judge() error {
+	txns, err := history.Read(p.server.DataDir())
+	if err != nil {
+		return err
+	}
+	report := history.Check(history.Under(txns, chroot), history.Options{Finished: true})
+	if err := report.Err(); err != nil {
+		fmt.Fprintln(p.out, err)
+	}
+	p.check(report.Err() == nil, "ZooKeeper's own log, write by write: each task finished once, by who held it, assigned by the leader")
+	return nil
+}
+
+// chroot is where all znodes of a scenario are.
+const chroot = "/scenario"
+
+func (p *play) connect() string { return p.server.Addr() + chroot }
 
 // tell adds a line to the timeline.
 func (p *play) tell(at time.Time, who, format string, args ...any) {
