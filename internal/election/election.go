@@ -141,6 +141,9 @@ func (c *Candidate) ahead() (string, error) {
 		if errors.Is(err, zk.ErrNoNode) {
 			continue
 		}
+		if errors.Is(err, zk.ErrNoAuth) {
+			return "", fmt.Errorf("%w: %w", ErrOut, err)
+		}
 		if err != nil {
 			return "", err
 		}

@@ -87,7 +87,7 @@ func TestApply(t *testing.T) {
 			if err := l.apply(moves); err != nil {
 				t.Fatal(err)
 			}
-			if err := l.refresh(t.Context()); err != nil {
+			if _, err := l.refresh(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			moves = v.decide()

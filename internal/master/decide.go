@@ -61,6 +61,10 @@ func (v *view) decide() []move {
 		if t == nil {
 			continue
 		}
+		// A name that was removed and made again stands here twice.
+		if !t.queued {
+			continue
+		}
 		t.queued = false
 		if t.phase != waiting {
 			continue

@@ -92,16 +92,24 @@ func (l *leader) loop(ctx context.Context) error {
 	defer ticker.Stop()
 	due := time.NewTimer(0)
 	defer due.Stop()
+	now := make(chan struct{})
+	close(now)
 	for ctx.Err() == nil {
 		l.beat.Add(1)
-		if err := l.round(ctx); err != nil {
+		more, err := l.round(ctx)
+		if err != nil {
 			return err
+		}
+		again := now
+		if !more {
+			again = nil
 		}
 		if l.tasksDirty && !l.asking {
 			due.Reset(time.Until(l.nextAsk))
 		}
 		select {
 		case <-ctx.Done():
+		case <-again:
 		case <-l.hints.C:
 		case <-due.C:
 		case a := <-l.listings:
@@ -116,30 +124,23 @@ func (l *leader) loop(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// round reads what is to be read and carries out what is to be done, until
-// there is neither.
-func (l *leader) round(ctx context.Context) error {
-	for ctx.Err() == nil {
-		l.takeHints()
-		l.ask()
-		if err := l.refresh(ctx); err != nil {
-			return err
-		}
-		if !l.view.ready() {
-			return nil
-		}
-		moves := l.view.decide()
-		if l.view.relist {
-			l.view.relist, l.tasksDirty = false, true
-		}
-		if len(moves) == 0 {
-			return nil
-		}
-		if err := l.apply(moves); err != nil {
-			return err
-		}
+// round reads what is to be read and carries out what is to be done, once. It
+// tells whether there is more; however much there is, the loop turns meanwhile.
+func (l *leader) round(ctx context.Context) (more bool, err error) {
+	l.takeHints()
+	l.ask()
+	more, err = l.refresh(ctx)
+	if err != nil || !l.view.ready() {
+		return more, err
 	}
-	return nil
+	moves := l.view.decide()
+	if l.view.relist {
+		l.view.relist, l.tasksDirty = false, true
+	}
+	if len(moves) == 0 {
+		return more, nil
+	}
+	return true, l.apply(moves)
 }
 
 func (l *leader) takeHints() {
@@ -211,29 +212,25 @@ func (l *leader) lister(ctx context.Context) error {
 	}
 }
 
-// refresh reads the workers and the tasks that are to be read.
-func (l *leader) refresh(ctx context.Context) error {
+// refresh reads the workers that are to be read, and some of the tasks. It tells
+// whether there are more of those.
+func (l *leader) refresh(ctx context.Context) (more bool, err error) {
 	if l.workersDirty {
 		l.workersDirty = false
 		names, err := l.dirs.list(task.WorkersDir, l.dirs.arm(task.WorkersDir))
 		if err != nil {
-			return err
+			return false, err
 		}
 		l.view.listWorkers(names)
 	}
 	if err := l.readWorkers(l.view.stale()); err != nil {
-		return err
+		return false, err
 	}
-	for ctx.Err() == nil {
-		ids := l.view.takeUnread(2 * ahead)
-		if len(ids) == 0 {
-			return nil
-		}
-		if err := l.readTasks(ids); err != nil {
-			return err
-		}
+	if ctx.Err() != nil {
+		return false, nil
 	}
-	return nil
+	ids := l.view.takeUnread(2 * ahead)
+	return len(ids) > 0, l.readTasks(ids)
 }
 
 // answer is what a read came to.
@@ -274,6 +271,7 @@ func (l *leader) readWorkers(ids []string) error {
 		id := ids[i]
 		switch {
 		case a.err == nil && a.stat.EphemeralOwner == 0:
+			l.view.readWorker(id, nil, a.stat.Version)
 			l.view.ignoreWorker(id)
 			l.view.workers[id].watched = true
 			l.tell(task.WorkerPath(id), "no worker: the znode is not ephemeral; left alone")

@@ -203,10 +203,12 @@ func (v *view) readWorker(id string, list []string, version int32) {
 	}
 }
 
-// ignoreWorker leaves a znode under /workers alone that is no worker.
+// ignoreWorker leaves a znode under /workers alone: nothing is given to it, and
+// nothing taken back. What it lists it holds until it is gone.
 func (v *view) ignoreWorker(id string) {
-	v.readWorker(id, nil, 0)
-	v.workers[id].ignored = true
+	if w := v.workers[id]; w != nil {
+		w.ignored, w.stale = true, false
+	}
 }
 
 // workerGone merges that a worker's znode is not there. It returns the tasks

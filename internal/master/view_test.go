@@ -430,6 +430,31 @@ func TestView(t *testing.T) {
 			t.Errorf("%d tasks are to be read", got)
 		}
 	})
+	t.Run("a_name_removed_and_made_again_is_given_once", func(t *testing.T) {
+		v := fresh(nil)
+		for _, names := range [][]string{{"t1"}, {}, {"t1"}} {
+			v.asked++
+			v.listTasks(names, v.asked)
+			v.takeUnread(10)
+			v.readTask("t1", task.NewPending(0), 0)
+		}
+		v.listWorkers([]string{"w1", "w2"})
+		v.readWorker("w1", nil, 0)
+		v.readWorker("w2", nil, 0)
+		expect(t, v, "assign t1 w1")
+	})
+	t.Run("a_worker_left_alone_keeps_what_it_holds", func(t *testing.T) {
+		v := fresh([]string{a}, "w1", "w2")
+		v.readWorker("w1", []string{a, "unknown"}, 1)
+		v.ignoreWorker("w1") // it may not be written
+		for range 2 * shelfLife {
+			v.nextTick(10)
+		}
+		if got := v.takeUnread(10); len(got) > 0 {
+			t.Errorf("to be read: %q", got)
+		}
+		expect(t, v, "")
+	})
 	t.Run("tasks_that_come_and_go_while_there_is_no_worker_leave_nothing", func(t *testing.T) {
 		v := fresh([]string{a})
 		for range 100 {

@@ -146,6 +146,9 @@ func (s *Session) Multi(ops ...Op) ([]Result, error) {
 			return nil, s.overErr()
 		case errors.Is(err, zk.ErrNoServer): // it was never sent
 		default:
+			if len(answers) > 0 { // refused, in words without a name: whoever repeats it must not hammer
+				pause(s.ctx, 100*time.Millisecond)
+			}
 			return nil, fmt.Errorf("%s: %w: %w", ops[0], ErrUnknown, err)
 		}
 	}

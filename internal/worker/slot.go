@@ -100,6 +100,10 @@ func (sl *slot) run(ctx context.Context) (again bool, err error) {
 	case errors.Is(err, errGone):
 		sl.log.Warn("the worker's znode is gone, registering anew", "znode", sl.path)
 		return ctx.Err() == nil, nil
+	case err != nil && !errors.Is(err, session.ErrOver) && ctx.Err() == nil:
+		// Someone changed its access, or typed more into it than can be handled.
+		sl.log.Warn("the worker's znode cannot be used, registering anew", "znode", sl.path, "err", err)
+		return true, sl.abandon()
 	case err != nil && ctx.Err() == nil:
 		return false, err
 	}
@@ -107,6 +111,20 @@ func (sl *slot) run(ctx context.Context) (again bool, err error) {
 		sl.log.Warn("not everything was given back", "err", err)
 	}
 	return false, sl.s.Err()
+}
+
+// abandon deletes the slot's znode as it is. What it lists is lost with it.
+func (sl *slot) abandon() error {
+	for {
+		_, err := sl.s.Multi(session.Delete(sl.path, session.AnyVersion))
+		switch {
+		case err == nil, errors.Is(err, zk.ErrNoNode):
+			return nil
+		case errors.Is(err, session.ErrUnknown): // again: NoNode says that it happened
+		default:
+			return err
+		}
+	}
 }
 
 // register creates the slot's znode.
