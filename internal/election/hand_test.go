@@ -2,7 +2,11 @@ package election
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
+
+	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -125,4 +129,24 @@ func TestByHand(t *testing.T) {
 			t.Error("leads no more")
 		}
 	})
+}
+
+func TestUnreadableOwnCandidate(t *testing.T) {
+	root := zktest.Connect(t)
+	h := zktest.Conn(t, root)
+	s := open(t, root)
+	c := join(t, s)
+	_, chroot, _ := strings.Cut(root, "/")
+	if _, err := h.Conn.SetACL("/"+chroot+c.Path(), zk.DigestACL(zk.PermAll, "someone", "else"), -1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Election(); !errors.Is(err, ErrOut) {
+		t.Fatalf("error %v, want %v: it is to run again", err, ErrOut)
+	}
+	if err := c.Resign(); err != nil {
+		t.Fatal(err)
+	}
+	if !elected(t, join(t, s)) {
+		t.Error("a new candidate does not lead")
+	}
 }

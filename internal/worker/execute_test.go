@@ -1,0 +1,200 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+	"taskkeeper/internal/zktest"
+)
+
+func TestExecute(t *testing.T) {
+	t.Parallel()
+	parallel(t, "writes_the_result_and_frees_itself_in_one_transaction", func(t *testing.T) {
+		d, b, _, worker := one(t)
+		d.submit("t", "42")
+		d.assign(worker, "t")
+		d.state("t", "done 42")
+		d.free(worker)
+		if w, s := d.stat(task.WorkerPath(worker)), d.stat(task.StatePath("t")); w.Mzxid != s.Mzxid || s.Version != 1 {
+			t.Errorf("freed at %#x, result at %#x, version %d", w.Mzxid, s.Mzxid, s.Version)
+		}
+		b.began("t")
+		if data, _ := d.Get(task.DataPath("t")); data != "42" {
+			t.Errorf("payload %q", data)
+		}
+	})
+	parallel(t, "the_computation_of_the_assignment_unless_told_otherwise", func(t *testing.T) {
+		root := zktest.Connect(t)
+		d := newDesk(t, root)
+		host(t, open(t, root, testTimeout), 0, nil)
+		worker := d.worker()
+		d.submit("good", "0.01\n")
+		d.submit("bad", "soon")
+		d.assign(worker, "good", "bad")
+		d.state("good", "done 0")
+		d.state("bad", `failed payload "soon" is not a number of seconds from 0 to 86400`)
+		d.free(worker)
+	})
+	parallel(t, "the_list_in_its_order", func(t *testing.T) {
+		d, b, _, worker := one(t)
+		for _, id := range []string{"c", "a", "b"} {
+			d.submit(id, id+id)
+		}
+		d.assign(worker, "c", "a", "b")
+		for _, id := range []string{"a", "b", "c"} {
+			d.state(id, "done "+id+id)
+			d.written(id, 1)
+		}
+		b.began("c", "a", "b")
+		d.free(worker)
+	})
+	parallel(t, "a_list_typed_with_blanks_and_repeats", func(t *testing.T) {
+		d, b, _, worker := one(t)
+		d.submit("a", "1")
+		d.submit("my task", "2")
+		d.Set(task.WorkerPath(worker), "\r\n  my task\t\r\n\r\na \r\nmy task\r\n\n")
+		d.state("a", "done 1")
+		d.state("my task", "done 2")
+		b.began("my task", "a")
+		d.free(worker)
+	})
+	parallel(t, "commits_each_result_as_it_is_ready", func(t *testing.T) {
+		d, b, _, worker := one(t)
+		d.submit("a", "1")
+		d.submit("b", "wait")
+		d.assign(worker, "a", "b")
+		d.state("a", "done 1")
+		d.reads(task.WorkerPath(worker), "b")
+		b.end("b", "2")
+		d.state("b", "done 2")
+		d.free(worker)
+	})
+	parallel(t, "new_ids_behind_those_listed", func(t *testing.T) {
+		d, b, _, worker := one(t)
+		for _, id := range []string{"a", "b", "c"} {
+			d.submit(id, "wait")
+		}
+		d.assign(worker, "a")
+		b.began("a")
+		d.assign(worker, "b", "a", "c") // also in front of it
+		for _, id := range []string{"a", "b", "c"} {
+			b.end(id, id)
+			d.state(id, "done "+id)
+		}
+		b.began("a", "b", "c")
+		b.ended()
+		d.free(worker)
+	})
+	parallel(t, "no_longer_what_is_no_longer_listed", func(t *testing.T) {
+		d, b, _, worker := one(t)
+		for _, id := range []string{"a", "b", "c"} {
+			d.submit(id, "wait")
+		}
+		d.assign(worker, "a", "b", "c")
+		b.began("a")
+		d.assign(worker, "a", "c") // b has not begun, a goes on untouched
+		d.assign(worker, "c")
+		b.ended("a")
+		b.began("a", "c")
+		d.assign(worker)
+		b.ended("a", "c")
+		d.submit("d", "4")
+		d.assign(worker, "d")
+		d.state("d", "done 4")
+		d.free(worker)
+		b.began("a", "c", "d")
+		for _, id := range []string{"a", "b", "c"} {
+			d.written(id, 0)
+		}
+	})
+	parallel(t, "again_what_was_taken_away_and_listed_again", func(t *testing.T) {
+		d, b, _, worker := one(t)
+		d.submit("t", "wait")
+		d.assign(worker, "t")
+		b.began("t")
+		d.assign(worker)
+		b.ended("t")
+		d.assign(worker, "t")
+		b.began("t", "t")
+		b.end("t", "x")
+		d.state("t", "done x")
+		d.written("t", 1)
+		d.free(worker)
+	})
+	parallel(t, "ends_by_itself_with_the_session", func(t *testing.T) {
+		d, b, p, worker := one(t)
+		d.submit("t", "wait")
+		d.assign(worker, "t")
+		b.began("t")
+		p.s.Close()
+		b.ended("t")
+		if err := p.wait(); !errors.Is(err, session.ErrOver) {
+			t.Errorf("Run: %v", err)
+		}
+		d.workers(0)
+		d.written("t", 0)
+	})
+}
+
+func TestFail(t *testing.T) {
+	t.Parallel()
+	parallel(t, "by_its_own_error", func(t *testing.T) {
+		d, _, _, worker := one(t)
+		d.submit("t", "fail out of paper")
+		d.assign(worker, "t")
+		d.state("t", "failed out of paper")
+		d.free(worker)
+		d.written("t", 1)
+	})
+	parallel(t, "without_a_payload", func(t *testing.T) {
+		d, b, _, worker := one(t)
+		d.Create(task.StatePath("t"), "pending")
+		d.assign(worker, "t")
+		d.state("t", "failed no payload in /data/t")
+		d.free(worker)
+		b.began()
+	})
+	parallel(t, "with_a_payload_that_may_not_be_read", func(t *testing.T) {
+		d, b, _, worker := one(t)
+		d.submit("t", "x")
+		if _, err := d.Conn.SetACL(d.full(task.DataPath("t")), zk.WorldACL(zk.PermWrite), -1); err != nil {
+			t.Fatal(err)
+		}
+		d.assign(worker, "t")
+		d.state("t", "failed get /data/t: zk: not authenticated")
+		d.free(worker)
+		b.began()
+	})
+	for name, answer := range map[string]func() ([]byte, error){
+		"result": func() ([]byte, error) { return make([]byte, 1<<20), nil },
+		"reason": func() ([]byte, error) { return nil, errors.New(strings.Repeat("x", 1<<20)) },
+	} {
+		parallel(t, "with_a_"+name+"_too_large_and_the_session_goes_on", func(t *testing.T) {
+			root := zktest.Connect(t)
+			d := newDesk(t, root)
+			p := host(t, open(t, root, testTimeout), 1, func(_ context.Context, id string, payload []byte) ([]byte, error) {
+				if id == "large" {
+					return answer()
+				}
+				return payload, nil
+			})
+			worker := d.worker()
+			d.submit("large", "")
+			d.submit("t", strings.Repeat("y", 800_000))
+			d.assign(worker, "large", "t")
+			d.state("large", fmt.Sprintf("failed result of 1048576 bytes is too large: at most %d", session.MaxPacket-reserve-len("large\nt")))
+			d.state("t", "done "+strings.Repeat("y", 800_000))
+			d.free(worker)
+			if owner := d.stat(task.WorkerPath(worker)).EphemeralOwner; owner != p.s.ID() {
+				t.Errorf("owner %#x, session %#x", owner, p.s.ID())
+			}
+		})
+	}
+}

@@ -1,0 +1,108 @@
+package worker
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/go-zookeeper/zk"
+	"github.com/google/uuid"
+
+	"taskkeeper/internal/task"
+	"taskkeeper/internal/zktest"
+)
+
+func TestRegister(t *testing.T) {
+	t.Parallel()
+	parallel(t, "one_empty_ephemeral_znode_for_each_slot", func(t *testing.T) {
+		root := zktest.Connect(t)
+		d := newDesk(t, root)
+		p := host(t, open(t, root, testTimeout), 3, nil)
+		for _, id := range d.workers(3) {
+			stat := d.stat(task.WorkerPath(id))
+			if _, err := uuid.Parse(id); err != nil || stat.DataLength != 0 || stat.EphemeralOwner != p.s.ID() {
+				t.Errorf("%s: %v, %d bytes, owner %#x, want %#x", id, err, stat.DataLength, stat.EphemeralOwner, p.s.ID())
+			}
+		}
+	})
+	parallel(t, "makes_the_permanent_znodes_that_are_missing", func(t *testing.T) {
+		root := zktest.Connect(t)
+		d := desk{Hand: zktest.Conn(t, root), t: t}
+		host(t, open(t, root, testTimeout), 1, nil)
+		d.worker()
+		if got := d.Children("/"); !slices.Equal(got, []string{"data", "master", "tasks", "workers"}) {
+			t.Errorf("permanent znodes: %q", got)
+		}
+	})
+	parallel(t, "comes_back_when_the_directory_was_removed", func(t *testing.T) {
+		d, b, p, old := one(t)
+		d.DeleteAll(task.WorkersDir)
+		worker := d.worker()
+		if worker == old {
+			t.Error("the id was used again")
+		}
+		d.submit("t", "x")
+		d.assign(worker, "t")
+		d.state("t", "done x")
+		b.began("t")
+		p.leave()
+	})
+	parallel(t, "anew_when_its_znode_was_deleted_and_cancels_what_it_ran", func(t *testing.T) {
+		d, b, p, old := one(t)
+		d.submit("t", "wait")
+		d.assign(old, "t")
+		b.began("t")
+		d.Delete(task.WorkerPath(old))
+		b.ended("t")
+		worker := d.worker()
+		if worker == old {
+			t.Error("the id was used again")
+		}
+		d.assign(worker, "t")
+		b.began("t", "t")
+		b.end("t", "x")
+		d.state("t", "done x")
+		d.free(worker)
+		d.written("t", 1)
+		p.leave()
+	})
+	parallel(t, "anew_when_its_znode_was_replaced_by_another", func(t *testing.T) {
+		d, _, p, old := one(t)
+		_, err := d.Conn.Multi(
+			&zk.DeleteRequest{Path: d.full(task.WorkerPath(old)), Version: -1},
+			&zk.CreateRequest{Path: d.full(task.WorkerPath(old)), Acl: zk.WorldACL(zk.PermAll)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.workers(2)
+		p.leave()
+		if got := d.workers(1); got[0] != old || d.stat(task.WorkerPath(old)).Version != 0 {
+			t.Errorf("left behind %q", got)
+		}
+	})
+	parallel(t, "not_while_an_execution_still_ends", func(t *testing.T) {
+		d, b, _, old := one(t)
+		d.submit("t", "stubborn")
+		d.assign(old, "t")
+		b.began("t")
+		d.Delete(task.WorkerPath(old))
+		b.ended("t")
+		if got := d.Children(task.WorkersDir); len(got) != 0 {
+			t.Errorf("registered: %q", got)
+		}
+		b.end("t", "too late")
+		d.free(d.worker())
+		d.written("t", 0)
+	})
+	parallel(t, "fails_where_it_may_not_create", func(t *testing.T) {
+		root := zktest.Connect(t)
+		d := newDesk(t, root)
+		if _, err := d.Conn.SetACL(d.full(task.WorkersDir), zk.WorldACL(zk.PermRead), -1); err != nil {
+			t.Fatal(err)
+		}
+		p := host(t, open(t, root, testTimeout), 2, nil)
+		if err := p.wait(); !errors.Is(err, zk.ErrNoAuth) {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
