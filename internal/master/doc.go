@@ -46,7 +46,10 @@
 //     version at which it was assigned was lost with it: the next assignment
 //     writes "pending n+1", or "failed" at the last loss allowed. A version that
 //     moved means that it was finished or given back: nothing is counted. The
-//     others of its list had not started.
+//     others of its list had not started. Nothing is counted either when the
+//     leader itself was out of touch with the servers within the last two session
+//     timeouts: an outage ends sessions whose workers are well, and a loss that
+//     is not counted only lets a task be tried once more.
 //   - A task vanished from /tasks: it was withdrawn, and is taken back.
 //   - An answer was lost: after a Sync the worker's znode says what happened.
 //   - A new leader starts with a Sync and reads everything before it decides.

@@ -292,14 +292,26 @@ func (l *leader) readWorkers(ids []string) error {
 
 func (l *leader) gone(id string) {
 	ignored := l.view.workers[id].ignored
-	tasks := l.view.workerGone(id)
+	blame := l.steady()
+	tasks := l.view.workerGone(id, blame)
+	attrs := []any{"worker", id, "tasks", strings.Join(tasks, " ")}
 	switch {
 	case ignored:
 	case len(tasks) == 0:
 		l.log.Info("worker left", "worker", id)
+	case blame:
+		l.log.Warn("worker gone, its tasks are free again", attrs...)
 	default:
-		l.log.Warn("worker gone, its tasks are free again", "worker", id, "tasks", strings.Join(tasks, " "))
+		l.log.Warn("worker gone, its tasks are free again; no loss is counted, so soon after an outage", attrs...)
 	}
+}
+
+// steady tells whether the servers have been in reach for so long that a worker
+// which is gone was lost by itself. After an outage the sessions of many may end
+// at once, and those that come back late for as long as their timeouts.
+func (l *leader) steady() bool {
+	back := l.s.Restored()
+	return back.IsZero() || time.Since(back) > 2*l.s.Timeout()
 }
 
 func (l *leader) readTasks(ids []string) error {

@@ -145,6 +145,27 @@ func TestReconnectOutage(t *testing.T) {
 			t.Errorf("w1 was written %d times", stat.Version)
 		}
 	})
+	t.Run("that_ends_a_workers_session_is_no_loss_of_its_task", func(t *testing.T) {
+		connect := zktest.Connect(t)
+		h := zktest.Conn(t, connect)
+		makeDirs(h)
+		proxy, via := zktest.Via(t, connect)
+		start(t, via)
+		id := task.NewID()
+		submit(h, id)
+		w := zktest.Conn(t, connect)
+		w.CreateEphemeral("/workers/w1", "")
+		expect(t, h, "/workers/w1", id)
+		proxy.Refuse(true)
+		w.Close() // the servers ended its session
+		proxy.Refuse(false)
+		h.CreateEphemeral("/workers/w2", "")
+		expect(t, h, "/workers/w2", id)
+		if stat, _ := h.Stat(task.StatePath(id)); stat.Version != 0 {
+			got, _ := h.Get(task.StatePath(id))
+			t.Errorf("state %q", got)
+		}
+	})
 	t.Run("of_the_leaders_session_makes_it_run_again", func(t *testing.T) {
 		connect := zktest.Connect(t)
 		h := zktest.Conn(t, connect)

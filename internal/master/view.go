@@ -214,7 +214,8 @@ func (v *view) ignoreWorker(id string) {
 // workerGone merges that a worker's znode is not there. It returns the tasks
 // that it held. The first of them was lost if nobody touched its state since it
 // was assigned; a worker that leaves cleanly does. The others had not started.
-func (v *view) workerGone(id string) []string {
+// That is counted only where the worker is to blame.
+func (v *view) workerGone(id string, blame bool) []string {
 	w := v.workers[id]
 	if w == nil {
 		return nil
@@ -222,7 +223,7 @@ func (v *view) workerGone(id string) []string {
 	delete(v.workers, id)
 	for i, t := range w.list {
 		if tv := v.tasks[t]; v.release(t) && tv != nil {
-			tv.lost = i == 0 && tv.version >= 0
+			tv.lost = blame && i == 0 && tv.version >= 0
 			v.look(t)
 		}
 	}

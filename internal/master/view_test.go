@@ -50,7 +50,7 @@ func (w *world) readAll() {
 		if s := w.workers[id]; s != nil {
 			w.v.readWorker(id, task.ParseList([]byte(s.text)), s.version)
 		} else {
-			w.v.workerGone(id)
+			w.v.workerGone(id, true)
 		}
 	}
 	for _, id := range w.v.takeUnread(1 << 20) {
@@ -340,7 +340,7 @@ func TestView(t *testing.T) {
 		v.done(expect(t, v, "assign "+a+" w1")[0], 1)
 		v.listWorkers([]string{"w1", "w2"})
 		v.readWorker("w2", nil, 0)
-		v.workerGone("w1")
+		v.workerGone("w1", true)
 		v.takeUnread(10)
 		v.readTask(a, task.NewPending(1), 5)
 		ms := expect(t, v, "assign "+a+"! w2")
@@ -351,7 +351,7 @@ func TestView(t *testing.T) {
 	t.Run("a_task_given_back_counts_no_loss", func(t *testing.T) {
 		v := fresh([]string{a}, "w1", "w2")
 		v.done(expect(t, v, "assign "+a+" w1")[0], 1)
-		v.workerGone("w1")
+		v.workerGone("w1", true)
 		v.takeUnread(10)
 		v.readTask(a, task.NewPending(0), 1) // the version moved
 		expect(t, v, "assign "+a+" w2")
@@ -359,7 +359,7 @@ func TestView(t *testing.T) {
 	t.Run("only_the_first_of_a_lost_list_counts_a_loss", func(t *testing.T) {
 		v := fresh([]string{a, b}, "w1", "w2", "w3")
 		v.readWorker("w1", []string{a, b}, 1) // typed by hand
-		v.workerGone("w1")
+		v.workerGone("w1", true)
 		v.takeUnread(10)
 		v.readTask(a, task.NewPending(0), 0)
 		v.readTask(b, task.NewPending(0), 0)
@@ -369,7 +369,7 @@ func TestView(t *testing.T) {
 		v := fresh([]string{a}, "w1", "w2")
 		v.readTask(a, task.NewPending(2), 4)
 		v.done(expect(t, v, "assign "+a+" w1")[0], 1)
-		v.workerGone("w1")
+		v.workerGone("w1", true)
 		v.takeUnread(10)
 		v.readTask(a, task.NewPending(2), 4)
 		expect(t, v, "fail "+a+"! ")
@@ -379,7 +379,7 @@ func TestView(t *testing.T) {
 		v.maxLosses = 0
 		v.readTask(a, task.NewPending(99), 100)
 		v.done(expect(t, v, "assign "+a+" w1")[0], 1)
-		v.workerGone("w1")
+		v.workerGone("w1", true)
 		v.takeUnread(10)
 		v.readTask(a, task.NewPending(99), 100)
 		expect(t, v, "assign "+a+"! w2")
@@ -477,10 +477,10 @@ func TestView(t *testing.T) {
 		v := fresh([]string{a}, "w1", "w2", "w3")
 		v.readWorker("w1", []string{a}, 1)
 		v.readWorker("w2", []string{a}, 1)
-		v.workerGone("w1")
+		v.workerGone("w1", true)
 		v.takeUnread(10)
 		expect(t, v, "")
-		v.workerGone("w2")
+		v.workerGone("w2", true)
 		v.takeUnread(10)
 		v.readTask(a, task.NewPending(0), 0)
 		expect(t, v, "assign "+a+"! w3")

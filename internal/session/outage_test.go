@@ -99,6 +99,9 @@ func TestOutage(t *testing.T) {
 		if live.Err() != nil || s.Live() != live {
 			t.Error("not live")
 		}
+		if time.Since(s.Restored()) > time.Minute {
+			t.Errorf("restored at %s", s.Restored())
+		}
 	})
 	t.Run("makes_the_outcome_of_a_write_unknown", func(t *testing.T) {
 		t.Parallel()

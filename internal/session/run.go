@@ -51,6 +51,7 @@ func Run(ctx context.Context, cfg Config, wait time.Duration, role Role) error {
 			return err
 		}
 		cfg.Logger.Warn("starting over with a new session", "err", over)
+		cfg.again = true
 		pause(ctx, rand.N(spread))
 	}
 }

@@ -97,9 +97,12 @@ func TestRun(t *testing.T) {
 		sessions := make(chan *Session, 1)
 		r := run(t, config(t, root), idle(sessions))
 		ids := map[int64]bool{}
-		for range 3 {
+		for i := range 3 {
 			s := <-sessions
 			ids[s.ID()] = true
+			if restored := !s.Restored().IsZero(); restored != (i > 0) {
+				t.Errorf("session %d: restored %t", i, restored)
+			}
 			zktest.Expire(t, root, s.ID())
 			<-s.Done()
 		}

@@ -24,6 +24,8 @@ type Config struct {
 	Timeout time.Duration // session timeout to ask for; default DefaultTimeout; servers clamp it
 	GiveUp  time.Duration // how long a serving server may refuse the session; default max(3 Timeout, 15 s)
 	Logger  *slog.Logger  // default: none
+
+	again bool // a session before this one has ended
 }
 
 func (c Config) withDefaults() Config {
@@ -65,6 +67,7 @@ type Session struct {
 	lapse   context.CancelFunc // ends live
 	lapsing *time.Timer        // calls lapse, unless the connection is back before
 	lostAt  time.Time          // zero before the first connection and while connected
+	backAt  time.Time          // see Restored
 	lastErr error
 	socket  net.Conn
 
@@ -213,6 +216,16 @@ func (s *Session) Suspended() (since time.Time, suspended bool) {
 	return s.lostAt, !s.lostAt.IsZero()
 }
 
+// Restored tells when the servers were last found again after they had been out
+// of reach, or had ended a session of this process before this one; the zero
+// time if neither was ever so. What ends soon after that, elsewhere, may have
+// ended for the same reason.
+func (s *Session) Restored() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.backAt
+}
+
 // Live returns a context that ends when no server has been heard for the
 // session's timeout: by then the session may be over, without a word, and what
 // it holds may already be someone else's. It also ends with the session. After
@@ -308,6 +321,9 @@ func (s *Session) connected(server string) {
 	away := time.Duration(0)
 	if !s.lostAt.IsZero() {
 		away = time.Since(s.lostAt)
+	}
+	if s.cfg.again || !s.lostAt.IsZero() {
+		s.backAt = time.Now()
 	}
 	if s.lapsing != nil && !s.lapsing.Stop() {
 		s.live, s.lapse = context.WithCancel(s.ctx) // the old one has ended, or is about to
