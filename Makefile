@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo scenarios test lint check zk-up zk-down clean
+.PHONY: help build demo scenarios faults test lint check zk-up zk-down clean
 
 # Go's own installer does not put it into PATH.
 GO := $(or $(shell command -v go),$(wildcard /usr/local/go/bin/go),go)
@@ -22,6 +22,9 @@ demo: build zookeeper ## see it work
 
 scenarios: build zookeeper ## the fault scenarios; their evidence goes to report/evidence/
 	@for name in $$(bin/scenario --list); do bin/scenario --evidence report/evidence "$$name"; echo; done
+
+faults: build zookeeper ## random faults for DURATION (60s), judged write by write; SEED repeats some
+	@bin/faults $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
 
 test: build zookeeper gcc ## all tests, against real servers
 	$(GO) test -race -timeout 10m ./...

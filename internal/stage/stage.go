@@ -250,6 +250,13 @@ func (st *Stage) Twice() int {
 	return begun - len(ids)
 }
 
+// Process is the one that entered last under a name.
+func (st *Stage) Process(name string) *proc.Process {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.cast[name]
+}
+
 // Signal sends a signal to a program; one that has ended is an error.
 func (st *Stage) Signal(name string, sig syscall.Signal) error {
 	st.mu.Lock()

@@ -1,0 +1,56 @@
+// Faults runs the service with the real programs, on a ZooKeeper server of its
+// own, while processes are killed, stopped and paused, connections cut and the
+// server restarted at random; then it judges every write by ZooKeeper's own log.
+package main
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"taskkeeper/internal/cli"
+)
+
+func main() { cli.Main(command()) }
+
+func command() *cobra.Command {
+	var length time.Duration
+	var seed uint64
+	var keep bool
+	cmd := &cobra.Command{
+		Use:   "faults",
+		Short: "Run the service under random faults, and judge every write",
+		Long: `Run masters, workers and clients on a ZooKeeper server of their own; kill, stop and
+pause them, cut their connections, lose requests and replies, kill and freeze the
+server, all at random; then let all come to an end and judge ZooKeeper's own log,
+write by write. The status is 1 if anything was not as it must be.`,
+		Example: "  faults --duration 10m\n  faults --seed 42",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			if !cmd.Flags().Changed("seed") {
+				seed = rand.Uint64N(1_000_000)
+			}
+			return perform(cmd.Context(), filepath.Dir(self), seed, length, keep, cmd.OutOrStdout())
+		},
+	}
+	cli.Var(cmd.Flags(), &length, "duration", time.Minute, "Let faults come for this `duration`.", cli.Duration(5*time.Second, 24*time.Hour))
+	cli.Var(cmd.Flags(), &seed, "seed", 0, "Draw the faults from this `number`: the same number, the same faults. Without it one is drawn and printed.",
+		func(s string) (uint64, error) {
+			n, err := strconv.ParseUint(s, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("%q is no number from 0 to %d", s, uint64(math.MaxUint64))
+			}
+			return n, nil
+		})
+	cmd.Flags().BoolVar(&keep, "keep", false, "Keep the logs, also when nothing was wrong.")
+	return cmd
+}

@@ -1,0 +1,9 @@
+package main
+
+import (
+	"testing"
+
+	"taskkeeper/internal/zktest"
+)
+
+func TestMain(m *testing.M) { zktest.Main(m) }
