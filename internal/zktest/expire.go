@@ -39,36 +39,46 @@ func closeSession(addr string, session int64) (known bool, err error) {
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
 
+	granted, err := handshake(conn, session, sessionPassword(session))
+	if granted == 0 || err != nil {
+		return false, err
+	}
+	return true, endSession(conn)
+}
+
+// handshake asks for a session, or for a new one if that is 0, and returns the
+// one granted: 0 if the server does not know it.
+func handshake(conn net.Conn, session int64, password []byte) (granted int64, err error) {
 	big := binary.BigEndian
 	connect := big.AppendUint32(nil, 0)         // protocol version
 	connect = big.AppendUint64(connect, 0)      // last zxid seen
 	connect = big.AppendUint32(connect, 10_000) // timeout, ms
 	connect = big.AppendUint64(connect, uint64(session))
-	password := sessionPassword(session)
 	connect = big.AppendUint32(connect, uint32(len(password)))
 	connect = append(connect, password...)
 	reply, err := call(conn, connect) // version 4 · timeout 4 · session 8 · password
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	if len(reply) < 16 {
-		return false, fmt.Errorf("connect: short reply % x", reply)
+		return 0, fmt.Errorf("connect: short reply % x", reply)
 	}
-	if big.Uint64(reply[8:]) == 0 {
-		return false, nil
-	}
+	return int64(big.Uint64(reply[8:])), nil
+}
 
+// endSession closes the session of a connection.
+func endSession(conn net.Conn) error {
 	const opCloseSession = -11
-	request := big.AppendUint32(nil, 1) // xid
-	request = big.AppendUint32(request, uint32(opCloseSession&0xffffffff))
-	reply, err = call(conn, request) // xid 4 · zxid 8 · error 4
+	request := binary.BigEndian.AppendUint32(nil, 1) // xid
+	request = binary.BigEndian.AppendUint32(request, uint32(opCloseSession&0xffffffff))
+	reply, err := call(conn, request) // xid 4 · zxid 8 · error 4
 	if err != nil {
-		return true, err
+		return err
 	}
-	if len(reply) < 16 || big.Uint32(reply[12:]) != 0 {
-		return true, fmt.Errorf("close session: reply % x", reply)
+	if len(reply) < 16 || binary.BigEndian.Uint32(reply[12:]) != 0 {
+		return fmt.Errorf("close session: reply % x", reply)
 	}
-	return true, nil
+	return nil
 }
 
 // call sends one length-prefixed packet and reads the next one.

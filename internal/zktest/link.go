@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -115,6 +116,9 @@ func (l *link) request(frame []byte) bool {
 	r := l.p.judge(op, frame)
 	if r != nil && r.kind == hold {
 		close(r.met)
+		if r.caught != nil {
+			r.caught <- slices.Clone(frame)
+		}
 		select {
 		case <-r.release:
 		case <-l.done:

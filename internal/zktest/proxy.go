@@ -25,6 +25,7 @@ const (
 	OpSync        Op = 9
 	OpPing        Op = 11
 	OpGetChildren Op = 12
+	OpCheck       Op = 13
 	OpMulti       Op = 14
 	OpSetWatches  Op = 101
 	OpClose       Op = -11
@@ -48,6 +49,8 @@ func (o Op) String() string {
 		return "ping"
 	case OpGetChildren:
 		return "getChildren"
+	case OpCheck:
+		return "check"
 	case OpMulti:
 		return "multi"
 	case OpSetWatches:
@@ -96,6 +99,7 @@ type rule struct {
 	n       int           // how many more to come, this one included
 	met     chan struct{} // closed when it has happened
 	release chan struct{} // ends a hold
+	caught  chan []byte   // receives what is held; nil if nobody asked for that
 }
 
 type ruleKind int
@@ -167,6 +171,14 @@ func (p *Proxy) CutAfter(op Op, n int, match ...Match) (met <-chan struct{}) {
 func (p *Proxy) Hold(op Op, n int, match ...Match) (held <-chan struct{}, release func()) {
 	r := &rule{kind: hold, op: op, n: n, match: match, release: make(chan struct{})}
 	return p.add(r), sync.OnceFunc(func() { close(r.release) })
+}
+
+// Catch is Hold, and what it holds is received from the channel: the request's
+// bytes, from the xid on. See [MultiOps] and [Deliver].
+func (p *Proxy) Catch(op Op, n int, match ...Match) (caught <-chan []byte, release func()) {
+	r := &rule{kind: hold, op: op, n: n, match: match, release: make(chan struct{}), caught: make(chan []byte, 1)}
+	p.add(r)
+	return r.caught, sync.OnceFunc(func() { close(r.release) })
 }
 
 func (p *Proxy) add(r *rule) <-chan struct{} {

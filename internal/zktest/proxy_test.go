@@ -78,6 +78,10 @@ func (c *raw) create(path string) (code int32, err error) {
 	return c.do(OpCreate, str(path), str(""), acl, []byte{0, 0, 0, 0})
 }
 
+func opHeader(op Op) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(op)), 0, 255, 255, 255, 255)
+}
+
 func happened(t *testing.T, what string, c <-chan struct{}) {
 	t.Helper()
 	select {
@@ -191,6 +195,68 @@ func TestProxy(t *testing.T) {
 		}
 		if _, ok := h.Get("/a"); !ok {
 			t.Error("it was not carried out")
+		}
+	})
+	t.Run("catches_a_multi_that_arrives_on_another_session", func(t *testing.T) {
+		root := Connect(t)
+		_, chroot, _ := strings.Cut(root, "/")
+		p, _ := Via(t, root)
+		c, h := connectRaw(t, p.Addr()), Conn(t, root)
+		h.Create("/a", "old")
+		caught, release := p.Catch(OpMulti, 1, Naming("/a"))
+		defer release()
+		fence, a := "/"+chroot+"/fence", "/"+chroot+"/a"
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.do(OpMulti,
+				opHeader(OpCheck), str(fence), []byte{255, 255, 255, 255},
+				opHeader(OpSetData), str(a), str("new"), []byte{0, 0, 0, 0},
+				opHeader(-1)[:4], []byte{1, 255, 255, 255, 255})
+			done <- err
+		}()
+		var multi []byte
+		select {
+		case multi = <-caught:
+		case <-time.After(patience):
+			t.Fatal("nothing is caught")
+		}
+		ops, err := MultiOps(multi)
+		if got := fmt.Sprintf("%+v", ops); err != nil || got != fmt.Sprintf("[{Op:check Path:%s Data:[] Version:-1} {Op:setData Path:%s Data:[110 101 119] Version:0}]", fence, a) {
+			t.Errorf("caught %s, %v", got, err)
+		}
+
+		const noNode, badVersion = -101, -103
+		for _, step := range []struct {
+			refused int32
+			at      int
+			data    string
+			next    func()
+		}{
+			{noNode, 0, "old", func() { h.Create("/fence", "") }},
+			{0, -1, "new", func() {}},
+			{badVersion, 1, "new", func() {}},
+		} {
+			answer, err := Deliver(root, multi)
+			if err != nil || answer.Refused != step.refused || answer.RefusedAt != step.at {
+				t.Errorf("delivered: %+v, %v; want %d at %d", answer, err, step.refused, step.at)
+			}
+			if answer.Session == h.Session() || answer.Session == 0 {
+				t.Errorf("session 0x%x", answer.Session)
+			}
+			if data, _ := h.Get("/a"); data != step.data {
+				t.Errorf("holds %q afterwards, want %q", data, step.data)
+			}
+			if stat, _ := h.Stat("/a"); answer.Refused == 0 && stat.Mzxid != answer.Zxid {
+				t.Errorf("zxid 0x%x, want 0x%x", answer.Zxid, stat.Mzxid)
+			}
+			step.next()
+		}
+		if got := fmt.Sprint(p.Seen()); got != "[]" {
+			t.Errorf("passed on %s", got)
+		}
+		release()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	})
 	t.Run("cuts_what_it_holds_when_told_to_refuse", func(t *testing.T) {
