@@ -28,7 +28,7 @@ var scenarios = map[string]scenario{
 
 type scenario struct {
 	about string
-	play  func(*play) error
+	play  func(*play)
 }
 
 // limit is for what takes some 20 s.
@@ -76,7 +76,7 @@ func command() *cobra.Command {
 func describe(names []string) []string {
 	var lines []string
 	for _, n := range names {
-		lines = append(lines, fmt.Sprintf("%-16s %s", n, scenarios[n].about))
+		lines = append(lines, fmt.Sprintf("%-17s %s", n, scenarios[n].about))
 	}
 	return lines
 }

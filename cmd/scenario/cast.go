@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"taskkeeper/internal/stage"
+	"taskkeeper/internal/task"
+)
+
+// patience is how long a scene waits for its next step. Only a failure takes
+// so long.
+const patience = 30 * time.Second
+
+// enter starts a program under a name, which begins with the program's.
+func (p *play) enter(name string, args ...string) (at time.Time) {
+	at = time.Now()
+	if p.err == nil {
+		program, _, _ := strings.Cut(name, "-")
+		p.fail(p.st.Enter(name, program, append(args,
+			"--zk", p.connect(), "--session-timeout", p.timeout.String(), "--log-format", "json")...))
+	}
+	return at
+}
+
+// start starts a program and waits for what it logs when it is ready.
+func (p *play) start(name, ready string, args ...string) stage.Event {
+	return p.see(p.enter(name, args...), did(name, ready))
+}
+
+// masters starts two: the first one leads, the second is its backup.
+func (p *play) masters() {
+	p.start("master-1", "leader")
+	p.start("master-2", "backup")
+}
+
+// workers starts two.
+func (p *play) workers(args ...string) {
+	p.start("worker-1", "registered", args...)
+	p.start("worker-2", "registered", args...)
+}
+
+// submit starts a client that submits n tasks at once.
+func (p *play) submit(client string, n int, seconds string) (at time.Time) {
+	at = p.enter(client, append([]string{"run"}, slices.Repeat([]string{seconds}, n)...)...)
+	what := "a task"
+	if n > 1 {
+		what = fmt.Sprintf("%d tasks", n)
+	}
+	p.tell(at, client, "submits %s of %s s", what, seconds)
+	return at
+}
+
+// streams starts two clients with a stream of short tasks each.
+func (p *play) streams(each int) {
+	for _, client := range clients {
+		at := p.enter(client, "--count", fmt.Sprint(each), "--max-sleep", "0.2s")
+		p.tell(at, client, "begins %d tasks of up to 0.2 s, one after the other", each)
+	}
+}
+
+// clients of streams.
+var clients = []string{"client-1", "client-2"}
+
+// line is a line of a program's log.
+type line struct {
+	from, msg string // what they begin with
+	task      string // "" for any
+}
+
+func did(from, msg string) line { return line{from: from, msg: msg} }
+
+// assigned is an assignment of a task, or of any if id is "".
+func assigned(id string) line { return did("master", "assigned").of(id) }
+
+func (l line) of(task string) line {
+	l.task = task
+	return l
+}
+
+func (l line) is(e stage.Event) bool {
+	return strings.HasPrefix(e.From, l.from) && strings.HasPrefix(e.Msg, l.msg) && (l.task == "" || l.task == e.Task)
+}
+
+// see waits for a line of a log and tells it.
+func (p *play) see(since time.Time, l line) (e stage.Event) {
+	if p.err != nil {
+		return e
+	}
+	ctx, cancel := context.WithTimeoutCause(p.ctx, patience, fmt.Errorf("not within %s", patience))
+	defer cancel()
+	e, err := p.st.Await(ctx, since, fmt.Sprintf("%s to log %q", l.from, l.msg), l.is)
+	p.fail(err)
+	p.tell(e.Time, e.From, "%s", said(e, strings.HasPrefix(e.From, "master")))
+	return e
+}
+
+// said is an event as one line.
+func said(e stage.Event, worker bool) string {
+	text := e.Msg
+	if e.Task != "" {
+		text += ", task " + stage.Short(e.Task)
+	}
+	if e.Worker != "" && worker {
+		text += ", worker " + stage.Short(e.Worker)
+	}
+	if e.Err != "" {
+		text += ": " + e.Err
+	}
+	return text
+}
+
+// count is how many such lines there are so far.
+func (p *play) count(l line) (n int) {
+	for _, e := range p.st.Events() {
+		if l.is(e) {
+			n++
+		}
+	}
+	return n
+}
+
+// exits waits for the end of a program, with a status.
+func (p *play) exits(name string, status int) {
+	if p.err == nil {
+		p.fail(p.st.Exit(p.ctx, name, status))
+	}
+}
+
+// finished waits until the clients have n results in all.
+func (p *play) finished(n int) {
+	if p.err == nil {
+		p.fail(p.st.Finished(p.ctx, n))
+	}
+}
+
+// tasks waits until there are n tasks.
+func (p *play) tasks(n int) {
+	if p.err != nil {
+		return
+	}
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		names, err := stage.Children(p.ctx, p.connect(), task.TasksDir)
+		if err != nil {
+			p.fail(err)
+			return
+		}
+		if len(names) == n {
+			p.tell(time.Now(), "", "%d tasks in %s", n, task.TasksDir)
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-p.ctx.Done():
+			p.fail(fmt.Errorf("wait for %d tasks, there are %d: %w", n, len(names), context.Cause(p.ctx)))
+			return
+		}
+	}
+}
+
+// send sends a signal and tells it.
+func (p *play) send(name string, sig syscall.Signal) (at time.Time) {
+	at = time.Now()
+	if p.err == nil {
+		p.fail(p.st.Signal(name, sig))
+		p.tell(at, "", "%s to %s", signals[sig], name)
+	}
+	return at
+}
+
+var signals = map[syscall.Signal]string{
+	syscall.SIGTERM: "SIGTERM", syscall.SIGKILL: "SIGKILL", syscall.SIGSTOP: "SIGSTOP", syscall.SIGCONT: "SIGCONT",
+}
