@@ -138,6 +138,18 @@ func (p *play) finished(n int) {
 	}
 }
 
+// pass lets time pass, where that is the scene's own and nothing is waited for.
+func (p *play) pass(d time.Duration) {
+	if p.err != nil {
+		return
+	}
+	select {
+	case <-time.After(d):
+	case <-p.ctx.Done():
+		p.fail(context.Cause(p.ctx))
+	}
+}
+
 // tasks waits until there are n tasks.
 func (p *play) tasks(n int) {
 	if p.err != nil {

@@ -19,11 +19,14 @@ import (
 // scenarios by name. The names count clients, workers and masters as the
 // assignment does.
 var scenarios = map[string]scenario{
-	"1-worker-fails": {"1 client, 1 worker, 1 master; the worker dies before it executes, and while it does", workerFails},
-	"1-client-fails": {"1 client, 1 worker, 1 master; the client dies before its task is executed, and meanwhile", clientFails},
-	"2-worker-fails": {"1 client, 2 workers, 1 master; a worker dies, and another one leaves", oneOfTwoWorkersFails},
-	"3-compete":      {"2 clients, 2 workers, 1 master; workers compete for the tasks of both clients", compete},
-	"4-master-fails": {"2 clients, 2 workers, 2 masters; the leader leaves, and another one dies", masterFails},
+	"1-worker-fails":    {"1 client, 1 worker, 1 master; the worker dies before it executes, and while it does", workerFails},
+	"1-worker-restarts": {"1 client, 1 worker, 1 master; the worker is replaced again and again in the middle of a task", workerRestarts},
+	"1-worker-poison":   {"1 client, 1 worker, 1 master; a task kills each worker that executes it", workerPoison},
+	"1-client-fails":    {"1 client, 1 worker, 1 master; the client dies before its task is executed, and meanwhile", clientFails},
+	"2-worker-fails":    {"1 client, 2 workers, 1 master; a worker dies, and another one leaves", oneOfTwoWorkersFails},
+	"2-worker-lags":     {"1 client, 2 workers, 1 master; a busy worker stands still for longer than its session", workerLags},
+	"3-compete":         {"2 clients, 2 workers, 1 master; workers compete for the tasks of both clients", compete},
+	"4-master-fails":    {"2 clients, 2 workers, 2 masters; the leader leaves, and another one dies", masterFails},
 }
 
 type scenario struct {
