@@ -21,8 +21,12 @@ func (p *play) enter(name string, args ...string) (at time.Time) {
 	at = time.Now()
 	if p.err == nil {
 		program, _, _ := strings.Cut(name, "-")
+		connect := p.connect()
+		if proxy := p.proxies[name]; proxy != nil {
+			connect = proxy.Addr() + chroot
+		}
 		p.fail(p.st.Enter(name, program, append(args,
-			"--zk", p.connect(), "--session-timeout", p.timeout.String(), "--log-format", "json")...))
+			"--zk", connect, "--session-timeout", p.timeout.String(), "--log-format", "json")...))
 	}
 	return at
 }

@@ -19,19 +19,21 @@ import (
 // scenarios by name. The names count clients, workers and masters as the
 // assignment does.
 var scenarios = map[string]scenario{
-	"1-worker-fails":    {"1 client, 1 worker, 1 master; the worker dies before it executes, and while it does", workerFails},
-	"1-worker-restarts": {"1 client, 1 worker, 1 master; the worker is replaced again and again in the middle of a task", workerRestarts},
-	"1-worker-poison":   {"1 client, 1 worker, 1 master; a task kills each worker that executes it", workerPoison},
-	"1-client-fails":    {"1 client, 1 worker, 1 master; the client dies before its task is executed, and meanwhile", clientFails},
-	"2-worker-fails":    {"1 client, 2 workers, 1 master; a worker dies, and another one leaves", oneOfTwoWorkersFails},
-	"2-worker-lags":     {"1 client, 2 workers, 1 master; a busy worker stands still for longer than its session", workerLags},
-	"3-compete":         {"2 clients, 2 workers, 1 master; workers compete for the tasks of both clients", compete},
-	"4-master-fails":    {"2 clients, 2 workers, 2 masters; the leader leaves, and another one dies", masterFails},
+	"1-worker-fails":    {about: "1 client, 1 worker, 1 master; the worker dies before it executes, and while it does", play: workerFails},
+	"1-worker-restarts": {about: "1 client, 1 worker, 1 master; the worker is replaced again and again in the middle of a task", play: workerRestarts},
+	"1-worker-poison":   {about: "1 client, 1 worker, 1 master; a task kills each worker that executes it", play: workerPoison},
+	"1-client-fails":    {about: "1 client, 1 worker, 1 master; the client dies before its task is executed, and meanwhile", play: clientFails},
+	"2-worker-fails":    {about: "1 client, 2 workers, 1 master; a worker dies, and another one leaves", play: oneOfTwoWorkersFails},
+	"2-worker-lags":     {about: "1 client, 2 workers, 1 master; a busy worker stands still for longer than its session", play: workerLags},
+	"3-compete":         {about: "2 clients, 2 workers, 1 master; workers compete for the tasks of both clients", play: compete},
+	"4-master-fails":    {about: "2 clients, 2 workers, 2 masters; the leader leaves, and another one dies", play: masterFails},
+	"4-master-lags":     {about: "2 clients, 2 workers, 2 masters; the leader stands still, and its last write arrives late", play: masterLags, timeout: 4 * time.Second},
 }
 
 type scenario struct {
-	about string
-	play  func(*play)
+	about   string
+	play    func(*play)
+	timeout time.Duration // of the sessions, if it is not the usual one
 }
 
 // limit is for what takes some 20 s.

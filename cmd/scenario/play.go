@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -32,6 +33,7 @@ type play struct {
 	ctx     context.Context
 	st      *stage.Stage
 	server  *zktest.Server
+	proxies map[string]*zktest.Proxy // by who connects through it
 	out     io.Writer
 	timeout time.Duration // of the sessions
 	began   time.Time
@@ -53,13 +55,19 @@ func perform(ctx context.Context, name string, sc scenario, evidence string) err
 	defer logs.Close()
 	var text strings.Builder
 	p := &play{
-		ctx: ctx, st: stage.New(filepath.Dir(self), logs), out: io.MultiWriter(os.Stdout, &text), timeout: sessionTimeout,
+		ctx: ctx, st: stage.New(filepath.Dir(self), logs), proxies: make(map[string]*zktest.Proxy),
+		out: io.MultiWriter(os.Stdout, &text), timeout: cmp.Or(sc.timeout, sessionTimeout),
 	}
 	if p.server, err = zktest.Start(zktest.Options{Tick: serverTick}); err != nil {
 		return err
 	}
 	defer p.server.Stop()
-	defer p.st.Strike()
+	defer func() {
+		p.st.Strike()
+		for _, proxy := range p.proxies {
+			proxy.Close()
+		}
+	}()
 
 	p.began = time.Now()
 	fmt.Fprintf(p.out, "%s: %s\nsession timeout %s, server tick %s\n\n", name, sc.about, p.timeout, serverTick)
@@ -111,8 +119,9 @@ func (p *play) figures() history.Report {
 
 // logged shows what the programs said last.
 func (p *play) logged(w io.Writer) {
-	const last = 100
+	const last = 60
 	events := p.st.Events()
+	fmt.Fprintln(w, "\nwhat the programs logged last:")
 	for _, e := range events[max(0, len(events)-last):] {
 		fmt.Fprintf(w, "%6d ms  %-9s %s\n", e.Time.Sub(p.began).Milliseconds(), e.From, said(e, true))
 	}
@@ -136,6 +145,13 @@ func (p *play) connect() string { return p.server.Addr() + chroot }
 func (p *play) tell(at time.Time, who, format string, args ...any) {
 	if p.err == nil {
 		fmt.Fprintf(p.out, "%6d ms  %-9s %s\n", at.Sub(p.began).Milliseconds(), who, fmt.Sprintf(format, args...))
+	}
+}
+
+// act adds a heading.
+func (p *play) act(format string, args ...any) {
+	if p.err == nil {
+		fmt.Fprintf(p.out, "\n"+format+"\n\n", args...)
 	}
 }
 
