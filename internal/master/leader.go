@@ -28,8 +28,10 @@ const (
 	pipeline = 64
 	// listPause is the least time between two listings of /tasks. A long
 	// listing pauses for four times as long as it took: at 100,000 tasks it is
-	// 4 MB.
-	listPause = time.Millisecond
+	// 4 MB. But for no longer than listPauseMost: one that waited for a lost
+	// connection took long for nothing.
+	listPause     = time.Millisecond
+	listPauseMost = time.Second
 	// plenty is how many queued tasks per worker make a listing a matter of a
 	// second: it only serves to notice withdrawn tasks then.
 	plenty = 4
@@ -181,7 +183,7 @@ func (l *leader) ask() {
 
 func (l *leader) merge(a listing) {
 	l.asking = false
-	pause := max(listPause, 4*a.took)
+	pause := min(max(listPause, 4*a.took), listPauseMost)
 	for _, name := range l.view.listTasks(a.names, a.number) {
 		l.tell(task.StatePath(name), "a task's name must be one line without blanks around it; left alone")
 	}

@@ -3,6 +3,7 @@ package master
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -43,6 +44,13 @@ func TestTurn(t *testing.T) {
 		}
 		if left := len(l.view.toRead); left != 3*ahead {
 			t.Errorf("%d of %d tasks are left to be read", left, len(names))
+		}
+	})
+	t.Run("lists_again_soon_after_a_listing_that_waited_for_the_connection", func(t *testing.T) {
+		l := setup(t, nil)
+		l.merge(listing{number: l.view.asked, took: time.Hour})
+		if pause := time.Until(l.nextAsk); pause > listPauseMost {
+			t.Errorf("not before %v", pause)
 		}
 	})
 	t.Run("assigns_once_and_says_that_there_may_be_more", func(t *testing.T) {
