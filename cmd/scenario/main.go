@@ -28,6 +28,8 @@ var scenarios = map[string]scenario{
 	"3-compete":         {about: "2 clients, 2 workers, 1 master; workers compete for the tasks of both clients", play: compete},
 	"4-master-fails":    {about: "2 clients, 2 workers, 2 masters; the leader leaves, and another one dies", play: masterFails},
 	"4-master-lags":     {about: "2 clients, 2 workers, 2 masters; the leader stands still, and its last write arrives late", play: masterLags, timeout: 4 * time.Second},
+	"5-server-fails":    {about: "2 clients, 2 workers, 2 masters; the ZooKeeper server dies and comes back", play: serverFails, timeout: 4 * time.Second},
+	"5-server-freezes":  {about: "2 clients, 2 workers, 2 masters; the ZooKeeper server stands still, sessions end all at once", play: serverFreezes},
 }
 
 type scenario struct {
