@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"syscall"
+	"time"
 )
 
 func masterFails(p *play) {
@@ -80,6 +81,7 @@ func masterLags(p *play) {
 	// The leader waits for this very answer, so it gets it, and before it can
 	// read what else has happened: that comes on the same connection.
 	late.release()
+	p.tell(time.Now(), "", "the late write of %s goes on to ZooKeeper", old)
 	woken = p.send(old, syscall.SIGCONT)
 	p.within("it stood still, less than the session timeout", woken.Sub(stopped), p.timeout*2/3)
 	refused := p.see(woken, did(old, "write refused by ZooKeeper: this master leads no more"))

@@ -29,7 +29,6 @@ func serverFails(p *play) {
 			than = "more"
 		}
 		p.tell(back, "", "the server serves again, after %d ms: %s than the session timeout", back.Sub(gone).Milliseconds(), than)
-		p.see(gone, did(p.st.Leader(), "connected again"))
 		p.resumes(back, "after its return")
 	}
 	for _, c := range clients {
