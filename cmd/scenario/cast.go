@@ -103,6 +103,13 @@ func (p *play) see(since time.Time, l line) (e stage.Event) {
 	return e
 }
 
+// executes waits until a worker executes a task. Both the leader and the worker
+// have said so then: who looks for an assignment from then on finds another one.
+func (p *play) executes(since time.Time, worker string) (begun stage.Event) {
+	first := p.see(since, assigned(""))
+	return p.see(since, did(worker, "task started").of(first.Task))
+}
+
 // said is an event as one line.
 func said(e stage.Event, worker bool) string {
 	text := e.Msg

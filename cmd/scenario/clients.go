@@ -16,7 +16,7 @@ func clientFails(p *play) {
 	p.start("worker-1", "registered")
 	// While it is executed.
 	since := p.submit("client-2", 1, "3600")
-	p.see(since, did("worker-1", "task started"))
+	p.executes(since, "worker-1")
 	killed = p.send("client-2", syscall.SIGKILL)
 	ended := p.see(killed, did("worker-1", "task was taken away, cancelling it"))
 	p.within("the execution was cancelled after SIGKILL", ended.Time.Sub(killed), p.afterKill())

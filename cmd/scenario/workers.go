@@ -19,7 +19,7 @@ func workerFails(p *play) {
 	p.check(p.st.Results() == 1, "the client has its result, after the worker came back")
 
 	// While it executes.
-	begun := p.see(p.submit("client-2", 1, "1"), did("worker-2", "task started"))
+	begun := p.executes(p.submit("client-2", 1, "1"), "worker-2")
 	killed := p.send("worker-2", syscall.SIGKILL)
 	p.start("worker-3", "registered")
 	again := p.see(killed, assigned(begun.Task))
@@ -33,7 +33,7 @@ func oneOfTwoWorkersFails(p *play) {
 	p.workers()
 	for i, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
 		client := fmt.Sprintf("client-%d", i+1)
-		begun := p.see(p.submit(client, 1, "1"), did("worker", "task started"))
+		begun := p.executes(p.submit(client, 1, "1"), "worker")
 		hit := p.send(begun.From, sig)
 		again := p.see(hit, assigned(begun.Task))
 		p.see(hit, did("worker", "task done").of(begun.Task))
@@ -73,7 +73,7 @@ func workerLags(p *play) {
 	const long = 6 * time.Second // the worker wakes up in the middle of it
 	p.start("master-1", "leader")
 	p.workers()
-	begun := p.see(p.submit("client-1", 1, fmt.Sprint(long.Seconds())), did("worker", "task started"))
+	begun := p.executes(p.submit("client-1", 1, fmt.Sprint(long.Seconds())), "worker")
 	zombie, task := begun.From, begun.Task
 	stopped := p.send(zombie, syscall.SIGSTOP)
 	again := p.see(stopped, assigned(task))
@@ -101,7 +101,7 @@ func workerRestarts(p *play) {
 	const restarts = 5
 	p.start("master-1", "leader", "--max-losses", "3")
 	p.start("worker-1", "registered")
-	begun := p.see(p.submit("client-1", 1, "2"), did("worker-1", "task started"))
+	begun := p.executes(p.submit("client-1", 1, "2"), "worker-1")
 	for i := range restarts {
 		old, next := fmt.Sprintf("worker-%d", i+1), fmt.Sprintf("worker-%d", i+2)
 		p.pass(500 * time.Millisecond)
@@ -122,21 +122,20 @@ func workerRestarts(p *play) {
 func workerPoison(p *play) {
 	const losses = 3
 	p.start("master-1", "leader", "--max-losses", fmt.Sprint(losses))
+	var killed time.Time
 	var task string
 	for i := range losses {
 		worker := fmt.Sprintf("worker-%d", i+1)
-		since := time.Now()
 		p.start(worker, "registered")
 		if i == 0 {
-			p.submit("client-1", 1, "3600")
+			task = p.executes(p.submit("client-1", 1, "3600"), worker).Task
 		} else {
-			again := p.see(since, assigned(task))
-			p.within("the task was assigned again", again.Time.Sub(since), p.afterKill())
+			again := p.see(killed, assigned(task))
+			p.within("the task was assigned again after SIGKILL", again.Time.Sub(killed), p.afterKill())
+			p.see(killed, did(worker, "task started").of(task))
 		}
-		task = p.see(since, did(worker, "task started")).Task
-		p.send(worker, syscall.SIGKILL)
+		killed = p.send(worker, syscall.SIGKILL)
 	}
-	killed := time.Now()
 	failed := p.see(killed, did("master-1", "task failed").of(task))
 	p.within("the task failed after the last SIGKILL", failed.Time.Sub(killed), p.afterKill())
 	p.see(killed, did("client-1", `payload "3600": failed: lost with 3 workers`))
