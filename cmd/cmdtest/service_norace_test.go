@@ -85,6 +85,7 @@ func TestReconnectService(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
 		sv := start(t)
 		sv.root = server.Addr() + "/outage"
+		sv.timeout = "10s" // a busy machine takes seconds to restart a server
 		m, w := sv.master(), sv.worker()
 		c := sv.start("client", "run", "1.5", "0.5")
 		w.Line(w.Stderr, "task started")

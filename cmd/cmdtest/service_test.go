@@ -21,6 +21,8 @@ type service struct {
 	dir  string
 	root string
 	hand *zktest.Hand
+
+	timeout string // of the sessions
 }
 
 // newService builds the programs.
@@ -30,7 +32,7 @@ func newService(t *testing.T) func(t *testing.T) *service {
 	return func(t *testing.T) *service {
 		t.Helper()
 		root := zktest.Connect(t)
-		return &service{t: t, dir: dir, root: root, hand: zktest.Conn(t, root)}
+		return &service{t: t, dir: dir, root: root, hand: zktest.Conn(t, root), timeout: "2s"}
 	}
 }
 
@@ -38,7 +40,7 @@ func (sv *service) start(program string, args ...string) *proc.Child {
 	sv.t.Helper()
 	return proc.Run(sv.t, proc.Command{
 		Path: filepath.Join(sv.dir, program),
-		Args: append(args, "--zk", sv.root, "--session-timeout", "2s"),
+		Args: append(args, "--zk", sv.root, "--session-timeout", sv.timeout),
 	})
 }
 

@@ -19,11 +19,9 @@ const (
 	serverTick     = 500 * time.Millisecond
 	sessionTimeout = 2 * time.Second
 
-	// afterTerm is how long it may take until work resumes after a SIGTERM: some
-	// 10 ms, and the rest for a busy machine.
-	afterTerm = 200 * time.Millisecond
-	// afterStart is the same after a worker has registered.
-	afterStart = 100 * time.Millisecond
+	// afterTerm is how long it may take until work resumes after a SIGTERM, or
+	// when a worker comes: 10 ms or so where the machine is quiet.
+	afterTerm = 100 * time.Millisecond
 
 	// chroot is where all znodes of a scenario are.
 	chroot = "/scenario"

@@ -109,7 +109,7 @@ func workerRestarts(p *play) {
 		p.exits(old, 0)
 		ready := p.start(next, "registered")
 		again := p.see(left, assigned(begun.Task))
-		p.within("assigned to "+next+" after it registered", again.Time.Sub(ready.Time), afterStart)
+		p.within("assigned to "+next+" after it registered", again.Time.Sub(ready.Time), afterTerm)
 		p.see(left, did(next, "task started"))
 	}
 	p.exits("client-1", 0)

@@ -35,7 +35,7 @@ type Options struct {
 	Tick time.Duration
 }
 
-// A Server is one standalone ZooKeeper server. Its methods may be called from
+// A Server is one ZooKeeper server, standalone or of an Ensemble. Its methods may be called from
 // several goroutines. Those that signal the process do nothing when it is down.
 type Server struct {
 	// Fixed by Start.
@@ -43,6 +43,7 @@ type Server struct {
 	dir    string
 	port   int
 	tick   time.Duration
+	member []string // what makes it one of an ensemble: arguments of the script
 
 	mu      sync.Mutex
 	process *process // the last one started; guarded by mu
@@ -55,25 +56,11 @@ type process struct {
 
 // Start starts a server and returns once it serves. The caller must Stop it.
 func Start(o Options) (*Server, error) {
-	if o.Tick == 0 {
-		o.Tick = 100 * time.Millisecond
-	}
-	if o.Tick < time.Millisecond {
-		return nil, fmt.Errorf("start ZooKeeper: Tick %v is below 1 ms", o.Tick)
-	}
-	root, err := moduleRoot()
+	script, dir, err := o.place()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "taskkeeper-zookeeper-")
-	if err != nil {
-		return nil, err
-	}
-	// The server reports its directory by the real path; see serves.
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
-	}
-	s := &Server{script: filepath.Join(root, "scripts", "zookeeper"), dir: dir, tick: o.Tick}
+	s := &Server{script: script, dir: dir, tick: o.Tick}
 
 	// Another program may take the port between our look and the server's bind.
 	for range 3 {
@@ -91,11 +78,41 @@ func Start(o Options) (*Server, error) {
 	return nil, err
 }
 
+// place completes the options, and returns the script to run and a new folder.
+func (o *Options) place() (script, dir string, err error) {
+	if o.Tick == 0 {
+		o.Tick = 100 * time.Millisecond
+	}
+	if o.Tick < time.Millisecond {
+		return "", "", fmt.Errorf("start ZooKeeper: Tick %v is below 1 ms", o.Tick)
+	}
+	root, err := moduleRoot()
+	if err != nil {
+		return "", "", err
+	}
+	if dir, err = os.MkdirTemp("", "taskkeeper-zookeeper-"); err != nil {
+		return "", "", err
+	}
+	// A server reports its directory by the real path; see serves.
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	return filepath.Join(root, "scripts", "zookeeper"), dir, nil
+}
+
 // Restart starts the server again on the same port with the same data, after
 // Kill or Terminate, and returns once it serves. On an error it is down.
 func (s *Server) Restart() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.launch(); err != nil {
+		return err
+	}
+	return s.await()
+}
+
+// launch starts the server.
+func (s *Server) launch() error {
 	if s.process.alive() {
 		return fmt.Errorf("start ZooKeeper on port %d: it is running", s.port)
 	}
@@ -104,7 +121,12 @@ func (s *Server) Restart() error {
 		return fmt.Errorf("start ZooKeeper on port %d: %w", s.port, err)
 	}
 	s.process = p
+	return nil
+}
 
+// await returns once the server serves.
+func (s *Server) await() error {
+	p := s.process
 	limit := time.After(startLimit)
 	for !s.serves() {
 		select {
@@ -120,16 +142,22 @@ func (s *Server) Restart() error {
 }
 
 func (s *Server) spawn() (*process, error) {
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return nil, err
+	}
 	log, err := os.OpenFile(s.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 
-	cmd := exec.Command(s.script, "run", "--no-install", "--keep-logs",
-		"--port", strconv.Itoa(s.port),
-		"--dir", s.dir,
-		"--tick", strconv.FormatInt(s.tick.Milliseconds(), 10))
+	args := []string{"run", "--no-install", "--keep-logs", "--tick", strconv.FormatInt(s.tick.Milliseconds(), 10)}
+	if s.member != nil {
+		args = append(args, s.member...)
+	} else {
+		args = append(args, "--port", strconv.Itoa(s.port), "--dir", s.dir)
+	}
+	cmd := exec.Command(s.script, args...)
 	cmd.Stdout = log
 	cmd.Stderr = log
 	cmd.SysProcAttr = &syscall.SysProcAttr{
