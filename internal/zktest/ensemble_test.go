@@ -1,0 +1,45 @@
+package zktest
+
+import (
+	"testing"
+)
+
+func TestEnsemble(t *testing.T) {
+	e, err := StartEnsemble(3, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Stop)
+	modes := func() (leaders, followers int) {
+		for _, s := range e.Servers {
+			switch mode, _ := s.Mode(); mode {
+			case "leader":
+				leaders++
+			case "follower":
+				followers++
+			}
+		}
+		return leaders, followers
+	}
+	if l, f := modes(); l != 1 || f != 2 {
+		t.Fatalf("%d leaders, %d followers", l, f)
+	}
+	h := Conn(t, e.Connect())
+	h.Create("/kept", "1")
+
+	old := e.Leader()
+	old.Kill()
+	Eventually(t, "another server leads", func() (bool, string) {
+		l, f := modes()
+		return l == 1 && f == 1 && e.Leader() != old, ""
+	})
+	if got, ok := h.Get("/kept"); !ok || got != "1" {
+		t.Errorf("/kept: %q, %t", got, ok)
+	}
+	if err := old.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	if mode, err := old.Mode(); mode != "follower" {
+		t.Errorf("the old leader is %q, %v", mode, err)
+	}
+}
