@@ -20,16 +20,17 @@ import (
 
 // role runs a role on one session after the other, until the test ends or it
 // is stopped.
-func role(t *testing.T, connect string, do session.Role) (stop func()) {
+func role(t *testing.T, connect string, cfg session.Config, do session.Role) (stop func()) {
 	t.Helper()
 	address, err := session.ParseAddress(connect)
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.Address = address
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := session.Run(ctx, session.Config{Address: address, Timeout: 5 * time.Second}, 20*time.Second, do); err != nil {
+		if err := session.Run(ctx, cfg, 20*time.Second, do); err != nil {
 			t.Errorf("run: %v", err)
 		}
 	})
@@ -44,20 +45,21 @@ func TestReconnectRun(t *testing.T) {
 	const tasks, chroot = 400, "/app"
 	server := zktest.NewServer(t, zktest.Options{})
 	connect := server.Addr() + chroot
+	cfg := session.Config{Timeout: 5 * time.Second}
 
 	var masters, workers []func()
 	for range 2 {
-		masters = append(masters, role(t, connect, func(ctx context.Context, s *session.Session) error {
+		masters = append(masters, role(t, connect, cfg, func(ctx context.Context, s *session.Session) error {
 			return master.Run(ctx, s, master.Config{})
 		}))
 	}
 	for range 3 {
-		workers = append(workers, role(t, connect, func(ctx context.Context, s *session.Session) error {
+		workers = append(workers, role(t, connect, cfg, func(ctx context.Context, s *session.Session) error {
 			return worker.Run(ctx, s, worker.Config{Slots: 2})
 		}))
 	}
 	c := client.New(client.Config{})
-	stopClient := role(t, connect, c.Serve)
+	stopClient := role(t, connect, cfg, c.Serve)
 
 	var all sync.WaitGroup
 	places := make(chan struct{}, 50)

@@ -132,7 +132,7 @@ func (l *link) request(frame []byte) bool {
 	}
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
-	if r != nil && r.kind == cutAfter {
+	if r != nil && (r.kind == cutAfter || r.kind == refuseAfter) {
 		l.losing[xid] = r
 	}
 	if op != OpPing {
@@ -150,6 +150,9 @@ func (l *link) reply(frame []byte) bool {
 	l.p.mu.Unlock()
 	if r == nil {
 		return true
+	}
+	if r.kind == refuseAfter {
+		l.p.Refuse(true)
 	}
 	l.reset()
 	close(r.met)

@@ -108,6 +108,7 @@ const (
 	hold ruleKind = iota
 	cutBefore
 	cutAfter
+	refuseAfter
 )
 
 // NewProxy listens on a free port of 127.0.0.1 for the server at target,
@@ -163,6 +164,12 @@ func (p *Proxy) CutBefore(op Op, n int, match ...Match) (met <-chan struct{}) {
 // The channel is closed when that has happened.
 func (p *Proxy) CutAfter(op Op, n int, match ...Match) (met <-chan struct{}) {
 	return p.add(&rule{kind: cutAfter, op: op, n: n, match: match})
+}
+
+// RefuseAfter is CutAfter, and Refuse(true) from that moment on: nobody connects
+// in between.
+func (p *Proxy) RefuseAfter(op Op, n int, match ...Match) (met <-chan struct{}) {
+	return p.add(&rule{kind: refuseAfter, op: op, n: n, match: match})
 }
 
 // Hold keeps the n-th such request from now on, and whatever comes behind it on

@@ -176,6 +176,31 @@ func TestProxy(t *testing.T) {
 			t.Error("it was not carried out")
 		}
 	})
+	t.Run("refuses_from_a_reply_on", func(t *testing.T) {
+		root := Connect(t)
+		_, chroot, _ := strings.Cut(root, "/")
+		p, _ := Via(t, root)
+		c, other := connectRaw(t, p.Addr()), connectRaw(t, p.Addr())
+		met := p.RefuseAfter(OpCreate, 1)
+		if code, err := c.create("/" + chroot + "/a"); !isReset(err) {
+			t.Errorf("create: %d, %v; want a reset", code, err)
+		}
+		happened(t, "cut", met)
+		if _, err := other.exists("/"); !isReset(err) {
+			t.Errorf("another connection: %v; want a reset", err)
+		}
+		if conn, err := net.Dial("tcp", p.Addr()); err == nil {
+			defer conn.Close()
+			if _, err := read(conn); !isReset(err) {
+				t.Errorf("a new connection: %v; want a reset", err)
+			}
+		}
+		p.Refuse(false)
+		connectRaw(t, p.Addr())
+		if _, ok := Conn(t, root).Get("/a"); !ok {
+			t.Error("it was not carried out")
+		}
+	})
 	t.Run("holds_a_request_until_it_is_released", func(t *testing.T) {
 		root := Connect(t)
 		_, chroot, _ := strings.Cut(root, "/")
