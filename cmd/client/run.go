@@ -1,10 +1,12 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
-	"sync"
+	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,80 +15,86 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// window bounds the tasks in flight: a flow control, and what ZooKeeper has to
-// delete at once when the client dies.
-const window = 1000
-
 func runCommand(common *cli.Common) *cobra.Command {
-	return &cobra.Command{
-		Use:   "run PAYLOAD...",
-		Short: "Submit each argument as a task, and print their results in order",
-		Long: `Submit each argument as a task and print the results to stdout, in the order of
-the arguments, one a line. Exit status: 0 when all are done, 1 when any failed
-(why is on stderr, with its payload), 2 for wrong use.
+	var in input
+	var batch client.Batch
+	var asJSON, keepGoing, failFast bool
+	cmd := &cobra.Command{
+		Use:   "run [PAYLOAD...]",
+		Short: "Do each argument, or each line of the input, as a task; print the results in order",
+		Long: `Submit each argument as a task, or without arguments each line of standard input,
+and print the results to stdout in the same order, one a line. The input may be of
+any length: it is read as far as --window reaches. Exit status: 0 when all are done,
+1 when any failed (why is on stderr, with its payload), 2 for wrong use.
 
 SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished.`,
-		Example: `  client run 0.1 0.2 0.3`,
+		Example: `  client run 0.1 0.2 0.3
+  seq 1 100000 | client run --window 2000 > results`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return fmt.Errorf("PAYLOAD is missing: give at least one")
-			}
-			return nil
+			in.args = args
+			return in.open(os.Stdin)
 		},
-		RunE: func(cmd *cobra.Command, payloads []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := common.Logger()
-			failed := 0
-			err := with(cmd.Context(), common, log, func(ctx context.Context, c *client.Client) (err error) {
-				failed, err = run(ctx, cmd, c, payloads)
-				return err
+			return with(cmd.Context(), common, log, func(ctx context.Context, c *client.Client) error {
+				return run(ctx, cmd, c, &in, batch, asJSON, failFast)
 			})
-			if err == nil && failed > 0 {
-				err = fmt.Errorf("%d of %d tasks failed", failed, len(payloads))
-			}
-			return err
 		},
 	}
+	f := cmd.Flags()
+	f.StringVarP(&in.file, "file", "f", "", "Read the payloads from this `file`, one a line; - is standard input.")
+	f.BoolVarP(&in.nul, "null", "0", false, "Payloads end with a NUL, not with a newline, as find -print0 has it.")
+	cli.Var(f, &batch.Window, "window", client.DefaultWindow,
+		"Have at most this `number` of tasks on their way, counting those whose results wait for one before them.", cli.Int(1, client.MaxWindow))
+	f.BoolVar(&batch.Unordered, "unordered", false, "Print results as they come.")
+	f.BoolVar(&asJSON, "json", false, "Print an object a line for every task, the failed ones too.")
+	cli.Var(f, &batch.Retries, "retries", 0, "Submit a task that failed up to this `number` of times again, after a pause that grows.", cli.Int(0, 1000))
+	cli.Var(f, &batch.Timeout, "timeout", 0, "Withdraw a task that is not finished within this `duration` of its submission; it counts as failed. 0s waits for ever.",
+		cli.Duration(0, 30*24*time.Hour))
+	f.BoolVar(&keepGoing, "keep-going", true, "Go on when a task fails.")
+	f.BoolVar(&failFast, "fail-fast", false, "Withdraw what is left when a task fails.")
+	cmd.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
+	return cmd
 }
 
-// run prints the results in the order of the payloads, and returns how many
-// there are none for.
-func run(ctx context.Context, cmd *cobra.Command, c *client.Client, payloads []string) (failed int, err error) {
-	type answer struct {
-		client.Result
-		err error
+// errFirst ends a batch at its first failure.
+var errFirst = errors.New("stopped at the first failure")
+
+// run does the tasks and prints what becomes of them.
+func run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, batch client.Batch, asJSON, failFast bool) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop() // ends the reading
+	out := bufio.NewWriter(cmd.OutOrStdout())
+	show := printText(out, cmd.ErrOrStderr())
+	if asJSON {
+		show = printJSON(out)
 	}
-	answers := make([]chan answer, len(payloads))
-	for i := range answers {
-		answers[i] = make(chan answer, 1)
-	}
-	var flight sync.WaitGroup
-	defer flight.Wait()
-	flight.Go(func() {
-		places := make(chan struct{}, window)
-		for i, p := range payloads {
-			places <- struct{}{}
-			id := task.NewID() // here, so that ids are in the order of the payloads
-			flight.Go(func() {
-				r, err := c.DoAs(ctx, id, []byte(p))
-				answers[i] <- answer{r, err}
-				<-places
-			})
-		}
-	})
-	for i, p := range payloads {
-		a := <-answers[i]
+	done, failed, withdrawn := 0, 0, 0
+	err := batch.Do(ctx, c, in.items(ctx), func(o client.Outcome) error {
 		switch {
-		case ctx.Err() != nil:
-			return failed, ctx.Err()
-		case a.err != nil:
+		case o.Err != nil && (ctx.Err() != nil || errors.Is(o.Err, errFirst)):
+			withdrawn++
+			return nil
+		case o.Err != nil || o.State.Phase == task.Failed:
 			failed++
-			fmt.Fprintf(cmd.ErrOrStderr(), "payload %.80q: %v\n", p, a.err)
-		case a.State.Phase == task.Failed:
-			failed++
-			fmt.Fprintf(cmd.ErrOrStderr(), "payload %.80q: failed: %s\n", p, bytes.TrimSpace(a.State.Text))
 		default:
-			fmt.Fprintf(cmd.OutOrStdout(), "%s\n", a.State.Text)
+			done++
 		}
+		if err := errors.Join(show(o), out.Flush()); err != nil {
+			return fmt.Errorf("write results: %w", err)
+		}
+		if failFast && failed > 0 {
+			return errFirst
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errFirst):
+		return fmt.Errorf("%w: %d done, %d failed, %d withdrawn", errFirst, done, failed, withdrawn)
+	case ctx.Err() != nil:
+		return cli.SoFar(ctx.Err(), "%d done, %d failed, %d withdrawn", done, failed, withdrawn)
+	case err == nil && failed > 0:
+		return fmt.Errorf("%d of %d tasks failed", failed, done+failed)
 	}
-	return failed, nil
+	return err
 }

@@ -44,6 +44,15 @@ func (sv *service) start(program string, args ...string) *proc.Child {
 	})
 }
 
+// pipe starts a client's run that reads its tasks from standard input.
+func (sv *service) pipe(in string, args ...string) *proc.Child {
+	sv.t.Helper()
+	return proc.Run(sv.t, proc.Command{
+		Path: filepath.Join(sv.dir, "client"), In: in,
+		Args: append([]string{"run", "--zk", sv.root, "--session-timeout", sv.timeout, "--log-level", "error"}, args...),
+	})
+}
+
 func (sv *service) master() *proc.Child {
 	sv.t.Helper()
 	p := sv.start("master")
@@ -117,13 +126,6 @@ func TestClient(t *testing.T) {
 			t.Errorf("stderr %q", got)
 		}
 		sv.empty()
-	})
-	t.Run("run_without_a_payload_is_wrong_use", func(t *testing.T) {
-		c := start(t).start("client", "run")
-		c.Exit(2)
-		if got := c.Stderr.String(); got != "client: PAYLOAD is missing: give at least one (see 'client run --help')" {
-			t.Errorf("stderr %q", got)
-		}
 	})
 	t.Run("a_task_with_the_largest_payload_is_done_like_any_other", func(t *testing.T) {
 		sv := start(t)

@@ -41,6 +41,18 @@ type wrongUse struct{ error }
 
 func (e *wrongUse) Unwrap() error { return e.error }
 
+// SoFar adds to the error of a context that ended how far a command came.
+func SoFar(err error, format string, args ...any) error {
+	return &soFar{err, fmt.Sprintf(format, args...)}
+}
+
+type soFar struct {
+	error
+	text string
+}
+
+func (e *soFar) Unwrap() error { return e.error }
+
 // stopped is why the context of a command ended: its cause.
 type stopped struct{ signal syscall.Signal }
 
@@ -98,6 +110,7 @@ func report(w io.Writer, cmd *cobra.Command, cause, err error) (status int) {
 		use  *wrongUse
 		exit *ExitError
 		stop stopped
+		far  *soFar
 		hint string
 	)
 	switch {
@@ -109,7 +122,12 @@ func report(w io.Writer, cmd *cobra.Command, cause, err error) (status int) {
 			return status
 		}
 	case errors.Is(err, context.Canceled) && errors.As(cause, &stop):
-		status, err = 128+int(stop.signal), stop
+		status = 128 + int(stop.signal)
+		if errors.As(err, &far) {
+			err = fmt.Errorf("%w: %s", stop, far.text)
+		} else {
+			err = stop
+		}
 	default:
 		status = 1
 	}

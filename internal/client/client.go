@@ -168,7 +168,7 @@ func (c *Client) do(ctx context.Context, sv *serving, id string, payload []byte)
 // submit creates the task's two znodes.
 func (sv *serving) submit(id string, payload []byte) error {
 	if len(payload) > MaxPayload {
-		return fmt.Errorf("payload of %d bytes: %w: at most %d", len(payload), session.ErrTooLarge, MaxPayload)
+		return TooLarge(int64(len(payload)))
 	}
 	create := []session.Op{
 		session.CreateEphemeral(task.DataPath(id), payload),

@@ -17,6 +17,7 @@ type Command struct {
 	Path string
 	Args []string // without the program's name
 	Env  []string // "KEY=value", beside the parent's environment
+	In   string   // standard input; empty without
 }
 
 func (c Command) String() string {
@@ -48,6 +49,9 @@ func Start(c Command) (*Process, error) {
 	}
 	p.cmd.Env = append(os.Environ(), c.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.Stdout, p.Stderr
+	if c.In != "" {
+		p.cmd.Stdin = strings.NewReader(c.In)
+	}
 	p.cmd.WaitDelay = drain
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setpgid:   true, // a Ctrl-C in the terminal is for the parent, which signals its children

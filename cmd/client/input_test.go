@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"taskkeeper/internal/client"
+)
+
+func TestInput(t *testing.T) {
+	read := func(t *testing.T, in *input) (got []string) {
+		t.Helper()
+		for it := range in.items(t.Context()) {
+			if it.Index != len(got)+1 {
+				t.Errorf("%d items, then one with index %d", len(got), it.Index)
+			}
+			got = append(got, string(it.Payload[:min(len(it.Payload), 20)]))
+			if it.Err != nil {
+				got[len(got)-1] = it.Err.Error()
+			}
+		}
+		return got
+	}
+	large := strings.Repeat("a", client.MaxPayload+1)
+	for name, tc := range map[string]struct {
+		text string
+		nul  bool
+		want []string
+	}{
+		"lines":                    {"a\nb b\nc\n", false, []string{"a", "b b", "c"}},
+		"a_last_line_without_end":  {"a\nb", false, []string{"a", "b"}},
+		"empty_lines_are_tasks":    {"\n\na\n", false, []string{"", "", "a"}},
+		"nothing":                  {"", false, nil},
+		"NUL":                      {"a\nb\x00c\x00", true, []string{"a\nb", "c"}},
+		"bytes_as_they_are":        {" \xff\r\n", false, []string{" \xff\r"}},
+		"too_large_and_what_comes": {large + "\nb\n", false, []string{client.TooLarge(client.MaxPayload + 1).Error(), "b"}},
+		"as_large_as_can_be":       {large[1:] + "\nb\n", false, []string{large[:20], "b"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := read(t, &input{nul: tc.nul, from: io.NopCloser(strings.NewReader(tc.text))})
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+	t.Run("arguments", func(t *testing.T) {
+		if got := read(t, &input{args: []string{"a", "b\nc"}}); !slices.Equal(got, []string{"a", "b\nc"}) {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("a_file", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "in")
+		if err := os.WriteFile(path, []byte("a\nb\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		in := &input{file: path}
+		if err := in.open(nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, in); !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("a_file_that_is_not_there_names_the_flag", func(t *testing.T) {
+		if err := (&input{file: "/not/there"}).open(nil); err == nil || !strings.HasPrefix(err.Error(), "--file: ") {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("what_cannot_be_read_on_is_told", func(t *testing.T) {
+		r, w := io.Pipe()
+		go func() {
+			fmt.Fprint(w, "a\nb")
+			w.CloseWithError(fmt.Errorf("gone"))
+		}()
+		if got := read(t, &input{from: r}); !slices.Equal(got, []string{"a", "read input: gone"}) {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// FuzzRecord reads records back, whatever is in them and however small the
+// reader's buffer is.
+func FuzzRecord(f *testing.F) {
+	f.Add("a\nb\n\nc", 2)
+	f.Fuzz(func(t *testing.T, text string, most int) {
+		most = max(0, most%100)
+		r := bufio.NewReaderSize(strings.NewReader(text), 16)
+		want := strings.Split(text, "\n")
+		if want[len(want)-1] == "" {
+			want = want[:len(want)-1]
+		}
+		for i := 0; ; i++ {
+			got, size, err := record(r, '\n', most)
+			if err == io.EOF && size == 0 {
+				if i != len(want) {
+					t.Fatalf("%d records of %q", i, want)
+				}
+				return
+			}
+			if i >= len(want) || int(size) != len(want[i]) || string(got) != want[i][:min(most, len(want[i]))] {
+				t.Fatalf("record %d of %q: %q of %d bytes", i, want, got, size)
+			}
+		}
+	})
+}
