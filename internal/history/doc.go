@@ -45,11 +45,15 @@
 //
 // # Ensembles
 //
-// Each server has a log of its own. One that was cut off when it failed may have
-// logged what was never committed: it removes that when it joins again. So read
-// the log of a server that is joined, or the one log that all others begin with.
-// A server that joined late got a snapshot instead of the log's beginning, and
-// Read says so.
+// Each server has a log of its own. One that led when it was cut off, or died,
+// may have logged what was never committed. When it joins again it removes that,
+// or it gets a snapshot, and what it had logged since it was cut off stays in its
+// log: void, with a gap behind it up to that snapshot. One that was away for long
+// gets a snapshot as well, and has the gap alone. One whose first attempt to join
+// failed has logged twice what it got (ZOOKEEPER-4394): Read takes it once.
+//
+// So a log without a gap, of a server that is joined, is the whole history. Read
+// says so where it is not; Records reads what there is.
 //
 // # The rules
 //

@@ -2,6 +2,7 @@ package history
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,25 +29,18 @@ const (
 //
 // It fails where the logs do not hold everything since the tree was empty.
 func Read(dir string) ([]Txn, error) {
-	if sub := filepath.Join(dir, "version-2"); isDir(sub) {
-		dir = sub
+	records, err := Records(dir)
+	if err != nil {
+		return nil, err
 	}
-	logs, err := files(dir, "log.")
+	snapshots, err := files(versioned(dir), "snapshot.")
 	if err != nil {
 		return nil, fmt.Errorf("read transaction logs: %w", err)
 	}
-	snapshots, err := files(dir, "snapshot.")
-	if err != nil {
-		return nil, fmt.Errorf("read transaction logs: %w", err)
-	}
-	if len(logs)+len(snapshots) == 0 {
-		return nil, fmt.Errorf("read transaction logs: %s has none", dir)
-	}
-	var txns []Txn
-	r := newTree()
-	for _, f := range logs {
-		if txns, err = appendFile(txns, r, f.path); err != nil {
-			return nil, fmt.Errorf("read %s: %w", f.path, err)
+	txns, r := once(records), newTree()
+	for i := range txns {
+		if err := r.apply(&txns[i]); err != nil {
+			return nil, fmt.Errorf("read the transaction logs in %s: %w", dir, err)
 		}
 	}
 	for _, s := range snapshots {
@@ -61,9 +56,64 @@ func Read(dir string) ([]Txn, error) {
 	return txns, nil
 }
 
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
+// once drops what a server has logged again, which comes later than what follows
+// it. What has the same zxid and is something else stays, and is an error.
+func once(records []Txn) []Txn {
+	txns := make([]Txn, 0, len(records))
+	for _, r := range records {
+		i, found := slices.BinarySearchFunc(txns, r, func(a, b Txn) int { return cmp.Compare(a.Zxid, b.Zxid) })
+		if !found || !reflect.DeepEqual(txns[i], r) {
+			txns = append(txns, r)
+		}
+	}
+	return txns
+}
+
+// Records reads what a server has logged, as it stands there, gaps and all; see
+// Ensembles above. What its records leave out is not added, so compare them only
+// with another server's.
+func Records(dir string) ([]Txn, error) {
+	dir = versioned(dir)
+	logs, err := files(dir, "log.")
+	if err != nil {
+		return nil, fmt.Errorf("read transaction logs: %w", err)
+	}
+	snapshots, err := files(dir, "snapshot.")
+	if err != nil {
+		return nil, fmt.Errorf("read transaction logs: %w", err)
+	}
+	if len(logs)+len(snapshots) == 0 {
+		return nil, fmt.Errorf("read transaction logs: %s has none", dir)
+	}
+	var txns []Txn
+	for _, f := range logs {
+		if txns, err = appendFile(txns, f.path); err != nil {
+			return nil, fmt.Errorf("read %s: %w", f.path, err)
+		}
+	}
+	return txns, nil
+}
+
+// Snapshots are the zxids of the snapshots that a server has.
+func Snapshots(dir string) ([]int64, error) {
+	found, err := files(versioned(dir), "snapshot.")
+	if err != nil {
+		return nil, fmt.Errorf("look for snapshots: %w", err)
+	}
+	var zxids []int64
+	for _, f := range found {
+		zxids = append(zxids, f.zxid)
+	}
+	return zxids, nil
+}
+
+// versioned is the version-2 in a data directory, or the directory if it is that.
+func versioned(dir string) string {
+	sub := filepath.Join(dir, "version-2")
+	if info, err := os.Stat(sub); err == nil && info.IsDir() {
+		return sub
+	}
+	return dir
 }
 
 type file struct {
@@ -89,7 +139,7 @@ func files(dir, prefix string) ([]file, error) {
 	return fs, nil
 }
 
-func appendFile(txns []Txn, r *tree, path string) ([]Txn, error) {
+func appendFile(txns []Txn, path string) ([]Txn, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -105,9 +155,6 @@ func appendFile(txns []Txn, r *tree, path string) ([]Txn, error) {
 		}
 		t, err := decode(record)
 		if err != nil {
-			return nil, err
-		}
-		if err := r.apply(&t); err != nil {
 			return nil, err
 		}
 		txns = append(txns, t)
