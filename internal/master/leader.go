@@ -28,8 +28,7 @@ const (
 	pipeline = 64
 	// listPause is the least time between two listings of /tasks. A long
 	// listing pauses for four times as long as it took: at 100,000 tasks it is
-	// 4 MB. But for no longer than listPauseMost: one that waited for a lost
-	// connection took long for nothing.
+	// 4 MB. But for no longer than listPauseMost, whatever it took so long for.
 	listPause     = time.Millisecond
 	listPauseMost = time.Second
 	// plenty is how many queued tasks per worker make a listing a matter of a
@@ -204,6 +203,9 @@ func (l *leader) lister(ctx context.Context) error {
 			names, err := l.dirs.list(task.TasksDir, a.watch)
 			if err != nil {
 				return err
+			}
+			if back := l.s.Restored(); back.After(began) {
+				began = back // to wait for the connection is not to list
 			}
 			select {
 			case l.listings <- listing{a.number, names, time.Since(began)}:

@@ -18,6 +18,16 @@ import (
 	"taskkeeper/internal/zktest"
 )
 
+// await waits until the proxy has met a request.
+func await(t *testing.T, met <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-met:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the request never came")
+	}
+}
+
 // TestReconnectLostReply loses the answer to each write of the leader, in both
 // forms: the write was never carried out, and it was.
 func TestReconnectLostReply(t *testing.T) {
@@ -35,14 +45,6 @@ func TestReconnectLostReply(t *testing.T) {
 			start(t, via)
 			settled(t, h)
 			return h, proxy, connect
-		}
-		await := func(t *testing.T, happened <-chan struct{}) {
-			t.Helper()
-			select {
-			case <-happened:
-			case <-time.After(20 * time.Second):
-				t.Fatal("the request to cut never came")
-			}
 		}
 		// written checks that a znode was written so many times, and no more.
 		written := func(t *testing.T, h *zktest.Hand, path string, times int32) {
@@ -143,6 +145,31 @@ func TestReconnectOutage(t *testing.T) {
 		}
 		if stat, _ := h.Stat("/workers/w1"); stat.Version != 1 {
 			t.Errorf("w1 was written %d times", stat.Version)
+		}
+	})
+	t.Run("amid_a_listing_delays_no_assignment_afterwards", func(t *testing.T) {
+		connect := zktest.Connect(t)
+		h := zktest.Conn(t, connect)
+		makeDirs(h)
+		proxy, via := zktest.Via(t, connect)
+		start(t, via)
+		settled(t, h)
+		h.CreateEphemeral("/workers/w1", "")
+		held, release := proxy.Hold(zktest.OpGetChildren, 1, zktest.Naming("/tasks"))
+		first, second := task.NewID(), task.NewID()
+		submit(h, first)
+		await(t, held)
+		proxy.Refuse(true)
+		release()
+		<-time.After(listPauseMost) // the length of the outage
+		proxy.Refuse(false)
+		expect(t, h, "/workers/w1", first)
+		finish(h, "w1", first)
+		began := time.Now()
+		submit(h, second)
+		expect(t, h, "/workers/w1", second)
+		if took := time.Since(began); took > listPauseMost/2 {
+			t.Errorf("assigned after %v", took)
 		}
 	})
 	t.Run("that_ends_a_workers_session_is_no_loss_of_its_task", func(t *testing.T) {
