@@ -73,6 +73,7 @@ func (l *leader) apply(moves []move) error {
 			}
 			moves = moves[len(batch):]
 		case errors.Is(err, session.ErrUnknown):
+			l.log.Warn("no answer to a write, looking what became of it", "err", err)
 			if err := l.settle(batch); err != nil {
 				return err
 			}
