@@ -24,17 +24,22 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// event is a line of a program's log.
+// Event is a line of a program's log, or a result that a client has printed.
 type Event struct {
-	Time   time.Time `json:"time"`
-	Level  string    `json:"level"`
-	Msg    string    `json:"msg"`
-	Task   string    `json:"task"`
-	Worker string    `json:"worker"`
-	Err    string    `json:"err"`
+	Time    time.Time `json:"time"`
+	Level   string    `json:"level"`
+	Msg     string    `json:"msg"`
+	Task    string    `json:"task"`
+	Worker  string    `json:"worker"`
+	Session string    `json:"session"`
+	Server  string    `json:"server"` // host:port
+	Err     string    `json:"err"`
 
 	From string `json:"-"` // who logged it
 }
+
+// Result is the Msg of a result.
+const Result = "result"
 
 // Stage runs the programs and shows what they log, in one stream.
 type Stage struct {
@@ -76,7 +81,14 @@ func (st *Stage) Strike() {
 // Enter starts a program under a name, which begins with the program's: master,
 // worker or client. It is to log as JSON. Lines on its stdout count as results.
 func (st *Stage) Enter(name, program string, args ...string) error {
-	p, err := proc.Start(proc.Command{Path: filepath.Join(st.bin, program), Args: args})
+	return st.EnterWithin(nil, name, program, args...)
+}
+
+// EnterWithin is Enter, by a command that runs the program somewhere else on this
+// machine, and becomes it: ip netns exec NAME is one.
+func (st *Stage) EnterWithin(command []string, name, program string, args ...string) error {
+	args = slices.Concat(command, []string{filepath.Join(st.bin, program)}, args)
+	p, err := proc.Start(proc.Command{Path: args[0], Args: args[1:]})
 	if err != nil {
 		return err
 	}
@@ -91,9 +103,11 @@ func (st *Stage) Enter(name, program string, args ...string) error {
 	})
 	st.follow.Go(func() {
 		for line := range p.Stdout.Follow(context.Background()) {
+			at := time.Now()
 			st.mu.Lock()
 			st.done++
-			st.print(time.Now(), name, strings.NewReplacer("task ", "", ": sleep", " slept").Replace(shorten(line)))
+			st.add(Event{From: name, Time: at, Msg: Result})
+			st.print(at, name, strings.NewReplacer("task ", "", ": sleep", " slept").Replace(shorten(line)))
 			st.mu.Unlock()
 		}
 	})
@@ -108,9 +122,7 @@ func (st *Stage) heard(name, line string) {
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.events = append(st.events, e)
-	close(st.more)
-	st.more = make(chan struct{})
+	st.add(e)
 	text := e.Msg
 	for _, id := range []string{e.Task, e.Worker} {
 		switch {
@@ -127,6 +139,13 @@ func (st *Stage) heard(name, line string) {
 	if e.Msg != "connected" {
 		st.print(e.Time, name, text)
 	}
+}
+
+// add takes an event down. The caller holds mu.
+func (st *Stage) add(e Event) {
+	st.events = append(st.events, e)
+	close(st.more)
+	st.more = make(chan struct{})
 }
 
 // Say shows a line of the caller's own.
@@ -215,7 +234,7 @@ func (st *Stage) Leader() (name string) {
 	return name
 }
 
-// Events are all that was logged so far.
+// Events are all that was logged so far, results among it.
 func (st *Stage) Events() []Event {
 	st.mu.Lock()
 	defer st.mu.Unlock()
