@@ -12,6 +12,9 @@
 // fsync, and keeps every transaction in its log for checkers to read. It dies
 // with its parent, however the parent dies.
 //
+// An [Ensemble] is several servers that serve as one. On a [Network] each of them,
+// and each program, has a host of its own, which can be cut off.
+//
 // In tests, [Main] goes into TestMain, [Connect] gives each test a root of its
 // own on a server that the package's tests share, and [NewServer] a server to
 // kill or pause. A [Hand] plays any role by hand, as a person in ZooKeeper's

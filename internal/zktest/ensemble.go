@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -14,34 +15,68 @@ type Ensemble struct {
 	dir     string
 }
 
-// between is how far the ports that a server is reached at are apart: for
-// clients, for the other servers, for elections; see scripts/zookeeper.
-const between = 707
+const (
+	// between is how far the ports that a server is reached at are apart: for
+	// clients, for the other servers, for elections; see scripts/zookeeper.
+	between = 707
+
+	// usualPort is the one of servers that share no host with others.
+	usualPort = 2181
+)
 
 // StartEnsemble starts an ensemble and returns once all its servers serve. The
 // caller must Stop it. A session lasts from two ticks; servers that hear nothing
 // of their leader for five elect another one.
 func StartEnsemble(servers int, o Options) (*Ensemble, error) {
+	if o.Hosts != nil && len(o.Hosts) != servers {
+		return nil, fmt.Errorf("start %d ZooKeeper servers: there are %d hosts", servers, len(o.Hosts))
+	}
 	script, dir, err := o.place()
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePorts(servers)
-	if err != nil {
-		return nil, err
-	}
 	e := &Ensemble{dir: dir}
-	for n := 1; n <= servers; n++ {
-		e.Servers = append(e.Servers, &Server{
-			script: script, dir: filepath.Join(dir, fmt.Sprintf("server-%d", n)), port: port + n - 1, tick: o.Tick,
-			member: []string{"--servers", strconv.Itoa(servers), "--dir", dir, "--port", strconv.Itoa(port), strconv.Itoa(n)},
-		})
+	if err := e.seat(servers, script, o); err != nil {
+		e.Stop()
+		return nil, err
 	}
 	if err := e.Restart(); err != nil {
 		e.Stop()
 		return nil, err
 	}
 	return e, nil
+}
+
+// seat gives each server its place.
+func (e *Ensemble) seat(servers int, script string, o Options) error {
+	member := []string{"--servers", strconv.Itoa(servers)}
+	port := usualPort
+	if o.Hosts != nil {
+		var addrs []string
+		for _, h := range o.Hosts {
+			addrs = append(addrs, h.Addr)
+		}
+		member = []string{"--hosts", strings.Join(addrs, ",")}
+	} else {
+		var err error
+		if port, err = freePorts(servers); err != nil {
+			return err
+		}
+	}
+	member = append(member, "--dir", e.dir, "--port", strconv.Itoa(port))
+	for n := 1; n <= servers; n++ {
+		s := &Server{
+			script: script, dir: filepath.Join(e.dir, fmt.Sprintf("server-%d", n)), at: Host{Addr: host}, port: port, tick: o.Tick,
+			member: append(member[:len(member):len(member)], strconv.Itoa(n)),
+		}
+		if o.Hosts != nil {
+			s.at = o.Hosts[n-1]
+		} else {
+			s.port += n - 1
+		}
+		e.Servers = append(e.Servers, s)
+	}
+	return nil
 }
 
 // freePorts finds a port from which on all are free that an ensemble needs.
@@ -64,27 +99,41 @@ func freePorts(servers int) (int, error) {
 	return 0, fmt.Errorf("start %d ZooKeeper servers: no free ports", servers)
 }
 
-// Restart starts those servers that are down and returns once all serve.
+// Restart starts those servers that are down and returns once they serve.
 func (e *Ensemble) Restart() error {
-	var down []*Server
+	down, err := e.launch()
+	for _, s := range down {
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		err = s.await()
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// Launch starts those servers that are down, and waits for nothing.
+func (e *Ensemble) Launch() error {
+	_, err := e.launch()
+	return err
+}
+
+// launch starts those servers that are down: all at once, for one alone does not
+// serve.
+func (e *Ensemble) launch() (down []*Server, err error) {
 	for _, s := range e.Servers {
 		s.mu.Lock()
-		defer s.mu.Unlock()
 		if !s.process.alive() {
 			down = append(down, s)
+			err = s.launch()
+		}
+		s.mu.Unlock()
+		if err != nil {
+			return down, err
 		}
 	}
-	for _, s := range down { // first all: one alone does not serve
-		if err := s.launch(); err != nil {
-			return err
-		}
-	}
-	for _, s := range down {
-		if err := s.await(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return down, nil
 }
 
 // Connect is the connect string of all servers.
@@ -96,7 +145,8 @@ func (e *Ensemble) Connect() string {
 	return strings.Join(addrs, ",")
 }
 
-// Leader finds the server that leads the others; nil if there is none.
+// Leader finds the server that leads the others; nil if there is none. In a
+// partition that may be one that is not yet aware of it.
 func (e *Ensemble) Leader() *Server {
 	for _, s := range e.Servers {
 		if mode, _ := s.Mode(); mode == "leader" {
@@ -137,4 +187,19 @@ func (s *Server) Mode() (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s does not serve: %s", s.Addr(), strings.TrimSpace(answer))
+}
+
+var sessionOf = regexp.MustCompile(`[(,]sid=(0x[0-9a-f]+)[,)]`)
+
+// Sessions are the ids of the sessions whose connections are with this server,
+// as 0x….
+func (s *Server) Sessions() (ids []string, err error) {
+	answer, err := s.Ask("cons")
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range sessionOf.FindAllStringSubmatch(answer, -1) {
+		ids = append(ids, m[1])
+	}
+	return ids, nil
 }

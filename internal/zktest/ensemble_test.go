@@ -1,6 +1,8 @@
 package zktest
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -26,6 +28,19 @@ func TestEnsemble(t *testing.T) {
 	}
 	h := Conn(t, e.Connect())
 	h.Create("/kept", "1")
+	with := 0
+	for _, s := range e.Servers {
+		ids, err := s.Sessions()
+		if err != nil {
+			t.Error(err)
+		}
+		if slices.Contains(ids, fmt.Sprintf("%#x", uint64(h.Session()))) {
+			with++
+		}
+	}
+	if with != 1 {
+		t.Errorf("%d servers have the session", with)
+	}
 
 	old := e.Leader()
 	old.Kill()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,14 +34,20 @@ type Options struct {
 	// Tick is ZooKeeper's tickTime, 100 ms by default. Sessions may last from
 	// two ticks to one minute.
 	Tick time.Duration
+
+	// Hosts are where the servers of an ensemble run, one on each; by default
+	// all run on 127.0.0.1.
+	Hosts []Host
 }
 
-// A Server is one ZooKeeper server, standalone or of an Ensemble. Its methods may be called from
-// several goroutines. Those that signal the process do nothing when it is down.
+// A Server is one ZooKeeper server, standalone or of an Ensemble. Its methods
+// may be called from several goroutines. Those that signal the process do
+// nothing when it is down.
 type Server struct {
 	// Fixed by Start.
 	script string
 	dir    string
+	at     Host
 	port   int
 	tick   time.Duration
 	member []string // what makes it one of an ensemble: arguments of the script
@@ -60,7 +67,7 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{script: script, dir: dir, tick: o.Tick}
+	s := &Server{script: script, dir: dir, at: Host{Addr: host}, tick: o.Tick}
 
 	// Another program may take the port between our look and the server's bind.
 	for range 3 {
@@ -151,13 +158,14 @@ func (s *Server) spawn() (*process, error) {
 	}
 	defer log.Close()
 
-	args := []string{"run", "--no-install", "--keep-logs", "--tick", strconv.FormatInt(s.tick.Milliseconds(), 10)}
+	args := []string{s.script, "run", "--no-install", "--keep-logs", "--tick", strconv.FormatInt(s.tick.Milliseconds(), 10)}
 	if s.member != nil {
 		args = append(args, s.member...)
 	} else {
 		args = append(args, "--port", strconv.Itoa(s.port), "--dir", s.dir)
 	}
-	cmd := exec.Command(s.script, args...)
+	args = append(slices.Clone(s.at.Within), args...)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout = log
 	cmd.Stderr = log
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -232,7 +240,7 @@ func (s *Server) Stop() {
 }
 
 // Addr is the server's host:port, the same for its whole life.
-func (s *Server) Addr() string { return net.JoinHostPort(host, strconv.Itoa(s.port)) }
+func (s *Server) Addr() string { return net.JoinHostPort(s.at.Addr, strconv.Itoa(s.port)) }
 
 // DataDir is the folder whose version-2 holds snapshots and transaction logs.
 func (s *Server) DataDir() string { return filepath.Join(s.dir, "data") }
