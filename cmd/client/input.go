@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/term"
 
@@ -20,6 +21,9 @@ type input struct {
 	nul  bool   // each ends with a NUL, not with a newline
 
 	from io.ReadCloser // set by open, unless there are args
+
+	taken atomic.Int64 // items that were sent
+	ended atomic.Bool  // there are no more
 }
 
 // open opens it, or tells what is wrong with it.
@@ -48,6 +52,7 @@ func (in *input) items(ctx context.Context) <-chan client.Item {
 	send := func(it client.Item) bool {
 		select {
 		case out <- it:
+			in.taken.Add(1)
 			return true
 		case <-ctx.Done():
 			return false
@@ -56,6 +61,7 @@ func (in *input) items(ctx context.Context) <-chan client.Item {
 	if len(in.args) > 0 {
 		go func() { // ends with ctx
 			defer close(out)
+			defer in.ended.Store(true)
 			for i, p := range in.args {
 				if !send(client.Item{Index: i + 1, Payload: []byte(p)}) {
 					return
@@ -70,6 +76,7 @@ func (in *input) items(ctx context.Context) <-chan client.Item {
 	}
 	go func() { // ends with ctx, or when a read returns
 		defer close(out)
+		defer in.ended.Store(true)
 		defer in.from.Close()
 		r := bufio.NewReaderSize(in.from, 64<<10)
 		for i := 1; ; i++ {

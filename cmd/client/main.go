@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,7 @@ ZooKeeper removes its tasks.`,
   client run 0.1 0.2 0.3 --zk zk1:2181,zk2:2181,zk3:2181/lab`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := common.Logger()
-			return with(cmd.Context(), &common, log, func(ctx context.Context, c *client.Client) error {
+			return with(cmd.Context(), &common, log, func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
 				return loop(ctx, cmd, c, count, maxSleep)
 			})
 		},
@@ -79,17 +80,24 @@ func outcome(r client.Result) string {
 }
 
 // with runs do with a client that is kept in touch with ZooKeeper meanwhile.
-func with(ctx context.Context, common *cli.Common, log *slog.Logger, do func(context.Context, *client.Client) error) error {
+// current is the last session so far, or nil.
+func with(ctx context.Context, common *cli.Common, log *slog.Logger,
+	do func(ctx context.Context, c *client.Client, current func() *session.Session) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	c := client.New(client.Config{Logger: log})
 	served := make(chan error, 1)
+	var current atomic.Pointer[session.Session]
+	serve := func(ctx context.Context, s *session.Session) error {
+		current.Store(s)
+		return c.Serve(ctx, s)
+	}
 	go func() {
-		err := session.Run(ctx, common.Session(log), common.Wait, c.Serve)
+		err := session.Run(ctx, common.Session(log), common.Wait, serve)
 		stop(err) // nothing can be done without
 		served <- err
 	}()
-	err := do(ctx, c)
+	err := do(ctx, c, current.Load)
 	stop(nil)
 	if serr := <-served; serr != nil {
 		return serr

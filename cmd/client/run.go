@@ -12,6 +12,7 @@ import (
 
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/client"
+	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
 
@@ -36,8 +37,16 @@ SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := common.Logger()
-			return with(cmd.Context(), common, log, func(ctx context.Context, c *client.Client) error {
-				return run(ctx, cmd, c, &in, batch, asJSON, failFast)
+			bar := newProgress(os.Stderr, &in)
+			if bar != nil {
+				log = common.LoggerTo(bar)
+				defer bar.end()
+			}
+			return with(cmd.Context(), common, log, func(ctx context.Context, c *client.Client, current func() *session.Session) error {
+				ctx, stop := context.WithCancel(ctx)
+				defer stop()
+				go bar.watch(ctx, current) // ends with ctx, or with the session
+				return run(ctx, cmd, c, &in, batch, asJSON, failFast, bar)
 			})
 		},
 	}
@@ -61,14 +70,17 @@ SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished.`,
 var errFirst = errors.New("stopped at the first failure")
 
 // run does the tasks and prints what becomes of them.
-func run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, batch client.Batch, asJSON, failFast bool) error {
+func run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, batch client.Batch, asJSON, failFast bool, bar *progress) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop() // ends the reading
 	out := bufio.NewWriter(cmd.OutOrStdout())
-	show := printText(out, cmd.ErrOrStderr())
+	text := printText(out, cmd.ErrOrStderr())
 	if asJSON {
-		show = printJSON(out)
+		text = printJSON(out)
 	}
+	show := bar.around(func(o client.Outcome) error {
+		return errors.Join(text(o), out.Flush())
+	})
 	done, failed, withdrawn := 0, 0, 0
 	err := batch.Do(ctx, c, in.items(ctx), func(o client.Outcome) error {
 		switch {
@@ -80,7 +92,7 @@ func run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, b
 		default:
 			done++
 		}
-		if err := errors.Join(show(o), out.Flush()); err != nil {
+		if err := show(o); err != nil {
 			return fmt.Errorf("write results: %w", err)
 		}
 		if failFast && failed > 0 {
