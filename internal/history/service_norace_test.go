@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -325,13 +326,13 @@ func (s *service) history() (txns []Txn) {
 			_, ours := s.sessions[t.Session]
 			return !ours && !slices.ContainsFunc(t.Events, func(e Event) bool { return e.Path != "" })
 		})
-		ended := 0
+		lasting := maps.Clone(s.sessions)
 		for _, t := range txns {
-			if t.closes() {
-				ended++
+			if t.closes() { // more than once, if it was told to repeatedly
+				delete(lasting, t.Session)
 			}
 		}
-		return ended == len(s.sessions), fmt.Sprintf("%d of %d", ended, len(s.sessions))
+		return len(lasting) == 0, fmt.Sprintf("%d last on", len(lasting))
 	})
 	return txns
 }
