@@ -56,6 +56,41 @@ func TestFence(t *testing.T) {
 	}
 }
 
+// TestOldView shows that a move has no effect when what it stands on was written
+// since it was read: by a person, or by a worker that gave back or committed.
+func TestOldView(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		move  move
+		wrote string // since then, to this path
+	}{
+		{"assign_to_a_worker", move{kind: assign, worker: "free", list: []string{"t1"}, tasks: claims("t1")}, "/workers/free"},
+		{"assign_a_task", move{kind: assign, worker: "free", list: []string{"t1"}, tasks: claims("t1")}, "/tasks/t1"},
+		{"assign_a_lost_task", move{kind: assign, worker: "free", list: []string{"t1"}, tasks: []claim{{id: "t1", lost: true}}}, "/tasks/t1"},
+		{"take_back_from_a_worker", move{kind: takeBack, worker: "busy", tasks: claims("withdrawn")}, "/workers/busy"},
+		{"fail_a_task", move{kind: fail, tasks: claims("t1")}, "/tasks/t1"},
+	} {
+		t.Run(tt.name+"_that_was_written_since", func(t *testing.T) {
+			h, connect := tree(t)
+			submit(h, "t1")
+			h.CreateEphemeral("/workers/free", "")
+			h.CreateEphemeral("/workers/busy", "withdrawn")
+			l := still(open(t, connect), h.CreateSeq("/master/x-", ""), newView(3), testLogger(t))
+			h.Set(tt.wrote, "since")
+			if err := l.apply([]move{tt.move}); err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{"/tasks/t1": "pending", "/workers/free": "", "/workers/busy": "withdrawn"}
+			want[tt.wrote] = "since"
+			for path, want := range want {
+				if got, _ := h.Get(path); got != want {
+					t.Errorf("%s holds %q, want %q", path, got, want)
+				}
+			}
+		})
+	}
+}
+
 func TestApply(t *testing.T) {
 	t.Run("no_move_shares_anothers_fate", func(t *testing.T) {
 		h, connect := tree(t)
