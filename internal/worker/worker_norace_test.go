@@ -392,9 +392,11 @@ func TestReconnectOutage(t *testing.T) {
 		b.began("t")
 	})
 	parallel(t, "what_is_still_listed_starts_again_after_one_that_the_session_survived", func(t *testing.T) {
+		// The library dials again once a second: the session must outlast that.
+		const timeout = 4 * time.Second
 		server := zktest.NewServer(t, zktest.Options{})
 		d, b := newDesk(t, server.Addr()), newBench(t)
-		p := host(t, open(t, server.Addr(), time.Second), 1, b.run)
+		p := host(t, open(t, server.Addr(), timeout), 1, b.run)
 		worker := d.worker()
 		for _, id := range []string{"a", "b"} {
 			d.submit(id, "wait")
