@@ -181,18 +181,18 @@ func (s *service) occupied() {
 }
 
 // run executes a task.
-func (s *service) run(ctx context.Context, _ string, payload []byte) ([]byte, error) {
+func (s *service) run(ctx context.Context, e task.Execution) ([]byte, error) {
 	s.mu.Lock()
 	s.runs++
 	s.mu.Unlock()
-	if string(payload) == held {
+	if string(e.Payload) == held {
 		select {
 		case <-s.opened:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
-	return payload, nil
+	return e.Payload, nil
 }
 
 // session is the last one through the proxy.

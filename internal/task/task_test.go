@@ -142,7 +142,7 @@ func TestSleep(t *testing.T) {
 	t.Run("sleeps_for_the_payload_in_seconds", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
-			got, err := Sleep(t.Context(), "t", []byte(" 1.5\n"))
+			got, err := Sleep(t.Context(), Execution{Payload: []byte(" 1.5\n")})
 			if string(got) != "0" || err != nil || time.Since(start) != 1500*time.Millisecond {
 				t.Errorf("got %q, %v after %s", got, err, time.Since(start))
 			}
@@ -153,14 +153,14 @@ func TestSleep(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			start := time.Now()
-			if _, err := Sleep(ctx, "t", []byte("3600")); err == nil || time.Since(start) != time.Second {
+			if _, err := Sleep(ctx, Execution{Payload: []byte("3600")}); err == nil || time.Since(start) != time.Second {
 				t.Errorf("got %v after %s", err, time.Since(start))
 			}
 		})
 	})
 	t.Run("refuses_what_is_no_number_of_seconds", func(t *testing.T) {
 		for _, payload := range []string{"", "x", "-1", "NaN", "Inf", "1e9", "86401"} {
-			if _, err := Sleep(t.Context(), "t", []byte(payload)); err == nil {
+			if _, err := Sleep(t.Context(), Execution{Payload: []byte(payload)}); err == nil {
 				t.Errorf("Sleep(%q) succeeded", payload)
 			}
 		}

@@ -179,11 +179,11 @@ func TestFail(t *testing.T) {
 		parallel(t, "with_a_"+name+"_too_large_and_the_session_goes_on", func(t *testing.T) {
 			root := zktest.Connect(t)
 			d := newDesk(t, root)
-			p := host(t, open(t, root, testTimeout), 1, func(_ context.Context, id string, payload []byte) ([]byte, error) {
-				if id == "large" {
+			p := host(t, open(t, root, testTimeout), 1, func(_ context.Context, e task.Execution) ([]byte, error) {
+				if e.Task == "large" {
 					return answer()
 				}
-				return payload, nil
+				return e.Payload, nil
 			})
 			worker := d.worker()
 			d.submit("large", "")

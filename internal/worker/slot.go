@@ -53,19 +53,6 @@ type verdict struct {
 	freeOnly bool // the task is finished by another hand, or gone
 }
 
-// execution is a task that runs.
-type execution struct {
-	id     string
-	began  time.Time
-	cancel context.CancelFunc
-}
-
-// outcome is what an execution came to.
-type outcome struct {
-	state task.State
-	ended bool // it was told to end: the state means nothing
-}
-
 // receipt is the answer to a commit.
 type receipt struct {
 	results []session.Result
@@ -219,70 +206,6 @@ func (sl *slot) read() error {
 		sl.running.cancel()
 	}
 	return nil
-}
-
-// start executes the first task of the list that has no result yet. It ends with
-// leaving, although the loop may be waiting for the connection then.
-func (sl *slot) start(leaving context.Context) {
-	live := sl.s.Live()
-	if sl.running != nil || live.Err() != nil {
-		return
-	}
-	i := slices.IndexFunc(sl.list, func(id string) bool { _, ok := sl.results[id]; return !ok })
-	if i < 0 {
-		return
-	}
-	id := sl.list[i]
-	ctx, cancel := context.WithCancel(live)
-	stop := context.AfterFunc(leaving, cancel)
-	sl.running = &execution{id: id, began: time.Now(), cancel: func() { stop(); cancel() }}
-	sl.log.Info("task started", "task", id)
-	go func() { sl.finished <- sl.execute(ctx, id) }()
-}
-
-// execute gets the payload and runs the task.
-func (sl *slot) execute(ctx context.Context, id string) outcome {
-	payload, _, err := sl.s.Get(task.DataPath(id))
-	if ctx.Err() != nil || errors.Is(err, session.ErrOver) {
-		return outcome{ended: true}
-	}
-	if errors.Is(err, zk.ErrNoNode) {
-		return outcome{state: task.NewFailed("no payload in " + task.DataPath(id))}
-	}
-	if err != nil {
-		return outcome{state: task.NewFailed(err.Error())}
-	}
-	result, err := sl.fn(ctx, id, payload)
-	switch {
-	case ctx.Err() != nil:
-		return outcome{ended: true}
-	case err != nil:
-		return outcome{state: task.NewFailed(err.Error())}
-	}
-	return outcome{state: task.NewDone(result)}
-}
-
-// finish takes what the execution came to.
-func (sl *slot) finish(o outcome) {
-	e := sl.running
-	e.cancel()
-	sl.running = nil
-	if o.ended {
-		return
-	}
-	if !slices.Contains(sl.list, e.id) {
-		return // taken away, as it ended
-	}
-	if room := sl.room(); session.Set(task.StatePath(e.id), o.state.Bytes(), 0).Size() > room {
-		o.state = task.NewFailed(fmt.Sprintf("result of %d bytes is too large: at most %d", len(o.state.Text), room))
-	}
-	sl.results[e.id] = verdict{state: o.state}
-	took := time.Since(e.began).Round(time.Millisecond)
-	if o.state.Phase == task.Failed {
-		sl.log.Warn("task failed", "task", e.id, "took", took, "reason", string(o.state.Text[:min(len(o.state.Text), 200)]))
-	} else {
-		sl.log.Info("task done", "task", e.id, "took", took)
-	}
 }
 
 const (

@@ -186,7 +186,8 @@ type bench struct {
 
 func newBench(t *testing.T) *bench { return &bench{t: t, gates: make(map[string]chan string)} }
 
-func (b *bench) run(ctx context.Context, id string, payload []byte) ([]byte, error) {
+func (b *bench) run(ctx context.Context, e task.Execution) ([]byte, error) {
+	id, payload := e.Task, e.Payload
 	b.mu.Lock()
 	b.order = append(b.order, id)
 	b.mu.Unlock()
