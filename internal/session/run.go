@@ -22,7 +22,8 @@ const spread = 100 * time.Millisecond
 //
 // For the first session it waits at most the given time, and returns an error
 // if there is none; later it waits for as long as it takes. Once ctx has ended
-// the role has the session's timeout to leave; then its session is ended.
+// the role may work on for Config.Leave while the session is live, and then has
+// the session's timeout to leave; then its session is ended.
 func Run(ctx context.Context, cfg Config, wait time.Duration, role Role) error {
 	cfg = cfg.withDefaults()
 	for first := true; ; first = false {
@@ -78,6 +79,14 @@ func serve(ctx context.Context, s *Session, role Role) error {
 	watch.Go(func() {
 		select {
 		case <-ctx.Done():
+		case <-left:
+			return
+		}
+		work := time.NewTimer(s.cfg.Leave)
+		defer work.Stop()
+		select {
+		case <-work.C:
+		case <-s.Live().Done():
 		case <-left:
 			return
 		}

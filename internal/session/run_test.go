@@ -178,6 +178,77 @@ func TestRun(t *testing.T) {
 			t.Error("cut off")
 		}
 	})
+	t.Run("lets_the_role_work_on_before_it_leaves", func(t *testing.T) {
+		t.Parallel()
+		root := zktest.Connect(t)
+		hand := zktest.Conn(t, root)
+		cfg := config(t, root)
+		cfg.Leave = time.Minute
+		began := make(chan struct{})
+		r := run(t, cfg, func(ctx context.Context, s *Session) error {
+			close(began)
+			<-ctx.Done()
+			select {
+			case <-s.Done():
+				return s.Err()
+			case <-time.After(testTimeout + time.Second): // work
+			}
+			_, err := s.Multi(Create("/left", nil))
+			return err
+		})
+		<-began
+		r.stop()
+		if err := r.wait(t); err != nil {
+			t.Error(err)
+		}
+		if _, ok := hand.Stat("/left"); !ok {
+			t.Error("cut off")
+		}
+	})
+	t.Run("ends_the_session_of_a_role_that_works_on_for_too_long", func(t *testing.T) {
+		t.Parallel()
+		cfg := config(t, zktest.Connect(t))
+		cfg.Leave = time.Second
+		sessions := make(chan *Session, 1)
+		r := run(t, cfg, func(_ context.Context, s *Session) error {
+			sessions <- s
+			<-s.Done()
+			return nil
+		})
+		<-sessions
+		began := time.Now()
+		r.stop()
+		if err := r.wait(t); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took < cfg.Leave+testTimeout || took > cfg.Leave+testTimeout+3*time.Second {
+			t.Errorf("took %s", took)
+		}
+	})
+	t.Run("ends_soon_when_ZooKeeper_stays_away_while_the_role_works_on", func(t *testing.T) {
+		t.Parallel()
+		server := zktest.NewServer(t, zktest.Options{})
+		cfg := config(t, server.Addr())
+		cfg.Leave = time.Minute
+		sessions := make(chan *Session, 1)
+		r := run(t, cfg, func(ctx context.Context, s *Session) error {
+			sessions <- s
+			<-ctx.Done()
+			_, _, err := s.Get("/x")
+			return err
+		})
+		s := <-sessions
+		server.Kill()
+		zktest.Eventually(t, "suspension", suspended(s))
+		began := time.Now()
+		r.stop()
+		if err := r.wait(t); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > testTimeout+4*time.Second {
+			t.Errorf("took %s", took)
+		}
+	})
 	t.Run("ends_the_session_of_a_role_that_does_not_leave", func(t *testing.T) {
 		t.Parallel()
 		sessions := make(chan *Session, 1)

@@ -23,6 +23,7 @@ type Config struct {
 	Address Address
 	Timeout time.Duration // session timeout to ask for; default DefaultTimeout; servers clamp it
 	GiveUp  time.Duration // how long a serving server may refuse the session; default max(3 Timeout, 15 s)
+	Leave   time.Duration // how long a role may work on once it was told to end; default: not at all
 	Logger  *slog.Logger  // default: none
 
 	again bool // a session before this one has ended
