@@ -20,7 +20,7 @@
 //	              │ committed                      └───┼────────┘
 //	              └────────────────────────────────────┤
 //	  its own znode is gone: cancel all, register anew │
-//	  SIGTERM: give back what is listed, leave         ▼
+//	  told to stop: give back what is listed, leave    ▼
 //
 // # The commit
 //
@@ -49,4 +49,18 @@
 // slot's znode at its version. The new version tells the leader that nothing
 // was lost. A slot that just got work while it left finds its version moved,
 // and gives that back too.
+//
+// With Config.Drain it first finishes the task that it executes. It holds the
+// znode with that task meanwhile, so it never is free and gets no more; then the
+// Multi that deletes the znode commits the result as well, and gives back what
+// else is listed. A slot that executes nothing leaves at once. What still runs
+// when the time is over is cancelled and given back.
+//
+// # The end of an execution
+//
+// A task fails with "timed out after …" when it runs longer than Config.Timeout.
+// An execution is told to end by its context: then, when its task is taken away,
+// when the slot leaves, and when no server was heard for the session's timeout
+// (Session.Live). The slot waits for it, however long that takes: until then
+// nothing else is begun, and its task is not given back.
 package worker

@@ -57,10 +57,17 @@ func (sl *slot) execute(ctx context.Context, id string) outcome {
 	if err != nil {
 		return outcome{state: task.NewFailed(err.Error())}
 	}
-	result, err := sl.fn(ctx, task.Execution{Task: id, Worker: sl.id, Payload: payload})
+	limited, cancel := ctx, func() {}
+	if sl.cfg.Timeout > 0 {
+		limited, cancel = context.WithTimeout(ctx, sl.cfg.Timeout)
+	}
+	defer cancel()
+	result, err := sl.cfg.Run(limited, task.Execution{Task: id, Worker: sl.id, Payload: payload})
 	switch {
 	case ctx.Err() != nil:
 		return outcome{ended: true}
+	case err != nil && limited.Err() != nil:
+		return outcome{state: task.NewFailed(fmt.Sprintf("timed out after %s", sl.cfg.Timeout))}
 	case err != nil:
 		return outcome{state: task.NewFailed(err.Error())}
 	}

@@ -22,7 +22,7 @@ func (sl *slot) leave() error {
 				return err
 			}
 		}
-		ops, err := sl.giveBack()
+		ops, given, err := sl.giveBack()
 		if err != nil {
 			return err
 		}
@@ -30,8 +30,8 @@ func (sl *slot) leave() error {
 		var refused *session.OpError
 		switch {
 		case err == nil:
-			if len(ops) > 0 {
-				sl.log.Info("gave back its tasks", "tasks", len(ops))
+			if given > 0 {
+				sl.log.Info("gave back its tasks", "tasks", given)
 			}
 			return nil
 		case errors.Is(err, session.ErrUnknown):
@@ -52,9 +52,9 @@ func (sl *slot) leave() error {
 	}
 }
 
-// giveBack returns the writes that end this slot's hold of its tasks.
-func (sl *slot) giveBack() ([]session.Op, error) {
-	var ops []session.Op
+// giveBack returns the writes that end this slot's hold of its tasks, and how
+// many of them are no results.
+func (sl *slot) giveBack() (ops []session.Op, given int, err error) {
 	room := sl.room()
 	for _, id := range sl.list {
 		v, ready := sl.results[id]
@@ -63,20 +63,18 @@ func (sl *slot) giveBack() ([]session.Op, error) {
 		}
 		state, version, err := readState(sl.s, id)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if state.Phase != task.Pending {
 			continue
 		}
-		op := session.Set(task.StatePath(id), state.Bytes(), version)
-		if ready {
-			commit := session.Set(task.StatePath(id), v.state.Bytes(), version)
-			if commit.Size() <= room {
-				op = commit
-			}
+		op := session.Set(task.StatePath(id), v.state.Bytes(), version)
+		if !ready || op.Size() > room {
+			op = session.Set(task.StatePath(id), state.Bytes(), version)
+			given++
 		}
 		room -= op.Size()
 		ops = append(ops, op)
 	}
-	return ops, nil
+	return ops, given, nil
 }

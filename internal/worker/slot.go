@@ -27,7 +27,7 @@ type slot struct {
 	// Fixed at construction.
 	s     *session.Session
 	group *session.Group
-	fn    task.Func
+	cfg   Config
 	log   *slog.Logger
 	id    string
 	path  string
@@ -62,7 +62,7 @@ type receipt struct {
 func newSlot(s *session.Session, group *session.Group, cfg Config) *slot {
 	id := uuid.NewString()
 	return &slot{
-		s: s, group: group, fn: cfg.Run, id: id, path: task.WorkerPath(id),
+		s: s, group: group, cfg: cfg, id: id, path: task.WorkerPath(id),
 		log:       cfg.Logger.With("worker", id),
 		at:        make(map[string]int32),
 		results:   make(map[string]verdict),
@@ -71,9 +71,10 @@ func newSlot(s *session.Session, group *session.Group, cfg Config) *slot {
 	}
 }
 
-// run registers the slot and serves until ctx ends, having left; or until its
-// znode is gone, when it asks for another one to take its place.
-func (sl *slot) run(ctx context.Context) (again bool, err error) {
+// run registers the slot and serves until it has left: once draining has ended,
+// as soon as nothing runs; once leaving has, at once. Or until its znode is
+// gone, when it asks for another one to take its place.
+func (sl *slot) run(draining, leaving context.Context) (again bool, err error) {
 	sl.hints = sl.s.Hints(sl.path)
 	defer sl.s.Forget(sl.path)
 	if err := sl.register(); err != nil {
@@ -81,17 +82,17 @@ func (sl *slot) run(ctx context.Context) (again bool, err error) {
 	}
 	sl.log.Info("registered")
 
-	err = sl.serve(ctx)
+	err = sl.serve(draining, leaving)
 	sl.stop()
 	switch {
 	case errors.Is(err, errGone):
 		sl.log.Warn("the worker's znode is gone, registering anew", "znode", sl.path)
-		return ctx.Err() == nil, nil
-	case err != nil && !errors.Is(err, session.ErrOver) && ctx.Err() == nil:
+		return draining.Err() == nil, nil
+	case err != nil && !errors.Is(err, session.ErrOver) && draining.Err() == nil:
 		// Someone changed its access, or typed more into it than can be handled.
 		sl.log.Warn("the worker's znode cannot be used, registering anew", "znode", sl.path, "err", err)
 		return true, sl.abandon()
-	case err != nil && ctx.Err() == nil:
+	case err != nil && draining.Err() == nil:
 		return false, err
 	}
 	if err := sl.leave(); err != nil && !errors.Is(err, session.ErrOver) {
@@ -141,20 +142,31 @@ func (sl *slot) register() error {
 	}
 }
 
-// serve is the slot's loop.
-func (sl *slot) serve(ctx context.Context) error {
+// serve is the slot's loop. A slot that drains never commits its last task by
+// itself, which would make it free and be given more: it leaves with that.
+func (sl *slot) serve(draining, leaving context.Context) error {
 	ticker := time.NewTicker(reread)
 	defer ticker.Stop()
+	drain := draining.Done()
 	for {
 		if sl.stale && sl.sent == nil {
 			if err := sl.read(); err != nil {
 				return err
 			}
 		}
-		sl.start(ctx)
+		if draining.Err() == nil {
+			sl.start(leaving)
+		} else if sl.running == nil && sl.sent == nil {
+			return nil
+		}
 		sl.commit()
 		select {
-		case <-ctx.Done():
+		case <-drain:
+			drain = nil
+			if sl.running != nil {
+				sl.log.Info("draining", "task", sl.running.id)
+			}
+		case <-leaving.Done():
 			return nil
 		case <-sl.hints.C:
 			paths, _ := sl.hints.Take()

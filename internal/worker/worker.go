@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,9 +15,11 @@ import (
 // Config says what a process executes. Its zero value executes the
 // assignment's simulated computation in one slot.
 type Config struct {
-	Slots  int          // how many tasks at a time; default 1
-	Run    task.Func    // what executes a task; default task.Sleep
-	Logger *slog.Logger // default: none
+	Slots   int           // how many tasks at a time; default 1
+	Run     task.Func     // what executes a task; default task.Sleep
+	Timeout time.Duration // a task that runs longer fails; default: no limit
+	Drain   time.Duration // how long a slot that is told to stop may run its task on; default: not at all
+	Logger  *slog.Logger  // default: none
 }
 
 func (c Config) withDefaults() Config {
@@ -32,21 +35,27 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Run hosts the slots on a session until ctx ends; then the tasks that they
-// hold are given back and their znodes are deleted. It fails when the session
-// is over, or when a znode may not be created.
+// Run hosts the slots on a session until ctx ends. Then they take no more work,
+// finish within Drain what they execute, give back the rest, and delete their
+// znodes. It fails when the session is over, or when a znode may not be created.
 func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	cfg = cfg.withDefaults()
 	if cfg.Slots < 0 {
 		return fmt.Errorf("%d slots: want at least 1", cfg.Slots)
 	}
 	group := s.NewGroup()
-	slots, ctx := errgroup.WithContext(ctx)
+	late, cancel := delayed(ctx, cfg.Drain)
+	defer cancel()
+	slots, leaving := errgroup.WithContext(late)
+	draining, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(leaving, stop)() // a slot that fails ends the others
+
 	for range cfg.Slots {
 		slots.Go(func() error {
 			for {
 				sl := newSlot(s, group, cfg)
-				again, err := sl.run(ctx)
+				again, err := sl.run(draining, leaving)
 				if !again || err != nil {
 					return err
 				}
@@ -54,4 +63,19 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 		})
 	}
 	return slots.Wait()
+}
+
+// delayed returns a context that ends d after ctx has.
+func delayed(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		defer cancel()
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-late.Done():
+		}
+	})
+	return late, func() { stop(); cancel() }
 }

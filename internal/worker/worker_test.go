@@ -55,12 +55,18 @@ func logger(t *testing.T) *slog.Logger { return slog.New(slog.NewTextHandler(t.O
 // whose tasks are stuck ends too.
 func host(t *testing.T, s *session.Session, slots int, fn task.Func) *hosted {
 	t.Helper()
+	return hostAs(t, s, Config{Slots: slots, Run: fn})
+}
+
+func hostAs(t *testing.T, s *session.Session, cfg Config) *hosted {
+	t.Helper()
+	cfg.Logger = logger(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &hosted{t: t, s: s, stop: cancel, done: make(chan error, 1)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		p.done <- Run(ctx, s, Config{Slots: slots, Run: fn, Logger: logger(t)})
+		p.done <- Run(ctx, s, cfg)
 	}()
 	t.Cleanup(func() { s.Close(); cancel(); <-ended })
 	return p
