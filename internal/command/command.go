@@ -1,0 +1,146 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"taskkeeper/internal/task"
+)
+
+// Config says what to execute.
+type Config struct {
+	Words     []string      // the program and its arguments
+	KillAfter time.Duration // what a command has to end in after SIGTERM; default: nothing
+	KeepEnd   bool          // leave the newline at the end of a result
+	MaxResult int           // in bytes; what is larger fails; default 800,000
+}
+
+// hopeless is how much output is worth counting: a command that writes more
+// may never stop, so it is ended.
+const hopeless = 64 << 20
+
+// Command executes tasks. It holds nothing of an execution, so it may be used
+// for any number at a time.
+type Command struct {
+	cfg  Config
+	self string // this program
+	path string
+}
+
+// New looks the program up.
+func New(cfg Config) (*Command, error) {
+	if cfg.MaxResult == 0 {
+		cfg.MaxResult = 800_000
+	}
+	if len(cfg.Words) == 0 || cfg.Words[0] == "" {
+		return nil, errors.New("the command is empty: give a program and its arguments")
+	}
+	program := cfg.Words[0]
+	if strings.Contains(program, placeholder) {
+		return nil, fmt.Errorf("%q: {} cannot be in the program's name: a payload never chooses what is run", program)
+	}
+	path, err := exec.LookPath(program)
+	if err != nil {
+		for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+			err = inner // those around it name the program, too
+		}
+		return nil, fmt.Errorf("cannot run %q: %w", program, err)
+	}
+	self, err := executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	return &Command{cfg: cfg, self: self, path: path}, nil
+}
+
+// Execute is a task.Func. When ctx ends it ends the command, with all that it
+// has started, and returns when that is done.
+func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error) {
+	words, err := fill(c.cfg.Words, e.Payload)
+	if err != nil {
+		return nil, err
+	}
+	life, lifeline, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", words[0], err)
+	}
+	end := sync.OnceFunc(func() { lifeline.Close() })
+	defer end()
+	told, report, err := os.Pipe()
+	if err != nil {
+		life.Close()
+		return nil, fmt.Errorf("start %s: %w", words[0], err)
+	}
+	defer told.Close()
+
+	stdout := &head{keep: c.cfg.MaxResult + 1, most: hopeless, giveUp: end}
+	stderr := &tail{}
+	cmd := exec.Command(c.self)
+	cmd.Args = append([]string{supervisorName, c.cfg.KillAfter.String(), c.path}, words...)
+	cmd.Env = append(cmd.Environ(), "TASK_ID="+e.Task, "WORKER_ID="+e.Worker)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(e.Payload), stdout, stderr
+	cmd.ExtraFiles = []*os.File{lifeFD - 3: life, reportFD - 3: report}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C in the terminal is for the worker
+	cmd.WaitDelay = time.Second                           // for a process that got away and holds the output open
+	err = cmd.Start()
+	life.Close()
+	report.Close()
+	if errors.Is(err, syscall.E2BIG) {
+		return nil, fmt.Errorf("start %s: the payload of %d bytes is too long for an argument: the command is to read its standard input", words[0], len(e.Payload))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", words[0], errors.Unwrap(err))
+	}
+	defer context.AfterFunc(ctx, end)()
+
+	said, _ := io.ReadAll(told) // until the supervisor is gone
+	fate := parseReport(string(said))
+	if fate.group > 0 && !fate.known {
+		_ = syscall.Kill(-fate.group, syscall.SIGKILL) // fails only when all are gone
+	}
+	_ = cmd.Wait() // the report tells
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case !fate.known:
+		return nil, fmt.Errorf("the supervisor of %s was ended: %v", words[0], cmd.ProcessState)
+	case fate.err != "":
+		return nil, fmt.Errorf("start %s: %s", words[0], fate.err)
+	case stdout.size > hopeless:
+		return nil, fmt.Errorf("result of more than %d bytes is too large: at most %d", hopeless, c.cfg.MaxResult)
+	case fate.status != 0:
+		return nil, errors.New(reason(fate.status, stderr.String()))
+	}
+	result := stdout.data
+	if !c.cfg.KeepEnd {
+		result = bytes.TrimSuffix(result, []byte("\n"))
+	}
+	if len(result) > c.cfg.MaxResult {
+		return nil, fmt.Errorf("result of %d bytes is too large: at most %d", stdout.size, c.cfg.MaxResult)
+	}
+	return result, nil
+}
+
+// reason says how a command failed, and what it said about that.
+func reason(status syscall.WaitStatus, stderr string) string {
+	how := "exit status " + strconv.Itoa(status.ExitStatus())
+	if status.Signaled() {
+		how = "ended by " + unix.SignalName(status.Signal())
+	}
+	if stderr == "" {
+		return how
+	}
+	return how + ": " + stderr
+}

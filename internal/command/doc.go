@@ -1,0 +1,59 @@
+// Package command executes tasks by a command of the operator's choice, one
+// run of it for each task.
+//
+//	task                 the command
+//	payload         ──►  standard input, and {} within the arguments
+//	id              ──►  $TASK_ID; the worker's in $WORKER_ID
+//	result          ◄──  standard output, byte for byte
+//	failure         ◄──  exit status, or signal, and the end of standard error
+//
+// A payload is data. It never chooses the program, and no shell of ours ever
+// reads it: [Shell] hands it to the script as "$1". A command that is itself an
+// interpreter (awk, sh -c) and has {} within its program text would read it as
+// code; that is the operator's to avoid.
+//
+// # The supervisor
+//
+// Each command is the child of a supervisor: this program again, started under
+// another name, which [Supervise] recognizes. It sees to it that nothing of an
+// execution outlives it.
+//
+//	worker ─── holds the lifeline, a pipe
+//	  └─ supervisor ─── reads the lifeline; adopts orphans
+//	       └─ command ─── leads a process group; dies with the supervisor
+//	            └─ whatever it starts
+//
+//	         ┌─────────┐ the command ended       ┌─────────┐
+//	start ──►│ running ├────────────────────────►│ killing │ SIGKILL to all that is left,
+//	         └────┬────┘                         └──┬───▲──┘ until nothing is
+//	              │ the lifeline is closed          │   │
+//	              ▼                                 │   │ KillAfter is over
+//	         ┌─────────┐                            │   │
+//	         │  ending ├────────────────────────────┼───┘
+//	         └────┬────┘ SIGTERM to the group       ▼
+//	              └──────────────────────────────► end
+//	                nothing is left
+//
+// The worker closes the lifeline when the execution's context ends. When the
+// worker dies, by whatever cause, the kernel does; so then too the command gets
+// SIGTERM, and SIGKILL after Config.KillAfter. Where that is shorter than the
+// session timeout, the command is gone before its task is assigned again.
+//
+// What the command left running in the background is killed when it ends.
+//
+// # What holds where
+//
+//   - On Linux a supervisor adopts the orphans below it
+//     (PR_SET_CHILD_SUBREAPER), so also those processes end that left the
+//     process group. If it is killed itself, by SIGKILL, the command is killed
+//     by the kernel and the rest of its group by the worker; what left the
+//     group lives on, and all that the command started does if the worker is
+//     killed in the same moment.
+//   - Elsewhere only the process group is ended, as soon as the command itself
+//     has; what left the group lives on.
+//   - A process that may not be killed, because it runs as another user, is
+//     waited for.
+//   - While the worker is stopped (SIGSTOP), its commands run on, also past its
+//     session: only a running process can close a lifeline. They are ended when
+//     it continues, or dies.
+package command

@@ -1,0 +1,18 @@
+//go:build !linux
+
+package command
+
+import (
+	"os"
+	"syscall"
+)
+
+const adopts = false
+
+func adoptOrphans() error { return nil }
+
+func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+func executable() (string, error) { return os.Executable() }
+
+func killLeft(group int, _ bool) { _ = syscall.Kill(-group, syscall.SIGKILL) }

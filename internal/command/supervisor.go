@@ -1,0 +1,140 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// supervisorName is what a supervisor is started as. It holds no name of a
+// program, so that whoever kills those by name leaves it to its work.
+const supervisorName = "task-supervisor"
+
+// What a supervisor has open beside the command's standard files.
+const (
+	lifeFD   = 3 // read; closed at the other end = end the command
+	reportFD = 4 // written: see fate
+)
+
+// Supervise does not return in a process that was started as a supervisor. A
+// program that uses this package calls it before anything else.
+func Supervise() {
+	if len(os.Args) < 4 || os.Args[0] != supervisorName {
+		return
+	}
+	killAfter, err := time.ParseDuration(os.Args[1])
+	if err != nil {
+		return
+	}
+	supervise(killAfter, os.Args[2], os.Args[3:])
+	os.Exit(0)
+}
+
+func supervise(killAfter time.Duration, path string, words []string) {
+	// The command's death signal is about the thread that starts it.
+	runtime.LockOSThread()
+	life, report := os.NewFile(lifeFD, "lifeline"), os.NewFile(reportFD, "report")
+	syscall.CloseOnExec(lifeFD)
+	syscall.CloseOnExec(reportFD)
+	// Caught, not ignored: a command would inherit that. The worker decides.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT)
+	children := make(chan os.Signal, 1)
+	signal.Notify(children, syscall.SIGCHLD)
+
+	err := adoptOrphans()
+	var pid int
+	if err == nil {
+		pid, err = syscall.ForkExec(path, words, &syscall.ProcAttr{
+			Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: attributes(),
+		})
+	}
+	if err != nil {
+		fmt.Fprintf(report, "error %v\n", err)
+		return
+	}
+	fmt.Fprintf(report, "group %d\n", pid)
+	syscall.Close(0) // the command alone reads and writes these
+	syscall.Close(1)
+
+	closed := make(chan struct{})
+	go func() { // ends with the process
+		_, _ = io.Copy(io.Discard, life)
+		close(closed)
+	}()
+	var (
+		status   syscall.WaitStatus
+		ended    bool // the command has
+		ending   bool // it was told to
+		killing  bool
+		deadline <-chan time.Time
+	)
+	for {
+		for {
+			var ws syscall.WaitStatus
+			got, err := syscall.Wait4(-1, &ws, syscall.WNOHANG, nil)
+			if err == syscall.EINTR {
+				continue
+			}
+			if err != nil { // no child is left
+				if !adopts {
+					killLeft(pid, ended)
+				}
+				fmt.Fprintf(report, "status %d\n", status)
+				return
+			}
+			if got == 0 {
+				break
+			}
+			if got == pid {
+				status, ended = ws, true
+			}
+		}
+		if killing = killing || ended && !ending; killing {
+			killLeft(pid, ended)
+		}
+		select {
+		case <-children:
+		case <-closed:
+			closed, ending = nil, true
+			if !ended {
+				_ = syscall.Kill(-pid, syscall.SIGTERM)
+				_ = syscall.Kill(-pid, syscall.SIGCONT) // one that is stopped would not know
+			}
+			deadline = time.After(killAfter)
+		case <-deadline:
+			killing = true
+		}
+	}
+}
+
+// fate is what a supervisor reports, in lines: "group" and a number, once the
+// command runs; then "status" and a wait status; or "error" and a text when it
+// could not be started. No status means that the supervisor was killed.
+type fate struct {
+	group  int
+	status syscall.WaitStatus
+	err    string
+	known  bool
+}
+
+func parseReport(text string) (f fate) {
+	for line := range strings.Lines(text) {
+		word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		n, err := strconv.ParseUint(rest, 10, 32)
+		switch {
+		case word == "error":
+			f.err, f.known = rest, true
+		case word == "group" && err == nil && n > 1: // else it would mean us, or all
+			f.group = int(n)
+		case word == "status" && err == nil:
+			f.status, f.known = syscall.WaitStatus(n), true
+		}
+	}
+	return f
+}

@@ -1,0 +1,116 @@
+package command
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// placeholder stands for the payload, anywhere in an argument, as for xargs -I.
+const placeholder = "{}"
+
+// Split splits a command line into words by the quoting rules of POSIX. Nothing
+// is expanded, so *, ~ and the like stand for themselves. What a shell would act
+// upon, $HOME or |, is refused: silently taken as a word it would surprise.
+func Split(line string) ([]string, error) {
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(line), "")
+	if err != nil {
+		var where syntax.ParseError
+		if errors.As(err, &where) {
+			return nil, fmt.Errorf("%q: %s, at byte %d", line, where.Text, where.Pos.Offset()+1)
+		}
+		return nil, fmt.Errorf("%q: %w", line, err)
+	}
+	if len(file.Stmts) == 0 {
+		return nil, errors.New("the command is empty: give a program and its arguments")
+	}
+	call, ok := file.Stmts[0].Cmd.(*syntax.CallExpr)
+	if s := file.Stmts[0]; !ok || len(file.Stmts) > 1 || len(s.Redirs) > 0 || len(call.Assigns) > 0 ||
+		s.Negated || s.Background || s.Semicolon.IsValid() {
+		return nil, fmt.Errorf("%q is more than one program with its arguments: quote what is meant as it is, or use --shell", line)
+	}
+	var words []string
+	for _, w := range call.Args {
+		text, err := unquote(w)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", line, err)
+		}
+		words = append(words, text)
+	}
+	return words, nil
+}
+
+func unquote(w *syntax.Word) (string, error) {
+	var text strings.Builder
+	for _, part := range w.Parts {
+		switch p := part.(type) {
+		case *syntax.Lit:
+			text.WriteString(unescape(p.Value, ""))
+		case *syntax.SglQuoted:
+			text.WriteString(p.Value)
+		case *syntax.DblQuoted:
+			for _, inner := range p.Parts {
+				lit, ok := inner.(*syntax.Lit)
+				if !ok {
+					return "", errExpansion(inner)
+				}
+				text.WriteString(unescape(lit.Value, "$`\"\\"))
+			}
+		default:
+			return "", errExpansion(part)
+		}
+	}
+	return text.String(), nil
+}
+
+func errExpansion(n syntax.Node) error {
+	return fmt.Errorf("only a shell expands what begins at byte %d: put it between single quotes, or use --shell", n.Pos().Offset()+1)
+}
+
+// unescape drops each backslash that quotes the character behind it: any, or
+// one of those given.
+func unescape(s, only string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) && (only == "" || strings.IndexByte(only, s[i+1]) >= 0) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// Shell returns the words that give a script to sh, with the payload as "$1".
+func Shell(script string) ([]string, error) {
+	if strings.TrimSpace(script) == "" {
+		return nil, errors.New("the script is empty: give what sh is to run")
+	}
+	if strings.Contains(script, placeholder) {
+		return nil, fmt.Errorf(`%q: in a script {} would make code of the payload: write "$1" there, with the quotes`, script)
+	}
+	words := []string{"sh", "-c", script, "sh"}
+	for _, use := range []string{"$1", "${1", "$@", "${@", "$*", "${*"} {
+		if strings.Contains(script, use) {
+			return append(words, placeholder), nil
+		}
+	}
+	return words, nil // so that a payload may be larger than an argument
+}
+
+// fill puts the payload into the arguments. The first word is the program.
+func fill(words []string, payload []byte) ([]string, error) {
+	filled := append([]string(nil), words...)
+	for i, w := range words {
+		if i == 0 || !strings.Contains(w, placeholder) {
+			continue
+		}
+		if bytes.IndexByte(payload, 0) >= 0 {
+			return nil, errors.New("the payload holds a zero byte, so it cannot be an argument: the command is to read its standard input")
+		}
+		filled[i] = strings.ReplaceAll(w, placeholder, string(payload))
+	}
+	return filled, nil
+}

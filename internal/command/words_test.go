@@ -1,0 +1,197 @@
+package command
+
+import (
+	"bytes"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// plain are command lines that a shell, too, only splits.
+var plain = map[string][]string{
+	`gzip -9 {}`:                     {"gzip", "-9", "{}"},
+	"  a \t b  ":                     {"a", "b"},
+	`a 'b c' "d e" f\ g`:             {"a", "b c", "d e", "f g"},
+	`a '' "" ''b""c`:                 {"a", "", "", "bc"},
+	`a '\n "x" $HOME' "\n \" \\ \$"`: {"a", `\n "x" $HOME`, `\n " \ $`},
+	`a \n \\ \'`:                     {"a", "n", `\`, "'"},
+	`awk '{print $1 "\n"}'`:          {"awk", `{print $1 "\n"}`},
+	"a \\\n b":                       {"a", "b"},
+	"a 'two\nlines'":                 {"a", "two\nlines"},
+	"a # and no more":                {"a"},
+	`a '|' \; ">"`:                   {"a", "|", ";", ">"},
+	`convert é out/{}`:               {"convert", "é", "out/{}"},
+	`a if then =b x=y`:               {"a", "if", "then", "=b", "x=y"},
+	`a b\`:                           {"a", `b\`},
+}
+
+func TestSplit(t *testing.T) {
+	t.Run("splits_as_a_shell_does", func(t *testing.T) {
+		for line, want := range plain {
+			got, err := Split(line)
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s: %q, %v, want %q", line, got, err, want)
+			}
+			out, err := exec.Command("sh", "-c", `printf '%s\0' `+line).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			shell := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+			if !slices.Equal(got, shell) {
+				t.Errorf("%s: %q, a shell says %q", line, got, shell)
+			}
+		}
+	})
+	t.Run("expands_nothing", func(t *testing.T) {
+		got, err := Split(`ls *.go ~ {a,b} [x]?`)
+		if want := []string{"ls", "*.go", "~", "{a,b}", "[x]?"}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+	for name, c := range map[string]struct{ line, want string }{
+		"nothing":             {"", "the command is empty"},
+		"blanks":              {" \n", "the command is empty"},
+		"an_open_quote":       {`a "b`, "closing quote `\"`, at byte 3"},
+		"an_open_quote_again": {`a 'b`, "closing quote `'`, at byte 3"},
+		"a_pipe":              {"a | b", "more than one program"},
+		"a_list":              {"a; b", "more than one program"},
+		"a_line_more":         {"a\nb", "more than one program"},
+		"an_end_of_list":      {"a;", "more than one program"},
+		"the_background":      {"a &", "more than one program"},
+		"a_redirection":       {"a > b", "more than one program"},
+		"an_assignment":       {"A=1 b", "more than one program"},
+		"a_negation":          {"! a", "more than one program"},
+		"a_subshell":          {"(a)", "more than one program"},
+		"a_variable":          {`a $HOME`, "begins at byte 3: put it between single quotes, or use --shell"},
+		"a_variable_in_quotes": {`a "b$HOME"`,
+			"begins at byte 5: put it between single quotes, or use --shell"},
+		"a_substitution": {"a `b`", "begins at byte 3"},
+		"a_keyword":      {"if a", "at byte 1"},
+		"no_text":        {"a \xff", "UTF-8"},
+	} {
+		t.Run("refuses_"+name, func(t *testing.T) {
+			got, err := Split(c.line)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%q, %v, want %q", got, err, c.want)
+			}
+		})
+	}
+}
+
+func FuzzSplit(f *testing.F) {
+	for line := range plain {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		words, err := Split(line)
+		if err != nil {
+			return
+		}
+		var quoted []string
+		for _, w := range words {
+			quoted = append(quoted, "'"+strings.ReplaceAll(w, "'", `'\''`)+"'")
+		}
+		again, err := Split(strings.Join(quoted, " "))
+		if err != nil || !slices.Equal(again, words) {
+			t.Errorf("%q: %q, quoted again %q, %v", line, words, again, err)
+		}
+	})
+}
+
+func TestShell(t *testing.T) {
+	for script, want := range map[string]int{
+		"cat": 4, `convert "$1"`: 5, "echo ${1%.png}": 5, `set -- "$@"`: 5, "echo $#": 4,
+	} {
+		words, err := Shell(script)
+		if err != nil || len(words) != want || words[2] != script {
+			t.Errorf("%s: %q, %v", script, words, err)
+		}
+	}
+	for script, want := range map[string]string{" \n": "empty", "echo {}": `write "$1" there`} {
+		if _, err := Shell(script); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", script, err)
+		}
+	}
+}
+
+func TestFill(t *testing.T) {
+	words := []string{"a", "{}", "x{}y{}", "z", "{", ""}
+	got, err := fill(words, []byte("p q"))
+	if want := []string{"a", "p q", "xp qyp q", "z", "{", ""}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if words[1] != "{}" {
+		t.Error("the words were changed")
+	}
+	if got, err := fill(words, []byte("{}")); err != nil || got[2] != "x{}y{}" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := fill(words, []byte("a\x00b")); err == nil {
+		t.Error("a zero byte is taken")
+	}
+	if _, err := fill([]string{"a", "b"}, []byte("a\x00b")); err != nil {
+		t.Errorf("without {}: %v", err)
+	}
+}
+
+func TestHead(t *testing.T) {
+	given := 0
+	h := &head{keep: 5, most: 10, giveUp: func() { given++ }}
+	for range 4 {
+		if n, err := h.Write([]byte("abc")); n != 3 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if string(h.data) != "abcab" || h.size != 12 || given != 1 {
+		t.Errorf("%q, %d, given up %d times", h.data, h.size, given)
+	}
+	_, _ = h.Write([]byte("abc"))
+	if given != 1 {
+		t.Errorf("given up %d times", given)
+	}
+}
+
+func TestTail(t *testing.T) {
+	lines := func(n int) string { return strings.Repeat("line\n", n) }
+	for name, c := range map[string]struct{ in, want string }{
+		"nothing":                 {"", ""},
+		"blanks":                  {" \n\n", ""},
+		"a_line":                  {"oops\n", "oops"},
+		"lines":                   {"a\nb", "a\nb"},
+		"the_last_lines":          {"first\n" + lines(10), strings.TrimSpace(lines(10))},
+		"the_end_of_a_long_line":  {strings.Repeat("x", 5000) + "end", "…" + strings.Repeat("x", tailBytes-3) + "end"},
+		"no_half_of_a_character":  {strings.Repeat("é", 3000) + "e", "…\uFFFD" + strings.Repeat("é", tailBytes/2-1) + "e"},
+		"the_last_of_many_lines":  {lines(5000), strings.TrimSpace(lines(10))},
+		"what_is_no_text_as_such": {"a\xff\xfeb", "a\uFFFDb"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var whole, bytewise tail
+			_, _ = whole.Write([]byte(c.in))
+			for _, b := range []byte(c.in) {
+				_, _ = bytewise.Write([]byte{b})
+			}
+			if whole.String() != c.want || bytewise.String() != c.want {
+				t.Errorf("%q, want %q", whole.String(), c.want)
+			}
+			if cap(bytewise.data) > 4*tailBytes || !bytes.Equal(whole.data, bytewise.data) {
+				t.Errorf("keeps %d bytes", cap(bytewise.data))
+			}
+		})
+	}
+}
+
+func TestParseReport(t *testing.T) {
+	for text, want := range map[string]fate{
+		"":                         {},
+		"group 77\n":               {group: 77},
+		"group 77\nstatus 256\n":   {group: 77, status: 256, known: true},
+		"error no such file\n":     {err: "no such file", known: true},
+		"group 1\n":                {},
+		"group -5\nstatus soon\nx": {},
+	} {
+		if got := parseReport(text); got != want {
+			t.Errorf("%q: %+v, want %+v", text, got, want)
+		}
+	}
+}
