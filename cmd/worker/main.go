@@ -3,39 +3,86 @@ package main
 
 import (
 	"context"
+	"runtime"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"taskkeeper/internal/cli"
+	"taskkeeper/internal/command"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/worker"
 )
 
-func main() { cli.Main(command()) }
+func main() {
+	command.Supervise()
+	cli.Main(root())
+}
 
-func command() *cobra.Command {
+// long is longer than anything that is meant.
+const long = 30 * 24 * time.Hour
+
+func root() *cobra.Command {
 	var common cli.Common
-	var slots int
+	var cfg worker.Config
+	var what executed
 	cmd := &cobra.Command{
-		Use:   "worker",
+		Use:   "worker [flags] [-- COMMAND ARGUMENT...]",
 		Short: "Execute the tasks that the leader assigns",
-		Long: `Register under /workers and execute the tasks that the leader assigns. A task is
-a simulated computation: the payload is a number of seconds to sleep, the result
-is 0.
+		Long: `Register under /workers and execute the tasks that the leader assigns.
 
-SIGTERM or SIGINT (Ctrl-C) gives the tasks back at once; another worker gets
-them. After a kill -9 that takes the session timeout. A worker whose session has
-lapsed cancels what it runs; its result would not count.`,
-		Example: `  worker --slots 4 --zk zk1:2181,zk2:2181,zk3:2181/lab`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+With --exec, or a command behind --, a task is one run of that command. The
+payload is its standard input, and stands for {} in its arguments; the task's id
+is in $TASK_ID, the worker's in $WORKER_ID. What it prints to standard output is
+the result. With an exit status other than 0, or by a signal, the task fails; the
+reason holds the last lines of standard error. Processes that the command leaves
+in the background are killed. {} in the text of a program (sh -c, awk) would make
+code of a payload: see --shell.
+
+Without a command a task is a simulated computation: the payload is a number of
+seconds to sleep, the result is 0.
+
+SIGTERM or SIGINT (Ctrl-C) ends what runs and gives the tasks back, at once or
+after --drain; another worker gets them. A second signal ends the worker
+immediately. A command never outlives its worker, not even a kill -9; the task
+is then assigned again after the session timeout. A worker whose session has
+lapsed ends what it runs; its result would not count.`,
+		Example: `  worker --exec 'gzip -9'
+  worker --slots 0 --timeout 1m -- convert {} -resize 50% out/{}
+  worker --shell --exec 'curl -fsS "$1" | sha256sum' --drain 30s
+  worker --slots 4 --zk zk1:2181,zk2:2181,zk3:2181/lab`,
+		Args: arguments,
+		RunE: func(cmd *cobra.Command, args []string) error {
 			log := common.Logger()
-			cfg := worker.Config{Slots: slots, Logger: log}
-			return session.Run(cmd.Context(), common.Session(log), common.Wait,
+			cfg.Logger = log
+			if cfg.Slots == 0 {
+				cfg.Slots = runtime.GOMAXPROCS(0)
+			}
+			s := common.Session(log)
+			s.Leave = cfg.Drain
+			c, err := what.command(cmd, args)
+			if err != nil {
+				return err
+			}
+			if c != nil {
+				cfg.Run = c.Execute
+				s.Leave += what.killAfter
+			}
+			return session.Run(cmd.Context(), s, common.Wait,
 				func(ctx context.Context, s *session.Session) error { return worker.Run(ctx, s, cfg) })
 		},
 	}
-	cli.Var(cmd.Flags(), &slots, "slots", 1,
-		"Execute this `number` of tasks at a time. Each slot has its own znode.", cli.Int(1, 10_000))
+	flags := cmd.Flags()
+	cli.Var(flags, &cfg.Slots, "slots", 1,
+		"Execute this `number` of tasks at a time. Each slot has its own znode. 0 stands for the number of CPUs.", cli.Int(0, 10_000))
+	what.addTo(flags)
+	cli.Var(flags, &cfg.Timeout, "timeout", 0,
+		"Fail a task that runs for longer than this `duration`, and end its command. Without this flag there is no limit.", limit)
+	cli.Var(flags, &cfg.Drain, "drain", 0,
+		"When told to end, take no more tasks, and finish within this `duration` those that run. What is left then is given back; without this flag all is, at once.", cli.Duration(0, long))
+	for _, name := range []string{"timeout", "drain"} {
+		flags.Lookup(name).DefValue = "" // 0s would say too little
+	}
 	common.AddTo(cmd)
 	return cmd
 }

@@ -51,6 +51,9 @@ func New(cfg Config) (*Command, error) {
 	if strings.Contains(program, placeholder) {
 		return nil, fmt.Errorf("%q: {} cannot be in the program's name: a payload never chooses what is run", program)
 	}
+	if err := checkScript(cfg.Words); err != nil {
+		return nil, err
+	}
 	path, err := exec.LookPath(program)
 	if err != nil {
 		for inner := err; inner != nil; inner = errors.Unwrap(inner) {

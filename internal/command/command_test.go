@@ -2,19 +2,16 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
-	"taskkeeper/internal/proc"
 	"taskkeeper/internal/task"
 )
 
@@ -79,45 +76,6 @@ func failure(t *testing.T, c *Command, payload, want string) {
 	}
 }
 
-// marker is an argument of sleep that no other process has.
-func marker(t *testing.T) string {
-	return fmt.Sprintf("3600.%d%d", os.Getpid(), time.Now().UnixNano())
-}
-
-// alive lists the processes that have a text among their arguments, but for
-// supervisors.
-func alive(text string) (found []string) {
-	all, _ := os.ReadDir("/proc")
-	for _, p := range all {
-		line, err := os.ReadFile("/proc/" + p.Name() + "/cmdline")
-		if err == nil && strings.Contains(string(line), text) && !strings.HasPrefix(string(line), supervisorName) {
-			found = append(found, p.Name()+" "+strings.ReplaceAll(string(line), "\x00", " "))
-		}
-	}
-	return found
-}
-
-func none(t *testing.T, text string) {
-	t.Helper()
-	if got := alive(text); len(got) > 0 {
-		t.Errorf("alive: %q", got)
-	}
-}
-
-func eventually(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !cond(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
-
-func read(path string) string {
-	data, _ := os.ReadFile(path)
-	return strings.TrimSpace(string(data))
-}
-
 func TestNew(t *testing.T) {
 	dir := t.TempDir()
 	plain := filepath.Join(dir, "plain")
@@ -134,6 +92,7 @@ func TestNew(t *testing.T) {
 		"a_file_that_is_missing": {[]string{dir + "/missing"}, `cannot run "` + dir + `/missing": no such file or directory`},
 		"a_file_without_the_bit": {[]string{plain}, `cannot run "` + plain + `": permission denied`},
 		"a_folder":               {[]string{dir}, `cannot run "` + dir + `": is a directory`},
+		"a_payload_in_a_script":  {[]string{"/bin/sh", "-ec", "echo {}", "sh"}, `"echo {}": in a script {} would make code of the payload: write "$1" there, and /bin/sh {} behind it`},
 		"a_payload_as_program":   {[]string{"{}"}, `"{}": {} cannot be in the program's name: a payload never chooses what is run`},
 	} {
 		t.Run("refuses_"+name, func(t *testing.T) {
@@ -233,143 +192,5 @@ func TestFailure(t *testing.T) {
 	})
 	t.Run("of_a_result_without_an_end", func(t *testing.T) {
 		failure(t, command(t, "yes"), "", "result of more than 67108864 bytes is too large: at most 800000")
-	})
-}
-
-func TestEnd(t *testing.T) {
-	// start runs a script that makes a file "up" once it is ready, and returns how
-	// to end it; what comes back is how long that took.
-	start := func(t *testing.T, script string) (dir string, end func() time.Duration) {
-		t.Helper()
-		dir = t.TempDir()
-		c := command(t, "sh", "-c", "cd "+dir+"; "+script)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() {
-			_, err := c.Execute(ctx, task.Execution{})
-			done <- err
-		}()
-		end = func() time.Duration {
-			t.Helper()
-			began := time.Now()
-			cancel()
-			if err := <-done; !errors.Is(err, context.Canceled) {
-				t.Errorf("error %v", err)
-			}
-			return time.Since(began)
-		}
-		t.Cleanup(cancel)
-		eventually(t, "the command is up", func() bool { _, err := os.Stat(dir + "/up"); return err == nil })
-		return dir, end
-	}
-	t.Run("by_SIGTERM_when_the_context_ends", func(t *testing.T) {
-		m := marker(t)
-		dir, end := start(t, `trap 'echo bye >said; exit 0' TERM; sleep `+m+` & >up; wait`)
-		end()
-		if got := read(dir + "/said"); got != "bye" {
-			t.Errorf("it said %q", got)
-		}
-		none(t, m)
-	})
-	t.Run("by_SIGKILL_when_SIGTERM_is_ignored", func(t *testing.T) {
-		m := marker(t)
-		_, end := start(t, `trap '' TERM; sh -c "sleep `+m+`" & >up; wait; sleep `+m)
-		if took := end(); took < 200*time.Millisecond {
-			t.Errorf("took %v", took)
-		}
-		none(t, m)
-	})
-	t.Run("gives_all_of_the_group_the_time_to_end_well", func(t *testing.T) {
-		dir, end := start(t, `(trap 'sleep 0.05; echo bye >said; exit' TERM; >up; while :; do sleep 0.01; done) & wait`)
-		end()
-		if got := read(dir + "/said"); got != "bye" {
-			t.Errorf("it said %q", got)
-		}
-	})
-	t.Run("of_a_stopped_one", func(t *testing.T) {
-		m := marker(t)
-		_, end := start(t, `sleep `+m+` & >up; kill -STOP $!; kill -STOP $$; wait`)
-		end()
-		none(t, m)
-	})
-	t.Run("also_of_what_left_the_group", func(t *testing.T) {
-		m := marker(t)
-		_, end := start(t, `(setsid sh -c "trap '' TERM; sleep `+m+` & >up; wait; sleep `+m+`" & ); wait; sleep `+m)
-		end()
-		none(t, m)
-	})
-	t.Run("at_once_when_it_has_begun_just_now", func(t *testing.T) {
-		m := marker(t)
-		c := command(t, "sleep", m)
-		for i := range 10 {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*5*time.Millisecond)
-			if _, err := c.Execute(ctx, task.Execution{}); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("error %v", err)
-			}
-			cancel()
-			none(t, m)
-		}
-	})
-	t.Run("of_children_in_the_background_with_the_command", func(t *testing.T) {
-		m := marker(t)
-		began := time.Now()
-		result(t, sh(t, `sleep `+m+` & (sleep `+m+` &) ; setsid sleep `+m+` & sh -c "trap '' TERM HUP; sleep `+m+`" & echo x`), "", "x")
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("took %v", took)
-		}
-		none(t, m)
-	})
-	t.Run("reaps_orphans_meanwhile", func(t *testing.T) {
-		result(t, sh(t, `for i in 1 2 3 4 5; do (sh -c 'exit 0' &) ; done; sleep 0.2
-			grep -l "^PPid:[[:space:]]*$PPID$" /proc/[0-9]*/status 2>/dev/null | wc -l`), "", "1")
-	})
-}
-
-func TestGuard(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
-		t.Run("ends_all_when_the_worker_is_gone_by_"+sig.String(), func(t *testing.T) {
-			m := marker(t)
-			up := filepath.Join(t.TempDir(), "up")
-			p := proc.Run(t, proc.Command{Path: self, Env: []string{programEnv + "=1"}, Args: []string{
-				"sh", "-c", `trap '' TERM; (setsid sleep ` + m + ` &); sh -c "sleep ` + m + `" & >` + up + `; wait; sleep ` + m}})
-			eventually(t, "the command is up", func() bool { _, err := os.Stat(up); return err == nil })
-			p.Send(sig)
-			p.Exit(128 + int(sig))
-			eventually(t, "all processes are gone", func() bool { return len(alive(m)) == 0 })
-		})
-	}
-	t.Run("ends_the_group_when_the_supervisor_is_killed", func(t *testing.T) {
-		m := marker(t)
-		dir := t.TempDir()
-		c := sh(t, "cd "+dir+`; sleep `+m+` & sh -c "sleep `+m+` & wait" & echo $PPID >up; wait`)
-		done := make(chan error, 1)
-		go func() {
-			_, err := c.Execute(t.Context(), task.Execution{})
-			done <- err
-		}()
-		eventually(t, "the command is up", func() bool { return read(dir+"/up") != "" })
-		pid, err := strconv.Atoi(read(dir + "/up"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
-			if err := syscall.Kill(pid, sig); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got := alive(m); len(got) == 0 {
-			t.Error("the supervisor obeys whoever")
-		}
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		if err := <-done; err == nil || err.Error() != "the supervisor of sh was ended: signal: killed" {
-			t.Errorf("error %v", err)
-		}
-		eventually(t, "all processes are gone", func() bool { return len(alive(m)) == 0 })
 	})
 }

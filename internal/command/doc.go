@@ -8,9 +8,9 @@
 //	failure         ◄──  exit status, or signal, and the end of standard error
 //
 // A payload is data. It never chooses the program, and no shell of ours ever
-// reads it: [Shell] hands it to the script as "$1". A command that is itself an
-// interpreter (awk, sh -c) and has {} within its program text would read it as
-// code; that is the operator's to avoid.
+// reads it: [Shell] hands it to the script as "$1", and {} in the script of a
+// sh -c is refused. Other interpreters (awk, python -c) with {} within the text
+// of their program would read it as code; that is the operator's to avoid.
 //
 // # The supervisor
 //

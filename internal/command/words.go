@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -98,6 +99,22 @@ func Shell(script string) ([]string, error) {
 		}
 	}
 	return words, nil // so that a payload may be larger than an argument
+}
+
+// checkScript refuses {} where a shell would read it as code.
+func checkScript(words []string) error {
+	switch filepath.Base(words[0]) {
+	case "sh", "bash", "dash", "ash", "ksh", "zsh", "busybox":
+	default:
+		return nil
+	}
+	for i, w := range words[1:] {
+		before := words[i]
+		if strings.Contains(w, placeholder) && strings.HasPrefix(before, "-") && strings.HasSuffix(before, "c") {
+			return fmt.Errorf(`%q: in a script {} would make code of the payload: write "$1" there, and %s {} behind it`, w, words[0])
+		}
+	}
+	return nil
 }
 
 // fill puts the payload into the arguments. The first word is the program.

@@ -227,6 +227,9 @@ const (
 	reserve    = 64 << 10 // for that, and for the slot's own path
 )
 
+// MaxResult is what a result may hold, in bytes, where the slot's list is short.
+const MaxResult = session.MaxPacket - reserve - 1<<10
+
 // room is what the results in one commit may take of its packet, beside the
 // slot's list.
 func (sl *slot) room() int {
