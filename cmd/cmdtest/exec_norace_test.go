@@ -1,0 +1,50 @@
+//go:build !race
+
+package cmdtest
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+
+	"taskkeeper/internal/zktest"
+)
+
+func TestReconnectExec(t *testing.T) {
+	start := newService(t)
+	t.Run("ends_the_command_of_a_paused_worker_when_it_wakes_up_after_its_session", func(t *testing.T) {
+		sv := start(t)
+		sv.master()
+		w := sv.worker("--shell", "--exec", naps, "--kill-after", "300ms")
+		payload := nap()
+		c := sv.start("client", "run", payload)
+		asleep(t, payload, napCount)
+		w.Send(syscall.SIGSTOP)
+		zktest.Eventually(t, "its znode is gone", func() (bool, string) {
+			got := sv.hand.Children("/workers")
+			return len(got) == 0, strings.Join(got, " ")
+		})
+		if got := sleeping(payload); len(got) != napCount { // nobody is there to end it
+			t.Errorf("processes %q", got)
+		}
+		sv.worker("--exec", "echo {}")
+		c.Exit(0)
+		w.Send(syscall.SIGCONT)
+		asleep(t, payload, 0)
+		w.Line(w.Stderr, "starting over")
+	})
+	t.Run("ends_the_command_of_a_worker_that_hears_nothing_for_its_session", func(t *testing.T) {
+		server := zktest.NewServer(t, zktest.Options{})
+		sv := start(t)
+		sv.root = server.Addr() + "/silent"
+		sv.master()
+		w := sv.worker("--shell", "--exec", naps, "--kill-after", "300ms")
+		payload := nap()
+		sv.start("client", "run", payload)
+		asleep(t, payload, napCount)
+		server.Pause()
+		defer server.Resume()
+		w.Line(w.Stderr, "connection lost")
+		asleep(t, payload, 0)
+	})
+}
