@@ -26,7 +26,7 @@ func (e *executed) addTo(flags *pflag.FlagSet) {
 	flags.BoolVar(&e.shell, "shell", false,
 		`Give the string of --exec to sh -c. The payload is "$1" there, besides standard input; {} is refused.`)
 	cli.Var(flags, &e.killAfter, "kill-after", 2*time.Second,
-		"A command that is to end gets SIGTERM, with its process group, and after this `duration` SIGKILL. Choose less than the session timeout, or another worker may begin the task meanwhile.",
+		"A command that is to end gets SIGTERM, with its process group, and after this `duration` SIGKILL. More than half the session timeout lets another worker begin the task before, when this one is killed.",
 		cli.Duration(0, time.Hour))
 	flags.BoolVar(&e.trim, "trim", true,
 		"Drop the newline at the end of a command's output. --trim=false keeps it.")

@@ -36,8 +36,9 @@
 //
 // The worker closes the lifeline when the execution's context ends. When the
 // worker dies, by whatever cause, the kernel does; so then too the command gets
-// SIGTERM, and SIGKILL after Config.KillAfter. Where that is shorter than the
-// session timeout, the command is gone before its task is assigned again.
+// SIGTERM, and SIGKILL after Config.KillAfter. Where that is at most half the
+// session timeout, the command is gone before its task is assigned again: the
+// servers heard the worker a third of that time before its death, or later.
 //
 // What the command left running in the background is killed when it ends.
 //
@@ -53,6 +54,8 @@
 //     has; what left the group lives on.
 //   - A process that may not be killed, because it runs as another user, is
 //     waited for.
+//   - Who signals the commands as well as the worker, as systemd does without
+//     KillMode=mixed, has tasks fail that would be given back or finished.
 //   - While the worker is stopped (SIGSTOP), its commands run on, also past its
 //     session: only a running process can close a lifeline. They are ended when
 //     it continues, or dies.
