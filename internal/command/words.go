@@ -14,8 +14,10 @@ import (
 const placeholder = "{}"
 
 // Split splits a command line into words by the quoting rules of POSIX. Nothing
-// is expanded, so *, ~ and the like stand for themselves. What a shell would act
-// upon, $HOME or |, is refused: silently taken as a word it would surprise.
+// is expanded, so *, ~ and the like stand for themselves, and within double
+// quotes $ and ` too: so a script for sh -c may stand there. What a shell would
+// act upon without quotes, $HOME or |, is refused: silently taken as a word it
+// would surprise.
 func Split(line string) ([]string, error) {
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(line), "")
 	if err != nil {
@@ -35,7 +37,7 @@ func Split(line string) ([]string, error) {
 	}
 	var words []string
 	for _, w := range call.Args {
-		text, err := unquote(w)
+		text, err := unquote(line, w)
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", line, err)
 		}
@@ -44,7 +46,7 @@ func Split(line string) ([]string, error) {
 	return words, nil
 }
 
-func unquote(w *syntax.Word) (string, error) {
+func unquote(line string, w *syntax.Word) (string, error) {
 	var text strings.Builder
 	for _, part := range w.Parts {
 		switch p := part.(type) {
@@ -54,11 +56,11 @@ func unquote(w *syntax.Word) (string, error) {
 			text.WriteString(p.Value)
 		case *syntax.DblQuoted:
 			for _, inner := range p.Parts {
-				lit, ok := inner.(*syntax.Lit)
-				if !ok {
-					return "", errExpansion(inner)
+				if lit, ok := inner.(*syntax.Lit); ok {
+					text.WriteString(unescape(lit.Value, "$`\"\\"))
+				} else {
+					text.WriteString(line[inner.Pos().Offset():inner.End().Offset()])
 				}
-				text.WriteString(unescape(lit.Value, "$`\"\\"))
 			}
 		default:
 			return "", errExpansion(part)
