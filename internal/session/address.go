@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 const defaultPort = "2181"
@@ -73,8 +74,14 @@ func (a Address) String() string { return strings.Join(a.Servers, ",") + a.Chroo
 // hosts hands go-zookeeper the servers in turn, by name: names are looked up at
 // each dial, so that a name that does not resolve costs its turn and nothing
 // else, and a server that moved is found again.
+//
+// The library would pause for a second after a round in vain, which is what an
+// election of the servers takes at most. So the dialer pauses, and the library
+// hears of a round that is over only when the session is, to end.
 type hosts struct {
-	mu        sync.Mutex // guards all
+	over <-chan struct{}
+
+	mu        sync.Mutex // guards the rest
 	servers   []string
 	next      int
 	sinceGood int // servers handed out since the last that answered
@@ -93,9 +100,13 @@ func (h *hosts) Next() (server string, retryStart bool) {
 	defer h.mu.Unlock()
 	server = h.servers[h.next]
 	h.next = (h.next + 1) % len(h.servers)
-	retryStart = h.sinceGood > 0 && h.sinceGood%len(h.servers) == 0
 	h.sinceGood++
-	return server, retryStart
+	select {
+	case <-h.over:
+		return server, true
+	default:
+		return server, false
+	}
 }
 
 func (h *hosts) Connected() {
@@ -103,3 +114,21 @@ func (h *hosts) Connected() {
 	defer h.mu.Unlock()
 	h.sinceGood = 0
 }
+
+// pause is how long to wait before the server handed out last is dialed: no time
+// in the first round, less than it takes to elect a leader in those after it.
+func (h *hosts) pause() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	rounds, turn := (h.sinceGood-1)/len(h.servers), (h.sinceGood-1)%len(h.servers)
+	if rounds < 1 || turn > 0 {
+		return 0
+	}
+	d := min(leastPause<<min(rounds-1, 8), mostPause)
+	return d/2 + rand.N(d/2) // clients that lost a server together do not come back together
+}
+
+const (
+	leastPause = 100 * time.Millisecond
+	mostPause  = 500 * time.Millisecond
+)

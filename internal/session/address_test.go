@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestParseAddress(t *testing.T) {
@@ -97,18 +98,32 @@ func TestHosts(t *testing.T) {
 	t.Run("pauses_after_a_round_without_an_answer", func(t *testing.T) {
 		h := new(hosts)
 		_ = h.Init([]string{"a", "b", "c"})
-		for round := range 3 {
+		for round, most := range []time.Duration{0, leastPause, 2 * leastPause, 4 * leastPause, mostPause, mostPause} {
 			seen := map[string]bool{}
 			for i := range 3 {
-				server, pause := h.Next()
+				server, _ := h.Next()
 				seen[server] = true
-				if want := round > 0 && i == 0; pause != want {
-					t.Errorf("round %d, %s: pause %v", round, server, pause)
+				want := most
+				if i > 0 {
+					want = 0
+				}
+				if pause := h.pause(); pause > want || pause < want/2 {
+					t.Errorf("round %d, server %d: pause %v, at most %v", round, i, pause, want)
 				}
 			}
 			if len(seen) != 3 {
 				t.Errorf("round %d: %v", round, seen)
 			}
+		}
+		for range 1000 {
+			_, _ = h.Next()
+			if pause := h.pause(); pause > mostPause {
+				t.Fatalf("pause %v", pause)
+			}
+		}
+		h.Connected()
+		if _, _ = h.Next(); h.pause() != 0 {
+			t.Error("a pause after an answer")
 		}
 	})
 	t.Run("goes_on_to_the_next_server_after_a_good_one", func(t *testing.T) {
@@ -116,8 +131,22 @@ func TestHosts(t *testing.T) {
 		_ = h.Init([]string{"a", "b"})
 		first, _ := h.Next()
 		h.Connected()
-		if second, pause := h.Next(); second == first || pause {
-			t.Errorf("after %s: %s, pause %v", first, second, pause)
+		if second, _ := h.Next(); second == first || h.pause() > 0 {
+			t.Errorf("after %s: %s", first, second)
+		}
+	})
+	t.Run("lets_the_library_end_once_the_session_is_over", func(t *testing.T) {
+		over := make(chan struct{})
+		h := &hosts{over: over}
+		_ = h.Init([]string{"a"})
+		for range 3 {
+			if _, end := h.Next(); end {
+				t.Error("before")
+			}
+		}
+		close(over)
+		if _, end := h.Next(); !end {
+			t.Error("after")
 		}
 	})
 }

@@ -12,9 +12,11 @@ import (
 	"time"
 )
 
-// dial is go-zookeeper's dialer. It refuses once the session is over, so that
-// the library cannot open another one; and it bounds the handshake.
+// dial is go-zookeeper's dialer. It pauses between rounds in vain; it refuses once
+// the session is over, so that the library cannot open another one; and it bounds
+// the handshake.
 func (s *Session) dial(network, addr string, timeout time.Duration) (net.Conn, error) {
+	pause(s.ctx, s.hosts.pause())
 	if s.ctx.Err() != nil {
 		return nil, s.overErr()
 	}

@@ -244,6 +244,29 @@ func TestOutage(t *testing.T) {
 			t.Error("not live")
 		}
 	})
+	t.Run("that_is_as_short_as_an_election_is_over_soon", func(t *testing.T) {
+		for name, addresses := range map[string]func(string) string{
+			"one_address":     func(addr string) string { return addr },
+			"three_addresses": threefold,
+		} {
+			t.Run(name, func(t *testing.T) {
+				proxy, via := zktest.Via(t, zktest.Connect(t))
+				addr, chroot, _ := strings.Cut(via, "/")
+				s := newSession(t, addresses(addr)+"/"+chroot, patient)
+				id := s.ID()
+				proxy.Refuse(true)
+				zktest.Eventually(t, "suspension", suspended(s))
+				<-time.After(300 * time.Millisecond) // the election
+				proxy.Refuse(false)
+				began := time.Now()
+				zktest.Eventually(t, "reconnect", connected(s))
+				if took := time.Since(began); took > 450*time.Millisecond {
+					t.Errorf("took %v", took)
+				}
+				proven(t, s, id)
+			})
+		}
+	})
 	t.Run("that_wiped_the_server_ends_the_session", func(t *testing.T) {
 		t.Parallel()
 		server := zktest.NewServer(t, zktest.Options{})

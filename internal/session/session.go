@@ -52,6 +52,7 @@ type Session struct {
 	over context.CancelCauseFunc
 	born time.Time // what heard counts from
 
+	hosts    *hosts
 	conn     *zk.Conn
 	connSet  chan struct{} // closed when conn is set
 	events   <-chan zk.Event
@@ -91,9 +92,10 @@ func Open(ctx context.Context, cfg Config) (*Session, error) {
 	s.timeout.Store(int64(cfg.Timeout))
 	s.ctx, s.over = context.WithCancelCause(context.Background())
 	s.live, s.lapse = context.WithCancel(s.ctx)
+	s.hosts = &hosts{over: s.ctx.Done()}
 
 	conn, events, err := zk.Connect(cfg.Address.Servers, cfg.Timeout,
-		zk.WithDialer(s.dial), zk.WithHostProvider(&hosts{}), zk.WithEventCallback(s.onEvent),
+		zk.WithDialer(s.dial), zk.WithHostProvider(s.hosts), zk.WithEventCallback(s.onEvent),
 		zk.WithLogger(libLogger{s.log}), zk.WithLogInfo(false))
 	if err != nil {
 		s.over(errClosed)
