@@ -60,11 +60,19 @@ func (p *play) submit(client string, n int, seconds string) (at time.Time) {
 }
 
 // streams starts two clients with a stream of short tasks each.
-func (p *play) streams(each int) {
+func (p *play) streams(each int, most time.Duration) {
 	for _, client := range clients {
-		at := p.enter(client, "--count", fmt.Sprint(each), "--max-sleep", "0.2s")
-		p.tell(at, client, "begins %d tasks of up to 0.2 s, one after the other", each)
+		at := p.enter(client, "--count", fmt.Sprint(each), "--max-sleep", most.String())
+		p.tell(at, client, "begins %d tasks of up to %g s, one after the other", each, most.Seconds())
 	}
+}
+
+// service starts two masters, two workers with two slots, and two clients with a
+// stream of short tasks each.
+func (p *play) service(each int) {
+	p.masters()
+	p.workers("--slots", "2")
+	p.streams(each, 200*time.Millisecond)
 }
 
 // clients of streams.
@@ -91,7 +99,14 @@ func (l line) is(e stage.Event) bool {
 }
 
 // see waits for a line of a log and tells it.
-func (p *play) see(since time.Time, l line) (e stage.Event) {
+func (p *play) see(since time.Time, l line) stage.Event {
+	e := p.hear(since, l)
+	p.tellAll(heard(e))
+	return e
+}
+
+// hear waits for a line of a log.
+func (p *play) hear(since time.Time, l line) (e stage.Event) {
 	if p.err != nil {
 		return e
 	}
@@ -99,7 +114,6 @@ func (p *play) see(since time.Time, l line) (e stage.Event) {
 	defer cancel()
 	e, err := p.st.Await(ctx, since, fmt.Sprintf("%s to log %q", l.from, l.msg), l.is)
 	p.fail(err)
-	p.tell(e.Time, e.From, "%s", said(e, strings.HasPrefix(e.From, "master")))
 	return e
 }
 
@@ -125,15 +139,15 @@ func said(e stage.Event, worker bool) string {
 	return text
 }
 
-// count is how many such lines there are so far.
-func (p *play) count(l line) (n int) {
-	for _, e := range p.st.Events() {
-		if l.is(e) {
-			n++
-		}
-	}
-	return n
+// logged are such lines so far, in the order of time.
+func (p *play) logged(l line) []stage.Event {
+	events := slices.DeleteFunc(p.st.Events(), func(e stage.Event) bool { return !l.is(e) })
+	slices.SortStableFunc(events, func(a, b stage.Event) int { return a.Time.Compare(b.Time) })
+	return events
 }
+
+// count is how many such lines there are so far.
+func (p *play) count(l line) int { return len(p.logged(l)) }
 
 // exits waits for the end of a program, with a status.
 func (p *play) exits(name string, status int) {
@@ -148,6 +162,9 @@ func (p *play) finished(n int) {
 		p.fail(p.st.Finished(p.ctx, n))
 	}
 }
+
+// more waits until they have so many more than now.
+func (p *play) more(n int) { p.finished(p.st.Results() + n) }
 
 // pass lets time pass, where that is the scene's own and nothing is waited for.
 func (p *play) pass(d time.Duration) {

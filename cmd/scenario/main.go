@@ -1,5 +1,5 @@
 // Scenario runs one of the fault scenarios with the real programs, on a
-// ZooKeeper server of its own, and checks what comes of it.
+// ZooKeeper server of its own, or several, and checks what comes of it.
 package main
 
 import (
@@ -30,12 +30,18 @@ var scenarios = map[string]scenario{
 	"4-master-lags":     {about: "2 clients, 2 workers, 2 masters; the leader stands still, and its last write arrives late", play: masterLags, timeout: 4 * time.Second},
 	"5-server-fails":    {about: "2 clients, 2 workers, 2 masters; the ZooKeeper server dies and comes back", play: serverFails, timeout: 4 * time.Second},
 	"5-server-freezes":  {about: "2 clients, 2 workers, 2 masters; the ZooKeeper server stands still, sessions end all at once", play: serverFreezes},
+
+	"ensemble-follower-fails":  {about: "2 clients, 2 workers, 2 masters, 3 servers; a server that follows dies and comes back", play: followerFails, servers: 3, timeout: 4 * time.Second},
+	"ensemble-leader-fails":    {about: "2 clients, 2 workers, 2 masters, 3 servers; the server that leads dies and comes back", play: leaderFails, servers: 3, timeout: 4 * time.Second},
+	"ensemble-quorum-lost":     {about: "2 clients, 2 workers, 2 masters, 3 servers; two servers die and come back", play: quorumLost, servers: 3, timeout: 4 * time.Second},
+	"ensemble-rolling-restart": {about: "2 clients, 2 workers, 2 masters, 3 servers; each server is restarted in turn", play: rollingRestart, servers: 3, timeout: 4 * time.Second},
 }
 
 type scenario struct {
 	about   string
 	play    func(*play)
 	timeout time.Duration // of the sessions, if it is not the usual one
+	servers int           // of an ensemble; 0 for one server alone
 }
 
 // limit is for what takes some 20 s.
@@ -50,7 +56,7 @@ func command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scenario NAME",
 		Short: "Run a fault scenario and check what comes of it",
-		Long: "Run one fault scenario with the real programs, on a ZooKeeper server of its own;\nprint what happened as a timeline, and check it: the status is 1 if anything is\nnot as it must be.\n\n" +
+		Long: "Run one fault scenario with the real programs, on ZooKeeper servers of its own;\nprint what happened as a timeline, and check it: the status is 1 if anything is\nnot as it must be.\n\n" +
 			"Names:\n  " + strings.Join(describe(names), "\n  "),
 		Example: "  scenario 2-worker-fails",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -83,7 +89,7 @@ func command() *cobra.Command {
 func describe(names []string) []string {
 	var lines []string
 	for _, n := range names {
-		lines = append(lines, fmt.Sprintf("%-17s %s", n, scenarios[n].about))
+		lines = append(lines, fmt.Sprintf("%-24s %s", n, scenarios[n].about))
 	}
 	return lines
 }

@@ -45,9 +45,7 @@ func masterLags(p *play) {
 	old, backup := "master-1", "master-2"
 	p.proxy(old)
 	p.proxy(backup)
-	p.masters()
-	p.workers("--slots", "2")
-	p.streams(each)
+	p.service(each)
 	p.finished(each / 4)
 
 	p.act("1. It stands still for longer than its session lasts.")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,16 +32,18 @@ const (
 // nothing any more and return zeros, so that a scene reads like a script;
 // perform tells what it was.
 type play struct {
-	ctx     context.Context
-	st      *stage.Stage
-	server  *zktest.Server
-	proxies map[string]*zktest.Proxy // by who connects through it
-	out     io.Writer
-	timeout time.Duration // of the sessions
-	began   time.Time
-	err     error    // the first failure
-	wrong   []string // what is not as it must be
-	report  *history.Report
+	ctx      context.Context
+	st       *stage.Stage
+	server   *zktest.Server           // the only one,
+	ensemble *zktest.Ensemble         // or these
+	proxies  map[string]*zktest.Proxy // by who connects through it
+	out      io.Writer
+	timeout  time.Duration // of the sessions
+	began    time.Time
+	err      error    // the first failure
+	wrong    []string // what is not as it must be
+	written  []history.Txn
+	report   *history.Report
 }
 
 // perform runs a scenario.
@@ -59,10 +62,10 @@ func perform(ctx context.Context, name string, sc scenario, evidence string) err
 		ctx: ctx, st: stage.New(filepath.Dir(self), logs), proxies: make(map[string]*zktest.Proxy),
 		out: io.MultiWriter(os.Stdout, &text), timeout: cmp.Or(sc.timeout, sessionTimeout),
 	}
-	if p.server, err = zktest.Start(zktest.Options{Tick: serverTick}); err != nil {
+	if err := p.raise(sc); err != nil {
 		return err
 	}
-	defer p.server.Stop()
+	defer p.raze()
 	defer func() {
 		p.st.Strike()
 		for _, proxy := range p.proxies {
@@ -78,7 +81,8 @@ func perform(ctx context.Context, name string, sc scenario, evidence string) err
 		p.err = fmt.Errorf("not as it must be: %s", strings.Join(p.wrong, "; "))
 	}
 	if p.err != nil {
-		p.logged(os.Stderr)
+		p.tail(os.Stderr)
+		p.keep(os.Stderr)
 		return fmt.Errorf("%s: %w", name, p.err)
 	}
 	if evidence == "" {
@@ -88,6 +92,26 @@ func perform(ctx context.Context, name string, sc scenario, evidence string) err
 		return err
 	}
 	return os.WriteFile(filepath.Join(evidence, name+".txt"), []byte(text.String()), 0o644)
+}
+
+// raise starts the servers.
+func (p *play) raise(sc scenario) (err error) {
+	o := zktest.Options{Tick: serverTick}
+	if sc.servers == 0 {
+		p.server, err = zktest.Start(o)
+		return err
+	}
+	p.ensemble, err = zktest.StartEnsemble(sc.servers, o)
+	return err
+}
+
+// raze ends the servers and removes what is theirs.
+func (p *play) raze() {
+	if p.ensemble != nil {
+		p.ensemble.Stop()
+	} else {
+		p.server.Stop()
+	}
 }
 
 // end ends all who are left and has ZooKeeper's own log of all writes judged. A
@@ -100,9 +124,9 @@ func (p *play) end() history.Report {
 	left, err := stage.Remains(p.ctx, p.connect())
 	p.fail(err)
 	p.check(left == 0, "znodes left when all have ended: %d", left)
-	txns, err := history.Read(p.server.DataDir())
-	p.fail(err)
-	report := history.Check(history.Under(txns, chroot), history.Options{Finished: true})
+	p.written = p.log()
+	p.nowhere()
+	report := history.Check(history.Under(p.written, chroot), history.Options{Finished: true})
 	p.report = &report
 	if err := report.Err(); err != nil {
 		fmt.Fprintln(p.out, err)
@@ -118,8 +142,8 @@ func (p *play) figures() history.Report {
 	return *p.report
 }
 
-// logged shows what the programs said last.
-func (p *play) logged(w io.Writer) {
+// tail shows what the programs said last.
+func (p *play) tail(w io.Writer) {
 	const last = 60
 	events := p.st.Events()
 	fmt.Fprintln(w, "\nwhat the programs logged last:")
@@ -140,12 +164,36 @@ func (p *play) fail(err error) {
 // look once a tick.
 func (p *play) afterKill() time.Duration { return p.timeout + 2*serverTick + 200*time.Millisecond }
 
-func (p *play) connect() string { return p.server.Addr() + chroot }
+func (p *play) connect() string {
+	if p.ensemble != nil {
+		return p.ensemble.Connect() + chroot
+	}
+	return p.server.Addr() + chroot
+}
 
 // tell adds a line to the timeline.
 func (p *play) tell(at time.Time, who, format string, args ...any) {
 	if p.err == nil {
 		fmt.Fprintf(p.out, "%6d ms  %-9s %s\n", at.Sub(p.began).Milliseconds(), who, fmt.Sprintf(format, args...))
+	}
+}
+
+// moment is a line of the timeline.
+type moment struct {
+	at        time.Time
+	who, what string
+}
+
+// heard is the moment of a line of a log.
+func heard(e stage.Event) moment {
+	return moment{e.Time, e.From, said(e, strings.HasPrefix(e.From, "master"))}
+}
+
+// tellAll tells what was not heard in the order of time.
+func (p *play) tellAll(story ...moment) {
+	slices.SortStableFunc(story, func(a, b moment) int { return a.at.Compare(b.at) })
+	for _, m := range story {
+		p.tell(m.at, m.who, "%s", m.what)
 	}
 }
 

@@ -1,18 +1,19 @@
 package main
 
 import (
+	"slices"
 	"time"
+
+	"taskkeeper/internal/stage"
 )
 
-// afterReturn is how long it may take until work resumes when the server is
-// back: clients dial once a second.
+// afterReturn is how long it may take until work resumes when a server is
+// back, or another one is there: clients dial twice a second.
 const afterReturn = 3 * time.Second
 
 func serverFails(p *play) {
 	const each = 60
-	p.masters()
-	p.workers("--slots", "2")
-	p.streams(each)
+	p.service(each)
 	var back time.Time
 	// Away for as long as a server takes to start, then for three timeouts more.
 	for i, longer := range []time.Duration{0, 3 * p.timeout} {
@@ -31,11 +32,22 @@ func serverFails(p *play) {
 		p.tell(back, "", "the server serves again, after %d ms: %s than the session timeout", back.Sub(gone).Milliseconds(), than)
 		p.resumes(back, "after its return")
 	}
+	p.served(each)
+	p.steady(back)
+	p.unharmed(each)
+}
+
+// served waits until both clients of a service have all their results.
+func (p *play) served(each int) {
 	for _, c := range clients {
 		p.exits(c, 0)
 	}
 	p.check(p.st.Results() == 2*each, "results: %d of %d", p.st.Results(), 2*each)
-	p.steady(back)
+}
+
+// unharmed checks that what befell the servers has cost no session, and so
+// nothing else either.
+func (p *play) unharmed(each int) {
 	r := p.end()
 	p.check(r.Expired == 0, "sessions that expired: %d", r.Expired)
 	p.check(len(r.Terms) == 1, "leaders: %d", len(r.Terms))
@@ -45,9 +57,7 @@ func serverFails(p *play) {
 
 func serverFreezes(p *play) {
 	const each = 40
-	p.masters()
-	p.workers("--slots", "2")
-	p.streams(each)
+	p.service(each)
 	p.finished(each / 2)
 	frozen := time.Now()
 	p.server.Pause()
@@ -88,16 +98,21 @@ func (p *play) resumes(since time.Time, what string) {
 // steady checks that work went on without a break, once it did.
 func (p *play) steady(since time.Time) {
 	const most = 2 * time.Second
-	var longest time.Duration
-	var last time.Time
-	for _, e := range p.st.Events() {
-		if !e.Time.After(since) || !assigned("").is(e) {
+	went := slices.DeleteFunc(p.logged(assigned("")), func(e stage.Event) bool { return e.Time.Before(since) })
+	p.within("the longest time without an assignment from then on", longest(went, since, time.Now()), most)
+}
+
+// longest is the longest time between two events, from the last one before
+// since to the first one after until.
+func longest(events []stage.Event, since, until time.Time) (longest time.Duration) {
+	for i, e := range events {
+		if i == 0 || e.Time.Before(since) {
 			continue
 		}
-		if !last.IsZero() {
-			longest = max(longest, e.Time.Sub(last))
+		longest = max(longest, e.Time.Sub(events[i-1].Time))
+		if e.Time.After(until) {
+			break
 		}
-		last = e.Time
 	}
-	p.within("the longest time without an assignment from then on", longest, most)
+	return longest
 }
