@@ -25,10 +25,20 @@ func (p *play) enter(name string, args ...string) (at time.Time) {
 		if proxy := p.proxies[name]; proxy != nil {
 			connect = proxy.Addr() + chroot
 		}
-		p.fail(p.st.Enter(name, program, append(args,
+		p.fail(p.st.EnterWithin(p.place(name), name, program, append(args,
 			"--zk", connect, "--session-timeout", p.timeout.String(), "--log-format", "json")...))
 	}
 	return at
+}
+
+// place is the command that runs a program on its own host, if it has one.
+func (p *play) place(name string) []string {
+	if p.network == nil {
+		return nil
+	}
+	h, err := p.network.Host(name)
+	p.fail(err)
+	return h.Within
 }
 
 // start starts a program and waits for what it logs when it is ready.

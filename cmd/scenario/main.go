@@ -7,13 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"taskkeeper/internal/cli"
+	"taskkeeper/internal/zktest"
 )
 
 // scenarios by name. The names count clients, workers and masters as the
@@ -35,6 +39,7 @@ var scenarios = map[string]scenario{
 	"ensemble-leader-fails":    {about: "2 clients, 2 workers, 2 masters, 3 servers; the server that leads dies and comes back", play: leaderFails, servers: 3, timeout: 4 * time.Second},
 	"ensemble-quorum-lost":     {about: "2 clients, 2 workers, 2 masters, 3 servers; two servers die and come back", play: quorumLost, servers: 3, timeout: 4 * time.Second},
 	"ensemble-rolling-restart": {about: "2 clients, 2 workers, 2 masters, 3 servers; each server is restarted in turn", play: rollingRestart, servers: 3, timeout: 4 * time.Second},
+	"ensemble-partition":       {about: "2 clients, 2 workers, 2 masters, 3 servers; the leading master is cut off with a server", play: partition, servers: 3, timeout: 4 * time.Second, network: true},
 }
 
 type scenario struct {
@@ -42,7 +47,12 @@ type scenario struct {
 	play    func(*play)
 	timeout time.Duration // of the sessions, if it is not the usual one
 	servers int           // of an ensemble; 0 for one server alone
+	network bool          // all have a network of their own
 }
+
+// notHere is the status when this machine does not allow for the scenario: it is
+// Automake's for a test that did not run.
+const notHere = 77
 
 // limit is for what takes some 20 s.
 const limit = 3 * time.Minute
@@ -52,11 +62,12 @@ func main() { cli.Main(command()) }
 func command() *cobra.Command {
 	names := slices.Sorted(maps.Keys(scenarios))
 	var evidence string
-	var list bool
+	var list, inside bool
 	cmd := &cobra.Command{
 		Use:   "scenario NAME",
 		Short: "Run a fault scenario and check what comes of it",
 		Long: "Run one fault scenario with the real programs, on ZooKeeper servers of its own;\nprint what happened as a timeline, and check it: the status is 1 if anything is\nnot as it must be.\n\n" +
+			"A partition needs a network of its own inside this machine: Linux, iproute2, and\nroot or user namespaces for everyone. Without them it does not run, says why, and\nends with status 77. Nothing of that network is left when it ends.\n\n" +
 			"Names:\n  " + strings.Join(describe(names), "\n  "),
 		Example: "  scenario 2-worker-fails",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -76,6 +87,9 @@ func command() *cobra.Command {
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), strings.Join(names, "\n"))
 				return err
 			}
+			if scenarios[args[0]].network && !inside {
+				return enter(args[0])
+			}
 			ctx, cancel := context.WithTimeoutCause(cmd.Context(), limit, errors.New("the scenario takes too long"))
 			defer cancel()
 			return perform(ctx, args[0], scenarios[args[0]], evidence)
@@ -83,7 +97,28 @@ func command() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&evidence, "evidence", "", "Write the timeline to NAME.txt in this `folder` as well.")
 	cmd.Flags().BoolVar(&list, "list", false, "Print the names and end.")
+	cmd.Flags().BoolVar(&inside, "inside", false, "This process has a network of its own.")
+	_ = cmd.Flags().MarkHidden("inside")
 	return cmd
+}
+
+// enter runs this very command again, in a network of its own, in place of this
+// process. So signals reach it, and nothing is left of the network when it ends.
+func enter(name string) error {
+	command, err := zktest.PrivateNetwork()
+	if err != nil {
+		return &cli.ExitError{Status: notHere, Err: fmt.Errorf("%s did not run: %w", name, err)}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	path, err := exec.LookPath(command[0])
+	if err != nil {
+		return err
+	}
+	args := slices.Concat(command, []string{self, "--inside"}, os.Args[1:])
+	return fmt.Errorf("run %s: %w", path, syscall.Exec(path, args, os.Environ()))
 }
 
 func describe(names []string) []string {

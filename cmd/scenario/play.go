@@ -36,6 +36,7 @@ type play struct {
 	st       *stage.Stage
 	server   *zktest.Server           // the only one,
 	ensemble *zktest.Ensemble         // or these
+	network  *zktest.Network          // of servers and programs, if they have one of their own
 	proxies  map[string]*zktest.Proxy // by who connects through it
 	out      io.Writer
 	timeout  time.Duration // of the sessions
@@ -100,6 +101,18 @@ func (p *play) raise(sc scenario) (err error) {
 	if sc.servers == 0 {
 		p.server, err = zktest.Start(o)
 		return err
+	}
+	if sc.network {
+		if p.network, err = zktest.NewNetwork(); err != nil {
+			return err
+		}
+		for i := range sc.servers {
+			h, err := p.network.Host(serverName(i))
+			if err != nil {
+				return err
+			}
+			o.Hosts = append(o.Hosts, h)
+		}
 	}
 	p.ensemble, err = zktest.StartEnsemble(sc.servers, o)
 	return err
