@@ -102,6 +102,7 @@ func (v *view) done(m move, version int32) {
 		return
 	}
 	if m.kind == assign {
+		v.ahead = 0
 		for _, c := range m.tasks {
 			if t := v.tasks[c.id]; t != nil {
 				t.lost, t.version, t.losses = false, c.version, c.losses

@@ -26,7 +26,7 @@
 // Unassigned is what is listed in /tasks, pending, and in no worker's list. A
 // task that nobody touched since it was created is at version 0: it is assigned
 // without having been read, and the assignment's check says whether that was
-// right. Where it was not, the task and the 1,000 behind it are read. So the
+// right. Where it was not, the task and some behind it are read, up to 1,024. So the
 // usual task costs the leader a share of one listing and of one Multi.
 //
 // # Every write is fenced

@@ -67,6 +67,7 @@ type view struct {
 	doomed  []string // tasks that were lost once too often
 	toRead  []string // tasks that are unread
 	asides  []string // tasks that were set aside, the longest first
+	ahead   int      // how many were read at the last doubt; 0 since an assignment was carried out
 
 	asked         int64 // listings of /tasks asked for
 	listing       int64 // the last one merged
@@ -352,15 +353,22 @@ func (v *view) wait(id string) {
 // taskGone merges that a task is not there.
 func (v *view) taskGone(id string) { delete(v.tasks, id) }
 
-// ahead is how many tasks are read at once where one was found not to be as
-// it was taken to be: what follows it is likely to be the same.
-const ahead = 1000
+// Where a task was found not to be as it was taken to be, what follows it may be
+// the same: that many are read at once, and twice as many each time that this
+// happens again. A new leader finds a few that are finished and not yet cleaned
+// up, and must not read a thousand before it assigns anything; where there are
+// thousands of results that nobody collected, few assignments fail.
+const (
+	leastAhead = 32
+	ahead      = 1024 // at most
+)
 
 // doubt has a task read whose state is not what it was taken for, and those
 // that follow it and have never been read.
 func (v *view) doubt(id string) {
 	v.look(id)
-	for _, next := range v.queue.next(ahead) {
+	v.ahead = min(max(leastAhead, 2*v.ahead), ahead)
+	for _, next := range v.queue.next(v.ahead) {
 		if t := v.tasks[next]; t != nil && t.phase == waiting && !t.read {
 			v.look(next)
 		}

@@ -418,17 +418,35 @@ func TestView(t *testing.T) {
 		v.ignoreWorker("w1")
 		expect(t, v, "")
 	})
-	t.Run("one_task_that_is_not_as_assumed_has_those_behind_it_read", func(t *testing.T) {
+	t.Run("a_task_that_is_not_as_assumed_has_ever_more_of_those_behind_it_read", func(t *testing.T) {
 		var ids []string
-		for range 3 * ahead {
+		for range 5 * ahead {
 			ids = append(ids, task.NewID())
 		}
 		v := fresh(ids, "w1")
-		m := expect(t, v, "assign "+ids[0]+" w1")[0]
-		v.doubt(m.tasks[0].id)
-		if got := len(v.takeUnread(1 << 20)); got != ahead+1 {
-			t.Errorf("%d tasks are to be read", got)
+		doubted := func(want int) {
+			t.Helper()
+			m := v.decide()
+			if len(m) != 1 {
+				t.Fatalf("%d moves", len(m))
+			}
+			v.doubt(m[0].tasks[0].id)
+			read := v.takeUnread(1 << 20)
+			if len(read) != want+1 {
+				t.Errorf("%d tasks are to be read, want %d and the one in doubt", len(read), want)
+			}
+			for _, id := range read {
+				v.readTask(id, task.NewDone(nil), 1)
+			}
 		}
+		for want := leastAhead; want <= ahead; want *= 2 {
+			doubted(want)
+		}
+		doubted(ahead)
+		m := v.decide()[0]
+		v.done(m, 1)
+		v.readWorker("w1", nil, 2)
+		doubted(leastAhead) // since it was right in between
 	})
 	t.Run("a_name_removed_and_made_again_is_given_once", func(t *testing.T) {
 		v := fresh(nil)
