@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo scenarios faults test lint check zk-up zk-down clean
+.PHONY: help build demo scenarios compare report faults test lint check zk-up zk-down clean
 
 # Go's own installer does not put it into PATH.
 GO := $(or $(shell command -v go),$(wildcard /usr/local/go/bin/go),go)
@@ -22,6 +22,12 @@ demo: build zookeeper ## see it work
 
 scenarios: build zookeeper ## the fault scenarios; their evidence goes to report/evidence/
 	@for name in $$(bin/scenario --list); do bin/scenario --evidence report/evidence "$$name" || [[ $$? == 77 ]]; echo; done
+
+compare: build zookeeper ## one ZooKeeper server against three: latency, tasks a second, failover
+	@bin/compare --evidence report/evidence
+
+report: scenarios compare ## all of that again, and the report with its tables and figures from it
+	@bin/report
 
 faults: build zookeeper ## random faults for DURATION (60s), judged write by write; SEED repeats some
 	@bin/faults $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))

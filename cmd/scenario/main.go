@@ -31,6 +31,7 @@ var scenarios = map[string]scenario{
 	"2-worker-lags":     {about: "1 client, 2 workers, 1 master; a busy worker stands still for longer than its session", play: workerLags},
 	"3-compete":         {about: "2 clients, 2 workers, 1 master; workers compete for the tasks of both clients", play: compete},
 	"4-master-fails":    {about: "2 clients, 2 workers, 2 masters; the leader leaves, and another one dies", play: masterFails},
+	"4-master-failover": {about: "2 clients, 2 workers, 3 masters; three leaders end in three ways, under a steady load", play: masterFailover},
 	"4-master-lags":     {about: "2 clients, 2 workers, 2 masters; the leader stands still, and its last write arrives late", play: masterLags, timeout: 4 * time.Second},
 	"5-server-fails":    {about: "2 clients, 2 workers, 2 masters; the ZooKeeper server dies and comes back", play: serverFails, timeout: 4 * time.Second},
 	"5-server-freezes":  {about: "2 clients, 2 workers, 2 masters; the ZooKeeper server stands still, sessions end all at once", play: serverFreezes},
@@ -95,7 +96,7 @@ func command() *cobra.Command {
 			return perform(ctx, args[0], scenarios[args[0]], evidence)
 		},
 	}
-	cmd.Flags().StringVar(&evidence, "evidence", "", "Write the timeline to NAME.txt in this `folder` as well.")
+	cmd.Flags().StringVar(&evidence, "evidence", "", "Write the timeline to NAME.txt in this `folder` as well, and the figures of some to NAME.csv.")
 	cmd.Flags().BoolVar(&list, "list", false, "Print the names and end.")
 	cmd.Flags().BoolVar(&inside, "inside", false, "This process has a network of its own.")
 	_ = cmd.Flags().MarkHidden("inside")

@@ -45,6 +45,7 @@ type play struct {
 	wrong    []string // what is not as it must be
 	written  []history.Txn
 	report   *history.Report
+	series   string // a table that is kept beside the timeline, if there is one
 }
 
 // perform runs a scenario.
@@ -91,6 +92,11 @@ func perform(ctx context.Context, name string, sc scenario, evidence string) err
 	}
 	if err := os.MkdirAll(evidence, 0o755); err != nil {
 		return err
+	}
+	if p.series != "" {
+		if err := os.WriteFile(filepath.Join(evidence, name+".csv"), []byte(p.series), 0o644); err != nil {
+			return err
+		}
 	}
 	return os.WriteFile(filepath.Join(evidence, name+".txt"), []byte(text.String()), 0o644)
 }

@@ -22,8 +22,9 @@
 // and its server: it cuts the connection at an exact request, before it or after
 // it was carried out, and can be silent, slow or closed.
 //
-// A missing ZooKeeper or Java fails the tests; nothing is skipped or installed
-// here (scripts/zookeeper install does it).
+// A missing ZooKeeper or Java fails the tests; nothing is installed here
+// (scripts/zookeeper install does it). Nothing is skipped, but what needs a Network
+// on a machine that does not allow for one.
 //
 // go-zookeeper has a data race of its own when a Conn that holds watches
 // reconnects. Tests that make that happen are named TestReconnect… and live in

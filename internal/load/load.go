@@ -1,0 +1,103 @@
+// Package load puts the service under load as clients do, and measures what they
+// see. It is for comparisons within one run: the machine's own speed is in every
+// figure.
+package load
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"taskkeeper/internal/client"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+// Client is a client of the service within this process, on one session.
+type Client struct {
+	do   *client.Client
+	stop context.CancelFunc
+	run  sync.WaitGroup
+	err  error // what its session ended with; after run
+}
+
+// Open connects a client. It must be closed.
+func Open(ctx context.Context, cfg session.Config) *Client {
+	ctx, stop := context.WithCancel(ctx)
+	c := &Client{do: client.New(client.Config{Logger: cfg.Logger}), stop: stop}
+	c.run.Go(func() { c.err = session.Run(ctx, cfg, time.Minute, c.do.Serve) })
+	return c
+}
+
+// Close withdraws what is not finished and ends the session.
+func (c *Client) Close() error {
+	c.stop()
+	c.run.Wait()
+	return c.err
+}
+
+// Do submits a task and fails unless it is done.
+func (c *Client) Do(ctx context.Context, payload string) error {
+	r, err := c.do.Do(ctx, []byte(payload))
+	if err == nil && r.State.Phase != task.Done {
+		err = fmt.Errorf("task %s: %s", r.ID, r.State.Text)
+	}
+	return err
+}
+
+// Latencies does n tasks one after the other, and tells how long each took from
+// its submission to its result.
+func (c *Client) Latencies(ctx context.Context, n int, payload string) ([]time.Duration, error) {
+	out := make([]time.Duration, n)
+	for i := range out {
+		began := time.Now()
+		if err := c.Do(ctx, payload); err != nil {
+			return nil, err
+		}
+		out[i] = time.Since(began)
+	}
+	return out, nil
+}
+
+// Rate does n tasks, a window of them at a time, and tells how many were done in
+// a second.
+func (c *Client) Rate(ctx context.Context, n, window int, payload string) (perSecond float64, err error) {
+	began := time.Now()
+	err = c.Each(ctx, window, func(i int) (string, bool) { return payload, i < n }, nil)
+	return float64(n) / time.Since(began).Seconds(), err
+}
+
+// Each does tasks, a window of them at a time, until next has no more; done is
+// told of each result, by several goroutines.
+func (c *Client) Each(ctx context.Context, window int, next func(i int) (payload string, ok bool), done func()) error {
+	flight, ctx := errgroup.WithContext(ctx)
+	flight.SetLimit(window)
+	for i := 0; ctx.Err() == nil; i++ {
+		payload, ok := next(i)
+		if !ok {
+			break
+		}
+		flight.Go(func() error {
+			err := c.Do(ctx, payload)
+			if err == nil && done != nil {
+				done()
+			}
+			return err
+		})
+	}
+	return flight.Wait()
+}
+
+// Quantile is the value that a share of all are at most, by its rank: 0.5 is the
+// median.
+func Quantile[T interface{ ~int64 | ~float64 }](values []T, share float64) T {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)]
+}
