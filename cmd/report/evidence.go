@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -120,16 +121,15 @@ func (e evidence) lines(name string, with ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var out []string
 	for _, w := range with {
-		found := false
-		for line := range strings.SplitSeq(text, "\n") {
-			if strings.Contains(line, w) {
-				out, found = append(out, "    "+strings.TrimRight(line, " ")), true
-			}
-		}
-		if !found {
+		if !strings.Contains(text, w) {
 			return "", fmt.Errorf("%s has no line with %q", name, w)
+		}
+	}
+	var out []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if slices.ContainsFunc(with, func(w string) bool { return strings.Contains(line, w) }) {
+			out = append(out, "    "+strings.TrimRight(line, " "))
 		}
 	}
 	return strings.Join(out, "\n"), nil

@@ -174,11 +174,12 @@ func latency(e evidence, path string) error {
 		line.Color, line.Width = colours[i], vg.Points(1.8)
 		p.Add(line)
 		name := plotter.XYLabels{Labels: []string{fmt.Sprintf("%s (%d tasks)", name, len(ms))}}
-		at, side := ms[len(ms)/3]*1.1, draw.XLeft
+		// Beside the middle of its line, on the side where the other line is not.
+		at, side := plotter.XY{X: ms[len(ms)/3] * 1.1, Y: 33}, draw.XLeft
 		if i == 0 {
-			at, side = ms[len(ms)/3]*0.85, draw.XRight
+			at, side = plotter.XY{X: ms[len(ms)*6/10] * 0.8, Y: 60}, draw.XRight
 		}
-		name.XYs = plotter.XYs{{X: at, Y: 33}}
+		name.XYs = plotter.XYs{at}
 		if err := label(p, name, side, draw.YCenter); err != nil {
 			return err
 		}
