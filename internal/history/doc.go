@@ -52,6 +52,10 @@
 // gets a snapshot as well, and has the gap alone. One whose first attempt to join
 // failed has logged twice what it got (ZOOKEEPER-4394): Read takes it once.
 //
+// A multi that was refused is not logged by all with the same bytes: who applies it
+// makes errors of the operations before the refused one, and sends that to those
+// that join later. It reads the same.
+//
 // So a log without a gap, of a server that is joined, is the whole history. Read
 // says so where it is not; Records reads what there is.
 //

@@ -2,10 +2,14 @@ package history
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
+
+	"github.com/go-zookeeper/zk"
 )
 
 // TestRecords tries what servers of an ensemble leave in their logs.
@@ -64,4 +68,46 @@ func TestRecords(t *testing.T) {
 	t.Run("what_is_logged_late_is_an_error", func(t *testing.T) {
 		wantError(t, logged(t, 1, 2, 4, 3, 5, 6), "what was between is missing")
 	})
+}
+
+// TestRefusedMulti tries both forms in which a refused multi is logged.
+func TestRefusedMulti(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	h := s.conn()
+	h.Create("/a", "")
+	_, err := h.Conn.Multi(
+		&zk.CheckVersionRequest{Path: "/a", Version: -1},
+		&zk.CreateRequest{Path: "/b", Acl: zk.WorldACL(zk.PermAll)},
+		&zk.CheckVersionRequest{Path: "/none", Version: 0})
+	if !errors.Is(err, zk.ErrNoNode) {
+		t.Fatal(err)
+	}
+	s.Kill()
+	file, err := os.Open(filepath.Join(s.DataDir(), "version-2", "log.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var record []byte // the last one
+	for r, err := range records(file, 1<<30) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		record = r
+	}
+	plain, err := decode(record)
+	if err != nil || plain.Refused != NoNode || plain.RefusedAt != 2 {
+		t.Fatalf("%+v, %v", plain, err)
+	}
+	// Session, cxid, zxid, time, type and count are before the first operation: its
+	// type, its length, and so on.
+	at := 8 + 4 + 8 + 8 + 4 + 4
+	for range plain.RefusedAt {
+		copy(record[at:], "\xff\xff\xff\xff")
+		at += 8 + int(binary.BigEndian.Uint32(record[at+4:]))
+	}
+	if again, err := decode(record); err != nil || !reflect.DeepEqual(again, plain) {
+		t.Errorf("%+v, want %+v, %v", again, plain, err)
+	}
 }

@@ -86,6 +86,9 @@ const (
 	typeCloseSession    = -11
 )
 
+// errorSize is the length of the body of an error: a code.
+const errorSize = 4
+
 // decode reads one record of the log. It knows no state: of a Delete neither
 // version nor owner, of a Set no owner, and of the end of a session not what it
 // removes. (Servers since 3.6 list that in the record, unless told not to.)
@@ -120,13 +123,17 @@ func decode(record []byte) (Txn, error) {
 func (t *Txn) add(e Event) { t.Events = append(t.Events, e) }
 
 // decodeMulti reads the operations of a multi. One that was refused is logged
-// too: from the operation refused on, all are errors.
+// too: from the operation refused on, all are errors. Those before it may be as
+// well, with the bodies that they had; see Ensembles.
 func (t *Txn) decodeMulti(j *jute) {
 	for i := range j.count(8) {
 		kind := j.int()
 		op := &jute{rest: j.buffer()}
 		if j.err != nil {
 			return
+		}
+		if kind == typeError && len(op.rest) > errorSize {
+			continue
 		}
 		t.decodeOp(op, kind)
 		if op.err != nil {
