@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"taskkeeper/internal/load"
 	"taskkeeper/internal/stage"
 )
 
@@ -16,7 +17,6 @@ type hit struct {
 	name   string // of the program that it met
 	led    bool   // which was the leader
 	began  time.Time
-	over   time.Time // restarted, continued, connected again; zero if not yet
 	served time.Time // server: it answers again
 }
 
@@ -26,10 +26,7 @@ type recovery struct {
 	times []time.Duration
 }
 
-func (r recovery) median() time.Duration {
-	s := slices.Sorted(slices.Values(r.times))
-	return s[len(s)/2]
-}
+func (r recovery) median() time.Duration { return load.Quantile(r.times, 0.5) }
 
 func (r recovery) worst() time.Duration { return slices.Max(r.times) }
 

@@ -239,7 +239,6 @@ func (r *run) attack(ctx context.Context, faults []fault) error {
 		under.Go(func() error {
 			m.suffer(ctx, f)
 			m.leave()
-			h.over = time.Now()
 			r.note(h)
 			return nil
 		})

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"taskkeeper/internal/client"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -42,7 +40,11 @@ func (c *Client) Close() error {
 
 // Do submits a task and fails unless it is done.
 func (c *Client) Do(ctx context.Context, payload string) error {
-	r, err := c.do.Do(ctx, []byte(payload))
+	return failure(c.do.Do(ctx, []byte(payload)))
+}
+
+// failure is why there is no result, if so.
+func failure(r client.Result, err error) error {
 	if err == nil && r.State.Phase != task.Done {
 		err = fmt.Errorf("task %s: %s", r.ID, r.State.Text)
 	}
@@ -72,24 +74,32 @@ func (c *Client) Rate(ctx context.Context, n, window int, payload string) (perSe
 }
 
 // Each does tasks, a window of them at a time, until next has no more; done is
-// told of each result, by several goroutines.
+// told of each result as it comes.
 func (c *Client) Each(ctx context.Context, window int, next func(i int) (payload string, ok bool), done func()) error {
-	flight, ctx := errgroup.WithContext(ctx)
-	flight.SetLimit(window)
-	for i := 0; ctx.Err() == nil; i++ {
-		payload, ok := next(i)
-		if !ok {
-			break
-		}
-		flight.Go(func() error {
-			err := c.Do(ctx, payload)
-			if err == nil && done != nil {
-				done()
+	items := make(chan client.Item)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { // ends with ctx
+		defer close(items)
+		for i := 0; ; i++ {
+			payload, ok := next(i)
+			if !ok {
+				return
 			}
-			return err
-		})
-	}
-	return flight.Wait()
+			select {
+			case items <- client.Item{Index: i + 1, Payload: []byte(payload)}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return client.Batch{Window: window, Unordered: true}.Do(ctx, c.do, items, func(o client.Outcome) error {
+		err := failure(o.Result, o.Err)
+		if err == nil && done != nil {
+			done()
+		}
+		return err
+	})
 }
 
 // Quantile is the value that a share of all are at most, by its rank: 0.5 is the

@@ -1,0 +1,245 @@
+package master
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"taskkeeper/internal/task"
+)
+
+// world is a ZooKeeper as far as the view is concerned: what a test does to it
+// the view only learns by reading.
+type world struct {
+	t       *testing.T
+	r       *rand.Rand
+	v       *view
+	tasks   map[string]*stored
+	workers map[string]*stored
+	ended   map[string]string // what finished tasks ended with
+}
+
+type stored struct {
+	text    string
+	version int32
+}
+
+func newWorld(t *testing.T, seed uint64) *world {
+	return &world{
+		t: t, r: rand.New(rand.NewPCG(seed, 0)), v: newView(3),
+		tasks: map[string]*stored{}, workers: map[string]*stored{}, ended: map[string]string{},
+	}
+}
+
+func (w *world) set(id, text string) {
+	s := w.tasks[id]
+	if task.ParseState([]byte(s.text)).Finished() {
+		w.t.Fatalf("%q of task %s is overwritten by %q", s.text, id, text)
+	}
+	s.text, s.version = text, s.version+1
+}
+
+func (w *world) list(id string) []string { return task.ParseList([]byte(w.workers[id].text)) }
+
+// readAll lets the view read all that it wants to read, as the loop does.
+func (w *world) readAll() {
+	for _, id := range w.v.stale() {
+		if s := w.workers[id]; s != nil {
+			w.v.readWorker(id, task.ParseList([]byte(s.text)), s.version)
+		} else {
+			w.v.workerGone(id, true)
+		}
+	}
+	for _, id := range w.v.takeUnread(1 << 20) {
+		if s := w.tasks[id]; s != nil {
+			w.v.readTask(id, task.ParseState([]byte(s.text)), s.version)
+		} else {
+			w.v.taskGone(id)
+		}
+	}
+}
+
+// carryOut does what ZooKeeper does with a move: all of it or nothing.
+func (w *world) carryOut(m move) {
+	for _, c := range m.tasks {
+		if m.kind == takeBack {
+			break
+		}
+		s := w.tasks[c.id]
+		if s == nil {
+			w.v.undone(without(m, c.id))
+			w.v.taskGone(c.id)
+			return
+		}
+		if s.version != c.version {
+			w.v.undone(without(m, c.id))
+			w.v.doubt(c.id)
+			return
+		}
+	}
+	if m.kind == fail {
+		w.set(m.tasks[0].id, "failed "+lostReason(m.tasks[0].losses+1))
+		w.v.done(m, 0)
+		return
+	}
+	s := w.workers[m.worker]
+	if s == nil || s.version != m.version {
+		w.v.markStale(m.worker)
+		w.v.undone(m)
+		return
+	}
+	if m.kind == assign {
+		for _, c := range m.tasks {
+			for id := range w.workers {
+				if slices.Contains(w.list(id), c.id) {
+					w.t.Fatalf("task %s is assigned to %s while %s holds it", c.id, m.worker, id)
+				}
+			}
+			if st := task.ParseState([]byte(w.tasks[c.id].text)); st.Phase != task.Pending {
+				w.t.Fatalf("task %s is assigned in state %q", c.id, w.tasks[c.id].text)
+			}
+			if c.lost {
+				w.set(c.id, fmt.Sprintf("pending %d", c.losses+1))
+			}
+		}
+	}
+	s.text, s.version = strings.Join(m.list, "\n"), s.version+1
+	w.v.done(m, s.version)
+}
+
+func without(m move, id string) move {
+	m.tasks = slices.DeleteFunc(slices.Clone(m.tasks), func(c claim) bool { return c.id == id })
+	return m
+}
+
+// commit has a worker finish the first task of its list.
+func (w *world) commit(id string) {
+	ids := w.list(id)
+	if len(ids) == 0 {
+		return
+	}
+	if s := w.tasks[ids[0]]; s != nil && task.ParseState([]byte(s.text)).Phase == task.Pending {
+		w.set(ids[0], "done 1")
+	}
+	s := w.workers[id]
+	s.text, s.version = strings.Join(ids[1:], "\n"), s.version+1
+	w.v.fired(id)
+}
+
+func (w *world) listAll() {
+	w.v.asked++
+	w.v.listTasks(slices.Collect(maps.Keys(w.tasks)), w.v.asked)
+	w.v.listWorkers(slices.Collect(maps.Keys(w.workers)))
+}
+
+// turn is one round of the leader's loop.
+func (w *world) turn() {
+	w.readAll()
+	if !w.v.ready() {
+		return
+	}
+	for _, m := range w.v.decide() {
+		w.carryOut(m)
+	}
+}
+
+func anyOf(r *rand.Rand, m map[string]*stored) string {
+	keys := slices.Sorted(maps.Keys(m))
+	if len(keys) == 0 {
+		return ""
+	}
+	return keys[r.IntN(len(keys))]
+}
+
+// FuzzView runs the view against a world in which workers die, tasks are
+// withdrawn and people type, with the leader's reads late. Whatever happens, no
+// task is given twice and none is forgotten.
+func FuzzView(f *testing.F) {
+	for seed := range uint64(20) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		w := newWorld(t, seed)
+		n := 0
+		name := func() string { n++; return fmt.Sprintf("n%05d", n) }
+		for range 400 {
+			switch w.r.IntN(16) {
+			case 0, 1, 2:
+				w.tasks[task.NewID()] = &stored{text: "pending"}
+			case 3:
+				w.tasks[name()] = &stored{text: []string{"pending", "", "banana", "done x", "pending 1"}[w.r.IntN(5)]}
+			case 4, 5:
+				if len(w.workers) < 6 {
+					w.workers[name()] = &stored{}
+				}
+			case 6: // a worker dies
+				if id := anyOf(w.r, w.workers); id != "" {
+					delete(w.workers, id)
+					w.v.fired(id)
+				}
+			case 7: // a worker leaves cleanly
+				if id := anyOf(w.r, w.workers); id != "" {
+					for _, tid := range w.list(id) {
+						if s := w.tasks[tid]; s != nil && task.ParseState([]byte(s.text)).Phase == task.Pending {
+							w.set(tid, s.text)
+						}
+					}
+					delete(w.workers, id)
+					w.v.fired(id)
+				}
+			case 8: // withdrawn, or fetched
+				if id := anyOf(w.r, w.tasks); id != "" {
+					delete(w.tasks, id)
+				}
+			case 9: // typed: take it away
+				if id := anyOf(w.r, w.workers); id != "" {
+					w.workers[id].text, w.workers[id].version = "", w.workers[id].version+1
+					w.v.fired(id)
+				}
+			case 10: // typed: finish it
+				if id := anyOf(w.r, w.tasks); id != "" && task.ParseState([]byte(w.tasks[id].text)).Phase == task.Pending {
+					w.set(id, "done by hand")
+				}
+			case 11, 12:
+				if id := anyOf(w.r, w.workers); id != "" {
+					w.commit(id)
+				}
+			case 13:
+				w.listAll()
+			case 14:
+				w.v.nextTick(rereads)
+			default:
+				w.turn()
+			}
+		}
+		// With no more faults everything that is pending is finished.
+		w.workers["last"] = &stored{}
+		for range 4 * (len(w.tasks) + 10) {
+			w.listAll()
+			for id := range w.v.workers {
+				w.v.fired(id)
+			}
+			w.v.nextTick(rereads)
+			w.turn()
+			for id := range w.workers {
+				w.commit(id)
+			}
+		}
+		for id, s := range w.tasks {
+			if st := task.ParseState([]byte(s.text)); st.Phase == task.Pending {
+				t.Errorf("task %s is %q at the end: %+v", id, s.text, w.v.tasks[id])
+			}
+		}
+		for id := range w.workers {
+			if l := w.list(id); len(l) > 0 {
+				t.Errorf("worker %s still lists %q", id, l)
+			}
+		}
+		if len(w.v.holders) > 0 {
+			t.Errorf("held at the end: %v", w.v.holders)
+		}
+	})
+}
