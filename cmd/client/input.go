@@ -7,15 +7,20 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"taskkeeper/internal/client"
+	"taskkeeper/internal/task"
 )
 
-// input says where the payloads come from.
+// input says where the payloads come from, or the ids of tasks.
 type input struct {
+	ids  bool // they are ids: blanks around them, empty ones and repeats are dropped
 	args []string
 	file string // "-" is standard input, as is no file and no args
 	nul  bool   // each ends with a NUL, not with a newline
@@ -26,7 +31,18 @@ type input struct {
 	ended atomic.Bool  // there are no more
 }
 
-// open opens it, or tells what is wrong with it.
+// flags adds those that say where payloads come from.
+func (in *input) flags(f *pflag.FlagSet) {
+	f.StringVarP(&in.file, "file", "f", "", "Read the payloads from this `file`, one a line; - is standard input.")
+	f.BoolVarP(&in.nul, "null", "0", false, "Payloads end with a NUL, not with a newline, as find -print0 has it.")
+}
+
+// take is a command's Args: it opens the input, or tells what is wrong with it.
+func (in *input) take(_ *cobra.Command, args []string) error {
+	in.args = args
+	return in.open(os.Stdin)
+}
+
 func (in *input) open(stdin *os.File) (err error) {
 	switch {
 	case len(in.args) > 0 && in.file != "":
@@ -36,6 +52,8 @@ func (in *input) open(stdin *os.File) (err error) {
 		if in.from, err = os.Open(in.file); err != nil {
 			return fmt.Errorf("--file: %w", err)
 		}
+	case in.ids && term.IsTerminal(int(stdin.Fd())):
+		return fmt.Errorf("ID is missing: give at least one, or lines of them on standard input")
 	case in.file == "" && term.IsTerminal(int(stdin.Fd())):
 		return fmt.Errorf("PAYLOAD is missing: give at least one, or lines by --file or on standard input")
 	default:
@@ -49,7 +67,19 @@ func (in *input) open(stdin *os.File) (err error) {
 // ends.
 func (in *input) items(ctx context.Context) <-chan client.Item {
 	out := make(chan client.Item)
+	seen := make(map[string]bool)
 	send := func(it client.Item) bool {
+		if in.ids && it.Err == nil {
+			id := strings.TrimSpace(string(it.Payload))
+			if id == "" || seen[id] {
+				return true
+			}
+			seen[id] = true
+			it.Index, it.Payload = len(seen), []byte(id)
+			if !task.ValidID(id) || strings.Contains(id, "/") {
+				it.Err = fmt.Errorf("this is no task's id")
+			}
+		}
 		select {
 		case out <- it:
 			in.taken.Add(1)

@@ -47,6 +47,7 @@ ZooKeeper removes its tasks.`,
 		"Let a task sleep for a random time up to this `duration`. 0s makes tasks that do nothing.", cli.Duration(0, 24*time.Hour))
 	common.AddTo(cmd)
 	cmd.AddCommand(runCommand(&common))
+	cmd.AddCommand(submitCommand(&common), waitCommand(&common), cancelCommand(&common), retryCommand(&common))
 	return cmd
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -24,15 +25,19 @@ func reason(o client.Outcome) string {
 	return ""
 }
 
+// byPayload and byID name what failed.
+func byPayload(o client.Outcome) string { return fmt.Sprintf("payload %.80q", o.Payload) }
+func byID(o client.Outcome) string      { return fmt.Sprintf("task %.80s", o.Payload) }
+
 // printText prints results to out, one a line, and what failed to errs.
-func printText(out, errs io.Writer) func(client.Outcome) error {
+func printText(out, errs io.Writer, name func(client.Outcome) string) func(client.Outcome) error {
 	return func(o client.Outcome) error {
 		var err error
 		switch why := reason(o); {
 		case o.Err != nil:
-			_, err = fmt.Fprintf(errs, "payload %.80q: %s\n", o.Payload, why)
+			_, err = fmt.Fprintf(errs, "%s: %s\n", name(o), why)
 		case why != "" || o.State.Phase == task.Failed:
-			_, err = fmt.Fprintf(errs, "payload %.80q: failed: %s\n", o.Payload, why)
+			_, err = fmt.Fprintf(errs, "%s: failed: %s\n", name(o), why)
 		default:
 			_, err = out.Write(append(o.State.Text, '\n'))
 		}
@@ -47,11 +52,11 @@ type line struct {
 	Index         int     `json:"index"`
 	Payload       *string `json:"payload,omitempty"`
 	PayloadBase64 string  `json:"payload_base64,omitempty"`
-	State         string  `json:"state"` // done or failed
+	State         string  `json:"state"` // done or failed; pending or unknown where nothing ends the waiting
 	Result        *string `json:"result,omitempty"`
 	ResultBase64  string  `json:"result_base64,omitempty"`
 	Reason        string  `json:"reason,omitempty"`
-	Attempts      int     `json:"attempts"`
+	Attempts      int     `json:"attempts,omitempty"`
 	Seconds       float64 `json:"seconds"` // the last attempt's
 }
 
@@ -63,10 +68,17 @@ func printJSON(out io.Writer) func(client.Outcome) error {
 			ID: o.ID, Index: o.Index, State: task.Done.String(), Reason: reason(o),
 			Attempts: o.Attempts, Seconds: o.Took.Round(time.Microsecond).Seconds(),
 		}
-		l.Payload, l.PayloadBase64 = text(o.Payload)
-		if o.Err != nil || o.State.Phase == task.Failed {
+		if o.ID != string(o.Payload) {
+			l.Payload, l.PayloadBase64 = text(o.Payload)
+		}
+		switch {
+		case errors.Is(o.Err, client.ErrNoTask):
+			l.State = "unknown"
+		case errors.Is(o.Err, errStill):
+			l.State = task.Pending.String()
+		case o.Err != nil || o.State.Phase == task.Failed:
 			l.State = task.Failed.String()
-		} else {
+		default:
 			l.Result, l.ResultBase64 = text(o.State.Text)
 		}
 		return e.Encode(l)

@@ -31,10 +31,7 @@ any length: it is read as far as --window reaches. Exit status: 0 when all are d
 SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished.`,
 		Example: `  client run 0.1 0.2 0.3
   seq 1 100000 | client run --window 2000 > results`,
-		Args: func(_ *cobra.Command, args []string) error {
-			in.args = args
-			return in.open(os.Stdin)
-		},
+		Args: in.take,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := common.Logger()
 			bar := newProgress(os.Stderr, &in)
@@ -51,8 +48,7 @@ SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&in.file, "file", "f", "", "Read the payloads from this `file`, one a line; - is standard input.")
-	f.BoolVarP(&in.nul, "null", "0", false, "Payloads end with a NUL, not with a newline, as find -print0 has it.")
+	in.flags(f)
 	cli.Var(f, &batch.Window, "window", client.DefaultWindow,
 		"Have at most this `number` of tasks on their way, counting those whose results wait for one before them.", cli.Int(1, client.MaxWindow))
 	f.BoolVar(&batch.Unordered, "unordered", false, "Print results as they come.")
@@ -74,7 +70,7 @@ func run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, b
 	ctx, stop := context.WithCancel(ctx)
 	defer stop() // ends the reading
 	out := bufio.NewWriter(cmd.OutOrStdout())
-	text := printText(out, cmd.ErrOrStderr())
+	text := printText(out, cmd.ErrOrStderr(), byPayload)
 	if asJSON {
 		text = printJSON(out)
 	}

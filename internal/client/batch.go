@@ -51,6 +51,14 @@ type Batch struct {
 // cause. emit is told of every item that was taken up, by one goroutine; of the
 // withdrawn ones with Err set. Memory is bounded by the window.
 func (b Batch) Do(ctx context.Context, c *Client, items <-chan Item, emit func(Outcome) error) error {
+	return b.Each(ctx, items, func(ctx context.Context, id string, it Item) Outcome { return b.attempt(ctx, c, id, it) }, emit)
+}
+
+// Each is Do, with whatever is to be done with an item: do gets a new task id as
+// well, and these are in the order of the items. Its ctx ends when Each is to
+// return; then it makes an end, and its outcome is emitted all the same. It is not
+// called for an item with Err set.
+func (b Batch) Each(ctx context.Context, items <-chan Item, do func(ctx context.Context, id string, it Item) Outcome, emit func(Outcome) error) error {
 	if b.Window == 0 {
 		b.Window = DefaultWindow
 	}
@@ -78,7 +86,13 @@ func (b Batch) Do(ctx context.Context, c *Client, items <-chan Item, emit func(O
 					return
 				}
 				id := task.NewID() // here, so that ids are in the order of the items
-				flight.Go(func() { outcomes <- numbered{b.attempt(ctx, c, id, it), n} })
+				flight.Go(func() {
+					o := Outcome{Item: it}
+					if it.Err == nil {
+						o = do(ctx, id, it)
+					}
+					outcomes <- numbered{o, n}
+				})
 			case <-ctx.Done():
 				return
 			}
@@ -119,9 +133,6 @@ func (b Batch) Do(ctx context.Context, c *Client, items <-chan Item, emit func(O
 // attempt submits an item until it is done, or has failed for the last time.
 func (b Batch) attempt(ctx context.Context, c *Client, id string, it Item) Outcome {
 	o := Outcome{Item: it}
-	if it.Err != nil {
-		return o
-	}
 	pause := backoff.NewExponentialBackOff() // half a second, then half as much more each time, with jitter
 	for {
 		o.Attempts++

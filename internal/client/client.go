@@ -113,6 +113,10 @@ type Result struct {
 	ID    string        // under which it was finished
 	State task.State    // Done or Failed
 	Took  time.Duration // since it was submitted, for the last time
+
+	// Of Await alone.
+	Version  int32 // of the state
+	Attached bool  // a client waits for it
 }
 
 // Do submits a task, waits until it is finished, fetches the result and cleans
@@ -130,21 +134,33 @@ func (c *Client) Do(ctx context.Context, payload []byte) (Result, error) {
 // DoAs is Do under an id that task.NewID made: what is submitted at the same
 // time by several calls is assigned in the order of the ids. It is the caller's
 // to use an id once. Submitted again, the task has an id of its own.
-func (c *Client) DoAs(ctx context.Context, id string, payload []byte) (Result, error) {
-	for ; ; id = task.NewID() {
+func (c *Client) DoAs(ctx context.Context, id string, payload []byte) (r Result, err error) {
+	err = c.on(ctx, func(sv *serving) (err error) {
+		if r, err = c.do(ctx, sv, id, payload); errors.Is(err, session.ErrOver) {
+			c.log.Debug("submitting again under a new id", "task", id, "err", err)
+			id = task.NewID()
+		}
+		return err
+	})
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return r, err
+}
+
+// on has something done on the session of the moment, and again on the next one
+// when that is over. It returns ctx's cause when ctx ends before there is one.
+func (c *Client) on(ctx context.Context, do func(*serving) error) error {
+	for {
 		sv, err := c.acquire(ctx)
 		if err != nil {
-			return Result{}, err
+			return err
 		}
-		r, err := c.do(ctx, sv, id, payload)
+		err = do(sv)
 		sv.users.Done()
-		if ctx.Err() != nil && err != nil {
-			return r, context.Cause(ctx)
-		}
 		if !errors.Is(err, session.ErrOver) {
-			return r, err
+			return err
 		}
-		c.log.Debug("submitting again under a new id", "task", r.ID, "err", err)
 		c.drop(sv)
 	}
 }
@@ -152,30 +168,35 @@ func (c *Client) DoAs(ctx context.Context, id string, payload []byte) (Result, e
 func (c *Client) do(ctx context.Context, sv *serving, id string, payload []byte) (Result, error) {
 	r := Result{ID: id}
 	began := time.Now()
-	if err := sv.submit(id, payload); err != nil {
+	if err := sv.submit(id, payload, false); err != nil {
 		return r, err
 	}
 	c.log.Debug("submitted", "task", id)
-	var err error
-	r.State, err = sv.waiter.wait(ctx, id)
-	r.Took = time.Since(began)
-	if rerr := sv.remove(id, errors.Is(err, ErrRemoved)); rerr != nil && !errors.Is(rerr, session.ErrOver) {
+	a := sv.waiter.wait(ctx, id)
+	r.State, r.Took = a.state, time.Since(began)
+	if rerr := sv.remove(id, errors.Is(a.err, ErrRemoved)); rerr != nil && !errors.Is(rerr, session.ErrOver) {
 		c.log.Warn("not cleaned up", "task", id, "err", rerr)
 	}
-	return r, err
+	return r, a.err
 }
 
-// submit creates the task's two znodes.
-func (sv *serving) submit(id string, payload []byte) error {
+// submit creates the task's two znodes: for as long as the session lasts, or
+// detached, for good.
+func (sv *serving) submit(id string, payload []byte, detached bool) error {
 	if len(payload) > MaxPayload {
 		return TooLarge(int64(len(payload)))
 	}
-	create := []session.Op{
-		session.CreateEphemeral(task.DataPath(id), payload),
-		session.CreateEphemeral(task.StatePath(id), task.NewPending(0).Bytes()),
+	create := session.CreateEphemeral
+	owner := sv.s.ID()
+	if detached {
+		create, owner = session.Create, 0
+	}
+	ops := []session.Op{
+		create(task.DataPath(id), payload),
+		create(task.StatePath(id), task.NewPending(0).Bytes()),
 	}
 	for {
-		_, err := sv.group.Multi(create...)
+		_, err := sv.group.Multi(ops...)
 		switch {
 		case err == nil:
 			return nil
@@ -184,7 +205,7 @@ func (sv *serving) submit(id string, payload []byte) error {
 				return err
 			}
 		case errors.Is(err, session.ErrUnknown):
-			if done, err := sv.submitted(id); done || err != nil {
+			if done, err := sv.submitted(id, owner); done || err != nil {
 				return err
 			}
 		default:
@@ -195,14 +216,14 @@ func (sv *serving) submit(id string, payload []byte) error {
 
 // submitted tells whether a submission was carried out whose answer was lost.
 // Either znode tells: someone may have removed the other meanwhile.
-func (sv *serving) submitted(id string) (bool, error) {
+func (sv *serving) submitted(id string, owner int64) (bool, error) {
 	if err := sv.s.Sync(); err != nil {
 		return false, err
 	}
 	for _, path := range []string{task.StatePath(id), task.DataPath(id)} {
 		_, stat, err := sv.s.Get(path)
 		if !errors.Is(err, zk.ErrNoNode) {
-			return err == nil && stat.EphemeralOwner == sv.s.ID(), err
+			return err == nil && stat.EphemeralOwner == owner, err
 		}
 	}
 	return false, nil

@@ -30,6 +30,17 @@
 //   - While ZooKeeper is away nothing ends: calls wait, unless Serve's caller
 //     ends the session.
 //
+// # Detached tasks
+//
+// Submit makes the same two znodes persistent: such a task outlives the client, and
+// whoever knows its id may wait for it. It is collected once it has been handed
+// over, at the version that was read: a failed task may have been made pending
+// again meanwhile. A detached submission whose session ended before the answer came
+// is looked for by its id: an ended session writes nothing any more, so what is not
+// there never will be, and goes under a new id. A task that is not there is looked
+// for once more after a Sync, because a server may lag behind the one where it was
+// submitted.
+//
 // # Few watches
 //
 // A watch cannot be removed, and each costs a read. Of many tasks in flight only

@@ -63,6 +63,7 @@ type waiting struct {
 
 type answer struct {
 	state task.State
+	stat  *zk.Stat // unless err is set
 	err   error
 }
 
@@ -73,27 +74,28 @@ func newWaiter(s *session.Session, log *slog.Logger) *waiter {
 	}
 }
 
-// wait returns the task's state when it is finished; ErrOver when it must be
-// submitted again, ErrRemoved when it vanished, ctx's cause when ctx ends.
-func (w *waiter) wait(ctx context.Context, id string) (task.State, error) {
+// wait returns the task's state when it is finished; ErrOver when the session is,
+// ErrRemoved when it vanished, ctx's cause when ctx ends. No two may wait for the
+// same task.
+func (w *waiter) wait(ctx context.Context, id string) answer {
 	e := &waiting{id: id, answer: make(chan answer, 1)}
 	w.mu.Lock()
 	if w.over != nil {
 		w.mu.Unlock()
-		return task.State{}, w.over
+		return answer{err: w.over}
 	}
 	w.added = append(w.added, e)
 	w.mu.Unlock()
 	w.poke()
 	select {
 	case a := <-e.answer:
-		return a.state, a.err
+		return a
 	case <-ctx.Done():
 		w.mu.Lock()
 		w.left = append(w.left, id)
 		w.mu.Unlock()
 		w.poke()
-		return task.State{}, context.Cause(ctx)
+		return answer{err: context.Cause(ctx)}
 	}
 }
 
@@ -247,8 +249,8 @@ func (w *waiter) read(es []*waiting) (finished int, err error) {
 			if e.watched {
 				get = w.s.Get
 			}
-			data, _, err := get(task.StatePath(e.id))
-			answers[i] = answer{task.ParseState(data), err}
+			data, stat, err := get(task.StatePath(e.id))
+			answers[i] = answer{task.ParseState(data), stat, err}
 			return nil
 		})
 	}

@@ -16,7 +16,7 @@
 //
 //	znode           read                              written
 //	/tasks          listed when it changes, at most   made when missing
-//	                every few ms, and once a second
+//	                every few ms, and twice a second
 //	                while plenty is queued
 //	/workers        listed when it changes            made when missing
 //	/workers/<id>   at first, and when it changes     assigned while it is empty; taken

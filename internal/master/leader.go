@@ -31,9 +31,10 @@ const (
 	// 4 MB. But for no longer than listPauseMost, whatever it took so long for.
 	listPause     = time.Millisecond
 	listPauseMost = time.Second
-	// plenty is how many queued tasks per worker make a listing a matter of a
-	// second: it only serves to notice withdrawn tasks then.
-	plenty = 4
+	// plenty is how many queued tasks per worker make listings rare: they only
+	// serve to notice withdrawn tasks then, which are to end within a second.
+	plenty      = 4
+	plentyPause = 500 * time.Millisecond
 )
 
 // leader is a master for one term. Its loop owns all state; the lister and the
@@ -187,7 +188,7 @@ func (l *leader) merge(a listing) {
 		l.tell(task.StatePath(name), "a task's name must be one line without blanks around it; left alone")
 	}
 	if l.view.queue.len() > plenty*len(l.view.workers)+ahead {
-		pause = max(pause, time.Second)
+		pause = max(pause, plentyPause)
 	}
 	l.nextAsk = time.Now().Add(pause)
 }

@@ -32,11 +32,11 @@
 //	   committed  │     │  its own error, or the last loss allowed
 //	              ▼     ▼
 //	          ┌──────┐ ┌────────┐
-//	          │ done │ │ failed │
-//	          └──────┘ └────────┘
+//	          │ done │ │ failed │ ───► pending, when someone has a detached
+//	          └──────┘ └────────┘      task done again
 //
 // Every write of a state names the version that it replaces, so a finished
-// state is never overwritten. Any other word is neither pending nor finished:
+// state is never overwritten unknowingly. Any other word is neither pending nor finished:
 // it is left alone.
 //
 // # Ids

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"taskkeeper/internal/cli"
+	"taskkeeper/internal/client"
+	"taskkeeper/internal/session"
+)
+
+func cancelCommand(common *cli.Common) *cobra.Command {
+	cmd := changeCommand(common, (*client.Client).Cancel)
+	cmd.Use = "cancel [ID...]"
+	cmd.Short = "Remove tasks that are not finished, and stop those that run"
+	cmd.Long = `Remove the tasks with these ids, or without arguments those with the ids on standard
+input. What a worker runs of them is stopped. The ids of those removed are printed.
+A finished task is left: 'client wait' collects it. Exit status: 0 when all were
+removed, 1 when any was not (why is on stderr), 2 for wrong use, 3 when any is no
+task (any more).`
+	cmd.Example = `  client cancel 019ab1c0-7f3e-7cc3-98c4-dc0c0c07398f
+  client cancel < ids`
+	return cmd
+}
+
+func retryCommand(common *cli.Common) *cobra.Command {
+	cmd := changeCommand(common, (*client.Client).Retry)
+	cmd.Use = "retry [ID...]"
+	cmd.Short = "Have submitted tasks that failed done again"
+	cmd.Long = `Make the failed tasks with these ids pending again, or without arguments those with
+the ids on standard input: they keep their ids and payloads. The ids of those that
+go again are printed. Exit status: 0 when all do, 1 when any does not (why is on
+stderr), 2 for wrong use, 3 when any is no task (any more).`
+	cmd.Example = `  client retry 019ab1c0-7f3e-7cc3-98c4-dc0c0c07398f
+  client retry < ids | client wait`
+	return cmd
+}
+
+// changeCommand is a command that changes tasks by their ids, and prints those
+// that were changed.
+func changeCommand(common *cli.Common, change func(c *client.Client, ctx context.Context, id string) error) *cobra.Command {
+	in := input{ids: true}
+	return &cobra.Command{
+		Args: in.take,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return with(cmd.Context(), common, common.Logger(), func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
+				return changeAll(ctx, cmd, &in, func(ctx context.Context, id string) error { return change(c, ctx, id) })
+			})
+		},
+	}
+}
+
+func changeAll(ctx context.Context, cmd *cobra.Command, in *input, change func(ctx context.Context, id string) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop() // ends the reading
+	do := func(ctx context.Context, _ string, it client.Item) client.Outcome {
+		o := client.Outcome{Item: it}
+		o.Err = change(ctx, string(it.Payload))
+		return o
+	}
+	changed, failed, unknown := 0, 0, 0
+	err := client.Batch{}.Each(ctx, in.items(ctx), do, func(o client.Outcome) error {
+		var err error
+		switch {
+		case o.Err != nil && ctx.Err() != nil:
+			return nil
+		case o.Err == nil:
+			changed++
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", o.Payload)
+			return err
+		case errors.Is(o.Err, client.ErrNoTask):
+			unknown++
+		default:
+			failed++
+		}
+		if errors.Is(o.Err, client.ErrFinished) {
+			o.Err = fmt.Errorf("%w; collect it: client wait %s", o.Err, o.Payload)
+		}
+		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", byID(o), o.Err)
+		return err
+	})
+	switch {
+	case ctx.Err() != nil:
+		return cli.SoFar(ctx.Err(), "%d changed", changed)
+	case err != nil:
+		return err
+	}
+	return verdict(changed+failed+unknown, failed, unknown, "left as they are")
+}

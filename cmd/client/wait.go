@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"taskkeeper/internal/cli"
+	"taskkeeper/internal/client"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+// statusUnknown is the exit status where an id names no task.
+const statusUnknown = 3
+
+// errStill means that a task was not finished when its time was over; it stays.
+var errStill = errors.New("not finished yet")
+
+// cleaners is how many results that were printed are removed at once.
+const cleaners = 256
+
+func waitCommand(common *cli.Common) *cobra.Command {
+	in := input{ids: true}
+	var w waiting
+	cmd := &cobra.Command{
+		Use:   "wait [ID...]",
+		Short: "Wait for submitted tasks, print their results in order, and remove them",
+		Long: `Wait until the tasks with these ids are finished, or without arguments those with
+the ids on standard input; print their results to stdout in the same order, one a
+line, and remove each when it is printed. Exit status: 0 when all are done, 1 when
+any failed (why is on stderr), 2 for wrong use, 3 when any is no task (any more).
+
+SIGTERM or SIGINT (Ctrl-C) stops waiting; the tasks go on.`,
+		Example: `  client submit 0.1 0.2 | client wait
+  client wait --keep --json < ids`,
+		Args: in.take,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			w.log = common.Logger()
+			bar := newProgress(os.Stderr, &in)
+			if bar != nil {
+				w.log = common.LoggerTo(bar)
+				defer bar.end()
+			}
+			return with(cmd.Context(), common, w.log, func(ctx context.Context, c *client.Client, current func() *session.Session) error {
+				ctx, stop := context.WithCancel(ctx)
+				defer stop()
+				go bar.watch(ctx, current) // ends with ctx, or with the session
+				return w.run(ctx, cmd, c, &in, bar)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&w.keep, "keep", false, "Leave the tasks where they are.")
+	f.BoolVar(&w.batch.Unordered, "unordered", false, "Print results as they come.")
+	f.BoolVar(&w.asJSON, "json", false, "Print an object a line for every task, the failed and unknown ones too.")
+	cli.Var(f, &w.timeout, "timeout", 0, "Stop waiting for a task after this `duration`; it goes on, and counts as failed here. 0s waits for ever.",
+		cli.Duration(0, 30*24*time.Hour))
+	return cmd
+}
+
+// waiting is a run of 'client wait'.
+type waiting struct {
+	batch        client.Batch
+	keep, asJSON bool
+	timeout      time.Duration
+	log          *slog.Logger
+}
+
+func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, bar *progress) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop() // ends the reading
+	out := bufio.NewWriter(cmd.OutOrStdout())
+	text := printText(out, cmd.ErrOrStderr(), byID)
+	if w.asJSON {
+		text = printJSON(out)
+	}
+	show := bar.around(func(o client.Outcome) error { return errors.Join(text(o), out.Flush()) })
+	do := func(ctx context.Context, _ string, it client.Item) client.Outcome {
+		if w.timeout > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeoutCause(ctx, w.timeout, fmt.Errorf("%w after %s", errStill, w.timeout))
+			defer cancel()
+		}
+		o := client.Outcome{Item: it}
+		o.Result, o.Err = c.Await(ctx, string(it.Payload))
+		return o
+	}
+	var cleaning errgroup.Group
+	cleaning.SetLimit(cleaners)
+	done, failed, unknown, open := 0, 0, 0, 0
+	err := w.batch.Each(ctx, in.items(ctx), do, func(o client.Outcome) error {
+		switch {
+		case o.Err != nil && ctx.Err() != nil:
+			open++
+			return nil
+		case errors.Is(o.Err, client.ErrNoTask):
+			unknown++
+		case o.Err != nil || o.State.Phase == task.Failed:
+			failed++
+		default:
+			done++
+		}
+		if err := show(o); err != nil {
+			return fmt.Errorf("write results: %w", err)
+		}
+		if o.Err == nil && !w.keep && !o.Attached { // printed first: it is the only copy
+			cleaning.Go(func() error {
+				if err := c.Collect(ctx, o.Result); err != nil && ctx.Err() == nil {
+					w.log.Warn("not cleaned up", "task", o.ID, "err", err)
+				}
+				return nil
+			})
+		}
+		return nil
+	})
+	_ = cleaning.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return cli.SoFar(ctx.Err(), "%d done, %d failed, %d unknown, %d not finished", done, failed, unknown, open)
+	case err != nil:
+		return err
+	}
+	return verdict(done+failed+unknown, failed, unknown, "failed")
+}
+
+// verdict is the error of a command on tasks by their ids.
+func verdict(all, failed, unknown int, what string) error {
+	switch {
+	case unknown > 0 && failed > 0:
+		return &cli.ExitError{Status: statusUnknown, Err: fmt.Errorf("%d of %d tasks are unknown, %d %s", unknown, all, failed, what)}
+	case unknown > 0:
+		return &cli.ExitError{Status: statusUnknown, Err: fmt.Errorf("%d of %d tasks are unknown", unknown, all)}
+	case failed > 0:
+		return fmt.Errorf("%d of %d tasks %s", failed, all, what)
+	}
+	return nil
+}
