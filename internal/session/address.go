@@ -53,13 +53,18 @@ func ParseAddress(s string) (Address, error) {
 	}
 	if chroot != "" {
 		for part := range strings.SplitSeq(chroot[1:], "/") {
-			if part == "" || part == "." || part == ".." || strings.ContainsFunc(part, forbidden) {
+			if !ValidName(part) {
 				return bad("%q is no path of a znode", chroot)
 			}
 		}
 	}
 	a.Chroot = chroot
 	return a, nil
+}
+
+// ValidName tells whether a znode can have the name.
+func ValidName(name string) bool {
+	return name != "" && name != "." && name != ".." && !strings.Contains(name, "/") && !strings.ContainsFunc(name, forbidden)
 }
 
 // forbidden are the characters that ZooKeeper allows in no path; bytes that are

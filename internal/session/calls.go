@@ -208,6 +208,16 @@ func (s *Session) ChildrenW(path string) (names []string, stat *zk.Stat, err err
 	return names, stat, wrap("list", path, err)
 }
 
+// ACL reads who may do what with a znode, and its Stat; zk.ErrNoNode if there is
+// none, zk.ErrNoAuth if even that may not be read.
+func (s *Session) ACL(path string) (acl []zk.ACL, stat *zk.Stat, err error) {
+	err = s.read(func() error {
+		acl, stat, err = s.conn.GetACL(s.full(path))
+		return err
+	})
+	return acl, stat, wrap("get the ACL of", path, err)
+}
+
 // Sync returns when whatever was written before, by anyone, shows in reads of
 // this session; also what of this session's own calls has an unknown outcome
 // has then been carried out, or never will be.

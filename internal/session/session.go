@@ -18,13 +18,17 @@ import (
 // server with default settings grants (2 ticks of 2 s).
 const DefaultTimeout = 4 * time.Second
 
+// ErrNoChroot means that the chroot is not there, and was not to be created.
+var ErrNoChroot = errors.New("there is no such chroot")
+
 // Config says how to reach ZooKeeper.
 type Config struct {
-	Address Address
-	Timeout time.Duration // session timeout to ask for; default DefaultTimeout; servers clamp it
-	GiveUp  time.Duration // how long a serving server may refuse the session; default max(3 Timeout, 15 s)
-	Leave   time.Duration // how long a role may work on once it was told to end; default: not at all
-	Logger  *slog.Logger  // default: none
+	Address  Address
+	Timeout  time.Duration // session timeout to ask for; default DefaultTimeout; servers clamp it
+	GiveUp   time.Duration // how long a serving server may refuse the session; default max(3 Timeout, 15 s)
+	Leave    time.Duration // how long a role may work on once it was told to end; default: not at all
+	NoCreate bool          // for who only reads: Open fails with ErrNoChroot where it would create the chroot
+	Logger   *slog.Logger  // default: none
 
 	again bool // a session before this one has ended
 }
@@ -77,7 +81,7 @@ type Session struct {
 }
 
 // Open connects and returns once there is a session; the chroot is created
-// when it is missing. It fails when ctx ends before that, with the last thing
+// when it is missing, unless Config.NoCreate is set. It fails when ctx ends before that, with the last thing
 // that went wrong. The session outlives ctx: end it with Close.
 func Open(ctx context.Context, cfg Config) (*Session, error) {
 	cfg = cfg.withDefaults()
@@ -107,7 +111,11 @@ func Open(ctx context.Context, cfg Config) (*Session, error) {
 	opened := make(chan error, 1)
 	go func() {
 		err := s.await()
-		if err == nil {
+		switch {
+		case err != nil:
+		case cfg.NoCreate:
+			err = s.findChroot()
+		default:
 			err = s.makeChroot()
 		}
 		opened <- err
@@ -138,15 +146,32 @@ func (s *Session) makeChroot() error {
 	return s.makeDir(s.cfg.Address.Chroot)
 }
 
-// makeDir creates a znode and what is missing above it. It looks first: to
-// create what is there costs a transaction, and may not even be allowed.
-func (s *Session) makeDir(full string) error {
-	var exists bool
-	err := s.read(func() (err error) {
+// findChroot fails when the chroot is missing.
+func (s *Session) findChroot() error {
+	chroot := s.cfg.Address.Chroot
+	if chroot == "" {
+		return nil
+	}
+	exists, err := s.exists(chroot)
+	if err == nil && !exists {
+		err = ErrNoChroot
+	}
+	return wrap("find", chroot, err)
+}
+
+func (s *Session) exists(full string) (exists bool, err error) {
+	err = s.read(func() (err error) {
 		exists, _, err = s.conn.Exists(full)
 		return err
 	})
-	if err == nil && exists {
+	return exists && err == nil, err
+}
+
+// makeDir creates a znode and what is missing above it. It looks first: to
+// create what is there costs a transaction, and may not even be allowed.
+func (s *Session) makeDir(full string) error {
+	exists, err := s.exists(full)
+	if exists {
 		return nil
 	}
 	create := func() error {

@@ -214,6 +214,25 @@ func TestOpen(t *testing.T) {
 			t.Errorf("children %q", got)
 		}
 	})
+	t.Run("makes_no_chroot_when_told_so", func(t *testing.T) {
+		root := zktest.Connect(t)
+		hand := zktest.Conn(t, root)
+		cfg := config(t, root+"/a/b")
+		cfg.NoCreate = true
+		if _, err := Open(t.Context(), cfg); !errors.Is(err, ErrNoChroot) || !strings.Contains(err.Error(), "/a/b") {
+			t.Errorf("error %v", err)
+		}
+		if got := hand.Children("/"); len(got) != 0 {
+			t.Errorf("made %q", got)
+		}
+		hand.Create("/a", "")
+		hand.Create("/a/b", "")
+		hand.Create("/a/b/x", "1")
+		s := newSession(t, root+"/a/b", func(c *Config) { c.NoCreate = true })
+		if data, _, err := s.Get("/x"); err != nil || string(data) != "1" {
+			t.Errorf("got %q, %v", data, err)
+		}
+	})
 	t.Run("takes_a_chroot_that_it_may_not_make", func(t *testing.T) {
 		root := zktest.Connect(t)
 		hand := zktest.Conn(t, root)
