@@ -4,6 +4,10 @@
 //	/master/<uuid>-0000000007  who it is, as the caller says,  the candidate  Resign, its session's
 //	ephemeral, sequential      for people                                     end, anyone by hand
 //
+// What it holds decides nothing. It may be written again, as internal/master does
+// to tell since when it leads; that wakes this candidate and the next one, which
+// look and find that nothing has changed.
+//
 // The recipe is ZooKeeper's own ("ZooKeeper Recipes and Solutions", Leader
 // Election). A candidate creates an ephemeral-sequential znode; the lowest
 // number leads; every other one watches only its predecessor, so that a change

@@ -132,7 +132,7 @@ func (c *Candidate) ahead() (string, error) {
 		if err != nil && !errors.Is(err, zk.ErrNoNode) {
 			return "", err
 		}
-		candidates := ordered(names)
+		candidates := Ordered(names)
 		place := slices.Index(candidates, strings.TrimPrefix(c.path, task.MasterDir+"/"))
 		if place < 0 {
 			return "", fmt.Errorf("%w: %s was removed", ErrOut, c.path)
@@ -270,8 +270,9 @@ func (t *Term) End() {
 // znode's name.
 const digits = 10
 
-// ordered returns the candidates among the names, the lowest number first.
-func ordered(names []string) []string {
+// Ordered returns the candidates among the names under /master, the lowest number
+// first: the first one leads.
+func Ordered(names []string) []string {
 	type candidate struct {
 		name   string
 		number int64

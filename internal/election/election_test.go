@@ -134,7 +134,7 @@ func succession(t *testing.T, leave func(*zktest.Hand, *Candidate) error) {
 			t.Fatalf("campaign of candidate %d: %v", i, r.err)
 		}
 		// All before it are gone, all behind it are there and do not lead.
-		if got := ordered(h.Children(task.MasterDir)); len(got) != n-i || task.MasterDir+"/"+got[0] != c.Path() {
+		if got := Ordered(h.Children(task.MasterDir)); len(got) != n-i || task.MasterDir+"/"+got[0] != c.Path() {
 			t.Errorf("candidate %d, %s, leads among %q", i, c.Path(), got)
 		}
 		for k := i + 1; k < n; k++ {

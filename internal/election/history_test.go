@@ -176,7 +176,7 @@ func TestHistory(t *testing.T) {
 			leaders = append(leaders, strings.TrimPrefix(c.Path(), task.MasterDir+"/"))
 		}
 	}
-	if want := ordered(h.Children(task.MasterDir)); len(want) != sessions || !slices.Equal(leaders, want[:1]) {
+	if want := Ordered(h.Children(task.MasterDir)); len(want) != sessions || !slices.Equal(leaders, want[:1]) {
 		t.Errorf("afterwards %q lead, of %q", leaders, want)
 	}
 }

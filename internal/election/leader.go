@@ -20,7 +20,7 @@ func Leader(s *session.Session) (path, who string, err error) {
 		if err != nil {
 			return "", "", err
 		}
-		candidates := ordered(names)
+		candidates := Ordered(names)
 		if len(candidates) == 0 {
 			return "", "", nil
 		}

@@ -24,8 +24,8 @@ func TestOrdered(t *testing.T) {
 		"others_are_ignored":               {[]string{"notes", "", "_c_x", "b-0000000005", "00000x0001", "a-0000000006"}, []string{"b-0000000005", "a-0000000006"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := ordered(tc.names); !slices.Equal(got, tc.want) {
-				t.Errorf("ordered(%q) = %q, want %q", tc.names, got, tc.want)
+			if got := Ordered(tc.names); !slices.Equal(got, tc.want) {
+				t.Errorf("Ordered(%q) = %q, want %q", tc.names, got, tc.want)
 			}
 		})
 	}
@@ -39,7 +39,7 @@ func FuzzOrdered(f *testing.F) {
 	f.Add("a-٠٠٠٠٠٠٠٠٠١/\xff0000000001/0000000001\n")
 	f.Fuzz(func(t *testing.T, children string) {
 		names := strings.Split(children, "/")
-		got := ordered(names)
+		got := Ordered(names)
 
 		var want []string
 		for _, name := range names {
@@ -58,7 +58,7 @@ func FuzzOrdered(f *testing.F) {
 			t.Errorf("not in the order of the numbers: %q", got)
 		}
 		slices.Reverse(names)
-		if again := ordered(names); !slices.Equal(again, got) {
+		if again := Ordered(names); !slices.Equal(again, got) {
 			t.Errorf("the order depends on the listing: %q and %q", got, again)
 		}
 	})

@@ -99,6 +99,7 @@ func TestCheck(t *testing.T) {
 		"several_at_once":  {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "11 = /workers/w u | = /tasks/t done", "11 = /workers/w | = /tasks/u done"}, ""},
 		"results_together": {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "11 = /workers/w | = /tasks/t done | = /tasks/u done"}, ""},
 		"other_znodes":     {lines{"5 +p /else | +p /else/a b | + /master/me", "5 +p /tasks/t/child | = /master/me you | - /tasks/t/child"}, ""},
+		"the_leader_signs": {lines{"1 = /master/m-0000000009 host:1", assign, commit}, ""},
 		"a_hand": {lines{"99 = /tasks/t done 1 | + /workers/h t", "99 = /tasks/t done 2 | + /master/0000000001", "99 + /data/x | - /data/t"},
 			""},
 

@@ -81,8 +81,7 @@ func (l *leader) apply(moves []move) error {
 		case !errors.As(err, &refused):
 			return err
 		case refused.Index == 0:
-			l.log.Warn("write refused by ZooKeeper: this master leads no more", "candidate", l.fence.Path, "err", refused)
-			return errDeposed
+			return l.deposed(refused)
 		default:
 			i, _ := slices.BinarySearch(ends, refused.Index+1)
 			l.refused(moves[i], refused)
@@ -93,6 +92,12 @@ func (l *leader) apply(moves []move) error {
 		}
 	}
 	return nil
+}
+
+// deposed takes it that the fence was refused.
+func (l *leader) deposed(refused *session.OpError) error {
+	l.log.Warn("write refused by ZooKeeper: this master leads no more", "candidate", l.fence.Path, "err", refused)
+	return errDeposed
 }
 
 // packet leaves room below session.MaxPacket for a chroot in each path.

@@ -56,6 +56,30 @@ func TestFence(t *testing.T) {
 	}
 }
 
+func TestSign(t *testing.T) {
+	t.Run("of_a_deposed_leader_is_refused", func(t *testing.T) {
+		h, connect := tree(t)
+		candidate := h.CreateSeq("/master/stale-", "")
+		l := still(open(t, connect), candidate, newView(3), testLogger(t))
+		h.Delete(candidate)
+		if err := l.sign(); !errors.Is(err, errDeposed) {
+			t.Errorf("sign: %v", err)
+		}
+	})
+	t.Run("is_no_matter_where_a_person_wrote", func(t *testing.T) {
+		h, connect := tree(t)
+		candidate := h.CreateSeq("/master/x-", "")
+		l := still(open(t, connect), candidate, newView(3), testLogger(t))
+		h.Set(candidate, "mine")
+		if err := l.sign(); err != nil {
+			t.Errorf("sign: %v", err)
+		}
+		if got, _ := h.Get(candidate); got != "mine" {
+			t.Errorf("holds %q", got)
+		}
+	})
+}
+
 // TestOldView shows that a move has no effect when what it stands on was written
 // since it was read: by a person, or by a worker that gave back or committed.
 func TestOldView(t *testing.T) {

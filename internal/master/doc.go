@@ -22,6 +22,9 @@
 //	/workers/<id>   at first, and when it changes     assigned while it is empty; taken
 //	                                                  back what has been withdrawn
 //	/tasks/<id>     only in doubt: see below          "pending n" or "failed" after a loss
+//	/master/<own>   watched (internal/election)       once, as it is, after the first
+//	                                                  assignments: its mtime tells people
+//	                                                  since when this master leads
 //
 // Unassigned is what is listed in /tasks, pending, and in no worker's list. A
 // task that nobody touched since it was created is at version 0: it is assigned

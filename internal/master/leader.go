@@ -43,6 +43,7 @@ type leader struct {
 	// Fixed at construction.
 	s     *session.Session
 	fence session.Op
+	who   string // what the candidate's znode says
 	log   *slog.Logger
 	hints *session.Hints
 
@@ -54,6 +55,7 @@ type leader struct {
 	asking       bool // a listing is under way
 	nextAsk      time.Time
 	told         map[string]bool // znodes that were complained about
+	signed       bool            // see sign
 
 	// Shared.
 	asks     chan ask
@@ -139,10 +141,34 @@ func (l *leader) round(ctx context.Context) (more bool, err error) {
 	if l.view.relist {
 		l.view.relist, l.tasksDirty = false, true
 	}
-	if len(moves) == 0 {
-		return more, nil
+	if len(moves) > 0 {
+		more = true
+		if err := l.apply(moves); err != nil {
+			return false, err
+		}
 	}
-	return true, l.apply(moves)
+	return more, l.sign()
+}
+
+// sign writes the candidate's znode once more, as it is: its mtime is then since
+// when this master leads, for people. It comes after the first assignments, which
+// it must not delay, and is not repeated. What a person has written there stays.
+func (l *leader) sign() error {
+	if l.signed {
+		return nil
+	}
+	l.signed = true
+	_, err := l.s.Multi(l.fence, session.Set(l.fence.Path, []byte(l.who), 0))
+	var refused *session.OpError
+	switch {
+	case errors.Is(err, session.ErrOver):
+		return err
+	case errors.As(err, &refused) && refused.Index == 0:
+		return l.deposed(refused)
+	case err != nil:
+		l.log.Debug("candidate not signed", "err", err)
+	}
+	return nil
 }
 
 func (l *leader) takeHints() {

@@ -88,7 +88,7 @@ func (m *master) candidacy(ctx context.Context) (err error) {
 	defer term.End()
 	log.Info("leader")
 	l := &leader{
-		s: m.s, fence: term.Fence(), log: m.cfg.Logger, hints: m.hints,
+		s: m.s, fence: term.Fence(), who: m.cfg.Who, log: m.cfg.Logger, hints: m.hints,
 		view: newView(m.cfg.MaxLosses), dirs: m.dirs, told: make(map[string]bool),
 		asks: make(chan ask, 1), listings: make(chan listing, 1),
 	}

@@ -159,6 +159,52 @@ func TestMaster(t *testing.T) {
 		expect(t, h, "/workers/w1", "t1")
 	})
 
+	t.Run("a_leader_signs_its_candidate_and_a_backup_does_not", func(t *testing.T) {
+		h, connect := tree(t)
+		first := h.CreateSeq("/master/by-hand-", "me")
+		start(t, connect)
+		start(t, connect)
+		zktest.Eventually(t, "three candidates", func() (bool, string) { return len(h.Children("/master")) == 3, "" })
+		h.Delete(first)
+		zktest.Eventually(t, "the leader has signed", func() (bool, string) {
+			signed, rest := 0, ""
+			for _, name := range h.Children("/master") {
+				stat, ok := h.Stat("/master/" + name)
+				data, _ := h.Get("/master/" + name)
+				rest += fmt.Sprintln(name, data, ok, stat)
+				if ok && stat.Version == 1 && stat.Mzxid > stat.Czxid && data == "test" {
+					signed++
+				}
+			}
+			return signed == 1, rest
+		})
+		settled(t, h)
+		for i, name := range h.Children("/master") {
+			stat, _ := h.Stat("/master/" + name)
+			if stat.Version > 1 || i > 1 {
+				t.Errorf("%s is at version %d, of %d", name, stat.Version, i+1)
+			}
+		}
+	})
+
+	t.Run("a_leader_leaves_what_a_person_wrote_into_its_candidate", func(t *testing.T) {
+		h, connect := tree(t)
+		mine := h.CreateSeq("/master/by-hand-", "me")
+		start(t, connect)
+		zktest.Eventually(t, "two candidates", func() (bool, string) { return len(h.Children("/master")) == 2, "" })
+		for _, name := range h.Children("/master") {
+			if "/master/"+name != mine {
+				h.Set("/master/"+name, "mine")
+				h.Delete(mine)
+				settled(t, h)
+				settled(t, h)
+				if stat, _ := h.Stat("/master/" + name); stat.Version != 1 {
+					t.Errorf("written %d times", stat.Version)
+				}
+			}
+		}
+	})
+
 	t.Run("a_new_leader_syncs_before_it_lists_and_reads", func(t *testing.T) {
 		h, connect := tree(t)
 		h.CreateEphemeral("/workers/w1", "")

@@ -14,6 +14,12 @@
 // All of it is plain text that a person reads and types in a ZooKeeper shell:
 // every role can be played by hand.
 //
+// Times are not written down; ZooKeeper's own serve people (internal/inspect), and
+// no decision. A task's ctime is its submission, the mtime of a finished one its
+// end. A worker's mtime is when its list last changed. A candidate's ctime is when
+// it joined; the leader writes its own znode once more, as it is, so that the mtime
+// is since when it leads.
+//
 // # The state of a task
 //
 // One word; then, after one blank or newline, the rest as raw bytes:
