@@ -1,0 +1,28 @@
+// Package inspect tells people what is in the tree and what is wrong with it. It
+// reads, and writes nothing; a root znode that is missing is an empty one.
+//
+//	Read     ─► Tree ─► Summarize ─► Status       who leads, who works, how many tasks wait
+//	Look     ─► Case ─► Explain   ─► Explanation  one task, and why it waits
+//	Diagnose ─► Tree ─► Findings, in two looks    what no program of ours leaves behind
+//
+// Read, Look and Diagnose are all the I/O, each behind a Sync; the rest are
+// functions of what they return.
+//
+// # What a Tree is not
+//
+// A picture of one moment. Listings and reads come one after the other, many at a
+// time, while the service goes on: a task that is assigned between the read of its
+// worker and its own counts as pending. What vanishes meanwhile is left out. Of a
+// state only the beginning is kept, so that memory holds 64 states at a time and
+// the names of all.
+//
+// Ages are by this machine's clock and the times in ZooKeeper's Stat, which are by
+// the clock of its servers' leader. They are for people; nothing is decided by them.
+//
+// # Two looks
+//
+// Things in motion look wrong for a moment: a result that is committed between two
+// reads, a task withdrawn but not taken back yet. Diagnose looks again, a second and
+// a half later, and reports what it finds both times on the same znode at the same
+// mzxid: nobody has touched it meanwhile.
+package inspect

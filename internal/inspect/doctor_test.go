@@ -1,0 +1,174 @@
+package inspect
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+// sound is a service at work, with its payloads.
+func sound() *Tree {
+	t := usual()
+	t.Data = payloads("t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8")
+	t.Dirs = payloads("/master", "/tasks", "/data", "/workers")
+	return t
+}
+
+func below(z Znode, names ...string) Znode { z.Below = names; return z }
+func closed(z Znode) Znode                 { z.Closed = true; return z }
+func unreadableZ(z Znode) Znode            { z.Err = errors.New("not authenticated"); return z }
+
+func TestFindings(t *testing.T) {
+	const payloadsChild = "a child that is none of the service's own: it keeps the znode above it from being deleted"
+	for name, tc := range map[string]struct {
+		change func(t *Tree)
+		want   string
+	}{
+		"none":                       {func(*Tree) {}, ``},
+		"an_empty_tree":              {func(t *Tree) { *t = Tree{} }, ``},
+		"nobody_to_assign":           {func(t *Tree) { t.Candidates, t.Workers = nil, nil }, ``}, // status tells
+		"finished_without_a_payload": {func(t *Tree) { t.Data = t.Data[:5] }, ``},                // as hands make them
+		"an_assignment_without_a_task": {func(t *Tree) { t.Workers[1].Tasks = []string{"gone"} }, `
+/lab/workers/w2  lists gone, which is no task
+    set /lab/workers/w2 ""
+`},
+		"an_assignment_of_two_and_one_without_a_task": {func(t *Tree) { t.Workers[2].Tasks = []string{"gone", "t3"} }, `
+/lab/workers/w3  lists gone, which is no task
+    set /lab/workers/w3 t3
+`},
+		"an_assignment_of_three_and_one_without_a_task": {func(t *Tree) { t.Workers[0].Tasks = []string{"t1", "gone", "t2"} }, `
+/lab/workers/w1  lists gone, which is no task (the other 2 are assigned again)
+    set /lab/workers/w1 ""
+`},
+		"an_assignment_of_what_is_finished": {func(t *Tree) { t.Workers[1].Tasks = []string{"t6", "t7"} }, `
+/lab/workers/w2  lists t6, which is done; t7, which is failed
+    set /lab/workers/w2 ""
+`},
+		"a_task_held_by_two_workers": {func(t *Tree) { t.Workers[1].Tasks = []string{"t3"} }, `
+/lab/workers/w2  lists t3, which worker w3 has as well, for longer
+    set /lab/workers/w2 ""
+`},
+		"a_payload_without_a_task": {func(t *Tree) { t.Data = append(t.Data, payloads("x", "my x")...) }, `
+/lab/data/x  a payload without a task
+    delete /lab/data/x
+"/lab/data/my x"  a payload without a task
+    delete "/lab/data/my x"
+`},
+		"a_payload_without_a_task_with_a_child": {func(t *Tree) { t.Data = append(t.Data, below(payloads("x")[0], "c")) }, `
+/lab/data/x  a payload without a task
+    deleteall /lab/data/x
+`},
+		"a_task_without_a_payload": {func(t *Tree) { t.Data = t.Data[1:] }, `
+/lab/tasks/t1  a task without a payload: a worker would fail it
+    delete /lab/tasks/t1
+`},
+		"a_malformed_state": {func(t *Tree) { t.Tasks[4] = is("t5", time.Second, "Done 1") }, `
+/lab/tasks/t5  its state is none of pending, done and failed, but Done 1: it is never assigned
+    set /lab/tasks/t5 pending
+`},
+		"a_malformed_state_without_a_payload": {func(t *Tree) { t.Tasks = append(t.Tasks, is("x", time.Second, "?")) }, `
+/lab/tasks/x  a task without a payload: a worker would fail it
+    delete /lab/tasks/x
+`},
+		"an_odd_name": {func(t *Tree) { t.Tasks = append(t.Tasks, is(" x", time.Second, "pending")) }, `
+"/lab/tasks/ x"  an odd name, which cannot stand in a worker's list: it is never assigned
+    delete "/lab/tasks/ x"
+`},
+		"an_odd_name_with_its_payload": {func(t *Tree) {
+			t.Tasks = append(t.Tasks, is(`x" `, time.Second, "pending"))
+			t.Data = append(t.Data, below(payloads(`x" `)[0], "c"))
+		}, `
+'/lab/tasks/x" '  an odd name, which cannot stand in a worker's list: it is never assigned
+    delete '/lab/tasks/x" '
+    deleteall '/lab/data/x" '
+`},
+		"a_worker_that_is_not_ephemeral": {func(t *Tree) { t.Workers[1].Owner, t.Workers[1].Tasks = 0, []string{"gone"} }, `
+/lab/workers/w2  not ephemeral: no worker, nothing is assigned to it
+    delete /lab/workers/w2
+`},
+		"a_worker_that_is_not_ephemeral_with_a_child": {func(t *Tree) { t.Workers[1].Znode = below(permanent(t.Workers[1].Znode), "c") }, `
+/lab/workers/w2  not ephemeral: no worker, nothing is assigned to it
+    deleteall /lab/workers/w2
+`},
+		"a_candidate_that_is_not_ephemeral": {func(t *Tree) { t.Candidates[1].Owner = 0 }, `
+/lab/master/b-0000000004  not ephemeral: no session ends this candidate, it keeps its place until it is deleted
+    delete /lab/master/b-0000000004
+`},
+		"a_name_that_is_no_candidate": {func(t *Tree) { t.Strangers = []Znode{below(payloads("notes")[0], "c")} }, `
+/lab/master/notes  no candidate: its name does not end in ten digits
+    deleteall /lab/master/notes
+`},
+		"children": {func(t *Tree) {
+			t.Tasks[3].Below, t.Data[3].Below = []string{"a", "b c"}, []string{"d"}
+		}, `
+/lab/tasks/t4/a  ` + payloadsChild + `
+    deleteall /lab/tasks/t4/a
+"/lab/tasks/t4/b c"  ` + payloadsChild + `
+    deleteall "/lab/tasks/t4/b c"
+/lab/data/t4/d  ` + payloadsChild + `
+    deleteall /lab/data/t4/d
+`},
+		"foreign_ACLs": {func(t *Tree) {
+			t.Dirs[0], t.Candidates[0].Znode, t.Workers[1].Znode = closed(t.Dirs[0]), closed(t.Candidates[0].Znode), closed(t.Workers[1].Znode)
+			t.Tasks[3].Znode, t.Data[3] = closed(t.Tasks[3].Znode), unreadableZ(t.Data[3])
+		}, `
+/lab/master  its ACL keeps the service from its work
+    setAcl /lab/master world:anyone:cdrwa
+/lab/master/a-0000000003  its ACL keeps the service from its work
+    setAcl /lab/master/a-0000000003 world:anyone:cdrwa
+/lab/workers/w2  its ACL keeps the service from its work
+    setAcl /lab/workers/w2 world:anyone:cdrwa
+/lab/tasks/t4  its ACL keeps the service from its work
+    setAcl /lab/tasks/t4 world:anyone:cdrwa
+/lab/data/t4  may not be read: not authenticated
+    setAcl /lab/data/t4 world:anyone:cdrwa
+`},
+		"what_may_not_be_read_is_not_missing": {func(t *Tree) {
+			t.Tasks, t.Dirs[1] = nil, unreadableZ(t.Dirs[1])
+		}, `
+/lab/tasks  may not be read: not authenticated
+    setAcl /lab/tasks world:anyone:cdrwa
+`},
+		"an_unreadable_task_is_a_task": {func(t *Tree) {
+			t.Tasks[0].Znode = unreadableZ(t.Tasks[0].Znode)
+		}, `
+/lab/tasks/t1  may not be read: not authenticated
+    setAcl /lab/tasks/t1 world:anyone:cdrwa
+`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tree := sound()
+			tc.change(tree)
+			var got strings.Builder
+			for _, f := range Findings(tree, "/lab") {
+				got.WriteString(f.String())
+			}
+			if got.String() != strings.TrimPrefix(tc.want, "\n") {
+				t.Errorf("got\n%s\nwant%s", &got, tc.want)
+			}
+		})
+	}
+}
+
+func TestTwice(t *testing.T) {
+	at := func(znode, text string, mzxid int64) Finding { return Finding{Znode: znode, Text: text, mzxid: mzxid} }
+	first := []Finding{at("/a", "x", 1), at("/a", "y", 1), at("/b", "x", 1), at("/c", "x", 1)}
+	for name, tc := range map[string]struct {
+		second []Finding
+		want   int
+	}{
+		"all_of_it_again":              {first, 4},
+		"nothing_any_more":             {nil, 0},
+		"something_new":                {[]Finding{at("/d", "x", 1)}, 0},
+		"the_same_of_what_was_written": {[]Finding{at("/b", "x", 2)}, 0},
+		"something_else_of_the_same":   {[]Finding{at("/b", "y", 1), at("/c", "x", 1)}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			second := append([]Finding(nil), tc.second...)
+			if got := twice(first, second); len(got) != tc.want {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}

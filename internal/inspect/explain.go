@@ -1,0 +1,233 @@
+package inspect
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"taskkeeper/internal/task"
+)
+
+// Case is one task, and what decides what becomes of it.
+type Case struct {
+	Task    Task
+	Payload *Text // nil: there is none, or PayloadErr
+	Tree    *Tree // candidates and workers
+
+	PayloadErr error // it may not be read
+	Ahead      int   // tasks that go before it; counted only where it waits for a worker
+}
+
+// Explanation is what is known of a task, and as JSON what `client explain --json`
+// prints: the names of the fields stay. Seconds are numbers, times RFC 3339.
+type Explanation struct {
+	Time      time.Time  `json:"time"` // when it was read, by this machine's clock
+	ID        string     `json:"id"`
+	State     string     `json:"state"`               // pending, done, failed or malformed
+	Losses    int        `json:"losses"`              // executions lost with their workers; only while it is pending
+	Result    *Text      `json:"result,omitempty"`    // done
+	Reason    *Text      `json:"reason,omitempty"`    // failed
+	Submitted *time.Time `json:"submitted,omitempty"` // missing: the state may not be read
+	Age       float64    `json:"age_seconds"`         // since its submission
+	Finished  *time.Time `json:"finished,omitempty"`  // done or failed
+	Took      *float64   `json:"took_seconds,omitempty"`
+	Detached  bool       `json:"detached"`          // it outlives its client
+	Owner     string     `json:"owner,omitempty"`   // the session that it vanishes with: 0x…
+	Payload   *Text      `json:"payload,omitempty"` // missing: there is none, or it may not be read
+	Workers   []Holder   `json:"workers"`           // that list it: one at most, unless by hand
+	Waits     *Wait      `json:"waits,omitempty"`   // while it is not finished
+
+	payloadErr error
+}
+
+// Holder is a worker that lists a task.
+type Holder struct {
+	ID      string    `json:"id"`
+	Since   time.Time `json:"since"` // its list last changed
+	Seconds float64   `json:"seconds"`
+	Place   int       `json:"place"` // in the list: 1 is executed, the others queue
+}
+
+// Wait is why a task is not finished. Why is one of running, queued, no_leader,
+// no_worker, all_busy, soon, malformed (its name, its state, or not to be read).
+type Wait struct {
+	Why   string `json:"why"`
+	Text  string `json:"text"`
+	Ahead *int   `json:"ahead,omitempty"` // all_busy: tasks that go before it
+}
+
+const (
+	waitRunning   = "running"
+	waitQueued    = "queued"
+	waitLeader    = "no_leader"
+	waitWorker    = "no_worker"
+	waitBusy      = "all_busy"
+	waitSoon      = "soon"
+	waitMalformed = "malformed"
+)
+
+// before is the order in which the leader assigns: names made by hand first, then
+// the oldest.
+func before(a, b string) bool {
+	handA, handB := task.HandMade(a), task.HandMade(b)
+	if handA != handB {
+		return handA
+	}
+	return strings.Compare(a, b) < 0
+}
+
+// why tells why a task is not finished; "" if it is.
+func (c *Case) why(holders []Holder) string {
+	all, free := c.Tree.workers()
+	switch {
+	case c.Task.Err == nil && (c.Task.Phase == task.Done || c.Task.Phase == task.Failed):
+		return ""
+	case len(holders) > 0 && holders[0].Place == 1:
+		return waitRunning
+	case len(holders) > 0:
+		return waitQueued
+	case !c.Task.wellFormed():
+		return waitMalformed
+	case len(c.Tree.Candidates) == 0:
+		return waitLeader
+	case all == 0:
+		return waitWorker
+	case free == 0:
+		return waitBusy
+	}
+	return waitSoon
+}
+
+func (c *Case) holders(now time.Time) []Holder {
+	all := []Holder{}
+	for _, w := range c.Tree.holders()[c.Task.Name] {
+		place := 1
+		for w.Tasks[place-1] != c.Task.Name {
+			place++
+		}
+		all = append(all, Holder{w.Name, w.Modified, seconds(since(now, w.Modified)), place})
+	}
+	return all
+}
+
+// Explain makes an explanation of what is known of a task.
+func Explain(c *Case, now time.Time) Explanation {
+	x := &c.Task
+	e := Explanation{
+		Time: now.Truncate(time.Millisecond), ID: x.Name, State: x.Phase.String(), Losses: x.Losses, Payload: c.Payload, payloadErr: c.PayloadErr,
+		Workers: c.holders(now),
+	}
+	if x.Err != nil || x.Phase == task.Odd {
+		e.State = "malformed"
+	}
+	if x.Err == nil {
+		e.Submitted, e.Age = &x.Created, seconds(since(now, x.Created))
+		e.Detached = x.Owner == 0
+		if !e.Detached {
+			e.Owner = fmt.Sprintf("%#x", x.Owner)
+		}
+		switch took := seconds(since(x.Modified, x.Created)); x.Phase {
+		case task.Done:
+			e.Result, e.Finished, e.Took = &x.Text, &x.Modified, &took
+		case task.Failed:
+			e.Reason, e.Finished, e.Took = &x.Text, &x.Modified, &took
+		}
+	}
+	e.Waits = c.wait(e.Workers)
+	return e
+}
+
+func (c *Case) wait(holders []Holder) *Wait {
+	w := &Wait{Why: c.why(holders)}
+	all, _ := c.Tree.workers()
+	switch w.Why {
+	case "":
+		return nil
+	case waitRunning:
+		w.Text = "its worker has not committed a result yet"
+	case waitQueued:
+		w.Text = fmt.Sprintf("%s %s before it in its worker's list", count(holders[0].Place-1, "task"), are(holders[0].Place-1))
+	case waitMalformed:
+		w.Text = malformed(&c.Task)
+	case waitLeader:
+		w.Text = "there is no leader: start a master"
+	case waitWorker:
+		w.Text = "there is no worker: start one"
+	case waitBusy:
+		w.Ahead = &c.Ahead
+		w.Text = "all " + count(all, "worker") + " are busy"
+		if all == 1 {
+			w.Text = "the only worker is busy"
+		}
+		if c.Ahead > 0 {
+			w.Text += fmt.Sprintf(", and %s %s ahead of it", count(c.Ahead, "task"), are(c.Ahead))
+		}
+	case waitSoon:
+		w.Text = "a worker is free: the leader is about to assign it; if it has left a worker's list, by hand, within some seconds"
+	}
+	return w
+}
+
+// Text is the explanation for people.
+func (e Explanation) Text() string {
+	var b strings.Builder
+	line := func(label, format string, args ...any) {
+		fmt.Fprintf(&b, "%-11s%s\n", label, fmt.Sprintf(format, args...))
+	}
+	secs := func(sec float64) string { return age(time.Duration(sec * float64(time.Second))) }
+	line("task", "%s", name(e.ID))
+	state := e.State
+	switch {
+	case e.Result != nil:
+		state += fmt.Sprintf(", %s: %s", count(e.Result.Bytes, "byte"), quoted(*e.Result))
+	case e.Reason != nil:
+		state += ": " + e.Reason.String()
+	case e.Losses > 0:
+		state += fmt.Sprintf(", %s lost with %s", count(e.Losses, "execution"), map[bool]string{true: "its worker", false: "their workers"}[e.Losses == 1])
+	}
+	line("state", "%s", state)
+	for _, w := range e.Workers {
+		switch {
+		case e.Finished != nil:
+			line("listed", "by worker %s, for %s: it frees itself", name(w.ID), secs(w.Seconds))
+		case w.Place == 1:
+			line("runs", "on worker %s, for %s: no result is committed yet", name(w.ID), secs(w.Seconds))
+		default:
+			line("queues", "on worker %s, for %s", name(w.ID), secs(w.Seconds))
+		}
+	}
+	if e.Waits != nil && e.Waits.Why != waitRunning {
+		line("waits", "%s", e.Waits.Text)
+	}
+	if e.Submitted != nil {
+		line("submitted", "%s ago, at %s", secs(e.Age), clock(*e.Submitted))
+	}
+	if e.Finished != nil {
+		line("finished", "%s after that, at %s", secs(*e.Took), clock(*e.Finished))
+	}
+	switch {
+	case e.Owner != "":
+		line("owner", "session %s, with which it vanishes", e.Owner)
+	case e.Detached:
+		line("owner", "none: it is detached, and outlives its client")
+	}
+	switch {
+	case e.Payload != nil:
+		line("payload", "%s: %s", count(e.Payload.Bytes, "byte"), quoted(*e.Payload))
+	case e.payloadErr != nil:
+		line("payload", "%s", unreadable(e.payloadErr))
+	default:
+		line("payload", "none")
+	}
+	return b.String()
+}
+
+func quoted(t Text) string {
+	s := fmt.Sprintf("%q", t.Beginning)
+	if t.Bytes > beginning {
+		s += "…"
+	}
+	return s
+}
+
+func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }

@@ -1,0 +1,119 @@
+package inspect
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/task"
+)
+
+func TestExplain(t *testing.T) {
+	one := newText([]byte("0.5"))
+	busy := &Tree{Candidates: usual().Candidates, Workers: []Worker{works("w1", 2*time.Second, "t1", "t2"), works("w3", time.Minute, "t3", "t1")}}
+	only := &Tree{Candidates: usual().Candidates, Workers: busy.Workers[:1]}
+	nobody := &Tree{Candidates: usual().Candidates, Workers: []Worker{{Znode: permanent(z("p", 0, 0)), Tasks: []string{"t4"}}}}
+	detached := is("t4", time.Minute, "pending")
+	detached.Owner = 0
+	unreadable := Task{Znode: Znode{Name: "t4", Err: errors.New("not authenticated")}}
+
+	for name, tc := range map[string]struct {
+		c    Case
+		why  string
+		want []string // lines, among others
+	}{
+		"runs": {Case{Task: is("t2", 4*time.Second, "pending"), Tree: &Tree{Workers: []Worker{works("w", 3*time.Second, "t2")}}}, waitRunning,
+			[]string{"task       t2", "state      pending", "runs       on worker w, for 3.0s: no result is committed yet", "submitted  4.0s ago, at ", "owner      session 0x7, with which it vanishes"}},
+		"queues_behind_another": {Case{Task: is("t2", time.Second, "pending"), Tree: usual()}, waitQueued,
+			[]string{"queues     on worker w1, for 2.0s", "waits      1 task is before it in its worker's list"}},
+		"is_held_by_two": {Case{Task: is("t1", time.Second, "pending"), Tree: busy}, waitRunning,
+			[]string{"runs       on worker w1, for 2.0s: no result is committed yet", "queues     on worker w3, for 1m00s"}},
+		"waits_for_a_leader": {Case{Task: is("t4", time.Second, "pending"), Tree: &Tree{Workers: usual().Workers}}, waitLeader,
+			[]string{"waits      there is no leader: start a master"}},
+		"waits_for_any_worker": {Case{Task: is("t4", time.Second, "pending"), Tree: nobody}, waitWorker,
+			[]string{"waits      there is no worker: start one"}},
+		"waits_for_the_only_worker": {Case{Task: is("t4", time.Second, "pending"), Tree: only}, waitBusy,
+			[]string{"waits      the only worker is busy"}},
+		"waits_with_one_ahead": {Case{Task: is("t4", time.Second, "pending"), Tree: busy, Ahead: 1}, waitBusy,
+			[]string{"waits      all 2 workers are busy, and 1 task is ahead of it"}},
+		"waits_with_many_ahead": {Case{Task: is("t4", time.Second, "pending"), Tree: busy, Ahead: 17}, waitBusy,
+			[]string{"waits      all 2 workers are busy, and 17 tasks are ahead of it"}},
+		"is_about_to_be_assigned": {Case{Task: is("t4", time.Second, "pending"), Tree: usual()}, waitSoon,
+			[]string{"waits      a worker is free: the leader is about to assign it; if it has left a worker's list, by hand, within some seconds"}},
+		"is_malformed": {Case{Task: is("t4", time.Second, "banana"), Tree: usual()}, waitMalformed,
+			[]string{"state      malformed", "waits      its state is none of pending, done and failed, but banana: it is never assigned"}},
+		"has_an_odd_name": {Case{Task: is(" t", time.Second, "pending"), Tree: usual()}, waitMalformed,
+			[]string{`task       " t"`, "state      pending", "waits      an odd name, which cannot stand in a worker's list: it is never assigned"}},
+		"may_not_be_read": {Case{Task: unreadable, Tree: usual(), PayloadErr: errors.New("no")}, waitMalformed,
+			[]string{"state      malformed", "waits      may not be read: not authenticated", "payload    may not be read: no"}},
+		"was_lost_once": {Case{Task: is("t4", time.Second, "pending 1"), Tree: usual()}, waitSoon,
+			[]string{"state      pending, 1 execution lost with its worker"}},
+		"was_lost_twice": {Case{Task: is("t4", time.Second, "pending 2"), Tree: usual()}, waitSoon,
+			[]string{"state      pending, 2 executions lost with their workers"}},
+		"is_done": {Case{Task: is("t4", time.Minute, "done 4\n2"), Tree: usual(), Payload: &one}, "",
+			[]string{`state      done, 3 bytes: "4\n2"`, "submitted  1m00s ago, at ", "finished   1.0s after that, at ", `payload    3 bytes: "0.5"`}},
+		"is_done_with_much": {Case{Task: is("t4", time.Minute, "done "+strings.Repeat("x", 100)), Tree: usual(), Payload: &one}, "",
+			[]string{`state      done, 100 bytes: "` + strings.Repeat("x", beginning) + `"…`}},
+		"has_failed": {Case{Task: is("t4", time.Minute, "failed lost with 3 workers"), Tree: usual()}, "",
+			[]string{"state      failed: lost with 3 workers", "payload    none"}},
+		"is_finished_and_listed": {Case{Task: is("t1", time.Minute, "done by hand"), Tree: usual()}, "",
+			[]string{"listed     by worker w1, for 2.0s: it frees itself"}},
+		"is_detached": {Case{Task: detached, Tree: usual()}, waitSoon,
+			[]string{"owner      none: it is detached, and outlives its client"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := Explain(&tc.c, now)
+			got := strings.Split(e.Text(), "\n")
+			for _, want := range tc.want {
+				if !slices.ContainsFunc(got, func(l string) bool { return l == want || strings.HasSuffix(want, " at ") && strings.HasPrefix(l, want) }) {
+					t.Errorf("no line %q in\n%s", want, strings.Join(got, "\n"))
+				}
+			}
+			why := ""
+			if e.Waits != nil {
+				why = e.Waits.Why
+			}
+			if why != tc.why || (e.Finished == nil) != (why != "") {
+				t.Errorf("waits for %q, want %q; finished %v", why, tc.why, e.Finished)
+			}
+		})
+	}
+}
+
+func TestExplainJSON(t *testing.T) {
+	payload := newText([]byte{0xff})
+	for name, tc := range map[string]struct {
+		c    Case
+		want string
+	}{
+		"waits": {Case{Task: is("t4", 2*time.Second, "pending 1"), Payload: &payload, Ahead: 0,
+			Tree: &Tree{Candidates: usual().Candidates, Workers: []Worker{works("w", time.Second, "t1")}}},
+			`{"time":"TIME","id":"t4","state":"pending","losses":1,"submitted":"TIME","age_seconds":2,"detached":false,"owner":"0x7",
+			"payload":{"bytes":1,"beginning":"` + "\ufffd" + `"},"workers":[],
+			"waits":{"why":"all_busy","text":"the only worker is busy","ahead":0}}`},
+		"runs": {Case{Task: is("t3", 2*time.Second, "pending"), Tree: usual()},
+			`{"time":"TIME","id":"t3","state":"pending","losses":0,"submitted":"TIME","age_seconds":2,"detached":false,"owner":"0x7",
+			"workers":[{"id":"w3","since":"TIME","seconds":90,"place":1}],
+			"waits":{"why":"running","text":"its worker has not committed a result yet"}}`},
+		"done": {Case{Task: is("t6", time.Minute, "done 42"), Tree: usual()},
+			`{"time":"TIME","id":"t6","state":"done","losses":0,"result":{"bytes":2,"beginning":"42"},"submitted":"TIME","age_seconds":60,
+			"finished":"TIME","took_seconds":1,"detached":false,"owner":"0x7","workers":[]}`},
+	} {
+		t.Run(name, func(t *testing.T) { sameJSON(t, Explain(&tc.c, now), tc.want) })
+	}
+}
+
+// TestBefore holds the order against the leader's.
+func TestBefore(t *testing.T) {
+	first, second := task.NewID(), task.NewID()
+	order := []string{"a", "z", first, second}
+	for i, a := range order {
+		for j, b := range order {
+			if before(a, b) != (i < j) {
+				t.Errorf("before(%s, %s) = %t", a, b, i >= j)
+			}
+		}
+	}
+}

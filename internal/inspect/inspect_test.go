@@ -1,0 +1,87 @@
+package inspect
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/task"
+	"taskkeeper/internal/zktest"
+)
+
+func TestMain(m *testing.M) { zktest.Main(m) }
+
+// now is when all trees of these tests were read.
+var now = time.UnixMilli(1_700_000_000_000)
+
+func ago(d time.Duration) time.Time { return now.Add(-d) }
+
+// z is an ephemeral znode that was made and last written as long ago as told.
+func z(name string, made, written time.Duration) Znode {
+	return Znode{Name: name, Created: ago(made), Modified: ago(written), Mzxid: int64(now.Sub(ago(made)) - written), Owner: 7}
+}
+
+// permanent makes it one that no session keeps.
+func permanent(z Znode) Znode { z.Owner = 0; return z }
+
+func cand(name, who string, made, written time.Duration) Candidate {
+	return Candidate{z(name, made, written), who}
+}
+
+// works is a worker whose list was written as long ago as told.
+func works(name string, written time.Duration, tasks ...string) Worker {
+	return Worker{z(name, time.Hour, written), tasks}
+}
+
+// is is a task that was submitted as long ago as told and finished a second later.
+func is(name string, made time.Duration, state string) Task {
+	s := task.ParseState([]byte(state))
+	return Task{z(name, made, made-time.Second), s.Phase, s.Losses, newText(s.Text)}
+}
+
+func payloads(names ...string) (all []Znode) {
+	for _, name := range names {
+		all = append(all, z(name, time.Minute, time.Minute))
+	}
+	return all
+}
+
+func TestText(t *testing.T) {
+	long := strings.Repeat("x", beginning)
+	for name, tc := range map[string]struct{ text, want string }{
+		"plain":              {"lost with 3 workers", "lost with 3 workers"},
+		"empty":              {"", `""`},
+		"blanks_at_its_ends": {" a ", `" a "`},
+		"of_several_lines":   {"a\nb", `"a\nb"`},
+		"with_quotes":        {`a "b"`, `"a \"b\""`},
+		"no_UTF-8":           {"a\xff", `"a` + "\ufffd" + `"`},
+		"as_long_as_is_kept": {long, long},
+		"longer":             {long + "yz", long + "… (82 bytes)"},
+		"cut_amid_a_letter":  {long[1:] + "ä…", long[1:] + "… (84 bytes)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := newText([]byte(tc.text)).String(); got != tc.want {
+				t.Errorf("got  %s\nwant %s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestAge(t *testing.T) {
+	for want, d := range map[string]time.Duration{
+		"0s":     0,
+		"12ms":   12*time.Millisecond + 300*time.Microsecond,
+		"1.5s":   1500 * time.Millisecond,
+		"1m05s":  65 * time.Second,
+		"59m59s": time.Hour - time.Second,
+		"1h00m":  time.Hour,
+		"2d03h":  51 * time.Hour,
+	} {
+		if got := age(d); got != want {
+			t.Errorf("age(%v) = %s, want %s", d, got, want)
+		}
+	}
+	if got := since(now, now.Add(time.Second)); got != 0 {
+		t.Errorf("a time to come was %v ago", got)
+	}
+}

@@ -1,0 +1,160 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+	"golang.org/x/sync/errgroup"
+
+	"taskkeeper/internal/election"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+// pipeline is how many reads are under way at once. A state can have 900 KB.
+const pipeline = 64
+
+// Read reads the tree but for the payloads. It ends early with ctx.
+func Read(ctx context.Context, s *session.Session) (*Tree, error) {
+	t := new(Tree)
+	if err := t.readRoles(ctx, s); err != nil {
+		return nil, err
+	}
+	return t, t.readTasks(ctx, s)
+}
+
+// readRoles reads the candidates and the workers, behind a Sync.
+func (t *Tree) readRoles(ctx context.Context, s *session.Session) error {
+	if err := s.Sync(); err != nil {
+		return err
+	}
+	names, err := t.list(s, task.MasterDir)
+	if err != nil {
+		return err
+	}
+	candidates := election.Ordered(names)
+	t.Candidates, err = readAll(ctx, candidates, func(name string) (Candidate, error) {
+		data, z, err := get(s, task.MasterDir, name)
+		return Candidate{z, newText(data).Beginning}, err
+	})
+	if err != nil {
+		return err
+	}
+	ran := make(map[string]bool, len(candidates))
+	for _, name := range candidates {
+		ran[name] = true
+	}
+	strangers := slices.DeleteFunc(names, func(name string) bool { return ran[name] })
+	t.Strangers, err = readAll(ctx, strangers, func(name string) (Znode, error) {
+		_, z, err := get(s, task.MasterDir, name)
+		return z, err
+	})
+	if err != nil {
+		return err
+	}
+	if names, err = t.list(s, task.WorkersDir); err != nil {
+		return err
+	}
+	t.Workers, err = readAll(ctx, names, func(name string) (Worker, error) {
+		data, z, err := get(s, task.WorkersDir, name)
+		return Worker{z, task.ParseList(data)}, err
+	})
+	return err
+}
+
+func (t *Tree) readTasks(ctx context.Context, s *session.Session) error {
+	names, err := t.list(s, task.TasksDir)
+	if err != nil {
+		return err
+	}
+	t.Tasks, err = readAll(ctx, names, func(name string) (Task, error) { return getTask(s, name) })
+	return err
+}
+
+func getTask(s *session.Session, name string) (Task, error) {
+	data, z, err := get(s, task.TasksDir, name)
+	state := task.ParseState(data)
+	return Task{z, state.Phase, state.Losses, newText(state.Text)}, err
+}
+
+// list lists a permanent znode, sorted. One that is missing is empty; one that
+// may not be listed is, too, and is noted.
+func (t *Tree) list(s *session.Session, dir string) ([]string, error) {
+	names, _, err := s.Children(dir)
+	switch {
+	case err == nil, errors.Is(err, zk.ErrNoNode):
+		slices.Sort(names)
+		return names, nil
+	case errors.Is(err, session.ErrOver):
+		return nil, err
+	}
+	t.Dirs = append(t.Dirs, Znode{Name: dir, Err: err})
+	return nil, nil
+}
+
+// get reads a child of a permanent znode. The error is one of the session, or
+// zk.ErrNoNode; any other is the znode's.
+func get(s *session.Session, dir, name string) ([]byte, Znode, error) {
+	data, stat, err := s.Get(dir + "/" + name)
+	z, err := znode(name, stat, err)
+	return data, z, err
+}
+
+func znode(name string, stat *zk.Stat, err error) (Znode, error) {
+	switch {
+	case err == nil:
+		return Znode{
+			Name: name, Created: time.UnixMilli(stat.Ctime), Modified: time.UnixMilli(stat.Mtime),
+			Mzxid: stat.Mzxid, Owner: stat.EphemeralOwner,
+		}, nil
+	case errors.Is(err, zk.ErrNoNode), errors.Is(err, session.ErrOver):
+		return Znode{}, err
+	}
+	return Znode{Name: name, Err: err}, nil
+}
+
+// readAll reads many znodes at once, and leaves out those that have vanished.
+func readAll[T any](ctx context.Context, names []string, read func(name string) (T, error)) ([]T, error) {
+	all, gone := make([]T, len(names)), make([]bool, len(names))
+	err := each(ctx, len(names), func(i int) (err error) {
+		if all[i], err = read(names[i]); errors.Is(err, zk.ErrNoNode) {
+			gone[i], err = true, nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	there := all[:0]
+	for i := range all {
+		if !gone[i] {
+			there = append(there, all[i])
+		}
+	}
+	return there, nil
+}
+
+// each does a thing n times, many at once, until one of them fails.
+func each(ctx context.Context, n int, do func(i int) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range min(pipeline, n) {
+		g.Go(func() error {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return nil
+				}
+				if err := do(i); err != nil {
+					return err
+				}
+			}
+			return context.Cause(ctx)
+		})
+	}
+	return g.Wait()
+}

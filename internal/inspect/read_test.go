@@ -1,0 +1,198 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+	"taskkeeper/internal/zktest"
+)
+
+func open(t *testing.T, connect string) *session.Session {
+	t.Helper()
+	address, err := session.ParseAddress(connect)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	s, err := session.Open(ctx, session.Config{Address: address, Timeout: 20 * time.Second, NoCreate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func dirs(h *zktest.Hand) {
+	for _, d := range task.Dirs() {
+		h.Create(d, "")
+	}
+}
+
+func TestRead(t *testing.T) {
+	t.Run("takes_an_empty_tree_and_leaves_it_empty", func(t *testing.T) {
+		connect := zktest.Connect(t)
+		s := open(t, connect)
+		tree, err := Read(t.Context(), s)
+		if err != nil || tree.String() != "0 candidates, 0 workers, 0 tasks" {
+			t.Errorf("read %v, %v", tree, err)
+		}
+		if tree, found, err := Diagnose(t.Context(), s, ""); err != nil || len(found) != 0 || len(tree.Dirs) != 0 {
+			t.Errorf("diagnosed %v, %v", found, err)
+		}
+		if _, err := Look(t.Context(), s, "t1"); !errors.Is(err, ErrNoTask) {
+			t.Errorf("looked: %v", err)
+		}
+		if got := zktest.Conn(t, connect).Children("/"); len(got) != 0 {
+			t.Errorf("made %q", got)
+		}
+	})
+	t.Run("keeps_the_beginning_of_a_large_state", func(t *testing.T) {
+		connect := zktest.Connect(t)
+		h := zktest.Conn(t, connect)
+		dirs(h)
+		h.Create("/tasks/big", "failed "+strings.Repeat("x", 900_000))
+		tree, err := Read(t.Context(), open(t, connect))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x := tree.Tasks[0]; x.Phase != task.Failed || x.Text.Bytes != 900_000 || len(x.Text.Beginning) != beginning {
+			t.Errorf("read %+v", x)
+		}
+	})
+	t.Run("leaves_out_what_vanishes_between_the_listing_and_its_read", func(t *testing.T) {
+		connect := zktest.Connect(t)
+		h := zktest.Conn(t, connect)
+		dirs(h)
+		for i := range 200 {
+			h.Create(task.StatePath(fmt.Sprint(i)), "pending")
+		}
+		s := open(t, connect)
+		names, _, err := s.Children(task.TasksDir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Delete("/tasks/7")
+		if err := s.Sync(); err != nil {
+			t.Fatal(err)
+		}
+		tasks, err := readAll(t.Context(), names, func(name string) (Task, error) { return getTask(s, name) })
+		if err != nil || len(tasks) != 199 {
+			t.Errorf("%d tasks, %v", len(tasks), err)
+		}
+		for _, x := range tasks {
+			if x.Name == "7" || x.Name == "" {
+				t.Errorf("read %+v", x)
+			}
+		}
+	})
+	t.Run("notes_what_may_not_be_read", func(t *testing.T) {
+		connect := zktest.Connect(t)
+		h := zktest.Conn(t, connect)
+		dirs(h)
+		root := connect[strings.Index(connect, "/"):]
+		locked := zk.DigestACL(zk.PermAll, "me", "secret")
+		for _, path := range []string{"/tasks/t", "/data/t", "/workers/w", "/master/m-0000000001"} {
+			h.CreateEphemeral(path, "pending")
+			if _, err := h.Conn.SetACL(root+path, locked, -1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tree, found, err := Diagnose(t.Context(), open(t, connect), root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tree.Tasks[0].Err == nil || tree.Workers[0].Err == nil || tree.Candidates[0].Err == nil || len(found) != 4 {
+			t.Errorf("read %v %v %v, found %v", tree.Tasks, tree.Workers, tree.Candidates, found)
+		}
+		c, err := Look(t.Context(), open(t, connect), "t")
+		if err != nil || c.Task.Err == nil || c.PayloadErr == nil {
+			t.Errorf("looked %+v, %v", c, err)
+		}
+
+		if _, err := h.Conn.SetACL(root+"/tasks", locked, -1); err != nil {
+			t.Fatal(err)
+		}
+		if tree, err = Read(t.Context(), open(t, connect)); err != nil || len(tree.Dirs) != 1 || tree.Dirs[0].Err == nil {
+			t.Errorf("read %v, %v", tree.Dirs, err)
+		}
+	})
+	t.Run("ends_with_its_context_and_with_the_session", func(t *testing.T) {
+		connect := zktest.Connect(t)
+		h := zktest.Conn(t, connect)
+		dirs(h)
+		h.Create("/tasks/t", "pending")
+		s := open(t, connect)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := Read(ctx, s); !errors.Is(err, context.Canceled) {
+			t.Errorf("with its context: %v", err)
+		}
+		s.Close()
+		if _, err := Read(t.Context(), s); !errors.Is(err, session.ErrOver) {
+			t.Errorf("with the session: %v", err)
+		}
+	})
+}
+
+func TestLookCountsWhatIsAssignedBefore(t *testing.T) {
+	connect := zktest.Connect(t)
+	h := zktest.Conn(t, connect)
+	dirs(h)
+	h.CreateSeq("/master/m-", "me")
+	h.CreateEphemeral("/workers/w", "running")
+	first, second, third := task.NewID(), task.NewID(), task.NewID()
+	for id, state := range map[string]string{
+		"running": "pending", "hand-made": "pending", "done": "done 1", "odd": "?", " blank": "pending",
+		first: "pending 1", second: "pending", third: "pending",
+	} {
+		h.Create(task.StatePath(id), state)
+	}
+	s := open(t, connect)
+	for id, want := range map[string]int{"hand-made": 0, first: 1, second: 2, third: 3} {
+		if c, err := Look(t.Context(), s, id); err != nil || c.Ahead != want {
+			t.Errorf("%s: %+v, %v, want %d ahead", id, c, err, want)
+		}
+	}
+}
+
+// TestDiagnoseInMotion changes what looks wrong after the first look: it is wrong in
+// the second one too, but not the same any more.
+func TestDiagnoseInMotion(t *testing.T) {
+	connect := zktest.Connect(t)
+	h := zktest.Conn(t, connect)
+	dirs(h)
+	h.CreateEphemeral("/workers/w", "gone")
+	h.CreateEphemeral("/workers/v", "gone")
+	proxy, through := zktest.Via(t, connect)
+	held, release := proxy.Hold(zktest.OpSync, 2) // each look begins with one
+	s := open(t, through)
+	type result struct {
+		found []Finding
+		err   error
+	}
+	results := make(chan result, 1)
+	go func() { // ends with the second look
+		_, found, err := Diagnose(context.Background(), s, "")
+		results <- result{found, err}
+	}()
+	select {
+	case <-held:
+	case <-time.After(20 * time.Second):
+		t.Fatal("no second look")
+	}
+	h.Set("/workers/w", "gone")
+	release()
+	r := <-results
+	if r.err != nil || len(r.found) != 1 || r.found[0].Znode != "/workers/v" {
+		t.Errorf("found %v, %v", r.found, r.err)
+	}
+}

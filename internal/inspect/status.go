@@ -1,0 +1,270 @@
+package inspect
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"taskkeeper/internal/task"
+)
+
+// Status is a summary of the tree, and as JSON what `client status --json` prints:
+// the names of the fields stay. Seconds are numbers, times RFC 3339.
+type Status struct {
+	Time     time.Time      `json:"time"`    // when it was read, by this machine's clock
+	Leader   *LeaderStatus  `json:"leader"`  // null: there is none
+	Backups  []LeaderStatus `json:"backups"` // in the order in which they will lead
+	Workers  WorkersStatus  `json:"workers"`
+	Tasks    TasksStatus    `json:"tasks"`
+	Warnings []Warning      `json:"warnings"`
+}
+
+// LeaderStatus is a candidate.
+type LeaderStatus struct {
+	Candidate string    `json:"candidate"` // its znode
+	Who       string    `json:"who"`       // what it says: "host:pid"
+	Since     time.Time `json:"since"`     // it leads, or has been a backup; a leader by hand: it joined
+	Seconds   float64   `json:"seconds"`   // since then
+}
+
+// WorkersStatus is how many workers there are, and all of them: the busy ones
+// first, those that have been longest at it.
+type WorkersStatus struct {
+	Total int            `json:"total"`
+	Busy  int            `json:"busy"`
+	Free  int            `json:"free"`
+	List  []WorkerStatus `json:"list"`
+}
+
+// WorkerStatus is a worker. It executes the first of its tasks; the others queue.
+type WorkerStatus struct {
+	ID      string    `json:"id"`
+	Tasks   []string  `json:"tasks"` // none: it is free
+	Since   time.Time `json:"since"` // its list last changed
+	Seconds float64   `json:"seconds"`
+}
+
+// TasksStatus counts tasks.
+type TasksStatus struct {
+	Total         int      `json:"total"`
+	Pending       int      `json:"pending"`                // in no worker's list
+	OldestPending *float64 `json:"oldest_pending_seconds"` // since its submission; null: none waits
+	Running       int      `json:"running"`                // in a worker's list
+	Done          int      `json:"done"`                   // and not collected yet
+	Failed        int      `json:"failed"`                 // and not collected yet
+	Malformed     int      `json:"malformed"`              // no state, no name, or not to be read
+}
+
+// Warning is something that a person should look at.
+type Warning struct {
+	Znode string `json:"znode,omitempty"` // without the chroot; none: it is about the whole
+	Text  string `json:"text"`
+}
+
+// Summarize makes a status of the tree.
+func Summarize(t *Tree, now time.Time) Status {
+	s := Status{Time: now.Truncate(time.Millisecond), Backups: []LeaderStatus{}, Workers: WorkersStatus{List: []WorkerStatus{}}, Warnings: []Warning{}}
+	warn := func(znode, format string, args ...any) {
+		s.Warnings = append(s.Warnings, Warning{znode, fmt.Sprintf(format, args...)})
+	}
+	if len(t.Candidates) == 0 {
+		warn("", "there is no leader: start a master")
+	}
+	for i, c := range t.Candidates {
+		l := LeaderStatus{Candidate: task.MasterDir + "/" + c.Name, Who: c.Who, Since: c.Created}
+		if i == 0 {
+			l.Since = c.Modified
+		}
+		l.Seconds = seconds(since(now, l.Since))
+		if i == 0 {
+			s.Leader = &l
+		} else {
+			s.Backups = append(s.Backups, l)
+		}
+	}
+	s.summarizeWorkers(t)
+	if s.Workers.Total == 0 {
+		warn("", "there is no worker: start one")
+	}
+	s.summarizeTasks(t)
+	for _, d := range t.Dirs {
+		if d.Err != nil {
+			warn(d.Name, "%s", unreadable(d.Err))
+		}
+	}
+	for _, c := range t.Candidates {
+		path := task.MasterDir + "/" + c.Name
+		switch {
+		case c.Err != nil:
+			warn(path, "%s", unreadable(c.Err))
+		case c.Owner == 0:
+			warn(path, "%s", notEphemeralCandidate)
+		}
+	}
+	for _, z := range t.Strangers {
+		warn(task.MasterDir+"/"+z.Name, "%s", noCandidate)
+	}
+	for i := range t.Workers {
+		w := &t.Workers[i]
+		switch {
+		case w.Err != nil:
+			warn(task.WorkerPath(w.Name), "%s", unreadable(w.Err))
+		case w.Owner == 0:
+			warn(task.WorkerPath(w.Name), "%s", notEphemeralWorker)
+		}
+	}
+	for i := range t.Tasks {
+		if x := &t.Tasks[i]; !x.wellFormed() {
+			warn(task.StatePath(x.Name), "%s", malformed(x))
+		}
+	}
+	return s
+}
+
+const (
+	notEphemeralCandidate = "not ephemeral: no session ends this candidate, it keeps its place until it is deleted"
+	notEphemeralWorker    = "not ephemeral: no worker, nothing is assigned to it"
+	noCandidate           = "no candidate: its name does not end in ten digits"
+)
+
+func unreadable(err error) string { return "may not be read: " + err.Error() }
+
+// malformed tells why a task is none.
+func malformed(x *Task) string {
+	switch {
+	case x.Err != nil:
+		return unreadable(x.Err)
+	case !task.ValidID(x.Name):
+		return "an odd name, which cannot stand in a worker's list: it is never assigned"
+	}
+	return fmt.Sprintf("its state is none of pending, done and failed, but %s: it is never assigned", x.Text)
+}
+
+func (s *Status) summarizeWorkers(t *Tree) {
+	for i := range t.Workers {
+		w := &t.Workers[i]
+		if !w.usable() {
+			continue
+		}
+		tasks := w.Tasks
+		if tasks == nil {
+			tasks = []string{}
+		}
+		s.Workers.List = append(s.Workers.List, WorkerStatus{w.Name, tasks, w.Modified, seconds(since(s.Time, w.Modified))})
+	}
+	s.Workers.Total, s.Workers.Free = t.workers()
+	s.Workers.Busy = s.Workers.Total - s.Workers.Free
+	slices.SortStableFunc(s.Workers.List, func(a, b WorkerStatus) int {
+		return cmp.Or(cmp.Compare(min(1, len(b.Tasks)), min(1, len(a.Tasks))), a.Since.Compare(b.Since))
+	})
+}
+
+func (s *Status) summarizeTasks(t *Tree) {
+	held := t.holders()
+	n := &s.Tasks
+	n.Total = len(t.Tasks)
+	for i := range t.Tasks {
+		x := &t.Tasks[i]
+		switch {
+		case !x.wellFormed():
+			n.Malformed++
+		case x.Phase == task.Done:
+			n.Done++
+		case x.Phase == task.Failed:
+			n.Failed++
+		case len(held[x.Name]) > 0:
+			n.Running++
+		default:
+			n.Pending++
+			if a := seconds(since(s.Time, x.Created)); n.OldestPending == nil || a > *n.OldestPending {
+				n.OldestPending = &a
+			}
+		}
+	}
+}
+
+// shown is how many of the same kind a text lists.
+const shown = 10
+
+// Text is the status for people.
+func (s Status) Text() string {
+	var b strings.Builder
+	line := func(label, format string, args ...any) {
+		fmt.Fprintf(&b, "%-10s%s\n", label, fmt.Sprintf(format, args...))
+	}
+	for1 := func(sec float64) string { return age(time.Duration(sec * float64(time.Second))) }
+	if s.Leader == nil {
+		line("leader", "none")
+	} else {
+		line("leader", "%s, for %s: %s", name(s.Leader.Who), for1(s.Leader.Seconds), s.Leader.Candidate)
+	}
+	var who []string
+	for _, c := range s.Backups[:min(shown, len(s.Backups))] {
+		who = append(who, name(c.Who))
+	}
+	line("backups", "%s", list(len(s.Backups), strings.Join(who, ", ")))
+	w := s.Workers
+	line("workers", "%s", list(w.Total, fmt.Sprintf("%d busy, %d free", w.Busy, w.Free)))
+	line("tasks", "%s", list(s.Tasks.Total, s.Tasks.text(for1)))
+
+	if w.Busy > 0 {
+		b.WriteByte('\n')
+		tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(tw, "busy worker\thas\tfor")
+		for _, one := range w.List[:min(shown, w.Busy)] {
+			has := name(one.Tasks[0])
+			if n := len(one.Tasks) - 1; n > 0 {
+				has += fmt.Sprintf(" and %d more", n)
+			}
+			fmt.Fprintf(tw, "%s\t%s\t%s\n", name(one.ID), has, for1(one.Seconds))
+		}
+		_ = tw.Flush() // into memory
+		more(&b, w.Busy)
+	}
+	if len(s.Warnings) > 0 {
+		b.WriteByte('\n')
+		for _, x := range s.Warnings[:min(shown, len(s.Warnings))] {
+			if x.Znode != "" {
+				x.Text = name(x.Znode) + ": " + x.Text
+			}
+			line("warning", "%s", x.Text)
+		}
+		more(&b, len(s.Warnings))
+	}
+	return b.String()
+}
+
+func (n TasksStatus) text(for1 func(float64) string) string {
+	parts := []string{fmt.Sprintf("%d pending", n.Pending)}
+	if n.OldestPending != nil {
+		parts[0] += " (the oldest for " + for1(*n.OldestPending) + ")"
+	}
+	parts = append(parts, fmt.Sprintf("%d running", n.Running))
+	if n.Done+n.Failed > 0 {
+		parts = append(parts, fmt.Sprintf("%d done and %d failed, not collected", n.Done, n.Failed))
+	}
+	if n.Malformed > 0 {
+		parts = append(parts, fmt.Sprintf("%d malformed", n.Malformed))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// list is a number, and what it is made of.
+func list(n int, what string) string {
+	switch {
+	case n == 0:
+		return "none"
+	case what == "":
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d: %s", n, what)
+}
+
+func more(b *strings.Builder, n int) {
+	if n > shown {
+		fmt.Fprintf(b, "and %d more\n", n-shown)
+	}
+}

@@ -1,0 +1,94 @@
+package inspect
+
+import (
+	"fmt"
+	"time"
+
+	"taskkeeper/internal/task"
+)
+
+// Tree is what was read.
+type Tree struct {
+	Candidates []Candidate // the leader first
+	Strangers  []Znode     // names under /master that are no candidates
+	Workers    []Worker    // also what is none, by name
+	Tasks      []Task      // by name
+	Data       []Znode     // payloads, by name; only for Diagnose
+	Dirs       []Znode     // the permanent ones that are there, by path; only for Diagnose, but for those that cannot be read
+}
+
+// Znode is what all of them have in common.
+type Znode struct {
+	Name              string
+	Err               error // it may not be read: then all below is unknown
+	Created, Modified time.Time
+	Mzxid             int64
+	Owner             int64 // the session that it vanishes with; 0 = it is permanent
+
+	// Only for Diagnose.
+	Below  []string // names of children
+	Closed bool     // not everyone may do what the service has to
+
+	children int32
+	gone     bool // it has vanished since it was listed
+}
+
+// Candidate is a znode that runs for leader.
+type Candidate struct {
+	Znode
+	Who string
+}
+
+// Worker is a child of /workers.
+type Worker struct {
+	Znode
+	Tasks []string
+}
+
+// usable tells whether the leader takes it for a worker.
+func (w *Worker) usable() bool { return w.Err == nil && w.Owner != 0 }
+
+// Task is a child of /tasks.
+type Task struct {
+	Znode
+	Phase  task.Phase
+	Losses int
+	Text   Text // the result, the reason, or all of what is no state
+}
+
+// wellFormed tells whether it is a task at all.
+func (t *Task) wellFormed() bool {
+	return t.Err == nil && t.Phase != task.Odd && task.ValidID(t.Name)
+}
+
+// holders tells which workers list each task, those that are none left out.
+func (t *Tree) holders() map[string][]*Worker {
+	held := make(map[string][]*Worker)
+	for i := range t.Workers {
+		if w := &t.Workers[i]; w.usable() {
+			for _, id := range w.Tasks {
+				held[id] = append(held[id], w)
+			}
+		}
+	}
+	return held
+}
+
+// workers counts the workers, and those that are free.
+func (t *Tree) workers() (all, free int) {
+	for i := range t.Workers {
+		if w := &t.Workers[i]; w.usable() {
+			all++
+			if len(w.Tasks) == 0 {
+				free++
+			}
+		}
+	}
+	return all, free
+}
+
+// String counts what there is.
+func (t *Tree) String() string {
+	workers, _ := t.workers()
+	return fmt.Sprintf("%s, %s, %s", count(len(t.Candidates), "candidate"), count(workers, "worker"), count(len(t.Tasks), "task"))
+}

@@ -1,0 +1,78 @@
+package inspect
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Text is the size of something, and how it begins. What is no UTF-8 reads as
+// U+FFFD.
+type Text struct {
+	Bytes     int    `json:"bytes"`
+	Beginning string `json:"beginning"`
+}
+
+// beginning is how much is kept of a payload, a result or a reason, in bytes.
+const beginning = 80
+
+func newText(b []byte) Text {
+	cut := b[:min(len(b), beginning)]
+	for len(cut) < len(b) && len(cut) > beginning-utf8.UTFMax && !utf8.RuneStart(b[len(cut)]) {
+		cut = cut[:len(cut)-1]
+	}
+	return Text{Bytes: len(b), Beginning: strings.ToValidUTF8(string(cut), "\uFFFD")}
+}
+
+// String is one line: plain if it is short and printable, else quoted.
+func (t Text) String() string {
+	s := t.Beginning
+	if s == "" || s != strings.TrimSpace(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == '"' || r == utf8.RuneError }) {
+		s = strconv.Quote(s)
+	}
+	if t.Bytes > beginning {
+		return s + "… (" + count(t.Bytes, "byte") + ")"
+	}
+	return s
+}
+
+// name is a znode's name or a candidate's text, fit for a line.
+func name(s string) string { return newText([]byte(s)).String() }
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func are(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+// since is how long ago a time was: 0 where clocks differ.
+func since(now, then time.Time) time.Duration { return max(0, now.Sub(then)) }
+
+// seconds are for JSON, to the millisecond.
+func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+
+// age is a duration with about two digits that matter.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
+}
