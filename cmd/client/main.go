@@ -48,6 +48,7 @@ ZooKeeper removes its tasks.`,
 	common.AddTo(cmd)
 	cmd.AddCommand(runCommand(&common))
 	cmd.AddCommand(submitCommand(&common), waitCommand(&common), cancelCommand(&common), retryCommand(&common))
+	cmd.AddCommand(inspectCommands(&common)...)
 	return cmd
 }
 

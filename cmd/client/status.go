@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"taskkeeper/internal/cli"
+	"taskkeeper/internal/inspect"
+	"taskkeeper/internal/session"
+)
+
+// inspectCommands are the commands that only look.
+func inspectCommands(common *cli.Common) []*cobra.Command {
+	return []*cobra.Command{statusCommand(common), explainCommand(common), doctorCommand(common)}
+}
+
+func statusCommand(common *cli.Common) *cobra.Command {
+	var asJSON, again bool
+	var interval time.Duration
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Tell who leads, who works, and how many tasks wait",
+		Long: `Print who leads and since when, the workers with what they have been busy with and
+for how long, how many tasks wait, run and are not collected, and what a person
+should look at. It writes nothing, not even a chroot that is missing. --watch goes on until SIGINT (Ctrl-C), also while
+ZooKeeper is away.`,
+		Example: `  client status
+  client status --watch --interval 5s
+  client status --json | jq .tasks.pending`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !again && cmd.Flags().Changed("interval") {
+				return cli.WrongUse("--interval goes with --watch")
+			}
+			if again {
+				return watch(cmd.Context(), cmd, common, interval, newScreen(cmd.OutOrStdout(), asJSON))
+			}
+			var s inspect.Status
+			err := reading(cmd.Context(), cmd, common, "warn", func(ctx context.Context, ss *session.Session) error {
+				tree, err := inspect.Read(ctx, ss)
+				if err == nil {
+					s = inspect.Summarize(tree, time.Now())
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return encode(cmd.OutOrStdout(), s)
+			}
+			_, err = io.WriteString(cmd.OutOrStdout(), s.Text())
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&again, "watch", false, "Print it again and again; on a terminal in the same place.")
+	cli.Var(f, &interval, "interval", time.Second,
+		"With --watch: for this `duration` between two looks, or for four times as long as one took.", cli.Duration(50*time.Millisecond, 24*time.Hour))
+	f.BoolVar(&asJSON, "json", false, "Print it as an object of JSON; with --watch one a line, and one with \"away_since\" when ZooKeeper is away.")
+	return cmd
+}
+
+func encode(out io.Writer, v any) error {
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// reading runs do on a session that creates nothing, with another one when that
+// ends, until it succeeds. It logs what has at least the level, if none is asked for.
+func reading(ctx context.Context, cmd *cobra.Command, common *cli.Common, level string, do session.Role) error {
+	if !cmd.Flags().Changed("log-level") {
+		common.LogLevel = level
+	}
+	cfg := common.Session(common.Logger())
+	cfg.NoCreate = true
+	answered := false
+	err := session.Run(ctx, cfg, common.Wait, func(ctx context.Context, s *session.Session) error {
+		err := do(ctx, s)
+		answered = err == nil
+		return err
+	})
+	switch {
+	case errors.Is(err, session.ErrNoChroot):
+		return fmt.Errorf("no znode %s at %s: nothing was ever submitted there (--zk)", common.ZK.Chroot, strings.Join(common.ZK.Servers, ","))
+	case err == nil && !answered:
+		return ctx.Err()
+	}
+	return err
+}

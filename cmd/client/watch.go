@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"taskkeeper/internal/cli"
+	"taskkeeper/internal/inspect"
+	"taskkeeper/internal/session"
+)
+
+// watch shows the status again and again until ctx ends. The screen is this
+// goroutine's; another one reads, and is stuck for as long as ZooKeeper is away.
+func watch(ctx context.Context, cmd *cobra.Command, common *cli.Common, interval time.Duration, show *screen) error {
+	reader, stop := context.WithCancel(ctx)
+	var (
+		current atomic.Pointer[session.Session]
+		seen    = make(chan inspect.Status)
+		over    = make(chan error, 1)
+	)
+	go func() { // ends with reader's context
+		over <- reading(reader, cmd, common, "error", func(ctx context.Context, s *session.Session) error {
+			current.Store(s)
+			return look(ctx, s, interval, seen)
+		})
+	}()
+	shown := func() (err error) {
+		ticker := time.NewTicker(min(interval, time.Second))
+		defer ticker.Stop()
+		for err == nil {
+			select {
+			case s := <-seen:
+				err = show.status(s)
+			case <-ticker.C:
+				err = show.away(current.Load())
+			case err = <-over:
+				over <- err
+				return nil
+			}
+		}
+		return err
+	}()
+	stop()
+	err := <-over
+	switch {
+	case shown != nil:
+		return fmt.Errorf("write the status: %w", shown)
+	case ctx.Err() != nil:
+		return nil
+	}
+	return err
+}
+
+// look sends a status now and then, until ctx ends.
+func look(ctx context.Context, s *session.Session, interval time.Duration, seen chan<- inspect.Status) error {
+	for {
+		began := time.Now()
+		tree, err := inspect.Read(ctx, s)
+		if err != nil {
+			return err
+		}
+		if back := s.Restored(); back.After(began) {
+			began = back // to wait for the connection is not to read
+		}
+		timer := time.NewTimer(max(interval, 4*time.Since(began)))
+		select {
+		case seen <- inspect.Summarize(tree, time.Now()):
+		case <-ctx.Done():
+		}
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// screen shows one status after the other: on a terminal in the same place, else
+// one below the other, or as lines of JSON.
+type screen struct {
+	// Fixed at construction.
+	out      io.Writer
+	terminal int // its file descriptor; -1 = none
+	json     bool
+
+	drawn bool
+	last  inspect.Status
+	lost  time.Time // since when ZooKeeper is away; zero while it is not
+}
+
+func newScreen(out io.Writer, asJSON bool) *screen {
+	s := &screen{out: out, terminal: -1, json: asJSON}
+	if f, ok := out.(*os.File); ok && !asJSON && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+		s.terminal = int(f.Fd())
+	}
+	return s
+}
+
+const clock = "15:04:05"
+
+func (s *screen) status(st inspect.Status) error {
+	s.last, s.lost = st, time.Time{}
+	if s.json {
+		return encode(s.out, st)
+	}
+	return s.draw(st.Time.Format(clock) + "\n" + st.Text())
+}
+
+// away tells that ZooKeeper is, if it is: on a terminal each time, else once.
+func (s *screen) away(ss *session.Session) error {
+	if ss == nil {
+		return nil // there was no session yet, which is waited for
+	}
+	lost, suspended := ss.Suspended()
+	if !suspended && ss.Err() == nil {
+		return nil
+	}
+	first := s.lost.IsZero()
+	if first {
+		s.lost = time.Now()
+		if suspended {
+			s.lost = lost
+		}
+	}
+	now := time.Now()
+	text := fmt.Sprintf("%s  ZooKeeper has been away since %s, for %s\n",
+		now.Format(clock), s.lost.Format(clock), now.Sub(s.lost).Round(time.Second))
+	switch {
+	case s.terminal >= 0:
+		return s.draw(text + "\nbefore that:\n" + s.last.Text())
+	case !first:
+		return nil
+	case s.json:
+		return encode(s.out, struct {
+			Time  time.Time `json:"time"`
+			Since time.Time `json:"away_since"`
+		}{now, s.lost})
+	}
+	return s.draw(text)
+}
+
+// draw writes a text over the last one, cut to what the terminal holds, or below it.
+func (s *screen) draw(text string) error {
+	var b bytes.Buffer
+	switch {
+	case s.terminal < 0 && s.drawn:
+		b.WriteString("\n" + text)
+	case s.terminal < 0:
+		b.WriteString(text)
+	default:
+		if !s.drawn {
+			b.WriteString("\x1b[2J")
+		}
+		width, height, err := term.GetSize(s.terminal)
+		if err != nil || width <= 0 || height <= 1 {
+			width, height = 80, 24
+		}
+		b.WriteString("\x1b[H")
+		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+		for _, line := range lines[:min(len(lines), height-1)] {
+			if r := []rune(line); len(r) > width {
+				line = string(r[:width-1]) + "…"
+			}
+			b.WriteString(line + "\x1b[K\n")
+		}
+		b.WriteString("\x1b[J")
+	}
+	s.drawn = true
+	_, err := s.out.Write(b.Bytes())
+	return err
+}

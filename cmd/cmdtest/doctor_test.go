@@ -1,0 +1,200 @@
+package cmdtest
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/proc"
+	"taskkeeper/internal/zktest"
+)
+
+// commands are those that the doctor printed.
+func commands(out string) (all []string) {
+	for line := range strings.Lines(out) {
+		if command, ok := strings.CutPrefix(line, "    "); ok {
+			all = append(all, strings.TrimSuffix(command, "\n"))
+		}
+	}
+	return all
+}
+
+// obey does what a command says in ZooKeeper's shell, on the server itself.
+func obey(t *testing.T, h *zktest.Hand, command string) {
+	t.Helper()
+	words := regexp.MustCompile(`"[^"]*"|'[^']*'|\S+`).FindAllString(command, -1)
+	for i, w := range words {
+		words[i] = strings.Trim(w, `"'`)
+	}
+	switch words[0] {
+	case "delete":
+		h.Delete(words[1])
+	case "deleteall":
+		h.DeleteAll(words[1])
+	case "set":
+		h.Set(words[1], words[2])
+	case "setAcl":
+		if _, err := h.Conn.SetACL(words[1], zk.WorldACL(zk.PermAll), -1); err != nil || words[2] != "world:anyone:cdrwa" {
+			t.Fatalf("%s: %v", command, err)
+		}
+	default:
+		t.Fatalf("no such command: %s", command)
+	}
+}
+
+// lock makes a znode one that nobody else can do anything with but mend it.
+func (sv *service) lock(path string) {
+	sv.t.Helper()
+	if _, err := sv.hand.Conn.SetACL(sv.chroot()+path, zk.WorldACL(zk.PermAdmin), -1); err != nil {
+		sv.t.Fatal(err)
+	}
+}
+
+// wrong is a tree with one thing wrong in it, and what the doctor has to say.
+var wrong = map[string]struct {
+	do   func(sv *service)
+	want string // with ROOT for the chroot
+}{
+	"an_assignment_without_a_task": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", "sound\ngone") },
+		"ROOT/workers/w  lists gone, which is no task\n    set ROOT/workers/w sound"},
+	"a_finished_task_in_a_list": {func(sv *service) {
+		sv.hand.Create("/tasks/t", "done 1")
+		sv.hand.CreateEphemeral("/workers/w", "t")
+	}, "ROOT/workers/w  lists t, which is done\n    set ROOT/workers/w \"\""},
+	"a_task_held_by_two": {func(sv *service) {
+		sv.hand.CreateEphemeral("/workers/w", "sound")
+		sv.hand.CreateEphemeral("/workers/v", "sound")
+	}, "ROOT/workers/v  lists sound, which worker w has as well, for longer\n    set ROOT/workers/v \"\""},
+	"a_payload_without_a_task": {func(sv *service) { sv.hand.Create("/data/my x", "1") },
+		"\"ROOT/data/my x\"  a payload without a task\n    delete \"ROOT/data/my x\""},
+	"a_task_without_a_payload": {func(sv *service) { sv.hand.Create("/tasks/t", "pending") },
+		"ROOT/tasks/t  a task without a payload: a worker would fail it\n    delete ROOT/tasks/t"},
+	"a_malformed_state": {func(sv *service) { sv.hand.Set("/tasks/sound", "banana split") },
+		"ROOT/tasks/sound  its state is none of pending, done and failed, but banana split: it is never assigned\n    set ROOT/tasks/sound pending"},
+	"an_odd_name": {func(sv *service) {
+		sv.hand.Create("/tasks/ t ", "pending")
+		sv.hand.Create("/data/ t ", "1")
+		sv.hand.Create("/data/ t /child", "1")
+	}, "\"ROOT/tasks/ t \"  an odd name, which cannot stand in a worker's list: it is never assigned\n" +
+		"    delete \"ROOT/tasks/ t \"\n    deleteall \"ROOT/data/ t \""},
+	"a_worker_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/workers/w", "sound") },
+		"ROOT/workers/w  not ephemeral: no worker, nothing is assigned to it\n    delete ROOT/workers/w"},
+	"a_candidate_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/master/m-0000000000", "") },
+		"ROOT/master/m-0000000000  not ephemeral: no session ends this candidate, it keeps its place until it is deleted\n    delete ROOT/master/m-0000000000"},
+	"a_name_that_is_no_candidate": {func(sv *service) { sv.hand.Create("/master/m", ""); sv.hand.Create("/master/m/below", "") },
+		"ROOT/master/m  no candidate: its name does not end in ten digits\n    deleteall ROOT/master/m"},
+	"a_child_below_a_task": {func(sv *service) {
+		sv.hand.Create("/tasks/sound/below", "")
+		sv.hand.Create("/tasks/sound/below/that", "")
+	}, "ROOT/tasks/sound/below  a child that is none of the service's own: it keeps the znode above it from being deleted\n    deleteall ROOT/tasks/sound/below"},
+	"a_child_below_a_payload": {func(sv *service) { sv.hand.Create("/data/sound/below", "") },
+		"ROOT/data/sound/below  a child that is none of the service's own: it keeps the znode above it from being deleted\n    deleteall ROOT/data/sound/below"},
+	"a_state_that_may_not_be_read": {func(sv *service) { sv.lock("/tasks/sound") },
+		"ROOT/tasks/sound  may not be read: get /tasks/sound: zk: not authenticated\n    setAcl ROOT/tasks/sound world:anyone:cdrwa"},
+	"a_payload_that_may_not_be_read": {func(sv *service) { sv.lock("/data/sound") },
+		"ROOT/data/sound  its ACL keeps the service from its work\n    setAcl ROOT/data/sound world:anyone:cdrwa"},
+	"a_worker_that_may_not_be_read": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", ""); sv.lock("/workers/w") },
+		"ROOT/workers/w  may not be read: get /workers/w: zk: not authenticated\n    setAcl ROOT/workers/w world:anyone:cdrwa"},
+	"workers_that_may_not_be_listed": {func(sv *service) { sv.lock("/workers") },
+		"ROOT/workers  may not be read: list /workers: zk: not authenticated\n    setAcl ROOT/workers world:anyone:cdrwa"},
+}
+
+// sound makes a tree that has nothing wrong, and a task in it.
+func (sv *service) sound() {
+	sv.t.Helper()
+	sv.dirs()
+	sv.hand.Create("/data/sound", "1")
+	sv.hand.Create("/tasks/sound", "pending")
+}
+
+func (sv *service) content() {
+	sv.t.Helper()
+	out, errs := sv.says(0, "doctor")
+	if !strings.HasPrefix(out, "nothing wrong: ") || errs != "" {
+		sv.t.Errorf("stdout %q, stderr %q", out, errs)
+	}
+}
+
+func TestDoctor(t *testing.T) {
+	start := newService(t)
+	for name, tc := range wrong {
+		t.Run("finds_"+name+"_and_how_to_mend_it", func(t *testing.T) {
+			t.Parallel()
+			sv := start(t)
+			sv.sound()
+			sv.content()
+			tc.do(sv)
+			out, errs := sv.says(1, "doctor")
+			if want := strings.ReplaceAll(tc.want, "ROOT", sv.chroot()); out != want {
+				t.Errorf("got\n%s\nwant\n%s", out, want)
+			}
+			if !strings.HasPrefix(errs, "client: 1 wrong: ") || strings.Contains(errs, "\n") {
+				t.Errorf("stderr %q", errs)
+			}
+			h := zktest.Conn(t, sv.addr())
+			for _, command := range commands(out) {
+				obey(t, h, command)
+			}
+			sv.content()
+		})
+	}
+	t.Run("is_content_with_a_service_at_work", func(t *testing.T) {
+		sv := start(t)
+		sv.master()
+		sv.master()
+		sv.worker("--slots", "4")
+		c := sv.pipe(strings.Repeat("0\n", 100_000))
+		c.Line(c.Stdout, "0")
+		for range 5 {
+			out, _ := sv.says(0, "doctor")
+			if !regexp.MustCompile(`^nothing wrong: 2 candidates, 4 workers, \d+ tasks?$`).MatchString(out) {
+				t.Errorf("stdout %q", out)
+			}
+		}
+		select {
+		case <-c.Done():
+			t.Error("the service was not at work all the time")
+		default:
+		}
+	})
+	t.Run("counts_what_it_looked_at", func(t *testing.T) {
+		sv := start(t)
+		if out, _ := sv.says(0, "doctor"); out != "nothing wrong: 0 candidates, 0 workers, 0 tasks" {
+			t.Errorf("stdout %q", out)
+		}
+	})
+	t.Run("prints_commands_that_the_shell_of_ZooKeeper_takes", func(t *testing.T) {
+		sv := start(t)
+		sv.sound()
+		sv.hand.Create("/data/two", "1")
+		sv.hand.Create("/tasks/two", "banana")
+		sv.hand.Create("/tasks/t", "pending")
+		sv.hand.Create(`/data/my "x"`, "1")
+		sv.hand.CreateEphemeral("/workers/w", "gone")
+		sv.hand.Create("/workers/v", "")
+		sv.hand.Create("/master/m-0000000000", "")
+		sv.hand.Create("/master/m", "")
+		sv.hand.Create("/tasks/sound/be low", "")
+		sv.lock("/data/sound")
+		out, _ := sv.says(1, "doctor")
+		all := commands(out)
+		verbs := map[string]int{}
+		for _, c := range all {
+			verb, _, _ := strings.Cut(c, " ")
+			verbs[verb]++
+		}
+		if fmt.Sprint(verbs) != "map[delete:5 deleteall:1 set:2 setAcl:1]" {
+			t.Errorf("%v in\n%s", verbs, out)
+		}
+		_, port, _ := strings.Cut(sv.addr(), ":")
+		shell := proc.Run(t, proc.Command{
+			Path: "../../scripts/zookeeper", Args: []string{"shell", "--port", port, "--no-install"},
+			In: strings.Join(all, "\n") + "\n",
+		})
+		shell.Exit(0)
+		sv.content()
+	})
+}
