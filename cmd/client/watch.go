@@ -68,10 +68,7 @@ func look(ctx context.Context, s *session.Session, interval time.Duration, seen 
 		if err != nil {
 			return err
 		}
-		if back := s.Restored(); back.After(began) {
-			began = back // to wait for the connection is not to read
-		}
-		timer := time.NewTimer(max(interval, 4*time.Since(began)))
+		timer := time.NewTimer(rest(interval, began, s.Restored(), time.Now()))
 		select {
 		case seen <- inspect.Summarize(tree, time.Now()):
 		case <-ctx.Done():
@@ -83,6 +80,15 @@ func look(ctx context.Context, s *session.Session, interval time.Duration, seen 
 			return ctx.Err()
 		}
 	}
+}
+
+// rest is how long to wait after a look: reading is a fifth of the time at most. To
+// wait for the connection, which was restored meanwhile, is not to read.
+func rest(interval time.Duration, began, restored, ended time.Time) time.Duration {
+	if restored.After(began) {
+		began = restored
+	}
+	return max(interval, 4*ended.Sub(began))
 }
 
 // screen shows one status after the other: on a terminal in the same place, else

@@ -168,8 +168,9 @@ warning   /tasks/t1: its state is none of pending, done and failed, but banana: 
 	t.Run("watched_on_a_terminal_is_drawn_in_place", func(t *testing.T) {
 		sv := start(t)
 		sv.dirs()
-		for i := range 30 { // more warnings than the terminal has lines, all wider than it
+		for i := range 15 { // more than the terminal has lines, and wider than it
 			sv.hand.Create(fmt.Sprintf("/tasks/%02d%s", i, strings.Repeat("x", 200)), "banana")
+			sv.hand.CreateEphemeral(fmt.Sprintf("/workers/w%02d", i), "busy")
 		}
 		side, shown := terminal(t)
 		c := exec.CommandContext(t.Context(), filepath.Join(sv.dir, "client"), "status", "--watch", "--interval", "50ms", "--zk", sv.root)
@@ -185,7 +186,7 @@ warning   /tasks/t1: its state is none of pending, done and failed, but banana: 
 		see("\x1b[2J\x1b[H")
 		see("leader    none\x1b[K\r\n")
 		sv.hand.CreateEphemeral("/workers/me", "")
-		see("workers   1: 0 busy, 1 free")
+		see("workers   16: 15 busy, 1 free")
 		if err := c.Process.Signal(syscall.SIGINT); err != nil {
 			t.Fatal(err)
 		}
