@@ -45,7 +45,7 @@ status: 1 when there is a finding.`,
 			if err := out.Flush(); err != nil || len(findings) == 0 {
 				return err
 			}
-			return fmt.Errorf("%d wrong: %s", len(findings), summary)
+			return fmt.Errorf("findings: %d, in %s", len(findings), summary)
 		},
 	}
 }

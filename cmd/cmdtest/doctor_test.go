@@ -131,7 +131,7 @@ func TestDoctor(t *testing.T) {
 			if want := strings.ReplaceAll(tc.want, "ROOT", sv.chroot()); out != want {
 				t.Errorf("got\n%s\nwant\n%s", out, want)
 			}
-			if !strings.HasPrefix(errs, "client: 1 wrong: ") || strings.Contains(errs, "\n") {
+			if !strings.HasPrefix(errs, "client: findings: 1, in ") || strings.Contains(errs, "\n") {
 				t.Errorf("stderr %q", errs)
 			}
 			h := zktest.Conn(t, sv.addr())

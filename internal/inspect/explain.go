@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,7 +83,7 @@ func (c *Case) why(holders []Holder) string {
 	switch {
 	case c.Task.Err == nil && (c.Task.Phase == task.Done || c.Task.Phase == task.Failed):
 		return ""
-	case len(holders) > 0 && holders[0].Place == 1:
+	case slices.ContainsFunc(holders, func(h Holder) bool { return h.Place == 1 }):
 		return waitRunning
 	case len(holders) > 0:
 		return waitQueued
@@ -163,7 +164,7 @@ func (c *Case) wait(holders []Holder) *Wait {
 			w.Text += fmt.Sprintf(", and %s %s ahead of it", count(c.Ahead, "task"), are(c.Ahead))
 		}
 	case waitSoon:
-		w.Text = "a worker is free: the leader is about to assign it; if it has left a worker's list, by hand, within some seconds"
+		w.Text = "a worker is free: the leader is about to assign it (what was taken off a worker's list by hand it sets aside for some seconds)"
 	}
 	return w
 }
