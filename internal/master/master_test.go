@@ -159,13 +159,16 @@ func TestMaster(t *testing.T) {
 		expect(t, h, "/workers/w1", "t1")
 	})
 
-	t.Run("a_leader_signs_its_candidate_and_a_backup_does_not", func(t *testing.T) {
+	t.Run("a_leader_signs_its_candidate_after_the_first_assignment_and_a_backup_does_not", func(t *testing.T) {
 		h, connect := tree(t)
 		first := h.CreateSeq("/master/by-hand-", "me")
 		start(t, connect)
 		start(t, connect)
 		zktest.Eventually(t, "three candidates", func() (bool, string) { return len(h.Children("/master")) == 3, "" })
+		submit(h, "t1")
+		h.CreateEphemeral("/workers/w1", "")
 		h.Delete(first)
+		var at int64 // the zxid
 		zktest.Eventually(t, "the leader has signed", func() (bool, string) {
 			signed, rest := 0, ""
 			for _, name := range h.Children("/master") {
@@ -173,11 +176,15 @@ func TestMaster(t *testing.T) {
 				data, _ := h.Get("/master/" + name)
 				rest += fmt.Sprintln(name, data, ok, stat)
 				if ok && stat.Version == 1 && stat.Mzxid > stat.Czxid && data == "test" {
-					signed++
+					signed, at = signed+1, stat.Mzxid
 				}
 			}
 			return signed == 1, rest
 		})
+		data, _ := h.Get("/workers/w1")
+		if stat, _ := h.Stat("/workers/w1"); data != "t1" || stat.Mzxid >= at {
+			t.Errorf("w1 holds %q since zxid %#x; signed at %#x", data, stat.Mzxid, at)
+		}
 		settled(t, h)
 		for i, name := range h.Children("/master") {
 			stat, _ := h.Stat("/master/" + name)
