@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,12 +19,16 @@ func main() { cli.Main(command()) }
 func command() *cobra.Command {
 	var common cli.Common
 	var maxLosses int
+	var retention time.Duration
 	cmd := &cobra.Command{
 		Use:   "master",
 		Short: "Assign waiting tasks to free workers, or stand by to do so",
 		Long: `Run for leader under /master. The leader assigns the tasks that wait in /tasks
 to the free workers in /workers; every other master is a backup, and takes over
 when those before it are gone. Start two or three.
+
+The leader also removes what nobody comes for: the results of tasks that outlive
+their clients and are not collected within --retention, and payloads without a task.
 
 SIGTERM or SIGINT (Ctrl-C) resigns at once. After a kill -9 a backup takes over
 when the session has timed out. A master that was paused and wakes up does no
@@ -32,9 +37,12 @@ harm: ZooKeeper refuses what it writes.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := common.Logger()
 			host, _ := os.Hostname() // a text for people
-			cfg := master.Config{Who: fmt.Sprintf("%s:%d", host, os.Getpid()), MaxLosses: maxLosses, Logger: log}
+			cfg := master.Config{Who: fmt.Sprintf("%s:%d", host, os.Getpid()), MaxLosses: maxLosses, Retention: retention, Logger: log}
 			if maxLosses == 0 {
 				cfg.MaxLosses = -1
+			}
+			if retention == 0 {
+				cfg.Retention = -1
 			}
 			return session.Run(cmd.Context(), common.Session(log), common.Wait,
 				func(ctx context.Context, s *session.Session) error { return master.Run(ctx, s, cfg) })
@@ -43,6 +51,22 @@ harm: ZooKeeper refuses what it writes.`,
 	cli.Var(cmd.Flags(), &maxLosses, "max-losses", master.DefaultMaxLosses,
 		"Fail a task when it has been lost with this `number` of workers, one after the other, because it may be what kills them. 0 assigns it for ever.",
 		cli.Int(0, 1_000_000))
+	cli.Var(cmd.Flags(), &retention, "retention", master.DefaultRetention,
+		"Keep the result of a task that outlives its client for this `duration`, then remove it if nobody collected it. Every new leader counts anew. 0 keeps it for ever.",
+		parseRetention)
 	common.AddTo(cmd)
 	return cmd
+}
+
+// parseRetention reads a duration that the leader, which looks once a second,
+// can keep to.
+func parseRetention(s string) (time.Duration, error) {
+	if d, err := time.ParseDuration(s); err == nil && d == 0 {
+		return 0, nil
+	}
+	d, err := cli.Duration(time.Second, 8760*time.Hour)(s)
+	if err != nil {
+		return 0, fmt.Errorf("%w, and not 0", err)
+	}
+	return d, nil
 }

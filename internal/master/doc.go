@@ -21,7 +21,10 @@
 //	/workers        listed when it changes            made when missing
 //	/workers/<id>   at first, and when it changes     assigned while it is empty; taken
 //	                                                  back what has been withdrawn
-//	/tasks/<id>     only in doubt: see below          "pending n" or "failed" after a loss
+//	/tasks/<id>     only in doubt: see below          "pending n" or "failed" after a loss;
+//	                                                  removed after the retention time
+//	/data           listed once in a retention time   made when missing
+//	/data/<id>      its Stat, when it has no task     removed with its task, or without one
 //	/master/<own>   watched (internal/election)       once, as it is, after the first
 //	                                                  assignments: its mtime tells people
 //	                                                  since when this master leads
@@ -43,6 +46,31 @@
 // decision made on an old view takes effect. Operations that stand against a
 // Multi cost the move they belong to, and no other.
 //
+// # Retention
+//
+// What a client's session keeps that session's end removes, and the leader does
+// not touch it. What outlives its client somebody is to collect. The leader
+// removes, for Config.Retention above 0,
+//
+//   - a finished task that was not collected within that time, with its payload.
+//     The time runs since this leader first read that state, by the clock that
+//     nobody sets. So a new leader starts anew, and so does a state written anew.
+//     One Multi removes up to 300 tasks a tick, each at the version at which it
+//     was read: one set back to pending, or collected, meanwhile is not removed.
+//   - a payload that had no task in two listings at least that time apart, and at
+//     least 10 s. It is the same payload: made no later than the first listing
+//     was, and removed at the version at which it is looked at then.
+//
+// That a task is finished the leader learns by the reads that it makes anyway: a
+// refused assignment, and again and again what was set aside. It reads the Stat
+// with the state, and so a task that ends with its client costs nothing more.
+// While there is no worker no assignment is refused: then each tick reads up to
+// 500 queued tasks, each once.
+//
+// Where such a Multi is refused, all that it was to remove is looked at, and the
+// rest goes again. What cannot be removed (a znode below it, no permission) is
+// complained about once and left, until its state is written or another leads.
+//
 // # What happens at each failure
 //
 //   - A worker's znode is gone: what it held is read. A first task at the
@@ -54,7 +82,8 @@
 //     timeouts: an outage ends sessions whose workers are well, and a loss that
 //     is not counted only lets a task be tried once more.
 //   - A task vanished from /tasks: it was withdrawn, and is taken back.
-//   - An answer was lost: after a Sync the worker's znode says what happened.
+//   - An answer was lost: after a Sync the worker's znode says what happened, or
+//     whether the task to be removed is there.
 //   - A new leader starts with a Sync and reads everything before it decides.
 //     What it does not know is losses that were not written yet.
 //   - The connection is lost: reads wait, and so nothing is decided.

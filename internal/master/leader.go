@@ -54,6 +54,7 @@ type leader struct {
 	tasksDirty   bool
 	asking       bool // a listing is under way
 	nextAsk      time.Time
+	nextSweep    time.Time       // when /data is listed as well
 	told         map[string]bool // znodes that were complained about
 	signed       bool            // see sign
 
@@ -67,6 +68,7 @@ type leader struct {
 type ask struct {
 	number int64
 	watch  bool
+	data   bool // list /data before
 }
 
 // listing is the answer.
@@ -74,6 +76,7 @@ type listing struct {
 	number int64
 	names  []string
 	took   time.Duration
+	alone  *payloads // if it was asked for
 }
 
 // lead assigns tasks until ctx ends, the term with it, or until ZooKeeper
@@ -84,6 +87,7 @@ func (l *leader) lead(ctx context.Context) error {
 		return err
 	}
 	l.workersDirty, l.tasksDirty = true, true
+	l.nextSweep = time.Now().Add(tick) // not before the first assignments
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return l.lister(ctx) })
 	g.Go(func() error { return watchdog(ctx, l.s, &l.beat, l.log) })
@@ -122,6 +126,10 @@ func (l *leader) loop(ctx context.Context) error {
 			l.view.nextTick(rereads)
 			if l.view.tick%resync == 0 {
 				l.everything()
+			}
+			l.tasksDirty = l.tasksDirty || l.sweepDue()
+			if err := l.tidy(time.Now()); err != nil {
+				return err
 			}
 		}
 	}
@@ -204,7 +212,7 @@ func (l *leader) ask() {
 	}
 	l.asking, l.tasksDirty = true, false
 	l.view.asked++
-	l.asks <- ask{number: l.view.asked, watch: l.dirs.arm(task.TasksDir)}
+	l.asks <- ask{number: l.view.asked, watch: l.dirs.arm(task.TasksDir), data: l.sweepDue()}
 }
 
 func (l *leader) merge(a listing) {
@@ -217,6 +225,10 @@ func (l *leader) merge(a listing) {
 		pause = max(pause, plentyPause)
 	}
 	l.nextAsk = time.Now().Add(pause)
+	if a.alone != nil {
+		l.view.mergePayloads(*a.alone)
+		l.nextSweep = a.alone.ended.Add(max(l.view.retention.period, sweepPause))
+	}
 }
 
 // lister lists /tasks when asked: a long listing must not hold the loop up.
@@ -226,21 +238,39 @@ func (l *leader) lister(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case a := <-l.asks:
-			began := time.Now()
-			names, err := l.dirs.list(task.TasksDir, a.watch)
+			answer, err := l.list(a)
 			if err != nil {
 				return err
 			}
-			if back := l.s.Restored(); back.After(began) {
-				began = back // to wait for the connection is not to list
-			}
 			select {
-			case l.listings <- listing{a.number, names, time.Since(began)}:
+			case l.listings <- answer:
 			case <-ctx.Done():
 				return nil
 			}
 		}
 	}
+}
+
+func (l *leader) list(a ask) (listing, error) {
+	answer := listing{number: a.number}
+	var err error
+	if a.data {
+		if answer.alone, err = l.listData(); err != nil {
+			return listing{}, err
+		}
+	}
+	began := time.Now()
+	if answer.names, err = l.dirs.list(task.TasksDir, a.watch); err != nil {
+		return listing{}, err
+	}
+	if back := l.s.Restored(); back.After(began) {
+		began = back // to wait for the connection is not to list
+	}
+	answer.took = time.Since(began)
+	if a.data {
+		answer.alone.without(answer.names)
+	}
+	return answer, nil
 }
 
 // refresh reads the workers that are to be read, and some of the tasks. It tells
@@ -347,13 +377,16 @@ func (l *leader) steady() bool {
 
 func (l *leader) readTasks(ids []string) error {
 	answers := readAll(ids, func(id string) ([]byte, *zk.Stat, error) { return l.s.Get(task.StatePath(id)) })
+	now := time.Now()
 	for i, a := range answers {
 		id := ids[i]
 		switch {
 		case a.err == nil:
-			if l.view.readTask(id, task.ParseState(a.data), a.stat.Version) {
+			state := task.ParseState(a.data)
+			if l.view.readTask(id, state, a.stat.Version) {
 				l.tell(task.StatePath(id), fmt.Sprintf("%.40q is no state of a task; left alone", a.data))
 			}
+			l.view.keep(id, state, a.stat, now)
 		case errors.Is(a.err, zk.ErrNoNode):
 			l.view.taskGone(id)
 		case errors.Is(a.err, session.ErrOver):

@@ -19,14 +19,21 @@ const DefaultMaxLosses = 3
 
 // Config says how a master leads. Its zero value is the default.
 type Config struct {
-	Who       string       // what its candidate znode says, for people: "host:pid"
-	MaxLosses int          // the loss that fails a task; default DefaultMaxLosses, below 0 none does
-	Logger    *slog.Logger // default: none
+	Who       string        // what its candidate znode says, for people: "host:pid"
+	MaxLosses int           // the loss that fails a task; default DefaultMaxLosses, below 0 none does
+	Retention time.Duration // how long an uncollected result outlives its client; default DefaultRetention, below 0 for ever
+	Logger    *slog.Logger  // default: none
 }
 
 func (c Config) withDefaults() Config {
 	if c.MaxLosses == 0 {
 		c.MaxLosses = DefaultMaxLosses
+	}
+	switch {
+	case c.Retention == 0:
+		c.Retention = DefaultRetention
+	case c.Retention < 0:
+		c.Retention = 0
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -92,6 +99,7 @@ func (m *master) candidacy(ctx context.Context) (err error) {
 		view: newView(m.cfg.MaxLosses), dirs: m.dirs, told: make(map[string]bool),
 		asks: make(chan ask, 1), listings: make(chan listing, 1),
 	}
+	l.view.retention.period = m.cfg.Retention
 	err = l.lead(term.Context())
 	if ctx.Err() != nil {
 		log.Info("resigning")

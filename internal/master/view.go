@@ -27,8 +27,9 @@ type taskView struct {
 	lost    bool  // its execution was lost with its worker, unless its version moved since
 	version int32 // of its state: 0 if never touched; -1 if not known at all
 	losses  int
-	since   int64 // aside: the tick at which it was set aside
-	seen    int64 // the last listing that had it
+	since   int64   // aside: the tick at which it was set aside
+	seen    int64   // the last listing that had it
+	result  *result // it is finished and outlives its client
 }
 
 func (t *taskView) claim(id string) claim {
@@ -74,6 +75,8 @@ type view struct {
 	tick          int64
 	workersListed bool
 	relist        bool // a listing of /tasks is wanted, to tell whether something was withdrawn
+
+	retention retention
 }
 
 func newView(maxLosses int) *view {

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/task"
 )
@@ -20,11 +23,16 @@ type world struct {
 	tasks   map[string]*stored
 	workers map[string]*stored
 	ended   map[string]string // what finished tasks ended with
+	now     time.Time
+	zxid    int64
 }
 
 type stored struct {
-	text    string
-	version int32
+	text     string
+	version  int32
+	zxid     int64     // of its last write
+	written  time.Time // then
+	attached bool      // it ends with its client
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -39,7 +47,44 @@ func (w *world) set(id, text string) {
 	if task.ParseState([]byte(s.text)).Finished() {
 		w.t.Fatalf("%q of task %s is overwritten by %q", s.text, id, text)
 	}
-	s.text, s.version = text, s.version+1
+	w.write(s, text)
+}
+
+func (w *world) write(s *stored, text string) {
+	w.zxid++
+	s.text, s.version, s.zxid, s.written = text, s.version+1, w.zxid, w.now
+}
+
+// add makes a task.
+func (w *world) add(id, text string) {
+	w.zxid++
+	w.tasks[id] = &stored{text: text, zxid: w.zxid, written: w.now, attached: w.r.IntN(2) == 0}
+}
+
+// retry sets a failed task that outlives its client back to pending.
+func (w *world) retry(id string) {
+	if s := w.tasks[id]; s != nil && !s.attached && task.ParseState([]byte(s.text)).Phase == task.Failed {
+		w.write(s, "pending")
+	}
+}
+
+// tidy removes what is due, as ZooKeeper does it: at the version read, or not.
+func (w *world) tidy() {
+	for _, r := range w.v.due(w.now, 3) {
+		s := w.tasks[r.id]
+		switch {
+		case s == nil:
+			w.v.drop(r.id)
+		case s.version != r.version:
+			w.v.drop(r.id)
+			w.v.look(r.id)
+		case s.attached || !task.ParseState([]byte(s.text)).Finished() || w.now.Sub(s.written) < w.v.retention.period:
+			w.t.Fatalf("task %s is removed in state %q after %v: %+v", r.id, s.text, w.now.Sub(s.written), s)
+		default:
+			delete(w.tasks, r.id)
+			w.v.drop(r.id)
+		}
+	}
 }
 
 func (w *world) list(id string) []string { return task.ParseList([]byte(w.workers[id].text)) }
@@ -55,7 +100,13 @@ func (w *world) readAll() {
 	}
 	for _, id := range w.v.takeUnread(1 << 20) {
 		if s := w.tasks[id]; s != nil {
-			w.v.readTask(id, task.ParseState([]byte(s.text)), s.version)
+			state := task.ParseState([]byte(s.text))
+			w.v.readTask(id, state, s.version)
+			stat := &zk.Stat{Version: s.version, Mzxid: s.zxid}
+			if s.attached {
+				stat.EphemeralOwner = 1
+			}
+			w.v.keep(id, state, stat, w.now)
 		} else {
 			w.v.taskGone(id)
 		}
@@ -163,14 +214,15 @@ func FuzzView(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		w := newWorld(t, seed)
+		w.v.retention.period = time.Duration(w.r.IntN(20)) * time.Second
 		n := 0
 		name := func() string { n++; return fmt.Sprintf("n%05d", n) }
 		for range 400 {
-			switch w.r.IntN(16) {
+			switch w.r.IntN(18) {
 			case 0, 1, 2:
-				w.tasks[task.NewID()] = &stored{text: "pending"}
+				w.add(task.NewID(), "pending")
 			case 3:
-				w.tasks[name()] = &stored{text: []string{"pending", "", "banana", "done x", "pending 1"}[w.r.IntN(5)]}
+				w.add(name(), []string{"pending", "", "banana", "done x", "pending 1"}[w.r.IntN(5)])
 			case 4, 5:
 				if len(w.workers) < 6 {
 					w.workers[name()] = &stored{}
@@ -201,7 +253,7 @@ func FuzzView(f *testing.F) {
 				}
 			case 10: // typed: finish it
 				if id := anyOf(w.r, w.tasks); id != "" && task.ParseState([]byte(w.tasks[id].text)).Phase == task.Pending {
-					w.set(id, "done by hand")
+					w.set(id, []string{"done by hand", "failed by hand"}[w.r.IntN(2)])
 				}
 			case 11, 12:
 				if id := anyOf(w.r, w.workers); id != "" {
@@ -209,8 +261,13 @@ func FuzzView(f *testing.F) {
 				}
 			case 13:
 				w.listAll()
-			case 14:
+			case 14, 15:
+				w.now = w.now.Add(tick)
 				w.v.nextTick(rereads)
+				w.v.glance(2)
+				w.tidy()
+			case 16:
+				w.retry(anyOf(w.r, w.tasks))
 			default:
 				w.turn()
 			}
@@ -222,7 +279,9 @@ func FuzzView(f *testing.F) {
 			for id := range w.v.workers {
 				w.v.fired(id)
 			}
+			w.now = w.now.Add(tick)
 			w.v.nextTick(rereads)
+			w.tidy()
 			w.turn()
 			for id := range w.workers {
 				w.commit(id)
@@ -231,6 +290,8 @@ func FuzzView(f *testing.F) {
 		for id, s := range w.tasks {
 			if st := task.ParseState([]byte(s.text)); st.Phase == task.Pending {
 				t.Errorf("task %s is %q at the end: %+v", id, s.text, w.v.tasks[id])
+			} else if st.Finished() && !s.attached && w.v.retention.period > 0 {
+				t.Errorf("task %s is not removed: %+v", id, w.v.tasks[id])
 			}
 		}
 		for id := range w.workers {

@@ -7,9 +7,9 @@
 //	path                      holds                                    written by          deleted by
 //	/master/<uuid>-0000000007 who the candidate is, "host:pid"         the candidate       its session's end
 //	/workers/<id>             the ids assigned to it, one a line       leader and worker   its session's end
-//	/tasks/<id>               the task's state                         client, worker,     its client
-//	                                                                   leader (losses)
-//	/data/<id>                the payload, never changed               client              its client
+//	/tasks/<id>               the task's state                         client, worker,     its client; the leader,
+//	                                                                   leader (losses)     if it is not collected
+//	/data/<id>                the payload, never changed               client              with its task
 //
 // All of it is plain text that a person reads and types in a ZooKeeper shell:
 // every role can be played by hand.
