@@ -12,8 +12,9 @@ import (
 
 // Options say how a history is judged.
 type Options struct {
-	Finished bool    // everybody has left: nothing may remain
-	Hands    []int64 // sessions that played a role by hand: what they did is not judged
+	Finished  bool          // everybody has left: nothing may remain
+	Hands     []int64       // sessions that played a role by hand: what they did is not judged
+	Retention time.Duration // of the masters: they remove nothing sooner; 0 if it is not known
 }
 
 // Check judges a history, which begins with an empty tree.
@@ -90,6 +91,7 @@ type taskState struct {
 	used     bool
 	owner    int64
 	phase    task.Phase
+	since    time.Time // of its phase; when it is gone, of that
 	losses   int
 	reason   string   // Failed
 	holders  []string // the workers that list it
@@ -100,9 +102,10 @@ type taskState struct {
 }
 
 type taskChange struct {
-	now *taskState
-	was taskState
-	set bool
+	now     *taskState
+	was     taskState
+	set     bool
+	retried bool // from failed to pending, if that is allowed to whoever did it
 }
 
 type payload struct {
@@ -110,6 +113,7 @@ type payload struct {
 	exists  bool
 	owner   int64
 	created int64 // zxid
+	since   time.Time
 }
 
 // leads tells whether the transaction's session owned the lowest candidate
@@ -261,24 +265,27 @@ func (j *judge) task(id string, e Event) {
 			j.violation(RuleIDs, e.Path, "a task's id is used again")
 		}
 		t.exists, t.used, t.owner = true, true, e.Owner
-		t.phase, t.losses = state.Phase, state.Losses
+		t.phase, t.losses, t.since = state.Phase, state.Losses, j.txn.Time
 		j.report.Created++
 	case Set:
 		switch {
-		case t.phase == task.Done || t.phase == task.Failed:
-			j.violation(RuleCommit, e.Path, "%.80q overwrites a finished state, %s", e.Data, t.phase)
-		case t.change.set:
+		case t.change.set || t.change.retried:
 			j.violation(RuleCommit, e.Path, "set twice in one transaction, at last to %.80q", e.Data)
+		case t.phase == task.Failed && t.owner == 0 && state.Phase == task.Pending && state.Losses == 0:
+			// What was lost before does not count for the new attempt.
+			t.change.retried, t.vanished, t.orphans = true, 0, nil
+		case finished(t.phase):
+			j.violation(RuleCommit, e.Path, "%.80q overwrites a finished state, %s", e.Data, t.phase)
 		default:
 			t.change.set = true
 		}
-		t.phase, t.losses = state.Phase, state.Losses
+		t.phase, t.losses, t.since = state.Phase, state.Losses, j.txn.Time
 		t.reason = ""
 		if state.Phase == task.Failed {
 			t.reason = string(state.Text)
 		}
 	case Delete:
-		t.exists = false
+		t.exists, t.since = false, j.txn.Time
 	}
 }
 
@@ -293,7 +300,7 @@ func (j *judge) payload(id string, e Event) {
 		if p.created != 0 {
 			j.violation(RuleIDs, e.Path, "a payload's id is used again")
 		}
-		p.exists, p.owner, p.created = true, e.Owner, j.txn.Zxid
+		p.exists, p.owner, p.created, p.since = true, e.Owner, j.txn.Zxid, j.txn.Time
 	case Set:
 		j.violation(RuleIDs, e.Path, "a payload is changed, to %.80q", e.Data)
 	case Delete:

@@ -88,6 +88,10 @@ func TestCheck(t *testing.T) {
 	const (
 		assign = "1 = /workers/w t"
 		commit = "11 = /workers/w | = /tasks/t done 0"
+		// Of a task that outlives its client.
+		detached = "24 +p /data/u 1 | +p /tasks/u pending"
+		fail     = "1 = /workers/w u\n11 = /workers/w | = /tasks/u failed so"
+		lose     = "1 = /workers/w u\n11 expire\n1 = /tasks/u failed lost with 1 worker"
 	)
 	type lines []string
 	for name, tc := range map[string]struct {
@@ -137,21 +141,46 @@ func TestCheck(t *testing.T) {
 		"taken_back_of_two":              {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "21 - /data/t | - /tasks/t", "1 = /workers/w u"}, ""},
 
 		// commit
-		"done_twice":                    {lines{assign, commit, "11 = /tasks/t done 1"}, "commit /tasks/t"},
-		"pending_again":                 {lines{assign, commit, "1 = /tasks/t pending"}, "commit /tasks/t"},
-		"set_twice_at_once":             {lines{assign, "11 = /tasks/t pending | = /workers/w | = /tasks/t done"}, "commit /tasks/t"},
-		"done_and_listed_on":            {lines{assign, "11 = /tasks/t done"}, "commit /tasks/t"},
-		"done_by_another_worker":        {lines{assign, "12 = /tasks/t done"}, "commit /tasks/t"},
-		"done_by_nobody":                {lines{"21 = /tasks/t done"}, "commit /tasks/t"},
-		"done_by_the_leader":            {lines{assign, "1 = /tasks/t done"}, "commit /tasks/t"},
-		"failed_by_the_leader":          {lines{"1 = /tasks/t failed so"}, "commit /tasks/t"},
-		"done_after_it_was_taken_back":  {lines{assign, "99 = /workers/w", "11 = /tasks/t done"}, "commit /tasks/t"},
-		"done_when_leaving":             {lines{assign, "11 = /tasks/t done | - /workers/w"}, ""},
-		"done_by_the_session_that_left": {lines{assign, "11 - /workers/w | = /tasks/t pending", "11 = /tasks/t done"}, "commit /tasks/t"},
-		"an_odd_state":                  {lines{assign, "11 = /workers/w | = /tasks/t finished"}, "commit /tasks/t"},
-		"lost_once_too_often":           {lines{assign, "11 expire", "1 = /tasks/t failed lost with 1 worker"}, ""},
-		"lost_twice":                    {lines{assign, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t", "12 expire", "1 = /tasks/t failed lost with 2 workers"}, ""},
-		"lost_though_held":              {lines{assign, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t", "1 = /tasks/t failed lost with 2 workers"}, "commit /tasks/t losses /tasks/t"},
+		"done_twice":    {lines{assign, commit, "11 = /tasks/t done 1"}, "commit /tasks/t"},
+		"pending_again": {lines{assign, commit, "1 = /tasks/t pending"}, "commit /tasks/t"},
+
+		// retry: u outlives its client, t does not
+		"set_back":                              {lines{detached, fail, "22 = /tasks/u pending"}, ""},
+		"set_back_by_an_empty_text":             {lines{detached, fail, "22 = /tasks/u"}, ""},
+		"set_back_and_done":                     {lines{detached, fail, "22 = /tasks/u pending", "1 = /workers/v u", "12 = /workers/v | = /tasks/u done"}, ""},
+		"set_back_and_failed_and_so_on":         {lines{detached, fail, "22 = /tasks/u pending", "1 = /workers/w u", "11 = /workers/w | = /tasks/u failed so", "23 = /tasks/u pending"}, ""},
+		"set_back_while_it_is_listed":           {lines{detached, "1 = /workers/w u", "99 = /tasks/u failed so", "22 = /tasks/u pending", "11 = /workers/w | = /tasks/u done"}, ""},
+		"set_back_when_it_is_done":              {lines{detached, "1 = /workers/w u", "11 = /workers/w | = /tasks/u done", "22 = /tasks/u pending"}, "commit /tasks/u"},
+		"set_back_and_done_is_not_again":        {lines{detached, fail, "22 = /tasks/u pending", "1 = /workers/w u", "11 = /workers/w | = /tasks/u done", "22 = /tasks/u pending"}, "commit /tasks/u"},
+		"set_back_when_it_is_pending":           {lines{detached, "22 = /tasks/u pending"}, "give back /tasks/u"},
+		"set_back_twice":                        {lines{detached, fail, "22 = /tasks/u pending", "23 = /tasks/u pending"}, "give back /tasks/u"},
+		"set_back_twice_at_once":                {lines{detached, fail, "22 = /tasks/u pending | = /tasks/u pending"}, "commit /tasks/u"},
+		"set_back_with_losses":                  {lines{detached, fail, "22 = /tasks/u pending 1"}, "commit /tasks/u"},
+		"set_back_though_it_ends_with_a_client": {lines{assign, "11 = /workers/w | = /tasks/t failed so", "22 = /tasks/t pending"}, "commit /tasks/t"},
+		"set_back_by_its_own_client":            {lines{assign, "11 = /workers/w | = /tasks/t failed so", "21 = /tasks/t pending"}, "commit /tasks/t"},
+		"set_back_by_the_leader":                {lines{detached, fail, "1 = /tasks/u pending"}, "commit /tasks/u"},
+		"set_back_by_a_backup":                  {lines{detached, fail, "2 = /tasks/u pending"}, "commit /tasks/u"},
+		"set_back_by_its_worker_that_leaves":    {lines{detached, "1 = /workers/w u", "99 = /tasks/u failed so", "11 - /workers/w | = /tasks/u pending"}, "commit /tasks/u give back /workers/w"},
+		"failed_and_done":                       {lines{detached, fail, "22 = /tasks/u done"}, "commit /tasks/u"},
+		"failed_and_done_by_its_worker":         {lines{detached, "1 = /workers/w u", "99 = /tasks/u failed so", "11 = /workers/w | = /tasks/u done"}, "commit /tasks/u"},
+		"failed_and_failed":                     {lines{detached, fail, "22 = /tasks/u failed otherwise"}, "commit /tasks/u"},
+		"failed_and_set_back_at_once":           {lines{detached, "1 = /workers/w u", "11 = /workers/w | = /tasks/u failed so | = /tasks/u pending"}, "commit /tasks/u give back /tasks/u give back /workers/w"},
+		"set_back_and_assigned_at_once":         {lines{detached, fail, "1 = /tasks/u pending | = /workers/v u"}, "assign /workers/v commit /tasks/u"},
+		"lost_set_back_and_lost_again":          {lines{detached, lose, "22 = /tasks/u pending", "1 = /workers/v u", "12 expire", "13 + /workers/x", "1 = /tasks/u pending 1 | = /workers/x u"}, ""},
+		"a_loss_before_it_was_set_back_counts":  {lines{detached, lose, "22 = /tasks/u pending", "1 = /tasks/u pending 1 | = /workers/v u"}, "losses /tasks/u"},
+		"set_twice_at_once":                     {lines{assign, "11 = /tasks/t pending | = /workers/w | = /tasks/t done"}, "commit /tasks/t"},
+		"done_and_listed_on":                    {lines{assign, "11 = /tasks/t done"}, "commit /tasks/t"},
+		"done_by_another_worker":                {lines{assign, "12 = /tasks/t done"}, "commit /tasks/t"},
+		"done_by_nobody":                        {lines{"21 = /tasks/t done"}, "commit /tasks/t"},
+		"done_by_the_leader":                    {lines{assign, "1 = /tasks/t done"}, "commit /tasks/t"},
+		"failed_by_the_leader":                  {lines{"1 = /tasks/t failed so"}, "commit /tasks/t"},
+		"done_after_it_was_taken_back":          {lines{assign, "99 = /workers/w", "11 = /tasks/t done"}, "commit /tasks/t"},
+		"done_when_leaving":                     {lines{assign, "11 = /tasks/t done | - /workers/w"}, ""},
+		"done_by_the_session_that_left":         {lines{assign, "11 - /workers/w | = /tasks/t pending", "11 = /tasks/t done"}, "commit /tasks/t"},
+		"an_odd_state":                          {lines{assign, "11 = /workers/w | = /tasks/t finished"}, "commit /tasks/t"},
+		"lost_once_too_often":                   {lines{assign, "11 expire", "1 = /tasks/t failed lost with 1 worker"}, ""},
+		"lost_twice":                            {lines{assign, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t", "12 expire", "1 = /tasks/t failed lost with 2 workers"}, ""},
+		"lost_though_held":                      {lines{assign, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t", "1 = /tasks/t failed lost with 2 workers"}, "commit /tasks/t losses /tasks/t"},
 
 		// losses
 		"never_lost":                {lines{"1 = /tasks/t failed lost with 1 worker"}, "losses /tasks/t"},
@@ -194,14 +223,32 @@ func TestCheck(t *testing.T) {
 		"submitted_as_done":             {lines{"21 + /data/u | + /tasks/u done"}, "ids /tasks/u"},
 
 		// remove
-		"withdrawn_by_its_client":    {lines{"21 - /data/t | - /tasks/t"}, ""},
-		"withdrawn_by_its_end":       {lines{"21 close"}, ""},
-		"removed_by_another":         {lines{"22 - /data/t | - /tasks/t"}, "remove /tasks/t"},
-		"removed_when_finished":      {lines{assign, commit, "22 - /data/t | - /tasks/t"}, ""},
-		"swept_though_it_is_pending": {lines{"21 +p /data/u | +p /tasks/u", "1 - /data/u | - /tasks/u"}, "remove /tasks/u"},
-		"cancelled_by_id":            {lines{"21 +p /data/u | +p /tasks/u", "22 - /data/u | - /tasks/u"}, ""},
-		"its_payload_is_swept":       {lines{"1 - /data/t"}, "remove /data/t"},
-		"its_payload_later":          {lines{"99 - /tasks/t", "21 - /data/t"}, ""},
+		"withdrawn_by_its_client":      {lines{"21 - /data/t | - /tasks/t"}, ""},
+		"withdrawn_by_its_end":         {lines{"21 close"}, ""},
+		"cancelled_by_another":         {lines{assign, "22 - /data/t | - /tasks/t", "1 = /workers/w"}, ""},
+		"cancelled_without_payload":    {lines{"99 - /data/t", "22 - /tasks/t"}, ""},
+		"cancelled_by_half":            {lines{"22 - /tasks/t"}, "remove /tasks/t"},
+		"cancelled_by_other_half":      {lines{"22 - /data/t"}, "remove /data/t"},
+		"cancelled_by_the_leader":      {lines{"1 - /data/t | - /tasks/t"}, "remove /tasks/t"},
+		"cancelled_by_a_backup":        {lines{"2 - /data/t | - /tasks/t"}, "leader /tasks/t"},
+		"removed_when_finished":        {lines{assign, commit, "22 - /data/t | - /tasks/t"}, ""},
+		"swept_though_it_is_pending":   {lines{"21 +p /data/u | +p /tasks/u", "1 - /data/u | - /tasks/u"}, "remove /tasks/u"},
+		"cancelled_by_id":              {lines{"21 +p /data/u | +p /tasks/u", "22 - /data/u | - /tasks/u"}, ""},
+		"swept":                        {lines{detached, fail, "1 - /tasks/u | - /data/u"}, ""},
+		"swept_when_it_is_done":        {lines{detached, "1 = /workers/w u", "11 = /workers/w | = /tasks/u done", "1 - /tasks/u | - /data/u"}, ""},
+		"swept_without_payload":        {lines{detached, fail, "99 - /data/u", "1 - /tasks/u"}, ""},
+		"swept_by_half":                {lines{detached, fail, "1 - /tasks/u"}, "remove /tasks/u"},
+		"swept_by_the_other_half":      {lines{detached, fail, "1 - /data/u"}, "remove /data/u"},
+		"swept_by_a_backup":            {lines{detached, fail, "2 - /tasks/u | - /data/u"}, "leader /tasks/u"},
+		"swept_by_the_deposed":         {lines{detached, fail, "7 - /master/m-0000000009", "1 - /tasks/u | - /data/u"}, "leader /tasks/u"},
+		"swept_by_the_successor":       {lines{detached, fail, "1 expire", "2 - /tasks/u | - /data/u"}, ""},
+		"swept_though_it_was_set_back": {lines{detached, fail, "22 = /tasks/u pending", "1 - /tasks/u | - /data/u"}, "remove /tasks/u"},
+		"swept_though_its_client_does": {lines{assign, commit, "1 - /tasks/t | - /data/t"}, "remove /tasks/t"},
+		"a_lone_payload_is_swept":      {lines{detached, "23 - /tasks/u", "1 - /data/u"}, ""},
+		"and_by_a_backup":              {lines{detached, "23 - /tasks/u", "2 - /data/u"}, "leader /data/u"},
+		"and_though_its_client_does":   {lines{"99 - /tasks/t", "1 - /data/t"}, "remove /data/t"},
+		"its_payload_is_swept":         {lines{"1 - /data/t"}, "remove /data/t"},
+		"its_payload_later":            {lines{"99 - /tasks/t", "21 - /data/t"}, ""},
 
 		// session
 		"used_after_its_end":   {lines{"21 close", "21 +p /data/u | +p /tasks/u"}, "session /data/u"},
@@ -210,7 +257,8 @@ func TestCheck(t *testing.T) {
 		"refused_after_an_end": {lines{"21 close", "21 ! 0"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := Check(script(t, append(slices.Clone(cast), tc.lines...)...), Options{Hands: []int64{99}})
+			lines := strings.Split(strings.Join(tc.lines, "\n"), "\n")
+			r := Check(script(t, append(slices.Clone(cast), lines...)...), Options{Hands: []int64{99}})
 			var got []string
 			for _, v := range r.Violations {
 				got = append(got, fmt.Sprint(v.Rule, " ", v.Znode))
@@ -291,16 +339,27 @@ func TestReport(t *testing.T) {
 		"2 = /workers/x",
 		"2 expire",
 		"21 ! 0",
+		"22 +p /data/y | +p /tasks/y | + /workers/y",
+		"3 + /master/m-0000000011",
+		"3 = /workers/y y",
+		"22 = /tasks/y failed so | = /workers/y",
+		"23 = /tasks/y pending", // 30
+		"3 = /workers/y y",
+		"22 = /tasks/y done | = /workers/y",
+		"23 +p /data/z | +p /tasks/z",
+		"23 - /tasks/z",
+		"3 - /tasks/y | - /data/y",
+		"3 - /data/z",
 	)...), Options{})
 	if err := r.Err(); err != nil {
 		t.Fatal(err)
 	}
 	got := fmt.Sprintf("%s\n%v\n%v\n%v", r, r.Orphans, r.Terms, r.Refused)
 	want := Report{
-		Txns: 25, Sessions: 1, Expired: 2,
-		Created: 3, Done: 1, Withdrawn: 2,
-		Assigned: 5, MostAssigned: 3, GivenBack: 1, TakenBack: 1, Losses: 1,
-		Workers: 3, WorkersLost: 1,
+		Txns: 36, Sessions: 1, Expired: 2,
+		Created: 5, Done: 2, Failed: 1, Withdrawn: 3, Retried: 1, Uncollected: 2,
+		Assigned: 7, MostAssigned: 3, GivenBack: 1, TakenBack: 1, Losses: 1,
+		Workers: 4, WorkersLost: 1,
 		Orphans: []Orphan{
 			{Task: "t", Worker: "w", First: true, Expired: true, Gone: at(11), Again: at(17), To: "v"},
 			{Task: "u", Worker: "w", Expired: true, Gone: at(11), Again: at(15), To: "v"},
@@ -308,6 +367,7 @@ func TestReport(t *testing.T) {
 		Terms: []Term{
 			{Candidate: "/master/m-0000000009", Session: 1, Began: at(2), FirstAssign: at(10), LastWrite: at(10), Ended: at(13), Assigned: 2},
 			{Candidate: "/master/m-0000000010", Session: 2, Began: at(13), FirstAssign: at(15), LastWrite: at(23), Ended: at(24), Expired: true, Assigned: 3},
+			{Candidate: "/master/m-0000000011", Session: 3, Began: at(27), FirstAssign: at(28), LastWrite: at(36), Assigned: 2},
 		},
 		Refused: map[int64]int{1: 2, 21: 1}, Fenced: 1,
 	}

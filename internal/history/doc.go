@@ -70,18 +70,23 @@
 //	            it was withdrawn
 //	commit      a task is finished once, and nothing is written over that: by the
 //	            session of the worker that listed it, which takes it off its list
-//	            in that transaction, or by the leader for its losses
+//	            in that transaction, or by the leader for its losses. One exception:
+//	            a failed task that outlives its client is set back to "pending" by
+//	            another than a master or a worker that lists it, and is finished anew
 //	losses      n goes up by one, in the transaction that assigns the task again or
 //	            fails it, and never exceeds the workers that vanished while they
-//	            listed the task first
+//	            listed the task first, since it was last set back
 //	give back   "pending n" with the same n is written by a worker that leaves, in
 //	            that transaction; one that leaves, or frees itself, leaves no
 //	            pending task behind
 //	ids         a task, a payload, a worker or a candidate has its name once ever;
 //	            task and payload are made together, by one owner, and a payload
 //	            never changes
-//	remove      what is not finished is removed by its client, by its end, or
-//	            (detached tasks) by anyone but the leader
+//	remove      what is not finished is removed by its client, by its end, or by
+//	            anyone but a master: as a whole, unless it outlives its client. The
+//	            leader, and no other master, removes results that outlive their
+//	            clients, as a whole, and such payloads without a task; neither
+//	            before the retention time, where that is known
 //	session     nothing of a session outlives it
 //	end         when all have left, /master, /workers, /tasks and /data are empty
 //

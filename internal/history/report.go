@@ -47,7 +47,10 @@ type Report struct {
 	Created   int // tasks
 	Done      int
 	Failed    int // "lost with…" among them
-	Withdrawn int // removed before they were finished, by their clients or with these
+	Withdrawn int // removed before they were finished, by their clients, with these, or cancelled
+	Retried   int // failed, and set back to pending
+
+	Uncollected int // results, and payloads without a task, that masters removed
 
 	Assigned     int // executions: tasks put into a worker's list
 	MostAssigned int // executions of one task
@@ -104,13 +107,21 @@ func (r Report) Err() error {
 // String is the statistics in a few lines.
 func (r Report) String() string {
 	return fmt.Sprintf("%d transactions, %d sessions (%d expired), %d violations\n"+
-		"tasks: %d created, %d done, %d failed, %d withdrawn\n"+
+		"tasks: %d created, %d done, %d failed, %d withdrawn%s\n"+
 		"executions: %d, at most %d of a task; %d given back, %d taken back, %d losses counted\n"+
 		"workers: %d, %d lost, %d tasks with them; leaders: %d; refused multis: %d, %d by the fence",
 		r.Txns, r.Sessions, r.Expired, len(r.Violations),
-		r.Created, r.Done, r.Failed, r.Withdrawn,
+		r.Created, r.Done, r.Failed, r.Withdrawn, r.detached(),
 		r.Assigned, r.MostAssigned, r.GivenBack, r.TakenBack, r.Losses,
 		r.Workers, r.WorkersLost, len(r.Orphans), len(r.Terms), r.refused(), r.Fenced)
+}
+
+// detached is what only tasks that outlive their clients come to.
+func (r Report) detached() string {
+	if r.Retried == 0 && r.Uncollected == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d retried, %d not collected", r.Retried, r.Uncollected)
 }
 
 func (r Report) refused() (n int) {

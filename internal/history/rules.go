@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"taskkeeper/internal/task"
 )
@@ -161,6 +162,9 @@ func (j *judge) judgeTask(c *taskChange) {
 	case was.exists && !now.exists:
 		j.judgeRemoval(c)
 	}
+	if c.retried {
+		j.judgeRetry(c)
+	}
 	if !c.set {
 		return
 	}
@@ -240,17 +244,53 @@ func (j *judge) countLoss(c *taskChange, n int) {
 	}
 }
 
+// judgeRetry judges that a failed task that outlives its client is pending again.
+// Anyone may ask for that, but those whose writes of "pending" mean another thing.
+func (j *judge) judgeRetry(c *taskChange) {
+	j.report.Retried++
+	if j.ran[j.txn.Session] || j.holder(c) != "" {
+		j.violation(RuleCommit, task.StatePath(c.now.id), "pending again by a master or its worker: %s", c.was.describe())
+	}
+}
+
 // judgeRemoval judges that a task is gone.
 func (j *judge) judgeRemoval(c *taskChange) {
 	was := &c.was
-	if finished(was.phase) {
-		return
+	path := task.StatePath(was.id)
+	p := j.payloads[was.id]
+	whole := p == nil || !p.exists // nothing of it is left
+	if !finished(was.phase) {
+		j.report.Withdrawn++
 	}
-	j.report.Withdrawn++
-	foreign := was.owner != 0 && was.owner != j.txn.Session
-	if foreign || was.owner == 0 && j.leads() {
-		j.violation(RuleRemove, task.StatePath(was.id), "removed by another than its client: %s", was.describe())
+	switch {
+	case was.owner == j.txn.Session:
+	case j.ran[j.txn.Session]:
+		j.report.Uncollected++
+		switch {
+		case !j.mayRemove(path, was.since):
+		case !finished(was.phase) || was.owner != 0:
+			j.violation(RuleRemove, path, "removed by the leader, though it is not finished or its client's: %s", was.describe())
+		case !whole:
+			j.violation(RuleRemove, path, "removed by the leader without its payload")
+		}
+	case finished(was.phase), was.owner == 0, whole: // collected, or cancelled
+	default:
+		j.violation(RuleRemove, path, "removed by another than its client, without its payload: %s", was.describe())
 	}
+}
+
+// mayRemove judges that a master removes what is so since then.
+func (j *judge) mayRemove(path string, since time.Time) bool {
+	switch kept := j.txn.Time.Sub(since); {
+	case !j.leads():
+		j.violation(RuleLeader, path, "removed by a master while 0x%x leads", j.lowest.owner)
+		return false
+	case kept < j.opts.Retention:
+		j.violation(RuleRemove, path, "removed by the leader after %s, not %s", kept, j.opts.Retention)
+		return false
+	}
+	j.led()
+	return true
 }
 
 // judgePayload judges a payload that came or went.
@@ -262,5 +302,20 @@ func (j *judge) judgePayload(p *payload) {
 		j.violation(RuleIDs, path, "a payload without its task")
 	case !p.exists && t != nil && t.exists && t.phase == task.Pending:
 		j.violation(RuleRemove, path, "the payload of a task that is not finished is removed: %s", t.describe())
+	case !p.exists && p.owner != j.txn.Session && j.ran[j.txn.Session] && (t == nil || t.change == nil || !t.change.was.exists || t.exists):
+		j.judgeSweep(p)
+	}
+}
+
+// judgeSweep judges that a master removed a payload without its task.
+func (j *judge) judgeSweep(p *payload) {
+	j.report.Uncollected++
+	path, since := task.DataPath(p.id), p.since
+	t := j.tasks[p.id]
+	if t != nil && t.used && !t.exists {
+		since = t.since
+	}
+	if j.mayRemove(path, since) && (p.owner != 0 || t != nil && t.exists) {
+		j.violation(RuleRemove, path, "removed by the leader, though it is a task's or a client's")
 	}
 }
