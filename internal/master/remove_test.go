@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-zookeeper/zk"
+
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 	"taskkeeper/internal/zktest"
@@ -167,9 +169,9 @@ func TestTidy(t *testing.T) {
 		var odd []string
 		for i := range 50 {
 			finished(h, fmt.Sprintf("t%02d", i), "done 1")
-			if i%10 == 3 {
+			if i%5 == 3 {
 				id := fmt.Sprintf("t%02d", i)
-				h.Create([]string{"/tasks/", "/data/"}[i/10%2]+id+"/below", "")
+				h.Create([]string{"/tasks/", "/data/"}[i/5%2]+id+"/below", "")
 				odd = append(odd, id)
 			}
 		}
@@ -295,6 +297,35 @@ func TestSweep(t *testing.T) {
 			if n := len(h.Children("/data")); n != want {
 				t.Fatalf("%d payloads are left, want %d", n, want)
 			}
+		}
+	})
+	t.Run("tries_little_where_it_may_remove_nothing_and_goes_on_where_it_may", func(t *testing.T) {
+		h, connect := tree(t)
+		s := open(t, connect)
+		l := still(s, h.CreateSeq("/master/x-", ""), newView(3), testLogger(t))
+		l.dirs = newDirs(s)
+		l.view.retention.period = hour
+		permit := func(perms int32) {
+			data := connect[strings.Index(connect, "/"):] + "/data"
+			if _, err := h.Conn.SetACL(data, zk.WorldACL(perms), -1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 20 {
+			h.Create(fmt.Sprintf("/data/t%02d", i), "")
+		}
+		list(t, l, true, 2*hour)
+		list(t, l, true, 0)
+		learn(t, l)
+		permit(zk.PermAll &^ zk.PermDelete)
+		tidy(t, l, 0)
+		if n := len(l.told); n != refusals {
+			t.Errorf("%d complaints in a tick", n)
+		}
+		permit(zk.PermAll)
+		tidy(t, l, 0)
+		if n := len(h.Children("/data")); n != refusals {
+			t.Errorf("%d payloads are left, want those that it complained about", n)
 		}
 	})
 	t.Run("makes_data_when_it_is_missing", func(t *testing.T) {
