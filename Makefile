@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo scenarios compare report faults test lint check zk-up zk-down clean
+.PHONY: help build demo scenarios compare bench report faults test lint check zk-up zk-down clean
 
 # Go's own installer does not put it into PATH.
 GO := $(or $(shell command -v go),$(wildcard /usr/local/go/bin/go),go)
@@ -25,6 +25,9 @@ scenarios: build zookeeper ## the fault scenarios; their evidence goes to report
 
 compare: build zookeeper ## one ZooKeeper server against three: latency, tasks a second, failover
 	@bin/compare --evidence report/evidence
+
+bench: build zookeeper ## speed, recovery and memory beside the bare ZooKeeper calls; ROWS="idle drain" chooses
+	@bin/bench $(ROWS)
 
 report: scenarios compare ## all of that again, and the report with its tables and figures from it
 	@bin/report

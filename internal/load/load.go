@@ -43,6 +43,14 @@ func (c *Client) Do(ctx context.Context, payload string) error {
 	return failure(c.do.Do(ctx, []byte(payload)))
 }
 
+// Times does a task and tells how long it took until its result was there, and
+// until it was cleaned up as well.
+func (c *Client) Times(ctx context.Context, payload string) (result, whole time.Duration, err error) {
+	began := time.Now()
+	r, err := c.do.Do(ctx, []byte(payload))
+	return r.Took, time.Since(began), failure(r, err)
+}
+
 // failure is why there is no result, if so.
 func failure(r client.Result, err error) error {
 	if err == nil && r.State.Phase != task.Done {

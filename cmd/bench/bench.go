@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"taskkeeper/internal/session"
+)
+
+// options are what the flags say.
+type options struct {
+	rows    []row
+	zk      *session.Address // nil: a server of our own
+	rounds  int
+	scale   float64
+	timeout time.Duration
+	level   string
+	json    bool
+}
+
+// row measures a few figures.
+type row struct {
+	name, about string
+	needs       []string // rows that stand beside it
+	cast        cast
+	measure     func(context.Context, *round) ([]sample, error)
+}
+
+// round is one turn of all rows.
+type round struct {
+	rig   *rig
+	scale float64
+	site  *site // where this row is measured
+	found map[key]sample
+}
+
+// some is an amount, to scale, and at least the other one.
+func (r *round) some(n, least int) int { return max(least, int(r.scale*float64(n))) }
+
+// of is what another row found in this round.
+func (r *round) of(row, what string) sample { return r.found[key{row, what}] }
+
+// chosen are the rows of these names and what they need; without names all are.
+func chosen(names []string) ([]row, error) {
+	all := rows()
+	wanted := make(map[string]bool)
+	var want func(name string) error
+	want = func(name string) error {
+		i := slices.IndexFunc(all, func(r row) bool { return r.name == name })
+		if i < 0 {
+			var known []string
+			for _, r := range all {
+				known = append(known, r.name)
+			}
+			return fmt.Errorf("there is no row %q; there are: %s", name, strings.Join(known, ", "))
+		}
+		wanted[name] = true
+		for _, n := range all[i].needs {
+			if err := want(n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(names) == 0 {
+		return all, nil
+	}
+	for _, n := range names {
+		if err := want(n); err != nil {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(all, func(r row) bool { return !wanted[r.name] }), nil
+}
+
+// outcome is what is printed.
+type outcome struct {
+	ZooKeeper  string    `json:"zookeeper"`
+	Processors int       `json:"processors"`
+	Rounds     int       `json:"rounds"`
+	Scale      float64   `json:"scale"`
+	Seconds    float64   `json:"seconds"`
+	Load       []float64 `json:"load"` // one-minute load averages: before, and after each round
+	Lines      []line    `json:"lines"`
+}
+
+func bench(ctx context.Context, o options, out, progress io.Writer) (err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	timeout := o.timeout
+	if timeout == 0 {
+		timeout = ownTimeout
+		if o.zk != nil {
+			timeout = session.DefaultTimeout
+		}
+	}
+	r, err := newRig(filepath.Dir(self), o.level, o.zk, timeout)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	began := time.Now()
+	what := "a server of its own, fsync on"
+	if o.zk != nil {
+		what = o.zk.String()
+		fmt.Fprintf(progress, "putting %s under load, below %s\n", strings.Join(r.base.Servers, ","), r.base.Chroot)
+	}
+	res := outcome{ZooKeeper: what, Processors: runtime.NumCPU(), Rounds: o.rounds, Scale: o.scale, Load: []float64{loadAverage()}}
+	say := func(what string) { fmt.Fprintf(progress, "%5.0f s  %s\n", time.Since(began).Seconds(), what) }
+	say("warming up")
+	if err := warmUp(ctx, r, o.scale); err != nil {
+		return err
+	}
+	var g gathered
+	for n := range o.rounds {
+		rd := &round{rig: r, scale: o.scale, found: make(map[key]sample)}
+		err := rd.turn(ctx, o.rows, func(row string) {
+			say(fmt.Sprintf("round %d of %d: %s", n+1, o.rounds, row))
+		}, &g)
+		if err != nil {
+			return err
+		}
+		res.Load = append(res.Load, loadAverage())
+	}
+	res.Seconds, res.Lines = time.Since(began).Seconds(), g.lines()
+	if o.json {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		return e.Encode(res)
+	}
+	fmt.Fprint(out, table(res.Lines))
+	_, err = fmt.Fprint(out, "\n", res.footing())
+	return err
+}
+
+// warmUp makes the floor's calls for a while: a server that was just started is
+// several times slower, until its Java has compiled what it does often.
+func warmUp(ctx context.Context, r *rig, scale float64) (err error) {
+	s, err := r.open(ctx, nobody)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close(err == nil)) }()
+	f, err := openFloor(ctx, s.cfg.Address, r.timeout)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	for _, batch := range []int{1, 16} {
+		if _, err := f.rate(ctx, batch, time.Duration(scale*float64(4*time.Second))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// footing is what the figures stand on.
+func (o outcome) footing() string {
+	var loads []string
+	for _, l := range o.Load {
+		loads = append(loads, fmt.Sprintf("%.1f", l))
+	}
+	scale := ""
+	if o.Scale != 1 {
+		scale = fmt.Sprintf("; scale %g, for which the targets are not meant", o.Scale)
+	}
+	return fmt.Sprintf("%s; %d rounds in %.0f s%s\n%d processors, load averages %s\n",
+		o.ZooKeeper, o.Rounds, o.Seconds, scale, o.Processors, strings.Join(loads, " "))
+}
+
+// turn measures the rows, neighbours with the same cast at one site.
+func (rd *round) turn(ctx context.Context, rows []row, say func(string), g *gathered) (err error) {
+	var there cast
+	leave := func(well bool) error {
+		if rd.site == nil {
+			return nil
+		}
+		s := rd.site
+		rd.site = nil
+		return s.close(well)
+	}
+	defer func() { err = errors.Join(err, leave(err == nil)) }()
+	for _, r := range rows {
+		say(r.name)
+		if rd.site == nil || r.cast != there {
+			if err := leave(true); err != nil {
+				return err
+			}
+			if rd.site, err = rd.rig.open(ctx, r.cast); err != nil {
+				return fmt.Errorf("%s cannot be measured: %w", r.name, err)
+			}
+			there = r.cast
+			if there.waiting {
+				if err := rd.site.fill(ctx, rd.some(100_000, 1000)); err != nil {
+					return fmt.Errorf("%s cannot be measured: %w", r.name, err)
+				}
+			}
+		}
+		samples, err := r.measure(ctx, rd)
+		if err == nil {
+			err = rd.site.alive()
+		}
+		if err != nil {
+			return fmt.Errorf("%s cannot be measured: %w", r.name, err)
+		}
+		for _, s := range samples {
+			rd.found[key{r.name, s.what}] = s
+		}
+		g.add(r.name, samples...)
+	}
+	return nil
+}
+
+func loadAverage() (one float64) {
+	text, _ := os.ReadFile("/proc/loadavg") // 0 where there is none
+	fmt.Sscan(string(text), &one)
+	return one
+}

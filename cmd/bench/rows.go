@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"taskkeeper/internal/load"
+)
+
+var (
+	nobody  = cast{}
+	usual   = cast{masters: 1, workers: 1, slots: 64}
+	several = cast{masters: 1, workers: 4, slots: 64}
+	backlog = cast{masters: 2, waiting: true}
+)
+
+// rows in the order in which they are measured: each close to what it is
+// compared with.
+func rows() []row {
+	return []row{
+		{name: "floor-latency", cast: nobody, measure: floorLatency,
+			about: "the calls that a task costs, one after the other"},
+		{name: "idle", needs: []string{"floor-latency"}, cast: usual, measure: idle,
+			about: "a task while nothing else is there, from its submission to its result"},
+		{name: "floor-rate", cast: nobody, measure: floorRate,
+			about: "the calls of many tasks, 64 at a time: by one task each, 16 and 100"},
+		{name: "throughput", needs: []string{"floor-rate"}, cast: usual, measure: throughput,
+			about: "no-op tasks a second: one client process, one leader, one worker process"},
+		{name: "callers", needs: []string{"floor-rate"}, cast: usual, measure: callers,
+			about: "64 callers with one task each, on one session; the bench is the client"},
+		{name: "steady", cast: usual, measure: steady,
+			about: "detached tasks, 1,000 of them waiting at any time"},
+		{name: "processes", needs: []string{"throughput"}, cast: several, measure: processes,
+			about: "throughput with 4 client and 4 worker processes"},
+		{name: "memory", cast: backlog, measure: memory,
+			about: "the leader's memory while 100,000 tasks wait"},
+		{name: "takeover", cast: backlog, measure: takeover,
+			about: "a new leader while 100,000 tasks wait; the bench is the worker, by hand"},
+		{name: "drain", needs: []string{"steady"}, cast: backlog, measure: drain,
+			about: "100,000 waiting tasks are done by one worker process"},
+		{name: "loss", cast: cast{masters: 1}, measure: loss,
+			about: "half of 1,000 slots are lost at once, in two of four processes"},
+		{name: "mixed", cast: cast{masters: 1, workers: 1, slots: 8}, measure: mixed,
+			about: "80 tasks of 1 s among 2,000 short ones, on 8 slots"},
+	}
+}
+
+// What the rows call their figures, where others look for them.
+const (
+	untilResult = "submission to result, p50"
+	withCleanUp = "with its clean-up, p50"
+	tasksRate   = "tasks"
+)
+
+func batchOf(n int) string { return fmt.Sprintf("tasks, batch %d", n) }
+
+func floorLatency(ctx context.Context, rd *round) ([]sample, error) {
+	f, err := openFloor(ctx, rd.site.cfg.Address, rd.rig.timeout)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	if _, _, err := f.latencies(ctx, rd.some(30, 3)); err != nil { // to get going
+		return nil, err
+	}
+	result, whole, err := f.latencies(ctx, rd.some(300, 10))
+	return []sample{
+		took(untilResult, load.Quantile(result, 0.5)),
+		took(withCleanUp, load.Quantile(whole, 0.5)),
+		took("with its clean-up, p99", load.Quantile(whole, 0.99)),
+	}, err
+}
+
+func floorRate(ctx context.Context, rd *round) ([]sample, error) {
+	f, err := openFloor(ctx, rd.site.cfg.Address, rd.rig.timeout)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	var out []sample
+	for _, batch := range []int{1, 16, 100} {
+		rate, err := f.rate(ctx, batch, time.Duration(rd.scale*float64(3*time.Second)))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, sample{what: batchOf(batch), unit: perSecond, value: rate})
+	}
+	return out, nil
+}
+
+// idle is what one client sees that does one task after the other: the bench
+// itself, on a session of its own.
+func idle(ctx context.Context, rd *round) ([]sample, error) {
+	c := load.Open(ctx, rd.site.cfg)
+	defer c.Close()
+	if _, err := c.Latencies(ctx, rd.some(30, 3), "0"); err != nil { // to get going
+		return nil, err
+	}
+	var result, whole []time.Duration
+	for range rd.some(300, 10) {
+		r, w, err := c.Times(ctx, "0")
+		if err != nil {
+			return nil, err
+		}
+		result, whole = append(result, r), append(whole, w)
+	}
+	return []sample{
+		took(untilResult, load.Quantile(result, 0.5)).than(rd.of("floor-latency", untilResult), ratioAtMost(1.25)),
+		took(withCleanUp, load.Quantile(whole, 0.5)).than(rd.of("floor-latency", withCleanUp), ratioAtMost(1.25)),
+		took("with its clean-up, p99", load.Quantile(whole, 0.99)),
+	}, nil
+}
+
+func throughput(ctx context.Context, rd *round) ([]sample, error) {
+	return flood(ctx, rd, 1, rd.some(20_000, 300), func(rate sample) []sample {
+		ceiling := rd.of("floor-rate", batchOf(100))
+		again := rate
+		again.what = "tasks, as a number"
+		return []sample{rate.than(ceiling, ratioAtLeast(0.7)), again.to(atLeast(10_000))}
+	})
+}
+
+func processes(ctx context.Context, rd *round) ([]sample, error) {
+	return flood(ctx, rd, 4, rd.some(5_000, 300), func(rate sample) []sample {
+		return []sample{rate.than(rd.of("throughput", tasksRate), ratioAtLeast(1))}
+	})
+}
+
+// flood has clients do n tasks each, as fast as they go. A result is two bytes
+// in the file that a client prints to; between the first and the last of them
+// time counts.
+func flood(ctx context.Context, rd *round, clients, n int, figures func(sample) []sample) ([]sample, error) {
+	s := rd.site
+	before := s.usage()
+	var outs []string
+	for i := range clients {
+		out := filepath.Join(s.logs, fmt.Sprintf("results-%d", i+1))
+		outs = append(outs, out)
+		if _, err := s.start("client", out, strings.Repeat("0\n", n), "run"); err != nil {
+			return nil, err
+		}
+	}
+	var first, last time.Time
+	had, total := 0, clients*n
+	ctx, cancel := context.WithTimeout(ctx, 2*patience)
+	defer cancel()
+	for seen := 0; seen < total; {
+		if err := wait(ctx, glance); err != nil {
+			return nil, fmt.Errorf("%d of %d tasks are done: %w", seen, total, err)
+		}
+		if err := s.alive(); err != nil {
+			return nil, err
+		}
+		seen = 0
+		for _, out := range outs {
+			if info, err := os.Stat(out); err == nil {
+				seen += int(info.Size()) / len("0\n")
+			}
+		}
+		s.usage()
+		last = time.Now()
+		if first.IsZero() && seen > 0 {
+			first, had = last, seen
+		}
+	}
+	if had == total {
+		return nil, fmt.Errorf("all %d results came at once: too few to measure", total)
+	}
+	rate := sample{what: tasksRate, unit: perSecond, value: float64(total-had) / last.Sub(first).Seconds()}
+	return append(figures(rate), s.usage().since(before, total)...), nil
+}
+
+// callers is a load of requests and responses.
+func callers(ctx context.Context, rd *round) ([]sample, error) {
+	c := load.Open(ctx, rd.site.cfg)
+	defer c.Close()
+	if err := c.Do(ctx, "0"); err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	var result []time.Duration
+	var all errgroup.Group
+	began := time.Now()
+	for range 64 {
+		all.Go(func() error {
+			for time.Since(began).Seconds() < 4*rd.scale {
+				r, _, err := c.Times(ctx, "0")
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				result = append(result, r)
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	err := all.Wait()
+	rate := sample{what: tasksRate, unit: perSecond, value: float64(len(result)) / time.Since(began).Seconds()}
+	return []sample{
+		rate.than(rd.of("floor-rate", batchOf(1)), ratioAtLeast(1.5)),
+		took(untilResult, load.Quantile(result, 0.5)),
+	}, err
+}
