@@ -46,6 +46,11 @@ type round struct {
 // some is an amount, to scale, and at least the other one.
 func (r *round) some(n, least int) int { return max(least, int(r.scale*float64(n))) }
 
+// long is a time, to scale, and no shorter than shows anything.
+func (r *round) long(d time.Duration) time.Duration {
+	return max(300*time.Millisecond, time.Duration(r.scale*float64(d)))
+}
+
 // of is what another row found in this round.
 func (r *round) of(row, what string) sample { return r.found[key{row, what}] }
 
@@ -109,7 +114,12 @@ func bench(ctx context.Context, o options, out, progress io.Writer) (err error) 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.close()) }()
+	defer func() {
+		if ctx.Err() != nil {
+			err = ctx.Err() // whatever did not work then
+		}
+		err = errors.Join(err, r.close())
+	}()
 	began := time.Now()
 	what := "a server of its own, fsync on"
 	if o.zk != nil {

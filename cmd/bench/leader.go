@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"syscall"
 	"time"
@@ -80,8 +81,8 @@ func takeover(ctx context.Context, rd *round) ([]sample, error) {
 
 	var waits []time.Duration
 	for n := range 5 {
-		// Listings come by the clock: not always at the same time after one.
-		for pause := time.Now().Add(time.Duration(137*n) * time.Millisecond); time.Now().Before(pause); {
+		// Listings come by the clock: do not always come at the same time after one.
+		for pause := time.Now().Add(rand.N(time.Second)); time.Now().Before(pause); {
 			if err := s.work(ctx, w); err != nil {
 				return nil, err
 			}

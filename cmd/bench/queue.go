@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sort"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -93,66 +92,43 @@ func (s *site) progress() (int, error) {
 	return n, err
 }
 
-// allDone tells how many tasks are done, by reading every one of them.
-func (s *site) allDone(ctx context.Context) (int, error) {
-	var n atomic.Int64
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(pipeline)
-	for _, id := range s.queue.ids {
-		g.Go(func() error {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			ok, err := s.done(id)
-			if ok {
-				n.Add(1)
-			}
-			return err
-		})
-	}
-	err := g.Wait()
-	return int(n.Load()), err
-}
+// drainFor is how long the draining is looked at, at most. What is left out is its
+// end, when less waits.
+const drainFor = 15 * time.Second
 
-// drain has a worker process do all that waits.
+// drain has a worker process do what waits.
 func drain(ctx context.Context, rd *round) ([]sample, error) {
 	s := rd.site
+	start, err := s.progress() // some may be done by what was measured before
+	if err != nil {
+		return nil, err
+	}
 	if _, err := s.worker(ctx, usual.slots); err != nil {
 		return nil, err
 	}
-	began, had, seen := time.Now(), 0, 0
-	total := len(s.queue.ids)
-	start := 0
-	if n, err := s.progress(); err != nil { // some may be done by what was measured before
-		return nil, err
-	} else {
-		start = n
-	}
-	err := s.look(ctx, 10*patience, glance, "the last task is done", func() (bool, error) {
-		if had == 0 {
-			n, err := s.progress()
-			if began = time.Now(); n > start {
-				had = n
-			}
-			return false, err
-		}
-		ok, err := s.done(s.queue.ids[total-1])
-		seen++
-		return ok, err
+	had := 0
+	err = s.until(ctx, "a task is done", func() (bool, error) {
+		had, err = s.progress()
+		return had > start, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	took := time.Since(began)
-	if seen < 2 {
-		return nil, fmt.Errorf("%d tasks were done at once: too few to measure", total)
+	total := len(s.queue.ids)
+	began, n := time.Now(), had
+	for n < total && time.Since(began) < rd.long(drainFor) {
+		if err := wait(ctx, 10*glance); err != nil {
+			return nil, err
+		}
+		if n, err = s.progress(); err != nil {
+			return nil, err
+		}
 	}
-	err = s.until(ctx, "all tasks are done", func() (bool, error) { // those beside the last one
-		n, err := s.allDone(ctx)
-		return n == total, err
-	})
-	rate := sample{what: tasksRate, unit: perSecond, value: float64(total-had) / took.Seconds()}
-	return []sample{rate.than(rd.of("steady", tasksRate), ratioAtLeast(0.8))}, err
+	if n == had {
+		return nil, fmt.Errorf("%d tasks were done, and no more: no steady load", n)
+	}
+	rate := sample{what: tasksRate, unit: perSecond, value: float64(n-had) / time.Since(began).Seconds()}
+	return []sample{rate.than(rd.of("steady", tasksRate), ratioAtLeast(0.8))}, nil
 }
 
 // steady keeps 1,000 detached tasks waiting: blocks of them follow each other,
@@ -173,7 +149,7 @@ func steady(ctx context.Context, rd *round) ([]sample, error) {
 	}
 	var began time.Time
 	tasks, rate := 0, 0.0
-	long := time.Duration(rd.scale * float64(4*time.Second))
+	long := rd.long(4 * time.Second)
 	err := s.until(ctx, "the last block is done", func() (bool, error) {
 		ok, err := s.done(open[0][block-1])
 		if err != nil || !ok {

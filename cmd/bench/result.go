@@ -44,35 +44,36 @@ func thousands(v float64) string {
 // target is what is to be reached: by the figure, or by its ratio to what stands
 // beside it. Its zero value is no target.
 type target struct {
-	ratio   bool
-	atLeast bool
-	bound   float64
+	sign  string // least or most
+	ratio bool
+	bound float64
 }
 
-func ratioAtMost(bound float64) target  { return target{ratio: true, bound: bound} }
-func ratioAtLeast(bound float64) target { return target{ratio: true, atLeast: true, bound: bound} }
-func atMost(bound float64) target       { return target{bound: bound} }
-func atLeast(bound float64) target      { return target{atLeast: true, bound: bound} }
+const (
+	least = "≥"
+	most  = "≤"
+)
+
+func ratioAtMost(bound float64) target  { return target{most, true, bound} }
+func ratioAtLeast(bound float64) target { return target{least, true, bound} }
+func atMost(bound float64) target       { return target{most, false, bound} }
+func atLeast(bound float64) target      { return target{least, false, bound} }
 
 func (t target) reached(v float64) bool {
-	if t.atLeast {
+	if t.sign == least {
 		return v >= t.bound
 	}
 	return v <= t.bound
 }
 
 func (t target) format(u unit) string {
-	if t == (target{}) {
+	switch {
+	case t == (target{}):
 		return ""
+	case t.ratio:
+		return fmt.Sprintf("%s %.2f", t.sign, t.bound)
 	}
-	sign := "≤ "
-	if t.atLeast {
-		sign = "≥ "
-	}
-	if t.ratio {
-		return fmt.Sprintf("%s%.2f", sign, t.bound)
-	}
-	return sign + u.format(t.bound)
+	return t.sign + " " + u.format(t.bound)
 }
 
 // sample is a figure of one round.

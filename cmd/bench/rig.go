@@ -24,8 +24,9 @@ const (
 	ownTick    = 500 * time.Millisecond // of a server of our own
 	ownTimeout = 2 * time.Second        // of the sessions on it
 
-	patience = 60 * time.Second // what the service must get done by then
-	leaving  = 15 * time.Second // how long the programs have to end
+	connecting = 10 * time.Second
+	patience   = 60 * time.Second // what the service must get done by then
+	leaving    = 15 * time.Second // how long the programs have to end
 )
 
 // rig is a ZooKeeper under load, and the programs that are run on it.
@@ -153,7 +154,6 @@ type member struct {
 	*proc.Process
 	name string
 	log  string
-	used time.Duration // of the processor, when it was last looked at
 }
 
 // open assembles a cast.
@@ -165,9 +165,9 @@ func (r *rig) open(ctx context.Context, c cast) (s *site, err error) {
 	if err := os.Mkdir(s.logs, 0o755); err != nil {
 		return nil, err
 	}
-	connecting, cancel := context.WithTimeout(ctx, patience)
+	opening, cancel := context.WithTimeout(ctx, connecting)
 	defer cancel()
-	if s.hand, err = session.Open(connecting, s.cfg); err != nil {
+	if s.hand, err = session.Open(opening, s.cfg); err != nil {
 		return nil, err
 	}
 	if c != (cast{}) {
@@ -292,12 +292,14 @@ func (s *site) look(ctx context.Context, limit, every time.Duration, what string
 	}
 }
 
-// alive fails when a program that was started has ended by itself.
+// alive fails when a program that was started has ended by itself, not by a
+// signal of ours.
 func (s *site) alive() error {
 	for _, m := range s.members {
 		select {
 		case <-m.Done():
-			if status, _ := m.Wait(context.Background()); status != 0 && status != 128+int(syscall.SIGKILL) {
+			status, _ := m.Wait(context.Background())
+			if !slices.Contains([]int{0, 128 + int(syscall.SIGTERM), 128 + int(syscall.SIGKILL)}, status) {
 				text, _ := os.ReadFile(m.log)
 				return fmt.Errorf("%s ended with status %d: %.500s", m.name, status, strings.TrimSpace(string(text[max(0, len(text)-500):])))
 			}

@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"taskkeeper/internal/client"
 	"taskkeeper/internal/load"
 )
 
@@ -86,7 +88,7 @@ func floorRate(ctx context.Context, rd *round) ([]sample, error) {
 	defer f.close()
 	var out []sample
 	for _, batch := range []int{1, 16, 100} {
-		rate, err := f.rate(ctx, batch, time.Duration(rd.scale*float64(3*time.Second)))
+		rate, err := f.rate(ctx, batch, rd.long(3*time.Second))
 		if err != nil {
 			return nil, err
 		}
@@ -119,62 +121,72 @@ func idle(ctx context.Context, rd *round) ([]sample, error) {
 }
 
 func throughput(ctx context.Context, rd *round) ([]sample, error) {
-	return flood(ctx, rd, 1, rd.some(20_000, 300), func(rate sample) []sample {
-		ceiling := rd.of("floor-rate", batchOf(100))
+	return flood(ctx, rd, 1, func(rate sample) []sample {
 		again := rate
 		again.what = "tasks, as a number"
-		return []sample{rate.than(ceiling, ratioAtLeast(0.7)), again.to(atLeast(10_000))}
+		return []sample{rate.than(rd.of("floor-rate", batchOf(100)), ratioAtLeast(0.7)), again.to(atLeast(10_000))}
 	})
 }
 
 func processes(ctx context.Context, rd *round) ([]sample, error) {
-	return flood(ctx, rd, 4, rd.some(5_000, 300), func(rate sample) []sample {
+	return flood(ctx, rd, 4, func(rate sample) []sample {
 		return []sample{rate.than(rd.of("throughput", tasksRate), ratioAtLeast(1))}
 	})
 }
 
-// flood has clients do n tasks each, as fast as they go. A result is two bytes
-// in the file that a client prints to; between the first and the last of them
-// time counts.
-func flood(ctx context.Context, rd *round, clients, n int, figures func(sample) []sample) ([]sample, error) {
+const (
+	floodFor = 5 * time.Second
+	plenty   = 200_000 // tasks for each client: more than it does in that time
+)
+
+// flood has clients do tasks as fast as they go. It counts for some time once each
+// has come as far as its window. A result is two bytes in the file that a client prints to.
+func flood(ctx context.Context, rd *round, clients int, figures func(sample) []sample) ([]sample, error) {
 	s := rd.site
-	before := s.usage()
+	const result = "0\n"
 	var outs []string
+	var members []*member
 	for i := range clients {
 		out := filepath.Join(s.logs, fmt.Sprintf("results-%d", i+1))
-		outs = append(outs, out)
-		if _, err := s.start("client", out, strings.Repeat("0\n", n), "run"); err != nil {
+		m, err := s.start("client", out, strings.Repeat("0\n", plenty), "run")
+		if err != nil {
 			return nil, err
 		}
+		outs, members = append(outs, out), append(members, m)
 	}
-	var first, last time.Time
-	had, total := 0, clients*n
-	ctx, cancel := context.WithTimeout(ctx, 2*patience)
-	defer cancel()
-	for seen := 0; seen < total; {
-		if err := wait(ctx, glance); err != nil {
-			return nil, fmt.Errorf("%d of %d tasks are done: %w", seen, total, err)
-		}
-		if err := s.alive(); err != nil {
-			return nil, err
-		}
-		seen = 0
+	results := func() (n int) {
 		for _, out := range outs {
 			if info, err := os.Stat(out); err == nil {
-				seen += int(info.Size()) / len("0\n")
+				n += int(info.Size()) / len(result)
 			}
 		}
-		s.usage()
-		last = time.Now()
-		if first.IsZero() && seen > 0 {
-			first, had = last, seen
+		return n
+	}
+	warm := clients * rd.some(client.DefaultWindow, 100)
+	err := s.until(ctx, "a window of results is there", func() (bool, error) { return results() >= warm, nil })
+	if err != nil {
+		return nil, err
+	}
+	began, had, before := time.Now(), results(), s.usage()
+	if err := wait(ctx, rd.long(floodFor)); err != nil {
+		return nil, err
+	}
+	n, used := results()-had, s.usage()
+	rate := sample{what: tasksRate, unit: perSecond, value: float64(n) / time.Since(began).Seconds()}
+	if n == 0 || had+n == clients*plenty {
+		return nil, fmt.Errorf("%d results, then %d more, of %d: no steady load", had, n, clients*plenty)
+	}
+	for _, m := range members {
+		if err := m.Signal(syscall.SIGTERM); err != nil {
+			return nil, err
 		}
 	}
-	if had == total {
-		return nil, fmt.Errorf("all %d results came at once: too few to measure", total)
+	for _, m := range members { // they withdraw what is open
+		if _, err := m.Wait(ctx); err != nil {
+			return nil, err
+		}
 	}
-	rate := sample{what: tasksRate, unit: perSecond, value: float64(total-had) / last.Sub(first).Seconds()}
-	return append(figures(rate), s.usage().since(before, total)...), nil
+	return append(figures(rate), used.since(before, n)...), nil
 }
 
 // callers is a load of requests and responses.
@@ -190,7 +202,7 @@ func callers(ctx context.Context, rd *round) ([]sample, error) {
 	began := time.Now()
 	for range 64 {
 		all.Go(func() error {
-			for time.Since(began).Seconds() < 4*rd.scale {
+			for time.Since(began) < rd.long(4*time.Second) {
 				r, _, err := c.Times(ctx, "0")
 				if err != nil {
 					return err

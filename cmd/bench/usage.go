@@ -21,9 +21,8 @@ func (s *site) usage() usage {
 	u := make(usage)
 	for _, m := range s.members {
 		if d, err := processorTime(m.Pid()); err == nil {
-			m.used = d // a client may have ended the next time
+			u[m.name] += d
 		}
-		u[m.name] += m.used
 	}
 	if s.rig.server != nil {
 		var pid int
