@@ -168,7 +168,7 @@ func warmUp(ctx context.Context, r *rig, scale float64) (err error) {
 	}
 	defer f.close()
 	for _, batch := range []int{1, 16} {
-		if _, err := f.rate(ctx, batch, time.Duration(scale*float64(4*time.Second))); err != nil {
+		if _, _, err := f.rate(ctx, batch, time.Duration(scale*float64(4*time.Second))); err != nil {
 			return err
 		}
 	}

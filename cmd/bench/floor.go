@@ -226,8 +226,9 @@ func (f *floor) latencies(ctx context.Context, n int) (result, whole []time.Dura
 // batches: as many as a client of the service, by default.
 const inFlight = client.DefaultWindow
 
-// rate is how many tasks a second go through in batches, for so long.
-func (f *floor) rate(ctx context.Context, batch int, long time.Duration) (perSecond float64, err error) {
+// rate is how many tasks a second go through in batches, for so long, and how many
+// that were.
+func (f *floor) rate(ctx context.Context, batch int, long time.Duration) (perSecond float64, n int, err error) {
 	var all errgroup.Group
 	var done atomic.Int64
 	began := time.Now()
@@ -244,5 +245,5 @@ func (f *floor) rate(ctx context.Context, batch int, long time.Duration) (perSec
 		})
 	}
 	err = all.Wait()
-	return float64(done.Load()) / time.Since(began).Seconds(), err
+	return float64(done.Load()) / time.Since(began).Seconds(), int(done.Load()), err
 }

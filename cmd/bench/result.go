@@ -17,6 +17,7 @@ const (
 	ms        unit = "ms"
 	seconds   unit = "s"
 	megabytes unit = "MB"
+	requests  unit = "req"
 	count     unit = ""
 )
 

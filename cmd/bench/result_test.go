@@ -173,6 +173,22 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%v %v", now, most)
 		}
 	})
+	t.Run("reads_the_packets_of_a_server", func(t *testing.T) {
+		if n := parseReceived("Zookeeper version: 3.8.0\nLatency min/avg/max: 0/0.5/9\nReceived: 1234\nSent: 1233\n"); n != 1234 {
+			t.Error(n)
+		}
+		if n := parseReceived(""); n != 0 {
+			t.Error(n)
+		}
+	})
+	t.Run("is_told_for_each_task", func(t *testing.T) {
+		before := usage{map[string]time.Duration{"server": time.Second}, 100}
+		after := usage{map[string]time.Duration{"server": 3 * time.Second, "worker": time.Second}, 1100}
+		got := after.since(before, 100, "")
+		if len(got) != 3 || got[0].value != 20 || got[1].value != 10 || got[2].value != 10 {
+			t.Errorf("%+v", got)
+		}
+	})
 	t.Run("knows_this_process", func(t *testing.T) {
 		if _, err := processorTime(os.Getpid()); err != nil {
 			t.Error(err)

@@ -86,15 +86,19 @@ func floorRate(ctx context.Context, rd *round) ([]sample, error) {
 		return nil, err
 	}
 	defer f.close()
-	var out []sample
+	var out, costs []sample
 	for _, batch := range []int{1, 16, 100} {
-		rate, err := f.rate(ctx, batch, rd.long(3*time.Second))
+		before := rd.site.usage()
+		rate, n, err := f.rate(ctx, batch, rd.long(3*time.Second))
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, sample{what: batchOf(batch), unit: perSecond, value: rate})
+		if batch != 16 {
+			costs = append(costs, rd.site.usage().since(before, n, fmt.Sprintf(" (batch %d)", batch))...)
+		}
 	}
-	return out, nil
+	return append(out, costs...), nil
 }
 
 // idle is what one client sees that does one task after the other: the bench
@@ -186,7 +190,7 @@ func flood(ctx context.Context, rd *round, clients int, figures func(sample) []s
 			return nil, err
 		}
 	}
-	return append(figures(rate), used.since(before, n)...), nil
+	return append(figures(rate), used.since(before, n, "")...), nil
 }
 
 // callers is a load of requests and responses.

@@ -9,41 +9,67 @@ import (
 	"time"
 )
 
-// usage is the processor time of each kind of process so far.
-type usage map[string]time.Duration
+// usage is what tasks have cost so far: the processor time of each kind of process,
+// and how many packets the server was sent.
+type usage struct {
+	processor map[string]time.Duration
+	packets   int
+}
 
-// kinds in the order of a task's way.
-var kinds = []string{"client", "server", "master", "worker"}
+// kinds in the order of a task's way; the bench is what makes the floor's calls.
+var kinds = []string{"bench", "client", "server", "master", "worker"}
 
 // usage adds up what the programs at the site have taken. Of a server that is not
 // ours nothing is known. Where there is no /proc it is empty.
 func (s *site) usage() usage {
-	u := make(usage)
-	for _, m := range s.members {
-		if d, err := processorTime(m.Pid()); err == nil {
-			u[m.name] += d
+	u := usage{processor: make(map[string]time.Duration)}
+	add := func(kind string, pid int) {
+		if d, err := processorTime(pid); err == nil {
+			u.processor[kind] += d
 		}
+	}
+	for _, m := range s.members {
+		add(m.name, m.Pid())
+	}
+	if len(s.members) == 0 {
+		add("bench", os.Getpid())
 	}
 	if s.rig.server != nil {
 		var pid int
 		text, _ := os.ReadFile(filepath.Join(filepath.Dir(s.rig.server.DataDir()), "pid"))
 		if _, err := fmt.Sscan(string(text), &pid); err == nil {
-			if d, err := processorTime(pid); err == nil {
-				u["server"] = d
-			}
+			add("server", pid)
 		}
+		answer, _ := s.rig.server.Srvr()
+		u.packets = parseReceived(answer)
 	}
 	return u
 }
 
-// since is what each kind of process has taken for each task.
-func (u usage) since(before usage, tasks int) (out []sample) {
+// since is what each task has cost; which says of which tasks.
+func (u usage) since(before usage, tasks int, which string) (out []sample) {
+	if tasks == 0 {
+		return nil
+	}
 	for _, kind := range kinds {
-		if d := u[kind] - before[kind]; d > 0 {
-			out = append(out, took("processor time a task, "+kind, d/time.Duration(tasks)))
+		if d := u.processor[kind] - before.processor[kind]; d > 0 {
+			out = append(out, took("processor time a task, "+kind+which, d/time.Duration(tasks)))
 		}
 	}
+	if n := u.packets - before.packets; n > 0 {
+		out = append(out, sample{what: "requests a task" + which, unit: requests, value: float64(n) / float64(tasks)})
+	}
 	return out
+}
+
+// parseReceived finds in a server's answer to srvr how many packets it was sent.
+func parseReceived(answer string) (n int) {
+	for line := range strings.Lines(answer) {
+		if k, _ := fmt.Sscanf(line, "Received: %d", &n); k == 1 {
+			return n
+		}
+	}
+	return 0
 }
 
 // clockTick is what /proc counts in, on every Linux that Go runs on.
