@@ -130,7 +130,7 @@ func bench(ctx context.Context, o options, out, progress io.Writer) (err error) 
 	say := func(what string) { fmt.Fprintf(progress, "%5.0f s  %s\n", time.Since(began).Seconds(), what) }
 	say("warming up")
 	if err := warmUp(ctx, r, o.scale); err != nil {
-		return err
+		return fmt.Errorf("warm up: %w", err)
 	}
 	var g gathered
 	for n := range o.rounds {
@@ -154,25 +154,17 @@ func bench(ctx context.Context, o options, out, progress io.Writer) (err error) 
 	return err
 }
 
-// warmUp makes the floor's calls for a while: a server that was just started is
-// several times slower, until its Java has compiled what it does often.
+// warmUp has the floor's calls made for a while, and then the service do tasks: a
+// server that was just started is several times slower, and its compiler takes the
+// processors from all others, until what it does often is compiled.
 func warmUp(ctx context.Context, r *rig, scale float64) (err error) {
-	s, err := r.open(ctx, nobody)
-	if err != nil {
-		return err
+	rd := &round{rig: r, scale: scale, found: make(map[key]sample)}
+	warm := []row{
+		{name: "the bare calls", cast: nobody, measure: floorRate},
+		{name: "the service", cast: usual, measure: throughput},
+		{name: "the service", cast: usual, measure: callers},
 	}
-	defer func() { err = errors.Join(err, s.close(err == nil)) }()
-	f, err := openFloor(ctx, s.cfg.Address, r.timeout)
-	if err != nil {
-		return err
-	}
-	defer f.close()
-	for _, batch := range []int{1, 16} {
-		if _, _, err := f.rate(ctx, batch, time.Duration(scale*float64(4*time.Second))); err != nil {
-			return err
-		}
-	}
-	return nil
+	return rd.turn(ctx, warm, func(string) {}, new(gathered))
 }
 
 // footing is what the figures stand on.

@@ -107,7 +107,7 @@ func TestBench(t *testing.T) {
 		p, gone := run(t, alone, "idle", "--scale", "0.01", "--zk", root)
 		p.Exit(1)
 		gone()
-		p.Line(p.Stderr, "idle cannot be measured: master ended with status 127")
+		p.Line(p.Stderr, "cannot be measured: master ended with status 127")
 		if left := zktest.Conn(t, root).Children("/"); len(left) > 0 {
 			t.Errorf("znodes left: %q", left)
 		}
