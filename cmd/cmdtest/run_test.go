@@ -216,7 +216,7 @@ func TestRunFailure(t *testing.T) {
 	t.Run("to_go_on_by_Ctrl_C_tells_what_was_done", func(t *testing.T) {
 		sv := start(t)
 		sv.master()
-		sv.worker()
+		sv.worker("--slots", "3") // whichever is submitted first
 		c := sv.pipe("0\n3600\n3600\n")
 		c.Line(c.Stdout, "0")
 		c.Send(syscall.SIGINT)

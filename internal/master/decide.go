@@ -11,15 +11,16 @@ type move struct {
 	worker  string   // assign, takeBack
 	version int32    // of the worker's znode
 	list    []string // what its znode is to list
-	tasks   []claim  // assign: those given; takeBack: those taken; fail: the one
+	tasks   []claim  // assign: those given; takeBack, spare: those taken; fail: the one
 }
 
 type kind int
 
 const (
-	assign kind = iota
-	takeBack
-	fail // the task was lost once too often
+	assign   kind = iota
+	takeBack      // what was withdrawn
+	fail          // the task was lost once too often
+	spare         // what a worker that stands still has not begun, for one that is free
 )
 
 // decide returns what is to be done now. Each task in it is out of the queue
@@ -51,8 +52,13 @@ func (v *view) decide() []move {
 		}
 	}
 	v.doomed = nil
+	places := v.places(free)
+	room := 0
+	for _, p := range places {
+		room += p.room
+	}
 	var claims []claim
-	for len(claims) < len(free) {
+	for len(claims) < room {
 		id, ok := v.queue.pop()
 		if !ok {
 			break
@@ -71,14 +77,18 @@ func (v *view) decide() []move {
 		}
 		claims = append(claims, t.claim(id))
 	}
-	for _, a := range plan(claims, free) {
+	assignments, left := plan(claims, places)
+	for _, c := range left {
+		v.wait(c.id)
+	}
+	for _, a := range assignments {
 		m := move{kind: assign, worker: a.worker, version: v.workers[a.worker].version, tasks: a.tasks}
 		for _, c := range a.tasks {
 			m.list = append(m.list, c.id)
 		}
 		moves = append(moves, m)
 	}
-	return moves
+	return append(moves, v.spread(len(free)-len(assignments))...)
 }
 
 // withdrawn returns the take-back of what a worker holds and nobody wants.
@@ -105,7 +115,7 @@ func (v *view) done(m move, version int32) {
 		v.ahead = 0
 		for _, c := range m.tasks {
 			if t := v.tasks[c.id]; t != nil {
-				t.lost, t.version, t.losses = false, c.version, c.losses
+				t.lost, t.suspect, t.version, t.losses = false, false, c.version, c.losses
 				if c.lost {
 					t.version, t.losses = c.version+1, c.losses+1
 				}
@@ -113,6 +123,14 @@ func (v *view) done(m move, version int32) {
 		}
 	}
 	v.readWorker(m.worker, m.list, version)
+	switch w := v.workers[m.worker]; m.kind {
+	case assign:
+		w.turn.given, w.turn.began = len(m.tasks), v.now
+	case spare:
+		for _, c := range m.tasks {
+			v.wait(c.id)
+		}
+	}
 }
 
 // undone merges a move that was not carried out, for no fault of its tasks.

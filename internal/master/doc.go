@@ -35,6 +35,18 @@
 // right. Where it was not, the task and some behind it are read, up to 1,024. So the
 // usual task costs the leader a share of one listing and of one Multi.
 //
+// # Turns
+//
+// While more tasks wait than there are workers, a worker whose turns are short is
+// given several at a time, so that these share what an assignment costs: twice as
+// many after each turn of up to 50 ms, fewer after one of over 100 ms, and never
+// more than its share of the queue. A task that was lost with a worker, or was in
+// the list of one that was, goes alone: it may be what the worker died of. Where a
+// worker stands still for 50 ms, what it has not begun is taken back as soon as
+// another is free and nothing else waits: no short task waits behind a long one
+// beside a free worker. That is a take-back like any other: at the version of the
+// worker's list, so that whoever comes second, this or a commit, is refused.
+//
 // # Every write is fenced
 //
 // Each Multi begins with the check that the leader's candidate znode exists. A

@@ -31,9 +31,10 @@ const (
 	// 4 MB. But for no longer than listPauseMost, whatever it took so long for.
 	listPause     = time.Millisecond
 	listPauseMost = time.Second
-	// plenty is how many queued tasks per worker make listings rare: they only
-	// serve to notice withdrawn tasks then, which are to end within a second.
-	plenty      = 4
+	// plenty is how often all workers could be given as much as they may with
+	// what is queued, where listings are rare: they only serve to notice
+	// withdrawn tasks then, which are to end within a second.
+	plenty      = 2
 	plentyPause = 500 * time.Millisecond
 )
 
@@ -52,8 +53,9 @@ type leader struct {
 	dirs         *dirs
 	workersDirty bool
 	tasksDirty   bool
-	asking       bool // a listing is under way
-	nextAsk      time.Time
+	asking       bool            // a listing is under way
+	listed       time.Time       // when /tasks was listed last
+	listPause    time.Duration   // since then
 	nextSweep    time.Time       // when /data is listed as well
 	told         map[string]bool // znodes that were complained about
 	signed       bool            // see sign
@@ -98,8 +100,9 @@ func (l *leader) lead(ctx context.Context) error {
 func (l *leader) loop(ctx context.Context) error {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	due := time.NewTimer(0)
+	due, recheck := time.NewTimer(0), time.NewTimer(0)
 	defer due.Stop()
+	defer recheck.Stop()
 	now := make(chan struct{})
 	close(now)
 	for ctx.Err() == nil {
@@ -113,13 +116,17 @@ func (l *leader) loop(ctx context.Context) error {
 			again = nil
 		}
 		if l.tasksDirty && !l.asking {
-			due.Reset(time.Until(l.nextAsk))
+			due.Reset(time.Until(l.askAt()))
+		}
+		if at := l.view.recheck; !at.IsZero() {
+			recheck.Reset(time.Until(at))
 		}
 		select {
 		case <-ctx.Done():
 		case <-again:
 		case <-l.hints.C:
 		case <-due.C:
+		case <-recheck.C:
 		case a := <-l.listings:
 			l.merge(a)
 		case <-ticker.C:
@@ -145,6 +152,7 @@ func (l *leader) round(ctx context.Context) (more bool, err error) {
 	if err != nil || !l.view.ready() {
 		return more, err
 	}
+	l.view.now = time.Now()
 	moves := l.view.decide()
 	if l.view.relist {
 		l.view.relist, l.tasksDirty = false, true
@@ -207,12 +215,21 @@ func (l *leader) everything() {
 
 // ask has /tasks listed, if that is due.
 func (l *leader) ask() {
-	if !l.tasksDirty || l.asking || time.Now().Before(l.nextAsk) {
+	if !l.tasksDirty || l.asking || time.Now().Before(l.askAt()) {
 		return
 	}
 	l.asking, l.tasksDirty = true, false
 	l.view.asked++
 	l.asks <- ask{number: l.view.asked, watch: l.dirs.arm(task.TasksDir), data: l.sweepDue()}
+}
+
+// askAt is when /tasks may be listed next.
+func (l *leader) askAt() time.Time {
+	pause := l.listPause
+	if l.view.queue.len() > plenty*l.view.appetite() {
+		pause = max(pause, plentyPause)
+	}
+	return l.listed.Add(pause)
 }
 
 func (l *leader) merge(a listing) {
@@ -221,10 +238,7 @@ func (l *leader) merge(a listing) {
 	for _, name := range l.view.listTasks(a.names, a.number) {
 		l.tell(task.StatePath(name), "a task's name must be one line without blanks around it; left alone")
 	}
-	if l.view.queue.len() > plenty*len(l.view.workers)+ahead {
-		pause = max(pause, plentyPause)
-	}
-	l.nextAsk = time.Now().Add(pause)
+	l.listed, l.listPause = time.Now(), pause
 	if a.alone != nil {
 		l.view.mergePayloads(*a.alone)
 		l.nextSweep = a.alone.ended.Add(max(l.view.retention.period, sweepPause))
@@ -328,6 +342,7 @@ func (l *leader) readWorkers(ids []string) error {
 		}
 		return l.s.GetW(task.WorkerPath(id))
 	})
+	l.view.now = time.Now()
 	for i, a := range answers {
 		id := ids[i]
 		switch {

@@ -49,7 +49,7 @@ func TestTurn(t *testing.T) {
 	t.Run("lists_again_within_a_second_however_long_a_listing_took", func(t *testing.T) {
 		l := setup(t, nil)
 		l.merge(listing{number: l.view.asked, took: time.Hour})
-		if pause := time.Until(l.nextAsk); pause > listPauseMost {
+		if pause := time.Until(l.askAt()); pause > listPauseMost {
 			t.Errorf("not before %v", pause)
 		}
 	})

@@ -7,6 +7,17 @@ type claim struct {
 	version int32 // of /tasks/<id>; 0 if it was never read, for it was never touched then
 	losses  int   // executions lost so far
 	lost    bool  // the last execution was lost with its worker: the assignment counts it
+	suspect bool  // it was listed behind that one, and may be what was executed: commits lag
+}
+
+// alone tells whether the task may be what its workers die of, and so may not
+// share a turn with others.
+func (c claim) alone() bool { return c.lost || c.losses > 0 || c.suspect }
+
+// place is a free worker, and how many tasks it may be given.
+type place struct {
+	worker string
+	room   int
 }
 
 // assignment gives tasks to a free worker.
@@ -15,13 +26,26 @@ type assignment struct {
 	tasks  []claim
 }
 
-// plan maps waiting tasks onto free workers, both in the order given: the
-// first task, the oldest, goes to the first worker. What is left over waits.
-func plan(waiting []claim, free []string) []assignment {
+// plan maps waiting tasks onto free workers, both in the order given: the first
+// task, the oldest, goes to the first worker, and so on round by round, so that
+// the oldest are the first to be executed everywhere. What is left over waits.
+func plan(waiting []claim, free []place) (out []assignment, left []claim) {
 	n := min(len(waiting), len(free))
-	out := make([]assignment, n)
-	for i := range out {
-		out[i] = assignment{worker: free[i], tasks: waiting[i : i+1]}
+	for i := range n {
+		out = append(out, assignment{worker: free[i].worker, tasks: []claim{waiting[i]}})
 	}
-	return out
+	at := 0
+	for _, c := range waiting[n:] {
+		tried := 0
+		for ; tried < n && (len(out[at].tasks) >= free[at].room || out[at].tasks[0].alone()); tried++ {
+			at = (at + 1) % n
+		}
+		if tried == n || c.alone() {
+			left = append(left, c)
+			continue
+		}
+		out[at].tasks = append(out[at].tasks, c)
+		at = (at + 1) % n
+	}
+	return out, left
 }

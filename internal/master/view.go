@@ -2,6 +2,7 @@ package master
 
 import (
 	"slices"
+	"time"
 
 	"taskkeeper/internal/task"
 )
@@ -25,6 +26,7 @@ type taskView struct {
 	shelved bool  // it stands in asides
 	listed  bool  // it stands in toRead
 	lost    bool  // its execution was lost with its worker, unless its version moved since
+	suspect bool  // it was in the list of a worker that was lost, and not the first
 	version int32 // of its state: 0 if never touched; -1 if not known at all
 	losses  int
 	since   int64   // aside: the tick at which it was set aside
@@ -33,7 +35,7 @@ type taskView struct {
 }
 
 func (t *taskView) claim(id string) claim {
-	return claim{id: id, version: t.version, losses: t.losses, lost: t.lost}
+	return claim{id: id, version: t.version, losses: t.losses, lost: t.lost, suspect: t.suspect}
 }
 
 // workerView is a worker as last known.
@@ -44,6 +46,8 @@ type workerView struct {
 	watched bool  // a watch is set that has not fired
 	ignored bool  // not a worker: a znode that nobody's session keeps, or one we may not use
 	listing int64 // the last listing of /tasks that was asked for before the list was read
+	turn    turn
+	moved   time.Time // the list was first known to be this one
 }
 
 // view is what the leader knows. It is changed by what was read and by what
@@ -74,7 +78,9 @@ type view struct {
 	listing       int64 // the last one merged
 	tick          int64
 	workersListed bool
-	relist        bool // a listing of /tasks is wanted, to tell whether something was withdrawn
+	relist        bool      // a listing of /tasks is wanted, to tell whether something was withdrawn
+	now           time.Time // set before each use
+	recheck       time.Time // when a worker will have stood still for long; zero if none may
 
 	retention retention
 }
@@ -194,6 +200,12 @@ func (v *view) readWorker(id string, list []string, version int32) {
 		v.workers[id] = w
 	}
 	old := w.list
+	if !slices.Equal(list, old) {
+		w.moved = v.now
+	}
+	if len(list) == 0 {
+		w.turn = w.turn.ended(v.now)
+	}
 	w.list, w.version, w.stale, w.ignored, w.listing = list, version, false, false, v.asked
 	for _, t := range list {
 		if !slices.Contains(old, t) {
@@ -228,6 +240,7 @@ func (v *view) workerGone(id string, blame bool) []string {
 	for i, t := range w.list {
 		if tv := v.tasks[t]; v.release(t) && tv != nil {
 			tv.lost = blame && i == 0 && tv.version >= 0
+			tv.suspect = i > 0
 			v.look(t)
 		}
 	}

@@ -12,7 +12,7 @@ func TestView(t *testing.T) {
 	kinds := func(ms []move) string {
 		var s []string
 		for _, m := range ms {
-			text := []string{"assign", "takeBack", "fail"}[m.kind]
+			text := []string{"assign", "takeBack", "fail", "spare"}[m.kind]
 			for _, c := range m.tasks {
 				text += " " + c.id
 				if c.lost {

@@ -91,6 +91,7 @@ func (w *world) list(id string) []string { return task.ParseList([]byte(w.worker
 
 // readAll lets the view read all that it wants to read, as the loop does.
 func (w *world) readAll() {
+	w.v.now = w.now
 	for _, id := range w.v.stale() {
 		if s := w.workers[id]; s != nil {
 			w.v.readWorker(id, task.ParseList([]byte(s.text)), s.version)
@@ -116,7 +117,7 @@ func (w *world) readAll() {
 // carryOut does what ZooKeeper does with a move: all of it or nothing.
 func (w *world) carryOut(m move) {
 	for _, c := range m.tasks {
-		if m.kind == takeBack {
+		if m.kind == takeBack || m.kind == spare {
 			break
 		}
 		s := w.tasks[c.id]
@@ -195,6 +196,9 @@ func (w *world) turn() {
 	for _, m := range w.v.decide() {
 		w.carryOut(m)
 	}
+	if stuck := w.v.recheck; !stuck.IsZero() && !stuck.After(w.now) {
+		w.t.Fatalf("to be looked at again at %v, and it is %v", stuck, w.now)
+	}
 }
 
 func anyOf(r *rand.Rand, m map[string]*stored) string {
@@ -218,7 +222,7 @@ func FuzzView(f *testing.F) {
 		n := 0
 		name := func() string { n++; return fmt.Sprintf("n%05d", n) }
 		for range 400 {
-			switch w.r.IntN(18) {
+			switch w.r.IntN(20) {
 			case 0, 1, 2:
 				w.add(task.NewID(), "pending")
 			case 3:
@@ -268,6 +272,14 @@ func FuzzView(f *testing.F) {
 				w.tidy()
 			case 16:
 				w.retry(anyOf(w.r, w.tasks))
+			case 17: // a worker works its list off
+				if id := anyOf(w.r, w.workers); id != "" {
+					for range w.list(id) {
+						w.commit(id)
+					}
+				}
+			case 18:
+				w.now = w.now.Add(time.Duration(w.r.Int64N(int64(2 * stuck))))
 			default:
 				w.turn()
 			}

@@ -26,11 +26,48 @@ type outcome struct {
 	ended bool // it was told to end: the state means nothing
 }
 
+// fetch is a payload that is being read, or has been.
+type fetch struct {
+	done    chan struct{} // closed when it has
+	payload []byte
+	err     error
+}
+
+// readAhead is how many payloads are read at once, that of the task that is
+// executed next among them. Each may be close to a megabyte.
+const readAhead = 4
+
+// fetchAhead has the payloads read of the tasks that are next.
+func (sl *slot) fetchAhead() {
+	n := 0
+	for _, id := range sl.list {
+		if _, ok := sl.results[id]; ok {
+			continue
+		}
+		if n++; n > readAhead {
+			return
+		}
+		if sl.ahead[id] != nil || sl.running != nil && sl.running.id == id {
+			continue
+		}
+		f := &fetch{done: make(chan struct{})}
+		sl.ahead[id] = f
+		sl.reading.Go(func() {
+			f.payload, _, f.err = sl.s.Get(task.DataPath(id))
+			close(f.done)
+		})
+	}
+}
+
 // start executes the first task of the list that has no result yet. It ends with
 // leaving, although the loop may be waiting for the connection then.
 func (sl *slot) start(leaving context.Context) {
 	live := sl.s.Live()
-	if sl.running != nil || live.Err() != nil {
+	if live.Err() != nil {
+		return
+	}
+	sl.fetchAhead()
+	if sl.running != nil {
 		return
 	}
 	i := slices.IndexFunc(sl.list, func(id string) bool { _, ok := sl.results[id]; return !ok })
@@ -42,12 +79,15 @@ func (sl *slot) start(leaving context.Context) {
 	stop := context.AfterFunc(leaving, cancel)
 	sl.running = &execution{id: id, began: time.Now(), cancel: func() { stop(); cancel() }}
 	sl.log.Info("task started", "task", id)
-	go func() { sl.finished <- sl.execute(ctx, id) }()
+	f := sl.ahead[id]
+	delete(sl.ahead, id)
+	go func() { sl.finished <- sl.execute(ctx, id, f) }()
 }
 
-// execute gets the payload and runs the task.
-func (sl *slot) execute(ctx context.Context, id string) outcome {
-	payload, _, err := sl.s.Get(task.DataPath(id))
+// execute waits for the payload and runs the task.
+func (sl *slot) execute(ctx context.Context, id string, f *fetch) outcome {
+	<-f.done
+	payload, err := f.payload, f.err
 	if ctx.Err() != nil || errors.Is(err, session.ErrOver) {
 		return outcome{ended: true}
 	}

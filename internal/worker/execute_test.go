@@ -114,6 +114,36 @@ func TestExecute(t *testing.T) {
 			d.written(id, 0)
 		}
 	})
+	parallel(t, "with_the_payloads_of_those_behind_it_read_meanwhile", func(t *testing.T) {
+		root := zktest.Connect(t)
+		d, b := newDesk(t, root), newBench(t)
+		proxy, through := zktest.Via(t, root)
+		host(t, open(t, through, testTimeout), 1, b.run)
+		worker := d.worker()
+		var list []string
+		for i := range readAhead + 1 {
+			list = append(list, string(rune('a'+i)))
+			d.submit(list[i], "wait")
+		}
+		last, behind := list[readAhead-1], list[readAhead]
+		held, release := proxy.Hold(zktest.OpGetData, 1, zktest.Naming(task.DataPath(last)))
+		early, never := proxy.Hold(zktest.OpGetData, 1, zktest.Naming(task.DataPath(behind)))
+		d.assign(worker, list...)
+		<-held
+		release()
+		b.began("a")
+		select {
+		case <-early:
+			t.Error("reads further ahead than it should")
+		default:
+		}
+		never()
+		for _, id := range list {
+			b.end(id, id)
+			d.state(id, "done "+id)
+		}
+		d.free(worker)
+	})
 	parallel(t, "again_what_was_taken_away_and_listed_again", func(t *testing.T) {
 		d, b, _, worker := one(t)
 		d.submit("t", "wait")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -40,7 +41,9 @@ type slot struct {
 	stale   bool               // the znode is to be read
 	at      map[string]int32   // versions of /tasks/<id>, where they are known not to be 0
 	results map[string]verdict // executions that ended, not committed yet
+	ahead   map[string]*fetch  // payloads that are read, or being read
 	running *execution
+	reading sync.WaitGroup // reads of payloads under way
 
 	finished  chan outcome // receives what running came to
 	committed chan receipt // receives the fate of the one commit under way
@@ -66,6 +69,7 @@ func newSlot(s *session.Session, group *session.Group, cfg Config) *slot {
 		log:       cfg.Logger.With("worker", id),
 		at:        make(map[string]int32),
 		results:   make(map[string]verdict),
+		ahead:     make(map[string]*fetch),
 		finished:  make(chan outcome, 1),
 		committed: make(chan receipt, 1),
 	}
@@ -213,6 +217,11 @@ func (sl *slot) read() error {
 			delete(sl.at, id)
 		}
 	}
+	for id := range sl.ahead {
+		if !slices.Contains(sl.list, id) {
+			delete(sl.ahead, id)
+		}
+	}
 	if sl.running != nil && !slices.Contains(sl.list, sl.running.id) {
 		sl.log.Warn("task was taken away, cancelling it", "task", sl.running.id)
 		sl.running.cancel()
@@ -326,8 +335,9 @@ func readState(s *session.Session, id string) (task.State, int32, error) {
 	return task.ParseState(data), stat.Version, nil
 }
 
-// stop ends the execution and waits for it and for the commit under way.
+// stop ends the execution and waits for it, for reads and for the commit under way.
 func (sl *slot) stop() {
+	defer sl.reading.Wait()
 	if sl.running != nil {
 		sl.running.cancel()
 		sl.finish(<-sl.finished)

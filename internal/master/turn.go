@@ -1,0 +1,103 @@
+package master
+
+import (
+	"slices"
+	"time"
+)
+
+// A worker is given several tasks at a time when more wait than there are workers
+// and its turns, from an assignment until it is free again, are short: the calls
+// that a turn costs beside the tasks' own are shared by all of them. A turn is to
+// stay at tens of milliseconds, so long tasks go one by one. One that was lost
+// before goes alone: it may be what kills its workers.
+const (
+	mostTurn  = 64                     // tasks
+	shortTurn = 50 * time.Millisecond  // a turn that takes no longer may have twice as many tasks
+	longTurn  = 100 * time.Millisecond // one that takes longer gets fewer
+	// stuck is after how long without any progress a worker is taken to execute
+	// something long. What it has not begun goes to others, if any is free.
+	stuck = 50 * time.Millisecond
+)
+
+// turn is how a worker gets on.
+type turn struct {
+	given int       // tasks of the turn under way, when it began; 0 if not by this leader
+	began time.Time // then
+	next  int       // how many tasks it may be given next; 0 is 1
+}
+
+func (t turn) size() int { return max(1, t.next) }
+
+// ended is the turn after the one that has ended now.
+func (t turn) ended(now time.Time) turn {
+	if t.given == 0 {
+		return t
+	}
+	next := t.size()
+	switch took := now.Sub(t.began); {
+	case took > longTurn:
+		next = max(1, int(time.Duration(t.given)*shortTurn/took))
+	case took <= shortTurn && t.given >= next:
+		next = min(2*next, mostTurn)
+	}
+	return turn{next: next}
+}
+
+// places returns the free workers, each with how many tasks it may be given: its
+// turn, but no more than its share of what is queued.
+func (v *view) places(free []string) []place {
+	if len(free) == 0 {
+		return nil
+	}
+	share := (v.queue.len() + len(v.workers) - 1) / len(v.workers)
+	places := make([]place, len(free))
+	for i, id := range free {
+		places[i] = place{id, max(1, min(v.workers[id].turn.size(), share))}
+	}
+	return places
+}
+
+// appetite is how many tasks all workers may be given at once.
+func (v *view) appetite() (n int) {
+	for _, w := range v.workers {
+		n += w.turn.size()
+	}
+	return n
+}
+
+// spread returns what is taken back for workers that are free from those which
+// stand still and have more than they execute. Where one may yet, recheck is when.
+func (v *view) spread(free int) []move {
+	v.recheck = time.Time{}
+	if free <= 0 || v.queue.len() > 0 {
+		return nil
+	}
+	var ids []string
+	for id, w := range v.workers {
+		switch due := w.moved.Add(stuck); {
+		case w.stale || w.ignored || len(w.list) < 2:
+		case !due.After(v.now):
+			ids = append(ids, id)
+		case v.recheck.IsZero() || due.Before(v.recheck):
+			v.recheck = due
+		}
+	}
+	slices.Sort(ids)
+	var moves []move
+	for _, id := range ids {
+		w := v.workers[id]
+		m := move{kind: spare, worker: id, version: w.version, list: w.list[:1:1]}
+		for _, t := range w.list[1:] {
+			if tv := v.tasks[t]; len(m.tasks) < free && tv != nil && v.holders[t] == 1 {
+				m.tasks = append(m.tasks, tv.claim(t))
+			} else {
+				m.list = append(m.list, t)
+			}
+		}
+		if len(m.tasks) > 0 {
+			moves = append(moves, m)
+			free -= len(m.tasks)
+		}
+	}
+	return moves
+}

@@ -1,0 +1,184 @@
+package master
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/task"
+)
+
+func TestTurnSize(t *testing.T) {
+	ms := time.Millisecond
+	for _, c := range []struct {
+		name        string
+		given, next int
+		took        time.Duration
+		want        int
+	}{
+		{"a_short_turn_doubles_it", 1, 0, 10 * ms, 2},
+		{"and_again", 8, 8, shortTurn, 16},
+		{"but_not_without_end", mostTurn, mostTurn, ms, mostTurn},
+		{"a_turn_that_was_not_full_says_nothing", 3, 8, ms, 8},
+		{"a_turn_of_middle_length_keeps_it", 8, 8, 70 * ms, 8},
+		{"a_long_turn_shrinks_it_to_what_fits", 16, 16, 400 * ms, 2},
+		{"to_one_at_least", 2, 2, time.Minute, 1},
+		{"a_long_task_stays_alone", 1, 1, time.Second, 1},
+		{"what_another_gave_says_nothing", 0, 4, time.Minute, 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			began := time.Now()
+			got := turn{given: c.given, began: began, next: c.next}.ended(began.Add(c.took))
+			if got.size() != c.want || c.given > 0 && got.given != 0 {
+				t.Errorf("%+v, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+// turning is a view with tasks and free workers whose turns are of some size.
+func turning(tasks, size int, workers ...string) (*view, []string) {
+	v := newView(3)
+	var ids []string
+	for range tasks {
+		ids = append(ids, task.NewID())
+	}
+	v.asked++
+	v.now = time.Now()
+	v.listTasks(ids, v.asked)
+	v.listWorkers(workers)
+	for _, w := range workers {
+		v.readWorker(w, nil, 0)
+		v.workers[w].turn.next = size
+	}
+	return v, ids
+}
+
+// given is how many tasks each move has, and what it does.
+func given(moves []move) (s []string) {
+	for _, m := range moves {
+		s = append(s, fmt.Sprintf("%s %s %d, keeps %d", []string{"assign", "takeBack", "fail", "spare"}[m.kind], m.worker, len(m.tasks), len(m.list)))
+	}
+	return s
+}
+
+func want(t *testing.T, got []move, want ...string) {
+	t.Helper()
+	if !slices.Equal(given(got), want) {
+		t.Fatalf("decided %q, want %q", given(got), want)
+	}
+}
+
+func TestTurns(t *testing.T) {
+	t.Run("are_as_long_as_each_worker_may_have_them", func(t *testing.T) {
+		v, _ := turning(100, 8, "w1", "w2")
+		v.workers["w2"].turn.next = 0
+		want(t, v.decide(), "assign w1 8, keeps 8", "assign w2 1, keeps 1")
+	})
+	t.Run("leave_their_share_to_workers_that_are_busy", func(t *testing.T) {
+		v, ids := turning(9, 64, "w1", "w2")
+		v.listWorkers([]string{"w1", "w2", "w3"})
+		v.readWorker("w3", ids[:1], 1)
+		want(t, v.decide(), "assign w1 3, keeps 3", "assign w2 3, keeps 3")
+	})
+	t.Run("grow_while_they_are_short", func(t *testing.T) {
+		v, _ := turning(1000, 0, "w1")
+		version := int32(0)
+		for n := 1; n <= mostTurn; n *= 2 {
+			m := v.decide()
+			want(t, m, fmt.Sprintf("assign w1 %d, keeps %d", n, n))
+			version++
+			v.done(m[0], version)
+			v.now = v.now.Add(10 * time.Millisecond)
+			version++
+			v.readWorker("w1", nil, version)
+		}
+	})
+	t.Run("shrink_when_they_are_long", func(t *testing.T) {
+		v, _ := turning(1000, 8, "w1")
+		m := v.decide()
+		v.done(m[0], 1)
+		v.now = v.now.Add(time.Second)
+		v.readWorker("w1", nil, 2)
+		want(t, v.decide(), "assign w1 1, keeps 1")
+	})
+	t.Run("of_a_task_that_was_lost_have_no_other", func(t *testing.T) {
+		v, ids := turning(10, 8, "w1", "w2")
+		v.readTask(ids[0], task.NewPending(1), 1)
+		want(t, v.decide(), "assign w1 1, keeps 1", "assign w2 5, keeps 5")
+	})
+}
+
+func TestSpare(t *testing.T) {
+	// w1 executes the first of four tasks, and stands still; w2 is free.
+	stands := func(t *testing.T, still time.Duration, more ...string) *view {
+		v, ids := turning(4, 4, "w1")
+		m := v.decide()
+		want(t, m, "assign w1 4, keeps 4")
+		v.done(m[0], 1)
+		if !slices.Equal(v.workers["w1"].list, ids) {
+			t.Fatalf("given %q", v.workers["w1"].list)
+		}
+		v.now = v.now.Add(still)
+		v.listWorkers(append(more, "w1"))
+		for _, w := range more {
+			v.readWorker(w, nil, 0)
+		}
+		return v
+	}
+	t.Run("tasks_go_to_free_workers_one_each", func(t *testing.T) {
+		v := stands(t, stuck, "w2", "w3")
+		m := v.decide()
+		want(t, m, "spare w1 2, keeps 2")
+		v.done(m[0], 2)
+		want(t, v.decide(), "assign w2 1, keeps 1", "assign w3 1, keeps 1")
+	})
+	t.Run("tasks_go_at_the_version_known", func(t *testing.T) {
+		v := stands(t, stuck, "w2", "w3", "w4", "w5")
+		first := v.workers["w1"].list[0]
+		m := v.decide()
+		want(t, m, "spare w1 3, keeps 1")
+		if m[0].list[0] != first {
+			t.Error("what is executed is taken away")
+		}
+		v.done(m[0], 2)
+		for _, m := range v.decide() {
+			if c := m.tasks[0]; m.kind != assign || c.version != 0 || c.lost || c.losses != 0 {
+				t.Errorf("%+v", m)
+			}
+		}
+	})
+	t.Run("tasks_stay_while_no_worker_is_free", func(t *testing.T) {
+		want(t, stands(t, time.Minute).decide())
+	})
+	t.Run("tasks_stay_while_others_wait", func(t *testing.T) {
+		v := stands(t, time.Minute, "w2")
+		v.asked++
+		v.listTasks(append(slices.Clone(v.workers["w1"].list), task.NewID()), v.asked)
+		want(t, v.decide(), "assign w2 1, keeps 1")
+	})
+	t.Run("tasks_stay_while_their_worker_gets_on", func(t *testing.T) {
+		v := stands(t, stuck-1, "w2")
+		want(t, v.decide())
+		if at := v.recheck.Sub(v.now); at != 1 {
+			t.Errorf("looks again after %v", at)
+		}
+		v.readWorker("w1", v.workers["w1"].list[1:], 2)
+		v.now = v.now.Add(1)
+		want(t, v.decide())
+		v.now = v.now.Add(stuck)
+		want(t, v.decide(), "spare w1 1, keeps 2")
+	})
+	t.Run("tasks_that_two_workers_list_stay", func(t *testing.T) {
+		v := stands(t, stuck, "w2")
+		v.listWorkers([]string{"w1", "w2", "w3"})
+		v.readWorker("w3", v.workers["w1"].list, 1) // typed
+		want(t, v.decide())
+	})
+	t.Run("tasks_of_a_worker_that_is_left_alone_stay", func(t *testing.T) {
+		v := stands(t, stuck, "w2")
+		v.ignoreWorker("w1")
+		want(t, v.decide())
+	})
+}
