@@ -37,8 +37,8 @@ faults: build zookeeper ## random faults for DURATION (60s), judged write by wri
 
 test: build zookeeper gcc ## all tests, against real servers
 	$(GO) test -race -timeout 10m ./...
-	@echo "again without the race detector, for the tests that go-zookeeper's own data race rules out:"
-	$(GO) test -timeout 10m -run '^TestReconnect' ./...
+	@echo "again without the race detector, for the tests that go-zookeeper's own data race rules out, and a long one:"
+	$(GO) test -timeout 10m -run '^Test(Reconnect|LongRun)' ./...
 
 lint: ## gofmt, go vet, staticcheck, bash -n
 	@unformatted=$$($(GO)fmt -l .); [[ -z $$unformatted ]] || { echo "not formatted: $$unformatted" >&2; exit 1; }

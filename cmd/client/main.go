@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -85,9 +86,30 @@ func outcome(r client.Result) string {
 // current is the last session so far, or nil.
 func with(ctx context.Context, common *cli.Common, log *slog.Logger,
 	do func(ctx context.Context, c *client.Client, current func() *session.Session) error) error {
+	return withConfig(ctx, common.Session(log), common.Wait, do)
+}
+
+// withIDs is with, for what is about tasks that are there: it creates nothing.
+func withIDs(ctx context.Context, common *cli.Common, log *slog.Logger,
+	do func(ctx context.Context, c *client.Client, current func() *session.Session) error) error {
+	cfg := common.Session(log)
+	cfg.NoCreate = true
+	return noChroot(common, withConfig(ctx, cfg, common.Wait, do))
+}
+
+// noChroot says what it means that the chroot is not there.
+func noChroot(common *cli.Common, err error) error {
+	if !errors.Is(err, session.ErrNoChroot) {
+		return err
+	}
+	return fmt.Errorf("no znode %s at %s: nothing was ever submitted there (--zk)", common.ZK.Chroot, strings.Join(common.ZK.Servers, ","))
+}
+
+func withConfig(ctx context.Context, cfg session.Config, wait time.Duration,
+	do func(ctx context.Context, c *client.Client, current func() *session.Session) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	c := client.New(client.Config{Logger: log})
+	c := client.New(client.Config{Logger: cfg.Logger})
 	served := make(chan error, 1)
 	var current atomic.Pointer[session.Session]
 	serve := func(ctx context.Context, s *session.Session) error {
@@ -95,7 +117,7 @@ func with(ctx context.Context, common *cli.Common, log *slog.Logger,
 		return c.Serve(ctx, s)
 	}
 	go func() {
-		err := session.Run(ctx, common.Session(log), common.Wait, serve)
+		err := session.Run(ctx, cfg, wait, serve)
 		stop(err) // nothing can be done without
 		served <- err
 	}()

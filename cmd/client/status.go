@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,11 +84,8 @@ func reading(ctx context.Context, cmd *cobra.Command, common *cli.Common, level 
 		answered = err == nil
 		return err
 	})
-	switch {
-	case errors.Is(err, session.ErrNoChroot):
-		return fmt.Errorf("no znode %s at %s: nothing was ever submitted there (--zk)", common.ZK.Chroot, strings.Join(common.ZK.Servers, ","))
-	case err == nil && !answered:
+	if err == nil && !answered {
 		return ctx.Err()
 	}
-	return err
+	return noChroot(common, err)
 }

@@ -49,7 +49,7 @@ SIGTERM or SIGINT (Ctrl-C) stops waiting; the tasks go on.`,
 				w.log = common.LoggerTo(bar)
 				defer bar.end()
 			}
-			return with(cmd.Context(), common, w.log, func(ctx context.Context, c *client.Client, current func() *session.Session) error {
+			return withIDs(cmd.Context(), common, w.log, func(ctx context.Context, c *client.Client, current func() *session.Session) error {
 				ctx, stop := context.WithCancel(ctx)
 				defer stop()
 				go bar.watch(ctx, current) // ends with ctx, or with the session

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/go-zookeeper/zk"
+
 	"taskkeeper/internal/proc"
 	"taskkeeper/internal/zktest"
 )
@@ -226,7 +228,7 @@ func TestCancelAndRetry(t *testing.T) {
 		sv := start(t)
 		sv.master()
 		w := sv.worker("--exec", "sleep 3600")
-		ids := sv.submit("a", "b")
+		ids := append(sv.submit("a"), sv.submit("b")...) // the first one is executed
 		w.Line(w.Stderr, "task started")
 		wants(t, sv.client(ids[0], "cancel"), 0, ids[:1], nil)
 		w.Line(w.Stderr, "task was taken away, cancelling it")
@@ -262,6 +264,35 @@ func TestCancelAndRetry(t *testing.T) {
 		sv := start(t)
 		ids := sv.submit("a")
 		wants(t, sv.client("", "retry", ids[0]), 1, nil, []string{"task " + ids[0] + ": has not failed: pending", "client: 1 of 1 tasks left as they are"})
+	})
+	t.Run("where_nothing_was_ever_submitted_say_so_and_create_nothing", func(t *testing.T) {
+		sv := start(t)
+		above := *sv
+		sv.root += "/deeper"
+		for _, command := range []string{"wait", "cancel", "retry"} {
+			c := sv.client("", command, "t")
+			c.Exit(1)
+			addr, chroot, _ := strings.Cut(sv.root, "/")
+			if got, want := c.Stderr.String(), fmt.Sprintf("client: no znode /%s at %s: nothing was ever submitted there (--zk)", chroot, addr); got != want {
+				t.Errorf("%s: %q, want %q", command, got, want)
+			}
+		}
+		if got := above.hand.Children(""); len(got) > 0 {
+			t.Errorf("created %q", got)
+		}
+	})
+	t.Run("a_chroot_that_may_not_be_created_is_told_in_one_line", func(t *testing.T) {
+		sv := start(t)
+		sv.hand.Create("/locked", "")
+		if _, err := sv.hand.Conn.SetACL("/"+strings.SplitN(sv.root, "/", 2)[1]+"/locked", zk.WorldACL(zk.PermRead), -1); err != nil {
+			t.Fatal(err)
+		}
+		sv.root += "/locked/here"
+		c := sv.client("", "submit", "0")
+		c.Exit(1)
+		if got := c.Stderr.Lines(); len(got) != 1 || !strings.Contains(got[0], "/locked/here: zk: not authenticated: have it created by someone who may, or choose another chroot (--zk)") {
+			t.Errorf("%q", got)
+		}
 	})
 	t.Run("a_name_that_cannot_be_an_id_is_said_to_be_none", func(t *testing.T) {
 		sv := start(t)

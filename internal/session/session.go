@@ -143,7 +143,11 @@ func (s *Session) makeChroot() error {
 	if s.cfg.Address.Chroot == "" {
 		return nil
 	}
-	return s.makeDir(s.cfg.Address.Chroot)
+	err := s.makeDir(s.cfg.Address.Chroot)
+	if errors.Is(err, zk.ErrNoAuth) {
+		err = fmt.Errorf("%w: have it created by someone who may, or choose another chroot (--zk)", err)
+	}
+	return err
 }
 
 // findChroot fails when the chroot is missing.
