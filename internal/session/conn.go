@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -29,11 +30,13 @@ func (s *Session) dial(network, addr string, timeout time.Duration) (net.Conn, e
 		s.setLastErr(err)
 		return nil, err
 	}
-	s.setSocket(raw)
+	c := newConn(s, raw, addr, time.Now().Add(bound))
+	s.setSocket(c)
 	if s.ctx.Err() != nil { // ended meanwhile: Close may not have seen the socket
-		raw.Close()
+		c.Close()
 	}
-	return newConn(s, raw, addr, time.Now().Add(bound)), nil
+	go c.send() // until the connection is closed, by the next one if not before
+	return c, nil
 }
 
 // conn is the socket as go-zookeeper sees it.
@@ -44,6 +47,11 @@ func (s *Session) dial(network, addr string, timeout time.Duration) (net.Conn, e
 // there, complete, every deadline is the handshake's. The answer also tells
 // what the library keeps to itself: the timeout that the server granted.
 //
+// The library writes each request by itself. What it writes while the socket is
+// being written to goes out together: a busy session makes few system calls, and
+// wakes the server less often. A write that fails closes the connection, which is
+// what the library itself does then.
+//
 // Reads come from one goroutine at a time.
 type conn struct {
 	net.Conn
@@ -52,10 +60,77 @@ type conn struct {
 	r    *bufio.Reader
 
 	handshake time.Time // its deadline; zero when it is over
+
+	closing sync.Once
+	closed  chan struct{}
+	wake    chan struct{} // there is something to send
+	mu      sync.Mutex    // guards the rest
+	unsent  []byte
 }
 
 func newConn(s *Session, raw net.Conn, addr string, handshake time.Time) *conn {
-	return &conn{Conn: raw, s: s, addr: addr, r: bufio.NewReaderSize(raw, 64<<10), handshake: handshake}
+	return &conn{
+		Conn: raw, s: s, addr: addr, r: bufio.NewReaderSize(raw, 64<<10), handshake: handshake,
+		closed: make(chan struct{}), wake: make(chan struct{}, 1),
+	}
+}
+
+// Write has p sent soon. Whether it arrived only an answer tells.
+func (c *conn) Write(p []byte) (int, error) {
+	select {
+	case <-c.closed:
+		return 0, net.ErrClosed
+	default:
+	}
+	c.mu.Lock()
+	c.unsent = append(c.unsent, p...)
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
+// SetWriteDeadline does nothing: send has a deadline of its own.
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }
+
+// keep is what is kept of a buffer that grew, for the next time.
+const keep = 1 << 20
+
+// send writes what is unsent until the connection is closed.
+func (c *conn) send() {
+	var sending []byte
+	for {
+		select {
+		case <-c.closed:
+			return
+		case <-c.wake:
+		}
+		c.mu.Lock()
+		sending, c.unsent = c.unsent, sending[:0]
+		c.mu.Unlock()
+		err := c.Conn.SetWriteDeadline(time.Now().Add(c.s.Timeout() * 2 / 3))
+		if err == nil {
+			_, err = c.Conn.Write(sending)
+		}
+		if err != nil {
+			c.Close()
+			return
+		}
+		if cap(sending) > keep {
+			sending = nil
+		}
+	}
+}
+
+func (c *conn) Close() error {
+	err := net.ErrClosed
+	c.closing.Do(func() {
+		close(c.closed)
+		err = c.Conn.Close()
+	})
+	return err
 }
 
 func (c *conn) SetReadDeadline(t time.Time) error {
@@ -70,7 +145,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	if err != nil {
 		// The library gives a connection up only when its writer has noticed
 		// too, and a silent server can hold a write for as long again.
-		c.Conn.Close()
+		c.Close()
 	}
 	return n, err
 }

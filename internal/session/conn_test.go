@@ -1,32 +1,85 @@
 package session
 
 import (
+	"errors"
+	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 )
 
-// A server that has stopped reading can hold a write for as long as the library
-// lets it; its silence must end the connection before that.
+// A server that has stopped reading can hold a write for long; its silence must
+// end the connection before that.
 func TestSilenceEndsABlockedWrite(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
-	c := newConn(new(Session), ours, "server", time.Now())
-	c.handshake = time.Time{}
-	written := make(chan error, 1)
-	go func() {
-		_, err := c.Write([]byte("never read"))
-		written <- err
-	}()
+	c := sending(t, ours)
+	if _, err := c.Write([]byte("never read")); err != nil {
+		t.Fatal(err)
+	}
 	if err := c.SetReadDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Read(make([]byte, 1)); !isTimeout(err) {
 		t.Fatalf("read: %v", err)
 	}
-	if err := <-written; err == nil {
-		t.Error("written")
+	if _, err := c.Write([]byte("more")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("write: %v", err)
 	}
+}
+
+// sending is a connection after its handshake. Its sender has ended when the test
+// ends, which closes it.
+func sending(t *testing.T, raw net.Conn) *conn {
+	t.Helper()
+	s := new(Session)
+	s.timeout.Store(int64(time.Minute))
+	c := newConn(s, raw, "server", time.Time{})
+	sent := make(chan struct{})
+	go func() { c.send(); close(sent) }()
+	t.Cleanup(func() { c.Close(); <-sent })
+	return c
+}
+
+func TestWrites(t *testing.T) {
+	t.Run("arrive_in_order_those_of_a_busy_time_together", func(t *testing.T) {
+		ours, theirs := net.Pipe() // whose writes wait for reads
+		defer theirs.Close()
+		c := sending(t, ours)
+		var want strings.Builder
+		for i := range 1000 {
+			p := []byte(fmt.Sprint(i, " "))
+			want.Write(p)
+			if n, err := c.Write(p); n != len(p) || err != nil {
+				t.Fatal(n, err)
+			}
+			clear(p) // it is the caller's
+		}
+		got, reads := "", 0
+		for buf := make([]byte, 1<<20); len(got) < want.Len(); reads++ {
+			n, err := theirs.Read(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += string(buf[:n])
+		}
+		if got != want.String() || reads > 500 {
+			t.Errorf("in %d writes: %.100q…", reads, got)
+		}
+	})
+	t.Run("that_fail_close_the_connection", func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		theirs.Close()
+		c := sending(t, ours)
+		if _, err := c.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		<-c.closed
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Error("read")
+		}
+	})
 }
 
 // The library reads the answer's body without a deadline.

@@ -402,10 +402,15 @@ func (s *Session) setLastErr(err error) {
 	s.mu.Unlock()
 }
 
+// setSocket takes the connection that is used from now on; the one before is dead,
+// and the library may not have closed it.
 func (s *Session) setSocket(c net.Conn) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.socket != nil {
+		s.socket.Close()
+	}
 	s.socket = c
-	s.mu.Unlock()
 }
 
 // libLogger hands on what go-zookeeper has to say.
