@@ -82,10 +82,8 @@ func takeover(ctx context.Context, rd *round) ([]sample, error) {
 	var waits []time.Duration
 	for n := range 5 {
 		// Listings come by the clock: do not always come at the same time after one.
-		for pause := time.Now().Add(rand.N(time.Second)); time.Now().Before(pause); {
-			if err := s.work(ctx, w); err != nil {
-				return nil, err
-			}
+		if err := wait(ctx, rand.N(time.Second)); err != nil {
+			return nil, err
 		}
 		id := fmt.Sprintf("bench-%d", n)
 		began := time.Now()
@@ -93,7 +91,9 @@ func takeover(ctx context.Context, rd *round) ([]sample, error) {
 			return nil, err
 		}
 		for !slices.Contains(w.list, id) {
-			if err := s.work(ctx, w); err != nil {
+			// Turns grow, and what waits is not to run out.
+			err := errors.Join(wait(ctx, 5*time.Millisecond), s.work(ctx, w))
+			if err != nil {
 				return nil, fmt.Errorf("wait for the assignment of %s: %w", id, err)
 			}
 		}
