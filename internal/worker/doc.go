@@ -7,7 +7,8 @@
 //	                line. The leader writes it while it is free, the slot
 //	                while it is not: they take turns. The leader's rare
 //	                take-back is settled by the znode's version.
-//	/data/<task>    read once, by the slot that executes the task
+//	/data/<task>    read once, by the slot that executes the task; those of the
+//	                next few in its list meanwhile
 //	/tasks/<task>   written once, when the slot commits
 //
 //	          ┌──────┐ listed                    ┌───────────┐
