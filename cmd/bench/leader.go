@@ -91,8 +91,8 @@ func takeover(ctx context.Context, rd *round) ([]sample, error) {
 			return nil, err
 		}
 		for !slices.Contains(w.list, id) {
-			// Turns grow, and what waits is not to run out.
-			err := errors.Join(wait(ctx, 5*time.Millisecond), s.work(ctx, w))
+			// The turns of a quick worker grow, and what waits is not to run out.
+			err := errors.Join(wait(ctx, 60*time.Millisecond), s.work(ctx, w))
 			if err != nil {
 				return nil, fmt.Errorf("wait for the assignment of %s: %w", id, err)
 			}
