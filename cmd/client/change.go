@@ -10,6 +10,7 @@ import (
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/client"
 	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
 )
 
 func cancelCommand(common *cli.Common) *cobra.Command {
@@ -71,7 +72,7 @@ func changeAll(ctx context.Context, cmd *cobra.Command, in *input, change func(c
 			changed++
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", o.Payload)
 			return err
-		case errors.Is(o.Err, client.ErrNoTask):
+		case errors.Is(o.Err, task.ErrNone):
 			unknown++
 		default:
 			failed++

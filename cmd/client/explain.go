@@ -45,8 +45,8 @@ finished. It writes nothing. Exit status: 3 when there is no such task.`,
 				return err
 			})
 			switch {
-			case errors.Is(err, inspect.ErrNoTask):
-				return &cli.ExitError{Status: 3, Err: err}
+			case errors.Is(err, task.ErrNone):
+				return &cli.ExitError{Status: statusUnknown, Err: err}
 			case err != nil:
 				return err
 			case asJSON:

@@ -72,7 +72,7 @@ func printJSON(out io.Writer) func(client.Outcome) error {
 			l.Payload, l.PayloadBase64 = text(o.Payload)
 		}
 		switch {
-		case errors.Is(o.Err, client.ErrNoTask):
+		case errors.Is(o.Err, task.ErrNone):
 			l.State = "unknown"
 		case errors.Is(o.Err, errStill):
 			l.State = task.Pending.String()

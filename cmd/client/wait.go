@@ -101,7 +101,7 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 		case o.Err != nil && ctx.Err() != nil:
 			open++
 			return nil
-		case errors.Is(o.Err, client.ErrNoTask):
+		case errors.Is(o.Err, task.ErrNone):
 			unknown++
 		case o.Err != nil || o.State.Phase == task.Failed:
 			failed++

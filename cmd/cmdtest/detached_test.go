@@ -294,6 +294,10 @@ func TestCancelAndRetry(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	})
+	t.Run("misspelt_are_told", func(t *testing.T) {
+		c := start(t).client("", "submitt")
+		wants(t, c, 2, nil, []string{`client: unknown command "submitt"; did you mean submit? (see 'client --help')`})
+	})
 	t.Run("a_name_that_cannot_be_an_id_is_said_to_be_none", func(t *testing.T) {
 		sv := start(t)
 		for _, command := range []string{"wait", "cancel", "retry"} {

@@ -161,7 +161,12 @@ func prepare(root *cobra.Command) (ran *bool) {
 			cmd.SuggestionsMinimumDistance = 2 // letters; cobra's own default comes too late
 			return
 		}
-		if cmd.Args == nil {
+		switch {
+		case cmd.Args != nil:
+		case cmd.HasSubCommands():
+			cmd.SuggestionsMinimumDistance = 2
+			cmd.Args = commandOrNothing
+		default:
 			cmd.Args = Args()
 		}
 		if f := cmd.RunE; f != nil {
@@ -197,6 +202,15 @@ func noCommand(cmd *cobra.Command, args []string) error {
 		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(similar, " or "))
 	}
 	return err
+}
+
+// commandOrNothing is the Args of a command that has subcommands, and does
+// something by itself as well.
+func commandOrNothing(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return noCommand(cmd, args)
 }
 
 // Args checks that there is one argument for each name, no less and no more.

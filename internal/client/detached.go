@@ -13,8 +13,6 @@ import (
 )
 
 var (
-	// ErrNoTask means that there is no task of that id (any more).
-	ErrNoTask = errors.New("no such task: collected, expired or cancelled")
 	// ErrFinished means that a task has its result or its failure already.
 	ErrFinished = errors.New("is finished")
 	// ErrNotFailed means that a task is not one that failed.
@@ -55,7 +53,7 @@ func (c *Client) Submit(ctx context.Context, id string, payload []byte) (string,
 // Await waits until a task is finished, whoever submitted it, and fetches its
 // result. It leaves the task where it is: see Collect. Took is the time from its
 // submission to its end by ZooKeeper's clock, Attached whether a client waits for
-// it that cleans it up. It fails with ErrNoTask, with ctx's cause, or when the
+// it that cleans it up. It fails with task.ErrNone, with ctx's cause, or when the
 // znode may not be read. No two calls may wait for the same task at a time.
 func (c *Client) Await(ctx context.Context, id string) (Result, error) {
 	r := Result{ID: id}
@@ -78,7 +76,7 @@ func (c *Client) Await(ctx context.Context, id string) (Result, error) {
 	return r, err
 }
 
-// find reads a task's state, or fails with ErrNoTask. A server may lag behind the
+// find reads a task's state, or fails with task.ErrNone. A server may lag behind the
 // one where the task was submitted.
 func (sv *serving) find(id string) ([]byte, *zk.Stat, error) {
 	data, stat, err := sv.s.Get(task.StatePath(id))
@@ -90,7 +88,7 @@ func (sv *serving) find(id string) ([]byte, *zk.Stat, error) {
 	}
 	data, stat, err = sv.s.Get(task.StatePath(id))
 	if errors.Is(err, zk.ErrNoNode) {
-		err = ErrNoTask
+		err = task.ErrNone
 	}
 	return data, stat, err
 }
@@ -126,7 +124,7 @@ func (sv *serving) removeAt(id string, version int32) error {
 }
 
 // Cancel removes a task that is not finished; if a worker runs it, the leader has
-// it stopped. It fails with ErrNoTask, with ErrFinished, with ctx's cause when
+// it stopped. It fails with task.ErrNone, with ErrFinished, with ctx's cause when
 // ctx ends while ZooKeeper is away (it may have been carried out), or when the
 // znodes may not be read or deleted.
 func (c *Client) Cancel(ctx context.Context, id string) error {
@@ -135,7 +133,7 @@ func (c *Client) Cancel(ctx context.Context, id string) error {
 		for {
 			data, stat, err := sv.find(id)
 			switch {
-			case errors.Is(err, ErrNoTask) && sent:
+			case errors.Is(err, task.ErrNone) && sent:
 				return nil
 			case err != nil:
 				return err
@@ -162,7 +160,7 @@ func (c *Client) Cancel(ctx context.Context, id string) error {
 }
 
 // Retry makes a detached task that failed pending again; its payload is still
-// there. It fails with ErrNoTask, ErrNotFailed, ErrAttached, with ctx's cause when
+// there. It fails with task.ErrNone, ErrNotFailed, ErrAttached, with ctx's cause when
 // ctx ends while ZooKeeper is away (it may have been carried out), or when the
 // znode may not be read or written.
 func (c *Client) Retry(ctx context.Context, id string) error {

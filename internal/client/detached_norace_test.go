@@ -115,7 +115,7 @@ func TestReconnectDetached(t *testing.T) {
 			t.Error(err)
 		}
 		met(t, lost)
-		if err := r.Cancel(t.Context(), id); !errors.Is(err, ErrNoTask) {
+		if err := r.Cancel(t.Context(), id); !errors.Is(err, task.ErrNone) {
 			t.Error(err)
 		}
 		wantEmpty(t, h)

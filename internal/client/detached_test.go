@@ -150,7 +150,7 @@ func TestAwait(t *testing.T) {
 				when(id)
 			}
 			// A result that was there for a moment may have been seen.
-			if e := r.wait(end)[0]; !errors.Is(e.err, ErrNoTask) && (name != "collected_by_other" || e.err != nil) {
+			if e := r.wait(end)[0]; !errors.Is(e.err, task.ErrNone) && (name != "collected_by_other" || e.err != nil) {
 				t.Error(e)
 			}
 		})
@@ -189,12 +189,12 @@ func TestCancelAndRetry(t *testing.T) {
 		"cancel_removes_one_that_was_lost":   {cancel, "pending 2", nil, nil},
 		"cancel_leaves_a_result":             {cancel, "done 1", ErrFinished, []string{"done 1", "a"}},
 		"cancel_leaves_a_failure":            {cancel, "failed so", ErrFinished, []string{"failed so", "a"}},
-		"cancel_tells_that_there_is_none":    {cancel, "-", ErrNoTask, nil},
+		"cancel_tells_that_there_is_none":    {cancel, "-", task.ErrNone, nil},
 		"retry_makes_a_failed_one_pending":   {retry, "failed so", nil, []string{"pending", "a"}},
 		"retry_leaves_one_that_waits":        {retry, "pending 1", ErrNotFailed, []string{"pending 1", "a"}},
 		"retry_leaves_a_result":              {retry, "done 1", ErrNotFailed, []string{"done 1", "a"}},
 		"retry_leaves_what_is_no_state":      {retry, "potato", ErrNotFailed, []string{"potato", "a"}},
-		"retry_tells_that_there_is_none":     {retry, "-", ErrNoTask, nil},
+		"retry_tells_that_there_is_none":     {retry, "-", task.ErrNone, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			id := task.NewID()

@@ -12,9 +12,6 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// ErrNoTask means that there is no task of that id (any more).
-var ErrNoTask = errors.New("no such task: collected, expired or cancelled")
-
 // Look reads one task, and what decides what becomes of it. Where that is how many
 // tasks are ahead of it, their states are read as well.
 func Look(ctx context.Context, s *session.Session, id string) (*Case, error) {
@@ -46,9 +43,9 @@ func Look(ctx context.Context, s *session.Session, id string) (*Case, error) {
 	return c, err
 }
 
-// gone is ErrNoTask, with what is left of the task.
+// gone is task.ErrNone, with what is left of the task.
 func (c *Case) gone(id string) error {
-	err := fmt.Errorf("%s: %w", name(id), ErrNoTask)
+	err := fmt.Errorf("%s: %w", name(id), task.ErrNone)
 	if c.Payload != nil {
 		err = fmt.Errorf("%w; its payload is there: %s", err, name(task.DataPath(id)))
 	}

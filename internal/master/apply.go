@@ -48,20 +48,7 @@ func lostReason(n int) string {
 // has changed since it was read, one Multi fails for it and not one for each.
 func (l *leader) apply(moves []move) error {
 	for len(moves) > 0 {
-		ops := []session.Op{l.fence}
-		size := l.fence.Size()
-		var ends []int // of each move's operations
-		for _, m := range moves {
-			add := m.ops()
-			for _, op := range add {
-				size += op.Size()
-			}
-			if size > packet && len(ends) > 0 {
-				break
-			}
-			ops = append(ops, add...)
-			ends = append(ends, len(ops))
-		}
+		ops, ends := fenced(l.fence, moves)
 		batch := moves[:len(ends)]
 
 		results, err := l.s.Multi(ops...)
@@ -98,6 +85,25 @@ func (l *leader) apply(moves []move) error {
 func (l *leader) deposed(refused *session.OpError) error {
 	l.log.Warn("write refused by ZooKeeper: this master leads no more", "candidate", l.fence.Path, "err", refused)
 	return errDeposed
+}
+
+// fenced returns the operations of as many steps as a packet holds, behind the
+// fence, and where each of them ends.
+func fenced[T interface{ ops() []session.Op }](fence session.Op, steps []T) (ops []session.Op, ends []int) {
+	ops = []session.Op{fence}
+	size := fence.Size()
+	for _, s := range steps {
+		add := s.ops()
+		for _, op := range add {
+			size += op.Size()
+		}
+		if size > packet && len(ends) > 0 {
+			break
+		}
+		ops = append(ops, add...)
+		ends = append(ends, len(ops))
+	}
+	return ops, ends
 }
 
 // packet leaves room below session.MaxPacket for a chroot in each path.

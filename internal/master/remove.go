@@ -75,7 +75,7 @@ func (l *leader) tidy(now time.Time) error {
 // What is left is still due.
 func (l *leader) remove(rs []removal) (left []removal, err error) {
 	for refused := 0; len(rs) > 0 && refused < refusals; {
-		ops, ends := l.batch(rs)
+		ops, ends := fenced(l.fence, rs)
 		batch := rs[:len(ends)]
 		_, err := l.s.Multi(ops...)
 		var e *session.OpError
@@ -108,25 +108,6 @@ func (l *leader) remove(rs []removal) (left []removal, err error) {
 		}
 	}
 	return rs, nil
-}
-
-// batch returns the operations of as many removals as a packet holds, behind the
-// fence, and where each of them ends.
-func (l *leader) batch(rs []removal) (ops []session.Op, ends []int) {
-	ops = []session.Op{l.fence}
-	size := l.fence.Size()
-	for _, r := range rs {
-		add := r.ops()
-		for _, op := range add {
-			size += op.Size()
-		}
-		if size > packet && len(ends) > 0 {
-			break
-		}
-		ops = append(ops, add...)
-		ends = append(ends, len(ops))
-	}
-	return ops, ends
 }
 
 func (l *leader) removed(r removal) {

@@ -1,10 +1,14 @@
 package task
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/google/uuid"
 )
+
+// ErrNone means that there is no task of that id (any more).
+var ErrNone = errors.New("no such task: collected, expired or cancelled")
 
 // The permanent znodes. Whoever misses one creates it, at any time.
 const (
