@@ -17,6 +17,7 @@ import (
 type execution struct {
 	id     string
 	began  time.Time
+	taken  bool // it was told to end, for it is listed no more
 	cancel context.CancelFunc
 }
 

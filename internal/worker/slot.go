@@ -222,7 +222,8 @@ func (sl *slot) read() error {
 			delete(sl.ahead, id)
 		}
 	}
-	if sl.running != nil && !slices.Contains(sl.list, sl.running.id) {
+	if sl.running != nil && !sl.running.taken && !slices.Contains(sl.list, sl.running.id) {
+		sl.running.taken = true
 		sl.log.Warn("task was taken away, cancelling it", "task", sl.running.id)
 		sl.running.cancel()
 	}
