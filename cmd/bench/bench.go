@@ -163,6 +163,8 @@ func warmUp(ctx context.Context, r *rig, scale float64) (err error) {
 		{name: "the bare calls", cast: nobody, measure: floorRate},
 		{name: "the service", cast: usual, measure: throughput},
 		{name: "the service", cast: usual, measure: callers},
+		{name: "the service", cast: usual, measure: throughput},
+		{name: "the service", cast: usual, measure: idle},
 	}
 	return rd.turn(ctx, warm, func(string) {}, new(gathered))
 }

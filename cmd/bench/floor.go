@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -44,7 +45,7 @@ func openFloor(ctx context.Context, at session.Address, timeout time.Duration) (
 		}
 	}
 	for _, dir := range task.Dirs() {
-		if _, err := f.client.Create(f.root+dir, nil, 0, anyone); err != nil {
+		if _, err := f.client.Create(f.root+dir, nil, 0, anyone); err != nil && !errors.Is(err, zk.ErrNodeExists) {
 			f.close()
 			return nil, fmt.Errorf("create %s: %w", f.root+dir, err)
 		}

@@ -45,7 +45,7 @@ type serving struct {
 	s      *session.Session
 	group  *session.Group
 	waiter *waiter
-	users  sync.WaitGroup // calls of Do that use it
+	users  sync.WaitGroup // calls of Do that use it, and clean-ups
 }
 
 // New returns a client that waits for Serve.
@@ -58,7 +58,7 @@ func New(cfg Config) *Client {
 
 // Serve lets Do use the session until ctx ends, or the session. It returns when
 // every Do has let go of it: after the end of ctx alone, when each has withdrawn
-// its task. It serves one session at a time.
+// its task, and what was fetched is cleaned up. It serves one session at a time.
 func (c *Client) Serve(ctx context.Context, s *session.Session) error {
 	sv := &serving{s: s, group: s.NewGroup(), waiter: newWaiter(s, c.log)}
 	c.mu.Lock()
@@ -119,8 +119,9 @@ type Result struct {
 	Attached bool  // a client waits for it
 }
 
-// Do submits a task, waits until it is finished, fetches the result and cleans
-// up. A task that failed is no error: see Result.State. It fails
+// Do submits a task, waits until it is finished, and fetches the result; the task
+// is cleaned up a little later, at the latest when Serve returns. A task that failed
+// is no error: see Result.State. It fails
 //
 //   - with ctx's cause when ctx ends: the task has been withdrawn, which waits
 //     for a lost connection as long as Serve does;
@@ -174,10 +175,40 @@ func (c *Client) do(ctx context.Context, sv *serving, id string, payload []byte)
 	c.log.Debug("submitted", "task", id)
 	a := sv.waiter.wait(ctx, id)
 	r.State, r.Took = a.state, time.Since(began)
-	if rerr := sv.remove(id, errors.Is(a.err, ErrRemoved)); rerr != nil && !errors.Is(rerr, session.ErrOver) {
-		c.log.Warn("not cleaned up", "task", id, "err", rerr)
+	if a.err == nil {
+		c.cleanUp(sv, id)
+	} else {
+		c.remove(sv, id, errors.Is(a.err, ErrRemoved))
 	}
 	return r, a.err
+}
+
+// cleanUp removes a task whose result is there. Nobody waits for that but Serve.
+func (c *Client) cleanUp(sv *serving, id string) {
+	sv.users.Add(1)
+	sv.group.Later(func(_ []session.Result, err error) {
+		if err == nil {
+			sv.users.Done()
+			return
+		}
+		go func() {
+			defer sv.users.Done()
+			c.remove(sv, id, false)
+		}()
+	}, removal(id)...)
+}
+
+func (c *Client) remove(sv *serving, id string, gone bool) {
+	if err := sv.remove(id, gone); err != nil && !errors.Is(err, session.ErrOver) {
+		c.log.Warn("not cleaned up", "task", id, "err", err)
+	}
+}
+
+func removal(id string) []session.Op {
+	return []session.Op{
+		session.Delete(task.DataPath(id), session.AnyVersion),
+		session.Delete(task.StatePath(id), session.AnyVersion),
+	}
 }
 
 // submit creates the task's two znodes: for as long as the session lasts, or
@@ -233,10 +264,7 @@ func (sv *serving) submitted(id string, owner int64) (bool, error) {
 // known to be gone. It serves to clean up and to withdraw. What cannot be
 // deleted does not keep the other from it.
 func (sv *serving) remove(id string, gone bool) error {
-	ops := []session.Op{
-		session.Delete(task.DataPath(id), session.AnyVersion),
-		session.Delete(task.StatePath(id), session.AnyVersion),
-	}
+	ops := removal(id)
 	if gone {
 		ops = ops[:1]
 	}

@@ -113,9 +113,7 @@ func TestReconnect(t *testing.T) {
 			h.Set(task.StatePath(id), "done 1")
 			met(t, lost)
 			wantEchoes(t, r.wait(end...), []string{"1"})
-			if got := append(h.Children(task.TasksDir), h.Children(task.DataDir)...); len(got) > 0 {
-				t.Errorf("left behind: %q", got)
-			}
+			wantEmpty(t, h)
 			if s.Err() != nil || r.warned.String() != "" {
 				t.Errorf("session: %v; warned: %s", s.Err(), r.warned)
 			}

@@ -211,7 +211,7 @@ func TestWaiterAnswersOnceWhenTheSessionEndsAmidItsReads(t *testing.T) {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		finished, err = w.read(es)
+		finished, err = w.read(es, true)
 		open = w.stop()
 	}()
 	met(t, held)

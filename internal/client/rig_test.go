@@ -198,7 +198,7 @@ func watches(t *testing.T, server *zktest.Server, connect string, s *session.Ses
 // reads counts the reads that a proxy passed since it was asked last.
 func reads(proxy *zktest.Proxy) (n int) {
 	for _, op := range proxy.Seen() {
-		if op == zktest.OpGetData {
+		if op == zktest.OpGetData || op == zktest.OpMultiRead {
 			n++
 		}
 	}

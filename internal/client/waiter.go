@@ -18,12 +18,13 @@ import (
 )
 
 const (
-	// few is how many of the oldest tasks are watched.
-	few = 16
+	// few is how many of the oldest tasks are watched, of those that may be quick.
+	few = 4
 	// most is how many tasks are read at once while those read are finished.
 	most = 256
-	// slow is how often more are watched while the watched ones do not finish.
+	// slow is what is not quick, and how often some of those are watched as well.
 	slow = 50 * time.Millisecond
+	some = 16
 	// reread is how often what is watched is read though nothing told to: what a
 	// lost watch costs at most.
 	reread = 10 * time.Second
@@ -55,7 +56,9 @@ type waiter struct {
 // waiting is a task that someone waits for.
 type waiting struct {
 	id      string
+	came    time.Time
 	watched bool
+	since   time.Time // that it has been watched
 	fired   bool
 	told    bool
 	answer  chan answer // receives once
@@ -78,7 +81,7 @@ func newWaiter(s *session.Session, log *slog.Logger) *waiter {
 // ErrRemoved when it vanished, ctx's cause when ctx ends. No two may wait for the
 // same task.
 func (w *waiter) wait(ctx context.Context, id string) answer {
-	e := &waiting{id: id, answer: make(chan answer, 1)}
+	e := &waiting{id: id, came: time.Now(), answer: make(chan answer, 1)}
 	w.mu.Lock()
 	if w.over != nil {
 		w.mu.Unlock()
@@ -127,7 +130,7 @@ func (w *waiter) run(ctx context.Context) error {
 		case <-w.hints.C:
 			w.takeHints()
 		case <-grow.C:
-			if err := w.look(few); err != nil {
+			if err := w.look(some); err != nil {
 				return err
 			}
 		case <-resync.C:
@@ -195,66 +198,109 @@ func (w *waiter) again() {
 	}
 }
 
-// look reads what has fired and the oldest that are not watched, until few are,
-// but that many more at least. While all that it reads are finished it reads
-// on, ever more at once.
+// look reads what has fired and then the oldest, ever more at once while all that
+// it reads are finished: where one is, so are others, most likely. Such reads are
+// cheap together. In the end some are watched: a few of the oldest, without those
+// that have been watched for so long that they must be long tasks; and up to more
+// of those that nobody told of for long.
 func (w *waiter) look(more int) error {
-	for limit := few; ; limit = min(2*limit, most) {
-		if _, suspended := w.s.Suspended(); suspended {
-			return nil // a reconnect hints at all
-		}
-		var read []*waiting
-		watched := 0
-		for _, e := range w.open {
-			switch {
-			case e.fired:
-				read = append(read, e)
-			case e.watched:
-				watched++
+	next := w.fired()
+	for n := len(next); ; {
+		for len(next) > 0 {
+			if _, suspended := w.s.Suspended(); suspended {
+				return nil // a reconnect hints at all
 			}
-		}
-		room := max(few-watched, more)
-		for _, e := range w.open {
-			if room <= 0 {
+			finished, err := w.read(next, false)
+			if err != nil {
+				return err
+			}
+			if finished < len(next) {
 				break
 			}
-			if !e.watched && !e.fired {
-				read = append(read, e)
-				room--
-			}
+			n = min(2*n, most)
+			next = w.unwatched(n)
 		}
-		finished, err := w.read(read)
-		switch {
-		case err != nil:
-			return err
-		case finished == 0:
+		if _, suspended := w.s.Suspended(); suspended {
 			return nil
-		case finished == len(read):
-			more = min(2*finished, limit)
-		default:
-			more = 0
 		}
+		finished, err := w.read(w.toWatch(more), true)
+		if err != nil || finished == 0 {
+			return err
+		}
+		n, more = 2*finished, 0 // it goes on meanwhile
+		next = w.unwatched(n)
 	}
 }
 
-// read reads tasks and watches those that are not finished. It returns how many
+// fired returns what is to be read because it changed, or may have.
+func (w *waiter) fired() (es []*waiting) {
+	for _, e := range w.open {
+		if e.fired {
+			es = append(es, e)
+		}
+	}
+	return es
+}
+
+// unwatched returns the oldest that are not watched, up to n.
+func (w *waiter) unwatched(n int) (es []*waiting) {
+	for _, e := range w.open {
+		if len(es) == n {
+			break
+		}
+		if !e.watched {
+			es = append(es, e)
+		}
+	}
+	return es
+}
+
+// toWatch returns the oldest that are to be watched.
+func (w *waiter) toWatch(more int) (es []*waiting) {
+	long := time.Now().Add(-slow)
+	quick := few
+	for _, e := range w.open {
+		if e.watched && e.since.After(long) {
+			quick--
+		}
+	}
+	for _, e := range w.open {
+		switch {
+		case quick <= 0 && more <= 0:
+			return es
+		case e.watched:
+			continue
+		case quick > 0:
+			quick--
+		case e.came.After(long):
+			return es
+		default:
+			more--
+		}
+		es = append(es, e)
+	}
+	return es
+}
+
+// read reads tasks, and may watch those that are not finished. It returns how many
 // were.
-func (w *waiter) read(es []*waiting) (finished int, err error) {
+func (w *waiter) read(es []*waiting, watch bool) (finished int, err error) {
+	get := w.s.Get
+	if watch {
+		get = w.s.GetW
+	}
 	answers := make([]answer, len(es))
 	var g errgroup.Group
 	g.SetLimit(pipeline)
 	for i, e := range es {
 		g.Go(func() error {
-			get := w.s.GetW
-			if e.watched {
-				get = w.s.Get
-			}
 			data, stat, err := get(task.StatePath(e.id))
 			answers[i] = answer{task.ParseState(data), stat, err}
 			return nil
 		})
 	}
 	_ = g.Wait()
+	now := time.Now()
 	for i, e := range es {
 		a := answers[i]
 		e.fired = false
@@ -265,7 +311,9 @@ func (w *waiter) read(es []*waiting) (finished int, err error) {
 		case errors.Is(a.err, zk.ErrNoNode):
 			a.err = fmt.Errorf("task %s %w", e.id, ErrRemoved)
 		case a.err == nil && !a.state.Finished():
-			e.watched = true
+			if watch {
+				e.watched, e.since = true, now
+			}
 			if a.state.Phase == task.Odd && !e.told {
 				e.told = true
 				w.log.Warn("odd znode", "znode", task.StatePath(e.id), "err", fmt.Sprintf("%.40q is no state of a task; waiting on", a.state.Text))

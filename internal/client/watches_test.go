@@ -40,7 +40,7 @@ func TestWatches(t *testing.T) {
 		began := time.Now()
 		server, root, h, r, ends, ids := submit(t, 1000)
 		s := r.session()
-		most := func() int { return few + few*(1+int(time.Since(began)/slow)) }
+		most := func() int { return few + some*(1+int(time.Since(began)/slow)) }
 		if n := watches(t, server, root, s); n > most() {
 			t.Errorf("%d watches at first", n)
 		}
@@ -123,7 +123,7 @@ func TestWatches(t *testing.T) {
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("2000 tasks took %s", took)
 		}
-		finish(t, root, h.Children(task.TasksDir))
+		finish(t, root, tasks(t, h, 400))
 		r.wait(ends...)
 	})
 }

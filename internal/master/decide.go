@@ -3,6 +3,7 @@ package master
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // move is one step of the leader's: one part of a Multi.
@@ -36,6 +37,7 @@ func (v *view) decide() []move {
 		default:
 			m, ok := v.withdrawn(id, w)
 			switch {
+			case !w.watched: // it may be done, and its tasks cleaned up
 			case ok && v.listing > w.listing:
 				moves = append(moves, m)
 			case ok && v.listing == v.asked:
@@ -88,7 +90,12 @@ func (v *view) decide() []move {
 		}
 		moves = append(moves, m)
 	}
-	return append(moves, v.spread(len(free)-len(assignments))...)
+	v.recheck = time.Time{}
+	moves = append(moves, v.spread(len(free)-len(assignments))...)
+	if len(moves) == 0 { // else once they are carried out
+		v.attend()
+	}
+	return moves
 }
 
 // withdrawn returns the take-back of what a worker holds and nobody wants.

@@ -34,13 +34,18 @@ func TestByHand(t *testing.T) {
 		start(t, connect)
 		h.CreateEphemeral("/workers/w1", "")
 		h.CreateEphemeral("/workers/w2", "")
+		chroot := connect[strings.Index(connect, "/"):]
 		for i := range 20 { // a task just made: a listing under way lacks it
 			id := fmt.Sprintf("t%d", i)
+			zktest.Eventually(t, "the leader watches w1", func() (bool, string) {
+				answer, err := zktest.Shared(t).Ask("wchp")
+				return strings.Contains(answer, chroot+"/workers/w1\n"), fmt.Sprint(answer, err)
+			})
 			h.Create(task.DataPath(id), "0")
 			h.Create(task.StatePath(id), "pending")
 			if got, _ := h.Get("/workers/w1"); got == "" {
 				stat, _ := h.Stat("/workers/w1")
-				_, _ = h.Conn.Set(connect[strings.Index(connect, "/"):]+"/workers/w1", []byte(id), stat.Version)
+				_, _ = h.Conn.Set(chroot+"/workers/w1", []byte(id), stat.Version)
 			}
 			zktest.Eventually(t, id+" is held by one worker", func() (bool, string) {
 				w1, _ := h.Get("/workers/w1")

@@ -26,11 +26,15 @@ const (
 	rereads = 500
 	// pipeline is how many reads are under way at once.
 	pipeline = 64
-	// listPause is the least time between two listings of /tasks. A long
-	// listing pauses for four times as long as it took: at 100,000 tasks it is
-	// 4 MB. But for no longer than listPauseMost, whatever it took so long for.
-	listPause     = time.Millisecond
+	// A listing of /tasks may take a fifth of the time: at 100,000 tasks it is 4 MB. The
+	// next one waits for four times as long as it took, but for no longer than
+	// listPauseMost, whatever it took so long for; unless there was none for a
+	// while: short ones then need not wait, up to listCredit.
+	listShare     = 5
+	listCredit    = 10 * time.Millisecond
 	listPauseMost = time.Second
+	// shortList is how many tasks are listed as fast as one is read.
+	shortList = 100
 	// plenty is how often all workers could be given as much as they may with
 	// what is queued, where listings are rare: they only serve to notice
 	// withdrawn tasks then, which are to end within a second.
@@ -55,7 +59,7 @@ type leader struct {
 	tasksDirty   bool
 	asking       bool            // a listing is under way
 	listed       time.Time       // when /tasks was listed last
-	listPause    time.Duration   // since then
+	listFrom     time.Time       // when it may be again
 	nextSweep    time.Time       // when /data is listed as well
 	told         map[string]bool // znodes that were complained about
 	signed       bool            // see sign
@@ -147,7 +151,9 @@ func (l *leader) loop(ctx context.Context) error {
 // tells whether there is more; however much there is, the loop turns meanwhile.
 func (l *leader) round(ctx context.Context) (more bool, err error) {
 	l.takeHints()
-	l.ask()
+	if err := l.ask(); err != nil {
+		return false, err
+	}
 	more, err = l.refresh(ctx)
 	if err != nil || !l.view.ready() {
 		return more, err
@@ -157,8 +163,8 @@ func (l *leader) round(ctx context.Context) (more bool, err error) {
 	if l.view.relist {
 		l.view.relist, l.tasksDirty = false, true
 	}
+	more = more || len(moves) > 0 || len(l.view.stale()) > 0
 	if len(moves) > 0 {
-		more = true
 		if err := l.apply(moves); err != nil {
 			return false, err
 		}
@@ -213,32 +219,45 @@ func (l *leader) everything() {
 	}
 }
 
-// ask has /tasks listed, if that is due.
-func (l *leader) ask() {
+// ask has /tasks listed, if that is due: by the lister, unless it is soon done.
+func (l *leader) ask() error {
 	if !l.tasksDirty || l.asking || time.Now().Before(l.askAt()) {
-		return
+		return nil
 	}
 	l.asking, l.tasksDirty = true, false
 	l.view.asked++
-	l.asks <- ask{number: l.view.asked, watch: l.dirs.arm(task.TasksDir), data: l.sweepDue()}
+	a := ask{number: l.view.asked, watch: l.dirs.arm(task.TasksDir), data: l.sweepDue()}
+	if a.data || len(l.view.tasks) > shortList {
+		l.asks <- a
+		return nil
+	}
+	answer, err := l.list(a)
+	if err == nil {
+		l.merge(answer)
+	}
+	return err
 }
 
 // askAt is when /tasks may be listed next.
 func (l *leader) askAt() time.Time {
-	pause := l.listPause
-	if l.view.queue.len() > plenty*l.view.appetite() {
-		pause = max(pause, plentyPause)
+	if rare := l.listed.Add(plentyPause); l.view.queue.len() > plenty*l.view.appetite() && rare.After(l.listFrom) {
+		return rare
 	}
-	return l.listed.Add(pause)
+	return l.listFrom
 }
 
 func (l *leader) merge(a listing) {
 	l.asking = false
-	pause := min(max(listPause, 4*a.took), listPauseMost)
 	for _, name := range l.view.listTasks(a.names, a.number) {
 		l.tell(task.StatePath(name), "a task's name must be one line without blanks around it; left alone")
 	}
-	l.listed, l.listPause = time.Now(), pause
+	l.listed = time.Now()
+	// Credit is what listFrom lies back; the listing itself has taken a share of its cost.
+	from := l.listFrom
+	if least := l.listed.Add(-listCredit - a.took); from.Before(least) {
+		from = least
+	}
+	l.listFrom = from.Add(min(listShare*a.took, listPauseMost))
 	if a.alone != nil {
 		l.view.mergePayloads(*a.alone)
 		l.nextSweep = a.alone.ended.Add(max(l.view.retention.period, sweepPause))
@@ -298,8 +317,14 @@ func (l *leader) refresh(ctx context.Context) (more bool, err error) {
 		}
 		l.view.listWorkers(names)
 	}
-	if err := l.readWorkers(l.view.stale()); err != nil {
-		return false, err
+	for ids := l.view.stale(); len(ids) > 0; ids = l.view.stale() {
+		moved, err := l.readWorkers(ids)
+		if err != nil {
+			return false, err
+		}
+		if moved == len(ids) {
+			l.view.readOn(2 * moved)
+		}
 	}
 	if ctx.Err() != nil {
 		return false, nil
@@ -331,16 +356,18 @@ func readAll(ids []string, read func(id string) ([]byte, *zk.Stat, error)) []ans
 	return answers
 }
 
-func (l *leader) readWorkers(ids []string) error {
-	watched := make(map[string]bool, len(ids))
+// readWorkers tells how many have moved on.
+func (l *leader) readWorkers(ids []string) (moved int, err error) {
+	arm := make(map[string]bool, len(ids))
 	for _, id := range ids {
-		watched[id] = l.view.workers[id].watched
+		w := l.view.workers[id]
+		arm[id] = w.arm && !w.watched
 	}
 	answers := readAll(ids, func(id string) ([]byte, *zk.Stat, error) {
-		if watched[id] {
-			return l.s.Get(task.WorkerPath(id))
+		if arm[id] {
+			return l.s.GetW(task.WorkerPath(id))
 		}
-		return l.s.GetW(task.WorkerPath(id))
+		return l.s.Get(task.WorkerPath(id))
 	})
 	l.view.now = time.Now()
 	for i, a := range answers {
@@ -349,21 +376,25 @@ func (l *leader) readWorkers(ids []string) error {
 		case a.err == nil && a.stat.EphemeralOwner == 0:
 			l.view.readWorker(id, nil, a.stat.Version)
 			l.view.ignoreWorker(id)
-			l.view.workers[id].watched = true
 			l.tell(task.WorkerPath(id), "no worker: the znode is not ephemeral; left alone")
 		case a.err == nil:
+			if a.stat.Version != l.view.workers[id].version {
+				moved++
+			}
 			l.view.readWorker(id, task.ParseList(a.data), a.stat.Version)
-			l.view.workers[id].watched = true
+			if arm[id] {
+				l.view.watching(id)
+			}
 		case errors.Is(a.err, zk.ErrNoNode):
 			l.gone(id)
 		case errors.Is(a.err, session.ErrOver):
-			return a.err
+			return moved, a.err
 		default:
 			l.view.ignoreWorker(id)
 			l.tell(task.WorkerPath(id), a.err.Error())
 		}
 	}
-	return nil
+	return moved, nil
 }
 
 func (l *leader) gone(id string) {

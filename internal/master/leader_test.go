@@ -55,7 +55,7 @@ func TestTurn(t *testing.T) {
 	})
 	t.Run("assigns_once_and_says_that_there_may_be_more", func(t *testing.T) {
 		l := setup(t, []string{task.NewID(), task.NewID()})
-		for i, want := range []bool{true, false} {
+		for i, want := range []bool{true, true, false} { // it is watched then
 			more, err := l.round(t.Context())
 			if err != nil || more != want {
 				t.Fatalf("turn %d: more %t, %v", i, more, err)

@@ -28,13 +28,15 @@ type turn struct {
 
 func (t turn) size() int { return max(1, t.next) }
 
-// ended is the turn after the one that has ended now.
-func (t turn) ended(now time.Time) turn {
+// ended is the turn after the one that has ended: now, if the leader was told, or
+// some time ago.
+func (t turn) ended(now time.Time, told bool) turn {
 	if t.given == 0 {
 		return t
 	}
 	next := t.size()
 	switch took := now.Sub(t.began); {
+	case !told && took > shortTurn: // who knows
 	case took > longTurn:
 		next = max(1, int(time.Duration(t.given)*shortTurn/took))
 	case took <= shortTurn && t.given >= next:
@@ -68,7 +70,6 @@ func (v *view) appetite() (n int) {
 // spread returns what is taken back for workers that are free from those which
 // stand still and have more than they execute. Where one may yet, recheck is when.
 func (v *view) spread(free int) []move {
-	v.recheck = time.Time{}
 	if free <= 0 || v.queue.len() > 0 {
 		return nil
 	}
@@ -76,10 +77,10 @@ func (v *view) spread(free int) []move {
 	for id, w := range v.workers {
 		switch due := w.moved.Add(stuck); {
 		case w.stale || w.ignored || len(w.list) < 2:
-		case !due.After(v.now):
+		case due.After(v.now):
+			v.checkAt(due)
+		case w.watched: // else it is read first
 			ids = append(ids, id)
-		case v.recheck.IsZero() || due.Before(v.recheck):
-			v.recheck = due
 		}
 	}
 	slices.Sort(ids)

@@ -16,20 +16,23 @@ func TestTurnSize(t *testing.T) {
 		given, next int
 		took        time.Duration
 		want        int
+		untold      bool
 	}{
-		{"a_short_turn_doubles_it", 1, 0, 10 * ms, 2},
-		{"and_again", 8, 8, shortTurn, 16},
-		{"but_not_without_end", mostTurn, mostTurn, ms, mostTurn},
-		{"a_turn_that_was_not_full_says_nothing", 3, 8, ms, 8},
-		{"a_turn_of_middle_length_keeps_it", 8, 8, 70 * ms, 8},
-		{"a_long_turn_shrinks_it_to_what_fits", 16, 16, 400 * ms, 2},
-		{"to_one_at_least", 2, 2, time.Minute, 1},
-		{"a_long_task_stays_alone", 1, 1, time.Second, 1},
-		{"what_another_gave_says_nothing", 0, 4, time.Minute, 4},
+		{"a_short_turn_doubles_it", 1, 0, 10 * ms, 2, false},
+		{"also_one_that_nobody_told_of", 1, 0, 10 * ms, 2, true},
+		{"when_a_long_one_ended_nobody_may_know", 8, 8, time.Minute, 8, true},
+		{"and_again", 8, 8, shortTurn, 16, false},
+		{"but_not_without_end", mostTurn, mostTurn, ms, mostTurn, false},
+		{"a_turn_that_was_not_full_says_nothing", 3, 8, ms, 8, false},
+		{"a_turn_of_middle_length_keeps_it", 8, 8, 70 * ms, 8, false},
+		{"a_long_turn_shrinks_it_to_what_fits", 16, 16, 400 * ms, 2, false},
+		{"to_one_at_least", 2, 2, time.Minute, 1, false},
+		{"a_long_task_stays_alone", 1, 1, time.Second, 1, false},
+		{"what_another_gave_says_nothing", 0, 4, time.Minute, 4, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			began := time.Now()
-			got := turn{given: c.given, began: began, next: c.next}.ended(began.Add(c.took))
+			got := turn{given: c.given, began: began, next: c.next}.ended(began.Add(c.took), !c.untold)
 			if got.size() != c.want || c.given > 0 && got.given != 0 {
 				t.Errorf("%+v, want %d", got, c.want)
 			}
@@ -99,7 +102,9 @@ func TestTurns(t *testing.T) {
 		v, _ := turning(1000, 8, "w1")
 		m := v.decide()
 		v.done(m[0], 1)
+		v.watching("w1")
 		v.now = v.now.Add(time.Second)
+		v.fired("w1")
 		v.readWorker("w1", nil, 2)
 		want(t, v.decide(), "assign w1 1, keeps 1")
 	})
@@ -120,10 +125,12 @@ func TestSpare(t *testing.T) {
 		if !slices.Equal(v.workers["w1"].list, ids) {
 			t.Fatalf("given %q", v.workers["w1"].list)
 		}
+		v.watching("w1")
 		v.now = v.now.Add(still)
 		v.listWorkers(append(more, "w1"))
 		for _, w := range more {
 			v.readWorker(w, nil, 0)
+			v.watching(w)
 		}
 		return v
 	}
@@ -165,6 +172,7 @@ func TestSpare(t *testing.T) {
 			t.Errorf("looks again after %v", at)
 		}
 		v.readWorker("w1", v.workers["w1"].list[1:], 2)
+		v.watching("w1")
 		v.now = v.now.Add(1)
 		want(t, v.decide())
 		v.now = v.now.Add(stuck)

@@ -40,14 +40,17 @@ func (t *taskView) claim(id string) claim {
 
 // workerView is a worker as last known.
 type workerView struct {
-	list    []string
-	version int32
-	stale   bool  // to be read before it is given anything
-	watched bool  // a watch is set that has not fired
-	ignored bool  // not a worker: a znode that nobody's session keeps, or one we may not use
-	listing int64 // the last listing of /tasks that was asked for before the list was read
-	turn    turn
-	moved   time.Time // the list was first known to be this one
+	list      []string
+	version   int32
+	stale     bool  // to be read before it is given anything
+	arm       bool  // a watch is to be set with the next read
+	watched   bool  // one is set that has not fired
+	watchedAt int32 // the version that was read when the last was set
+	told      bool  // a watch told of the change that is to be read
+	ignored   bool  // not a worker: a znode that nobody's session keeps, or one we may not use
+	listing   int64 // the last listing of /tasks that was asked for before the list was first read as it is
+	turn      turn
+	moved     time.Time // the list was first known to be this one
 }
 
 // view is what the leader knows. It is changed by what was read and by what
@@ -185,13 +188,6 @@ func (v *view) markStale(id string) {
 	}
 }
 
-// fired merges that the watch on a worker's znode fired.
-func (v *view) fired(id string) {
-	if w := v.workers[id]; w != nil {
-		w.watched, w.stale = false, true
-	}
-}
-
 // readWorker merges what a worker's znode says.
 func (v *view) readWorker(id string, list []string, version int32) {
 	w := v.workers[id]
@@ -200,13 +196,13 @@ func (v *view) readWorker(id string, list []string, version int32) {
 		v.workers[id] = w
 	}
 	old := w.list
-	if !slices.Equal(list, old) {
-		w.moved = v.now
+	if !slices.Equal(list, old) || version != w.version {
+		w.moved, w.listing = v.now, v.asked
 	}
 	if len(list) == 0 {
-		w.turn = w.turn.ended(v.now)
+		w.turn = w.turn.ended(v.now, w.told)
 	}
-	w.list, w.version, w.stale, w.ignored, w.listing = list, version, false, false, v.asked
+	w.list, w.version, w.stale, w.told, w.ignored = list, version, false, false, false
 	for _, t := range list {
 		if !slices.Contains(old, t) {
 			v.hold(t)

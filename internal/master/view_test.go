@@ -153,6 +153,9 @@ func TestView(t *testing.T) {
 		v.done(expect(t, v, "assign "+a+" w1")[0], 1)
 		v.asked++
 		v.listTasks([]string{b}, v.asked)
+		expect(t, v, "") // it may be done, and its task cleaned up
+		v.readWorker("w1", []string{a}, 1)
+		v.watching("w1")
 		expect(t, v, "takeBack "+a+" w1")
 	})
 	t.Run("a_listing_older_than_the_workers_list_withdraws_nothing", func(t *testing.T) {
@@ -163,6 +166,8 @@ func TestView(t *testing.T) {
 		expect(t, v, "")
 		v.asked++
 		v.listTasks([]string{a}, v.asked)
+		v.readWorker("w1", []string{"t1"}, 1)
+		v.watching("w1")
 		expect(t, v, "takeBack t1 w1")
 	})
 	t.Run("a_name_made_by_hand_goes_first_and_is_read_before", func(t *testing.T) {

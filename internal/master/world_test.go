@@ -22,6 +22,7 @@ type world struct {
 	v       *view
 	tasks   map[string]*stored
 	workers map[string]*stored
+	fired   []string          // workers that the leader is to be told of
 	ended   map[string]string // what finished tasks ended with
 	now     time.Time
 	zxid    int64
@@ -33,6 +34,7 @@ type stored struct {
 	zxid     int64     // of its last write
 	written  time.Time // then
 	attached bool      // it ends with its client
+	watched  bool      // by the leader
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -94,7 +96,12 @@ func (w *world) readAll() {
 	w.v.now = w.now
 	for _, id := range w.v.stale() {
 		if s := w.workers[id]; s != nil {
+			arm := w.v.workers[id].arm && !w.v.workers[id].watched
 			w.v.readWorker(id, task.ParseList([]byte(s.text)), s.version)
+			if arm {
+				s.watched = true
+				w.v.watching(id)
+			}
 		} else {
 			w.v.workerGone(id, true)
 		}
@@ -158,8 +165,30 @@ func (w *world) carryOut(m move) {
 			}
 		}
 	}
-	s.text, s.version = strings.Join(m.list, "\n"), s.version+1
+	w.put(m.worker, m.list)
 	w.v.done(m, s.version)
+}
+
+// put changes what a worker's znode lists.
+func (w *world) put(id string, list []string) {
+	s := w.workers[id]
+	s.text, s.version = strings.Join(list, "\n"), s.version+1
+	w.fire(s, id)
+}
+
+// end has a worker's znode vanish.
+func (w *world) end(id string) {
+	s := w.workers[id]
+	delete(w.workers, id)
+	w.fire(s, id)
+}
+
+// fire has the leader told, if it watches.
+func (w *world) fire(s *stored, id string) {
+	if s.watched {
+		s.watched = false
+		w.fired = append(w.fired, id)
+	}
 }
 
 func without(m move, id string) move {
@@ -176,9 +205,7 @@ func (w *world) commit(id string) {
 	if s := w.tasks[ids[0]]; s != nil && task.ParseState([]byte(s.text)).Phase == task.Pending {
 		w.set(ids[0], "done 1")
 	}
-	s := w.workers[id]
-	s.text, s.version = strings.Join(ids[1:], "\n"), s.version+1
-	w.v.fired(id)
+	w.put(id, ids[1:])
 }
 
 func (w *world) listAll() {
@@ -189,6 +216,10 @@ func (w *world) listAll() {
 
 // turn is one round of the leader's loop.
 func (w *world) turn() {
+	for _, id := range w.fired {
+		w.v.fired(id)
+	}
+	w.fired = nil
 	w.readAll()
 	if !w.v.ready() {
 		return
@@ -233,8 +264,7 @@ func FuzzView(f *testing.F) {
 				}
 			case 6: // a worker dies
 				if id := anyOf(w.r, w.workers); id != "" {
-					delete(w.workers, id)
-					w.v.fired(id)
+					w.end(id)
 				}
 			case 7: // a worker leaves cleanly
 				if id := anyOf(w.r, w.workers); id != "" {
@@ -243,8 +273,7 @@ func FuzzView(f *testing.F) {
 							w.set(tid, s.text)
 						}
 					}
-					delete(w.workers, id)
-					w.v.fired(id)
+					w.end(id)
 				}
 			case 8: // withdrawn, or fetched
 				if id := anyOf(w.r, w.tasks); id != "" {
@@ -252,8 +281,7 @@ func FuzzView(f *testing.F) {
 				}
 			case 9: // typed: take it away
 				if id := anyOf(w.r, w.workers); id != "" {
-					w.workers[id].text, w.workers[id].version = "", w.workers[id].version+1
-					w.v.fired(id)
+					w.put(id, nil)
 				}
 			case 10: // typed: finish it
 				if id := anyOf(w.r, w.tasks); id != "" && task.ParseState([]byte(w.tasks[id].text)).Phase == task.Pending {
@@ -288,9 +316,6 @@ func FuzzView(f *testing.F) {
 		w.workers["last"] = &stored{}
 		for range 4 * (len(w.tasks) + 10) {
 			w.listAll()
-			for id := range w.v.workers {
-				w.v.fired(id)
-			}
 			w.now = w.now.Add(tick)
 			w.v.nextTick(rereads)
 			w.tidy()

@@ -50,22 +50,31 @@ func (s *Session) dial(network, addr string, timeout time.Duration) (net.Conn, e
 // The library writes each request by itself. What it writes while the socket is
 // being written to goes out together: a busy session makes few system calls, and
 // wakes the server less often. A write that fails closes the connection, which is
-// what the library itself does then.
+// what the library itself does then. Reads of znodes wait for each other, to go
+// together: see reads.
 //
-// Reads come from one goroutine at a time.
+// Read is called by one goroutine at a time.
 type conn struct {
 	net.Conn
 	s    *Session
 	addr string
 	r    *bufio.Reader
 
+	// Owned by the goroutine that calls Read.
 	handshake time.Time // its deadline; zero when it is over
+	rest      int       // bytes of the frame that is passed on
+	split     []byte    // answers that came together
 
 	closing sync.Once
 	closed  chan struct{}
 	wake    chan struct{} // there is something to send
 	mu      sync.Mutex    // guards the rest
 	unsent  []byte
+	spare   []byte    // for what is unsent, while that is written
+	writing bool      // someone does
+	wrote   time.Time // when the library wrote last
+	greeted bool      // the handshake was written
+	reads   reads
 }
 
 func newConn(s *Session, raw net.Conn, addr string, handshake time.Time) *conn {
@@ -75,6 +84,10 @@ func newConn(s *Session, raw net.Conn, addr string, handshake time.Time) *conn {
 	}
 }
 
+// lull is how long nothing was written before what is written goes at once, by who
+// writes it: nothing else is likely to come that could go with it.
+const lull = 200 * time.Microsecond
+
 // Write has p sent soon. Whether it arrived only an answer tells.
 func (c *conn) Write(p []byte) (int, error) {
 	select {
@@ -82,14 +95,28 @@ func (c *conn) Write(p []byte) (int, error) {
 		return 0, net.ErrClosed
 	default:
 	}
+	now := time.Now()
 	c.mu.Lock()
-	c.unsent = append(c.unsent, p...)
+	if together := c.greeted && !c.s.apart.Load(); !together || !c.reads.keep(p) {
+		c.unsent = append(c.unsent, p...)
+	}
+	c.greeted = true
+	alone := now.Sub(c.wrote) > lull
+	c.wrote = now
 	c.mu.Unlock()
+	if alone {
+		c.flush()
+	} else {
+		c.poke()
+	}
+	return len(p), nil
+}
+
+func (c *conn) poke() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
 	}
-	return len(p), nil
 }
 
 // SetWriteDeadline does nothing: send has a deadline of its own.
@@ -98,17 +125,34 @@ func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 // keep is what is kept of a buffer that grew, for the next time.
 const keep = 1 << 20
 
-// send writes what is unsent until the connection is closed.
+// send flushes when it is poked, until the connection is closed.
 func (c *conn) send() {
-	var sending []byte
 	for {
 		select {
 		case <-c.closed:
 			return
 		case <-c.wake:
+			c.flush()
 		}
-		c.mu.Lock()
-		sending, c.unsent = c.unsent, sending[:0]
+	}
+}
+
+// flush writes what is unsent, and what comes meanwhile; unless another does so, who
+// then writes this as well. It closes the connection when that fails.
+func (c *conn) flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.writing {
+		return
+	}
+	c.writing = true
+	defer func() { c.writing = false }()
+	for {
+		sending := c.reads.next(c.unsent)
+		if len(sending) == 0 {
+			return
+		}
+		c.unsent = c.spare[:0]
 		c.mu.Unlock()
 		err := c.Conn.SetWriteDeadline(time.Now().Add(c.s.Timeout() * 2 / 3))
 		if err == nil {
@@ -116,10 +160,13 @@ func (c *conn) send() {
 		}
 		if err != nil {
 			c.Close()
-			return
 		}
-		if cap(sending) > keep {
-			sending = nil
+		c.mu.Lock()
+		if c.spare = sending; cap(sending) > keep {
+			c.spare = nil
+		}
+		if err != nil {
+			return
 		}
 	}
 }
@@ -160,12 +207,56 @@ func (c *conn) read(p []byte) (int, error) {
 			return 0, err
 		}
 		c.handshake = time.Time{}
+		c.hear()
 	}
-	n, err := c.r.Read(p)
-	if n > 0 {
-		c.s.heard.Store(int64(time.Since(c.s.born)))
+	if c.rest == 0 && len(c.split) == 0 {
+		if err := c.nextFrame(); err != nil {
+			return 0, err
+		}
 	}
+	if len(c.split) > 0 {
+		n := copy(p, c.split)
+		c.split = c.split[n:]
+		return n, nil
+	}
+	n, err := c.r.Read(p[:min(len(p), c.rest)])
+	c.rest -= n
 	return n, err
+}
+
+// hear takes down that the server was heard. What a frame holds must have come
+// soon after its beginning: the library sets a deadline.
+func (c *conn) hear() { c.s.heard.Store(int64(time.Since(c.s.born))) }
+
+// nextFrame waits for the next frame. It passes on what is no answer to reads that
+// went together.
+func (c *conn) nextFrame() error {
+	head, err := c.r.Peek(lengthSize + answerHeader)
+	if err != nil {
+		return err
+	}
+	c.hear()
+	size := lengthSize + int(binary.BigEndian.Uint32(head))
+	c.mu.Lock()
+	gets := c.reads.answered(head[lengthSize:lengthSize+4], size)
+	more := gets != nil && len(c.reads.waiting) > 0
+	c.mu.Unlock()
+	if more {
+		c.poke()
+	}
+	if len(gets) < 2 {
+		c.rest = size
+		return nil
+	}
+	frame := make([]byte, size)
+	if _, err := io.ReadFull(c.r, frame); err != nil {
+		return err
+	}
+	if failed := binary.BigEndian.Uint32(frame[lengthSize+answerHeader-4:]); failed != 0 {
+		c.s.apart.Store(true) // an old server; it closes the connection, and the reads are repeated
+	}
+	c.split, err = split(frame[lengthSize:], gets)
+	return err
 }
 
 // readHandshake waits for the whole answer and leaves it in the buffer:
@@ -181,7 +272,8 @@ func (c *conn) readHandshake() error {
 	if size > 1024 {
 		return fmt.Errorf("an answer of %d bytes: not a ZooKeeper server", size)
 	}
-	if _, err := c.r.Peek(4 + size); err != nil {
+	c.rest = lengthSize + size
+	if _, err := c.r.Peek(c.rest); err != nil {
 		return err
 	}
 	if id == 0 { // expired: the library's event follows

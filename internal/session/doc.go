@@ -39,6 +39,11 @@
 //     out or never will be;
 //   - ErrOver: the session is over. It may have been carried out.
 //
+// While an answer to a read is on its way, further reads wait, and then go as one
+// multi-read, of which go-zookeeper knows nothing: many calls cost the servers
+// little more than one. Reads that set a watch go by themselves; servers before 3.6
+// are asked one by one.
+//
 // Calls take no context. They end at the latest with the session, and Run ends
 // the session of a role that does not leave in time.
 //

@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"sync"
+	"time"
 )
 
 // Group carries out what several callers write, together: what is handed over
@@ -17,51 +18,98 @@ type Group struct {
 
 	mu      sync.Mutex // guards the rest
 	waiting []*part
-	sending bool // some caller is sending
+	patient []*part     // they wait for others to go with
+	late    *time.Timer // ends that; nil if none does
+	sending bool
 }
 
 // part is what one caller writes.
 type part struct {
-	ops    []Op
-	size   int
-	answer chan answer // receives once
-}
-
-type answer struct {
-	results []Result
-	err     error
-	send    bool // no answer: it is this caller's turn to send
+	ops  []Op
+	size int
+	done func([]Result, error) // called once; does not block
 }
 
 // NewGroup returns an idle group.
 func (s *Session) NewGroup() *Group { return &Group{s: s} }
 
-// Multi carries out all operations or none, as Session.Multi does, with the
-// same errors; the Index of an OpError is among the caller's own operations.
-func (g *Group) Multi(ops ...Op) ([]Result, error) {
-	p := &part{ops: ops, answer: make(chan answer, 1)}
+func (g *Group) part(done func([]Result, error), ops []Op) *part {
+	p := &part{ops: ops, done: done}
 	for _, op := range ops {
 		p.size += op.Size() + len(g.s.cfg.Address.Chroot)
 	}
-	g.mu.Lock()
-	g.waiting = append(g.waiting, p)
-	lead := !g.sending
-	g.sending = true
-	g.mu.Unlock()
-	if lead {
-		g.send()
+	return p
+}
+
+// Multi carries out all operations or none, as Session.Multi does, with the
+// same errors; the Index of an OpError is among the caller's own operations.
+func (g *Group) Multi(ops ...Op) ([]Result, error) {
+	type answer struct {
+		results []Result
+		err     error
 	}
-	a := <-p.answer
-	if a.send {
-		g.send()
-		a = <-p.answer
+	answers := make(chan answer, 1)
+	if g.add(g.part(func(r []Result, err error) { answers <- answer{r, err} }, ops)) && g.send() {
+		go g.sendAll()
 	}
+	a := <-answers
 	return a.results, a.err
 }
 
-// send carries out what is waiting, its caller's part among it, and passes the
-// turn to one of those who came meanwhile.
-func (g *Group) send() {
+// Go is Multi, and returns at once. It calls done with the answer, which must not
+// block.
+func (g *Group) Go(done func([]Result, error), ops ...Op) {
+	if g.add(g.part(done, ops)) {
+		go g.sendAll()
+	}
+}
+
+// patience is how long at most what may wait does so for something to go with.
+const patience = 5 * time.Millisecond
+
+// Later is Go for what nobody waits for: it goes with whatever is sent next, or
+// by itself a little later.
+func (g *Group) Later(done func([]Result, error), ops ...Op) {
+	p := g.part(done, ops)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.patient = append(g.patient, p)
+	if g.late == nil {
+		g.late = time.AfterFunc(patience, func() {
+			if g.add() {
+				g.sendAll()
+			}
+		})
+	}
+}
+
+// add has parts sent, and with them what was patient. It tells whether the caller is
+// to send.
+func (g *Group) add(parts ...*part) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = append(append(g.waiting, g.patient...), parts...)
+	g.patient = nil
+	if g.late != nil {
+		g.late.Stop()
+		g.late = nil
+	}
+	if g.sending || len(g.waiting) == 0 {
+		return false
+	}
+	g.sending = true
+	return true
+}
+
+// sendAll sends until nothing waits.
+func (g *Group) sendAll() {
+	for g.send() {
+	}
+}
+
+// send carries out what is waiting, as much as goes together, and tells whether
+// more has come.
+func (g *Group) send() (more bool) {
 	g.mu.Lock()
 	n, size := 0, 0
 	for n < len(g.waiting) && (n == 0 || size+g.waiting[n].size <= MaxPacket) {
@@ -78,9 +126,8 @@ func (g *Group) send() {
 	defer g.mu.Unlock()
 	if len(g.waiting) == 0 {
 		g.waiting, g.sending = nil, false
-		return
 	}
-	g.waiting[0].answer <- answer{send: true}
+	return g.sending
 }
 
 // carryOut drops a part that is refused, and sends half as much at a time from
@@ -97,11 +144,11 @@ func (g *Group) carryOut(batch []*part) {
 		var refused *OpError
 		if !errors.As(err, &refused) || some == 1 {
 			for _, p := range batch[:some] {
-				a := answer{err: err}
+				var own []Result
 				if err == nil {
-					a.results, results = results[:len(p.ops)], results[len(p.ops):]
+					own, results = results[:len(p.ops)], results[len(p.ops):]
 				}
-				p.answer <- a
+				p.done(own, err)
 			}
 			batch = batch[some:]
 			if err == nil {
@@ -114,7 +161,7 @@ func (g *Group) carryOut(batch []*part) {
 			at -= len(batch[i].ops)
 			i++
 		}
-		batch[i].answer <- answer{err: &OpError{Index: at, Op: refused.Op, Err: refused.Err}}
+		batch[i].done(nil, &OpError{Index: at, Op: refused.Op, Err: refused.Err})
 		batch = append(batch[:i:i], batch[i+1:]...)
 		some = max(1, some/2)
 	}

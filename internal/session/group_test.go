@@ -61,8 +61,13 @@ func TestGroup(t *testing.T) {
 			{ops: []Op{Create("/5", nil), Create("/6-", nil), Delete("/none", 0)}},
 			{ops: []Op{Create("/7", nil)}},
 		}
+		type answer struct {
+			results []Result
+			err     error
+		}
+		answers := make(map[*part]answer)
 		for _, p := range batch {
-			p.answer = make(chan answer, 1)
+			p.done = func(r []Result, err error) { answers[p] = answer{r, err} }
 		}
 		s.NewGroup().carryOut(batch)
 		want := []struct {
@@ -70,7 +75,7 @@ func TestGroup(t *testing.T) {
 			index int
 		}{{}, {zk.ErrBadVersion, 1}, {}, {zk.ErrBadVersion, 0}, {}, {zk.ErrNoNode, 2}, {}}
 		for i, p := range batch {
-			a := <-p.answer
+			a := answers[p]
 			if want[i].err == nil {
 				if a.err != nil || len(a.results) != len(p.ops) {
 					t.Errorf("part %d: %v, %v", i, a.results, a.err)

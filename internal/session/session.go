@@ -63,7 +63,8 @@ type Session struct {
 	closing  sync.Once
 	hub      hub
 	timeout  atomic.Int64 // granted, ns
-	heard    atomic.Int64 // the last byte from the server, ns since born
+	heard    atomic.Int64 // the last frame from the server, ns since born
+	apart    atomic.Bool  // reads do not go together: the servers know no multi-read
 	reported atomic.Bool  // the first handshake has been logged
 
 	mu      sync.Mutex // guards the rest

@@ -34,21 +34,28 @@ type fetch struct {
 	err     error
 }
 
+// job is what the executor is given.
+type job struct {
+	ctx context.Context
+	id  string
+	f   *fetch // its payload; nil: to be read
+}
+
 // readAhead is how many payloads are read at once, that of the task that is
 // executed next among them. Each may be close to a megabyte.
 const readAhead = 4
 
 // fetchAhead has the payloads read of the tasks that are next.
 func (sl *slot) fetchAhead() {
-	n := 0
+	n := 1 // what runs
 	for _, id := range sl.list {
-		if _, ok := sl.results[id]; ok {
+		if _, ok := sl.results[id]; ok || sl.running != nil && sl.running.id == id {
 			continue
 		}
 		if n++; n > readAhead {
 			return
 		}
-		if sl.ahead[id] != nil || sl.running != nil && sl.running.id == id {
+		if sl.ahead[id] != nil {
 			continue
 		}
 		f := &fetch{done: make(chan struct{})}
@@ -67,7 +74,7 @@ func (sl *slot) start(leaving context.Context) {
 	if live.Err() != nil {
 		return
 	}
-	sl.fetchAhead()
+	defer sl.fetchAhead()
 	if sl.running != nil {
 		return
 	}
@@ -80,14 +87,28 @@ func (sl *slot) start(leaving context.Context) {
 	stop := context.AfterFunc(leaving, cancel)
 	sl.running = &execution{id: id, began: time.Now(), cancel: func() { stop(); cancel() }}
 	sl.log.Info("task started", "task", id)
-	f := sl.ahead[id]
+	sl.todo <- job{ctx, id, sl.ahead[id]} // the executor is idle
 	delete(sl.ahead, id)
-	go func() { sl.finished <- sl.execute(ctx, id, f) }()
+}
+
+// executor executes one task after the other. It is one goroutine, so that its
+// stack has grown already.
+func (sl *slot) executor() {
+	for j := range sl.todo {
+		sl.finished <- sl.execute(j)
+	}
 }
 
 // execute waits for the payload and runs the task.
-func (sl *slot) execute(ctx context.Context, id string, f *fetch) outcome {
-	<-f.done
+func (sl *slot) execute(j job) outcome {
+	ctx, id := j.ctx, j.id
+	f := j.f
+	if f == nil {
+		f = new(fetch)
+		f.payload, _, f.err = sl.s.Get(task.DataPath(id))
+	} else {
+		<-f.done
+	}
 	payload, err := f.payload, f.err
 	if ctx.Err() != nil || errors.Is(err, session.ErrOver) {
 		return outcome{ended: true}

@@ -126,18 +126,27 @@ func TestExecute(t *testing.T) {
 			d.submit(list[i], "wait")
 		}
 		last, behind := list[readAhead-1], list[readAhead]
-		held, release := proxy.Hold(zktest.OpGetData, 1, zktest.Naming(task.DataPath(last)))
-		early, never := proxy.Hold(zktest.OpGetData, 1, zktest.Naming(task.DataPath(behind)))
+		alone, release := proxy.Hold(zktest.OpGetData, 1, zktest.Naming(task.DataPath(last)))
+		together, releaseAll := proxy.Hold(zktest.OpMultiRead, 1, zktest.Naming(task.DataPath(last)))
+		early, never := proxy.Hold(zktest.OpMultiRead, 1, zktest.Naming(task.DataPath(behind)))
+		earlyAlone, neverAlone := proxy.Hold(zktest.OpGetData, 1, zktest.Naming(task.DataPath(behind)))
 		d.assign(worker, list...)
-		<-held
+		select {
+		case <-alone:
+		case <-together:
+		}
 		release()
+		releaseAll()
 		b.began("a")
 		select {
 		case <-early:
 			t.Error("reads further ahead than it should")
+		case <-earlyAlone:
+			t.Error("reads further ahead than it should")
 		default:
 		}
 		never()
+		neverAlone()
 		for _, id := range list {
 			b.end(id, id)
 			d.state(id, "done "+id)

@@ -20,6 +20,11 @@ import (
 // lost watch costs at most.
 const reread = 10 * time.Second
 
+// calm is how long a slot is busy until its znode is watched meanwhile. Most turns
+// are shorter, and all that would fire the watch are the slot's own commits; what
+// is taken back is noticed so much later.
+const calm = 50 * time.Millisecond
+
 // errGone means that the slot's znode is not there, or not its own.
 var errGone = errors.New("the worker's znode is gone")
 
@@ -37,7 +42,10 @@ type slot struct {
 	// Owned by the goroutine of run.
 	list    []string           // the znode's content as last known
 	version int32              // and its version
+	busy    time.Time          // since then, unless it is free
 	armed   bool               // a watch is set that has not fired
+	armedAt int32              // the version that was read when the last was set
+	fired   bool               // it fired since the znode was read
 	stale   bool               // the znode is to be read
 	at      map[string]int32   // versions of /tasks/<id>, where they are known not to be 0
 	results map[string]verdict // executions that ended, not committed yet
@@ -45,6 +53,7 @@ type slot struct {
 	running *execution
 	reading sync.WaitGroup // reads of payloads under way
 
+	todo      chan job     // takes what is to be executed
 	finished  chan outcome // receives what running came to
 	committed chan receipt // receives the fate of the one commit under way
 	sent      []string     // what that commit holds
@@ -70,6 +79,7 @@ func newSlot(s *session.Session, group *session.Group, cfg Config) *slot {
 		at:        make(map[string]int32),
 		results:   make(map[string]verdict),
 		ahead:     make(map[string]*fetch),
+		todo:      make(chan job, 1),
 		finished:  make(chan outcome, 1),
 		committed: make(chan receipt, 1),
 	}
@@ -81,6 +91,10 @@ func newSlot(s *session.Session, group *session.Group, cfg Config) *slot {
 func (sl *slot) run(draining, leaving context.Context) (again bool, err error) {
 	sl.hints = sl.s.Hints(sl.path)
 	defer sl.s.Forget(sl.path)
+	var executor sync.WaitGroup
+	executor.Go(sl.executor)
+	defer executor.Wait()
+	defer close(sl.todo)
 	if err := sl.register(); err != nil {
 		return false, fmt.Errorf("register worker: %w", err)
 	}
@@ -151,12 +165,17 @@ func (sl *slot) register() error {
 func (sl *slot) serve(draining, leaving context.Context) error {
 	ticker := time.NewTicker(reread)
 	defer ticker.Stop()
+	long := time.NewTimer(calm)
+	defer long.Stop()
 	drain := draining.Done()
 	for {
-		if sl.stale && sl.sent == nil {
+		for sl.sent == nil && (sl.outdated() || !sl.armed && sl.toWatch()) {
 			if err := sl.read(); err != nil {
 				return err
 			}
+		}
+		if wait := time.Until(sl.busy.Add(calm)); len(sl.list) > 0 && !sl.armed && wait > 0 {
+			long.Reset(wait)
 		}
 		if draining.Err() == nil {
 			sl.start(leaving)
@@ -173,9 +192,12 @@ func (sl *slot) serve(draining, leaving context.Context) error {
 		case <-leaving.Done():
 			return nil
 		case <-sl.hints.C:
-			paths, _ := sl.hints.Take()
-			sl.armed = sl.armed && len(paths) == 0
-			sl.stale = true
+			paths, all := sl.hints.Take()
+			if len(paths) > 0 {
+				sl.armed, sl.fired = false, true
+			}
+			sl.stale = sl.stale || all
+		case <-long.C:
 		case <-ticker.C:
 			sl.stale = true
 		case o := <-sl.finished:
@@ -188,12 +210,25 @@ func (sl *slot) serve(draining, leaving context.Context) error {
 	}
 }
 
+// outdated tells whether the znode may hold something that the slot does not know.
+// A watch tells of the first change since it was set, which may be a commit.
+func (sl *slot) outdated() bool { return sl.stale || sl.fired && sl.version == sl.armedAt }
+
+// toWatch tells whether the znode is to be watched: while the slot is free, and
+// when it has been busy for a while.
+func (sl *slot) toWatch() bool {
+	return len(sl.list) == 0 || time.Since(sl.busy) >= calm
+}
+
 // read takes the content of the slot's znode over. It waits while the
 // connection is lost.
 func (sl *slot) read() error {
-	get := sl.s.GetW
-	if sl.armed {
-		get = sl.s.Get
+	get, arm := sl.s.Get, false
+	// A free slot that was told of something was given tasks, most likely, and will be
+	// done before a watch is of use.
+	given := len(sl.list) == 0 && sl.outdated()
+	if !sl.armed && !given && sl.toWatch() {
+		get, arm = sl.s.GetW, true
 	}
 	data, stat, err := get(sl.path)
 	if errors.Is(err, zk.ErrNoNode) {
@@ -205,8 +240,11 @@ func (sl *slot) read() error {
 	if stat.EphemeralOwner != sl.s.ID() {
 		return errGone
 	}
-	sl.armed, sl.stale = true, false
-	sl.list, sl.version = task.ParseList(data), stat.Version
+	if arm {
+		sl.armed, sl.armedAt = true, stat.Version
+	}
+	sl.fired, sl.stale = false, false
+	sl.setList(task.ParseList(data), stat.Version)
 	for id := range sl.results {
 		if !slices.Contains(sl.list, id) {
 			delete(sl.results, id)
@@ -228,6 +266,14 @@ func (sl *slot) read() error {
 		sl.running.cancel()
 	}
 	return nil
+}
+
+// setList takes it that the znode holds this list, at this version.
+func (sl *slot) setList(list []string, version int32) {
+	if len(sl.list) == 0 {
+		sl.busy = time.Now()
+	}
+	sl.list, sl.version = list, version
 }
 
 const (
@@ -272,10 +318,7 @@ func (sl *slot) commit() {
 		sl.sent = append(sl.sent, id)
 	}
 	ops := append([]session.Op{session.Set(sl.path, task.FormatList(rest), sl.version)}, sets...)
-	go func() {
-		results, err := sl.group.Multi(ops...)
-		sl.committed <- receipt{results, err}
-	}()
+	sl.group.Go(func(r []session.Result, err error) { sl.committed <- receipt{r, err} }, ops...)
 }
 
 // settle takes the fate of a commit.
@@ -285,12 +328,12 @@ func (sl *slot) settle(r receipt) error {
 	var refused *session.OpError
 	switch {
 	case r.err == nil:
-		sl.version = r.results[0].Stat.Version
 		for _, id := range sent {
 			delete(sl.results, id)
 			delete(sl.at, id)
-			sl.list = slices.DeleteFunc(sl.list, func(l string) bool { return l == id })
 		}
+		rest := slices.DeleteFunc(slices.Clone(sl.list), func(id string) bool { return slices.Contains(sent, id) })
+		sl.setList(rest, r.results[0].Stat.Version)
 		return nil
 	case errors.Is(r.err, session.ErrUnknown):
 		sl.stale = true

@@ -27,6 +27,7 @@ const (
 	OpGetChildren Op = 12
 	OpCheck       Op = 13
 	OpMulti       Op = 14
+	OpMultiRead   Op = 22
 	OpSetWatches  Op = 101
 	OpClose       Op = -11
 )
@@ -53,6 +54,8 @@ func (o Op) String() string {
 		return "check"
 	case OpMulti:
 		return "multi"
+	case OpMultiRead:
+		return "multiRead"
 	case OpSetWatches:
 		return "setWatches"
 	case OpClose:
