@@ -15,12 +15,13 @@
 // carries out. The decision is a function of the view, without I/O.
 //
 //	znode           read                              written
-//	/tasks          listed when it changes, at most   made when missing
-//	                every few ms, and twice a second
-//	                while plenty is queued
+//	/tasks          listed when it changes, for at    made when missing
+//	                most a fifth of the time, and
+//	                twice a second while plenty is
+//	                queued
 //	/workers        listed when it changes            made when missing
-//	/workers/<id>   at first, and when it changes     assigned while it is empty; taken
-//	                                                  back what has been withdrawn
+//	/workers/<id>   at first, and when somebody       assigned while it is empty; taken
+//	                waits for its change              back what has been withdrawn
 //	/tasks/<id>     only in doubt: see below          "pending n" or "failed" after a loss;
 //	                                                  removed after the retention time
 //	/data           listed once in a retention time   made when missing
@@ -46,6 +47,15 @@
 // another is free and nothing else waits: no short task waits behind a long one
 // beside a free worker. That is a take-back like any other: at the version of the
 // worker's list, so that whoever comes second, this or a commit, is refused.
+//
+// # Few watches
+//
+// A watch fires once, for the leader's own write as well, and to set it again is a
+// read of its own. A worker that has stood still for 50 ms is watched, busy or
+// free: then it is seen at once what people type there, or that a long task is done.
+// Before that, nobody waits for a worker as long as another is free. While none is,
+// a few are watched of those that are busy, the first of them; when one is done
+// others are read as well, in one request, and ever more while all are done.
 //
 // # Every write is fenced
 //

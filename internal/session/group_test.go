@@ -48,6 +48,39 @@ func TestGroup(t *testing.T) {
 			t.Errorf("%d transactions for %d callers", len(transactions), callers)
 		}
 	})
+	t.Run("sends_what_may_wait_with_what_comes_next", func(t *testing.T) {
+		s := newSession(t, zktest.Connect(t))
+		write(t, s, Create("/later", nil), Create("/now", nil))
+		group := s.NewGroup()
+		zxid := make(chan int64, 1)
+		group.Later(func(r []Result, err error) {
+			if err != nil || len(r) != 1 {
+				t.Errorf("%v, %v", r, err)
+				r = []Result{{Stat: new(zk.Stat)}}
+			}
+			zxid <- r[0].Stat.Mzxid
+		}, Set("/later", nil, 0))
+		r, err := group.Multi(Set("/now", nil, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if later := <-zxid; later != r[0].Stat.Mzxid {
+			t.Errorf("at %d, not %d", later, r[0].Stat.Mzxid)
+		}
+	})
+	t.Run("or_by_itself_a_little_later", func(t *testing.T) {
+		s := newSession(t, zktest.Connect(t))
+		group := s.NewGroup()
+		for i := range 3 {
+			done := make(chan error, 2)
+			group.Later(func(_ []Result, err error) { done <- err }, Create(fmt.Sprint("/a", i), nil))
+			group.Later(func(_ []Result, err error) { done <- err }, Create("/none/b", nil))
+			one, two := <-done, <-done
+			if (one == nil) == (two == nil) || !errors.Is(errors.Join(one, two), zk.ErrNoNode) {
+				t.Errorf("%v, %v", one, two)
+			}
+		}
+	})
 	t.Run("does_not_let_one_share_the_fate_of_another", func(t *testing.T) {
 		s := newSession(t, zktest.Connect(t))
 		write(t, s, Create("/a", nil))

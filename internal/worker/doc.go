@@ -6,7 +6,9 @@
 //	/workers/<id>   ephemeral; empty = free, else the ids assigned to it, one a
 //	                line. The leader writes it while it is free, the slot
 //	                while it is not: they take turns. The leader's rare
-//	                take-back is settled by the znode's version.
+//	                take-back is settled by the znode's version. Watched
+//	                while it is free, and by a slot that has been busy for
+//	                50 ms: before, all that changes it are the slot's commits.
 //	/data/<task>    read once, by the slot that executes the task; those of the
 //	                next few in its list meanwhile
 //	/tasks/<task>   written once, when the slot commits
