@@ -44,7 +44,7 @@ func (c *Client) Do(ctx context.Context, payload string) error {
 }
 
 // Times does a task and tells how long it took until its result was there, and
-// until it was cleaned up as well.
+// until the next one can be done.
 func (c *Client) Times(ctx context.Context, payload string) (result, whole time.Duration, err error) {
 	began := time.Now()
 	r, err := c.do.Do(ctx, []byte(payload))

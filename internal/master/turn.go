@@ -46,17 +46,32 @@ func (t turn) ended(now time.Time, told bool) turn {
 }
 
 // places returns the free workers, each with how many tasks it may be given: its
-// turn, but no more than its share of what is queued.
+// turn, but no more than its share of what is queued; and one while there are long
+// tasks, for what is queued behind them may be long as well, and what is not would
+// wait for it.
 func (v *view) places(free []string) []place {
 	if len(free) == 0 {
 		return nil
 	}
 	share := (v.queue.len() + len(v.workers) - 1) / len(v.workers)
+	if v.longTasks() {
+		share = 1
+	}
 	places := make([]place, len(free))
 	for i, id := range free {
 		places[i] = place{id, max(1, min(v.workers[id].turn.size(), share))}
 	}
 	return places
+}
+
+// longTasks tells whether a worker is known to execute one now.
+func (v *view) longTasks() bool {
+	for _, w := range v.workers {
+		if w.watched && len(w.list) > 0 && v.now.Sub(w.moved) > longTurn {
+			return true
+		}
+	}
+	return false
 }
 
 // appetite is how many tasks all workers may be given at once.

@@ -85,6 +85,29 @@ func TestTurns(t *testing.T) {
 		v.readWorker("w3", ids[:1], 1)
 		want(t, v.decide(), "assign w1 3, keeps 3", "assign w2 3, keeps 3")
 	})
+	t.Run("are_of_one_while_a_long_task_is_executed", func(t *testing.T) {
+		for _, c := range []struct {
+			name    string
+			still   time.Duration
+			watched bool
+			want    string
+		}{
+			{"it is", longTurn + 1, true, "assign w1 1, keeps 1"},
+			{"who knows", longTurn + 1, false, "assign w1 5, keeps 5"},
+			{"not so long", longTurn, true, "assign w1 5, keeps 5"},
+		} {
+			v, ids := turning(10, 8, "w1")
+			v.listWorkers([]string{"w1", "w2"})
+			v.readWorker("w2", ids[:1], 1)
+			if c.watched {
+				v.watching("w2")
+			}
+			v.now = v.now.Add(c.still)
+			if got := given(v.decide()); !slices.Equal(got, []string{c.want}) {
+				t.Errorf("%s: %q", c.name, got)
+			}
+		}
+	})
 	t.Run("grow_while_they_are_short", func(t *testing.T) {
 		v, _ := turning(1000, 0, "w1")
 		version := int32(0)

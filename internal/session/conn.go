@@ -70,10 +70,7 @@ type conn struct {
 	wake    chan struct{} // there is something to send
 	mu      sync.Mutex    // guards the rest
 	unsent  []byte
-	spare   []byte    // for what is unsent, while that is written
-	writing bool      // someone does
-	wrote   time.Time // when the library wrote last
-	greeted bool      // the handshake was written
+	greeted bool // the handshake was written
 	reads   reads
 }
 
@@ -84,10 +81,6 @@ func newConn(s *Session, raw net.Conn, addr string, handshake time.Time) *conn {
 	}
 }
 
-// lull is how long nothing was written before what is written goes at once, by who
-// writes it: nothing else is likely to come that could go with it.
-const lull = 200 * time.Microsecond
-
 // Write has p sent soon. Whether it arrived only an answer tells.
 func (c *conn) Write(p []byte) (int, error) {
 	select {
@@ -95,20 +88,13 @@ func (c *conn) Write(p []byte) (int, error) {
 		return 0, net.ErrClosed
 	default:
 	}
-	now := time.Now()
 	c.mu.Lock()
 	if together := c.greeted && !c.s.apart.Load(); !together || !c.reads.keep(p) {
 		c.unsent = append(c.unsent, p...)
 	}
 	c.greeted = true
-	alone := now.Sub(c.wrote) > lull
-	c.wrote = now
 	c.mu.Unlock()
-	if alone {
-		c.flush()
-	} else {
-		c.poke()
-	}
+	c.poke()
 	return len(p), nil
 }
 
@@ -125,48 +111,31 @@ func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 // keep is what is kept of a buffer that grew, for the next time.
 const keep = 1 << 20
 
-// send flushes when it is poked, until the connection is closed.
+// send writes what is unsent until the connection is closed.
 func (c *conn) send() {
+	var sending []byte
 	for {
 		select {
 		case <-c.closed:
 			return
 		case <-c.wake:
-			c.flush()
 		}
-	}
-}
-
-// flush writes what is unsent, and what comes meanwhile; unless another does so, who
-// then writes this as well. It closes the connection when that fails.
-func (c *conn) flush() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.writing {
-		return
-	}
-	c.writing = true
-	defer func() { c.writing = false }()
-	for {
-		sending := c.reads.next(c.unsent)
-		if len(sending) == 0 {
-			return
-		}
-		c.unsent = c.spare[:0]
+		c.mu.Lock()
+		sending, c.unsent = c.reads.next(c.unsent), sending[:0]
 		c.mu.Unlock()
+		if len(sending) == 0 {
+			continue
+		}
 		err := c.Conn.SetWriteDeadline(time.Now().Add(c.s.Timeout() * 2 / 3))
 		if err == nil {
 			_, err = c.Conn.Write(sending)
 		}
 		if err != nil {
 			c.Close()
-		}
-		c.mu.Lock()
-		if c.spare = sending; cap(sending) > keep {
-			c.spare = nil
-		}
-		if err != nil {
 			return
+		}
+		if cap(sending) > keep {
+			sending = nil
 		}
 	}
 }
@@ -252,8 +221,8 @@ func (c *conn) nextFrame() error {
 	if _, err := io.ReadFull(c.r, frame); err != nil {
 		return err
 	}
-	if failed := binary.BigEndian.Uint32(frame[lengthSize+answerHeader-4:]); failed != 0 {
-		c.s.apart.Store(true) // an old server; it closes the connection, and the reads are repeated
+	if code := int32(binary.BigEndian.Uint32(frame[lengthSize+answerHeader-4:])); code == unimplemented {
+		c.s.apart.Store(true) // it closes the connection, and the reads are repeated
 	}
 	c.split, err = split(frame[lengthSize:], gets)
 	return err

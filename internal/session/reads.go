@@ -10,7 +10,8 @@ import (
 const (
 	opcodeError     = -1
 	opcodeGetData   = 4
-	opcodeMultiRead = 22 // servers before 3.6 do not know it either
+	opcodeMultiRead = 22 // servers before 3.6 do not know it either,
+	unimplemented   = -6 // and say so
 
 	lengthSize      = 4
 	requestHeader   = 8         // xid, opcode

@@ -86,9 +86,9 @@ func (sl *slot) start(leaving context.Context) {
 	ctx, cancel := context.WithCancel(live)
 	stop := context.AfterFunc(leaving, cancel)
 	sl.running = &execution{id: id, began: time.Now(), cancel: func() { stop(); cancel() }}
-	sl.log.Info("task started", "task", id)
 	sl.todo <- job{ctx, id, sl.ahead[id]} // the executor is idle
 	delete(sl.ahead, id)
+	sl.log.Info("task started", "task", id)
 }
 
 // executor executes one task after the other. It is one goroutine, so that its
