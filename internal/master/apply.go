@@ -118,7 +118,7 @@ func (l *leader) carriedOut(m move, version int32) {
 		case m.kind == takeBack:
 			l.log.Info("task taken back: it is not there any more", "task", c.id, "worker", m.worker)
 		case m.kind == spare:
-			l.log.Info("task taken back for a worker that is free", "task", c.id, "worker", m.worker)
+			l.log.Info("task taken back, it was behind a long one", "task", c.id, "worker", m.worker)
 		case c.lost:
 			l.log.Warn("assigned again, lost with its worker", "task", c.id, "worker", m.worker, "losses", c.losses+1)
 		default:

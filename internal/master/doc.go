@@ -45,8 +45,8 @@
 // its first task for over 100 ms, since there may be more of those. A task that was lost with a worker, or was in
 // the list of one that was, goes alone: it may be what the worker died of. Where a
 // worker stands still for 50 ms, what it has not begun is taken back as soon as
-// another is free and nothing else waits: no short task waits behind a long one
-// beside a free worker. That is a take-back like any other: at the version of the
+// another is free and nothing else waits; after 200 ms in any case: no short task
+// waits behind a long one beside a free worker. That is a take-back like any other: at the version of the
 // worker's list, so that whoever comes second, this or a commit, is refused.
 //
 // # Few watches

@@ -17,6 +17,9 @@ const (
 	// stuck is after how long without any progress a worker is taken to execute
 	// something long. What it has not begun goes to others, if any is free.
 	stuck = 50 * time.Millisecond
+	// stuckLong is after how long it goes back to the queue, though none is free: it
+	// is not to wait for something long, and others may soon be.
+	stuckLong = 200 * time.Millisecond
 )
 
 // turn is how a worker gets on.
@@ -82,15 +85,20 @@ func (v *view) appetite() (n int) {
 	return n
 }
 
-// spread returns what is taken back for workers that are free from those which
-// stand still and have more than they execute. Where one may yet, recheck is when.
+// spread returns what is taken back from workers that stand still and have more
+// than they execute: for workers that are free, if nothing else waits; or anyway.
+// Where more may be soon, recheck is when.
 func (v *view) spread(free int) []move {
-	if free <= 0 || v.queue.len() > 0 {
-		return nil
+	if v.queue.len() > 0 {
+		free = 0
 	}
 	var ids []string
 	for id, w := range v.workers {
-		switch due := w.moved.Add(stuck); {
+		due := w.moved.Add(stuckLong)
+		if free > 0 {
+			due = w.moved.Add(stuck)
+		}
+		switch {
 		case w.stale || w.ignored || len(w.list) < 2:
 		case due.After(v.now):
 			v.checkAt(due)
@@ -102,9 +110,13 @@ func (v *view) spread(free int) []move {
 	var moves []move
 	for _, id := range ids {
 		w := v.workers[id]
+		most := free
+		if v.now.Sub(w.moved) >= stuckLong {
+			most = len(w.list)
+		}
 		m := move{kind: spare, worker: id, version: w.version, list: w.list[:1:1]}
 		for _, t := range w.list[1:] {
-			if tv := v.tasks[t]; len(m.tasks) < free && tv != nil && v.holders[t] == 1 {
+			if tv := v.tasks[t]; len(m.tasks) < most && tv != nil && v.holders[t] == 1 {
 				m.tasks = append(m.tasks, tv.claim(t))
 			} else {
 				m.list = append(m.list, t)

@@ -180,10 +180,25 @@ func TestSpare(t *testing.T) {
 		}
 	})
 	t.Run("tasks_stay_while_no_worker_is_free", func(t *testing.T) {
-		want(t, stands(t, time.Minute).decide())
+		v := stands(t, stuckLong-1)
+		want(t, v.decide())
+		if at := v.recheck.Sub(v.now); at != 1 {
+			t.Errorf("looks again after %v", at)
+		}
+	})
+	t.Run("all_tasks_go_from_behind_a_long_one", func(t *testing.T) {
+		v := stands(t, stuckLong)
+		m := v.decide()
+		want(t, m, "spare w1 3, keeps 1")
+		v.done(m[0], 2)
+		if n := v.queue.len(); n != 3 {
+			t.Errorf("%d wait", n)
+		}
+		v = stands(t, stuckLong, "w2")
+		want(t, v.decide(), "spare w1 3, keeps 1")
 	})
 	t.Run("tasks_stay_while_others_wait", func(t *testing.T) {
-		v := stands(t, time.Minute, "w2")
+		v := stands(t, stuckLong-1, "w2")
 		v.asked++
 		v.listTasks(append(slices.Clone(v.workers["w1"].list), task.NewID()), v.asked)
 		want(t, v.decide(), "assign w2 1, keeps 1")

@@ -207,7 +207,7 @@ func TestReadsTogether(t *testing.T) {
 		if s.ID() != id || s.Err() != nil {
 			t.Errorf("another session: %v", s.Err())
 		}
-		if _, together := count(proxy); together != 1 {
+		if _, together := count(proxy); together == 0 || together > 2 { // one may be on its way before the first is answered
 			t.Errorf("%d requests of several", together)
 		}
 	})
