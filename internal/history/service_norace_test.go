@@ -145,6 +145,10 @@ func (s *service) everything() {
 	s.startWorker(s.root, 2)
 	s.there(2, 3)
 	s.some(3)
+	zktest.Eventually(s.t, "all cleaned up", func() (bool, string) { // no write of theirs goes with the call
+		left := append(s.hand.Children(task.TasksDir), s.hand.Children(task.DataDir)...)
+		return len(left) == 0, fmt.Sprintf("%q", left)
+	})
 }
 
 // executing starts all, the leader first, and has the first worker execute a
