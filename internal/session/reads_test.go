@@ -152,7 +152,7 @@ func TestReadsTogether(t *testing.T) {
 			}
 		}
 	})
-	// many reads at once, some of them of what is not there or may not be read.
+	// many makes reads at once, some of them of what is not there.
 	many := func(t *testing.T, s *Session) {
 		t.Helper()
 		const n = 300
