@@ -25,6 +25,9 @@ const (
 func (v *view) attend() {
 	var quick []string
 	watched, free := 0, false
+	for _, w := range v.workers {
+		free = free || w.free()
+	}
 	for id, w := range v.workers {
 		busy := len(w.list) > 0
 		switch due := w.moved.Add(calm); {
@@ -41,7 +44,6 @@ func (v *view) attend() {
 				quick = append(quick, id)
 			}
 		}
-		free = free || w.free()
 	}
 	if free || watched >= few {
 		return

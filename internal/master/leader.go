@@ -202,12 +202,12 @@ func (l *leader) refresh(ctx context.Context) (more bool, err error) {
 		l.view.listWorkers(names)
 	}
 	for ids := l.view.stale(); len(ids) > 0; ids = l.view.stale() {
-		moved, err := l.readWorkers(ids)
+		done, err := l.readWorkers(ids)
 		if err != nil {
 			return false, err
 		}
-		if moved == len(ids) {
-			l.view.readOn(2 * moved)
+		if done == len(ids) {
+			l.view.readOn(2 * done)
 		}
 	}
 	if ctx.Err() != nil {
@@ -240,8 +240,8 @@ func readAll(ids []string, read func(id string) ([]byte, *zk.Stat, error)) []ans
 	return answers
 }
 
-// readWorkers tells how many have moved on.
-func (l *leader) readWorkers(ids []string) (moved int, err error) {
+// readWorkers tells how many are free that were not.
+func (l *leader) readWorkers(ids []string) (done int, err error) {
 	arm := make(map[string]bool, len(ids))
 	for _, id := range ids {
 		w := l.view.workers[id]
@@ -262,23 +262,24 @@ func (l *leader) readWorkers(ids []string) (moved int, err error) {
 			l.view.ignoreWorker(id)
 			l.tell(task.WorkerPath(id), "no worker: the znode is not ephemeral; left alone")
 		case a.err == nil:
-			if a.stat.Version != l.view.workers[id].version {
-				moved++
+			list := task.ParseList(a.data)
+			if len(list) == 0 && a.stat.Version != l.view.workers[id].version {
+				done++
 			}
-			l.view.readWorker(id, task.ParseList(a.data), a.stat.Version)
+			l.view.readWorker(id, list, a.stat.Version)
 			if arm[id] {
 				l.view.watching(id)
 			}
 		case errors.Is(a.err, zk.ErrNoNode):
 			l.gone(id)
 		case errors.Is(a.err, session.ErrOver):
-			return moved, a.err
+			return done, a.err
 		default:
 			l.view.ignoreWorker(id)
 			l.tell(task.WorkerPath(id), a.err.Error())
 		}
 	}
-	return moved, nil
+	return done, nil
 }
 
 func (l *leader) gone(id string) {

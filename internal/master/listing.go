@@ -47,7 +47,7 @@ func (l *leader) ask() error {
 	l.asking, l.tasksDirty = true, false
 	l.view.asked++
 	a := ask{number: l.view.asked, watch: l.dirs.arm(task.TasksDir), data: l.sweepDue()}
-	if a.data || len(l.view.tasks) > shortList {
+	if a.data || l.view.listing == 0 || len(l.view.tasks) > shortList {
 		l.asks <- a
 		return nil
 	}

@@ -32,16 +32,20 @@ type turn struct {
 func (t turn) size() int { return max(1, t.next) }
 
 // ended is the turn after the one that has ended: now, if the leader was told, or
-// some time ago.
+// some time ago, but not longer than that a worker is not watched.
 func (t turn) ended(now time.Time, told bool) turn {
 	if t.given == 0 {
 		return t
 	}
 	next := t.size()
-	switch took := now.Sub(t.began); {
-	case !told && took > shortTurn: // who knows
-	case took > longTurn:
-		next = max(1, int(time.Duration(t.given)*shortTurn/took))
+	took := now.Sub(t.began)
+	least := took
+	if !told {
+		least -= calm
+	}
+	switch {
+	case least > longTurn:
+		next = max(1, int(time.Duration(t.given)*shortTurn/least))
 	case took <= shortTurn && t.given >= next:
 		next = min(2*next, mostTurn)
 	}
@@ -53,11 +57,12 @@ func (t turn) ended(now time.Time, told bool) turn {
 // tasks, for what is queued behind them may be long as well, and what is not would
 // wait for it.
 func (v *view) places(free []string) []place {
+	long := v.longTasks()
 	if len(free) == 0 {
 		return nil
 	}
 	share := (v.queue.len() + len(v.workers) - 1) / len(v.workers)
-	if v.longTasks() {
+	if long {
 		share = 1
 	}
 	places := make([]place, len(free))
@@ -68,13 +73,12 @@ func (v *view) places(free []string) []place {
 }
 
 // longTasks tells whether a worker is known to execute one now.
-func (v *view) longTasks() bool {
+func (v *view) longTasks() (are bool) {
 	for _, w := range v.workers {
-		if w.watched && len(w.list) > 0 && v.now.Sub(w.moved) > longTurn {
-			return true
-		}
+		w.long = w.long || w.watched && len(w.list) > 0 && v.now.Sub(w.moved) > longTurn
+		are = are || w.long
 	}
-	return false
+	return are
 }
 
 // appetite is how many tasks all workers may be given at once.

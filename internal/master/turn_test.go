@@ -20,7 +20,8 @@ func TestTurnSize(t *testing.T) {
 	}{
 		{"a_short_turn_doubles_it", 1, 0, 10 * ms, 2, false},
 		{"also_one_that_nobody_told_of", 1, 0, 10 * ms, 2, true},
-		{"when_a_long_one_ended_nobody_may_know", 8, 8, time.Minute, 8, true},
+		{"when_it_ended_nobody_may_know", 8, 8, longTurn + calm, 8, true},
+		{"but_that_it_was_long", 8, 8, 400*ms + calm, 1, true},
 		{"and_again", 8, 8, shortTurn, 16, false},
 		{"but_not_without_end", mostTurn, mostTurn, ms, mostTurn, false},
 		{"a_turn_that_was_not_full_says_nothing", 3, 8, ms, 8, false},
@@ -193,6 +194,13 @@ func TestSpare(t *testing.T) {
 		v.done(m[0], 2)
 		if n := v.queue.len(); n != 3 {
 			t.Errorf("%d wait", n)
+		}
+		if !v.longTasks() {
+			t.Error("the long one is forgotten")
+		}
+		v.readWorker("w1", nil, 3)
+		if v.longTasks() {
+			t.Error("the long one is done")
 		}
 		v = stands(t, stuckLong, "w2")
 		want(t, v.decide(), "spare w1 3, keeps 1")

@@ -46,6 +46,7 @@ type workerView struct {
 	arm       bool  // a watch is to be set with the next read
 	watched   bool  // one is set that has not fired
 	watchedAt int32 // the version that was read when the last was set
+	long      bool  // it executes a long task
 	told      bool  // a watch told of the change that is to be read
 	ignored   bool  // not a worker: a znode that nobody's session keeps, or one we may not use
 	listing   int64 // the last listing of /tasks that was asked for before the list was first read as it is
@@ -198,6 +199,9 @@ func (v *view) readWorker(id string, list []string, version int32) {
 	old := w.list
 	if !slices.Equal(list, old) || version != w.version {
 		w.moved, w.listing = v.now, v.asked
+	}
+	if len(list) == 0 || len(old) == 0 || list[0] != old[0] {
+		w.long = false
 	}
 	if len(list) == 0 {
 		w.turn = w.turn.ended(v.now, w.told)

@@ -77,7 +77,7 @@ type conn struct {
 func newConn(s *Session, raw net.Conn, addr string, handshake time.Time) *conn {
 	return &conn{
 		Conn: raw, s: s, addr: addr, r: bufio.NewReaderSize(raw, 64<<10), handshake: handshake,
-		closed: make(chan struct{}), wake: make(chan struct{}, 1),
+		closed: make(chan struct{}), wake: make(chan struct{}, 1), reads: reads{most: &s.together},
 	}
 }
 
@@ -145,6 +145,9 @@ func (c *conn) Close() error {
 	c.closing.Do(func() {
 		close(c.closed)
 		err = c.Conn.Close()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.reads.lost()
 	})
 	return err
 }
@@ -185,7 +188,9 @@ func (c *conn) read(p []byte) (int, error) {
 	}
 	if len(c.split) > 0 {
 		n := copy(p, c.split)
-		c.split = c.split[n:]
+		if c.split = c.split[n:]; len(c.split) == 0 {
+			c.split = nil // it may be large
+		}
 		return n, nil
 	}
 	n, err := c.r.Read(p[:min(len(p), c.rest)])

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"sync/atomic"
 )
 
 // Numbers of ZooKeeper's protocol. go-zookeeper knows no multi-read.
@@ -21,7 +22,7 @@ const (
 )
 
 const (
-	mostReads  = 64 // go in one request
+	mostReads  = 32 // go in one request
 	firstReads = 16 // at first: answers may be large
 	// From this size of an answer on, half as many go in the next request: a
 	// server builds the whole answer, and the client reads it within a deadline.
@@ -44,8 +45,8 @@ type get struct {
 // overtake such a read, or be overtaken, as ever between calls made at once.
 type reads struct {
 	waiting []get
-	sent    []get // in the request under way
-	most    int   // to go in the next one; 0 is firstReads
+	sent    []get         // in the request under way
+	most    *atomic.Int32 // to go in the next one: the session's, which outlasts connections
 }
 
 // keep takes a frame, length and all, that the library writes, if it is such a read.
@@ -64,10 +65,7 @@ func (r *reads) next(buf []byte) []byte {
 	if len(r.sent) > 0 || len(r.waiting) == 0 {
 		return buf
 	}
-	if r.most == 0 {
-		r.most = firstReads
-	}
-	n := min(r.most, len(r.waiting))
+	n := min(int(r.most.Load()), len(r.waiting))
 	r.sent, r.waiting = r.waiting[:n:n], r.waiting[n:]
 	start := len(buf)
 	buf = append(append(buf, 0, 0, 0, 0), r.sent[0].xid...)
@@ -98,13 +96,21 @@ func (r *reads) answered(xid []byte, size int) []get {
 	}
 	gets := r.sent
 	r.sent = nil
-	switch {
+	switch most := r.most.Load(); {
 	case size >= largeAnswer:
-		r.most = max(1, r.most/2)
-	case len(gets) == r.most:
-		r.most = min(2*r.most, mostReads)
+		r.most.Store(max(1, most/2))
+	case len(gets) == int(most):
+		r.most.Store(min(2*most, mostReads))
 	}
 	return gets
+}
+
+// lost takes it that no answer will come: it may have been too large to arrive in
+// time.
+func (r *reads) lost() {
+	if n := len(r.sent); n > 1 {
+		r.most.Store(int32(n / 2))
+	}
 }
 
 var errMultiRead = errors.New("an answer to a multi-read that makes no sense")

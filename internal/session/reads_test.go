@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/go-zookeeper/zk"
@@ -40,6 +41,12 @@ func answers(t *testing.T, frames []byte) map[int32]string {
 	return got
 }
 
+func fresh() *reads {
+	most := new(atomic.Int32)
+	most.Store(firstReads)
+	return &reads{most: most}
+}
+
 func TestReadsTogether(t *testing.T) {
 	t.Run("keeps_reads_without_a_watch", func(t *testing.T) {
 		for _, c := range []struct {
@@ -53,13 +60,13 @@ func TestReadsTogether(t *testing.T) {
 			{request(1, opcodeGetData), false},
 			{nil, false},
 		} {
-			if got := new(reads).keep(c.frame); got != c.want {
+			if got := fresh().keep(c.frame); got != c.want {
 				t.Errorf("%q: %t", c.frame, got)
 			}
 		}
 	})
 	t.Run("sends_one_as_it_came_and_several_together_while_none_is_under_way", func(t *testing.T) {
-		var r reads
+		r := fresh()
 		first := request(1, opcodeGetData, path("/a", 0)...)
 		r.keep(first)
 		if got := r.next([]byte("x")); !slices.Equal(got, append([]byte("x"), first...)) {
@@ -83,7 +90,7 @@ func TestReadsTogether(t *testing.T) {
 		}
 	})
 	t.Run("go_together_in_growing_numbers_while_the_answers_are_small", func(t *testing.T) {
-		var r reads
+		r := fresh()
 		xid := int32(0)
 		answer := func(size int) int {
 			for range 2 * mostReads {
@@ -93,7 +100,7 @@ func TestReadsTogether(t *testing.T) {
 			r.next(nil)
 			return len(r.answered(slices.Clone(r.sent[0].xid), size))
 		}
-		for i, want := range []int{firstReads, 2 * firstReads, 4 * firstReads, mostReads} {
+		for i, want := range []int{firstReads, 2 * firstReads, mostReads} {
 			if got := answer(1000); got != want {
 				t.Errorf("%d: %d", i, got)
 			}
@@ -111,6 +118,14 @@ func TestReadsTogether(t *testing.T) {
 		}
 		if got := answer(1000); got != 2 {
 			t.Errorf("and then: %d", got)
+		}
+		for range 10 {
+			answer(1000)
+		}
+		r.keep(request(9, opcodeGetData, path("/a", 0)...))
+		r.next(nil)
+		if r.lost(); r.most.Load() != mostReads/2 {
+			t.Errorf("after a lost answer: %d", r.most.Load())
 		}
 	})
 	t.Run("are_answered_one_by_one", func(t *testing.T) {

@@ -65,6 +65,7 @@ type Session struct {
 	timeout  atomic.Int64 // granted, ns
 	heard    atomic.Int64 // the last frame from the server, ns since born
 	apart    atomic.Bool  // reads do not go together: the servers know no multi-read
+	together atomic.Int32 // how many reads go together
 	reported atomic.Bool  // the first handshake has been logged
 
 	mu      sync.Mutex // guards the rest
@@ -95,6 +96,7 @@ func Open(ctx context.Context, cfg Config) (*Session, error) {
 		up:      make(chan struct{}),
 	}
 	s.timeout.Store(int64(cfg.Timeout))
+	s.together.Store(firstReads)
 	s.ctx, s.over = context.WithCancelCause(context.Background())
 	s.live, s.lapse = context.WithCancel(s.ctx)
 	s.hosts = &hosts{over: s.ctx.Done()}
