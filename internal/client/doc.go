@@ -45,8 +45,9 @@
 //
 // A watch cannot be removed, and each costs a read. Of many tasks in flight only
 // the oldest few are watched; when one of them is finished, those behind it are
-// read, in one request, and ever more while all are finished. Where the oldest take long, more are watched, a few at a time, until all
-// are: a thousand after some three seconds. A lost watch costs ten.
+// read, in one request, and ever more while all are finished. Where the oldest take
+// long, more are watched, a few at a time, until all are: a thousand after some
+// three seconds. A lost watch costs ten.
 //
 // What several callers submit and clean up at a time goes in common Multis. Nobody
 // waits for a clean-up, so it goes with the next submission, or a little later.

@@ -42,12 +42,13 @@
 // given several at a time, so that these share what an assignment costs: twice as
 // many after each turn of up to 50 ms, fewer after one of over 100 ms, and never
 // more than its share of the queue; and one while some worker has been busy with
-// its first task for over 100 ms, since there may be more of those. A task that was lost with a worker, or was in
-// the list of one that was, goes alone: it may be what the worker died of. Where a
-// worker stands still for 50 ms, what it has not begun is taken back as soon as
-// another is free and nothing else waits; after 200 ms in any case: no short task
-// waits behind a long one beside a free worker. That is a take-back like any other: at the version of the
-// worker's list, so that whoever comes second, this or a commit, is refused.
+// its first task for over 100 ms, since there may be more of those. A task that was
+// lost with a worker, or was in the list of one that was, goes alone: it may be what
+// the worker died of. Where a worker stands still for 50 ms, what it has not begun
+// is taken back as soon as another is free and nothing else waits; after 200 ms in
+// any case: no short task waits behind a long one beside a free worker. That is a
+// take-back like any other: at the version of the worker's list, so that whoever
+// comes second, this or a commit, is refused.
 //
 // # Few watches
 //
