@@ -79,6 +79,7 @@ func TestCancel(t *testing.T) {
 		r := start(t, through)
 		play(t, root, nil)
 		wantEchoes(t, r.wait(r.do(t.Context(), "1")...), []string{"1"})
+		wantEmpty(t, zktest.Conn(t, root)) // it is cleaned up a little later
 		proxy.Seen()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(errTest)
