@@ -25,9 +25,6 @@ const (
 func (v *view) attend() {
 	var quick []string
 	watched, free := 0, false
-	for _, w := range v.workers {
-		free = free || w.free()
-	}
 	for id, w := range v.workers {
 		busy := len(w.list) > 0
 		switch due := w.moved.Add(calm); {
@@ -44,6 +41,7 @@ func (v *view) attend() {
 				quick = append(quick, id)
 			}
 		}
+		free = free || w.free() // one that is to be read does not count
 	}
 	if free || watched >= few {
 		return
