@@ -279,7 +279,9 @@ func fail(t *testing.T, c call, f form) {
 	s.there(c.candidates, c.workers)
 	s.listed(c.held)
 	s.open()
-	s.some(6)
+	for range 3 {
+		s.some(2) // one for a worker: there is nothing behind a task that a busy machine holds up, to be taken back
+	}
 	s.stop()
 
 	txns := s.history()
@@ -287,11 +289,7 @@ func fail(t *testing.T, c call, f form) {
 	if err := r.Err(); err != nil {
 		t.Error(err)
 	}
-	got, want := s.count(txns, r), c.expected(f, s.created)
-	if got.runs > want.runs && got.runs <= want.runs+r.Spared {
-		got.runs = want.runs // on a busy machine, what was taken from a worker that stood still had begun
-	}
-	if got != want {
+	if got, want := s.count(txns, r), c.expected(f, s.created); got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if t.Failed() {
