@@ -20,8 +20,8 @@ func TestReconnectService(t *testing.T) {
 	t.Run("a_paused_worker_that_wakes_up_finishes_nothing", func(t *testing.T) {
 		sv := start(t)
 		sv.master()
-		zombie := sv.worker()
-		c := sv.start("client", "run", "2")
+		zombie := sv.worker("--exec", "sleep 60") // which is not over when it wakes up
+		c := sv.start("client", "run", "0")
 		zombie.Line(zombie.Stderr, "task started")
 		zombie.Send(syscall.SIGSTOP)
 		zktest.Eventually(t, "its znode is gone", func() (bool, string) {
