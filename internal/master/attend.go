@@ -12,19 +12,24 @@ import (
 //
 //   - A worker that has stood still for a while is watched, busy or free.
 //   - Of those that were given something just now, a few are watched, the first
-//     of them, and only while no other is free: nobody waits for them else. When one
-//     of them is done, so are others, most likely: some more are read, which is
-//     cheap together, and while all are done, ever more.
+//     of them, while somebody waits for what they do: a task that is queued, where
+//     none is free; or, where one is, what stands behind another task in their lists.
+//     When one of them is done, so are others, most likely: some more are read,
+//     which is cheap together, and while all are done, ever more.
 const (
 	few      = 8
-	calm     = stuck // most turns are shorter
-	mostRead = 256   // at once, as long as all that are read are done
+	calm     = 50 * time.Millisecond // most turns are shorter
+	mostRead = 256                   // at once, as long as all that are read are done
 )
 
 // attend has workers read and watched that are to be; recheck is when others will be.
 func (v *view) attend() {
+	free := false
+	for _, w := range v.workers {
+		free = free || !w.ignored && !w.stale && len(w.list) == 0
+	}
 	var quick []string
-	watched, free := 0, false
+	watched := 0
 	for id, w := range v.workers {
 		busy := len(w.list) > 0
 		switch due := w.moved.Add(calm); {
@@ -37,13 +42,12 @@ func (v *view) attend() {
 			w.stale, w.arm = true, true
 		default:
 			v.checkAt(due)
-			if busy {
+			if busy && !free || len(w.list) > 1 {
 				quick = append(quick, id)
 			}
 		}
-		free = free || w.free() // one that is to be read does not count
 	}
-	if free || watched >= few {
+	if watched >= few {
 		return
 	}
 	v.oldestFirst(quick)
@@ -51,8 +55,6 @@ func (v *view) attend() {
 		v.workers[id].stale, v.workers[id].arm = true, true
 	}
 }
-
-func (w *workerView) free() bool { return !w.ignored && !w.stale && len(w.list) == 0 }
 
 // readOn has up to n busy workers read that are not watched, those first that were
 // given something the longest ago.

@@ -77,6 +77,13 @@ func TestAttend(t *testing.T) {
 		v.now = v.now.Add(calm)
 		expect(t, v, "w1")
 	})
+	t.Run("but_not_if_a_task_stands_behind_another_there", func(t *testing.T) {
+		v, ids := turning(3, 0, "w1", "w2", "w3")
+		v.readWorker("w1", ids[:2], 1)
+		v.readWorker("w2", ids[2:], 1)
+		v.watching("w3")
+		expect(t, v, "w1")
+	})
 	ids := []string{"w00", "w01", "w02", "w03", "w04", "w05", "w06", "w07", "w08", "w09", "w10", "w11"}
 	first := strings.Join(ids[:few], " ")
 	t.Run("a_few_of_the_busy_ones_are_watched_while_none_is_free", func(t *testing.T) {

@@ -41,23 +41,24 @@
 // While more tasks wait than there are workers, a worker whose turns are short is
 // given several at a time, so that these share what an assignment costs: twice as
 // many after each turn of up to 50 ms, fewer after one of over 100 ms, and never
-// more than its share of the queue; and one while some worker has been busy with
-// its first task for over 100 ms, since there may be more of those. A task that was
-// lost with a worker, or was in the list of one that was, goes alone: it may be what
-// the worker died of. Where a worker stands still for 50 ms, what it has not begun
-// is taken back as soon as another is free and nothing else waits; after 200 ms in
-// any case: no short task waits behind a long one beside a free worker. That is a
-// take-back like any other: at the version of the worker's list, so that whoever
-// comes second, this or a commit, is refused.
+// more than its share of the queue, nor so many that more than one turn in a hundred
+// has a long task, by what the last few thousand tasks were like: one that takes
+// over 100 ms is long. A task that was lost with a worker, or was in the list of
+// one that was, goes alone: it may be what the worker died of. Where a worker stands
+// still for 25 ms, what it has not begun is taken back as soon as another is free
+// and nothing else waits; after 200 ms in any case: no short task waits behind a
+// long one beside a free worker. That is a take-back like any other: at the version
+// of the worker's list, so that whoever comes second, this or a commit, is refused.
 //
 // # Few watches
 //
 // A watch fires once, for the leader's own write as well, and to set it again is a
 // read of its own. A worker that has stood still for 50 ms is watched, busy or
 // free: then it is seen at once what people type there, or that a long task is done.
-// Before that, nobody waits for a worker as long as another is free. While none is,
-// a few are watched of those that are busy, the first of them; when one is done
-// others are read as well, in one request, and ever more while all are done.
+// Before that, nobody waits for a worker as long as another is free, unless tasks
+// stand behind its first. Of those that somebody may wait for a few are watched, the
+// first of them; when one is done others are read as well, in one request, and ever
+// more while all are done.
 //
 // # Every write is fenced
 //

@@ -8,15 +8,15 @@ import (
 // A worker is given several tasks at a time when more wait than there are workers
 // and its turns, from an assignment until it is free again, are short: the calls
 // that a turn costs beside the tasks' own are shared by all of them. A turn is to
-// stay at tens of milliseconds, so long tasks go one by one. One that was lost
-// before goes alone: it may be what kills its workers.
+// stay at tens of milliseconds, so long tasks go one by one, and so do all while many
+// are long. One that was lost before goes alone: it may be what kills its workers.
 const (
 	mostTurn  = 64                     // tasks
 	shortTurn = 50 * time.Millisecond  // a turn that takes no longer may have twice as many tasks
 	longTurn  = 100 * time.Millisecond // one that takes longer gets fewer
 	// stuck is after how long without any progress a worker is taken to execute
 	// something long. What it has not begun goes to others, if any is free.
-	stuck = 50 * time.Millisecond
+	stuck = 25 * time.Millisecond
 	// stuckLong is after how long it goes back to the queue, though none is free: it
 	// is not to wait for something long, and others may soon be.
 	stuckLong = 200 * time.Millisecond
@@ -52,19 +52,39 @@ func (t turn) ended(now time.Time, told bool) turn {
 	return turn{next: next}
 }
 
+// mix is how many of the last tasks were long. What is behind one of those in a turn
+// waits for it, which is to happen in one turn of many at most: rare.
+type mix struct{ given, long int }
+
+const (
+	mixMemory = 4096 // tasks given; those before count for half
+	rare      = 100
+)
+
+func (m *mix) give(n int) {
+	if m.given += n; m.given > mixMemory {
+		m.given, m.long = m.given/2, m.long/2
+	}
+}
+
+// room is how many tasks a turn may have.
+func (m mix) room() int {
+	if m.long == 0 {
+		return mostTurn
+	}
+	return max(1, m.given/(rare*m.long))
+}
+
 // places returns the free workers, each with how many tasks it may be given: its
-// turn, but no more than its share of what is queued; and one while there are long
-// tasks, for what is queued behind them may be long as well, and what is not would
-// wait for it.
+// turn, but no more than its share of what is queued, and fewer the more of the last
+// tasks were long.
 func (v *view) places(free []string) []place {
-	long := v.longTasks()
+	v.noteLong()
 	if len(free) == 0 {
 		return nil
 	}
 	share := (v.queue.len() + len(v.workers) - 1) / len(v.workers)
-	if long {
-		share = 1
-	}
+	share = min(share, v.mix.room())
 	places := make([]place, len(free))
 	for i, id := range free {
 		places[i] = place{id, max(1, min(v.workers[id].turn.size(), share))}
@@ -72,13 +92,14 @@ func (v *view) places(free []string) []place {
 	return places
 }
 
-// longTasks tells whether a worker is known to execute one now.
-func (v *view) longTasks() (are bool) {
+// noteLong counts the workers that are known now to execute something long.
+func (v *view) noteLong() {
 	for _, w := range v.workers {
-		w.long = w.long || w.watched && len(w.list) > 0 && v.now.Sub(w.moved) > longTurn
-		are = are || w.long
+		if !w.long && w.watched && len(w.list) > 0 && v.now.Sub(w.moved) > longTurn {
+			w.long = true
+			v.mix.long++
+		}
 	}
-	return are
 }
 
 // appetite is how many tasks all workers may be given at once.

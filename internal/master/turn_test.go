@@ -86,27 +86,45 @@ func TestTurns(t *testing.T) {
 		v.readWorker("w3", ids[:1], 1)
 		want(t, v.decide(), "assign w1 3, keeps 3", "assign w2 3, keeps 3")
 	})
-	t.Run("are_of_one_while_a_long_task_is_executed", func(t *testing.T) {
+	t.Run("are_of_one_while_many_tasks_are_long", func(t *testing.T) {
 		for _, c := range []struct {
 			name    string
 			still   time.Duration
 			watched bool
+			given   int // before
 			want    string
 		}{
-			{"it is", longTurn + 1, true, "assign w1 1, keeps 1"},
-			{"who knows", longTurn + 1, false, "assign w1 5, keeps 5"},
-			{"not so long", longTurn, true, "assign w1 5, keeps 5"},
+			{"it is", longTurn + 1, true, 199, "assign w1 1, keeps 1"},
+			{"one of 200", longTurn + 1, true, 200, "assign w1 2, keeps 2"},
+			{"one of 1000", longTurn + 1, true, 1000, "assign w1 5, keeps 5"},
+			{"who knows", longTurn + 1, false, 0, "assign w1 5, keeps 5"},
+			{"not so long", longTurn, true, 0, "assign w1 5, keeps 5"},
 		} {
 			v, ids := turning(10, 8, "w1")
+			v.mix.give(c.given)
 			v.listWorkers([]string{"w1", "w2"})
 			v.readWorker("w2", ids[:1], 1)
 			if c.watched {
 				v.watching("w2")
 			}
 			v.now = v.now.Add(c.still)
+			v.noteLong() // counts it once
 			if got := given(v.decide()); !slices.Equal(got, []string{c.want}) {
 				t.Errorf("%s: %q", c.name, got)
 			}
+		}
+	})
+	t.Run("grow_again_when_the_long_tasks_are_long_ago", func(t *testing.T) {
+		m := mix{given: mixMemory - 1, long: 3}
+		for _, want := range []int{3, 1, 0} {
+			if m.long != want {
+				t.Errorf("%+v, want %d", m, want)
+			}
+			m.give(2)
+			m.give(mixMemory - 1 - m.given)
+		}
+		if m.room() != mostTurn {
+			t.Errorf("room for %d", m.room())
 		}
 	})
 	t.Run("grow_while_they_are_short", func(t *testing.T) {
@@ -189,18 +207,15 @@ func TestSpare(t *testing.T) {
 	})
 	t.Run("all_tasks_go_from_behind_a_long_one", func(t *testing.T) {
 		v := stands(t, stuckLong)
+		given := v.mix.given
 		m := v.decide()
 		want(t, m, "spare w1 3, keeps 1")
 		v.done(m[0], 2)
 		if n := v.queue.len(); n != 3 {
 			t.Errorf("%d wait", n)
 		}
-		if !v.longTasks() {
-			t.Error("the long one is forgotten")
-		}
-		v.readWorker("w1", nil, 3)
-		if v.longTasks() {
-			t.Error("the long one is done")
+		if v.mix.given != given-3 || v.mix.long != 1 {
+			t.Errorf("%+v, of %d given before", v.mix, given)
 		}
 		v = stands(t, stuckLong, "w2")
 		want(t, v.decide(), "spare w1 3, keeps 1")

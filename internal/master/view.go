@@ -85,6 +85,7 @@ type view struct {
 	relist        bool      // a listing of /tasks is wanted, to tell whether something was withdrawn
 	now           time.Time // set before each use
 	recheck       time.Time // when a worker will have stood still for long; zero if none may
+	mix           mix
 
 	retention retention
 }
