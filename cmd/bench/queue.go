@@ -116,7 +116,7 @@ func drain(ctx context.Context, rd *round) ([]sample, error) {
 	}
 	total := len(s.queue.ids)
 	began, n := time.Now(), had
-	for n < total && time.Since(began) < rd.long(drainFor) {
+	for n < total && (time.Since(began) < rd.long(drainFor) || n == had && time.Since(began) < patience) {
 		if err := wait(ctx, 10*glance); err != nil {
 			return nil, err
 		}
