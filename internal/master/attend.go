@@ -22,12 +22,9 @@ const (
 	mostRead = 256                   // at once, as long as all that are read are done
 )
 
-// attend has workers read and watched that are to be; recheck is when others will be.
-func (v *view) attend() {
-	free := false
-	for _, w := range v.workers {
-		free = free || !w.ignored && !w.stale && len(w.list) == 0
-	}
+// attend has workers read and watched that are to be; recheck is when others will
+// be. Free tells whether a worker is.
+func (v *view) attend(free bool) {
 	var quick []string
 	watched := 0
 	for id, w := range v.workers {

@@ -54,6 +54,7 @@ func (v *view) decide() []move {
 		}
 	}
 	v.doomed = nil
+	v.noteLong()
 	places := v.places(free)
 	room := 0
 	for _, p := range places {
@@ -93,7 +94,7 @@ func (v *view) decide() []move {
 	v.recheck = time.Time{}
 	moves = append(moves, v.spread(len(free)-len(assignments))...)
 	if len(moves) == 0 { // else once they are carried out
-		v.attend()
+		v.attend(len(free) > 0)
 	}
 	return moves
 }

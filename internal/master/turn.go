@@ -79,7 +79,6 @@ func (m mix) room() int {
 // turn, but no more than its share of what is queued, and fewer the more of the last
 // tasks were long.
 func (v *view) places(free []string) []place {
-	v.noteLong()
 	if len(free) == 0 {
 		return nil
 	}
