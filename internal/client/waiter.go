@@ -181,7 +181,7 @@ func (w *waiter) shrink() {
 
 func (w *waiter) takeHints() {
 	paths, all := w.hints.Take()
-	for _, p := range paths {
+	for p := range paths {
 		if e := w.byID[strings.TrimPrefix(p, task.TasksDir+"/")]; e != nil {
 			e.watched, e.fired = false, true
 		}

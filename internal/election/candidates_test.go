@@ -132,7 +132,7 @@ func unchanged(t *testing.T, c *Candidate) {
 	select {
 	case <-c.Changed():
 		paths, all := c.hints.Take()
-		t.Errorf("%s was woken: %q, %v", c.Path(), paths, all)
+		t.Errorf("%s was woken: %v, %v", c.Path(), paths, all)
 	default:
 	}
 }

@@ -124,7 +124,7 @@ func (c *Candidate) Election() (leader bool, err error) {
 // ahead returns the predecessor's path; "" if this candidate leads.
 func (c *Candidate) ahead() (string, error) {
 	fired, _ := c.hints.Take()
-	for _, p := range fired {
+	for p := range fired {
 		delete(c.armed, p)
 	}
 	for {

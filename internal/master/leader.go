@@ -166,7 +166,7 @@ func (l *leader) sign() error {
 
 func (l *leader) takeHints() {
 	paths, all := l.hints.Take()
-	for _, p := range paths {
+	for p := range paths {
 		l.dirs.fired(p)
 		switch {
 		case p == task.TasksDir:

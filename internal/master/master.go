@@ -148,7 +148,7 @@ func (m *master) backup(ctx context.Context) {
 			return
 		case <-ticker.C:
 			paths, _ := m.hints.Take()
-			for _, p := range paths {
+			for p := range paths {
 				m.dirs.fired(p)
 			}
 		}

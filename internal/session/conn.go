@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -89,7 +90,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	default:
 	}
 	c.mu.Lock()
-	if together := c.greeted && !c.s.apart.Load(); !together || !c.reads.keep(p) {
+	if together := c.greeted && !c.s.old.Load(); !together || !c.reads.keep(p) {
 		c.unsent = append(c.unsent, p...)
 	}
 	c.greeted = true
@@ -120,6 +121,7 @@ func (c *conn) send() {
 			return
 		case <-c.wake:
 		}
+		runtime.Gosched() // who is about to write goes with it
 		c.mu.Lock()
 		sending, c.unsent = c.reads.next(c.unsent), sending[:0]
 		c.mu.Unlock()
@@ -202,15 +204,19 @@ func (c *conn) read(p []byte) (int, error) {
 // soon after its beginning: the library sets a deadline.
 func (c *conn) hear() { c.s.heard.Store(int64(time.Since(c.s.born))) }
 
-// nextFrame waits for the next frame. It passes on what is no answer to reads that
-// went together.
+// nextFrame waits for the next frame that the library is to see. It passes on what is
+// no answer to reads that went together.
 func (c *conn) nextFrame() error {
-	head, err := c.r.Peek(lengthSize + answerHeader)
+	head, size, err := c.peekFrame()
+	for err == nil && int32(binary.BigEndian.Uint32(head[lengthSize:])) == watchXid {
+		c.s.watched(failure(head))
+		if _, err = c.r.Discard(size); err == nil {
+			head, size, err = c.peekFrame()
+		}
+	}
 	if err != nil {
 		return err
 	}
-	c.hear()
-	size := lengthSize + int(binary.BigEndian.Uint32(head))
 	c.mu.Lock()
 	gets := c.reads.answered(head[lengthSize:lengthSize+4], size)
 	more := gets != nil && len(c.reads.waiting) > 0
@@ -226,11 +232,26 @@ func (c *conn) nextFrame() error {
 	if _, err := io.ReadFull(c.r, frame); err != nil {
 		return err
 	}
-	if code := int32(binary.BigEndian.Uint32(frame[lengthSize+answerHeader-4:])); code == unimplemented {
-		c.s.apart.Store(true) // it closes the connection, and the reads are repeated
+	if failure(frame) == unimplemented {
+		c.s.old.Store(true) // it closes the connection, and the reads are repeated
 	}
 	c.split, err = split(frame[lengthSize:], gets)
 	return err
+}
+
+// peekFrame waits for the next frame and returns how it begins, and its size.
+func (c *conn) peekFrame() (head []byte, size int, err error) {
+	head, err = c.r.Peek(lengthSize + answerHeader)
+	if err != nil {
+		return nil, 0, err
+	}
+	c.hear()
+	return head, lengthSize + int(binary.BigEndian.Uint32(head)), nil
+}
+
+// failure is the error code of an answer.
+func failure(frame []byte) int32 {
+	return int32(binary.BigEndian.Uint32(frame[lengthSize+answerHeader-4:]))
 }
 
 // readHandshake waits for the whole answer and leaves it in the buffer:

@@ -41,7 +41,7 @@
 //
 // While an answer to a read is on its way, further reads wait, and then go as one
 // multi-read, of which go-zookeeper knows nothing: many calls cost the servers
-// little more than one. Reads that set a watch go by themselves; servers before 3.6
+// little more than one. Reads that set a watch go by themselves. Servers before 3.6
 // are asked one by one.
 //
 // Calls take no context. They end at the latest with the session, and Run ends
@@ -54,6 +54,10 @@
 // can lose an event there, or deliver data before the event. Event channels of
 // the library are not used: they cannot be removed, and its common one drops
 // what does not fit.
+//
+// A watch fires once, and to set it again is a request of its own. GetPersistentW
+// sets one that stays, of which the library knows nothing either: for a znode that
+// changes all the time. Before 3.6 there is none, and whoever asks is told.
 //
 // Recipe and hazards: ZooKeeper Programmer's Guide, "ZooKeeper Sessions" and
 // "ZooKeeper Watches".

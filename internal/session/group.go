@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -110,6 +111,7 @@ func (g *Group) sendAll() {
 // send carries out what is waiting, as much as goes together, and tells whether
 // more has come.
 func (g *Group) send() (more bool) {
+	runtime.Gosched() // who is about to write goes with it
 	g.mu.Lock()
 	n, size := 0, 0
 	for n < len(g.waiting) && (n == 0 || size+g.waiting[n].size <= MaxPacket) {

@@ -6,27 +6,24 @@ import (
 )
 
 // Hints collects the paths of which a watch has fired, for one owner, until
-// the owner takes them. Nothing is lost and nothing is counted: a path that
-// fired twice is there once.
+// the owner takes them. Nothing is lost but in a reconnect, which hints at all.
 type Hints struct {
 	// C receives when there is something to take.
 	C <-chan struct{}
 
 	wake chan struct{}
 	mu   sync.Mutex // guards the rest
-	set  map[string]struct{}
+	set  map[string]int
 	all  bool
 }
 
-// Take returns what has been hinted at since the last call. With all set,
-// every watched path is to be read again: the connection was lost meanwhile.
-func (h *Hints) Take() (paths []string, all bool) {
+// Take returns what has been hinted at since the last call, and how often each. With
+// all set, every watched path is to be read again: the connection was lost meanwhile,
+// and with it every persistent watch.
+func (h *Hints) Take() (paths map[string]int, all bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for p := range h.set {
-		paths = append(paths, p)
-	}
-	clear(h.set)
+	paths, h.set = h.set, make(map[string]int)
 	all, h.all = h.all, false
 	return paths, all
 }
@@ -36,7 +33,7 @@ func (h *Hints) add(path string, all bool) {
 	if all {
 		h.all = true
 	} else {
-		h.set[path] = struct{}{}
+		h.set[path]++
 	}
 	h.mu.Unlock()
 	select {
@@ -55,7 +52,7 @@ type hub struct {
 // for all its children. Each key has one owner at a time.
 func (s *Session) Hints(keys ...string) *Hints {
 	wake := make(chan struct{}, 1)
-	h := &Hints{C: wake, wake: wake, set: make(map[string]struct{})}
+	h := &Hints{C: wake, wake: wake, set: make(map[string]int)}
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	for _, k := range keys {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -17,9 +18,8 @@ func take(t *testing.T, h *Hints) (paths []string, all bool) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("no hint")
 	}
-	paths, all = h.Take()
-	slices.Sort(paths)
-	return paths, all
+	hinted, all := h.Take()
+	return slices.Sorted(maps.Keys(hinted)), all
 }
 
 func expect(t *testing.T, h *Hints, want ...string) {
@@ -97,7 +97,7 @@ func TestHints(t *testing.T) {
 		expect(t, b, "/b")
 		expect(t, a, "/a/x", "/a/y")
 		if paths, all := a.Take(); len(paths) > 0 || all {
-			t.Errorf("taken twice: %q, %v", paths, all)
+			t.Errorf("taken twice: %v, %v", paths, all)
 		}
 		select {
 		case <-a.C:
@@ -115,7 +115,7 @@ func TestHints(t *testing.T) {
 		hand.Set("/b", "1")
 		expect(t, b, "/b")
 		if paths, all := a.Take(); len(paths) > 0 || all {
-			t.Errorf("forgotten hints: %q, %v", paths, all)
+			t.Errorf("forgotten hints: %v, %v", paths, all)
 		}
 	})
 	t.Run("of_the_chroot_itself_harm_nobody", func(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -64,7 +63,7 @@ type Session struct {
 	hub      hub
 	timeout  atomic.Int64 // granted, ns
 	heard    atomic.Int64 // the last frame from the server, ns since born
-	apart    atomic.Bool  // reads do not go together: the servers know no multi-read
+	old      atomic.Bool  // the servers know neither multi-reads nor persistent watches
 	together atomic.Int32 // how many reads go together
 	reported atomic.Bool  // the first handshake has been logged
 
@@ -77,7 +76,7 @@ type Session struct {
 	lostAt  time.Time          // zero before the first connection and while connected
 	backAt  time.Time          // see Restored
 	lastErr error
-	socket  net.Conn
+	socket  *conn
 
 	firstRefusal, lastRefusal time.Time // by a server that serves; see refused
 }
@@ -407,7 +406,7 @@ func (s *Session) setLastErr(err error) {
 
 // setSocket takes the connection that is used from now on; the one before is dead,
 // and the library may not have closed it.
-func (s *Session) setSocket(c net.Conn) {
+func (s *Session) setSocket(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.socket != nil {

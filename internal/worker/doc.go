@@ -7,8 +7,8 @@
 //	                line. The leader writes it while it is free, the slot
 //	                while it is not: they take turns. The leader's rare
 //	                take-back is settled by the znode's version. Watched
-//	                while it is free, and by a slot that has been busy for
-//	                50 ms: before, all that changes it are the slot's commits.
+//	                for good: a hint is about the slot's own commit, unless
+//	                there are more of them than versions it knows of.
 //	/data/<task>    read once, by the slot that executes the task; those of the
 //	                next few in its list meanwhile
 //	/tasks/<task>   written once, when the slot commits

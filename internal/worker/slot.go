@@ -20,11 +20,6 @@ import (
 // lost watch costs at most.
 const reread = 10 * time.Second
 
-// calm is how long a slot is busy until its znode is watched meanwhile. Most turns
-// are shorter, and all that would fire the watch are the slot's own commits; what
-// is taken back is noticed so much later.
-const calm = 50 * time.Millisecond
-
 // errGone means that the slot's znode is not there, or not its own.
 var errGone = errors.New("the worker's znode is gone")
 
@@ -42,10 +37,7 @@ type slot struct {
 	// Owned by the goroutine of run.
 	list    []string           // the znode's content as last known
 	version int32              // and its version
-	busy    time.Time          // since then, unless it is free
-	armed   bool               // a watch is set that has not fired
-	armedAt int32              // the version that was read when the last was set
-	fired   bool               // it fired since the znode was read
+	watch   watch              // on the znode
 	stale   bool               // the znode is to be read
 	at      map[string]int32   // versions of /tasks/<id>, where they are known not to be 0
 	results map[string]verdict // executions that ended, not committed yet
@@ -57,6 +49,15 @@ type slot struct {
 	finished  chan outcome // receives what running came to
 	committed chan receipt // receives the fate of the one commit under way
 	sent      []string     // what that commit holds
+}
+
+// watch is one on a slot's znode. What it hints at may be a commit of the slot's own:
+// each change makes one hint and raises the version by one, so that the hints tell
+// which version the znode has at least.
+type watch struct {
+	set     bool
+	stays   bool  // when it has hinted
+	version int32 // that the znode has at least
 }
 
 // verdict is what a commit is to write for a task.
@@ -165,17 +166,12 @@ func (sl *slot) register() error {
 func (sl *slot) serve(draining, leaving context.Context) error {
 	ticker := time.NewTicker(reread)
 	defer ticker.Stop()
-	long := time.NewTimer(calm)
-	defer long.Stop()
 	drain := draining.Done()
 	for {
-		for sl.sent == nil && (sl.outdated() || !sl.armed && sl.toWatch()) {
+		for sl.sent == nil && (sl.stale || !sl.watch.set || sl.version < sl.watch.version) {
 			if err := sl.read(); err != nil {
 				return err
 			}
-		}
-		if wait := time.Until(sl.busy.Add(calm)); len(sl.list) > 0 && !sl.armed && wait > 0 {
-			long.Reset(wait)
 		}
 		if draining.Err() == nil {
 			sl.start(leaving)
@@ -193,11 +189,11 @@ func (sl *slot) serve(draining, leaving context.Context) error {
 			return nil
 		case <-sl.hints.C:
 			paths, all := sl.hints.Take()
-			if len(paths) > 0 {
-				sl.armed, sl.fired = false, true
+			sl.watch.hinted(paths[sl.path])
+			if all {
+				sl.stale = true
+				sl.watch.set = sl.watch.set && !sl.watch.stays // it went with the connection
 			}
-			sl.stale = sl.stale || all
-		case <-long.C:
 		case <-ticker.C:
 			sl.stale = true
 		case o := <-sl.finished:
@@ -210,27 +206,23 @@ func (sl *slot) serve(draining, leaving context.Context) error {
 	}
 }
 
-// outdated tells whether the znode may hold something that the slot does not know.
-// A watch tells of the first change since it was set, which may be a commit.
-func (sl *slot) outdated() bool { return sl.stale || sl.fired && sl.version == sl.armedAt }
-
-// toWatch tells whether the znode is to be watched: while the slot is free, and
-// when it has been busy for a while.
-func (sl *slot) toWatch() bool {
-	return len(sl.list) == 0 || time.Since(sl.busy) >= calm
+func (w *watch) hinted(n int) {
+	w.version += int32(n)
+	w.set = w.set && (n == 0 || w.stays)
 }
 
 // read takes the content of the slot's znode over. It waits while the
 // connection is lost.
 func (sl *slot) read() error {
-	get, arm := sl.s.Get, false
-	// A free slot that was told of something was given tasks, most likely, and will be
-	// done before a watch is of use.
-	given := len(sl.list) == 0 && sl.outdated()
-	if !sl.armed && !given && sl.toWatch() {
-		get, arm = sl.s.GetW, true
+	var data []byte
+	var stat *zk.Stat
+	var err error
+	set := sl.watch
+	if set.set {
+		data, stat, err = sl.s.Get(sl.path)
+	} else {
+		data, stat, set.stays, err = sl.s.GetPersistentW(sl.path)
 	}
-	data, stat, err := get(sl.path)
 	if errors.Is(err, zk.ErrNoNode) {
 		return errGone
 	}
@@ -240,11 +232,10 @@ func (sl *slot) read() error {
 	if stat.EphemeralOwner != sl.s.ID() {
 		return errGone
 	}
-	if arm {
-		sl.armed, sl.armedAt = true, stat.Version
-	}
-	sl.fired, sl.stale = false, false
-	sl.setList(task.ParseList(data), stat.Version)
+	// A hint that came meanwhile may be of what was read: then it is read once more.
+	sl.watch = watch{set: true, stays: set.stays, version: stat.Version}
+	sl.stale = false
+	sl.list, sl.version = task.ParseList(data), stat.Version
 	for id := range sl.results {
 		if !slices.Contains(sl.list, id) {
 			delete(sl.results, id)
@@ -266,14 +257,6 @@ func (sl *slot) read() error {
 		sl.running.cancel()
 	}
 	return nil
-}
-
-// setList takes it that the znode holds this list, at this version.
-func (sl *slot) setList(list []string, version int32) {
-	if len(sl.list) == 0 {
-		sl.busy = time.Now()
-	}
-	sl.list, sl.version = list, version
 }
 
 const (
@@ -332,8 +315,8 @@ func (sl *slot) settle(r receipt) error {
 			delete(sl.results, id)
 			delete(sl.at, id)
 		}
-		rest := slices.DeleteFunc(slices.Clone(sl.list), func(id string) bool { return slices.Contains(sent, id) })
-		sl.setList(rest, r.results[0].Stat.Version)
+		sl.list = slices.DeleteFunc(slices.Clone(sl.list), func(id string) bool { return slices.Contains(sent, id) })
+		sl.version = r.results[0].Stat.Version
 		return nil
 	case errors.Is(r.err, session.ErrUnknown):
 		sl.stale = true

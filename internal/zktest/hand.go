@@ -45,6 +45,10 @@ func Conn(t testing.TB, connectString string) *Hand {
 	)
 	conn, _, err := zk.Connect(strings.Split(servers, ","), handTimeout,
 		zk.WithLogger(silent{}),
+		zk.WithDialer(func(network, addr string, timeout time.Duration) (net.Conn, error) {
+			c, err := net.DialTimeout(network, addr, timeout)
+			return impatient{c}, err
+		}),
 		zk.WithEventCallback(func(e zk.Event) {
 			if e.Type != zk.EventSession {
 				return
@@ -200,6 +204,17 @@ func (h *Hand) Children(path string) []string {
 	}
 	slices.Sort(children)
 	return children
+}
+
+// impatient bounds the library's handshake, which waits for several session timeouts
+// where a server that is just starting took the connection and forgot it.
+type impatient struct{ net.Conn }
+
+func (c impatient) SetReadDeadline(t time.Time) error {
+	if most := time.Now().Add(handTimeout * 2 / 3); t.IsZero() || t.After(most) {
+		t = most // no less than the library gives a server once there is a session
+	}
+	return c.Conn.SetReadDeadline(t)
 }
 
 // read calls do until it gets an answer, also over a reconnection, and tells

@@ -29,6 +29,7 @@ const (
 	OpMulti       Op = 14
 	OpMultiRead   Op = 22
 	OpSetWatches  Op = 101
+	OpAddWatch    Op = 106
 	OpClose       Op = -11
 )
 
@@ -58,6 +59,8 @@ func (o Op) String() string {
 		return "multiRead"
 	case OpSetWatches:
 		return "setWatches"
+	case OpAddWatch:
+		return "addWatch"
 	case OpClose:
 		return "close"
 	}

@@ -1,0 +1,64 @@
+package session
+
+import (
+	"encoding/binary"
+
+	"github.com/go-zookeeper/zk"
+)
+
+// ZooKeeper's persistent watches, which go-zookeeper does not know.
+const (
+	opcodeAddWatch = 106 // servers before 3.6 do not know it, as with opcodeMultiRead
+	persistent     = 0   // the mode: changes of the znode and of its children, not of theirs
+
+	// watchXid is the number of all requests for a watch. The library counts from 1 on;
+	// -1, -2, -4 and -8 have a meaning of their own.
+	watchXid int32 = -106
+)
+
+// GetPersistentW is Get and sets a watch that stays, if the servers know how (since
+// ZooKeeper 3.6): it hints at every change from then on, one by one, until the
+// connection is lost, of which Hints.Take tells. Else it is GetW, and persistent is
+// false. The watch is set even if the znode is not there, and nothing removes it: it
+// is for a path that is watched for about as long as the session lasts.
+func (s *Session) GetPersistentW(path string) (data []byte, stat *zk.Stat, persistent bool, err error) {
+	if err := s.await(); err != nil {
+		return nil, nil, false, wrap("get", path, err)
+	}
+	if s.old.Load() {
+		data, stat, err = s.GetW(path)
+		return data, stat, false, err
+	}
+	// If the connection is lost meanwhile, the read goes over the next one and the
+	// watch does not: that is hinted at.
+	s.mu.Lock()
+	s.socket.watch(s.full(path))
+	s.mu.Unlock()
+	data, stat, err = s.Get(path)
+	return data, stat, true, err
+}
+
+// watch has a persistent watch set, before whatever is written later.
+func (c *conn) watch(path string) {
+	c.mu.Lock()
+	if c.greeted {
+		c.unsent = appendWatch(c.unsent, path)
+	}
+	c.mu.Unlock()
+	c.poke()
+}
+
+func appendWatch(buf []byte, path string) []byte {
+	for _, n := range []int{requestHeader + 4 + len(path) + 4, int(watchXid), opcodeAddWatch, len(path)} {
+		buf = binary.BigEndian.AppendUint32(buf, uint32(n))
+	}
+	return binary.BigEndian.AppendUint32(append(buf, path...), persistent)
+}
+
+// watched takes the answer to watch.
+func (s *Session) watched(code int32) {
+	if code != 0 {
+		s.old.Store(true)
+		s.hub.all()
+	}
+}
