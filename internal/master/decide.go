@@ -121,7 +121,8 @@ func (v *view) done(m move, version int32) {
 	}
 	if m.kind == assign {
 		v.ahead = 0
-		v.mix.give(len(m.tasks))
+		v.begun++
+		v.shorts += len(m.tasks)
 		for _, c := range m.tasks {
 			if t := v.tasks[c.id]; t != nil {
 				t.lost, t.suspect, t.version, t.losses = false, false, c.version, c.losses
@@ -136,7 +137,7 @@ func (v *view) done(m move, version int32) {
 	case assign:
 		w.turn.given, w.turn.began = len(m.tasks), v.now
 	case spare:
-		v.mix.give(-len(m.tasks))
+		v.shorts = 0
 		for _, c := range m.tasks {
 			v.wait(c.id)
 		}

@@ -52,38 +52,22 @@ func (t turn) ended(now time.Time, told bool) turn {
 	return turn{next: next}
 }
 
-// mix is how many of the last tasks were long. What is behind one of those in a turn
-// waits for it, which is to happen in one turn of many at most: rare.
-type mix struct{ given, long int }
+// rare is how many tasks at least are short for each in a turn: what is behind a long
+// one waits for it.
+const rare = 100
 
-const (
-	mixMemory = 4096 // tasks given; those before count for half
-	rare      = 100
-)
-
-func (m *mix) give(n int) {
-	if m.given += n; m.given > mixMemory {
-		m.given, m.long = m.given/2, m.long/2
-	}
-}
-
-// room is how many tasks a turn may have.
-func (m mix) room() int {
-	if m.long == 0 {
-		return mostTurn
-	}
-	return max(1, m.given/(rare*m.long))
-}
+// room is how many tasks a turn may have, by how many were given since one was found
+// to be long.
+func room(shorts int) int { return min(max(1, shorts/rare), mostTurn) }
 
 // places returns the free workers, each with how many tasks it may be given: its
-// turn, but no more than its share of what is queued, and fewer the more of the last
-// tasks were long.
+// turn, but no more than its share of what is queued, and few soon after a long task.
 func (v *view) places(free []string) []place {
 	if len(free) == 0 {
 		return nil
 	}
 	share := (v.queue.len() + len(v.workers) - 1) / len(v.workers)
-	share = min(share, v.mix.room())
+	share = min(share, room(v.shorts))
 	places := make([]place, len(free))
 	for i, id := range free {
 		places[i] = place{id, max(1, min(v.workers[id].turn.size(), share))}
@@ -91,12 +75,18 @@ func (v *view) places(free []string) []place {
 	return places
 }
 
-// noteLong counts the workers that are known now to execute something long.
+// overtakers is how many turns have begun, for each worker, while something long is
+// executed: of twice as many as there are workers, half have ended as well.
+const overtakers = 2
+
+// noteLong looks for workers that are known now to execute something long: others
+// have had many turns meanwhile. Where all stand still, it is the machine that does.
 func (v *view) noteLong() {
 	for _, w := range v.workers {
-		if !w.long && w.watched && len(w.list) > 0 && v.now.Sub(w.moved) > longTurn {
+		overtaken := v.begun-w.movedAt >= overtakers*len(v.workers)
+		if !w.long && w.watched && len(w.list) > 0 && overtaken && v.now.Sub(w.moved) >= stuck {
 			w.long = true
-			v.mix.long++
+			v.shorts = 0
 		}
 	}
 }
@@ -119,7 +109,7 @@ func (v *view) spread(free int) []move {
 	var ids []string
 	for id, w := range v.workers {
 		due := w.moved.Add(stuckLong)
-		if free > 0 {
+		if free > 0 || w.long {
 			due = w.moved.Add(stuck)
 		}
 		switch {
@@ -135,7 +125,7 @@ func (v *view) spread(free int) []move {
 	for _, id := range ids {
 		w := v.workers[id]
 		most := free
-		if v.now.Sub(w.moved) >= stuckLong {
+		if w.long || v.now.Sub(w.moved) >= stuckLong {
 			most = len(w.list)
 		}
 		m := move{kind: spare, worker: id, version: w.version, list: w.list[:1:1]}

@@ -44,6 +44,7 @@ func TestTurnSize(t *testing.T) {
 // turning is a view with tasks and free workers whose turns are of some size.
 func turning(tasks, size int, workers ...string) (*view, []string) {
 	v := newView(3)
+	v.shorts = rare * mostTurn
 	var ids []string
 	for range tasks {
 		ids = append(ids, task.NewID())
@@ -86,45 +87,61 @@ func TestTurns(t *testing.T) {
 		v.readWorker("w3", ids[:1], 1)
 		want(t, v.decide(), "assign w1 3, keeps 3", "assign w2 3, keeps 3")
 	})
-	t.Run("are_of_one_while_many_tasks_are_long", func(t *testing.T) {
+	t.Run("are_of_one_soon_after_a_long_task", func(t *testing.T) {
+		for _, c := range []struct {
+			shorts int
+			want   string
+		}{
+			{0, "assign w1 1, keeps 1"},
+			{2*rare - 1, "assign w1 1, keeps 1"},
+			{2 * rare, "assign w1 2, keeps 2"},
+			{5 * rare, "assign w1 5, keeps 5"},
+			{1000 * rare, "assign w1 64, keeps 64"},
+		} {
+			v, _ := turning(1000, mostTurn, "w1")
+			v.shorts = c.shorts
+			m := v.decide()
+			want(t, m, c.want)
+			v.done(m[0], 1)
+			if given := v.shorts - c.shorts; given != len(m[0].tasks) {
+				t.Errorf("%d more are short", given)
+			}
+		}
+	})
+	t.Run("tell_what_is_long", func(t *testing.T) {
+		const begun = 2 * 2 // by two workers
 		for _, c := range []struct {
 			name    string
 			still   time.Duration
+			begun   int // meanwhile
 			watched bool
-			given   int // before
-			want    string
+			long    bool
 		}{
-			{"it is", longTurn + 1, true, 199, "assign w1 1, keeps 1"},
-			{"one of 200", longTurn + 1, true, 200, "assign w1 2, keeps 2"},
-			{"one of 1000", longTurn + 1, true, 1000, "assign w1 5, keeps 5"},
-			{"who knows", longTurn + 1, false, 0, "assign w1 5, keeps 5"},
-			{"not so long", longTurn, true, 0, "assign w1 5, keeps 5"},
+			{"others have had two turns each", stuck, begun, true, true},
+			{"the machine stands still", time.Hour, begun - 1, true, false},
+			{"it may well be done", stuck, begun, false, false},
+			{"not for long", stuck - 1, begun, true, false},
 		} {
-			v, ids := turning(10, 8, "w1")
-			v.mix.give(c.given)
-			v.listWorkers([]string{"w1", "w2"})
+			v, ids := turning(10, 1, "w1", "w2")
+			v.begun = 1000
 			v.readWorker("w2", ids[:1], 1)
 			if c.watched {
 				v.watching("w2")
 			}
+			v.begun += c.begun
 			v.now = v.now.Add(c.still)
-			v.noteLong() // counts it once
-			if got := given(v.decide()); !slices.Equal(got, []string{c.want}) {
-				t.Errorf("%s: %q", c.name, got)
+			v.noteLong()
+			if got := v.shorts == 0; got != c.long || v.workers["w2"].long != c.long {
+				t.Errorf("%s: long is %t", c.name, got)
 			}
-		}
-	})
-	t.Run("grow_again_when_the_long_tasks_are_long_ago", func(t *testing.T) {
-		m := mix{given: mixMemory - 1, long: 3}
-		for _, want := range []int{3, 1, 0} {
-			if m.long != want {
-				t.Errorf("%+v, want %d", m, want)
+			v.shorts = 1
+			if v.noteLong(); v.shorts != 1 {
+				t.Errorf("%s: counted twice", c.name)
 			}
-			m.give(2)
-			m.give(mixMemory - 1 - m.given)
-		}
-		if m.room() != mostTurn {
-			t.Errorf("room for %d", m.room())
+			v.readWorker("w2", ids[1:2], 2)
+			if v.workers["w2"].long {
+				t.Errorf("%s: so is the next one", c.name)
+			}
 		}
 	})
 	t.Run("grow_while_they_are_short", func(t *testing.T) {
@@ -207,17 +224,23 @@ func TestSpare(t *testing.T) {
 	})
 	t.Run("all_tasks_go_from_behind_a_long_one", func(t *testing.T) {
 		v := stands(t, stuckLong)
-		given := v.mix.given
 		m := v.decide()
 		want(t, m, "spare w1 3, keeps 1")
 		v.done(m[0], 2)
 		if n := v.queue.len(); n != 3 {
 			t.Errorf("%d wait", n)
 		}
-		if v.mix.given != given-3 || v.mix.long != 1 {
-			t.Errorf("%+v, of %d given before", v.mix, given)
+		if v.shorts != 0 {
+			t.Errorf("%d are short", v.shorts)
 		}
 		v = stands(t, stuckLong, "w2")
+		want(t, v.decide(), "spare w1 3, keeps 1")
+	})
+	t.Run("all_tasks_go_at_once_from_behind_one_that_is_known_to_be_long", func(t *testing.T) {
+		v := stands(t, stuck-1)
+		v.begun += overtakers
+		want(t, v.decide())
+		v.now = v.now.Add(1)
 		want(t, v.decide(), "spare w1 3, keeps 1")
 	})
 	t.Run("tasks_stay_while_others_wait", func(t *testing.T) {

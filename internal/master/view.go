@@ -52,6 +52,7 @@ type workerView struct {
 	listing   int64 // the last listing of /tasks that was asked for before the list was first read as it is
 	turn      turn
 	moved     time.Time // the list was first known to be this one
+	movedAt   int       // and how many turns had begun by then
 }
 
 // view is what the leader knows. It is changed by what was read and by what
@@ -84,8 +85,9 @@ type view struct {
 	workersListed bool
 	relist        bool      // a listing of /tasks is wanted, to tell whether something was withdrawn
 	now           time.Time // set before each use
+	begun         int       // turns, by this leader
 	recheck       time.Time // when a worker will have stood still for long; zero if none may
-	mix           mix
+	shorts        int       // tasks given since one was found to be long
 
 	retention retention
 }
@@ -199,7 +201,7 @@ func (v *view) readWorker(id string, list []string, version int32) {
 	}
 	old := w.list
 	if !slices.Equal(list, old) || version != w.version {
-		w.moved, w.listing = v.now, v.asked
+		w.moved, w.movedAt, w.listing = v.now, v.begun, v.asked
 	}
 	if len(list) == 0 || len(old) == 0 || list[0] != old[0] {
 		w.long = false
