@@ -43,7 +43,7 @@
 // many after each turn of up to 50 ms, fewer after one of over 100 ms, and never
 // more than its share of the queue, nor than a hundredth of what was given since a
 // task was found to be long: a turn is rarely to hold a long one. A task is long when
-// its worker stands still for 25 ms, and for so many turns of others that each might
+// its worker stands still for 50 ms, and for so many turns of others that each might
 // have had two: where all stand still, the machine does. A task that was lost with a
 // worker, or was in the list of one that was, goes alone: it may be what the worker
 // died of.

@@ -57,7 +57,7 @@ func (t turn) ended(now time.Time, told bool) turn {
 const rare = 100
 
 // room is how many tasks a turn may have, by how many were given since one was found
-// to be long.
+// to be long, or some were taken back from behind one.
 func room(shorts int) int { return min(max(1, shorts/rare), mostTurn) }
 
 // places returns the free workers, each with how many tasks it may be given: its
@@ -80,13 +80,16 @@ func (v *view) places(free []string) []place {
 const overtakers = 2
 
 // noteLong looks for workers that are known now to execute something long: others
-// have had many turns meanwhile. Where all stand still, it is the machine that does.
+// have had many turns meanwhile. Where all stand still, it is the machine that does;
+// and where a worker's turns are never short, the worker is slow and not the task.
 func (v *view) noteLong() {
 	for _, w := range v.workers {
 		overtaken := v.begun-w.movedAt >= overtakers*len(v.workers)
-		if !w.long && w.watched && len(w.list) > 0 && overtaken && v.now.Sub(w.moved) >= stuck {
+		if !w.long && w.watched && len(w.list) > 0 && overtaken && v.now.Sub(w.moved) >= shortTurn {
 			w.long = true
-			v.shorts = 0
+			if w.turn.size() > 1 {
+				v.shorts = 0
+			}
 		}
 	}
 }
@@ -109,7 +112,10 @@ func (v *view) spread(free int) []move {
 	var ids []string
 	for id, w := range v.workers {
 		due := w.moved.Add(stuckLong)
-		if free > 0 || w.long {
+		if known := w.moved.Add(shortTurn); w.long || known.After(v.now) {
+			due = known
+		}
+		if free > 0 {
 			due = w.moved.Add(stuck)
 		}
 		switch {

@@ -115,14 +115,17 @@ func TestTurns(t *testing.T) {
 			still   time.Duration
 			begun   int // meanwhile
 			watched bool
+			size    int // of the worker's turns
 			long    bool
+			counts  bool
 		}{
-			{"others have had two turns each", stuck, begun, true, true},
-			{"the machine stands still", time.Hour, begun - 1, true, false},
-			{"it may well be done", stuck, begun, false, false},
-			{"not for long", stuck - 1, begun, true, false},
+			{"others have had two turns each", shortTurn, begun, true, 2, true, true},
+			{"the machine stands still", time.Hour, begun - 1, true, 2, false, false},
+			{"it may well be done", shortTurn, begun, false, 2, false, false},
+			{"not for long", shortTurn - 1, begun, true, 2, false, false},
+			{"its worker is slow", shortTurn, begun, true, 1, true, false},
 		} {
-			v, ids := turning(10, 1, "w1", "w2")
+			v, ids := turning(10, c.size, "w1", "w2")
 			v.begun = 1000
 			v.readWorker("w2", ids[:1], 1)
 			if c.watched {
@@ -131,8 +134,8 @@ func TestTurns(t *testing.T) {
 			v.begun += c.begun
 			v.now = v.now.Add(c.still)
 			v.noteLong()
-			if got := v.shorts == 0; got != c.long || v.workers["w2"].long != c.long {
-				t.Errorf("%s: long is %t", c.name, got)
+			if long, counts := v.workers["w2"].long, v.shorts == 0; long != c.long || counts != c.counts {
+				t.Errorf("%s: long is %t, which counts is %t", c.name, long, counts)
 			}
 			v.shorts = 1
 			if v.noteLong(); v.shorts != 1 {
@@ -237,9 +240,12 @@ func TestSpare(t *testing.T) {
 		want(t, v.decide(), "spare w1 3, keeps 1")
 	})
 	t.Run("all_tasks_go_at_once_from_behind_one_that_is_known_to_be_long", func(t *testing.T) {
-		v := stands(t, stuck-1)
+		v := stands(t, shortTurn-1)
 		v.begun += overtakers
 		want(t, v.decide())
+		if at := v.recheck.Sub(v.now); at != 1 {
+			t.Errorf("looks again after %v", at)
+		}
 		v.now = v.now.Add(1)
 		want(t, v.decide(), "spare w1 3, keeps 1")
 	})

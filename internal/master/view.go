@@ -87,7 +87,7 @@ type view struct {
 	now           time.Time // set before each use
 	begun         int       // turns, by this leader
 	recheck       time.Time // when a worker will have stood still for long; zero if none may
-	shorts        int       // tasks given since one was found to be long
+	shorts        int       // tasks given since one was long: see room
 
 	retention retention
 }

@@ -63,7 +63,8 @@ type Session struct {
 	hub      hub
 	timeout  atomic.Int64 // granted, ns
 	heard    atomic.Int64 // the last frame from the server, ns since born
-	old      atomic.Bool  // the servers know neither multi-reads nor persistent watches
+	old      atomic.Bool  // the servers know no multi-reads
+	oneShot  atomic.Bool  // and no persistent watches, or may have none
 	together atomic.Int32 // how many reads go together
 	reported atomic.Bool  // the first handshake has been logged
 

@@ -19,13 +19,13 @@ const (
 // GetPersistentW is Get and sets a watch that stays, if the servers know how (since
 // ZooKeeper 3.6): it hints at every change from then on, one by one, until the
 // connection is lost, of which Hints.Take tells. Else it is GetW, and persistent is
-// false. The watch is set even if the znode is not there, and nothing removes it: it
-// is for a path that is watched for about as long as the session lasts.
+// false. The watch is set even if the znode is not there, and nothing removes it but
+// the end of the connection: it is for a path that is watched about as long.
 func (s *Session) GetPersistentW(path string) (data []byte, stat *zk.Stat, persistent bool, err error) {
 	if err := s.await(); err != nil {
 		return nil, nil, false, wrap("get", path, err)
 	}
-	if s.old.Load() {
+	if s.oneShot.Load() {
 		data, stat, err = s.GetW(path)
 		return data, stat, false, err
 	}
@@ -55,10 +55,13 @@ func appendWatch(buf []byte, path string) []byte {
 	return binary.BigEndian.AppendUint32(append(buf, path...), persistent)
 }
 
-// watched takes the answer to watch.
+// watched takes the answer to watch. Whatever it was refused for, asking again would
+// come to the same.
 func (s *Session) watched(code int32) {
-	if code != 0 {
-		s.old.Store(true)
-		s.hub.all()
+	if code == 0 {
+		return
 	}
+	s.oneShot.Store(true)
+	s.log.Debug("no persistent watches here", "code", code)
+	s.hub.all()
 }

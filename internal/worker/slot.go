@@ -53,11 +53,11 @@ type slot struct {
 
 // watch is one on a slot's znode. What it hints at may be a commit of the slot's own:
 // each change makes one hint and raises the version by one, so that the hints tell
-// which version the znode has at least.
+// which version the znode has; one that is counted twice costs a read.
 type watch struct {
 	set     bool
 	stays   bool  // when it has hinted
-	version int32 // that the znode has at least
+	version int32 // that the znode has, by what has been hinted at
 }
 
 // verdict is what a commit is to write for a task.
