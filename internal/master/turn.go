@@ -14,11 +14,11 @@ const (
 	mostTurn  = 64                     // tasks
 	shortTurn = 50 * time.Millisecond  // a turn that takes no longer may have twice as many tasks
 	longTurn  = 100 * time.Millisecond // one that takes longer gets fewer
-	// stuck is after how long without any progress a worker is taken to execute
-	// something long. What it has not begun goes to others, if any is free.
+	// stuck is after how long without any progress what a worker has not begun goes to
+	// others, if any is free.
 	stuck = 25 * time.Millisecond
-	// stuckLong is after how long it goes back to the queue, though none is free: it
-	// is not to wait for something long, and others may soon be.
+	// stuckLong is after how long it goes back to the queue, whether or not its worker
+	// is known to execute something long: others may soon be free.
 	stuckLong = 200 * time.Millisecond
 )
 
@@ -111,13 +111,14 @@ func (v *view) spread(free int) []move {
 	}
 	var ids []string
 	for id, w := range v.workers {
-		due := w.moved.Add(stuckLong)
-		if known := w.moved.Add(shortTurn); w.long || known.After(v.now) {
-			due = known
+		wait := stuckLong
+		switch {
+		case free > 0:
+			wait = stuck
+		case w.long || v.now.Sub(w.moved) < shortTurn: // it may be known to be long then
+			wait = shortTurn
 		}
-		if free > 0 {
-			due = w.moved.Add(stuck)
-		}
+		due := w.moved.Add(wait)
 		switch {
 		case w.stale || w.ignored || len(w.list) < 2:
 		case due.After(v.now):

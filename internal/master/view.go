@@ -85,7 +85,7 @@ type view struct {
 	workersListed bool
 	relist        bool      // a listing of /tasks is wanted, to tell whether something was withdrawn
 	now           time.Time // set before each use
-	begun         int       // turns, by this leader
+	begun         int       // turns that began, by this leader
 	recheck       time.Time // when a worker will have stood still for long; zero if none may
 	shorts        int       // tasks given since one was long: see room
 

@@ -64,7 +64,7 @@ type Session struct {
 	timeout  atomic.Int64 // granted, ns
 	heard    atomic.Int64 // the last frame from the server, ns since born
 	old      atomic.Bool  // the servers know no multi-reads
-	oneShot  atomic.Bool  // and no persistent watches, or may have none
+	oneShot  atomic.Bool  // they set no persistent watches
 	together atomic.Int32 // how many reads go together
 	reported atomic.Bool  // the first handshake has been logged
 

@@ -37,7 +37,7 @@ func TestReconnectPersistentWatch(t *testing.T) {
 		id := s.ID()
 		hand.Create("/a", "1")
 		h := s.Hints("/a")
-		old(proxy)
+		proxy.Unknown(zktest.OpAddWatch)
 		data, _, _, err := s.GetPersistentW("/a")
 		must(t, err)
 		if string(data) != "1" {
@@ -60,14 +60,5 @@ func TestReconnectPersistentWatch(t *testing.T) {
 		if s.ID() != id || s.Err() != nil {
 			t.Errorf("another session: %v", s.Err())
 		}
-	})
-}
-
-// old makes the server behind a proxy one that knows no persistent watches: it says
-// so, and closes the connection.
-func old(proxy *zktest.Proxy) {
-	proxy.Hold(zktest.OpAddWatch, 1, func(request []byte) bool {
-		request[7] = 99
-		return false
 	})
 }

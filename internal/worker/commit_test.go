@@ -132,11 +132,7 @@ func TestCommit(t *testing.T) {
 		}
 	})
 	parallel(t, "what_is_still_listed_after_a_take-back_in_the_same_moment", func(t *testing.T) {
-		root := zktest.Connect(t)
-		d, b := newDesk(t, root), newBench(t)
-		proxy, through := zktest.Via(t, root)
-		host(t, open(t, through, testTimeout), 1, b.run)
-		worker := d.worker()
+		d, b, _, worker, proxy := proxied(t)
 		d.submit("a", "wait")
 		d.submit("b", "wait")
 		d.assign(worker, "a", "b")
@@ -153,11 +149,7 @@ func TestCommit(t *testing.T) {
 		d.written("b", 0)
 	})
 	parallel(t, "nothing_that_was_taken_back_in_the_same_moment", func(t *testing.T) {
-		root := zktest.Connect(t)
-		d, b := newDesk(t, root), newBench(t)
-		proxy, through := zktest.Via(t, root)
-		host(t, open(t, through, testTimeout), 1, b.run)
-		worker := d.worker()
+		d, b, _, worker, proxy := proxied(t)
 		d.submit("a", "wait")
 		d.assign(worker, "a")
 		b.began("a")

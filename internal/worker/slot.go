@@ -217,11 +217,11 @@ func (sl *slot) read() error {
 	var data []byte
 	var stat *zk.Stat
 	var err error
-	set := sl.watch
-	if set.set {
+	w := watch{set: true, stays: sl.watch.stays}
+	if sl.watch.set {
 		data, stat, err = sl.s.Get(sl.path)
 	} else {
-		data, stat, set.stays, err = sl.s.GetPersistentW(sl.path)
+		data, stat, w.stays, err = sl.s.GetPersistentW(sl.path)
 	}
 	if errors.Is(err, zk.ErrNoNode) {
 		return errGone
@@ -233,8 +233,8 @@ func (sl *slot) read() error {
 		return errGone
 	}
 	// A hint that came meanwhile may be of what was read: then it is read once more.
-	sl.watch = watch{set: true, stays: set.stays, version: stat.Version}
-	sl.stale = false
+	w.version = stat.Version
+	sl.watch, sl.stale = w, false
 	sl.list, sl.version = task.ParseList(data), stat.Version
 	for id := range sl.results {
 		if !slices.Contains(sl.list, id) {

@@ -11,11 +11,7 @@ import (
 // A request costs the servers more than anything that it asks for.
 func TestRequestsOfATask(t *testing.T) {
 	t.Parallel()
-	root := zktest.Connect(t)
-	d, b := newDesk(t, root), newBench(t)
-	proxy, through := zktest.Via(t, root)
-	host(t, open(t, through, testTimeout), 1, b.run)
-	worker := d.worker()
+	d, _, _, worker, proxy := proxied(t)
 	d.submit("first", "x")
 	d.assign(worker, "first")
 	d.free(worker) // by now its znode is watched

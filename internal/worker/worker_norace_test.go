@@ -24,16 +24,6 @@ var cuts = map[string]func(*zktest.Proxy, zktest.Op, int, ...zktest.Match) <-cha
 	"reply":   (*zktest.Proxy).CutAfter,
 }
 
-// cutOff is one slot behind a proxy.
-func cutOff(t *testing.T) (d desk, b *bench, p *hosted, worker string, proxy *zktest.Proxy) {
-	t.Helper()
-	root := zktest.Connect(t)
-	d, b = newDesk(t, root), newBench(t)
-	proxy, through := zktest.Via(t, root)
-	p = host(t, open(t, through, testTimeout), 1, b.run)
-	return d, b, p, d.worker(), proxy
-}
-
 // syncsFirst checks what is sent first after a lost multi, in all that has been
 // sent since the last look. The library sends watches by itself.
 func syncsFirst(t *testing.T, proxy *zktest.Proxy) {
@@ -94,7 +84,7 @@ func TestReconnectCommit(t *testing.T) {
 	t.Parallel()
 	for what, cut := range cuts {
 		parallel(t, "one_result_when_the_"+what+"_is_lost", func(t *testing.T) {
-			d, b, p, worker, proxy := cutOff(t)
+			d, b, p, worker, proxy := proxied(t)
 			d.submit("a", "wait")
 			d.submit("b", "2")
 			d.assign(worker, "a")
@@ -116,7 +106,7 @@ func TestReconnectCommit(t *testing.T) {
 		})
 	}
 	parallel(t, "the_result_when_the_request_is_lost_and_the_list_has_moved_meanwhile", func(t *testing.T) {
-		d, b, _, worker, proxy := cutOff(t)
+		d, b, _, worker, proxy := proxied(t)
 		d.submit("a", "wait")
 		d.submit("b", "wait")
 		d.assign(worker, "a", "b")
@@ -135,7 +125,7 @@ func TestReconnectCommit(t *testing.T) {
 		d.written("b", 0)
 	})
 	parallel(t, "nothing_more_when_the_reply_is_lost_and_new_work_came_meanwhile", func(t *testing.T) {
-		d, b, _, worker, proxy := cutOff(t)
+		d, b, _, worker, proxy := proxied(t)
 		d.submit("a", "wait")
 		d.submit("b", "wait")
 		d.assign(worker, "a")
@@ -188,7 +178,7 @@ func TestReconnectLeave(t *testing.T) {
 	t.Parallel()
 	for what, cut := range cuts {
 		parallel(t, "gives_back_once_when_the_"+what+"_is_lost", func(t *testing.T) {
-			d, b, p, worker, proxy := cutOff(t)
+			d, b, p, worker, proxy := proxied(t)
 			d.submit("a", "wait")
 			d.submit("b", "wait")
 			d.assign(worker, "a", "b")
@@ -205,7 +195,7 @@ func TestReconnectLeave(t *testing.T) {
 			}
 		})
 		parallel(t, "settles_its_commit_first_when_the_"+what+"_is_lost", func(t *testing.T) {
-			d, b, p, worker, proxy := cutOff(t)
+			d, b, p, worker, proxy := proxied(t)
 			d.submit("a", "wait")
 			d.submit("b", "wait")
 			d.assign(worker, "a", "b")
@@ -227,7 +217,7 @@ func TestReconnectLeave(t *testing.T) {
 		})
 	}
 	parallel(t, "ends_when_the_session_does_while_cut_off", func(t *testing.T) {
-		d, b, p, worker, proxy := cutOff(t)
+		d, b, p, worker, proxy := proxied(t)
 		d.submit("t", "wait")
 		d.assign(worker, "t")
 		b.began("t")
@@ -251,7 +241,7 @@ func TestReconnectExpired(t *testing.T) {
 	for _, payload := range []string{"wait", "stubborn"} {
 		parallel(t, "never_writes_the_result_of_a_task_that_"+map[string]string{
 			"wait": "ends_with_its_context", "stubborn": "ends_too_late"}[payload], func(t *testing.T) {
-			d, b, p, worker, _ := cutOff(t)
+			d, b, p, worker, _ := proxied(t)
 			d.submit("t", payload)
 			d.assign(worker, "t")
 			b.began("t")
@@ -268,7 +258,7 @@ func TestReconnectExpired(t *testing.T) {
 		})
 	}
 	parallel(t, "never_writes_a_result_that_was_on_its_way", func(t *testing.T) {
-		d, b, p, worker, proxy := cutOff(t)
+		d, b, p, worker, proxy := proxied(t)
 		d.submit("t", "wait")
 		d.assign(worker, "t")
 		b.began("t")
@@ -318,143 +308,4 @@ func TestReconnectExpired(t *testing.T) {
 		b.began("t", "t")
 		d.written("t", 1)
 	})
-}
-
-func TestReconnectOutage(t *testing.T) {
-	t.Parallel()
-	parallel(t, "a_short_one_cancels_nothing", func(t *testing.T) {
-		d, b, p, worker, proxy := cutOff(t)
-		d.submit("a", "wait")
-		d.submit("b", "wait")
-		d.assign(worker, "a")
-		b.began("a")
-		proxy.Refuse(true)
-		suspended(t, p.s, true)
-		d.assign(worker, "a", "b") // unseen
-		proxy.Refuse(false)
-		suspended(t, p.s, false)
-		b.end("a", "1")
-		d.state("a", "done 1")
-		b.end("b", "2")
-		d.state("b", "done 2")
-		d.free(worker)
-		b.began("a", "b")
-		b.ended()
-	})
-	parallel(t, "a_task_that_ends_in_a_short_one_is_not_repeated", func(t *testing.T) {
-		d, b, p, worker, proxy := cutOff(t)
-		d.submit("a", "wait")
-		d.assign(worker, "a")
-		b.began("a")
-		proxy.Refuse(true)
-		suspended(t, p.s, true)
-		b.end("a", "1")
-		proxy.Refuse(false)
-		d.state("a", "done 1")
-		d.free(worker)
-		b.began("a")
-		d.written("a", 1)
-	})
-	parallel(t, "a_task_taken_back_in_a_short_one_is_cancelled", func(t *testing.T) {
-		d, b, p, worker, proxy := cutOff(t)
-		d.submit("a", "wait")
-		d.assign(worker, "a")
-		b.began("a")
-		proxy.Refuse(true)
-		suspended(t, p.s, true)
-		d.assign(worker)
-		proxy.Refuse(false)
-		b.ended("a")
-		d.written("a", 0)
-	})
-	parallel(t, "silence_as_long_as_the_session_timeout_cancels_what_runs", func(t *testing.T) {
-		const timeout = 2 * time.Second
-		root := zktest.Connect(t)
-		d, b := newDesk(t, root), newBench(t)
-		proxy, through := zktest.Via(t, root)
-		p := host(t, open(t, through, timeout), 1, b.run)
-		worker := d.worker()
-		d.submit("t", "wait")
-		d.assign(worker, "t")
-		b.began("t")
-		proxy.Blackhole(true)
-		start := time.Now()
-		b.ended("t") // still cut off
-		if took := time.Since(start); took > timeout+time.Second {
-			t.Errorf("cancelled after %v", took)
-		}
-		d.workers(0)
-		proxy.Blackhole(false)
-		if err := p.wait(); !errors.Is(err, session.ErrOver) {
-			t.Errorf("Run: %v", err)
-		}
-		d.written("t", 0)
-		b.began("t")
-	})
-	parallel(t, "what_is_still_listed_starts_again_after_one_that_the_session_survived", func(t *testing.T) {
-		// The library dials again once a second: the session must outlast that.
-		const timeout = 4 * time.Second
-		server := zktest.NewServer(t, zktest.Options{})
-		d, b := newDesk(t, server.Addr()), newBench(t)
-		p := host(t, open(t, server.Addr(), timeout), 1, b.run)
-		worker := d.worker()
-		for _, id := range []string{"a", "b"} {
-			d.submit(id, "wait")
-		}
-		d.assign(worker, "a", "b")
-		b.began("a")
-		server.Kill()
-		b.ended("a")
-		if err := server.Restart(); err != nil {
-			t.Fatal(err)
-		}
-		b.began("a", "a")
-		b.end("a", "1")
-		d.state("a", "done 1")
-		b.end("b", "2")
-		d.state("b", "done 2")
-		d.free(worker)
-		b.began("a", "a", "b")
-		d.written("a", 1)
-		if owner := d.stat(task.WorkerPath(worker)).EphemeralOwner; owner != p.s.ID() || p.s.Err() != nil {
-			t.Errorf("owner %#x, session %#x: %v", owner, p.s.ID(), p.s.Err())
-		}
-		p.leave()
-	})
-}
-
-// A server before ZooKeeper 3.6 says that it knows no such operation, and closes the
-// connection.
-func TestReconnectOldServer(t *testing.T) {
-	t.Parallel()
-	root := zktest.Connect(t)
-	d, b := newDesk(t, root), newBench(t)
-	proxy, through := zktest.Via(t, root)
-	proxy.Hold(zktest.OpAddWatch, 1, func(request []byte) bool {
-		request[7] = 99 // which no server knows
-		return false
-	})
-	s := open(t, through, testTimeout)
-	host(t, s, 1, b.run)
-	worker := d.worker()
-	for _, id := range []string{"a", "b", "c"} {
-		d.submit(id, id)
-		d.assign(worker, id)
-		d.state(id, "done "+id)
-		d.free(worker)
-	}
-	d.submit("long", "wait")
-	d.assign(worker, "long")
-	b.began("a", "b", "c", "long")
-	d.assign(worker)
-	b.ended("long")
-	d.submit("d", "d")
-	d.assign(worker, "d")
-	d.state("d", "done d")
-	if got := d.worker(); got != worker || s.Err() != nil {
-		t.Errorf("registered %s, then %s; %v", worker, got, s.Err())
-	}
-	if n := slices.Index(proxy.Seen(), zktest.OpAddWatch); n < 0 {
-		t.Error("no watch was asked for")
-	}
 }

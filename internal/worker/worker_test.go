@@ -285,6 +285,16 @@ func one(t *testing.T) (d desk, b *bench, p *hosted, worker string) {
 	return d, b, p, d.worker()
 }
 
+// proxied is one slot behind a proxy.
+func proxied(t *testing.T) (d desk, b *bench, p *hosted, worker string, proxy *zktest.Proxy) {
+	t.Helper()
+	root := zktest.Connect(t)
+	d, b = newDesk(t, root), newBench(t)
+	proxy, through := zktest.Via(t, root)
+	p = host(t, open(t, through, testTimeout), 1, b.run)
+	return d, b, p, d.worker(), proxy
+}
+
 func parallel(t *testing.T, name string, f func(*testing.T)) {
 	t.Run(name, func(t *testing.T) { t.Parallel(); f(t) })
 }

@@ -47,7 +47,10 @@ func Conn(t testing.TB, connectString string) *Hand {
 		zk.WithLogger(silent{}),
 		zk.WithDialer(func(network, addr string, timeout time.Duration) (net.Conn, error) {
 			c, err := net.DialTimeout(network, addr, timeout)
-			return impatient{c}, err
+			if err != nil {
+				return nil, err
+			}
+			return impatient{c}, nil
 		}),
 		zk.WithEventCallback(func(e zk.Event) {
 			if e.Type != zk.EventSession {

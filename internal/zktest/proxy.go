@@ -186,6 +186,15 @@ func (p *Proxy) Hold(op Op, n int, match ...Match) (held <-chan struct{}, releas
 	return p.add(r), sync.OnceFunc(func() { close(r.release) })
 }
 
+// Unknown has the server take the next such request for one of an operation that it
+// does not know: it says so, and closes the connection.
+func (p *Proxy) Unknown(op Op) {
+	p.Hold(op, 1, func(request []byte) bool {
+		request[7] = 99 // the last byte of the operation
+		return false
+	})
+}
+
 // Catch is Hold, and what it holds is received from the channel: the request's
 // bytes, from the xid on. See [MultiOps] and [Deliver].
 func (p *Proxy) Catch(op Op, n int, match ...Match) (caught <-chan []byte, release func()) {
