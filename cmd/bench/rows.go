@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"taskkeeper/internal/cli"
 	"taskkeeper/internal/client"
 	"taskkeeper/internal/load"
 )
@@ -104,6 +106,7 @@ func floorRate(ctx context.Context, rd *round) ([]sample, error) {
 // idle is what one client sees that does one task after the other: the bench
 // itself, on a session of its own. Each clean-up goes with the next submission.
 func idle(ctx context.Context, rd *round) ([]sample, error) {
+	defer runtime.GOMAXPROCS(cli.OneProcessor()) // as the program
 	c := load.Open(ctx, rd.site.cfg)
 	defer c.Close()
 	if _, err := c.Latencies(ctx, rd.some(30, 3), "0"); err != nil { // to get going
@@ -199,6 +202,7 @@ func flood(ctx context.Context, rd *round, clients int, figures func(sample) []s
 
 // callers is a load of requests and responses.
 func callers(ctx context.Context, rd *round) ([]sample, error) {
+	defer runtime.GOMAXPROCS(cli.OneProcessor()) // as the program
 	c := load.Open(ctx, rd.site.cfg)
 	defer c.Close()
 	if err := c.Do(ctx, "0"); err != nil {

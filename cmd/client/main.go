@@ -20,7 +20,10 @@ import (
 	"taskkeeper/internal/task"
 )
 
-func main() { cli.Main(command()) }
+func main() {
+	cli.OneProcessor()
+	cli.Main(command())
+}
 
 func command() *cobra.Command {
 	var common cli.Common

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -128,14 +129,16 @@ func TestExec(t *testing.T) {
 			t.Errorf("registered %q", got)
 		}
 	})
-	t.Run("slots_0_stands_for_the_number_of_CPUs", func(t *testing.T) {
-		sv := start(t)
-		p := proc.Run(t, proc.Command{Path: filepath.Join(sv.dir, "worker"), Args: []string{"--slots", "0", "--zk", sv.root}, Env: []string{"GOMAXPROCS=3"}})
-		zktest.Eventually(t, "three slots", func() (bool, string) {
-			n := len(sv.hand.Children("/workers"))
-			return n == 3 && logged(p, "registered") == 3, fmt.Sprint(n)
+	for env, want := range map[string]int{"": runtime.GOMAXPROCS(0), "GOMAXPROCS=3": 3} {
+		t.Run("slots_0_stands_for_the_number_of_CPUs_"+env, func(t *testing.T) {
+			sv := start(t)
+			p := proc.Run(t, proc.Command{Path: filepath.Join(sv.dir, "worker"), Args: []string{"--slots", "0", "--zk", sv.root}, Env: strings.Fields(env)})
+			zktest.Eventually(t, fmt.Sprintf("%d slots", want), func() (bool, string) {
+				n := len(sv.hand.Children("/workers"))
+				return n == want && logged(p, "registered") == want, fmt.Sprint(n)
+			})
 		})
-	})
+	}
 }
 
 // behind starts a worker whose flags may end in a command behind --.

@@ -14,7 +14,10 @@ import (
 	"taskkeeper/internal/session"
 )
 
-func main() { cli.Main(command()) }
+func main() {
+	cli.OneProcessor()
+	cli.Main(command())
+}
 
 func command() *cobra.Command {
 	var common cli.Common

@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,13 +15,13 @@ import (
 
 func main() {
 	command.Supervise()
-	cli.Main(root())
+	cli.Main(root(cli.OneProcessor()))
 }
 
 // long is longer than anything that is meant.
 const long = 30 * 24 * time.Hour
 
-func root() *cobra.Command {
+func root(cpus int) *cobra.Command {
 	var common cli.Common
 	var cfg worker.Config
 	var what executed
@@ -56,7 +55,7 @@ lapsed ends what it runs; its result would not count.`,
 			log := common.Logger()
 			cfg.Logger = log
 			if cfg.Slots == 0 {
-				cfg.Slots = runtime.GOMAXPROCS(0)
+				cfg.Slots = cpus
 			}
 			s := common.Session(log)
 			s.Leave = cfg.Drain
