@@ -40,7 +40,7 @@
 //
 // While more tasks wait than there are workers, a worker whose turns are short is
 // given several at a time, so that these share what an assignment costs: twice as
-// many after each turn of up to 50 ms, fewer after one of over 100 ms, and never
+// many after each turn of up to 150 ms, fewer after one of over 300 ms, and never
 // more than its share of the queue, nor than a hundredth of what was given since a
 // task was found to be long: a turn is rarely to hold a long one. A task is long when
 // its worker stands still for 50 ms, and for so many turns of others that each might
@@ -50,7 +50,7 @@
 //
 // What a worker has not begun is taken back once its task is found to be long; when it
 // stands still for 25 ms, another is free and nothing else waits; and when it stands
-// still for 200 ms: no short task waits behind a long one beside a free worker. That
+// still for 500 ms: no short task waits behind a long one beside a free worker. That
 // is a take-back like any other: at the version of the worker's list, so that whoever
 // comes second, this or a commit, is refused.
 //

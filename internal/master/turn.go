@@ -7,19 +7,21 @@ import (
 
 // A worker is given several tasks at a time when more wait than there are workers
 // and its turns, from an assignment until it is free again, are short: the calls
-// that a turn costs beside the tasks' own are shared by all of them. A turn is to
-// stay at tens of milliseconds, so long tasks go one by one, and so do all while many
-// are long. One that was lost before goes alone: it may be what kills its workers.
+// that a turn costs beside the tasks' own are shared by all of them. A turn is not to
+// become long, so long tasks go one by one, and so do all while many are long. But
+// where hundreds of workers share the servers, each waits for 100 ms even for tasks
+// that take no time, and turns of one would make that worse. A task that was lost
+// before goes alone: it may be what kills its workers.
 const (
 	mostTurn  = 64                     // tasks
-	shortTurn = 50 * time.Millisecond  // a turn that takes no longer may have twice as many tasks
-	longTurn  = 100 * time.Millisecond // one that takes longer gets fewer
+	shortTurn = 150 * time.Millisecond // a turn that takes no longer may have twice as many tasks
+	longTurn  = 300 * time.Millisecond // one that takes longer gets fewer
 	// stuck is after how long without any progress what a worker has not begun goes to
 	// others, if any is free.
 	stuck = 25 * time.Millisecond
 	// stuckLong is after how long it goes back to the queue, whether or not its worker
-	// is known to execute something long: others may soon be free.
-	stuckLong = 200 * time.Millisecond
+	// is known to execute something long: others may soon be free. Turns are shorter.
+	stuckLong = 500 * time.Millisecond
 )
 
 // turn is how a worker gets on.
@@ -85,7 +87,7 @@ const overtakers = 2
 func (v *view) noteLong() {
 	for _, w := range v.workers {
 		overtaken := v.begun-w.movedAt >= overtakers*len(v.workers)
-		if !w.long && w.watched && len(w.list) > 0 && overtaken && v.now.Sub(w.moved) >= shortTurn {
+		if !w.long && w.watched && len(w.list) > 0 && overtaken && v.now.Sub(w.moved) >= calm {
 			w.long = true
 			if w.turn.size() > 1 {
 				v.shorts = 0
@@ -115,8 +117,8 @@ func (v *view) spread(free int) []move {
 		switch {
 		case free > 0:
 			wait = stuck
-		case w.long || v.now.Sub(w.moved) < shortTurn: // it may be known to be long then
-			wait = shortTurn
+		case w.long || v.now.Sub(w.moved) < calm: // it may be known to be long then
+			wait = calm
 		}
 		due := w.moved.Add(wait)
 		switch {

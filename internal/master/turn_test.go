@@ -21,12 +21,12 @@ func TestTurnSize(t *testing.T) {
 		{"a_short_turn_doubles_it", 1, 0, 10 * ms, 2, false},
 		{"also_one_that_nobody_told_of", 1, 0, 10 * ms, 2, true},
 		{"when_it_ended_nobody_may_know", 8, 8, longTurn + calm, 8, true},
-		{"but_that_it_was_long", 8, 8, 400*ms + calm, 1, true},
+		{"but_that_it_was_long", 8, 8, 1200*ms + calm, 1, true},
 		{"and_again", 8, 8, shortTurn, 16, false},
 		{"but_not_without_end", mostTurn, mostTurn, ms, mostTurn, false},
 		{"a_turn_that_was_not_full_says_nothing", 3, 8, ms, 8, false},
-		{"a_turn_of_middle_length_keeps_it", 8, 8, 70 * ms, 8, false},
-		{"a_long_turn_shrinks_it_to_what_fits", 16, 16, 400 * ms, 2, false},
+		{"a_turn_of_middle_length_keeps_it", 8, 8, 200 * ms, 8, false},
+		{"a_long_turn_shrinks_it_to_what_fits", 16, 16, 1200 * ms, 2, false},
 		{"to_one_at_least", 2, 2, time.Minute, 1, false},
 		{"a_long_task_stays_alone", 1, 1, time.Second, 1, false},
 		{"what_another_gave_says_nothing", 0, 4, time.Minute, 4, false},
@@ -119,11 +119,11 @@ func TestTurns(t *testing.T) {
 			long    bool
 			counts  bool
 		}{
-			{"others have had two turns each", shortTurn, begun, true, 2, true, true},
+			{"others have had two turns each", calm, begun, true, 2, true, true},
 			{"the machine stands still", time.Hour, begun - 1, true, 2, false, false},
-			{"it may well be done", shortTurn, begun, false, 2, false, false},
-			{"not for long", shortTurn - 1, begun, true, 2, false, false},
-			{"its worker is slow", shortTurn, begun, true, 1, true, false},
+			{"it may well be done", calm, begun, false, 2, false, false},
+			{"not for long", calm - 1, begun, true, 2, false, false},
+			{"its worker is slow", calm, begun, true, 1, true, false},
 		} {
 			v, ids := turning(10, c.size, "w1", "w2")
 			v.begun = 1000
@@ -240,7 +240,7 @@ func TestSpare(t *testing.T) {
 		want(t, v.decide(), "spare w1 3, keeps 1")
 	})
 	t.Run("all_tasks_go_at_once_from_behind_one_that_is_known_to_be_long", func(t *testing.T) {
-		v := stands(t, shortTurn-1)
+		v := stands(t, calm-1)
 		v.begun += overtakers
 		want(t, v.decide())
 		if at := v.recheck.Sub(v.now); at != 1 {
