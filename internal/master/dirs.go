@@ -34,7 +34,7 @@ func (d *dirs) arm(path string) bool {
 func (d *dirs) fired(path string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.armed[path] = false
+	delete(d.armed, path)
 }
 
 // list lists a permanent znode, which is made when it is missing: its absence
