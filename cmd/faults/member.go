@@ -76,9 +76,10 @@ func (m *member) proper(p *proc.Process, status int, deadly syscall.Signal) bool
 	case syscall.SIGKILL:
 		return status == 128+int(syscall.SIGKILL)
 	case syscall.SIGTERM:
-		// One that was just started may not heed signals yet.
-		daemon := (m.class == masters || m.class == workers) && p.Stderr.String() != ""
-		return daemon && status == 0 || !daemon && status == 128+int(syscall.SIGTERM)
+		daemon := m.class == masters || m.class == workers
+		// One that was just started may not heed signals yet; nor has it logged anything.
+		dies := !daemon || p.Stderr.String() == ""
+		return daemon && status == 0 || dies && status == 128+int(syscall.SIGTERM)
 	}
 	return false
 }

@@ -4,6 +4,7 @@ package session
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 
 	"taskkeeper/internal/zktest"
@@ -67,5 +68,39 @@ func TestReconnect(t *testing.T) {
 				return true, ""
 			})
 		}
+	})
+}
+
+func TestReconnectRun(t *testing.T) {
+	t.Run("starts_over_when_the_first_session_ends_before_it_is_of_use", func(t *testing.T) {
+		root := zktest.Connect(t)
+		proxy, through := zktest.Via(t, root)
+		held, release := proxy.Hold(zktest.OpExists, 1) // the chroot is looked for
+		cfg := config(t, through+"/app")
+		ids := make(chan int64, 10) // the log tells of them
+		cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			var id int64
+			if n, _ := fmt.Sscanf(a.Value.String(), "0x%x", &id); a.Key == "session" && n == 1 {
+				ids <- id
+			}
+			return a
+		}}))
+		sessions := make(chan *Session, 1)
+		r := run(t, cfg, idle(sessions))
+		<-held
+		first := <-ids
+		zktest.Expire(t, root, first)
+		release()
+		select {
+		case s := <-sessions:
+			if s.ID() == first {
+				t.Error("the same session")
+			}
+			zktest.Conn(t, root).Get("/app")
+		case err := <-r.err:
+			t.Fatalf("ended: %v", err)
+		}
+		r.stop()
+		must(t, r.wait(t))
 	})
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -63,11 +64,17 @@ func open(ctx context.Context, cfg Config, first bool, wait time.Duration) (*Ses
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	s, err := Open(ctx, cfg)
-	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("%w (waited %s)", err, wait)
+	for {
+		s, err := Open(ctx, cfg)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil, fmt.Errorf("%w (waited %s)", err, wait)
+		case !errors.Is(err, ErrOver):
+			return s, err
+		}
+		cfg.Logger.Warn("starting over with a new session", "err", err)
+		pause(ctx, rand.N(spread))
 	}
-	return s, err
 }
 
 // serve runs the role within its session, and sees to it that it leaves.
