@@ -35,11 +35,12 @@ func Run(ctx context.Context, cfg Config, wait time.Duration, role Role) error {
 			}
 			return nil
 		}
-		if err != nil && first {
+		if err != nil && first && !errors.Is(err, ErrOver) {
 			return err
 		}
-		if err != nil { // of what was answered: the chroot may not be made
+		if err != nil { // of what was answered: the chroot may not be made; or it did not last
 			cfg.Logger.Warn("no session", "err", err)
+			cfg.again = true
 			pause(ctx, time.Second)
 			continue
 		}
@@ -64,17 +65,11 @@ func open(ctx context.Context, cfg Config, first bool, wait time.Duration) (*Ses
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	for {
-		s, err := Open(ctx, cfg)
-		switch {
-		case err != nil && ctx.Err() != nil:
-			return nil, fmt.Errorf("%w (waited %s)", err, wait)
-		case !errors.Is(err, ErrOver):
-			return s, err
-		}
-		cfg.Logger.Warn("starting over with a new session", "err", err)
-		pause(ctx, rand.N(spread))
+	s, err := Open(ctx, cfg)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w (waited %s)", err, wait)
 	}
+	return s, err
 }
 
 // serve runs the role within its session, and sees to it that it leaves.

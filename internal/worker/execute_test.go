@@ -155,9 +155,7 @@ func TestExecute(t *testing.T) {
 	})
 	parallel(t, "again_what_was_taken_away_and_listed_again", func(t *testing.T) {
 		d, b, _, worker := one(t)
-		d.submit("t", "wait")
-		d.assign(worker, "t")
-		b.began("t")
+		begin(d, b, worker, "t")
 		d.assign(worker)
 		b.ended("t")
 		d.assign(worker, "t")
@@ -169,9 +167,7 @@ func TestExecute(t *testing.T) {
 	})
 	parallel(t, "ends_by_itself_with_the_session", func(t *testing.T) {
 		d, b, p, worker := one(t)
-		d.submit("t", "wait")
-		d.assign(worker, "t")
-		b.began("t")
+		begin(d, b, worker, "t")
 		p.s.Close()
 		b.ended("t")
 		if err := p.wait(); !errors.Is(err, session.ErrOver) {

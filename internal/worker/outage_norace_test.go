@@ -35,9 +35,7 @@ func TestReconnectOutage(t *testing.T) {
 	})
 	parallel(t, "a_task_that_ends_in_a_short_one_is_not_repeated", func(t *testing.T) {
 		d, b, p, worker, proxy := proxied(t)
-		d.submit("a", "wait")
-		d.assign(worker, "a")
-		b.began("a")
+		begin(d, b, worker, "a")
 		proxy.Refuse(true)
 		suspended(t, p.s, true)
 		b.end("a", "1")
@@ -49,9 +47,7 @@ func TestReconnectOutage(t *testing.T) {
 	})
 	parallel(t, "a_task_taken_back_in_a_short_one_is_cancelled", func(t *testing.T) {
 		d, b, p, worker, proxy := proxied(t)
-		d.submit("a", "wait")
-		d.assign(worker, "a")
-		b.began("a")
+		begin(d, b, worker, "a")
 		proxy.Refuse(true)
 		suspended(t, p.s, true)
 		d.assign(worker)
@@ -66,9 +62,7 @@ func TestReconnectOutage(t *testing.T) {
 		proxy, through := zktest.Via(t, root)
 		p := host(t, open(t, through, timeout), 1, b.run)
 		worker := d.worker()
-		d.submit("t", "wait")
-		d.assign(worker, "t")
-		b.began("t")
+		begin(d, b, worker, "t")
 		proxy.Blackhole(true)
 		start := time.Now()
 		b.ended("t") // still cut off

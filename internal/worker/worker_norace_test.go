@@ -107,10 +107,7 @@ func TestReconnectCommit(t *testing.T) {
 	}
 	parallel(t, "the_result_when_the_request_is_lost_and_the_list_has_moved_meanwhile", func(t *testing.T) {
 		d, b, _, worker, proxy := proxied(t)
-		d.submit("a", "wait")
-		d.submit("b", "wait")
-		d.assign(worker, "a", "b")
-		b.began("a")
+		begin(d, b, worker, "a", "b")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
 		b.end("a", "1")
 		happened(t, "commit", held)
@@ -179,10 +176,7 @@ func TestReconnectLeave(t *testing.T) {
 	for what, cut := range cuts {
 		parallel(t, "gives_back_once_when_the_"+what+"_is_lost", func(t *testing.T) {
 			d, b, p, worker, proxy := proxied(t)
-			d.submit("a", "wait")
-			d.submit("b", "wait")
-			d.assign(worker, "a", "b")
-			b.began("a")
+			begin(d, b, worker, "a", "b")
 			met := cut(proxy, zktest.OpMulti, 1)
 			p.stop()
 			happened(t, "lost "+what, met)
@@ -196,10 +190,7 @@ func TestReconnectLeave(t *testing.T) {
 		})
 		parallel(t, "settles_its_commit_first_when_the_"+what+"_is_lost", func(t *testing.T) {
 			d, b, p, worker, proxy := proxied(t)
-			d.submit("a", "wait")
-			d.submit("b", "wait")
-			d.assign(worker, "a", "b")
-			b.began("a")
+			begin(d, b, worker, "a", "b")
 			met := cut(proxy, zktest.OpMulti, 1)
 			held, release := proxy.Hold(zktest.OpSync, 1)
 			b.end("a", "1")
@@ -218,9 +209,7 @@ func TestReconnectLeave(t *testing.T) {
 	}
 	parallel(t, "ends_when_the_session_does_while_cut_off", func(t *testing.T) {
 		d, b, p, worker, proxy := proxied(t)
-		d.submit("t", "wait")
-		d.assign(worker, "t")
-		b.began("t")
+		begin(d, b, worker, "t")
 		proxy.Refuse(true)
 		suspended(t, p.s, true)
 		p.stop()
@@ -259,9 +248,7 @@ func TestReconnectExpired(t *testing.T) {
 	}
 	parallel(t, "never_writes_a_result_that_was_on_its_way", func(t *testing.T) {
 		d, b, p, worker, proxy := proxied(t)
-		d.submit("t", "wait")
-		d.assign(worker, "t")
-		b.began("t")
+		begin(d, b, worker, "t")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
 		b.end("t", "zombie")
 		happened(t, "commit", held)

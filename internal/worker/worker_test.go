@@ -295,6 +295,16 @@ func proxied(t *testing.T) (d desk, b *bench, p *hosted, worker string, proxy *z
 	return d, b, p, d.worker(), proxy
 }
 
+// begin gives a worker tasks that wait, and returns when the first is executed.
+func begin(d desk, b *bench, worker string, ids ...string) {
+	d.t.Helper()
+	for _, id := range ids {
+		d.submit(id, "wait")
+	}
+	d.assign(worker, ids...)
+	b.began(ids[0])
+}
+
 func parallel(t *testing.T, name string, f func(*testing.T)) {
 	t.Run(name, func(t *testing.T) { t.Parallel(); f(t) })
 }
