@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"taskkeeper/internal/session"
@@ -34,10 +32,7 @@ func TestReconnect(t *testing.T) {
 	}
 	for name, cut := range cuts {
 		t.Run("after_a_lost_"+name+"_of_a_submission_first_syncs_and_submits_once", func(t *testing.T) {
-			root := zktest.Connect(t)
-			h := zktest.Conn(t, root)
-			proxy, through := zktest.Via(t, root)
-			r := start(t, through)
+			root, h, proxy, r := startVia(t)
 			s := r.session()
 			p := play(t, root, nil) // makes the directories
 			p.stop()
@@ -74,10 +69,7 @@ func TestReconnect(t *testing.T) {
 			}
 		})
 		t.Run("that_is_lost_again_at_each_step_after_a_lost_"+name+"_submits_once", func(t *testing.T) {
-			root := zktest.Connect(t)
-			h := zktest.Conn(t, root)
-			proxy, through := zktest.Via(t, root)
-			r := start(t, through)
+			root, h, proxy, r := startVia(t)
 			s := r.session()
 			play(t, root, nil).stop()
 			lost := []<-chan struct{}{
@@ -102,10 +94,7 @@ func TestReconnect(t *testing.T) {
 			wantEmpty(t, h)
 		})
 		t.Run("after_a_lost_"+name+"_of_a_clean_up_leaves_nothing", func(t *testing.T) {
-			root := zktest.Connect(t)
-			h := zktest.Conn(t, root)
-			proxy, through := zktest.Via(t, root)
-			r := start(t, through)
+			_, h, proxy, r := startVia(t)
 			s := r.session()
 			end := r.do(t.Context(), "1")
 			id := tasks(t, h, 1)[0]
@@ -119,10 +108,7 @@ func TestReconnect(t *testing.T) {
 			}
 		})
 		t.Run("that_finds_the_session_expired_after_a_lost_"+name+"_of_a_submission_submits_under_a_new_id", func(t *testing.T) {
-			root := zktest.Connect(t)
-			h := zktest.Conn(t, root)
-			proxy, through := zktest.Via(t, root)
-			r := start(t, through)
+			root, h, proxy, r := startVia(t)
 			s := r.session()
 			play(t, root, nil).stop()
 			held, release := proxy.Hold(zktest.OpSync, 1)
@@ -145,10 +131,7 @@ func TestReconnect(t *testing.T) {
 
 	for name, path := range map[string]func(id string) string{"state": task.StatePath, "payload": task.DataPath} {
 		t.Run("after_a_lost_reply_of_a_submission_notices_that_the_"+name+"_was_removed_meanwhile", func(t *testing.T) {
-			root := zktest.Connect(t)
-			h := zktest.Conn(t, root)
-			proxy, through := zktest.Via(t, root)
-			r := start(t, through)
+			root, h, proxy, r := startVia(t)
 			s := r.session()
 			play(t, root, nil).stop()
 			held, release := proxy.Hold(zktest.OpSync, 1)
@@ -172,32 +155,10 @@ func TestReconnect(t *testing.T) {
 	}
 
 	t.Run("again_and_again_at_any_request_submits_each_task_once", func(t *testing.T) {
-		root := zktest.Connect(t)
-		proxy, through := zktest.Via(t, root)
-		r := start(t, through)
+		root, _, proxy, r := startVia(t)
 		s := r.session()
 		p := play(t, root, nil)
-		stop := make(chan struct{})
-		var done atomic.Int32
-		var calls sync.WaitGroup
-		for caller := range 40 {
-			calls.Go(func() {
-				for i := 0; ; i++ {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					payload := fmt.Sprint(caller, " ", i)
-					e, err := r.Do(t.Context(), []byte(payload))
-					if err != nil || string(e.State.Text) != payload {
-						t.Error(ending{e, err})
-						return
-					}
-					done.Add(1)
-				}
-			})
-		}
+		c := call(r, p)
 		for round := range 5 {
 			for _, cut := range cuts {
 				op := []zktest.Op{zktest.OpMulti, zktest.OpGetData}[round%2]
@@ -205,12 +166,10 @@ func TestReconnect(t *testing.T) {
 				again := cut(proxy, zktest.OpMulti, 2)
 				met(t, first)
 				met(t, again)
-				before := done.Load()
-				zktest.Eventually(t, "results", func() (bool, string) { n := done.Load(); return n > before+50, fmt.Sprint(n - before) })
+				c.more(50)
 			}
 		}
-		close(stop)
-		calls.Wait()
+		c.stop()
 		wantEmpty(t, zktest.Conn(t, root))
 		ids := make(map[string]string)
 		for id, payload := range p.all() {
@@ -219,8 +178,8 @@ func TestReconnect(t *testing.T) {
 			}
 			ids[payload] = id
 		}
-		if len(ids) != int(done.Load()) || s.Err() != nil || len(r.sessions) > 0 {
-			t.Errorf("%d tasks, %d results; session: %v", len(ids), done.Load(), s.Err())
+		if len(ids) != int(c.results.Load()) || s.Err() != nil || len(r.sessions) > 0 {
+			t.Errorf("%d tasks, %d results; session: %v", len(ids), c.results.Load(), s.Err())
 		}
 	})
 
@@ -261,10 +220,7 @@ func TestReconnect(t *testing.T) {
 		}
 	})
 	t.Run("reads_what_was_finished_meanwhile", func(t *testing.T) {
-		root := zktest.Connect(t)
-		h := zktest.Conn(t, root)
-		proxy, through := zktest.Via(t, root)
-		r := start(t, through)
+		_, h, proxy, r := startVia(t)
 		ps := payloads(40)
 		ends := r.do(t.Context(), ps...)
 		ids := tasks(t, h, 40)
@@ -281,10 +237,7 @@ func TestReconnect(t *testing.T) {
 		wantEmpty(t, h)
 	})
 	t.Run("finds_a_task_removed_meanwhile", func(t *testing.T) {
-		root := zktest.Connect(t)
-		h := zktest.Conn(t, root)
-		proxy, through := zktest.Via(t, root)
-		r := start(t, through)
+		_, h, proxy, r := startVia(t)
 		end := r.do(t.Context(), "1")
 		id := tasks(t, h, 1)[0]
 		proxy.Refuse(true)

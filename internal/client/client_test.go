@@ -87,10 +87,7 @@ func TestDo(t *testing.T) {
 		}
 	})
 	t.Run("gets_a_result_that_was_there_before_it_looked", func(t *testing.T) {
-		root := zktest.Connect(t)
-		h := zktest.Conn(t, root)
-		proxy, through := zktest.Via(t, root)
-		r := start(t, through)
+		_, h, proxy, r := startVia(t)
 		held, release := proxy.Hold(zktest.OpGetData, 1, zktest.Naming(task.TasksDir))
 		end := r.do(t.Context(), "1")
 		met(t, held)
@@ -250,10 +247,7 @@ func TestRemoval(t *testing.T) {
 		"the_data_directory": func(string) []string { return []string{task.DataDir} },
 	} {
 		t.Run("of_"+name+"_by_a_rival_leaves_the_rest_to_clean_up", func(t *testing.T) {
-			root := zktest.Connect(t)
-			h := zktest.Conn(t, root)
-			proxy, through := zktest.Via(t, root)
-			r := start(t, through)
+			_, h, proxy, r := startVia(t)
 			end := r.do(t.Context(), "1")
 			id := tasks(t, h, 1)[0]
 			held, release := proxy.Hold(zktest.OpMulti, 1, zktest.Naming(id))

@@ -41,10 +41,7 @@ func TestReconnectDetached(t *testing.T) {
 					title += "_and_the_session's_end"
 				}
 				t.Run(title, func(t *testing.T) {
-					root := zktest.Connect(t)
-					h := zktest.Conn(t, root)
-					proxy, through := zktest.Via(t, root)
-					r := start(t, through)
+					root, h, proxy, r := startVia(t)
 					s := r.session()
 					play(t, root, nil).stop() // makes the directories
 					id := task.NewID()
@@ -105,10 +102,7 @@ func TestReconnectDetached(t *testing.T) {
 		}
 	}
 	t.Run("a_task_that_was_cancelled_and_is_gone_was_cancelled", func(t *testing.T) {
-		root := zktest.Connect(t)
-		h := zktest.Conn(t, root)
-		proxy, through := zktest.Via(t, root)
-		r := start(t, through)
+		_, h, proxy, r := startVia(t)
 		id := r.submit("a")[0]
 		lost := proxy.CutAfter(zktest.OpMulti, 1, zktest.Naming(task.StatePath(id)))
 		if err := r.Cancel(t.Context(), id); err != nil {

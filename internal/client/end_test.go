@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,10 +55,7 @@ func TestCancel(t *testing.T) {
 		r.stop()
 	})
 	t.Run("ends_the_reading_of_what_is_withdrawn", func(t *testing.T) {
-		root := zktest.Connect(t)
-		h := zktest.Conn(t, root)
-		proxy, through := zktest.Via(t, root)
-		r := start(t, through)
+		root, h, proxy, r := startVia(t)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		ends := r.do(ctx, payloads(500)...)
 		tasks(t, h, 500)
@@ -74,9 +69,7 @@ func TestCancel(t *testing.T) {
 		}
 	})
 	t.Run("submits_nothing_that_was_cancelled_before", func(t *testing.T) {
-		root := zktest.Connect(t)
-		proxy, through := zktest.Via(t, root)
-		r := start(t, through)
+		root, _, proxy, r := startVia(t)
 		play(t, root, nil)
 		wantEchoes(t, r.wait(r.do(t.Context(), "1")...), []string{"1"})
 		wantEmpty(t, zktest.Conn(t, root)) // it is cleaned up a little later
@@ -102,10 +95,7 @@ func TestCancel(t *testing.T) {
 		}
 	})
 	t.Run("returns_soon_though_ZooKeeper_is_away", func(t *testing.T) {
-		root := zktest.Connect(t)
-		h := zktest.Conn(t, root)
-		proxy, through := zktest.Via(t, root)
-		r := start(t, through)
+		_, h, proxy, r := startVia(t)
 		s := r.session()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		ends := r.do(ctx, payloads(100)...)
@@ -302,34 +292,12 @@ func whenSessionEnds(t *testing.T, end func(*session.Session)) {
 		root := zktest.Connect(t)
 		r := start(t, root)
 		p := play(t, root, nil)
-		stop := make(chan struct{})
-		var done atomic.Int32
-		var calls sync.WaitGroup
-		for caller := range 40 {
-			calls.Go(func() {
-				for i := 0; ; i++ {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					payload := fmt.Sprint(caller, " ", i)
-					e, err := r.Do(t.Context(), []byte(payload))
-					if played, _ := p.payload(e.ID); err != nil || string(e.State.Text) != payload || played != payload {
-						t.Error(ending{e, err})
-						return
-					}
-					done.Add(1)
-				}
-			})
-		}
+		c := call(r, p)
 		for range 5 {
-			before := done.Load()
-			zktest.Eventually(t, "results", func() (bool, string) { n := done.Load(); return n > before+50, fmt.Sprint(n - before) })
+			c.more(50)
 			end(r.session())
 		}
-		close(stop)
-		calls.Wait()
+		c.stop()
 		wantEmpty(t, zktest.Conn(t, root))
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +31,16 @@ type rig struct {
 	warned   *records
 	sessions chan *session.Session // each that it serves, in order
 	stop     func()                // ends Serve, and waits for it
+}
+
+// startVia has a client work in a chroot of its own, through a proxy; h works there
+// by itself.
+func startVia(t *testing.T) (root string, h *zktest.Hand, proxy *zktest.Proxy, r *rig) {
+	t.Helper()
+	root = zktest.Connect(t)
+	h = zktest.Conn(t, root)
+	proxy, through := zktest.Via(t, root)
+	return root, h, proxy, start(t, through)
 }
 
 // start has a client work at a connect string until the test ends.
@@ -294,6 +305,50 @@ func (p *player) run(ctx context.Context, s *session.Session, finish func(id, pa
 			return nil
 		}
 	}
+}
+
+// callers have one task under way each, which a player finishes.
+type callers struct {
+	t       *testing.T
+	results atomic.Int32
+	stop    func() // lets them end, and waits for it
+}
+
+// call starts 40 of them. Each of their calls must return what was submitted.
+func call(r *rig, p *player) *callers {
+	c := &callers{t: r.t}
+	stop := make(chan struct{})
+	var calls sync.WaitGroup
+	c.stop = sync.OnceFunc(func() { close(stop); calls.Wait() })
+	for caller := range 40 {
+		calls.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				payload := fmt.Sprint(caller, " ", i)
+				e, err := r.Do(c.t.Context(), []byte(payload))
+				if played, _ := p.payload(e.ID); err != nil || string(e.State.Text) != payload || played != payload {
+					c.t.Error(ending{e, err})
+					return
+				}
+				c.results.Add(1)
+			}
+		})
+	}
+	return c
+}
+
+// more waits until there are so many more results.
+func (c *callers) more(n int32) {
+	c.t.Helper()
+	before := c.results.Load()
+	zktest.Eventually(c.t, "results", func() (bool, string) {
+		more := c.results.Load() - before
+		return more > n, fmt.Sprint(more)
+	})
 }
 
 // payload tells what it found in a task that it handled.

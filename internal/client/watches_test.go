@@ -66,10 +66,7 @@ func TestWatches(t *testing.T) {
 		})
 	})
 	t.Run("of_the_oldest_are_enough_when_all_are_finished_in_order", func(t *testing.T) {
-		root := zktest.Connect(t)
-		h := zktest.Conn(t, root)
-		proxy, through := zktest.Via(t, root)
-		r := start(t, through)
+		root, h, proxy, r := startVia(t)
 		ends := r.do(t.Context(), payloads(2000)...)
 		ids := tasks(t, h, 2000)
 		began := time.Now()

@@ -1,8 +1,11 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -66,6 +69,24 @@ func TestRun(t *testing.T) {
 		}
 		if took := time.Since(began); took > 4*time.Second {
 			t.Errorf("took %s", took)
+		}
+	})
+	t.Run("says_that_it_waits", func(t *testing.T) {
+		t.Parallel()
+		silent, err := net.Listen("tcp", "127.0.0.1:0")
+		must(t, err)
+		defer silent.Close()
+		for addr, why := range map[string]string{nobody(t): "connection refused", silent.Addr().String(): errSilent.Error()} {
+			cfg := config(t, addr)
+			cfg.Timeout = time.Minute // for the handshake with the silent one
+			var log bytes.Buffer
+			cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			if err := Run(t.Context(), cfg, noticeAfter+time.Second, nil); err == nil {
+				t.Error("no error")
+			}
+			if log := log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "waiting for ZooKeeper") || !strings.Contains(log, addr) || !strings.Contains(log, why) {
+				t.Errorf("log %q, want %s, %s", log, addr, why)
+			}
 		}
 	})
 	t.Run("returns_nil_when_told_to_end_while_it_waits", func(t *testing.T) {

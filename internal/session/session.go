@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,34 +112,48 @@ func Open(ctx context.Context, cfg Config) (*Session, error) {
 	s.conn, s.events = conn, events
 	close(s.connSet)
 
-	opened := make(chan error, 1)
-	go func() {
-		err := s.await()
-		switch {
-		case err != nil:
-		case cfg.NoCreate:
-			err = s.findChroot()
-		default:
-			err = s.makeChroot()
-		}
-		opened <- err
-	}()
-	select {
-	case err = <-opened:
-	case <-ctx.Done():
-		err = s.LastErr()
-		if err == nil {
-			err = ctx.Err()
-		}
-		err = fmt.Errorf("no ZooKeeper at %s: %w", strings.Join(cfg.Address.Servers, ","), err)
-		s.end(errClosed)
-		<-opened
-	}
-	if err != nil {
+	if err := s.begin(ctx); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// noticeAfter is how long a person looks at a terminal in peace.
+const noticeAfter = 2 * time.Second
+
+var errSilent = errors.New("no answer so far")
+
+// begin waits for the session to be of use, and says so when that takes long.
+func (s *Session) begin(ctx context.Context) error {
+	begun := make(chan error, 1)
+	go func() {
+		err := s.await()
+		switch {
+		case err != nil:
+		case s.cfg.NoCreate:
+			err = s.findChroot()
+		default:
+			err = s.makeChroot()
+		}
+		begun <- err
+	}()
+	servers := strings.Join(s.cfg.Address.Servers, ",")
+	notice := time.NewTimer(noticeAfter)
+	defer notice.Stop()
+	for {
+		select {
+		case err := <-begun:
+			return err
+		case <-notice.C:
+			s.log.Warn("waiting for ZooKeeper", "servers", servers, "err", cmp.Or(s.LastErr(), errSilent))
+		case <-ctx.Done():
+			err := cmp.Or(s.LastErr(), ctx.Err())
+			s.end(errClosed)
+			<-begun
+			return fmt.Errorf("no ZooKeeper at %s: %w", servers, err)
+		}
+	}
 }
 
 // makeChroot creates the chroot, which no path of ours can name.
