@@ -71,12 +71,12 @@ func TestRun(t *testing.T) {
 			t.Errorf("took %s", took)
 		}
 	})
-	t.Run("says_that_it_waits", func(t *testing.T) {
-		t.Parallel()
-		silent, err := net.Listen("tcp", "127.0.0.1:0")
-		must(t, err)
-		defer silent.Close()
-		for addr, why := range map[string]string{nobody(t): "connection refused", silent.Addr().String(): errSilent.Error()} {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { silent.Close() })
+	for addr, why := range map[string]string{nobody(t): "connection refused", silent.Addr().String(): errSilent.Error()} {
+		t.Run("says_that_it_waits:_"+why, func(t *testing.T) {
+			t.Parallel()
 			cfg := config(t, addr)
 			cfg.Timeout = time.Minute // for the handshake with the silent one
 			var log bytes.Buffer
@@ -87,8 +87,8 @@ func TestRun(t *testing.T) {
 			if log := log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "waiting for ZooKeeper") || !strings.Contains(log, addr) || !strings.Contains(log, why) {
 				t.Errorf("log %q, want %s, %s", log, addr, why)
 			}
-		}
-	})
+		})
+	}
 	t.Run("returns_nil_when_told_to_end_while_it_waits", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
