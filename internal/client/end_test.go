@@ -223,6 +223,30 @@ func TestWaiterAnswersOnceWhenTheSessionEndsAmidItsReads(t *testing.T) {
 	}
 }
 
+func TestWaiterTakesWhoComesAgainRightAfterGivingUp(t *testing.T) {
+	t.Parallel()
+	w := newWaiter(open(t, zktest.Connect(t)), slog.New(slog.DiscardHandler))
+	enough, cancel := context.WithCancelCause(t.Context())
+	cancel(errTest)
+	if a := w.wait(enough, "t1"); a.err != errTest {
+		t.Fatal(a.err)
+	}
+	came := make(chan answer, 1)
+	go func() { came <- w.wait(t.Context(), "t1") }()
+	zktest.Eventually(t, "both", func() (bool, string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.added) == 2, fmt.Sprint(len(w.added))
+	})
+	w.merge() // of all at once
+	if open := w.stop(); open != 1 {
+		t.Fatalf("%d are waited for", open)
+	}
+	if a := <-came; !errors.Is(a.err, session.ErrOver) {
+		t.Error(a.err)
+	}
+}
+
 // whenSessionEnds has end end sessions.
 func whenSessionEnds(t *testing.T, end func(*session.Session)) {
 	t.Run("its_tasks_go_with_it", func(t *testing.T) {

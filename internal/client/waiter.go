@@ -49,7 +49,7 @@ type waiter struct {
 
 	mu    sync.Mutex // guards the rest
 	added []*waiting
-	left  []string
+	left  []*waiting
 	over  error // why there is nothing to wait for any more
 }
 
@@ -79,7 +79,7 @@ func newWaiter(s *session.Session, log *slog.Logger) *waiter {
 
 // wait returns the task's state when it is finished; ErrOver when the session is,
 // ErrRemoved when it vanished, ctx's cause when ctx ends. No two may wait for the
-// same task.
+// same task at a time.
 func (w *waiter) wait(ctx context.Context, id string) answer {
 	e := &waiting{id: id, came: time.Now(), answer: make(chan answer, 1)}
 	w.mu.Lock()
@@ -95,7 +95,7 @@ func (w *waiter) wait(ctx context.Context, id string) answer {
 		return a
 	case <-ctx.Done():
 		w.mu.Lock()
-		w.left = append(w.left, id)
+		w.left = append(w.left, e)
 		w.mu.Unlock()
 		w.poke()
 		return answer{err: context.Cause(ctx)}
@@ -166,8 +166,10 @@ func (w *waiter) merge() {
 		w.open = append(w.open, e)
 		w.byID[e.id] = e
 	}
-	for _, id := range left {
-		delete(w.byID, id)
+	for _, e := range left {
+		if w.byID[e.id] == e { // not one that came since
+			delete(w.byID, e.id)
+		}
 	}
 	if len(left) > 0 {
 		w.shrink()
@@ -176,7 +178,7 @@ func (w *waiter) merge() {
 
 // shrink drops from open what is no longer in byID.
 func (w *waiter) shrink() {
-	w.open = slices.DeleteFunc(w.open, func(e *waiting) bool { return w.byID[e.id] == nil })
+	w.open = slices.DeleteFunc(w.open, func(e *waiting) bool { return w.byID[e.id] != e })
 }
 
 func (w *waiter) takeHints() {

@@ -2,6 +2,7 @@ package master
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"taskkeeper/internal/task"
@@ -69,7 +70,7 @@ func (l *leader) askAt() time.Time {
 func (l *leader) merge(a listing) {
 	l.asking = false
 	for _, name := range l.view.listTasks(a.names, a.number) {
-		l.tell(task.StatePath(name), "a task's name must be one line without blanks around it; left alone")
+		l.tell(task.StatePath(name), "a task's name must be one line, without blanks around it, of at most "+strconv.Itoa(task.MaxID)+" bytes; left alone")
 	}
 	l.listed = time.Now()
 	// How far listFrom lies back is the credit.

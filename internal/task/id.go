@@ -3,6 +3,7 @@ package task
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -37,24 +38,37 @@ func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 // HandMade tells whether a task's name is not one that NewID makes. Such a
 // task's state may be anything from the start, and it goes first.
 func HandMade(id string) bool {
-	u, err := uuid.Parse(id)
-	return err != nil || u.Version() != 7 || u.String() != id
+	_, byUs := MadeAt(id)
+	return !byUs
 }
 
-// ValidID tells whether a name can stand in a worker's list: one line,
-// without blanks around it.
+// MadeAt is when NewID made an id, by the clock of who did; false if it did not.
+func MadeAt(id string) (at time.Time, byUs bool) {
+	u, err := uuid.Parse(id)
+	if err != nil || u.Version() != 7 || u.String() != id {
+		return time.Time{}, false
+	}
+	return time.Unix(u.Time().UnixTime()), true
+}
+
+// MaxID is how long an id may be, in bytes: several are to go into one packet.
+const MaxID = 1024
+
+// ValidID tells whether a name can stand in a worker's list: one line, without
+// blanks around it, not longer than MaxID.
 func ValidID(id string) bool {
-	return id != "" && strings.TrimSpace(id) == id && !strings.ContainsAny(id, "\r\n")
+	return id != "" && len(id) <= MaxID && strings.TrimSpace(id) == id && !strings.ContainsAny(id, "\r\n")
 }
 
 // ParseList reads the ids in a worker's znode. No ids means the worker is
-// free. Blanks around an id, empty lines and repeats are dropped.
+// free. Blanks around an id, empty lines, repeats and what is too long are
+// dropped.
 func ParseList(data []byte) []string {
 	var ids []string
 	seen := make(map[string]bool)
 	for line := range strings.Lines(string(data)) {
 		id := strings.TrimSpace(line)
-		if id != "" && !seen[id] {
+		if id != "" && len(id) <= MaxID && !seen[id] {
 			seen[id] = true
 			ids = append(ids, id)
 		}

@@ -83,7 +83,7 @@ func TestParseList(t *testing.T) {
 }
 
 func FuzzParseList(f *testing.F) {
-	for _, s := range []string{"", "a", "a\nb", "\r\n a \r\n", "a\na", "\x00\n\xff"} {
+	for _, s := range []string{"", "a", "a\nb", strings.Repeat("a", MaxID+1), "\r\n a \r\n", "a\na", "\x00\n\xff"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -126,9 +126,24 @@ func TestIDs(t *testing.T) {
 			}
 		}
 	})
+	t.Run("tell_when_they_were_made", func(t *testing.T) {
+		now := time.Now()
+		if at, byUs := MadeAt(NewID()); !byUs || at.Sub(now).Abs() > time.Minute {
+			t.Errorf("made at %v, %t; now is %v", at, byUs, now)
+		}
+		// The timestamp of RFC 9562's example.
+		at, byUs := MadeAt("017f22e2-79b0-7cc3-98c4-dc0c0c07398f")
+		if want := time.Date(2022, 2, 22, 19, 22, 22, 0, time.UTC); !byUs || !at.Equal(want) {
+			t.Errorf("made at %v, %t; want %v", at, byUs, want)
+		}
+		if _, byUs := MadeAt("t1"); byUs {
+			t.Error("t1 is made by hand")
+		}
+	})
 	t.Run("valid", func(t *testing.T) {
 		for name, want := range map[string]bool{
 			"t1": true, NewID(): true, "my task": true,
+			strings.Repeat("a", MaxID): true, strings.Repeat("a", MaxID+1): false,
 			"": false, " t1": false, "t1\n": false, "a\nb": false, "a\rb": false,
 		} {
 			if ValidID(name) != want {
