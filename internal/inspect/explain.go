@@ -164,7 +164,10 @@ func (c *Case) wait(holders []Holder) *Wait {
 			w.Text += fmt.Sprintf(", and %s %s ahead of it", count(c.Ahead, "task"), are(c.Ahead))
 		}
 	case waitSoon:
-		w.Text = "a worker is free: the leader is about to assign it (what was taken off a worker's list by hand it sets aside for some seconds)"
+		w.Text = "a worker is free: the leader is about to assign it (what came off a worker's list unfinished it sets aside for some seconds, after several times for minutes)"
+		if c.Task.Losses > 0 {
+			w.Text = "a worker is free, but the task was lost before: it may wait until that worker's process executes no other such one"
+		}
 	}
 	return w
 }

@@ -47,8 +47,8 @@ func lostReason(n int) string {
 // decision is about what is so: no move shares another's fate, and however much
 // has changed since it was read, one Multi fails for it and not one for each.
 func (l *leader) apply(moves []move) error {
-	for len(moves) > 0 {
-		ops, ends := fenced(l.fence, moves)
+	for most := len(moves); len(moves) > 0; {
+		ops, ends := fenced(l.fence, moves[:min(most, len(moves))])
 		batch := moves[:len(ends)]
 
 		results, err := l.s.Multi(ops...)
@@ -65,6 +65,14 @@ func (l *leader) apply(moves []move) error {
 				return err
 			}
 			moves = moves[len(batch):]
+		case errors.Is(err, session.ErrTooLarge) && len(batch) > 1: // by a long chroot
+			most = len(batch) / 2
+		case errors.Is(err, session.ErrTooLarge): // by what a person typed
+			m := moves[0]
+			l.tell(task.WorkerPath(m.worker), "its list is "+err.Error())
+			l.view.ignoreWorker(m.worker)
+			l.view.undone(m)
+			moves = moves[1:]
 		case !errors.As(err, &refused):
 			return err
 		case refused.Index == 0:

@@ -4,13 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
+	"taskkeeper/internal/zktest"
 )
 
 // still is a leader whose loop does not run.
@@ -129,7 +133,7 @@ func TestApply(t *testing.T) {
 			h.CreateEphemeral(task.WorkerPath(workers[i]), "")
 		}
 		v.asked++
-		v.listTasks(ids, v.asked)
+		v.listTasks(ids, v.asked, time.Now())
 		v.listWorkers(workers)
 		for _, w := range workers {
 			v.readWorker(w, nil, 0)
@@ -192,6 +196,52 @@ func TestApply(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a_list_that_is_too_large_costs_its_worker_and_no_other", func(t *testing.T) {
+		h, connect := tree(t)
+		submit(h, "t1")
+		h.CreateEphemeral("/workers/w1", "")
+		h.CreateEphemeral("/workers/w2", "")
+		s := open(t, connect)
+		l := still(s, h.CreateSeq("/master/x-", ""), newView(3), testLogger(t))
+		l.view.listWorkers([]string{"w1", "w2"})
+		large := move{kind: takeBack, worker: "w1", list: slices.Repeat([]string{strings.Repeat("x", 99)}, 9500)}
+		small := move{kind: assign, worker: "w2", list: []string{"t1"}, tasks: claims("t1")}
+		if err := l.apply([]move{large, small}); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := h.Get("/workers/w2"); got != "t1" || !l.view.workers["w1"].ignored || l.view.workers["w2"].ignored {
+			t.Errorf("w2 holds %q; w1 is ignored: %t", got, l.view.workers["w1"].ignored)
+		}
+	})
+	t.Run("a_long_chroot_makes_packets_smaller", func(t *testing.T) {
+		connect := zktest.Connect(t) + "/" + strings.Repeat("a-long-chroot", 70)
+		s := open(t, connect)
+		if err := s.EnsureDirs(task.Dirs()...); err != nil {
+			t.Fatal(err)
+		}
+		h := zktest.Conn(t, connect)
+		v := newView(3)
+		l := still(s, h.CreateSeq("/master/x-", ""), v, slog.New(slog.DiscardHandler))
+		var workers []string
+		for i := range 700 {
+			workers = append(workers, fmt.Sprintf("w%03d", i))
+			h.CreateEphemeral(task.WorkerPath(workers[i]), "")
+		}
+		v.listWorkers(workers)
+		var moves []move
+		for _, w := range workers {
+			v.readWorker(w, nil, 0)
+			moves = append(moves, move{kind: takeBack, worker: w, list: []string{strings.Repeat("x", 450)}})
+		}
+		if err := l.apply(moves); err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range workers {
+			if got, _ := h.Get(task.WorkerPath(w)); len(got) != 450 {
+				t.Fatalf("%s holds %d bytes", w, len(got))
+			}
+		}
+	})
 	t.Run("more_than_a_packet_goes_in_several", func(t *testing.T) {
 		h, connect := tree(t)
 		s := open(t, connect)
@@ -213,7 +263,7 @@ func TestApply(t *testing.T) {
 		}
 		wg.Wait()
 		v.asked++
-		v.listTasks(ids, v.asked)
+		v.listTasks(ids, v.asked, time.Now())
 		v.listWorkers(workers)
 		for _, w := range workers {
 			v.readWorker(w, nil, 0)

@@ -115,7 +115,7 @@ func TestAttend(t *testing.T) {
 		for range ids[few:] {
 			names = append(names, task.NewID())
 		}
-		v.listTasks(names, v.asked)
+		v.listTasks(names, v.asked, time.Now())
 		carryOut(v)
 		expect(t, v, strings.Join(ids[few:], " "))
 	})

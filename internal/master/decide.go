@@ -55,35 +55,8 @@ func (v *view) decide() []move {
 	}
 	v.doomed = nil
 	v.noteLong()
-	places := v.places(free)
-	room := 0
-	for _, p := range places {
-		room += p.room
-	}
-	var claims []claim
-	for len(claims) < room {
-		id, ok := v.queue.pop()
-		if !ok {
-			break
-		}
-		t := v.tasks[id]
-		if t == nil {
-			continue
-		}
-		// A name that was removed and made again stands here twice.
-		if !t.queued {
-			continue
-		}
-		t.queued = false
-		if t.phase != waiting {
-			continue
-		}
-		claims = append(claims, t.claim(id))
-	}
-	assignments, left := plan(claims, places)
-	for _, c := range left {
-		v.wait(c.id)
-	}
+	v.foresee()
+	assignments := v.assign(free)
 	for _, a := range assignments {
 		m := move{kind: assign, worker: a.worker, version: v.workers[a.worker].version, tasks: a.tasks}
 		for _, c := range a.tasks {
@@ -97,6 +70,101 @@ func (v *view) decide() []move {
 		v.attend(len(free) > 0)
 	}
 	return moves
+}
+
+// assign takes tasks from the queue for the workers that are free.
+func (v *view) assign(free []string) []assignment {
+	places := v.places(free)
+	room := 0
+	for _, p := range places {
+		room += p.room
+	}
+	var claims []claim
+	for len(claims) < room {
+		id, ok := v.pop(&v.queue)
+		if !ok {
+			break
+		}
+		t := v.tasks[id]
+		c := t.claim(id)
+		if !t.known() { // foresee has it read
+			v.wait(id)
+			break
+		}
+		if c.last(v.maxLosses) {
+			t.queued = true
+			v.chances.push(t.item(id))
+			continue
+		}
+		claims = append(claims, c)
+	}
+	isolated, places := v.isolate(places)
+	out, left := plan(claims, places)
+	for _, c := range left {
+		v.wait(c.id)
+	}
+	return append(isolated, out...)
+}
+
+// pop takes the first out of a queue that waits.
+func (v *view) pop(q *queue) (id string, ok bool) {
+	for {
+		id, ok := q.pop()
+		if !ok {
+			return "", false
+		}
+		t := v.tasks[id]
+		// A name that was removed and made again stands here twice.
+		if t == nil || !t.queued {
+			continue
+		}
+		t.queued = false
+		if t.phase == waiting {
+			return id, true
+		}
+	}
+}
+
+// isolate gives tasks whose next loss would fail them to workers that are free, each
+// to a process that executes no other such: where one of them is what kills the
+// process, it is not to take the others along. It returns the places that are left.
+func (v *view) isolate(places []place) ([]assignment, []place) {
+	var out []assignment
+	crowded := v.crowded()
+	for v.chances.len() > 0 {
+		i := slices.IndexFunc(places, func(p place) bool { return !crowded[p.session] })
+		if i < 0 {
+			break
+		}
+		id, ok := v.pop(&v.chances)
+		if !ok {
+			break
+		}
+		p := places[i]
+		out = append(out, assignment{p.worker, []claim{v.tasks[id].claim(id)}})
+		places = slices.Delete(places, i, i+1)
+		if p.session != 0 {
+			crowded[p.session] = true
+		}
+	}
+	return out, places
+}
+
+// crowded returns the sessions of processes that execute a task whose next loss
+// would fail it, if that is of interest.
+func (v *view) crowded() map[int64]bool {
+	if v.chances.len() == 0 {
+		return nil
+	}
+	sessions := make(map[int64]bool)
+	for _, w := range v.workers {
+		for _, id := range w.list {
+			if t := v.tasks[id]; t != nil && w.session != 0 && t.claim(id).last(v.maxLosses) {
+				sessions[w.session] = true
+			}
+		}
+	}
+	return sessions
 }
 
 // withdrawn returns the take-back of what a worker holds and nobody wants.

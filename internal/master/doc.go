@@ -36,6 +36,17 @@
 // right. Where it was not, the task and some behind it are read, up to 1,024. So the
 // usual task costs the leader a share of one listing and of one Multi.
 //
+// But version 0 says nothing of a task that was copied here, with its result, from
+// another tree. Its id tells when it was made: one that was more than 10 s old when
+// it was first listed is read before it is assigned, in time, together with others.
+//
+// A task that left a worker's list is set aside, most likely finished, and read again
+// after 2 s if it is still there. One that was executed three times, by workers that
+// live, and not written, is assigned ever more rarely, up to once in five minutes:
+// its workers may not be allowed to write it. What is known to be finished is read
+// again too, up to 500 a second, for it may be made pending again: of a large state
+// only the Stat, unless it was written.
+//
 // # Turns
 //
 // While more tasks wait than there are workers, a worker whose turns are short is
@@ -106,7 +117,9 @@
 //     version at which it was assigned was lost with it: the next assignment
 //     writes "pending n+1", or "failed" at the last loss allowed. A version that
 //     moved means that it was finished or given back: nothing is counted. The
-//     others of its list had not started. Nothing is counted either when the
+//     others of its list had not started. A task that the next loss would fail is
+//     given to a process that executes no other such: a process has many workers,
+//     and dies of one task. Nothing is counted either when the
 //     leader itself was out of touch with the servers within the last two session
 //     timeouts: an outage ends sessions whose workers are well, and a loss that
 //     is not counted only lets a task be tried once more.

@@ -98,11 +98,38 @@ func TestByHand(t *testing.T) {
 	})
 }
 
+func TestCopied(t *testing.T) {
+	h, connect := tree(t)
+	states := map[string]string{aged(): "done 42", aged(): "failed so", aged(): "banana", aged(): "pending 1", aged(): "pending"}
+	for id, state := range states { // written once, as whatever copies znodes does
+		h.Create(task.DataPath(id), "0")
+		h.Create(task.StatePath(id), state)
+	}
+	start(t, connect)
+	h.CreateEphemeral("/workers/w1", "")
+	h.CreateEphemeral("/workers/w2", "")
+	var w1, w2 string
+	zktest.Eventually(t, "those that are pending are assigned", func() (bool, string) {
+		w1, _ = h.Get("/workers/w1")
+		w2, _ = h.Get("/workers/w2")
+		return strings.HasPrefix(states[w1], "pending") && strings.HasPrefix(states[w2], "pending"), fmt.Sprintf("%s, %s", states[w1], states[w2])
+	})
+	finish(h, "w1", w1)
+	finish(h, "w2", w2)
+	settled(t, h)
+	for id, state := range states {
+		if got, _ := h.Get(task.StatePath(id)); !strings.HasPrefix(state, "pending") && got != state {
+			t.Errorf("%q has become %q", state, got)
+		}
+	}
+}
+
 func TestJunk(t *testing.T) {
 	h, connect := tree(t)
 	for _, path := range []string{
 		"/master/junk", "/master/x-12345", "/master/junk/below",
 		"/tasks/banana", "/tasks/banana/below", "/tasks/ blank ", "/tasks/empty", "/tasks/" + strings.Repeat("long", 200),
+		"/tasks/" + strings.Repeat("too long", 60_000), "/data/" + strings.Repeat("too long", 60_000),
 		"/workers/persistent", "/workers/persistent/below", "/workers/ blank", "/data/alone", "/data/alone/below",
 	} {
 		h.Create(path, "junk\n\r\n junk \x00\xff")

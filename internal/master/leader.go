@@ -1,6 +1,7 @@
 package master
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ const (
 	resync = 10
 	// rereads is how many of the tasks set aside are read again in a tick.
 	rereads = 500
+	// readTime is how long tasks are read until the loop turns.
+	readTime = 50 * time.Millisecond
 	// pipeline is how many reads are under way at once.
 	pipeline = 64
 )
@@ -69,7 +72,15 @@ func (l *leader) lead(ctx context.Context) error {
 	g.Go(func() error { return l.lister(ctx) })
 	g.Go(func() error { return watchdog(ctx, l.s, &l.beat, l.log) })
 	g.Go(func() error { return l.loop(ctx) })
-	return g.Wait()
+	err := g.Wait()
+	select {
+	case a := <-l.asks: // which nobody took: it set no watch
+		if a.watch {
+			l.dirs.fired(task.TasksDir)
+		}
+	default:
+	}
+	return err
 }
 
 func (l *leader) loop(ctx context.Context) error {
@@ -134,7 +145,7 @@ func (l *leader) round(ctx context.Context) (more bool, err error) {
 	if l.view.relist {
 		l.view.relist, l.tasksDirty = false, true
 	}
-	more = more || len(moves) > 0 || len(l.view.stale()) > 0
+	more = more || len(moves) > 0 || len(l.view.stale()) > 0 || len(l.view.toRead) > 0
 	if len(moves) > 0 {
 		if err := l.apply(moves); err != nil {
 			return false, err
@@ -210,29 +221,36 @@ func (l *leader) refresh(ctx context.Context) (more bool, err error) {
 			l.view.readOn(2 * done)
 		}
 	}
-	if ctx.Err() != nil {
-		return false, nil
+	// The loop is to turn, and states can be large.
+	for began := time.Now(); ctx.Err() == nil && time.Since(began) < readTime; {
+		ids := l.view.takeUnread(2 * pipeline)
+		if len(ids) == 0 {
+			return false, nil
+		}
+		if err := l.readTasks(ids); err != nil {
+			return false, err
+		}
 	}
-	ids := l.view.takeUnread(2 * ahead)
-	return len(ids) > 0, l.readTasks(ids)
+	return true, nil
 }
 
 // answer is what a read came to.
 type answer struct {
-	data []byte
-	stat *zk.Stat
-	err  error
+	list  []string   // of a worker
+	state task.State // of a task, without the result
+	stat  *zk.Stat
+	same  bool // it is as it was read last
+	err   error
 }
 
 // readAll reads many znodes at once.
-func readAll(ids []string, read func(id string) ([]byte, *zk.Stat, error)) []answer {
+func readAll(ids []string, read func(id string) answer) []answer {
 	answers := make([]answer, len(ids))
 	var g errgroup.Group
 	g.SetLimit(pipeline)
 	for i, id := range ids {
 		g.Go(func() error {
-			data, stat, err := read(id)
-			answers[i] = answer{data, stat, err}
+			answers[i] = read(id)
 			return nil
 		})
 	}
@@ -247,11 +265,13 @@ func (l *leader) readWorkers(ids []string) (done int, err error) {
 		w := l.view.workers[id]
 		arm[id] = w.arm && !w.watched
 	}
-	answers := readAll(ids, func(id string) ([]byte, *zk.Stat, error) {
+	answers := readAll(ids, func(id string) answer {
+		get := l.s.Get
 		if arm[id] {
-			return l.s.GetW(task.WorkerPath(id))
+			get = l.s.GetW
 		}
-		return l.s.Get(task.WorkerPath(id))
+		data, stat, err := get(task.WorkerPath(id))
+		return answer{list: task.ParseList(data), stat: stat, err: err}
 	})
 	l.view.now = time.Now()
 	for i, a := range answers {
@@ -262,11 +282,11 @@ func (l *leader) readWorkers(ids []string) (done int, err error) {
 			l.view.ignoreWorker(id)
 			l.tell(task.WorkerPath(id), "no worker: the znode is not ephemeral; left alone")
 		case a.err == nil:
-			list := task.ParseList(a.data)
-			if len(list) == 0 && a.stat.Version != l.view.workers[id].version {
+			if len(a.list) == 0 && a.stat.Version != l.view.workers[id].version {
 				done++
 			}
-			l.view.readWorker(id, list, a.stat.Version)
+			l.view.readWorker(id, a.list, a.stat.Version)
+			l.view.workers[id].session = a.stat.EphemeralOwner
 			if arm[id] {
 				l.view.watching(id)
 			}
@@ -307,17 +327,25 @@ func (l *leader) steady() bool {
 }
 
 func (l *leader) readTasks(ids []string) error {
-	answers := readAll(ids, func(id string) ([]byte, *zk.Stat, error) { return l.s.Get(task.StatePath(id)) })
+	zxids := make(map[string]int64)
+	for _, id := range ids {
+		zxids[id] = l.view.tasks[id].large
+	}
+	answers := readAll(ids, func(id string) answer { return l.readTask(id, zxids[id]) })
 	now := time.Now()
 	for i, a := range answers {
 		id := ids[i]
 		switch {
+		case a.same:
+			l.view.unchanged(id)
 		case a.err == nil:
-			state := task.ParseState(a.data)
-			if l.view.readTask(id, state, a.stat.Version) {
-				l.tell(task.StatePath(id), fmt.Sprintf("%.40q is no state of a task; left alone", a.data))
+			if l.view.readTask(id, a.state, a.stat.Version) {
+				l.tell(task.StatePath(id), fmt.Sprintf("%.40q is no state of a task; left alone", a.state.Text))
 			}
-			l.view.keep(id, state, a.stat, now)
+			if l.view.returning(id) {
+				l.tell(task.StatePath(id), "executed several times, and never written: may workers write it? It is assigned again ever more rarely")
+			}
+			l.view.keep(id, a.state, a.stat, now)
 		case errors.Is(a.err, zk.ErrNoNode):
 			l.view.taskGone(id)
 		case errors.Is(a.err, session.ErrOver):
@@ -328,6 +356,21 @@ func (l *leader) readTasks(ids []string) error {
 		}
 	}
 	return nil
+}
+
+// readTask reads a task's state, unless it is known to be large and has not been
+// written since that zxid. What it ended with is dropped: many may be read at once.
+func (l *leader) readTask(id string, zxid int64) answer {
+	path := task.StatePath(id)
+	if zxid != 0 {
+		if _, stat, err := l.s.Children(path); err == nil && stat.Mzxid == zxid {
+			return answer{same: true}
+		}
+	}
+	data, stat, err := l.s.Get(path)
+	state := task.ParseState(data)
+	state.Text = bytes.Clone(state.Text[:min(len(state.Text), 100)])
+	return answer{state: state, stat: stat, err: err}
 }
 
 // tell complains about a znode, once.

@@ -69,7 +69,7 @@ func (l *leader) askAt() time.Time {
 
 func (l *leader) merge(a listing) {
 	l.asking = false
-	for _, name := range l.view.listTasks(a.names, a.number) {
+	for _, name := range l.view.listTasks(a.names, a.number, time.Now()) {
 		l.tell(task.StatePath(name), "a task's name must be one line, without blanks around it, of at most "+strconv.Itoa(task.MaxID)+" bytes; left alone")
 	}
 	l.listed = time.Now()

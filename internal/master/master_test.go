@@ -350,6 +350,53 @@ func TestLoss(t *testing.T) {
 			t.Error("the payload of a failed task is gone")
 		}
 	})
+	t.Run("of_a_process_with_many_workers_fails_one_task_at_most", func(t *testing.T) {
+		h, connect := tree(t)
+		start(t, connect)
+		ids := []string{task.NewID(), task.NewID(), task.NewID()}
+		for _, id := range ids {
+			submit(h, id)
+		}
+		var names []string
+		// held is which of the tasks the last process has.
+		held := func() (held []string) {
+			for _, name := range names {
+				if id, _ := h.Get(task.WorkerPath(name)); id != "" {
+					held = append(held, id)
+				}
+			}
+			slices.Sort(held)
+			return held
+		}
+		process := func(want ...string) *zktest.Hand {
+			t.Helper()
+			p := zktest.Conn(t, connect)
+			names = nil
+			for range 3 {
+				names = append(names, uuid.NewString())
+				p.CreateEphemeral(task.WorkerPath(names[len(names)-1]), "")
+			}
+			zktest.Eventually(t, fmt.Sprint("a process that has ", want), func() (bool, string) {
+				return slices.Equal(held(), want), fmt.Sprint(held())
+			})
+			return p
+		}
+		for range 2 {
+			process(ids...).Close()
+		}
+		p := process(ids[0])
+		last := task.NewID()
+		submit(h, last) // others are not held up
+		zktest.Eventually(t, "one more", func() (bool, string) {
+			return slices.Equal(held(), []string{ids[0], last}), fmt.Sprint(held())
+		})
+		p.Close()
+		expect(t, h, task.StatePath(ids[0]), "failed lost with 3 workers")
+		process(ids[1], last)
+		for id, want := range map[string]string{ids[1]: "pending 2", ids[2]: "pending 1", last: "pending 1"} {
+			expect(t, h, task.StatePath(id), want)
+		}
+	})
 	t.Run("never_fails_a_task_where_there_is_no_limit", func(t *testing.T) {
 		h, connect := tree(t)
 		run(t, open(t, connect), Config{MaxLosses: -1})

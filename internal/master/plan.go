@@ -14,10 +14,20 @@ type claim struct {
 // share a turn with others.
 func (c claim) alone() bool { return c.lost || c.losses > 0 || c.suspect }
 
+// last tells whether the next loss would fail the task, and it was lost before.
+func (c claim) last(maxLosses int) bool {
+	losses := c.losses
+	if c.lost {
+		losses++
+	}
+	return losses > 0 && losses+1 >= maxLosses && maxLosses > 0
+}
+
 // place is a free worker, and how many tasks it may be given.
 type place struct {
-	worker string
-	room   int
+	worker  string
+	session int64 // its process's; 0 if not known
+	room    int
 }
 
 // assignment gives tasks to a free worker.

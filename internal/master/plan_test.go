@@ -19,7 +19,7 @@ func claims(ids ...string) []claim {
 
 func places(room int, workers ...string) (ps []place) {
 	for _, w := range workers {
-		ps = append(ps, place{w, room})
+		ps = append(ps, place{worker: w, room: room})
 	}
 	return ps
 }
@@ -79,7 +79,7 @@ func FuzzPlan(f *testing.F) {
 			waiting = append(waiting, claim{id: fmt.Sprintf("t%03d", i), version: int32(i), losses: r.IntN(8) / 7, lost: r.IntN(8) == 0})
 		}
 		for i := range workers {
-			p := place{fmt.Sprintf("w%03d", i), 1 + r.IntN(5)}
+			p := place{worker: fmt.Sprintf("w%03d", i), room: 1 + r.IntN(5)}
 			free = append(free, p)
 			room[p.worker] = p.room
 		}

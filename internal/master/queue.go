@@ -9,7 +9,10 @@ import (
 type item struct {
 	id   string
 	hand bool // its name was made by hand: it goes first
+	old  bool // it is to be read before it is assigned
 }
+
+func (t *taskView) item(id string) item { return item{id: id, hand: t.hand, old: !t.known()} }
 
 func compareItems(a, b item) int {
 	if a.hand != b.hand {
@@ -44,16 +47,10 @@ func (q *queue) pop() (string, bool) {
 	return it.id, true
 }
 
-// next returns the ids of the first n in the queue.
-func (q *queue) next(n int) []string {
-	var ids []string
-	for _, it := range q.items[q.head:min(q.head+n, len(q.items))] {
-		ids = append(ids, it.id)
-	}
-	return ids
-}
+// next returns the first n in the queue.
+func (q *queue) next(n int) []item { return q.items[q.head:min(q.head+n, len(q.items))] }
 
-// push adds items in any order.
+// push adds items in any order. One that was just popped goes back cheaply.
 func (q *queue) push(items ...item) {
 	if len(items) == 0 {
 		return
@@ -66,6 +63,12 @@ func (q *queue) push(items ...item) {
 	if len(items) <= 8 {
 		for _, it := range items {
 			i, _ := slices.BinarySearchFunc(q.items[q.head:], it, compareItems)
+			if q.head > 0 && i < q.len()/2 {
+				q.head--
+				copy(q.items[q.head:], q.items[q.head+1:q.head+1+i])
+				q.items[q.head+i] = it
+				continue
+			}
 			q.items = slices.Insert(q.items, q.head+i, it)
 		}
 		return

@@ -222,7 +222,9 @@ func (l *leader) listData() (*payloads, error) {
 	}
 	p.zxid = stat.Pzxid
 	for _, id := range names {
-		p.names[id] = true
+		if task.ValidID(id) {
+			p.names[id] = true
+		}
 	}
 	return p, nil
 }

@@ -214,10 +214,40 @@ func TestTidy(t *testing.T) {
 			}
 		}
 	})
+	t.Run("reads_no_large_result_twice_unless_it_was_written", func(t *testing.T) {
+		l, h, proxy, _ := keeper(t)
+		finished(h, "t1", "failed "+strings.Repeat("x", large))
+		finished(h, "t2", "done 1")
+		again := func() (reads []zktest.Op) {
+			t.Helper()
+			proxy.Seen()
+			for range shelfLife {
+				l.view.nextTick(rereads)
+			}
+			if _, err := l.refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return proxy.Seen()
+		}
+		learn(t, l)
+		for range 3 {
+			if got := again(); len(got) != 2 || !slices.Contains(got, zktest.OpGetData) || !slices.Contains(got, zktest.OpGetChildren) {
+				t.Errorf("requests %v", got)
+			}
+		}
+		h.Set("/tasks/t1", "pending")
+		if again(); l.view.tasks["t1"].phase != waiting {
+			t.Errorf("phase %d of what was made pending again", l.view.tasks["t1"].phase)
+		}
+		tidy(t, l, 2*hour)
+		if got := left(h); got != "[t1] [t1]" {
+			t.Errorf("left %s", got)
+		}
+	})
 	t.Run("goes_in_several_packets_where_names_are_long", func(t *testing.T) {
 		l, h, proxy, _ := keeper(t)
-		for i := range 60 {
-			finished(h, fmt.Sprintf("t%02d-%s", i, strings.Repeat("long", 2000)), "done 1")
+		for i := range removals {
+			finished(h, fmt.Sprintf("t%03d-%s", i, strings.Repeat("l", task.MaxID-5)), "done 1")
 		}
 		learn(t, l)
 		proxy.Seen()

@@ -48,11 +48,21 @@ type orphan struct {
 	before int64 // it was made by this zxid, or it is another than the one that was listed first
 }
 
+// large is from how many bytes on a finished state is not read again and again: its
+// Stat, in a request of its own, tells whether it was written.
+const large = 4 << 10
+
 // keep merges how a task was read: from now on the retention time of a finished
 // one runs, unless it does already. A state that was written anew starts anew.
 // What a session keeps that session's end removes.
 func (v *view) keep(id string, s task.State, stat *zk.Stat, now time.Time) {
 	t := v.tasks[id]
+	if t != nil {
+		t.large = 0
+		if s.Finished() && stat.DataLength > large {
+			t.large = stat.Mzxid
+		}
+	}
 	switch {
 	case t == nil || t.phase == held:
 	case v.retention.period <= 0 || !s.Finished() || stat.EphemeralOwner != 0:

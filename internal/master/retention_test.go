@@ -22,7 +22,7 @@ func listed(ids ...string) *view {
 	v := newView(3)
 	v.retention.period = time.Minute
 	v.asked++
-	v.listTasks(ids, v.asked)
+	v.listTasks(ids, v.asked, time.Now())
 	v.listWorkers(nil)
 	return v
 }
@@ -105,7 +105,7 @@ func TestDue(t *testing.T) {
 			func(v *view) {
 				read(v, "t", "done 1", 1, 10, 0, seconds(0))
 				v.asked++
-				v.listTasks([]string{"u"}, v.asked)
+				v.listTasks([]string{"u"}, v.asked, time.Now())
 			},
 			map[int]string{600: ""},
 		},
@@ -121,7 +121,7 @@ func TestDue(t *testing.T) {
 				read(v, "t", "done 1", 1, 10, 0, seconds(0))
 				for _, names := range [][]string{{"u"}, {"u", "t"}} {
 					v.asked++
-					v.listTasks(names, v.asked)
+					v.listTasks(names, v.asked, time.Now())
 				}
 			},
 			map[int]string{600: ""},
@@ -197,7 +197,7 @@ func TestDue(t *testing.T) {
 		for i := range 20 * ahead { // of which each is collected when the next one comes
 			id := fmt.Sprint("t", i)
 			v.asked++
-			v.listTasks([]string{id}, v.asked)
+			v.listTasks([]string{id}, v.asked, time.Now())
 			read(v, id, "done 1", 1, int64(i), 0, began)
 		}
 		if n := len(v.retention.results); n > 2*ahead {
@@ -234,7 +234,7 @@ func TestGlance(t *testing.T) {
 		v := listed(ids[3:]...)
 		glanced(v, 100)
 		v.asked++
-		v.listTasks(ids, v.asked)
+		v.listTasks(ids, v.asked, time.Now())
 		var got []int
 		for range 2 { // one turn ends, and another begins
 			got = append(got, glanced(v, 100)...)
@@ -250,7 +250,7 @@ func TestGlance(t *testing.T) {
 			many = append(many, task.NewID())
 		}
 		v.asked++
-		v.listTasks(many, v.asked)
+		v.listTasks(many, v.asked, time.Now())
 		for _, tv := range v.tasks {
 			tv.read = true
 		}

@@ -72,7 +72,8 @@ func (v *view) places(free []string) []place {
 	share = min(share, room(v.shorts))
 	places := make([]place, len(free))
 	for i, id := range free {
-		places[i] = place{id, max(1, min(v.workers[id].turn.size(), share))}
+		w := v.workers[id]
+		places[i] = place{id, w.session, max(1, min(w.turn.size(), share))}
 	}
 	return places
 }

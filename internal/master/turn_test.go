@@ -51,7 +51,7 @@ func turning(tasks, size int, workers ...string) (*view, []string) {
 	}
 	v.asked++
 	v.now = time.Now()
-	v.listTasks(ids, v.asked)
+	v.listTasks(ids, v.asked, time.Now())
 	v.listWorkers(workers)
 	for _, w := range workers {
 		v.readWorker(w, nil, 0)
@@ -252,7 +252,7 @@ func TestSpare(t *testing.T) {
 	t.Run("tasks_stay_while_others_wait", func(t *testing.T) {
 		v := stands(t, stuckLong-1, "w2")
 		v.asked++
-		v.listTasks(append(slices.Clone(v.workers["w1"].list), task.NewID()), v.asked)
+		v.listTasks(append(slices.Clone(v.workers["w1"].list), task.NewID()), v.asked, time.Now())
 		want(t, v.decide(), "assign w2 1, keeps 1")
 	})
 	t.Run("tasks_stay_while_their_worker_gets_on", func(t *testing.T) {

@@ -21,8 +21,10 @@ const (
 type taskView struct {
 	phase   phase
 	hand    bool  // its name was made by hand
+	old     bool  // it was made long before it was listed: its state may be any
 	read    bool  // its state has been read
-	queued  bool  // it stands in the queue
+	queued  bool  // it stands in the queue, or in chances
+	freed   bool  // it stands in leavers
 	shelved bool  // it stands in asides
 	listed  bool  // it stands in toRead
 	lost    bool  // its execution was lost with its worker, unless its version moved since
@@ -30,7 +32,10 @@ type taskView struct {
 	version int32 // of its state: 0 if never touched; -1 if not known at all
 	losses  int
 	since   int64   // aside: the tick at which it was set aside
+	due     int64   // aside: the tick at which it is read again, if not before
+	returns int     // how often it left a list since its state was written, though its worker lives
 	seen    int64   // the last listing that had it
+	large   int64   // the zxid of its last write, if its state is finished and large
 	result  *result // it is finished and outlives its client
 }
 
@@ -38,10 +43,15 @@ func (t *taskView) claim(id string) claim {
 	return claim{id: id, version: t.version, losses: t.losses, lost: t.lost, suspect: t.suspect}
 }
 
+// known tells whether its state is: that of a task which was listed soon after it
+// was made is pending, and untouched.
+func (t *taskView) known() bool { return t.read || !t.old }
+
 // workerView is a worker as last known.
 type workerView struct {
 	list      []string
 	version   int32
+	session   int64 // its process's; 0 if not known
 	stale     bool  // to be read before it is given anything
 	arm       bool  // a watch is to be set with the next read
 	watched   bool  // one is set that has not fired
@@ -61,6 +71,8 @@ type workerView struct {
 // Rules that each keep a guarantee:
 //   - nothing is decided before /tasks and /workers were listed and every worker
 //     listed was read;
+//   - a task is taken for pending without having been read only when it was made
+//     just now: one that was copied here with its id may have its result;
 //   - a task that left a list is not taken for unassigned before it was read
 //     again: leaving a list usually means that it is finished;
 //   - a worker is gone only when a read of it said so, not when a listing
@@ -74,9 +86,11 @@ type view struct {
 	holders map[string]int // by task: how many known workers list it
 	workers map[string]*workerView
 	queue   queue
+	chances queue    // tasks that wait for their last chance: see isolate
 	doomed  []string // tasks that were lost once too often
 	toRead  []string // tasks that are unread
-	asides  []string // tasks that were set aside, the longest first
+	leavers []string // tasks that left a list, in this order
+	asides  []string // others that were set aside
 	ahead   int      // how many were read at the last doubt; 0 since an assignment was carried out
 
 	asked         int64 // listings of /tasks asked for
@@ -101,11 +115,15 @@ func newView(maxLosses int) *view {
 	}
 }
 
-// listTasks merges a listing of /tasks. It returns the names that cannot be
-// used. Listings come in the order in which they were asked for.
-func (v *view) listTasks(names []string, listing int64) (odd []string) {
+// fresh is how old a task may be when it is first listed, by the clock of who made
+// it, to be taken for untouched. Where clocks differ by more, it is read first.
+const fresh = 10 * time.Second
+
+// listTasks merges a listing of /tasks, which came at that time. It returns the names
+// that cannot be used. Listings come in the order in which they were asked for.
+func (v *view) listTasks(names []string, listing int64, came time.Time) (odd []string) {
 	v.listing = listing
-	var fresh []item
+	var added []item
 	for _, id := range names {
 		t := v.tasks[id]
 		if t == nil {
@@ -113,7 +131,8 @@ func (v *view) listTasks(names []string, listing int64) (odd []string) {
 				odd = append(odd, id)
 				continue
 			}
-			t = &taskView{phase: waiting, hand: task.HandMade(id)}
+			made, byUs := task.MadeAt(id)
+			t = &taskView{phase: waiting, hand: !byUs, old: came.Sub(made).Abs() > fresh}
 			v.tasks[id] = t
 			if t.hand { // it may have been made in any state
 				t.version = -1
@@ -125,7 +144,7 @@ func (v *view) listTasks(names []string, listing int64) (odd []string) {
 				v.look(id)
 			default:
 				t.queued = true
-				fresh = append(fresh, item{id: id})
+				added = append(added, t.item(id))
 			}
 		}
 		t.seen = listing
@@ -135,7 +154,7 @@ func (v *view) listTasks(names []string, listing int64) (odd []string) {
 			delete(v.tasks, id)
 		}
 	}
-	v.queue.push(fresh...)
+	v.queue.push(added...)
 	if v.queue.len() > 2*len(v.tasks)+ahead {
 		v.requeue()
 	}
@@ -145,14 +164,13 @@ func (v *view) listTasks(names []string, listing int64) (odd []string) {
 // requeue drops from the queue what was withdrawn: without a free worker nothing
 // else does.
 func (v *view) requeue() {
-	v.queue = queue{}
-	var items []item
+	v.queue, v.chances = queue{}, queue{}
 	for id, t := range v.tasks {
 		if t.queued {
-			items = append(items, item{id, t.hand})
+			v.queue.items = append(v.queue.items, t.item(id))
 		}
 	}
-	v.queue.push(items...)
+	slices.SortFunc(v.queue.items, compareItems)
 }
 
 // listWorkers merges a listing of /workers. Those that are new, or known and
@@ -217,7 +235,7 @@ func (v *view) readWorker(id string, list []string, version int32) {
 	}
 	for _, t := range old {
 		if !slices.Contains(list, t) && v.release(t) {
-			v.setAside(t)
+			v.free(t)
 		}
 	}
 }
@@ -267,6 +285,21 @@ func (v *view) release(id string) bool {
 	return true
 }
 
+// free sets a task aside that left a worker's list: most likely it is finished.
+func (v *view) free(id string) {
+	t := v.tasks[id]
+	if t == nil {
+		return
+	}
+	t.phase, t.lost, t.since = aside, false, v.tick
+	if !t.freed {
+		t.freed = true
+		v.leavers = append(v.leavers, id)
+	}
+}
+
+// setAside has a task that is not pending, or cannot be used, looked at again from
+// time to time.
 func (v *view) setAside(id string) {
 	t := v.tasks[id]
 	if t == nil {
@@ -283,23 +316,42 @@ func (v *view) setAside(id string) {
 // the usual course its client has removed it by then.
 const shelfLife = 2
 
-// nextTick counts time on and has up to n of the tasks read again that were
-// set aside long ago: someone may have made them pending again.
+// nextTick counts time on and has up to n of the tasks read again that were set
+// aside. Those come first that left a list: a task that was taken back by hand is
+// to be assigned soon, however many results wait for somebody to collect them.
+// Those wait for each other: someone may have made one pending again.
 func (v *view) nextTick(n int) {
 	v.tick++
-	for ; n > 0 && len(v.asides) > 0; n-- {
-		id := v.asides[0]
+	left := n
+	for len(v.leavers) > 0 {
+		id := v.leavers[0]
 		t := v.tasks[id]
-		if t != nil && t.phase == aside && v.tick-t.since < shelfLife {
-			return
+		waits := t != nil && t.phase == aside
+		if waits && (left == 0 || v.tick-t.since < shelfLife) {
+			break
 		}
+		v.leavers = v.leavers[1:]
+		if waits {
+			left--
+			v.look(id)
+		} else if t != nil {
+			t.freed = false
+		}
+	}
+	left = max(left, n/5)
+	for i := len(v.asides); i > 0 && left > 0; i-- {
+		id := v.asides[0]
 		v.asides = v.asides[1:]
-		if t == nil {
-			n++ // it vanished, as usual
-			continue
-		}
-		t.shelved = false
-		if t.phase == aside {
+		t := v.tasks[id]
+		switch {
+		case t == nil:
+		case t.phase != aside:
+			t.shelved = false
+		case v.tick-t.since < shelfLife || v.tick < t.due:
+			v.asides = append(v.asides, id)
+		default:
+			t.shelved = false
+			left--
 			v.look(id)
 		}
 	}
@@ -340,6 +392,13 @@ func (v *view) readTask(id string, s task.State, version int32) (odd bool) {
 	if t == nil || t.phase == held {
 		return false
 	}
+	returned := t.freed && version == t.version
+	if returned {
+		t.returns++
+	} else if version != t.version {
+		t.returns = 0
+	}
+	t.freed = false
 	if s.Phase != task.Pending {
 		v.setAside(id)
 		t.read, t.version, t.losses = true, version, 0
@@ -347,8 +406,34 @@ func (v *view) readTask(id string, s task.State, version int32) (odd bool) {
 	}
 	t.lost = t.lost && version == t.version
 	t.read, t.version, t.losses = true, version, s.Losses
+	if returned && t.returns > mostReturns {
+		v.setAside(id)
+		t.due = v.tick + int64(min(t.returns*t.returns, longestPause))
+		return false
+	}
 	v.wait(id)
 	return false
+}
+
+// A task may come back again and again, executed and not written, because its
+// workers may not write it; or because somebody empties their lists by hand. After
+// the first few times it waits ever longer, up to some minutes.
+const (
+	mostReturns  = 2   // at once
+	longestPause = 300 // ticks
+)
+
+// returning tells whether a task waits because of that.
+func (v *view) returning(id string) bool {
+	t := v.tasks[id]
+	return t != nil && t.phase == aside && t.due > v.tick
+}
+
+// unchanged merges that a large result is as it was.
+func (v *view) unchanged(id string) {
+	if t := v.tasks[id]; t != nil && t.phase == unread {
+		v.setAside(id)
+	}
 }
 
 // wait has a task wait for its assignment, or for its end if it was lost once
@@ -358,14 +443,14 @@ func (v *view) wait(id string) {
 	if t == nil {
 		return
 	}
-	t.phase = waiting
+	t.phase, t.freed = waiting, false
 	if t.lost && v.maxLosses > 0 && t.losses+1 >= v.maxLosses {
 		v.doomed = append(v.doomed, id)
 		return
 	}
 	if !t.queued {
 		t.queued = true
-		v.queue.push(item{id, t.hand})
+		v.queue.push(t.item(id))
 	}
 }
 
@@ -388,8 +473,28 @@ func (v *view) doubt(id string) {
 	v.look(id)
 	v.ahead = min(max(leastAhead, 2*v.ahead), ahead)
 	for _, next := range v.queue.next(v.ahead) {
-		if t := v.tasks[next]; t != nil && t.phase == waiting && !t.read {
-			v.look(next)
+		if t := v.tasks[next.id]; t != nil && t.phase == waiting && !t.read {
+			v.look(next.id)
+		}
+	}
+}
+
+// foresee has those of the queue read in time that are to be read before they are
+// assigned: of what all workers may be given twice over.
+func (v *view) foresee() {
+	soon := 0
+	for i, it := range v.queue.next(ahead) {
+		if !it.old {
+			continue
+		}
+		if soon == 0 {
+			soon = 2 * v.appetite()
+		}
+		if i >= soon {
+			return
+		}
+		if t := v.tasks[it.id]; t != nil && t.phase == waiting && !t.known() {
+			v.look(it.id)
 		}
 	}
 }

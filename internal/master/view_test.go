@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"taskkeeper/internal/task"
 )
@@ -36,7 +37,7 @@ func TestView(t *testing.T) {
 	fresh := func(tasks []string, workers ...string) *view {
 		v := newView(3)
 		v.asked++
-		v.listTasks(tasks, v.asked)
+		v.listTasks(tasks, v.asked, time.Now())
 		v.listWorkers(workers)
 		for _, w := range workers {
 			v.readWorker(w, nil, 0)
@@ -48,7 +49,7 @@ func TestView(t *testing.T) {
 		v := newView(3)
 		v.asked++
 		for _, step := range []func(){
-			func() { v.listTasks([]string{a}, v.asked) },
+			func() { v.listTasks([]string{a}, v.asked, time.Now()) },
 			func() { v.listWorkers([]string{"w1", "w2"}) },
 			func() { v.readWorker("w1", nil, 0) },
 		} {
@@ -152,7 +153,7 @@ func TestView(t *testing.T) {
 		v := fresh([]string{a, b}, "w1")
 		v.done(expect(t, v, "assign "+a+" w1")[0], 1)
 		v.asked++
-		v.listTasks([]string{b}, v.asked)
+		v.listTasks([]string{b}, v.asked, time.Now())
 		expect(t, v, "") // it may be done, and its task cleaned up
 		v.readWorker("w1", []string{a}, 1)
 		v.watching("w1")
@@ -160,12 +161,12 @@ func TestView(t *testing.T) {
 	})
 	t.Run("a_listing_older_than_the_workers_list_withdraws_nothing", func(t *testing.T) {
 		v := fresh([]string{a}, "w1")
-		v.asked++                             // a listing is begun,
-		v.readWorker("w1", []string{"t1"}, 1) // t1 is made and assigned by hand,
-		v.listTasks([]string{a}, v.asked)     // and the answer lacks it
+		v.asked++                                     // a listing is begun,
+		v.readWorker("w1", []string{"t1"}, 1)         // t1 is made and assigned by hand,
+		v.listTasks([]string{a}, v.asked, time.Now()) // and the answer lacks it
 		expect(t, v, "")
 		v.asked++
-		v.listTasks([]string{a}, v.asked)
+		v.listTasks([]string{a}, v.asked, time.Now())
 		v.readWorker("w1", []string{"t1"}, 1)
 		v.watching("w1")
 		expect(t, v, "takeBack t1 w1")
@@ -181,7 +182,7 @@ func TestView(t *testing.T) {
 	t.Run("junk_is_left_alone", func(t *testing.T) {
 		v := fresh(nil, "w1")
 		v.asked++
-		if odd := v.listTasks([]string{" x", a}, v.asked); !slices.Equal(odd, []string{" x"}) {
+		if odd := v.listTasks([]string{" x", a}, v.asked, time.Now()); !slices.Equal(odd, []string{" x"}) {
 			t.Errorf("odd names %q", odd)
 		}
 		v.ignoreWorker("w1")
@@ -221,7 +222,7 @@ func TestView(t *testing.T) {
 		v := fresh(nil)
 		for _, names := range [][]string{{"t1"}, {}, {"t1"}} {
 			v.asked++
-			v.listTasks(names, v.asked)
+			v.listTasks(names, v.asked, time.Now())
 			v.takeUnread(10)
 			v.readTask("t1", task.NewPending(0), 0)
 		}
@@ -250,7 +251,7 @@ func TestView(t *testing.T) {
 				ids = append(ids, task.NewID())
 			}
 			v.asked++
-			v.listTasks(ids, v.asked)
+			v.listTasks(ids, v.asked, time.Now())
 		}
 		if v.queue.len() > 2*ahead {
 			t.Errorf("%d tasks are queued", v.queue.len())
@@ -259,6 +260,125 @@ func TestView(t *testing.T) {
 		v.readWorker("w1", nil, 0)
 		v.readWorker("w2", nil, 0)
 		expect(t, v, "assign "+a+" w1, assign "+b+" w2")
+	})
+	t.Run("a_task_made_long_ago_is_read_before_it_is_assigned", func(t *testing.T) {
+		done, lost, odd := aged(), aged(), aged()
+		v := fresh([]string{done, lost, odd, a}, "w1", "w2")
+		states := map[string]task.State{done: task.NewDone(nil), lost: task.NewPending(1), odd: {Phase: task.Odd}}
+		v.done(expect(t, v, "assign "+a+" w1")[0], 1) // it need not wait for them
+		for len(v.toRead) > 0 {
+			for _, id := range v.takeUnread(10) {
+				v.readTask(id, states[id], 0)
+			}
+		}
+		ms := expect(t, v, "assign "+lost+" w2")
+		if got := ms[0].tasks[0].losses; got != 1 {
+			t.Errorf("%d losses", got)
+		}
+	})
+	t.Run("of_many_made_long_ago_those_are_read_that_are_soon_assigned", func(t *testing.T) {
+		var ids []string
+		for range 10_000 {
+			ids = append(ids, aged())
+		}
+		v := fresh(ids, "w1", "w2", "w3")
+		expect(t, v, "")
+		given, reads := 0, 0
+		for version := range int32(100) { // without a round in which nothing can be assigned
+			read := v.takeUnread(1 << 20)
+			if reads += len(read); reads > given+2*3*mostTurn {
+				t.Fatalf("%d are read, %d were given", reads, given)
+			}
+			for _, id := range read {
+				v.readTask(id, task.NewPending(0), 0)
+			}
+			ms := v.decide()
+			if len(ms) != 3 {
+				t.Fatalf("%d moves", len(ms))
+			}
+			for _, m := range ms {
+				v.done(m, 2*version+1)
+				v.readWorker(m.worker, nil, 2*version+2)
+				v.taskGone(m.tasks[0].id)
+				given++
+			}
+		}
+	})
+	t.Run("a_task_that_left_a_list_is_read_before_results_that_nobody_collects", func(t *testing.T) {
+		var ids []string
+		for range 10_000 {
+			ids = append(ids, task.NewID())
+		}
+		v := fresh(append(ids, a), "w1")
+		for _, id := range ids {
+			v.readTask(id, task.NewDone(nil), 1)
+		}
+		v.readWorker("w1", []string{a}, 1)
+		v.readWorker("w1", nil, 2)
+		reads := 0
+		for range shelfLife {
+			v.nextTick(100)
+			for _, id := range v.takeUnread(1 << 20) {
+				if id == a {
+					return
+				}
+				v.readTask(id, task.NewDone(nil), 1)
+				reads++
+			}
+		}
+		t.Errorf("not after %d reads of others", reads)
+	})
+	t.Run("a_task_that_comes_back_and_is_never_written_waits_ever_longer", func(t *testing.T) {
+		v := fresh([]string{a}, "w1")
+		var pauses []int
+		version, pause := int32(0), 0
+		round := func(state int32) {
+			for pause = 0; len(v.decide()) == 0; pause++ {
+				v.nextTick(10)
+				for _, id := range v.takeUnread(10) {
+					v.readTask(id, task.NewPending(0), state)
+				}
+			}
+			v.readWorker("w1", []string{a}, version+1) // as it was decided
+			v.readWorker("w1", nil, version+2)         // and it was not written
+			version += 2
+		}
+		for range 30 {
+			round(0)
+			pauses = append(pauses, pause)
+		}
+		if !slices.IsSorted(pauses) || pauses[3] != shelfLife+1 && pauses[2] > shelfLife+1 || pauses[len(pauses)-1] < longestPause {
+			t.Errorf("pauses of %d ticks", pauses)
+		}
+		round(1) // it was written
+		if round(1); pause > shelfLife+1 {
+			t.Errorf("a pause of %d ticks after it was written", pause)
+		}
+	})
+	t.Run("tasks_at_their_last_chance_go_to_a_process_each", func(t *testing.T) {
+		ids := []string{aged(), aged(), aged(), aged()}
+		v := fresh(append(ids, a, b), "w1", "w2", "w3", "w4", "w5")
+		for i, w := range []string{"w1", "w2", "w3", "w4", "w5"} {
+			v.workers[w].session = int64(1 + i/3) // three in the first process
+		}
+		for _, id := range ids {
+			v.readTask(id, task.NewPending(2), 2)
+		}
+		ms := expect(t, v, "assign "+ids[0]+" w1, assign "+ids[1]+" w4, assign "+a+" w2, assign "+b+" w3")
+		for _, m := range ms {
+			v.done(m, 1)
+		}
+		expect(t, v, "")
+		v.readWorker("w1", nil, 2)
+		for _, m := range expect(t, v, "assign "+ids[2]+" w1") {
+			v.done(m, 3)
+		}
+		v.workerGone("w4", true)
+		v.takeUnread(10)
+		v.readTask(ids[1], task.NewPending(2), 2)
+		for _, m := range expect(t, v, "fail "+ids[1]+"! , assign "+ids[3]+" w5") {
+			v.done(m, 1)
+		}
 	})
 	t.Run("a_task_held_by_two_is_held_until_both_let_go", func(t *testing.T) {
 		v := fresh([]string{a}, "w1", "w2", "w3")

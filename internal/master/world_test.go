@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-zookeeper/zk"
+	"github.com/google/uuid"
 
 	"taskkeeper/internal/task"
 )
@@ -30,6 +31,7 @@ type world struct {
 
 type stored struct {
 	text     string
+	session  int64 // a worker's process
 	version  int32
 	zxid     int64     // of its last write
 	written  time.Time // then
@@ -98,6 +100,7 @@ func (w *world) readAll() {
 		if s := w.workers[id]; s != nil {
 			arm := w.v.workers[id].arm && !w.v.workers[id].watched
 			w.v.readWorker(id, task.ParseList([]byte(s.text)), s.version)
+			w.v.workers[id].session = s.session
 			if arm {
 				s.watched = true
 				w.v.watching(id)
@@ -163,10 +166,29 @@ func (w *world) carryOut(m move) {
 			if c.lost {
 				w.set(c.id, fmt.Sprintf("pending %d", c.losses+1))
 			}
+			w.isolated(m.worker, c.id)
 		}
 	}
 	w.put(m.worker, m.list)
 	w.v.done(m, s.version)
+}
+
+// isolated checks that no two tasks at their last chance are in one process, when one
+// is assigned there.
+func (w *world) isolated(worker, id string) {
+	last := func(id string) bool { return w.tasks[id] != nil && w.tasks[id].text == "pending 2" }
+	for other, s := range w.workers {
+		if last(id) && s.session == w.workers[worker].session && slices.ContainsFunc(w.list(other), last) {
+			w.t.Fatalf("task %s is assigned to %s while %s, in the same process, has %q: all at their last chance", id, worker, other, s.text)
+		}
+	}
+}
+
+// aged is an id that was made long ago.
+func aged() string {
+	u := uuid.Must(uuid.NewV7())
+	u[0] = 0 // in the seventies, or later
+	return u.String()
 }
 
 // put changes what a worker's znode lists.
@@ -210,7 +232,7 @@ func (w *world) commit(id string) {
 
 func (w *world) listAll() {
 	w.v.asked++
-	w.v.listTasks(slices.Collect(maps.Keys(w.tasks)), w.v.asked)
+	w.v.listTasks(slices.Collect(maps.Keys(w.tasks)), w.v.asked, time.Now().Add(time.Duration(w.r.IntN(2))*time.Hour))
 	w.v.listWorkers(slices.Collect(maps.Keys(w.workers)))
 }
 
@@ -256,11 +278,14 @@ func FuzzView(f *testing.F) {
 			switch w.r.IntN(20) {
 			case 0, 1, 2:
 				w.add(task.NewID(), "pending")
+				if w.r.IntN(10) == 0 { // copied from elsewhere
+					w.add(aged(), []string{"pending", "pending 2", "banana", "done x"}[w.r.IntN(4)])
+				}
 			case 3:
 				w.add(name(), []string{"pending", "", "banana", "done x", "pending 1"}[w.r.IntN(5)])
 			case 4, 5:
 				if len(w.workers) < 6 {
-					w.workers[name()] = &stored{}
+					w.workers[name()] = &stored{session: 1 + w.r.Int64N(3)}
 				}
 			case 6: // a worker dies
 				if id := anyOf(w.r, w.workers); id != "" {
@@ -314,7 +339,7 @@ func FuzzView(f *testing.F) {
 		}
 		// With no more faults everything that is pending is finished.
 		w.workers["last"] = &stored{}
-		for range 4 * (len(w.tasks) + 10) {
+		for range 4*(len(w.tasks)+10) + longestPause {
 			w.listAll()
 			w.now = w.now.Add(tick)
 			w.v.nextTick(rereads)
