@@ -287,12 +287,7 @@ func (v *view) release(id string) bool {
 
 // free sets a task aside that left a worker's list: most likely it is finished.
 func (v *view) free(id string) {
-	t := v.tasks[id]
-	if t == nil {
-		return
-	}
-	t.phase, t.lost, t.since = aside, false, v.tick
-	if !t.freed {
+	if t := v.shelve(id); t != nil && !t.freed {
 		t.freed = true
 		v.leavers = append(v.leavers, id)
 	}
@@ -301,15 +296,18 @@ func (v *view) free(id string) {
 // setAside has a task that is not pending, or cannot be used, looked at again from
 // time to time.
 func (v *view) setAside(id string) {
-	t := v.tasks[id]
-	if t == nil {
-		return
-	}
-	t.phase, t.lost, t.since = aside, false, v.tick
-	if !t.shelved {
+	if t := v.shelve(id); t != nil && !t.shelved {
 		t.shelved = true
 		v.asides = append(v.asides, id)
 	}
+}
+
+func (v *view) shelve(id string) *taskView {
+	t := v.tasks[id]
+	if t != nil {
+		t.phase, t.lost, t.since = aside, false, v.tick
+	}
+	return t
 }
 
 // shelfLife is how many ticks a task stays aside before it is read again: in
