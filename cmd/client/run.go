@@ -77,6 +77,14 @@ func run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, b
 	show := bar.around(func(o client.Outcome) error {
 		return errors.Join(text(o), out.Flush())
 	})
+	if failFast {
+		batch.Judge = func(o client.Outcome) error {
+			if ctx.Err() == nil && (o.Err != nil || o.State.Phase == task.Failed) {
+				return errFirst
+			}
+			return nil
+		}
+	}
 	done, failed, withdrawn := 0, 0, 0
 	err := batch.Do(ctx, c, in.items(ctx), func(o client.Outcome) error {
 		switch {
@@ -90,9 +98,6 @@ func run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, b
 		}
 		if err := show(o); err != nil {
 			return fmt.Errorf("write results: %w", err)
-		}
-		if failFast && failed > 0 {
-			return errFirst
 		}
 		return nil
 	})

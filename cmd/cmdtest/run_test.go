@@ -201,18 +201,20 @@ func TestRunFailure(t *testing.T) {
 		}
 		sv.empty()
 	})
-	t.Run("ends_all_with_fail_fast", func(t *testing.T) {
-		sv := start(t)
-		sv.master()
-		sv.worker("--slots", "4")
-		c := sv.pipe("0\n3600\nx\n3600\n", "--fail-fast", "--unordered")
-		c.Exit(1)
-		want := regexp.MustCompile("^client: stopped at the first failure: (1 done, 1 failed, 2|0 done, 1 failed, 3) withdrawn$")
-		if got := c.Stderr.Lines(); len(got) != 2 || !want.MatchString(got[1]) {
-			t.Errorf("stderr %q", got)
-		}
-		sv.empty()
-	})
+	for _, order := range []string{"--unordered", "--unordered=false"} {
+		t.Run("ends_all_with_fail_fast_"+order, func(t *testing.T) {
+			sv := start(t)
+			sv.master()
+			sv.worker("--slots", "4")
+			c := sv.pipe("0\n3600\nx\n3600\n", "--fail-fast", order)
+			c.Exit(1)
+			want := regexp.MustCompile("^client: stopped at the first failure: (1 done, 1 failed, 2|0 done, 1 failed, 3) withdrawn$")
+			if got := c.Stderr.Lines(); len(got) != 2 || !want.MatchString(got[1]) {
+				t.Errorf("stderr %q", got)
+			}
+			sv.empty()
+		})
+	}
 	t.Run("to_go_on_by_Ctrl_C_tells_what_was_done", func(t *testing.T) {
 		sv := start(t)
 		sv.master()

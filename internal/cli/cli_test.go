@@ -52,6 +52,20 @@ func program() *cobra.Command {
 		return fmt.Errorf("ask: %w", ctx.Err())
 	})
 	add("hang", func(ctx context.Context) error { fmt.Println("up"); <-ctx.Done(); fmt.Println("stopping"); select {} })
+	add("slow", func(ctx context.Context) error {
+		fmt.Println("up")
+		<-ctx.Done()
+		time.Sleep(echo + 100*time.Millisecond)
+		return nil
+	})
+	add("pour", func(ctx context.Context) error { // writes until nobody reads
+		for {
+			fmt.Fprintln(os.Stderr, "log")
+			if _, err := fmt.Println("out"); err != nil {
+				return err
+			}
+		}
+	})
 	add("log", func(context.Context) error {
 		log := common.Logger()
 		log.Info("quiet by default")
@@ -91,7 +105,7 @@ func TestMainFunction(t *testing.T) {
 		{"status", 3, "prog: task: it failed"},
 		{"quiet", 4, ""},
 		{"misuse", 2, "prog: --a and --b exclude each other (see 'prog misuse --help')"},
-		{"", 2, "prog: say which command: ask, daemon, fail, good, hang, log, misuse, quiet, slots, status, two (see 'prog --help')"},
+		{"", 2, "prog: say which command: ask, daemon, fail, good, hang, log, misuse, pour, quiet, slots, slow, status, two (see 'prog --help')"},
 		{"godo", 2, `prog: unknown command "godo"; did you mean good? (see 'prog --help')`},
 		{"--zk a:1 xyzzy", 2, `prog: unknown command "xyzzy" (see 'prog --help')`},
 		{"good x", 2, `prog: unexpected argument "x" (see 'prog good --help')`},
@@ -134,6 +148,8 @@ func TestSignals(t *testing.T) {
 		{"end_a_daemon_well_by_Ctrl-C", "daemon", syscall.SIGINT, 0, ""},
 		{"end_a_command_without_its_answer", "ask", syscall.SIGINT, 130, "prog: stopped by SIGINT"},
 		{"end_a_command_without_its_answer", "ask", syscall.SIGTERM, 143, "prog: stopped by SIGTERM"},
+		{"end_a_daemon_well_whose_terminal_is_gone", "daemon", syscall.SIGHUP, 0, ""},
+		{"end_a_command_whose_terminal_is_gone", "ask", syscall.SIGHUP, 129, "prog: stopped by SIGHUP"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := start(t, "", c.command)
@@ -145,6 +161,36 @@ func TestSignals(t *testing.T) {
 			}
 		})
 	}
+	t.Run("sent_twice_at_once_are_one", func(t *testing.T) {
+		p := start(t, "", "slow")
+		p.Line(p.Stdout, "up")
+		p.Send(syscall.SIGTERM)
+		p.Send(syscall.SIGTERM)
+		p.Exit(0)
+	})
+	t.Run("leave_a_program_alone_that_is_to_outlive_its_terminal", func(t *testing.T) {
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := proc.Run(t, proc.Command{Path: "/bin/sh", Args: []string{"-c", `trap "" HUP; exec "$0" daemon`, self}, Env: []string{programEnv + "=1"}})
+		p.Line(p.Stdout, "up")
+		p.Send(syscall.SIGHUP)
+		p.Send(syscall.SIGTERM)
+		p.Exit(0)
+	})
+	t.Run("do_not_come_from_a_broken_pipe", func(t *testing.T) {
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		script := `{ { "$0" pour; echo $? >&3; } 2>&1 | true; } 3>&1`
+		p := proc.Run(t, proc.Command{Path: "/bin/sh", Args: []string{"-c", script, self}, Env: []string{programEnv + "=1"}})
+		p.Exit(0)
+		if got := p.Stdout.String(); got != "1\n" && got != "1" {
+			t.Errorf("status %q", got)
+		}
+	})
 	t.Run("end_a_hanging_program_the_second_time", func(t *testing.T) {
 		p := start(t, "", "hang")
 		p.Line(p.Stdout, "up")

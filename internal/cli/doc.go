@@ -19,7 +19,7 @@
 //
 // # Exit statuses
 //
-//	0    done; for a daemon also: ended by SIGINT or SIGTERM
+//	0    done; for a daemon also: ended by SIGINT, SIGTERM or SIGHUP
 //	1    the command returned an error
 //	2    wrong use: nothing was done
 //	128+ signal: a command that was to answer was stopped before it did, or a

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -58,10 +59,12 @@ type stopped struct{ signal syscall.Signal }
 
 func (e stopped) Error() string { return "stopped by " + unix.SignalName(e.signal) }
 
-// Main runs the command and ends the process. SIGINT and SIGTERM end the
+// Main runs the command and ends the process. SIGINT, SIGTERM and SIGHUP end the
 // command's context; a second one ends the process at once. A daemon returns
 // nil when its context ends. A command that has no answer yet returns the
-// context's error: then the status is the signal's.
+// context's error: then the status is the signal's. SIGHUP stays ignored if it was
+// (nohup). A broken pipe is an error of who writes to it, and no signal: whatever
+// reads the log must not end a daemon.
 //
 // A command whose Args is nil takes no arguments.
 func Main(cmd *cobra.Command) {
@@ -71,21 +74,35 @@ func Main(cmd *cobra.Command) {
 	os.Exit(status)
 }
 
+// echo is how soon after a signal the same one is no second: timeout(1) signals its
+// child, and then its process group.
+const echo = 100 * time.Millisecond
+
 func withSignals(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 2)
+	signals, pipes := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	signal.Notify(pipes, syscall.SIGPIPE)
 	var watch sync.WaitGroup
 	watch.Go(func() {
-		if sig, ok := <-signals; ok {
-			cancel(stopped{sig.(syscall.Signal)})
+		first, ok := <-signals
+		if !ok {
+			return
 		}
-		if sig, ok := <-signals; ok {
-			os.Exit(128 + int(sig.(syscall.Signal)))
+		at := time.Now()
+		cancel(stopped{first.(syscall.Signal)})
+		for sig := range signals {
+			if sig != first || time.Since(at) > echo {
+				os.Exit(128 + int(sig.(syscall.Signal)))
+			}
 		}
 	})
 	return ctx, func() {
 		signal.Stop(signals)
+		signal.Stop(pipes)
 		close(signals)
 		watch.Wait()
 		cancel(nil)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sync/semaphore"
 
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -19,6 +20,9 @@ const (
 	// MaxWindow bounds what ZooKeeper must delete at once when a client's session
 	// ends.
 	MaxWindow = 2000
+	// WindowBytes bounds the payloads of a batch that are in flight, together: the
+	// servers hold them in memory, several times over.
+	WindowBytes = 32 << 20
 )
 
 // Item is one task of a batch.
@@ -44,6 +48,9 @@ type Batch struct {
 	Unordered bool          // emit outcomes as they come, not in the order of the items
 	Retries   int           // how often a task that failed is submitted again, under a new id
 	Timeout   time.Duration // withdraw a task that is not finished so long after its submission; 0 never
+	// Judge, if set, is told of each outcome as it comes, before it is its turn to be
+	// emitted, by the same goroutine. An error ends the batch as one of emit does.
+	Judge func(Outcome) error
 }
 
 // Do does the items as tasks, until items is closed, ctx ends, or emit returns an
@@ -66,9 +73,10 @@ func (b Batch) Each(ctx context.Context, items <-chan Item, do func(ctx context.
 	defer stop(nil)
 	type numbered struct {
 		Outcome
-		n int
+		n     int
+		bytes int64
 	}
-	places := make(chan struct{}, b.Window)
+	places, load := make(chan struct{}, b.Window), semaphore.NewWeighted(WindowBytes)
 	outcomes := make(chan numbered, b.Window)
 	go func() { // ends with items or ctx, and everything in flight; closes outcomes
 		var flight sync.WaitGroup
@@ -85,13 +93,18 @@ func (b Batch) Each(ctx context.Context, items <-chan Item, do func(ctx context.
 				if !ok {
 					return
 				}
+				o := numbered{Outcome{Item: it}, n, min(int64(len(it.Payload)), WindowBytes)}
+				if load.Acquire(ctx, o.bytes) != nil {
+					o.Err, o.bytes = context.Cause(ctx), 0
+					outcomes <- o
+					return
+				}
 				id := task.NewID() // here, so that ids are in the order of the items
 				flight.Go(func() {
-					o := Outcome{Item: it}
 					if it.Err == nil {
-						o = do(ctx, id, it)
+						o.Outcome = do(ctx, id, it)
 					}
-					outcomes <- numbered{o, n}
+					outcomes <- o
 				})
 			case <-ctx.Done():
 				return
@@ -99,22 +112,29 @@ func (b Batch) Each(ctx context.Context, items <-chan Item, do func(ctx context.
 		}
 	}()
 
-	early := make(map[int]Outcome) // finished before one that comes before them
+	early := make(map[int]numbered) // finished before one that comes before them
 	next := 0
 	var err error
-	tell := func(o Outcome) {
-		if eerr := emit(o); eerr != nil && err == nil {
-			err = eerr
+	end := func(cause error) {
+		if cause != nil && err == nil {
+			err = cause
 			stop(err)
 		}
+	}
+	tell := func(o numbered) {
+		end(emit(o.Outcome))
+		load.Release(o.bytes)
 		<-places
 	}
 	for o := range outcomes {
+		if b.Judge != nil {
+			end(b.Judge(o.Outcome))
+		}
 		if b.Unordered {
-			tell(o.Outcome)
+			tell(o)
 			continue
 		}
-		early[o.n] = o.Outcome
+		early[o.n] = o
 		for ; ; next++ {
 			o, ok := early[next]
 			if !ok {

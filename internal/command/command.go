@@ -69,8 +69,36 @@ func New(cfg Config) (*Command, error) {
 }
 
 // Execute is a task.Func. When ctx ends it ends the command, with all that it
-// has started, and returns when that is done.
+// has started, and returns when that is done. Where this machine is short of what a
+// process needs, which is no fault of the task, it waits.
 func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error) {
+	for {
+		result, err := c.execute(ctx, e)
+		if !isShortage(err) {
+			return result, err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// isShortage tells whether a command could not be started for want of file
+// descriptors, processes or memory.
+func isShortage(err error) bool {
+	for _, short := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM,
+		syscall.EBADF, // of the child's, when it numbers its descriptors beyond the limit
+	} {
+		if errors.Is(err, short) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Command) execute(ctx context.Context, e task.Execution) ([]byte, error) {
 	words, err := fill(c.cfg.Words, e.Payload)
 	if err != nil {
 		return nil, err

@@ -103,6 +103,24 @@ func TestNew(t *testing.T) {
 	}
 }
 
+func TestCheckScript(t *testing.T) {
+	for line, refused := range map[string]bool{
+		"sh -c 'echo {}'": true, "sh -cx 'echo {}'": true, "sh -c -e 'echo {}'": true, "bash -c -- 'echo {}'": true,
+		"bash -o pipefail -c 'echo {}'": true, "bash --norc -c 'echo {}'": true, "env sh -c 'echo {}'": true,
+		"timeout 5 /bin/sh -c 'echo {}'": true, "busybox sh -c 'echo {}'": true,
+		`sh -c 'echo "$1"' sh {}`: false, `sh -c 'echo "$1"' sh -c {}`: false, "bash script.sh -c {}": false, "sh script.sh {}": false,
+		"grep -c {}": false, "convert {} -c {}": false, `bash -o pipefail script.sh {}`: false,
+	} {
+		words, err := Split(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := checkScript(words); (err != nil) != refused {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
 func TestExecute(t *testing.T) {
 	var every strings.Builder
 	for i := range 256 {

@@ -192,3 +192,24 @@ func TestGuard(t *testing.T) {
 		eventually(t, "all processes are gone", func() bool { return len(alive(m)) == 0 })
 	})
 }
+
+func TestShortage(t *testing.T) {
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(limit syscall.Rlimit) {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			t.Error(err)
+		}
+	}
+	c := command(t, "cat")
+	set(syscall.Rlimit{Cur: uint64(len(open)), Max: was.Max})
+	defer set(was)
+	time.AfterFunc(300*time.Millisecond, func() { set(was) })
+	result(t, c, "x", "x")
+}

@@ -103,17 +103,27 @@ func Shell(script string) ([]string, error) {
 	return words, nil // so that a payload may be larger than an argument
 }
 
-// checkScript refuses {} where a shell would read it as code.
+// checkScript refuses {} where a shell would read it as code, also one that another
+// program (env, timeout) starts: in the first word behind its options, where one of
+// them holds a c.
 func checkScript(words []string) error {
-	switch filepath.Base(words[0]) {
-	case "sh", "bash", "dash", "ash", "ksh", "zsh", "busybox":
-	default:
-		return nil
-	}
-	for i, w := range words[1:] {
-		before := words[i]
-		if strings.Contains(w, placeholder) && strings.HasPrefix(before, "-") && strings.HasSuffix(before, "c") {
-			return fmt.Errorf(`%q: in a script {} would make code of the payload: write "$1" there, and %s {} behind it`, w, words[0])
+	shell, script, value := "", false, false
+	for _, w := range words {
+		option := strings.HasPrefix(w, "-") || strings.HasPrefix(w, "+")
+		switch base := filepath.Base(w); {
+		case value: // of -o
+			value = false
+		case base == "sh" || base == "bash" || base == "dash" || base == "ash" || base == "ksh" || base == "zsh":
+			shell = w
+		case shell != "" && option:
+			script = script || !strings.HasPrefix(w, "--") && strings.Contains(w, "c")
+			value = strings.HasSuffix(strings.ToLower(w), "o")
+		case script && strings.Contains(w, placeholder):
+			return fmt.Errorf(`%q: in a script {} would make code of the payload: write "$1" there, and %s {} behind it`, w, shell)
+		case script:
+			return nil // the rest are its arguments
+		default:
+			shell = ""
 		}
 	}
 	return nil

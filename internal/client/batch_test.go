@@ -1,0 +1,92 @@
+package client
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/zktest"
+)
+
+// each does items of so many bytes, and returns the indices of what was taken up and
+// of what was emitted.
+func each(ctx context.Context, b Batch, sizes []int, do func(ctx context.Context, it Item) error) (taken, emitted []int, err error) {
+	items := make(chan Item)
+	ended := make(chan struct{})
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		defer close(items)
+		for i, n := range sizes {
+			select {
+			case items <- Item{Index: i + 1, Payload: make([]byte, n)}:
+				taken = append(taken, i+1)
+			case <-ended:
+				return
+			}
+		}
+	}()
+	err = b.Each(ctx, items, func(ctx context.Context, _ string, it Item) Outcome {
+		return Outcome{Item: Item{Index: it.Index, Err: do(ctx, it)}}
+	}, func(o Outcome) error {
+		emitted = append(emitted, o.Index)
+		return nil
+	})
+	close(ended)
+	<-sent
+	return taken, emitted, err
+}
+
+func TestBatch(t *testing.T) {
+	const mega = 1 << 20
+	sizes := slices.Repeat([]int{mega}, 3*WindowBytes/mega)
+	t.Run("has_few_large_payloads_in_flight", func(t *testing.T) {
+		var now, most atomic.Int64
+		release := make(chan struct{})
+		go func() {
+			zktest.Eventually(t, "as many as may be", func() (bool, string) { return now.Load() >= WindowBytes/mega, "" })
+			time.Sleep(50 * time.Millisecond) // for one too many
+			close(release)
+		}()
+		_, emitted, err := each(t.Context(), Batch{}, sizes, func(context.Context, Item) error {
+			n := now.Add(1)
+			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			}
+			<-release
+			now.Add(-1)
+			return nil
+		})
+		if err != nil || len(emitted) != len(sizes) || !slices.IsSorted(emitted) || most.Load() > WindowBytes/mega {
+			t.Errorf("%d of %d emitted, %d at once; %v", len(emitted), len(sizes), most.Load(), err)
+		}
+	})
+	t.Run("tells_of_all_that_it_took_up_when_it_is_ended_amid_them", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		var n atomic.Int64
+		taken, emitted, err := each(ctx, Batch{}, sizes, func(ctx context.Context, _ Item) error {
+			if n.Add(1) == WindowBytes/mega {
+				cancel(errTest)
+			}
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+		if err != errTest || !slices.Equal(emitted, taken) || len(taken) < WindowBytes/mega {
+			t.Errorf("taken %v, emitted %v; %v", taken, emitted, err)
+		}
+	})
+	t.Run("is_judged_before_the_first_is_emitted", func(t *testing.T) {
+		b := Batch{Judge: func(o Outcome) error { return o.Err }}
+		taken, emitted, err := each(t.Context(), b, []int{0, 0, 0}, func(ctx context.Context, it Item) error {
+			if it.Index == 2 {
+				return errTest
+			}
+			<-ctx.Done() // a long one
+			return context.Cause(ctx)
+		})
+		if err != errTest || !slices.Equal(emitted, taken) {
+			t.Errorf("taken %v, emitted %v; %v", taken, emitted, err)
+		}
+	})
+}
