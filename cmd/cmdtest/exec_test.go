@@ -210,8 +210,8 @@ func TestExecEnds(t *testing.T) {
 		_, w, _, payload := busy(t, "--drain", "1m")
 		w.Send(syscall.SIGTERM)
 		w.Line(w.Stderr, "draining")
-		w.Send(syscall.SIGTERM)
-		w.Exit(128 + 15)
+		w.Send(syscall.SIGINT)
+		w.Exit(128 + 2)
 		asleep(t, payload, 0)
 	})
 	t.Run("when_the_drain_is_over", func(t *testing.T) {

@@ -80,6 +80,7 @@ func (v *view) assign(free []string) []assignment {
 		room += p.room
 	}
 	var claims []claim
+	alone := 0
 	for len(claims) < room {
 		id, ok := v.pop(&v.queue)
 		if !ok {
@@ -87,8 +88,8 @@ func (v *view) assign(free []string) []assignment {
 		}
 		t := v.tasks[id]
 		c := t.claim(id)
-		if !t.known() { // foresee has it read
-			v.wait(id)
+		if !t.known() {
+			v.look(id)
 			break
 		}
 		if c.last(v.maxLosses) {
@@ -97,6 +98,11 @@ func (v *view) assign(free []string) []assignment {
 			continue
 		}
 		claims = append(claims, c)
+		if c.alone() {
+			if alone++; alone == len(places) {
+				break
+			}
+		}
 	}
 	isolated, places := v.isolate(places)
 	out, left := plan(claims, places)
@@ -151,7 +157,7 @@ func (v *view) isolate(places []place) ([]assignment, []place) {
 }
 
 // crowded returns the sessions of processes that execute a task whose next loss
-// would fail it, if that is of interest.
+// would fail it, or may, if that is of interest.
 func (v *view) crowded() map[int64]bool {
 	if v.chances.len() == 0 {
 		return nil
@@ -159,7 +165,7 @@ func (v *view) crowded() map[int64]bool {
 	sessions := make(map[int64]bool)
 	for _, w := range v.workers {
 		for _, id := range w.list {
-			if t := v.tasks[id]; t != nil && w.session != 0 && t.claim(id).last(v.maxLosses) {
+			if t := v.tasks[id]; t != nil && w.session != 0 && (!t.known() || t.claim(id).last(v.maxLosses)) {
 				sessions[w.session] = true
 			}
 		}
@@ -207,7 +213,14 @@ func (v *view) done(m move, version int32) {
 	case spare:
 		v.shorts = 0
 		for _, c := range m.tasks {
-			v.wait(c.id)
+			t := v.tasks[c.id]
+			switch {
+			case t == nil:
+			case t.ended || !t.known(): // it was listed by hand
+				v.look(c.id)
+			default:
+				v.wait(c.id)
+			}
 		}
 	}
 }

@@ -23,8 +23,10 @@ type taskView struct {
 	hand    bool  // its name was made by hand
 	old     bool  // it was made long before it was listed: its state may be any
 	read    bool  // its state has been read
+	ended   bool  // and was not pending
 	queued  bool  // it stands in the queue, or in chances
-	freed   bool  // it stands in leavers
+	leaving bool  // it stands in leavers
+	freed   bool  // it left a list since it was read
 	shelved bool  // it stands in asides
 	listed  bool  // it stands in toRead
 	lost    bool  // its execution was lost with its worker, unless its version moved since
@@ -287,8 +289,13 @@ func (v *view) release(id string) bool {
 
 // free sets a task aside that left a worker's list: most likely it is finished.
 func (v *view) free(id string) {
-	if t := v.shelve(id); t != nil && !t.freed {
-		t.freed = true
+	t := v.shelve(id)
+	if t == nil {
+		return
+	}
+	t.freed = true
+	if !t.leaving {
+		t.leaving = true
 		v.leavers = append(v.leavers, id)
 	}
 }
@@ -329,11 +336,12 @@ func (v *view) nextTick(n int) {
 			break
 		}
 		v.leavers = v.leavers[1:]
+		if t != nil {
+			t.leaving = false
+		}
 		if waits {
 			left--
 			v.look(id)
-		} else if t != nil {
-			t.freed = false
 		}
 	}
 	left = max(left, n/5)
@@ -397,7 +405,8 @@ func (v *view) readTask(id string, s task.State, version int32) (odd bool) {
 		t.returns = 0
 	}
 	t.freed = false
-	if s.Phase != task.Pending {
+	t.ended = s.Phase != task.Pending
+	if t.ended {
 		v.setAside(id)
 		t.read, t.version, t.losses = true, version, 0
 		return s.Phase == task.Odd
@@ -478,21 +487,28 @@ func (v *view) doubt(id string) {
 }
 
 // foresee has those of the queue read in time that are to be read before they are
-// assigned: of what all workers may be given twice over.
+// assigned: of what all workers may be given twice over, and, while nothing can be
+// assigned of what was read, ever more.
 func (v *view) foresee() {
-	soon := 0
+	soon, looked := 0, false
+	defer func() {
+		if looked {
+			v.ahead = min(max(leastAhead, 2*v.ahead), ahead)
+		}
+	}()
 	for i, it := range v.queue.next(ahead) {
 		if !it.old {
 			continue
 		}
 		if soon == 0 {
-			soon = 2 * v.appetite()
+			soon = max(2*v.appetite(), v.ahead)
 		}
 		if i >= soon {
 			return
 		}
 		if t := v.tasks[it.id]; t != nil && t.phase == waiting && !t.known() {
 			v.look(it.id)
+			looked = true
 		}
 	}
 }

@@ -304,6 +304,73 @@ func TestView(t *testing.T) {
 			}
 		}
 	})
+	t.Run("of_many_results_made_long_ago_ever_more_are_read_until_something_is_assigned", func(t *testing.T) {
+		var ids []string
+		for range 10_000 {
+			ids = append(ids, aged())
+		}
+		v := fresh(append(ids, a), "w1")
+		rounds := 0
+		for ; len(v.decide()) == 0 && rounds < 100; rounds++ {
+			for _, id := range v.takeUnread(1 << 20) {
+				v.readTask(id, task.NewDone(nil), 0)
+			}
+		}
+		if rounds > 20 {
+			t.Errorf("%d rounds", rounds)
+		}
+	})
+	t.Run("a_result_listed_by_hand_again_and_again_is_never_forgotten", func(t *testing.T) {
+		for _, read := range []bool{false, true} { // in between
+			v := fresh([]string{a}, "w1")
+			v.readTask(a, task.NewDone(nil), 1)
+			version := int32(0)
+			for range 3 {
+				v.readWorker("w1", []string{a}, version+1)
+				for range shelfLife {
+					v.nextTick(10)
+				}
+				v.readWorker("w1", nil, version+2)
+				version += 2
+				for range shelfLife {
+					v.nextTick(10)
+				}
+				got := v.takeUnread(10)
+				if !slices.Equal(got, []string{a}) {
+					t.Fatalf("to be read: %q", got)
+				}
+				if read {
+					v.unchanged(a)
+				}
+			}
+		}
+	})
+	t.Run("a_result_listed_by_hand_behind_another_task_is_read_when_it_is_taken_back", func(t *testing.T) {
+		v := fresh([]string{a, b}, "w1", "w2")
+		v.readTask(b, task.NewDone(nil), 1)
+		v.readWorker("w1", []string{a, b}, 1)
+		v.watching("w1")
+		v.now = v.now.Add(stuckLong)
+		v.done(expect(t, v, "spare "+b+" w1")[0], 2)
+		expect(t, v, "")
+		if got := v.takeUnread(10); !slices.Equal(got, []string{b}) {
+			t.Errorf("to be read: %q", got)
+		}
+	})
+	t.Run("a_new_leader_takes_what_it_finds_held_for_at_its_last_chance", func(t *testing.T) {
+		v := fresh(nil, "w1", "w2", "w3")
+		for w, session := range map[string]int64{"w1": 1, "w2": 1, "w3": 2} {
+			v.workers[w].session = session
+		}
+		held, waits := aged(), aged()
+		v.readWorker("w1", []string{held}, 1)
+		v.asked++
+		v.listTasks([]string{held, waits}, v.asked, time.Now())
+		expect(t, v, "")
+		v.takeUnread(10)
+		v.readTask(waits, task.NewPending(2), 2)
+		expect(t, v, "assign "+waits+" w3")
+	})
 	t.Run("a_task_that_left_a_list_is_read_before_results_that_nobody_collects", func(t *testing.T) {
 		var ids []string
 		for range 10_000 {
