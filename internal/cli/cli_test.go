@@ -87,11 +87,22 @@ func program() *cobra.Command {
 
 func start(t *testing.T, env string, args ...string) *proc.Child {
 	t.Helper()
-	self, err := os.Executable()
+	return proc.Run(t, proc.Command{Path: self(t), Args: args, Env: []string{programEnv + "=1", "ZK_SERVERS=" + env}})
+}
+
+// script has a shell call the program, which is $0.
+func script(t *testing.T, text string) *proc.Child {
+	t.Helper()
+	return proc.Run(t, proc.Command{Path: "/bin/sh", Args: []string{"-c", text, self(t)}, Env: []string{programEnv + "=1"}})
+}
+
+func self(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return proc.Run(t, proc.Command{Path: self, Args: args, Env: []string{programEnv + "=1", "ZK_SERVERS=" + env}})
+	return path
 }
 
 func TestMainFunction(t *testing.T) {
@@ -169,23 +180,14 @@ func TestSignals(t *testing.T) {
 		p.Exit(0)
 	})
 	t.Run("leave_a_program_alone_that_is_to_outlive_its_terminal", func(t *testing.T) {
-		self, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := proc.Run(t, proc.Command{Path: "/bin/sh", Args: []string{"-c", `trap "" HUP; exec "$0" daemon`, self}, Env: []string{programEnv + "=1"}})
+		p := script(t, `trap "" HUP; exec "$0" daemon`)
 		p.Line(p.Stdout, "up")
 		p.Send(syscall.SIGHUP)
 		p.Send(syscall.SIGTERM)
 		p.Exit(0)
 	})
 	t.Run("do_not_come_from_a_broken_pipe", func(t *testing.T) {
-		self, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		script := `{ { "$0" pour; echo $? >&3; } 2>&1 | true; } 3>&1`
-		p := proc.Run(t, proc.Command{Path: "/bin/sh", Args: []string{"-c", script, self}, Env: []string{programEnv + "=1"}})
+		p := script(t, `{ { "$0" pour; echo $? >&3; } 2>&1 | true; } 3>&1`)
 		p.Exit(0)
 		if got := p.Stdout.String(); got != "1\n" && got != "1" {
 			t.Errorf("status %q", got)

@@ -287,111 +287,6 @@ func (v *view) release(id string) bool {
 	return true
 }
 
-// free sets a task aside that left a worker's list: most likely it is finished.
-func (v *view) free(id string) {
-	t := v.shelve(id)
-	if t == nil {
-		return
-	}
-	t.freed = true
-	if !t.leaving {
-		t.leaving = true
-		v.leavers = append(v.leavers, id)
-	}
-}
-
-// setAside has a task that is not pending, or cannot be used, looked at again from
-// time to time.
-func (v *view) setAside(id string) {
-	if t := v.shelve(id); t != nil && !t.shelved {
-		t.shelved = true
-		v.asides = append(v.asides, id)
-	}
-}
-
-func (v *view) shelve(id string) *taskView {
-	t := v.tasks[id]
-	if t != nil {
-		t.phase, t.lost, t.since = aside, false, v.tick
-	}
-	return t
-}
-
-// shelfLife is how many ticks a task stays aside before it is read again: in
-// the usual course its client has removed it by then.
-const shelfLife = 2
-
-// nextTick counts time on and has up to n of the tasks read again that were set
-// aside. Those come first that left a list: a task that was taken back by hand is
-// to be assigned soon, however many results wait for somebody to collect them.
-// Those wait for each other: someone may have made one pending again.
-func (v *view) nextTick(n int) {
-	v.tick++
-	left := n
-	for len(v.leavers) > 0 {
-		id := v.leavers[0]
-		t := v.tasks[id]
-		waits := t != nil && t.phase == aside
-		if waits && (left == 0 || v.tick-t.since < shelfLife) {
-			break
-		}
-		v.leavers = v.leavers[1:]
-		if t != nil {
-			t.leaving = false
-		}
-		if waits {
-			left--
-			v.look(id)
-		}
-	}
-	left = max(left, n/5)
-	for i := len(v.asides); i > 0 && left > 0; i-- {
-		id := v.asides[0]
-		v.asides = v.asides[1:]
-		t := v.tasks[id]
-		switch {
-		case t == nil:
-		case t.phase != aside:
-			t.shelved = false
-		case v.tick-t.since < shelfLife || v.tick < t.due:
-			v.asides = append(v.asides, id)
-		default:
-			t.shelved = false
-			left--
-			v.look(id)
-		}
-	}
-}
-
-// look has a task read.
-func (v *view) look(id string) {
-	if t := v.tasks[id]; t != nil {
-		t.phase = unread
-		if !t.listed {
-			t.listed = true
-			v.toRead = append(v.toRead, id)
-		}
-	}
-}
-
-// takeUnread returns up to n tasks that are to be read.
-func (v *view) takeUnread(n int) []string {
-	var ids []string
-	for len(ids) < n && len(v.toRead) > 0 {
-		id := v.toRead[0]
-		v.toRead = v.toRead[1:]
-		t := v.tasks[id]
-		if t == nil {
-			continue
-		}
-		t.listed = false
-		if t.phase == unread {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
 // readTask merges a task's state. It tells whether the state is none of ours.
 func (v *view) readTask(id string, s task.State, version int32) (odd bool) {
 	t := v.tasks[id]
@@ -422,27 +317,6 @@ func (v *view) readTask(id string, s task.State, version int32) (odd bool) {
 	return false
 }
 
-// A task may come back again and again, executed and not written, because its
-// workers may not write it; or because somebody empties their lists by hand. After
-// the first few times it waits ever longer, up to some minutes.
-const (
-	mostReturns  = 2   // at once
-	longestPause = 300 // ticks
-)
-
-// returning tells whether a task waits because of that.
-func (v *view) returning(id string) bool {
-	t := v.tasks[id]
-	return t != nil && t.phase == aside && t.due > v.tick
-}
-
-// unchanged merges that a large result is as it was.
-func (v *view) unchanged(id string) {
-	if t := v.tasks[id]; t != nil && t.phase == unread {
-		v.setAside(id)
-	}
-}
-
 // wait has a task wait for its assignment, or for its end if it was lost once
 // too often.
 func (v *view) wait(id string) {
@@ -463,55 +337,6 @@ func (v *view) wait(id string) {
 
 // taskGone merges that a task is not there.
 func (v *view) taskGone(id string) { delete(v.tasks, id) }
-
-// Where a task was found not to be as it was taken to be, what follows it may be
-// the same: that many are read at once, and twice as many each time that this
-// happens again. A new leader finds a few that are finished and not yet cleaned
-// up, and must not read a thousand before it assigns anything; where there are
-// thousands of results that nobody collected, few assignments fail.
-const (
-	leastAhead = 32
-	ahead      = 1024 // at most
-)
-
-// doubt has a task read whose state is not what it was taken for, and those
-// that follow it and have never been read.
-func (v *view) doubt(id string) {
-	v.look(id)
-	v.ahead = min(max(leastAhead, 2*v.ahead), ahead)
-	for _, next := range v.queue.next(v.ahead) {
-		if t := v.tasks[next.id]; t != nil && t.phase == waiting && !t.read {
-			v.look(next.id)
-		}
-	}
-}
-
-// foresee has those of the queue read in time that are to be read before they are
-// assigned: of what all workers may be given twice over, and, while nothing can be
-// assigned of what was read, ever more.
-func (v *view) foresee() {
-	soon, looked := 0, false
-	defer func() {
-		if looked {
-			v.ahead = min(max(leastAhead, 2*v.ahead), ahead)
-		}
-	}()
-	for i, it := range v.queue.next(ahead) {
-		if !it.old {
-			continue
-		}
-		if soon == 0 {
-			soon = max(2*v.appetite(), v.ahead)
-		}
-		if i >= soon {
-			return
-		}
-		if t := v.tasks[it.id]; t != nil && t.phase == waiting && !t.known() {
-			v.look(it.id)
-			looked = true
-		}
-	}
-}
 
 // ready tells whether the view is whole, so that it may be decided upon.
 func (v *view) ready() bool {
