@@ -284,8 +284,8 @@ func isTimeout(err error) bool {
 
 // serves tells whether a server serves clients: one that is down, starting or
 // without a quorum does not, and is waited for. It asks by the four-letter word
-// srvr, which is allowed by default; a server without a quorum answers that
-// too, but not with its mode.
+// srvr, which is allowed by default. A server without a quorum answers that too,
+// but not with its mode; or it is read-only, and refuses whoever may write.
 func serves(ctx context.Context, addr string) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -299,5 +299,5 @@ func serves(ctx context.Context, addr string) bool {
 		return false
 	}
 	answer, _ := io.ReadAll(io.LimitReader(c, 4<<10))
-	return strings.Contains(string(answer), "Mode:")
+	return strings.Contains(string(answer), "Mode: ") && !strings.Contains(string(answer), "Mode: read-only")
 }

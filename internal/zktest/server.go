@@ -38,6 +38,9 @@ type Options struct {
 	// Hosts are where the servers of an ensemble run, one on each; by default
 	// all run on 127.0.0.1.
 	Hosts []Host
+
+	// Flags are more flags for the server's Java, as -Djute.maxbuffer=262144.
+	Flags []string
 }
 
 // A Server is one ZooKeeper server, standalone or of an Ensemble. Its methods
@@ -50,6 +53,7 @@ type Server struct {
 	at     Host
 	port   int
 	tick   time.Duration
+	flags  []string
 	member []string // what makes it one of an ensemble: arguments of the script
 
 	mu      sync.Mutex
@@ -67,7 +71,7 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{script: script, dir: dir, at: Host{Addr: host}, tick: o.Tick}
+	s := &Server{script: script, dir: dir, at: Host{Addr: host}, tick: o.Tick, flags: o.Flags}
 
 	// Another program may take the port between our look and the server's bind.
 	for range 3 {
@@ -166,6 +170,9 @@ func (s *Server) spawn() (*process, error) {
 	}
 	args = append(slices.Clone(s.at.Within), args...)
 	cmd := exec.Command(args[0], args[1:]...)
+	if len(s.flags) > 0 {
+		cmd.Env = append(os.Environ(), "SERVER_JVMFLAGS="+strings.Join(s.flags, " "))
+	}
 	cmd.Stdout = log
 	cmd.Stderr = log
 	cmd.SysProcAttr = &syscall.SysProcAttr{
