@@ -22,9 +22,7 @@ func (s *Session) dial(network, addr string, timeout time.Duration) (net.Conn, e
 	if s.ctx.Err() != nil {
 		return nil, s.overErr()
 	}
-	// Each server gets its share of two thirds of the timeout: a frozen one
-	// must leave time to reach another before the session expires.
-	bound := s.Timeout() * 2 / 3 / time.Duration(len(s.cfg.Address.Servers))
+	bound := handshakeBound(s.Timeout(), len(s.cfg.Address.Servers))
 	d := net.Dialer{Timeout: min(timeout, bound)}
 	raw, err := d.DialContext(s.ctx, network, addr)
 	if err != nil {
@@ -40,13 +38,31 @@ func (s *Session) dial(network, addr string, timeout time.Duration) (net.Conn, e
 	return c, nil
 }
 
+// handshakeBound is how long a server may take for the handshake. Each gets its
+// share of two thirds of the timeout: a frozen one must leave time to reach another
+// before the session expires. None gets more than 5 s: a server that restarts can
+// swallow a handshake, and answers the next one.
+func handshakeBound(timeout time.Duration, servers int) time.Duration {
+	return min(timeout*2/3/time.Duration(servers), 5*time.Second)
+}
+
+// silenceBound is for how long a server may say nothing until the connection is given
+// up. The library waits for two thirds of the timeout, and has pings answered in
+// half of that. With a timeout of hours nobody would notice for hours that the other
+// end is gone; to connect again costs little.
+func silenceBound(timeout time.Duration) time.Duration {
+	return min(timeout*2/3, 20*time.Second)
+}
+
 // conn is the socket as go-zookeeper sees it.
 //
 // The library waits ten times too long for the answer to its handshake, and for
 // the answer's body without limit: a server that accepts and then is silent
 // would cost the session although others are listed. So until the answer is
 // there, complete, every deadline is the handshake's. The answer also tells
-// what the library keeps to itself: the timeout that the server granted.
+// what the library keeps to itself: the timeout that the server granted. From then
+// on it waits for an answer, and between two pings, too long as well where that
+// timeout is long.
 //
 // The library writes each request by itself. What it writes while the socket is
 // being written to goes out together: a busy session makes few system calls, and
@@ -115,10 +131,16 @@ const keep = 1 << 20
 // send writes what is unsent until the connection is closed.
 func (c *conn) send() {
 	var sending []byte
+	ping := time.NewTicker(longPing)
+	defer ping.Stop()
 	for {
 		select {
 		case <-c.closed:
 			return
+		case <-ping.C:
+			if !c.ping() {
+				continue
+			}
 		case <-c.wake:
 		}
 		runtime.Gosched() // who is about to write goes with it
@@ -128,7 +150,7 @@ func (c *conn) send() {
 		if len(sending) == 0 {
 			continue
 		}
-		err := c.Conn.SetWriteDeadline(time.Now().Add(c.s.Timeout() * 2 / 3))
+		err := c.Conn.SetWriteDeadline(time.Now().Add(silenceBound(c.s.Timeout())))
 		if err == nil {
 			_, err = c.Conn.Write(sending)
 		}
@@ -154,9 +176,29 @@ func (c *conn) Close() error {
 	return err
 }
 
+// longPing is how often a server is pinged where the library would do so later.
+const longPing = 5 * time.Second
+
+var pingFrame = []byte{0, 0, 0, 8, 0xff, 0xff, 0xff, 0xfe, 0, 0, 0, 11} // xid -2, opcode 11
+
+// ping adds a ping to what is unsent, where the library pings rarely. It ignores the
+// answer.
+func (c *conn) ping() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.greeted || silenceBound(c.s.Timeout()) == c.s.Timeout()*2/3 {
+		return false
+	}
+	c.unsent = append(c.unsent, pingFrame...)
+	return true
+}
+
 func (c *conn) SetReadDeadline(t time.Time) error {
-	if !c.handshake.IsZero() {
+	switch latest := time.Now().Add(silenceBound(c.s.Timeout())); {
+	case !c.handshake.IsZero():
 		t = c.handshake
+	case t.After(latest):
+		t = latest
 	}
 	return c.Conn.SetReadDeadline(t)
 }

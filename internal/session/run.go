@@ -24,7 +24,7 @@ const spread = 100 * time.Millisecond
 // For the first session it waits at most the given time, and returns an error
 // if there is none; later it waits for as long as it takes. Once ctx has ended
 // the role may work on for Config.Leave while the session is live, and then has
-// the session's timeout to leave; then its session is ended.
+// the session's timeout to leave, at most 30 s; then its session is ended.
 func Run(ctx context.Context, cfg Config, wait time.Duration, role Role) error {
 	cfg = cfg.withDefaults()
 	for first := true; ; first = false {
@@ -92,7 +92,7 @@ func serve(ctx context.Context, s *Session, role Role) error {
 		case <-left:
 			return
 		}
-		grace := s.Timeout()
+		grace := min(s.Timeout(), longestGrace)
 		if _, suspended := s.Suspended(); suspended {
 			grace = suspendedGrace
 		}
@@ -109,6 +109,10 @@ func serve(ctx context.Context, s *Session, role Role) error {
 	watch.Wait()
 	return err
 }
+
+// longestGrace is what a role has to leave in at most, however long its session
+// lasts: a service manager waits for 90 s.
+const longestGrace = 30 * time.Second
 
 // suspendedGrace is what a role has to leave in when ZooKeeper is away: its
 // znodes vanish with the session's timeout, and a person waits at a terminal.

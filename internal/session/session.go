@@ -25,7 +25,7 @@ var ErrNoChroot = errors.New("there is no such chroot")
 type Config struct {
 	Address  Address
 	Timeout  time.Duration // session timeout to ask for; default DefaultTimeout; servers clamp it
-	GiveUp   time.Duration // how long a serving server may refuse the session; default max(3 Timeout, 15 s)
+	GiveUp   time.Duration // how long a serving server may refuse the session; default 3 Timeout, from 15 s to 1 min
 	Leave    time.Duration // how long a role may work on once it was told to end; default: not at all
 	NoCreate bool          // for who only reads: Open fails with ErrNoChroot where it would create the chroot
 	Logger   *slog.Logger  // default: none
@@ -38,7 +38,7 @@ func (c Config) withDefaults() Config {
 		c.Timeout = DefaultTimeout
 	}
 	if c.GiveUp <= 0 {
-		c.GiveUp = max(3*c.Timeout, 15*time.Second)
+		c.GiveUp = min(max(3*c.Timeout, 15*time.Second), time.Minute)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
