@@ -89,7 +89,8 @@ type hosts struct {
 	mu        sync.Mutex // guards the rest
 	servers   []string
 	next      int
-	sinceGood int // servers handed out since the last that answered
+	sinceGood int       // servers handed out since the last good one
+	connected time.Time // when the one handed out last answered; zero if it did not
 }
 
 func (h *hosts) Init(servers []string) error {
@@ -105,7 +106,10 @@ func (h *hosts) Next() (server string, retryStart bool) {
 	defer h.mu.Unlock()
 	server = h.servers[h.next]
 	h.next = (h.next + 1) % len(h.servers)
-	h.sinceGood++
+	if !h.connected.IsZero() && time.Since(h.connected) > goodAfter {
+		h.sinceGood = 0
+	}
+	h.sinceGood, h.connected = h.sinceGood+1, time.Time{}
 	select {
 	case <-h.over:
 		return server, true
@@ -117,8 +121,13 @@ func (h *hosts) Next() (server string, retryStart bool) {
 func (h *hosts) Connected() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.sinceGood = 0
+	h.connected = time.Now()
 }
+
+// goodAfter is how long a connection must have lasted for its server to count as a
+// good one. A server may accept a session and close its connection again and again:
+// at a packet that is too large, or because it wants to be authenticated to.
+const goodAfter = time.Second
 
 // pause is how long to wait before the server handed out last is dialed: no time
 // in the first round, less than it takes to elect a leader in those after it.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -121,19 +122,36 @@ func TestHosts(t *testing.T) {
 				t.Fatalf("pause %v", pause)
 			}
 		}
-		h.Connected()
-		if _, _ = h.Next(); h.pause() != 0 {
-			t.Error("a pause after an answer")
-		}
 	})
-	t.Run("goes_on_to_the_next_server_after_a_good_one", func(t *testing.T) {
-		h := new(hosts)
-		_ = h.Init([]string{"a", "b"})
-		first, _ := h.Next()
-		h.Connected()
-		if second, _ := h.Next(); second == first || h.pause() > 0 {
-			t.Errorf("after %s: %s", first, second)
-		}
+	t.Run("goes_on_to_the_next_server_at_once_after_a_good_one", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h := new(hosts)
+			_ = h.Init([]string{"a", "b"})
+			last := ""
+			for range 20 {
+				server, _ := h.Next()
+				if server == last || h.pause() > 0 {
+					t.Errorf("after %s: %s, in %s", last, server, h.pause())
+				}
+				h.Connected()
+				time.Sleep(goodAfter + 1)
+				last = server
+			}
+		})
+	})
+	t.Run("pauses_where_the_connections_do_not_last", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h := new(hosts)
+			_ = h.Init([]string{"a"})
+			for i := range 20 {
+				_, _ = h.Next()
+				if pause := h.pause(); (i > 0) != (pause > 0) || i > 5 && pause < mostPause/2 {
+					t.Errorf("connection %d after %s", i, pause)
+				}
+				h.Connected()
+				time.Sleep(goodAfter / 2)
+			}
+		})
 	})
 	t.Run("lets_the_library_end_once_the_session_is_over", func(t *testing.T) {
 		over := make(chan struct{})
