@@ -14,14 +14,12 @@ import (
 	"time"
 )
 
-// dial is go-zookeeper's dialer. It pauses between rounds in vain; it refuses once
-// the session is over, so that the library cannot open another one; and it bounds
-// the handshake.
+// dial is go-zookeeper's dialer. It pauses between rounds in vain, and it bounds the
+// handshake. Once the session is over it fails. The library would open another
+// session after an expiry, and send there what is still queued; without a connection
+// it cannot.
 func (s *Session) dial(network, addr string, timeout time.Duration) (net.Conn, error) {
 	pause(s.ctx, s.hosts.pause())
-	if s.ctx.Err() != nil {
-		return nil, s.overErr()
-	}
 	bound := handshakeBound(s.Timeout(), len(s.cfg.Address.Servers))
 	d := net.Dialer{Timeout: min(timeout, bound)}
 	raw, err := d.DialContext(s.ctx, network, addr)
@@ -31,9 +29,6 @@ func (s *Session) dial(network, addr string, timeout time.Duration) (net.Conn, e
 	}
 	c := newConn(s, raw, addr, time.Now().Add(bound))
 	s.setSocket(c)
-	if s.ctx.Err() != nil { // ended meanwhile: Close may not have seen the socket
-		c.Close()
-	}
 	go c.send() // until the connection is closed, by the next one if not before
 	return c, nil
 }
@@ -316,7 +311,8 @@ func (c *conn) readHandshake() error {
 	if id == 0 { // expired: the library's event follows
 		return nil
 	}
-	return c.s.granted(id, timeout)
+	c.s.granted(id, timeout)
+	return nil
 }
 
 func isTimeout(err error) bool {

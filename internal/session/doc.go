@@ -3,8 +3,9 @@
 //
 // go-zookeeper's Conn outlives its session: after an expiry it opens a new one
 // by itself and sends on it what was still queued. Here one Conn is one
-// session. When it expires the Conn is closed inside the library's own
-// callback, its dialer refuses from then on, Done closes, and the role starts
+// session. When it expires, the library's own callback ends the session's context
+// before the library goes on. The Conn's dialer works under that context: there is
+// no other connection, and so no other session. Done closes, and the role starts
 // over with a new Session: a new candidate, a new worker id, resubmission.
 //
 //	             first handshake                       Close

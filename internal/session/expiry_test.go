@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -107,6 +108,10 @@ func expireAmidWrites(t *testing.T, server *zktest.Server, hand *zktest.Hand, co
 	hand.Create("/marker", "")
 	zktest.Eventually(t, "end of the session", ended(s))
 	wg.Wait()
+	zktest.Eventually(t, "the library's next try to connect", func() (bool, string) {
+		err := s.LastErr()
+		return errors.Is(err, context.Canceled), fmt.Sprint(err)
+	})
 	s.Close()
 
 	marker, _ := hand.Stat("/marker")

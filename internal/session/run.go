@@ -100,7 +100,7 @@ func serve(ctx context.Context, s *Session, role Role) error {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			s.end(errClosed)
+			s.Close()
 		case <-left:
 		}
 	})

@@ -52,15 +52,13 @@ type Session struct {
 	// Fixed once open.
 	cfg  Config
 	log  *slog.Logger
-	ctx  context.Context // ends with the session
+	ctx  context.Context // ends with the session; no connection is made after that
 	over context.CancelCauseFunc
 	born time.Time // what heard counts from
 
 	hosts    *hosts
 	conn     *zk.Conn
-	connSet  chan struct{} // closed when conn is set
 	events   <-chan zk.Event
-	closing  sync.Once
 	hub      hub
 	timeout  atomic.Int64 // granted, ns
 	heard    atomic.Int64 // the last frame from the server, ns since born
@@ -89,12 +87,11 @@ type Session struct {
 func Open(ctx context.Context, cfg Config) (*Session, error) {
 	cfg = cfg.withDefaults()
 	s := &Session{
-		cfg:     cfg,
-		log:     cfg.Logger,
-		born:    time.Now(),
-		connSet: make(chan struct{}),
-		hub:     hub{byKey: make(map[string]*Hints)},
-		up:      make(chan struct{}),
+		cfg:  cfg,
+		log:  cfg.Logger,
+		born: time.Now(),
+		hub:  hub{byKey: make(map[string]*Hints)},
+		up:   make(chan struct{}),
 	}
 	s.timeout.Store(int64(cfg.Timeout))
 	s.together.Store(firstReads)
@@ -110,7 +107,6 @@ func Open(ctx context.Context, cfg Config) (*Session, error) {
 		return nil, fmt.Errorf("connect to %q: %w", cfg.Address, err)
 	}
 	s.conn, s.events = conn, events
-	close(s.connSet)
 
 	if err := s.begin(ctx); err != nil {
 		s.Close()
@@ -149,7 +145,7 @@ func (s *Session) begin(ctx context.Context) error {
 			s.log.Warn("waiting for ZooKeeper", "servers", servers, "err", cmp.Or(s.LastErr(), errSilent))
 		case <-ctx.Done():
 			err := cmp.Or(s.LastErr(), ctx.Err())
-			s.end(errClosed)
+			s.Close()
 			<-begun
 			return fmt.Errorf("no ZooKeeper at %s: %w", servers, err)
 		}
@@ -297,7 +293,8 @@ func (s *Session) LastErr() error {
 // be reached, else when the servers find it silent for its timeout. It returns
 // within a second or two, also when ZooKeeper is away.
 func (s *Session) Close() {
-	s.end(errClosed)
+	s.over(errClosed)
+	s.conn.Close()
 	s.mu.Lock()
 	if s.socket != nil {
 		s.socket.Close()
@@ -312,26 +309,13 @@ func (s *Session) Close() {
 
 var errClosed = errors.New("closed")
 
-// end ends the session for good. It may be called from the library's own
-// goroutines: the library must not go on after an expiry, and closing it there
-// keeps what is queued from ever being sent.
-func (s *Session) end(cause error) {
-	s.over(cause)
-	<-s.connSet
-	s.closing.Do(s.conn.Close)
-}
-
 // granted is called when a server has answered a handshake.
-func (s *Session) granted(id int64, timeout time.Duration) error {
+func (s *Session) granted(id int64, timeout time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.id != 0 && s.id != id {
-		return fmt.Errorf("asked for session %#x, got %#x", s.id, id)
-	}
 	s.id = id
 	s.timeout.Store(int64(timeout))
 	s.lastRefusal = time.Time{}
-	return nil
 }
 
 // refused is called when a server that serves others has closed a handshake of
@@ -348,7 +332,7 @@ func (s *Session) refused(addr string) {
 	since := now.Sub(s.firstRefusal)
 	s.mu.Unlock()
 	if since > s.cfg.GiveUp {
-		s.end(fmt.Errorf("%s serves, but has refused this session for %s: were its data removed?", addr, since.Round(time.Second)))
+		s.over(fmt.Errorf("%s serves, but has refused this session for %s: were its data removed?", addr, since.Round(time.Second)))
 	}
 }
 
@@ -362,7 +346,7 @@ func (s *Session) onEvent(ev zk.Event) {
 	case ev.State == zk.StateDisconnected:
 		s.disconnected()
 	case ev.State == zk.StateExpired:
-		s.end(zk.ErrSessionExpired)
+		s.over(zk.ErrSessionExpired) // before the library goes on: dial lets it connect no more
 	}
 }
 
@@ -421,7 +405,8 @@ func (s *Session) setLastErr(err error) {
 }
 
 // setSocket takes the connection that is used from now on; the one before is dead,
-// and the library may not have closed it.
+// and the library may not have closed it. When the session has ended meanwhile,
+// Close may have seen the one before.
 func (s *Session) setSocket(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -429,6 +414,9 @@ func (s *Session) setSocket(c *conn) {
 		s.socket.Close()
 	}
 	s.socket = c
+	if s.ctx.Err() != nil {
+		c.Close()
+	}
 }
 
 // libLogger hands on what go-zookeeper has to say.
