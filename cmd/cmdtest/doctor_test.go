@@ -93,13 +93,13 @@ var wrong = map[string]struct {
 	"a_child_below_a_payload": {func(sv *service) { sv.hand.Create("/data/sound/below", "") },
 		"ROOT/data/sound/below  a child that is none of the service's own: it keeps the znode above it from being deleted\n    deleteall ROOT/data/sound/below"},
 	"a_state_that_may_not_be_read": {func(sv *service) { sv.lock("/tasks/sound") },
-		"ROOT/tasks/sound  may not be read: get /tasks/sound: zk: not authenticated\n    setAcl ROOT/tasks/sound world:anyone:cdrwa"},
+		"ROOT/tasks/sound  may not be read: get /tasks/sound: no permission\n    setAcl ROOT/tasks/sound world:anyone:cdrwa"},
 	"a_payload_that_may_not_be_read": {func(sv *service) { sv.lock("/data/sound") },
 		"ROOT/data/sound  its ACL keeps the service from its work\n    setAcl ROOT/data/sound world:anyone:cdrwa"},
 	"a_worker_that_may_not_be_read": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", ""); sv.lock("/workers/w") },
-		"ROOT/workers/w  may not be read: get /workers/w: zk: not authenticated\n    setAcl ROOT/workers/w world:anyone:cdrwa"},
+		"ROOT/workers/w  may not be read: get /workers/w: no permission\n    setAcl ROOT/workers/w world:anyone:cdrwa"},
 	"workers_that_may_not_be_listed": {func(sv *service) { sv.lock("/workers") },
-		"ROOT/workers  may not be read: list /workers: zk: not authenticated\n    setAcl ROOT/workers world:anyone:cdrwa"},
+		"ROOT/workers  may not be read: list /workers: no permission\n    setAcl ROOT/workers world:anyone:cdrwa"},
 }
 
 // sound makes a tree that has nothing wrong, and a task in it.

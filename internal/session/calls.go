@@ -3,22 +3,9 @@ package session
 import (
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/go-zookeeper/zk"
-)
-
-var (
-	// ErrOver means that the session is over. A call that was under way may
-	// have been carried out.
-	ErrOver = errors.New("session over")
-	// ErrUnknown means that the connection was lost before the answer came:
-	// the call may have been carried out, now or a little later. Call Sync,
-	// then read.
-	ErrUnknown = errors.New("outcome unknown")
-	// ErrTooLarge means that a Multi exceeds MaxPacket. It was not sent.
-	ErrTooLarge = errors.New("too large")
 )
 
 // MaxPacket bounds what one request carries, in bytes. A server with default
@@ -93,17 +80,6 @@ func (o Op) request(path string) any {
 	}
 }
 
-// OpError says which operation a Multi failed at; nothing of it was carried
-// out. It unwraps to zk.ErrNoNode, zk.ErrBadVersion and the like.
-type OpError struct {
-	Index int // in the Multi's operations
-	Op    Op
-	Err   error
-}
-
-func (e *OpError) Error() string { return e.Op.String() + ": " + e.Err.Error() }
-func (e *OpError) Unwrap() error { return e.Err }
-
 // Result is what one operation of a Multi did.
 type Result struct {
 	Path string   // created
@@ -129,7 +105,7 @@ func (s *Session) Multi(ops ...Op) ([]Result, error) {
 			return nil, err
 		}
 		answers, err := s.conn.Multi(reqs...)
-		refused := refusal(ops, answers)
+		refused, err := refusal(ops, answers), named(err)
 		switch {
 		case err == nil:
 			results := make([]Result, len(answers))
@@ -142,17 +118,25 @@ func (s *Session) Multi(ops ...Op) ([]Result, error) {
 			return results, nil
 		case refused != nil:
 			return nil, refused
+		case errors.Is(err, ErrAuthRequired):
+			s.over(err)
+			return nil, s.overErr()
 		case s.ctx.Err() != nil:
 			return nil, s.overErr()
 		case errors.Is(err, zk.ErrNoServer): // it was never sent
+		case errors.Is(err, errThrottled): // it was dropped
+			pause(s.ctx, throttledPause)
 		default:
-			if len(answers) > 0 { // refused, in words without a name: whoever repeats it must not hammer
+			if !connectionLost(err) { // in words without a name: whoever repeats it must not hammer
 				pause(s.ctx, 100*time.Millisecond)
 			}
 			return nil, fmt.Errorf("%s: %w: %w", ops[0], ErrUnknown, err)
 		}
 	}
 }
+
+// throttledPause is how long a server that has too much to do is left in peace.
+const throttledPause = 500 * time.Millisecond
 
 // refusal finds the operation that the server refused, if it was so: those
 // before it carry no error, those after it one of their own kind.
@@ -161,10 +145,11 @@ func refusal(ops []Op, answers []zk.MultiResponse) *OpError {
 		if a.Error == nil {
 			continue
 		}
-		if i >= len(ops) || !definite(a.Error) {
+		err := named(a.Error)
+		if i >= len(ops) || !definite(err) {
 			return nil
 		}
-		return &OpError{Index: i, Op: ops[i], Err: a.Error}
+		return &OpError{Index: i, Op: ops[i], Err: err}
 	}
 	return nil
 }
@@ -245,13 +230,18 @@ func (s *Session) read(call func() error) error {
 		if err := s.await(); err != nil {
 			return err
 		}
-		err := call()
+		err := named(call())
 		switch {
 		case err == nil:
 			return nil
+		case errors.Is(err, ErrAuthRequired):
+			s.over(err)
+			return s.overErr()
 		case s.ctx.Err() != nil:
 			return s.overErr()
 		case connectionLost(err):
+		case errors.Is(err, errThrottled):
+			pause(s.ctx, throttledPause)
 		case definite(err) || odd == oddRetries:
 			return err
 		default:
@@ -280,30 +270,3 @@ func (s *Session) await() error {
 }
 
 func (s *Session) full(path string) string { return s.cfg.Address.Chroot + path }
-
-func wrap(verb, path string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s %s: %w", verb, path, err)
-}
-
-// definite tells whether an error speaks of the operation itself. Some speak of
-// the session, and go-zookeeper has no names for all of those.
-func definite(err error) bool {
-	for _, e := range []error{
-		zk.ErrNoNode, zk.ErrNodeExists, zk.ErrBadVersion, zk.ErrNotEmpty, zk.ErrNoAuth, zk.ErrInvalidACL,
-		zk.ErrNoChildrenForEphemerals, zk.ErrBadArguments, zk.ErrInvalidPath,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
-func connectionLost(err error) bool {
-	var ne net.Error
-	return errors.Is(err, zk.ErrConnectionClosed) || errors.Is(err, zk.ErrNoServer) ||
-		errors.Is(err, zk.ErrSessionMoved) || errors.Is(err, zk.ErrSessionExpired) || errors.As(err, &ne)
-}

@@ -33,12 +33,16 @@
 // session is over. A Multi is sent once. It returns
 //
 //   - nil: it was carried out, as a whole;
-//   - an *OpError: nothing was carried out, and which operation stood against it;
+//   - an *OpError: nothing was carried out, and which operation stood against it:
+//     also that a quota is exceeded (ErrQuota);
 //   - ErrTooLarge: it was not sent;
 //   - ErrUnknown: the connection was lost before the answer came. Call Sync,
 //     then read: on the same session, whatever Sync overtakes has been carried
 //     out or never will be;
 //   - ErrOver: the session is over. It may have been carried out.
+//
+// What the servers throttled, read or Multi, is repeated, twice a second. Servers
+// that demand authentication end the session, and Run with it.
 //
 // While an answer to a read is on its way, further reads wait, and then go as one
 // multi-read, of which go-zookeeper knows nothing: many calls cost the servers

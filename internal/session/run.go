@@ -18,8 +18,9 @@ type Role func(ctx context.Context, s *Session) error
 const spread = 100 * time.Millisecond
 
 // Run opens a session and runs the role on it; when the session ends, again
-// with a new one, until ctx ends (then it returns nil) or the role returns
-// while its session lasts (then what the role returned).
+// with a new one, until ctx ends (then it returns nil), or the role returns
+// while its session lasts (then what the role returned), or the servers demand
+// authentication.
 //
 // For the first session it waits at most the given time, and returns an error
 // if there is none; later it waits for as long as it takes. Once ctx has ended
@@ -35,7 +36,7 @@ func Run(ctx context.Context, cfg Config, wait time.Duration, role Role) error {
 			}
 			return nil
 		}
-		if err != nil && first && !errors.Is(err, ErrOver) {
+		if err != nil && (first && !errors.Is(err, ErrOver) || errors.Is(err, ErrAuthRequired)) {
 			return err
 		}
 		if err != nil { // of what was answered: the chroot may not be made; or it did not last
@@ -52,6 +53,9 @@ func Run(ctx context.Context, cfg Config, wait time.Duration, role Role) error {
 		}
 		if over == nil {
 			return err
+		}
+		if errors.Is(over, ErrAuthRequired) {
+			return over
 		}
 		cfg.Logger.Warn("starting over with a new session", "err", over)
 		cfg.again = true

@@ -203,7 +203,7 @@ func TestFail(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.assign(worker, "t")
-		d.state("t", "failed get /data/t: zk: not authenticated")
+		d.state("t", "failed get /data/t: no permission")
 		d.free(worker)
 		b.began()
 	})
