@@ -8,11 +8,6 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// MaxPacket bounds what one request carries, in bytes. A server with default
-// settings answers a request over 1,048,575 bytes by closing the connection,
-// which ends every other call on it; the rest is room for what Op.Size leaves out.
-const MaxPacket = 900_000
-
 // AnyVersion stands for "it exists, at whatever version".
 const AnyVersion int32 = -1
 
@@ -92,15 +87,19 @@ func (s *Session) Multi(ops ...Op) ([]Result, error) {
 	if len(ops) == 0 {
 		return nil, nil
 	}
-	reqs, size := make([]any, len(ops)), 0
+	reqs, size := make([]any, len(ops)), s.Size(ops...)
 	for i, op := range ops {
 		reqs[i] = op.request(s.full(op.Path))
-		size += op.Size() + len(s.cfg.Address.Chroot)
-	}
-	if size > MaxPacket {
-		return nil, fmt.Errorf("%s and %d more: %w: %d bytes, at most %d", ops[0], len(ops)-1, ErrTooLarge, size, MaxPacket)
 	}
 	for {
+		if most := s.MaxPacket(); size > most {
+			return nil, fmt.Errorf("%s and %d more: %w: %d bytes, at most %d", ops[0], len(ops)-1, ErrTooLarge, size, most)
+		}
+		if s.packets.suspect(size) { // the connection is to be a good one, to tell
+			if err := s.Sync(); err != nil {
+				return nil, err
+			}
+		}
 		if err := s.await(); err != nil {
 			return nil, err
 		}

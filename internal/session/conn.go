@@ -9,8 +9,10 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -84,6 +86,14 @@ type conn struct {
 	unsent  []byte
 	greeted bool // the handshake was written
 	reads   reads
+	large   []largeRequest // large ones that are not answered
+	served  bool           // one was answered
+}
+
+// largeRequest is one that the library wrote.
+type largeRequest struct {
+	xid  int32
+	size int
 }
 
 func newConn(s *Session, raw net.Conn, addr string, handshake time.Time) *conn {
@@ -103,6 +113,9 @@ func (c *conn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	if together := c.greeted && !c.s.old.Load(); !together || !c.reads.keep(p) {
 		c.unsent = append(c.unsent, p...)
+	}
+	if len(p) >= largeFrom {
+		c.large = append(c.large, largeRequest{int32(binary.BigEndian.Uint32(p[lengthSize:])), len(p)})
 	}
 	c.greeted = true
 	c.mu.Unlock()
@@ -150,7 +163,7 @@ func (c *conn) send() {
 			_, err = c.Conn.Write(sending)
 		}
 		if err != nil {
-			c.Close()
+			c.failed(err)
 			return
 		}
 		if cap(sending) > keep {
@@ -203,9 +216,27 @@ func (c *conn) Read(p []byte) (int, error) {
 	if err != nil {
 		// The library gives a connection up only when its writer has noticed
 		// too, and a silent server can hold a write for as long again.
-		c.Close()
+		c.failed(err)
 	}
 	return n, err
+}
+
+// failed closes the connection at an error. Where the server closed it, a large request
+// may be to blame.
+func (c *conn) failed(err error) {
+	c.mu.Lock()
+	largest := 0
+	for _, r := range c.large {
+		largest = max(largest, r.size)
+	}
+	c.large = nil
+	cut := c.served && largest > 0 &&
+		(errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
+	c.mu.Unlock()
+	if cut {
+		c.s.cut(largest)
+	}
+	c.Close()
 }
 
 func (c *conn) read(p []byte) (int, error) {
@@ -255,6 +286,7 @@ func (c *conn) nextFrame() error {
 		return err
 	}
 	c.mu.Lock()
+	c.answered(int32(binary.BigEndian.Uint32(head[lengthSize:])))
 	gets := c.reads.answered(head[lengthSize:lengthSize+4], size)
 	more := gets != nil && len(c.reads.waiting) > 0
 	c.mu.Unlock()
@@ -274,6 +306,17 @@ func (c *conn) nextFrame() error {
 	}
 	c.split, err = split(frame[lengthSize:], gets)
 	return err
+}
+
+// answered takes that a request was answered. The caller holds mu.
+func (c *conn) answered(xid int32) {
+	c.served = true
+	c.large = slices.DeleteFunc(c.large, func(r largeRequest) bool {
+		if r.xid == xid {
+			c.s.packets.taken(r.size)
+		}
+		return r.xid == xid
+	})
 }
 
 // peekFrame waits for the next frame and returns how it begins, and its size.

@@ -35,7 +35,8 @@
 //   - nil: it was carried out, as a whole;
 //   - an *OpError: nothing was carried out, and which operation stood against it:
 //     also that a quota is exceeded (ErrQuota);
-//   - ErrTooLarge: it was not sent;
+//   - ErrTooLarge: it was not sent, for it exceeds MaxPacket or what these servers
+//     have been found to take: they close the connection at what is too large;
 //   - ErrUnknown: the connection was lost before the answer came. Call Sync,
 //     then read: on the same session, whatever Sync overtakes has been carried
 //     out or never will be;

@@ -35,11 +35,7 @@ type part struct {
 func (s *Session) NewGroup() *Group { return &Group{s: s} }
 
 func (g *Group) part(done func([]Result, error), ops []Op) *part {
-	p := &part{ops: ops, done: done}
-	for _, op := range ops {
-		p.size += op.Size() + len(g.s.cfg.Address.Chroot)
-	}
-	return p
+	return &part{ops: ops, size: g.s.Size(ops...), done: done}
 }
 
 // Multi carries out all operations or none, as Session.Multi does, with the
@@ -114,7 +110,8 @@ func (g *Group) send() (more bool) {
 	runtime.Gosched() // who is about to write goes with it
 	g.mu.Lock()
 	n, size := 0, 0
-	for n < len(g.waiting) && (n == 0 || size+g.waiting[n].size <= MaxPacket) {
+	_, most := g.s.packets.bounds()
+	for n < len(g.waiting) && (n == 0 || size+g.waiting[n].size <= most) {
 		size += g.waiting[n].size
 		n++
 	}
@@ -144,6 +141,10 @@ func (g *Group) carryOut(batch []*part) {
 		}
 		results, err := g.s.Multi(ops...)
 		var refused *OpError
+		if errors.Is(err, ErrTooLarge) && some > 1 { // it was put together before that was learnt
+			some /= 2
+			continue
+		}
 		if !errors.As(err, &refused) || some == 1 {
 			for _, p := range batch[:some] {
 				var own []Result

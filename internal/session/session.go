@@ -60,6 +60,7 @@ type Session struct {
 	conn     *zk.Conn
 	events   <-chan zk.Event
 	hub      hub
+	packets  packets
 	timeout  atomic.Int64 // granted, ns
 	heard    atomic.Int64 // the last frame from the server, ns since born
 	old      atomic.Bool  // the servers know no multi-reads
