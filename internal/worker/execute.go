@@ -147,9 +147,7 @@ func (sl *slot) finish(o outcome) {
 	if !slices.Contains(sl.list, e.id) {
 		return // taken away, as it ended
 	}
-	if room := sl.room(); session.Set(task.StatePath(e.id), o.state.Bytes(), 0).Size() > room {
-		o.state = task.NewFailed(fmt.Sprintf("result of %d bytes is too large: at most %d", len(o.state.Text), room))
-	}
+	o.state = sl.fit(e.id, o.state)
 	sl.results[e.id] = verdict{state: o.state}
 	took := time.Since(e.began).Round(time.Millisecond)
 	if o.state.Phase == task.Failed {

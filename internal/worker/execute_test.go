@@ -224,7 +224,9 @@ func TestFail(t *testing.T) {
 			d.submit("large", "")
 			d.submit("t", strings.Repeat("y", 800_000))
 			d.assign(worker, "large", "t")
-			d.state("large", fmt.Sprintf("failed result of 1048576 bytes is too large: at most %d", session.MaxPacket-reserve-len("large\nt")))
+			word := map[string]string{"result": "done ", "reason": "failed "}[name]
+			room := session.MaxPacket - p.s.Size(session.Set(task.WorkerPath(worker), []byte("large\nt"), 0), session.Set(task.StatePath("large"), []byte(word), 0))
+			d.state("large", fmt.Sprintf("failed result of 1048576 bytes is too large: at most %d", room))
 			d.state("t", "done "+strings.Repeat("y", 800_000))
 			d.free(worker)
 			if owner := d.stat(task.WorkerPath(worker)).EphemeralOwner; owner != p.s.ID() {

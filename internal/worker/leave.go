@@ -38,6 +38,8 @@ func (sl *slot) leave() error {
 			if err := sl.s.Sync(); err != nil {
 				return err
 			}
+		case errors.Is(err, session.ErrTooLarge) && sl.room() > leastRoom:
+			continue // the servers take less than was known
 		case !errors.As(err, &refused):
 			return err
 		case refused.Op.Path != sl.path:
@@ -68,12 +70,12 @@ func (sl *slot) giveBack() (ops []session.Op, given int, err error) {
 		if state.Phase != task.Pending {
 			continue
 		}
-		op := session.Set(task.StatePath(id), v.state.Bytes(), version)
-		if !ready || op.Size() > room {
+		op := session.Set(task.StatePath(id), sl.fit(id, v.state).Bytes(), version)
+		if !ready || sl.s.Size(op) > room || sl.resting() {
 			op = session.Set(task.StatePath(id), state.Bytes(), version)
 			given++
 		}
-		room -= op.Size()
+		room -= sl.s.Size(op)
 		ops = append(ops, op)
 	}
 	return ops, given, nil

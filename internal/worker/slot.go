@@ -49,6 +49,7 @@ type slot struct {
 	finished  chan outcome // receives what running came to
 	committed chan receipt // receives the fate of the one commit under way
 	sent      []string     // what that commit holds
+	restUntil time.Time    // nothing is committed before: see rest
 }
 
 // watch is one on a slot's znode. What it hints at may be a commit of the slot's own:
@@ -260,24 +261,16 @@ func (sl *slot) read() error {
 }
 
 const (
-	// maxResults bounds what one commit holds, so that it is done soon, and its
-	// packet can be sized without regard to the chroot in each path.
+	// maxResults bounds what one commit holds, so that it is done soon.
 	maxResults = 100
-	reserve    = 64 << 10 // for that, and for the slot's own path
+	// MaxResult is what a result may hold, in bytes, where the servers take as much
+	// as they do by default, and the slot's list is short.
+	MaxResult = session.MaxPacket - 64<<10
 )
-
-// MaxResult is what a result may hold, in bytes, where the slot's list is short.
-const MaxResult = session.MaxPacket - reserve - 1<<10
-
-// room is what the results in one commit may take of its packet, beside the
-// slot's list.
-func (sl *slot) room() int {
-	return session.MaxPacket - reserve - len(task.FormatList(sl.list))
-}
 
 // commit sends the results that are ready, if no commit is under way.
 func (sl *slot) commit() {
-	if sl.sent != nil || sl.stale || len(sl.results) == 0 {
+	if sl.sent != nil || sl.stale || len(sl.results) == 0 || sl.resting() {
 		return
 	}
 	var sets []session.Op
@@ -290,12 +283,13 @@ func (sl *slot) commit() {
 			continue
 		}
 		if !v.freeOnly {
-			op := session.Set(task.StatePath(id), v.state.Bytes(), sl.at[id])
-			if op.Size() > room && len(sets) > 0 {
+			op := session.Set(task.StatePath(id), sl.fit(id, v.state).Bytes(), sl.at[id])
+			size := sl.s.Size(op)
+			if size > room && len(sets) > 0 {
 				rest = append(rest, id)
 				continue
 			}
-			room -= op.Size()
+			room -= size
 			sets = append(sets, op)
 		}
 		sl.sent = append(sl.sent, id)
@@ -321,10 +315,15 @@ func (sl *slot) settle(r receipt) error {
 	case errors.Is(r.err, session.ErrUnknown):
 		sl.stale = true
 		return sl.s.Sync()
+	case errors.Is(r.err, session.ErrTooLarge) && sl.room() > leastRoom:
+		return nil // the servers take less than was known
 	case !errors.As(r.err, &refused):
 		return r.err
 	case refused.Op.Path == sl.path && (errors.Is(r.err, zk.ErrNoNode) || errors.Is(r.err, zk.ErrBadVersion)):
 		sl.stale = true // read says whether it is gone or has moved on
+		return nil
+	case refused.Op.Path == sl.path && errors.Is(r.err, session.ErrQuota):
+		sl.rest(r.err)
 		return nil
 	case refused.Op.Path == sl.path:
 		return r.err
@@ -341,6 +340,10 @@ func (sl *slot) refused(why *session.OpError) error {
 	}
 	if state.Phase == task.Pending && errors.Is(why, zk.ErrBadVersion) {
 		sl.at[id] = version
+		return nil
+	}
+	if state.Phase == task.Pending && errors.Is(why, session.ErrQuota) {
+		sl.overQuota(id, state, why)
 		return nil
 	}
 	sl.log.Warn("result is not wanted any more", "task", id, "err", why)
