@@ -240,6 +240,8 @@ func (sv *serving) submit(id string, payload []byte, detached bool) error {
 			if done, err := sv.submitted(id, owner); done || err != nil {
 				return err
 			}
+		case errors.Is(err, session.ErrTooLarge):
+			return fmt.Errorf("payload of %d bytes: %w for these servers, see their jute.maxbuffer", len(payload), session.ErrTooLarge)
 		default:
 			return fmt.Errorf("submit: %w", err)
 		}
