@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,12 @@ import (
 
 	"taskkeeper/internal/task"
 )
+
+// ErrCannotStart is wrapped by each error of Execute that is the fault of this
+// worker, not of the task: the program is missing, may not be executed, is being
+// written or names no interpreter, or processes, memory or descriptors ran out.
+// Every other error is the task's failure.
+var ErrCannotStart = errors.New("cannot start the command")
 
 // Config says what to execute.
 type Config struct {
@@ -34,9 +41,10 @@ const hopeless = 64 << 20
 // Command executes tasks. It holds nothing of an execution, so it may be used
 // for any number at a time.
 type Command struct {
-	cfg  Config
-	self string // this program
-	path string
+	cfg   Config
+	self  string // this program
+	path  string
+	fills bool // {} stands in an argument
 }
 
 // New looks the program up.
@@ -65,54 +73,27 @@ func New(cfg Config) (*Command, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	return &Command{cfg: cfg, self: self, path: path}, nil
+	fills := slices.ContainsFunc(cfg.Words, func(w string) bool { return strings.Contains(w, placeholder) })
+	return &Command{cfg: cfg, self: self, path: path, fills: fills}, nil
 }
 
 // Execute is a task.Func. When ctx ends it ends the command, with all that it
-// has started, and returns when that is done. Where this machine is short of what a
-// process needs, which is no fault of the task, it waits.
+// has started, and returns when that is done.
 func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error) {
-	for {
-		result, err := c.execute(ctx, e)
-		if !isShortage(err) {
-			return result, err
-		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
-// isShortage tells whether a command could not be started for want of file
-// descriptors, processes or memory.
-func isShortage(err error) bool {
-	for _, short := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.ENOMEM,
-		syscall.EBADF, // of the child's, when it numbers its descriptors beyond the limit
-	} {
-		if errors.Is(err, short) {
-			return true
-		}
-	}
-	return false
-}
-
-func (c *Command) execute(ctx context.Context, e task.Execution) ([]byte, error) {
 	words, err := fill(c.cfg.Words, e.Payload)
 	if err != nil {
 		return nil, err
 	}
 	life, lifeline, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", words[0], err)
+		return nil, c.cannotStart(err)
 	}
 	end := sync.OnceFunc(func() { lifeline.Close() })
 	defer end()
 	told, report, err := os.Pipe()
 	if err != nil {
 		life.Close()
-		return nil, fmt.Errorf("start %s: %w", words[0], err)
+		return nil, c.cannotStart(err)
 	}
 	defer told.Close()
 
@@ -128,11 +109,8 @@ func (c *Command) execute(ctx context.Context, e task.Execution) ([]byte, error)
 	err = cmd.Start()
 	life.Close()
 	report.Close()
-	if errors.Is(err, syscall.E2BIG) {
-		return nil, fmt.Errorf("start %s: the payload of %d bytes is too long for an argument: the command is to read its standard input", words[0], len(e.Payload))
-	}
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", words[0], errors.Unwrap(err))
+		return nil, c.startError(err, len(e.Payload))
 	}
 	defer context.AfterFunc(ctx, end)()
 
@@ -145,10 +123,12 @@ func (c *Command) execute(ctx context.Context, e task.Execution) ([]byte, error)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
+	case !fate.known && (fate.group == 0 || cmd.ProcessState.Exited()):
+		return nil, c.cannotStart(fmt.Errorf("its supervisor ended: %v", cmd.ProcessState))
 	case !fate.known:
 		return nil, fmt.Errorf("the supervisor of %s was ended: %v", words[0], cmd.ProcessState)
-	case fate.err != "":
-		return nil, fmt.Errorf("start %s: %s", words[0], fate.err)
+	case fate.err != 0:
+		return nil, c.startError(fate.err, len(e.Payload))
 	case stdout.size > hopeless:
 		return nil, fmt.Errorf("result of more than %d bytes is too large: at most %d", hopeless, c.cfg.MaxResult)
 	case fate.status != 0:
@@ -162,6 +142,21 @@ func (c *Command) execute(ctx context.Context, e task.Execution) ([]byte, error)
 		return nil, fmt.Errorf("result of %d bytes is too large: at most %d", stdout.size, c.cfg.MaxResult)
 	}
 	return result, nil
+}
+
+// startError is why the supervisor, or the command, could not be executed.
+func (c *Command) startError(err error, payload int) error {
+	if errors.Is(err, syscall.E2BIG) && c.fills {
+		return fmt.Errorf("start %s: the payload of %d bytes is too long for an argument: the command is to read its standard input", c.cfg.Words[0], payload)
+	}
+	if _, missing := os.Stat(c.path); missing == nil && err == syscall.ENOENT {
+		err = fmt.Errorf("%w: the file is there, but not the interpreter that its first line names", err)
+	}
+	return c.cannotStart(err)
+}
+
+func (c *Command) cannotStart(err error) error {
+	return fmt.Errorf("%w: %s: %w", ErrCannotStart, c.cfg.Words[0], err)
 }
 
 // reason says how a command failed, and what it said about that.

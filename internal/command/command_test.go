@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -186,17 +187,6 @@ func TestFailure(t *testing.T) {
 		failure(t, sh(t, "kill -USR1 $$"), "", "ended by SIGUSR1")
 		failure(t, sh(t, "echo oh >&2; kill -9 $$"), "", "ended by SIGKILL: oh")
 	})
-	t.Run("when_the_program_vanished", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "prog")
-		if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		c := command(t, path)
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
-		failure(t, c, "", "start "+path+": no such file or directory")
-	})
 	t.Run("for_a_payload_that_is_no_argument", func(t *testing.T) {
 		c := command(t, "echo", "{}")
 		failure(t, c, "a\x00b", "the payload holds a zero byte, so it cannot be an argument: the command is to read its standard input")
@@ -210,5 +200,64 @@ func TestFailure(t *testing.T) {
 	})
 	t.Run("of_a_result_without_an_end", func(t *testing.T) {
 		failure(t, command(t, "yes"), "", "result of more than 67108864 bytes is too large: at most 800000")
+	})
+}
+
+func TestCannotStart(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(path string) error // after New has found the program
+		want  string
+	}{
+		"a_program_that_was_moved_away":                            {os.Remove, "no such file or directory"},
+		"a_program_that_may_not_be_executed":                       {func(path string) error { return os.Chmod(path, 0o644) }, "permission denied"},
+		"a_program_without_a_first_line_that_names_an_interpreter": {func(path string) error { return os.WriteFile(path, []byte("echo x\n"), 0o755) }, "exec format error"},
+		"a_program_whose_interpreter_is_missing": {func(path string) error { return os.WriteFile(path, []byte("#!/bin/sh\r\necho x\r\n"), 0o755) },
+			"no such file or directory: the file is there, but not the interpreter that its first line names"},
+		"a_program_that_is_being_written": {func(path string) error {
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err == nil {
+				t.Cleanup(func() { f.Close() })
+			}
+			return err
+		}, "text file busy"},
+		"a_folder_in_its_place": {func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) }, "permission denied"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "prog")
+			if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for _, words := range [][]string{{path}, {path, "{}"}} {
+				cmd := command(t, words...)
+				if err := c.spoil(path); err != nil {
+					t.Fatal(err)
+				}
+				_, err := execute(t, cmd, "x")
+				if want := "cannot start the command: " + path + ": " + c.want; !errors.Is(err, ErrCannotStart) || err.Error() != want {
+					t.Errorf("%v, want %s", err, want)
+				}
+				if err := errors.Join(os.RemoveAll(path), os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+	t.Run("is_not_said_of_what_is_the_tasks_own", func(t *testing.T) {
+		for _, c := range []struct {
+			cmd     *Command
+			payload string
+		}{
+			{sh(t, "exit 127"), ""},
+			{sh(t, "exec /no/such/program"), ""},
+			{sh(t, "kill -9 $$"), ""},
+			{sh(t, "kill -9 $PPID; sleep 60"), ""}, // its supervisor: the command, or somebody, did it
+			{command(t, "echo", "{}"), "a\x00b"},
+			{command(t, "echo", "{}"), strings.Repeat("x", 200_000)},
+			{command(t, "head", "-c", "{}", "/dev/zero"), "900000"},
+		} {
+			if _, err := execute(t, c.cmd, c.payload); err == nil || errors.Is(err, ErrCannotStart) {
+				t.Errorf("%q: %v", c.cmd.cfg.Words, err)
+			}
+		}
 	})
 }

@@ -12,6 +12,18 @@
 // sh -c is refused. Other interpreters (awk, python -c) with {} within the text
 // of their program would read it as code; that is the operator's to avoid.
 //
+// # Whose fault
+//
+// An error that wraps [ErrCannotStart] is the worker's fault: the program or its
+// interpreter is missing, may not be executed or is being written; processes,
+// memory or descriptors ran out; the supervisor ended before the command began,
+// or exited by itself later, as the Go runtime does when it gets no thread or
+// memory. The task has not failed; another worker, or this one later, can
+// execute it. All else is the task's failure: the command's exit status or
+// signal, a payload that is no argument (too long, or with a zero byte), a result
+// too large, and a supervisor killed by a signal, since the command itself may
+// have sent it and would do so again on each worker.
+//
 // # The supervisor
 //
 // Each command is the child of a supervisor: this program again, started under

@@ -193,7 +193,7 @@ func TestGuard(t *testing.T) {
 	})
 }
 
-func TestShortage(t *testing.T) {
+func TestCannotStartForWantOfDescriptors(t *testing.T) {
 	var was syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
 		t.Fatal(err)
@@ -208,8 +208,16 @@ func TestShortage(t *testing.T) {
 		}
 	}
 	c := command(t, "cat")
-	set(syscall.Rlimit{Cur: uint64(len(open)), Max: was.Max})
-	defer set(was)
-	time.AfterFunc(300*time.Millisecond, func() { set(was) })
+	for room := range 16 { // from none at all to nearly enough
+		set(syscall.Rlimit{Cur: uint64(len(open) + room), Max: was.Max})
+		_, err := execute(t, c, "x")
+		set(was)
+		if err != nil && !errors.Is(err, ErrCannotStart) {
+			t.Errorf("%d more descriptors: %v", room, err)
+		}
+		if err == nil && room == 0 {
+			t.Error("the limit was not felt")
+		}
+	}
 	result(t, c, "x", "x")
 }

@@ -55,7 +55,11 @@ func supervise(killAfter time.Duration, path string, words []string) {
 		})
 	}
 	if err != nil {
-		fmt.Fprintf(report, "error %v\n", err)
+		errno, ok := err.(syscall.Errno)
+		if !ok {
+			errno = syscall.EINVAL // for a zero byte in a word
+		}
+		fmt.Fprintf(report, "error %d\n", errno)
 		return
 	}
 	fmt.Fprintf(report, "group %d\n", pid)
@@ -119,7 +123,7 @@ func supervise(killAfter time.Duration, path string, words []string) {
 type fate struct {
 	group  int
 	status syscall.WaitStatus
-	err    string
+	err    syscall.Errno
 	known  bool
 }
 
@@ -128,8 +132,8 @@ func parseReport(text string) (f fate) {
 		word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		n, err := strconv.ParseUint(rest, 10, 32)
 		switch {
-		case word == "error":
-			f.err, f.known = rest, true
+		case word == "error" && err == nil:
+			f.err, f.known = syscall.Errno(n), true
 		case word == "group" && err == nil && n > 1: // else it would mean us, or all
 			f.group = int(n)
 		case word == "status" && err == nil:

@@ -191,7 +191,7 @@ func TestParseReport(t *testing.T) {
 		"":                         {},
 		"group 77\n":               {group: 77},
 		"group 77\nstatus 256\n":   {group: 77, status: 256, known: true},
-		"error no such file\n":     {err: "no such file", known: true},
+		"error 2\n":                {err: 2, known: true},
 		"group 1\n":                {},
 		"group -5\nstatus soon\nx": {},
 	} {
