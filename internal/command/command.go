@@ -123,8 +123,10 @@ func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case !fate.known && (fate.group == 0 || cmd.ProcessState.Exited()):
-		return nil, c.cannotStart(fmt.Errorf("its supervisor ended: %v", cmd.ProcessState))
+	case !fate.known && fate.group == 0:
+		return nil, c.cannotStart(fmt.Errorf("its supervisor ended before the command began: %v", cmd.ProcessState))
+	case !fate.known && cmd.ProcessState.Exited(): // the Go runtime, for want of threads or memory
+		return nil, c.cannotStart(fmt.Errorf("its supervisor ended while the command ran: %v", cmd.ProcessState))
 	case !fate.known:
 		return nil, fmt.Errorf("the supervisor of %s was ended: %v", words[0], cmd.ProcessState)
 	case fate.err != 0:

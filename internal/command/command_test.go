@@ -21,6 +21,10 @@ const programEnv = "COMMAND_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
 	Supervise()
+	if os.Getenv(shortageEnv) != "" {
+		executeShortOfProcesses()
+		os.Exit(0)
+	}
 	if os.Getenv(programEnv) != "" {
 		c, err := New(Config{Words: os.Args[1:], KillAfter: time.Second})
 		if err != nil {

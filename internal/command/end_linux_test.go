@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"taskkeeper/internal/proc"
 	"taskkeeper/internal/task"
@@ -220,4 +223,72 @@ func TestCannotStartForWantOfDescriptors(t *testing.T) {
 		}
 	}
 	result(t, c, "x", "x")
+}
+
+// shortageEnv makes this test binary a program that executes commands again and
+// again, each time with one more process allowed to its user.
+const shortageEnv = "COMMAND_TEST_SHORTAGE"
+
+func executeShortOfProcesses() {
+	createThreads(40) // so that it is not this program that lacks one
+	for more := range 24 {
+		threads, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			panic(err)
+		}
+		limit := syscall.Rlimit{Cur: uint64(len(threads) + more), Max: 1 << 16}
+		if err := syscall.Setrlimit(unix.RLIMIT_NPROC, &limit); err != nil {
+			panic(err)
+		}
+		for _, words := range [][]string{{"cat"}, {"cat"}, {"sh", "-c", "while :; do sleep 3600 & done"}} {
+			c, err := New(Config{Words: words})
+			if err != nil {
+				panic(err)
+			}
+			result, err := c.Execute(context.Background(), task.Execution{Payload: []byte("x")})
+			if errors.Is(err, ErrCannotStart) {
+				fmt.Printf("%d cannot: %v\n", more, err)
+			} else {
+				fmt.Printf("%d %s: %q, %v\n", more, words[0], result, err)
+			}
+		}
+	}
+}
+
+func TestCannotStartForWantOfProcesses(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root: the limit is one of a user's, and must be of one who does nothing else")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "program")
+	if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.WriteFile(path, program, 0o755)); err != nil { // others may execute it
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path)
+	cmd.Env = append(os.Environ(), shortageEnv+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(54_000 + os.Getpid()%10_000), Gid: 54_000}}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	count := make(map[string]int)
+	for line := range strings.Lines(string(out)) {
+		what := strings.Fields(line)[1]
+		count[what]++
+		if what == "cat:" && !strings.HasSuffix(line, `"x", <nil>`+"\n") || strings.Contains(line, "while the command ran") ||
+			what == "sh:" && !strings.Contains(line, `"", exit status`) {
+			t.Error(line)
+		}
+	}
+	if count["cannot:"] == 0 || count["cat:"] == 0 || count["sh:"] == 0 {
+		t.Errorf("the limits were not around what it needs: %v:\n%s", count, out)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -37,6 +38,7 @@ func Supervise() {
 }
 
 func supervise(killAfter time.Duration, path string, words []string) {
+	runtime.GOMAXPROCS(1) // so that few threads are needed
 	// The command's death signal is about the thread that starts it.
 	runtime.LockOSThread()
 	life, report := os.NewFile(lifeFD, "lifeline"), os.NewFile(reportFD, "report")
@@ -46,6 +48,12 @@ func supervise(killAfter time.Duration, path string, words []string) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT)
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, syscall.SIGCHLD)
+	closed := make(chan struct{})
+	go func() { // ends with the process
+		_, _ = io.Copy(io.Discard, life)
+		close(closed)
+	}()
+	createThreads(4) // the lifeline, signals, and what else runs
 
 	err := adoptOrphans()
 	var pid int
@@ -66,11 +74,6 @@ func supervise(killAfter time.Duration, path string, words []string) {
 	syscall.Close(0) // the command alone reads and writes these
 	syscall.Close(1)
 
-	closed := make(chan struct{})
-	go func() { // ends with the process
-		_, _ = io.Copy(io.Discard, life)
-		close(closed)
-	}()
 	var (
 		status   syscall.WaitStatus
 		ended    bool // the command has
@@ -115,6 +118,26 @@ func supervise(killAfter time.Duration, path string, words []string) {
 			killing = true
 		}
 	}
+}
+
+// createThreads has the runtime create threads, which it keeps for later. The
+// runtime ends the process when it needs one and gets none: better now than when
+// the command has taken the last that the user may have.
+func createThreads(threads int) {
+	var created, left sync.WaitGroup
+	created.Add(threads)
+	leave := make(chan struct{})
+	for range threads {
+		left.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			created.Done()
+			<-leave
+		})
+	}
+	created.Wait()
+	close(leave)
+	left.Wait()
 }
 
 // fate is what a supervisor reports, in lines: "group" and a number, once the
