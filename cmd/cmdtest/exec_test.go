@@ -141,6 +141,40 @@ func TestExec(t *testing.T) {
 	}
 }
 
+func TestExecInATerminal(t *testing.T) {
+	start := newService(t)
+	// inTerminal starts a worker in a terminal of its own, as a person does.
+	inTerminal := func(sv *service, args ...string) *proc.Child {
+		t.Helper()
+		words := append([]string{filepath.Join(sv.dir, "worker"), "--zk", sv.root, "--session-timeout", sv.timeout}, args...)
+		for i, w := range words {
+			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+		p := proc.Run(t, proc.Command{Path: "script", Args: []string{"-qec", strings.Join(words, " "), "/dev/null"}})
+		p.Line(p.Stdout, "registered")
+		return p
+	}
+	t.Run("a_command_has_none_to_wait_for", func(t *testing.T) {
+		sv := start(t)
+		sv.master()
+		inTerminal(sv, "--shell", "--exec", `read x </dev/tty; stty -F /dev/tty sane; cut -d" " -f7 /proc/self/stat`)
+		c := sv.start("client", "run", "x")
+		c.Exit(0)
+		if got := c.Stdout.String(); got != "0" { // the number of its terminal
+			t.Errorf("stdout %q", got)
+		}
+	})
+	t.Run("a_command_that_stops_itself_is_named_and_ended_by_the_time_limit", func(t *testing.T) {
+		sv := start(t)
+		sv.master()
+		w := inTerminal(sv, "--shell", "--exec", `kill -STOP $$`, "--timeout", "1s")
+		c := sv.start("client", "run", "x")
+		w.Line(w.Stdout, "command is stopped and counts as running")
+		c.Exit(1)
+		answered(t, c, "timed out after 1s")
+	})
+}
+
 // behind starts a worker whose flags may end in a command behind --.
 func (sv *service) behind(args ...string) *proc.Child {
 	sv.t.Helper()

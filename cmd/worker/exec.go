@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,7 +58,7 @@ func arguments(cmd *cobra.Command, args []string) error {
 }
 
 // command is nil when none is given.
-func (e *executed) command(cmd *cobra.Command, args []string) (*command.Command, error) {
+func (e *executed) command(cmd *cobra.Command, args []string, log *slog.Logger) (*command.Command, error) {
 	given := cmd.Flags().Changed
 	words, from := args, "behind --"
 	var err error
@@ -83,7 +84,7 @@ func (e *executed) command(cmd *cobra.Command, args []string) (*command.Command,
 	var c *command.Command
 	if err == nil {
 		c, err = command.New(command.Config{
-			Words: words, KillAfter: e.killAfter, KeepEnd: !e.trim, MaxResult: worker.MaxResult,
+			Words: words, KillAfter: e.killAfter, KeepEnd: !e.trim, MaxResult: worker.MaxResult, Logger: log,
 		})
 	}
 	if err != nil {

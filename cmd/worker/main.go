@@ -59,7 +59,7 @@ lapsed ends what it runs; its result would not count.`,
 			}
 			s := common.Session(log)
 			s.Leave = cfg.Drain
-			c, err := what.command(cmd, args)
+			c, err := what.command(cmd, args, log)
 			if err != nil {
 				return err
 			}

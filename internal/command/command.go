@@ -1,11 +1,12 @@
 package command
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"slices"
@@ -32,6 +33,7 @@ type Config struct {
 	KillAfter time.Duration // what a command has to end in after SIGTERM; default: nothing
 	KeepEnd   bool          // leave the newline at the end of a result
 	MaxResult int           // in bytes; what is larger fails; default 800,000
+	Logger    *slog.Logger  // default: none
 }
 
 // hopeless is how much output is worth counting: a command that writes more
@@ -51,6 +53,9 @@ type Command struct {
 func New(cfg Config) (*Command, error) {
 	if cfg.MaxResult == 0 {
 		cfg.MaxResult = 800_000
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if len(cfg.Words) == 0 || cfg.Words[0] == "" {
 		return nil, errors.New("the command is empty: give a program and its arguments")
@@ -112,10 +117,20 @@ func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error)
 	if err != nil {
 		return nil, c.startError(err, len(e.Payload))
 	}
-	defer context.AfterFunc(ctx, end)()
+	defer context.AfterFunc(ctx, func() {
+		end()
+		_ = cmd.Process.Signal(syscall.SIGCONT) // a supervisor that is stopped would not notice
+	})()
 
-	said, _ := io.ReadAll(told) // until the supervisor is gone
-	fate := parseReport(string(said))
+	var fate fate
+	for lines := bufio.NewScanner(told); lines.Scan(); { // until the supervisor is gone
+		warned := fate.stopped
+		fate.add(lines.Text())
+		if fate.stopped && !warned {
+			c.cfg.Logger.Warn("command is stopped and counts as running; kill -CONT continues it",
+				"task", e.Task, "worker", e.Worker, "pid", fate.group)
+		}
+	}
 	if fate.group > 0 && !fate.known {
 		_ = syscall.Kill(-fate.group, syscall.SIGKILL) // fails only when all are gone
 	}

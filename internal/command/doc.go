@@ -32,7 +32,7 @@
 //
 //	worker ─── holds the lifeline, a pipe
 //	  └─ supervisor ─── reads the lifeline; adopts orphans
-//	       └─ command ─── leads a process group; dies with the supervisor
+//	       └─ command ─── leads a session of its own; dies with the supervisor
 //	            └─ whatever it starts
 //
 //	         ┌─────────┐ the command ended       ┌─────────┐
@@ -53,6 +53,12 @@
 // servers heard the worker a third of that time before its death, or later.
 //
 // What the command left running in the background is killed when it ends.
+//
+// In its session (setsid) a command has no terminal: /dev/tty cannot be opened, so
+// a program that would ask a person there fails instead of being stopped for
+// ever, and Ctrl-C is for the worker alone. A command that is stopped in another
+// way (SIGSTOP) counts as running, for a time limit as well; a warning names it,
+// once for each execution. Its descendants are not watched for that.
 //
 // # What holds where
 //

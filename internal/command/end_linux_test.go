@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -114,9 +115,21 @@ func TestEnd(t *testing.T) {
 		end()
 		none(t, m)
 	})
+	t.Run("of_one_whose_supervisor_is_stopped", func(t *testing.T) {
+		m := marker(t)
+		_, end := start(t, `kill -STOP $PPID; >up; sleep `+m)
+		end()
+		none(t, m)
+	})
 	t.Run("also_of_what_left_the_group", func(t *testing.T) {
 		m := marker(t)
 		_, end := start(t, `(setsid sh -c "trap '' TERM; sleep `+m+` & >up; wait; sleep `+m+`" & ); wait; sleep `+m)
+		end()
+		none(t, m)
+	})
+	t.Run("also_of_sessions_within_sessions", func(t *testing.T) {
+		m := marker(t)
+		_, end := start(t, `trap '' TERM; setsid sh -c "setsid sh -c \"sleep `+m+` & >up; wait; wait\" & kill -STOP \$\$" & wait; sleep `+m)
 		end()
 		none(t, m)
 	})
@@ -144,6 +157,41 @@ func TestEnd(t *testing.T) {
 	t.Run("reaps_orphans_meanwhile", func(t *testing.T) {
 		result(t, sh(t, `for i in 1 2 3 4 5; do (sh -c 'exit 0' &) ; done; sleep 0.2
 			grep -l "^PPid:[[:space:]]*$PPID$" /proc/[0-9]*/status 2>/dev/null | wc -l`), "", "1")
+	})
+}
+
+func TestStopped(t *testing.T) {
+	t.Run("command_is_named_in_a_warning_once_and_goes_on_when_it_may", func(t *testing.T) {
+		var log strings.Builder
+		// Its child lets it go on, twice.
+		c, err := New(Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), Words: []string{"sh", "-c", `
+			stopped() { until grep -q "^State:.T" /proc/$$/status; do sleep 0.01; done; }
+			(for i in 1 2; do stopped; kill -CONT $$; done) &
+			kill -STOP $$; kill -STOP $$; echo "$$"`}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, err := execute(t, c, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `level=WARN msg="command is stopped and counts as running; kill -CONT continues it" task=t1 worker=w1 pid=` + pid + "\n"
+		if got := log.String(); strings.Count(got, "\n") != 1 || !strings.HasSuffix(got, want) {
+			t.Errorf("log %q, want %q", got, want)
+		}
+	})
+	t.Run("command_is_ended_by_a_time_limit", func(t *testing.T) {
+		m := marker(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		if _, err := sh(t, "sleep "+m+" & kill -STOP $$; wait").Execute(ctx, task.Execution{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v", err)
+		}
+		none(t, m)
+	})
+	t.Run("child_of_the_command_is_not_the_command", func(t *testing.T) {
+		// An orphan becomes the supervisor's own child before it stops.
+		result(t, sh(t, `(sh -c 'sleep 0.1; kill -STOP $$' &); sleep 0.3; echo x`), "", "x")
 	})
 }
 

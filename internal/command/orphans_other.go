@@ -11,7 +11,7 @@ const adopts = false
 
 func adoptOrphans() error { return nil }
 
-func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
 func executable() (string, error) { return os.Executable() }
 

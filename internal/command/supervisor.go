@@ -77,6 +77,7 @@ func supervise(killAfter time.Duration, path string, words []string) {
 	var (
 		status   syscall.WaitStatus
 		ended    bool // the command has
+		stopped  bool // it was, and that is reported
 		ending   bool // it was told to
 		killing  bool
 		deadline <-chan time.Time
@@ -84,7 +85,7 @@ func supervise(killAfter time.Duration, path string, words []string) {
 	for {
 		for {
 			var ws syscall.WaitStatus
-			got, err := syscall.Wait4(-1, &ws, syscall.WNOHANG, nil)
+			got, err := syscall.Wait4(-1, &ws, syscall.WNOHANG|syscall.WUNTRACED, nil)
 			if err == syscall.EINTR {
 				continue
 			}
@@ -98,8 +99,12 @@ func supervise(killAfter time.Duration, path string, words []string) {
 			if got == 0 {
 				break
 			}
-			if got == pid {
+			switch {
+			case got == pid && !ws.Stopped():
 				status, ended = ws, true
+			case got == pid && !stopped:
+				stopped = true
+				fmt.Fprintln(report, "stopped")
 			}
 		}
 		if killing = killing || ended && !ending; killing {
@@ -141,27 +146,28 @@ func createThreads(threads int) {
 }
 
 // fate is what a supervisor reports, in lines: "group" and a number, once the
-// command runs; then "status" and a wait status; or "error" and a text when it
-// could not be started. No status means that the supervisor was killed.
+// command runs; "stopped" when it is; then "status" and a wait status; or "error"
+// and a number when it could not be started. Neither of these two means that the
+// supervisor was ended.
 type fate struct {
-	group  int
-	status syscall.WaitStatus
-	err    syscall.Errno
-	known  bool
+	group   int
+	stopped bool
+	status  syscall.WaitStatus
+	err     syscall.Errno
+	known   bool
 }
 
-func parseReport(text string) (f fate) {
-	for line := range strings.Lines(text) {
-		word, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		n, err := strconv.ParseUint(rest, 10, 32)
-		switch {
-		case word == "error" && err == nil:
-			f.err, f.known = syscall.Errno(n), true
-		case word == "group" && err == nil && n > 1: // else it would mean us, or all
-			f.group = int(n)
-		case word == "status" && err == nil:
-			f.status, f.known = syscall.WaitStatus(n), true
-		}
+func (f *fate) add(line string) {
+	word, rest, _ := strings.Cut(line, " ")
+	n, err := strconv.ParseUint(rest, 10, 32)
+	switch {
+	case word == "error" && err == nil:
+		f.err, f.known = syscall.Errno(n), true
+	case word == "group" && err == nil && n > 1: // else it would mean us, or all
+		f.group = int(n)
+	case word == "stopped":
+		f.stopped = true
+	case word == "status" && err == nil:
+		f.status, f.known = syscall.WaitStatus(n), true
 	}
-	return f
 }

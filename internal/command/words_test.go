@@ -186,16 +186,21 @@ func TestTail(t *testing.T) {
 	}
 }
 
-func TestParseReport(t *testing.T) {
+func TestFate(t *testing.T) {
 	for text, want := range map[string]fate{
 		"":                         {},
-		"group 77\n":               {group: 77},
-		"group 77\nstatus 256\n":   {group: 77, status: 256, known: true},
-		"error 2\n":                {err: 2, known: true},
-		"group 1\n":                {},
+		"group 77":                 {group: 77},
+		"group 77\nstatus 256":     {group: 77, status: 256, known: true},
+		"group 77\nstopped":        {group: 77, stopped: true},
+		"error 2":                  {err: 2, known: true},
+		"group 1":                  {},
 		"group -5\nstatus soon\nx": {},
 	} {
-		if got := parseReport(text); got != want {
+		var got fate
+		for line := range strings.SplitSeq(text, "\n") {
+			got.add(line)
+		}
+		if got != want {
 			t.Errorf("%q: %+v, want %+v", text, got, want)
 		}
 	}
