@@ -180,10 +180,18 @@ func (c *Command) cannotStart(err error) error {
 func reason(status syscall.WaitStatus, stderr string) string {
 	how := "exit status " + strconv.Itoa(status.ExitStatus())
 	if status.Signaled() {
-		how = "ended by " + unix.SignalName(status.Signal())
+		how = "ended by " + signalName(status.Signal())
 	}
 	if stderr == "" {
 		return how
 	}
 	return how + ": " + stderr
+}
+
+// signalName is the name of a signal. Real-time signals have none.
+func signalName(sig syscall.Signal) string {
+	if name := unix.SignalName(sig); name != "" {
+		return name
+	}
+	return "signal " + strconv.Itoa(int(sig))
 }

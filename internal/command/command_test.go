@@ -190,6 +190,7 @@ func TestFailure(t *testing.T) {
 	t.Run("by_a_signal", func(t *testing.T) {
 		failure(t, sh(t, "kill -USR1 $$"), "", "ended by SIGUSR1")
 		failure(t, sh(t, "echo oh >&2; kill -9 $$"), "", "ended by SIGKILL: oh")
+		failure(t, sh(t, "kill -34 $$"), "", "ended by signal 34")
 	})
 	t.Run("for_a_payload_that_is_no_argument", func(t *testing.T) {
 		c := command(t, "echo", "{}")
