@@ -67,6 +67,7 @@ lapsed ends what it runs; its result would not count.`,
 				cfg.Run = c.Execute
 				s.Leave += what.killAfter
 			}
+			defer command.ReapOrphans()()
 			return session.Run(cmd.Context(), s, common.Wait,
 				func(ctx context.Context, s *session.Session) error { return worker.Run(ctx, s, cfg) })
 		},

@@ -111,7 +111,7 @@ func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error)
 	cmd.ExtraFiles = []*os.File{lifeFD - 3: life, reportFD - 3: report}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C in the terminal is for the worker
 	cmd.WaitDelay = time.Second                           // for a process that got away and holds the output open
-	err = cmd.Start()
+	err = startSupervisor(cmd)
 	life.Close()
 	report.Close()
 	if err != nil {
@@ -134,7 +134,7 @@ func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error)
 	if fate.group > 0 && !fate.known {
 		_ = syscall.Kill(-fate.group, syscall.SIGKILL) // fails only when all are gone
 	}
-	_ = cmd.Wait() // the report tells
+	waitForSupervisor(cmd)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)

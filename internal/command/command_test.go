@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"taskkeeper/internal/task"
 )
@@ -37,6 +39,36 @@ func TestMain(m *testing.M) {
 	// The race detector makes each process that ends well sleep for a second.
 	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	goleak.VerifyTestMain(m)
+}
+
+// shortageEnv makes this test binary a program that executes commands again and
+// again, each time with one more process allowed to its user.
+const shortageEnv = "COMMAND_TEST_SHORTAGE"
+
+func executeShortOfProcesses() {
+	createThreads(40) // so that it is not this program that lacks one
+	for more := range 24 {
+		threads, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			panic(err)
+		}
+		limit := syscall.Rlimit{Cur: uint64(len(threads) + more), Max: 1 << 16}
+		if err := syscall.Setrlimit(unix.RLIMIT_NPROC, &limit); err != nil {
+			panic(err)
+		}
+		for _, words := range [][]string{{"cat"}, {"sh", "-c", "while :; do sleep 3600 & done"}} {
+			c, err := New(Config{Words: words})
+			if err != nil {
+				panic(err)
+			}
+			result, err := c.Execute(context.Background(), task.Execution{Payload: []byte("x")})
+			if errors.Is(err, ErrCannotStart) {
+				fmt.Printf("%d cannot: %v\n", more, err)
+			} else {
+				fmt.Printf("%d %s: %q, %v\n", more, words[0], result, err)
+			}
+		}
+	}
 }
 
 // patience is how long tests wait. Only a failure takes so long.

@@ -68,6 +68,9 @@
 //     by the kernel and the rest of its group by the worker; what left the
 //     group lives on, and all that the command started does if the worker is
 //     killed in the same moment.
+//   - A worker that is process 1 (of a container) waits for the orphans that
+//     become its children, see [ReapOrphans]: what left the group of a command
+//     whose supervisor was killed, and what a person who looked in left behind.
 //   - Elsewhere only the process group is ended, as soon as the command itself
 //     has; what left the group lives on.
 //   - A process that may not be killed, because it runs as another user, is

@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"taskkeeper/internal/proc"
 	"taskkeeper/internal/task"
 )
@@ -271,36 +269,6 @@ func TestCannotStartForWantOfDescriptors(t *testing.T) {
 		}
 	}
 	result(t, c, "x", "x")
-}
-
-// shortageEnv makes this test binary a program that executes commands again and
-// again, each time with one more process allowed to its user.
-const shortageEnv = "COMMAND_TEST_SHORTAGE"
-
-func executeShortOfProcesses() {
-	createThreads(40) // so that it is not this program that lacks one
-	for more := range 24 {
-		threads, err := os.ReadDir("/proc/self/task")
-		if err != nil {
-			panic(err)
-		}
-		limit := syscall.Rlimit{Cur: uint64(len(threads) + more), Max: 1 << 16}
-		if err := syscall.Setrlimit(unix.RLIMIT_NPROC, &limit); err != nil {
-			panic(err)
-		}
-		for _, words := range [][]string{{"cat"}, {"cat"}, {"sh", "-c", "while :; do sleep 3600 & done"}} {
-			c, err := New(Config{Words: words})
-			if err != nil {
-				panic(err)
-			}
-			result, err := c.Execute(context.Background(), task.Execution{Payload: []byte("x")})
-			if errors.Is(err, ErrCannotStart) {
-				fmt.Printf("%d cannot: %v\n", more, err)
-			} else {
-				fmt.Printf("%d %s: %q, %v\n", more, words[0], result, err)
-			}
-		}
-	}
 }
 
 func TestCannotStartForWantOfProcesses(t *testing.T) {

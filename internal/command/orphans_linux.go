@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"iter"
 	"os"
 	"strconv"
 	"syscall"
@@ -32,21 +33,38 @@ func killLeft(group int, ended bool) {
 	if !ended {
 		_ = syscall.Kill(-group, syscall.SIGKILL)
 	}
-	all, _ := os.ReadDir("/proc")
-	for _, entry := range all {
-		if pid, err := strconv.Atoi(entry.Name()); err == nil && parent(pid) == os.Getpid() {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+	for pid := range children() {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// children are this process's, each with its state, Z for one that has ended.
+func children() iter.Seq2[int, byte] {
+	return func(yield func(pid int, state byte) bool) {
+		all, _ := os.ReadDir("/proc")
+		for _, entry := range all {
+			pid, err := strconv.Atoi(entry.Name())
+			if err != nil {
+				continue
+			}
+			stat, _ := os.ReadFile("/proc/" + entry.Name() + "/stat")
+			fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // the name before may hold anything
+			if len(fields) < 2 || string(fields[1]) != strconv.Itoa(os.Getpid()) {
+				continue
+			}
+			if !yield(pid, fields[0][0]) {
+				return
+			}
 		}
 	}
 }
 
-// parent is 0 for a process that is gone.
-func parent(pid int) int {
-	stat, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // the name before may hold anything
-	if len(fields) < 2 {
-		return 0
+// reap waits for the children that have ended, but for those of which the
+// function says that somebody else does.
+func reap(awaited func(pid int) bool) {
+	for pid, state := range children() {
+		if state == 'Z' && !awaited(pid) {
+			_, _ = syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
+		}
 	}
-	ppid, _ := strconv.Atoi(string(fields[1]))
-	return ppid
 }

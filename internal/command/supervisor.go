@@ -46,8 +46,8 @@ func supervise(killAfter time.Duration, path string, words []string) {
 	syscall.CloseOnExec(reportFD)
 	// Caught, not ignored: a command would inherit that. The worker decides.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT)
-	children := make(chan os.Signal, 1)
-	signal.Notify(children, syscall.SIGCHLD)
+	changed := make(chan os.Signal, 1) // a child has ended or was stopped
+	signal.Notify(changed, syscall.SIGCHLD)
 	closed := make(chan struct{})
 	go func() { // ends with the process
 		_, _ = io.Copy(io.Discard, life)
@@ -111,7 +111,7 @@ func supervise(killAfter time.Duration, path string, words []string) {
 			killLeft(pid, ended)
 		}
 		select {
-		case <-children:
+		case <-changed:
 		case <-closed:
 			closed, ending = nil, true
 			if !ended {
