@@ -210,6 +210,9 @@ func TestGuard(t *testing.T) {
 			eventually(t, "all processes are gone", func() bool { return len(alive(m)) == 0 })
 		})
 	}
+	t.Run("has_a_name_of_its_own_in_ps", func(t *testing.T) {
+		result(t, sh(t, "cat /proc/$PPID/comm; head -zn1 /proc/$PPID/cmdline | tr -d '\\0'"), "", "task-supervisor\ntask-supervisor")
+	})
 	t.Run("ends_the_group_when_the_supervisor_is_killed", func(t *testing.T) {
 		m := marker(t)
 		dir := t.TempDir()

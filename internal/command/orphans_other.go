@@ -9,6 +9,8 @@ import (
 
 const adopts = false
 
+func showName(string) {}
+
 func adoptOrphans() error { return nil }
 
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }

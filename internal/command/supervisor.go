@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// supervisorName is what a supervisor is started as. It holds no name of a
-// program, so that whoever kills those by name leaves it to its work.
+// supervisorName is what a supervisor is started as, and what ps shows. It holds no
+// name of a program, so that whoever kills those by name leaves it to its work.
+// Linux shows 15 bytes.
 const supervisorName = "task-supervisor"
 
 // What a supervisor has open beside the command's standard files.
@@ -38,6 +39,7 @@ func Supervise() {
 }
 
 func supervise(killAfter time.Duration, path string, words []string) {
+	showName(supervisorName)
 	runtime.GOMAXPROCS(1) // so that few threads are needed
 	// The command's death signal is about the thread that starts it.
 	runtime.LockOSThread()
