@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 
@@ -56,6 +57,7 @@ func (sl *slot) settle(r receipt) error {
 	switch {
 	case r.err == nil:
 		for _, id := range sent {
+			sl.tell(id, sl.results[id])
 			delete(sl.results, id)
 			delete(sl.at, id)
 		}
@@ -79,6 +81,18 @@ func (sl *slot) settle(r receipt) error {
 		return r.err
 	}
 	return sl.refused(refused)
+}
+
+// tell logs what was committed.
+func (sl *slot) tell(id string, v verdict) {
+	attrs := []any{"task", id, "took", v.took.Round(time.Millisecond)}
+	switch {
+	case v.freeOnly: // was told when that was found
+	case v.state.Phase == task.Failed:
+		sl.log.Warn("task failed", append(attrs, "reason", string(v.state.Text[:min(len(v.state.Text), 200)]))...)
+	default:
+		sl.log.Info("task done", attrs...)
+	}
 }
 
 // refused takes that a task's state was not as it was taken to be.

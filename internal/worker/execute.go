@@ -16,7 +16,6 @@ import (
 // execution is a task that runs.
 type execution struct {
 	id     string
-	began  time.Time
 	taken  bool // it was told to end, for it is listed no more
 	cancel context.CancelFunc
 }
@@ -24,7 +23,8 @@ type execution struct {
 // outcome is what an execution came to.
 type outcome struct {
 	state task.State
-	ended bool // it was told to end: the state means nothing
+	took  time.Duration // the execution alone, without any wait for the servers
+	ended bool          // it was told to end: the rest means nothing
 }
 
 // fetch is a payload that is being read, or has been.
@@ -85,7 +85,7 @@ func (sl *slot) start(leaving context.Context) {
 	id := sl.list[i]
 	ctx, cancel := context.WithCancel(live)
 	stop := context.AfterFunc(leaving, cancel)
-	sl.running = &execution{id: id, began: time.Now(), cancel: func() { stop(); cancel() }}
+	sl.running = &execution{id: id, cancel: func() { stop(); cancel() }}
 	sl.todo <- job{ctx, id, sl.ahead[id]} // the executor is idle
 	delete(sl.ahead, id)
 	sl.log.Info("task started", "task", id)
@@ -124,16 +124,18 @@ func (sl *slot) execute(j job) outcome {
 		limited, cancel = context.WithTimeout(ctx, sl.cfg.Timeout)
 	}
 	defer cancel()
+	began := time.Now()
 	result, err := sl.cfg.Run(limited, task.Execution{Task: id, Worker: sl.id, Payload: payload})
+	o := outcome{state: task.NewDone(result), took: time.Since(began)}
 	switch {
 	case ctx.Err() != nil:
 		return outcome{ended: true}
 	case err != nil && limited.Err() != nil:
-		return outcome{state: task.NewFailed(fmt.Sprintf("timed out after %s", sl.cfg.Timeout))}
+		o.state = task.NewFailed(fmt.Sprintf("timed out after %s", sl.cfg.Timeout))
 	case err != nil:
-		return outcome{state: task.NewFailed(err.Error())}
+		o.state = task.NewFailed(err.Error())
 	}
-	return outcome{state: task.NewDone(result)}
+	return o
 }
 
 // finish takes what the execution came to.
@@ -148,11 +150,5 @@ func (sl *slot) finish(o outcome) {
 		return // taken away, as it ended
 	}
 	o.state = sl.fit(e.id, o.state)
-	sl.results[e.id] = verdict{state: o.state}
-	took := time.Since(e.began).Round(time.Millisecond)
-	if o.state.Phase == task.Failed {
-		sl.log.Warn("task failed", "task", e.id, "took", took, "reason", string(o.state.Text[:min(len(o.state.Text), 200)]))
-	} else {
-		sl.log.Info("task done", "task", e.id, "took", took)
-	}
+	sl.results[e.id] = verdict{state: o.state, took: o.took}
 }

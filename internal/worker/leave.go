@@ -9,35 +9,44 @@ import (
 	"taskkeeper/internal/task"
 )
 
+// parting is what the Multi does with which a slot leaves.
+type parting struct {
+	ops     []session.Op
+	written []string // tasks whose results it writes
+	given   int      // how many it gives back
+}
+
 // leave commits what is ready, gives back what is not, and deletes the slot's
 // znode: all in one Multi, so that the leader never sees a part of it. It
 // fails when the session is over; then the znode vanishes by itself and the
 // leader finds the tasks.
 func (sl *slot) leave() error {
+	var unknown parting // whose answer was lost
 	for {
 		if sl.stale {
 			if err := sl.read(); errors.Is(err, errGone) {
+				sl.left(unknown)
 				return nil
 			} else if err != nil {
 				return err
 			}
 		}
-		ops, given, err := sl.giveBack()
+		p, err := sl.giveBack()
 		if err != nil {
 			return err
 		}
-		_, err = sl.group.Multi(append(ops, session.Delete(sl.path, sl.version))...)
+		_, err = sl.group.Multi(append(p.ops, session.Delete(sl.path, sl.version))...)
+		unknown = parting{}
 		var refused *session.OpError
 		switch {
 		case err == nil:
-			if given > 0 {
-				sl.log.Info("gave back its tasks", "tasks", given)
-			}
+			sl.left(p)
 			return nil
 		case errors.Is(err, session.ErrUnknown):
 			if err := sl.s.Sync(); err != nil {
 				return err
 			}
+			unknown = p
 		case errors.Is(err, session.ErrTooLarge) && sl.room() > leastRoom:
 			continue // the servers take less than was known
 		case !errors.As(err, &refused):
@@ -54,9 +63,18 @@ func (sl *slot) leave() error {
 	}
 }
 
-// giveBack returns the writes that end this slot's hold of its tasks, and how
-// many of them are no results.
-func (sl *slot) giveBack() (ops []session.Op, given int, err error) {
+// left logs what was done.
+func (sl *slot) left(p parting) {
+	for _, id := range p.written {
+		sl.tell(id, sl.results[id])
+	}
+	if p.given > 0 {
+		sl.log.Info("gave back its tasks", "tasks", p.given)
+	}
+}
+
+// giveBack returns the writes that end this slot's hold of its tasks.
+func (sl *slot) giveBack() (p parting, err error) {
 	room := sl.room()
 	for _, id := range sl.list {
 		v, ready := sl.results[id]
@@ -65,18 +83,20 @@ func (sl *slot) giveBack() (ops []session.Op, given int, err error) {
 		}
 		state, version, err := readState(sl.s, id)
 		if err != nil {
-			return nil, 0, err
+			return p, err
 		}
 		if state.Phase != task.Pending {
 			continue
 		}
 		op := session.Set(task.StatePath(id), sl.fit(id, v.state).Bytes(), version)
-		if !ready || sl.s.Size(op) > room || sl.resting() {
+		if ready && sl.s.Size(op) <= room && !sl.resting() {
+			p.written = append(p.written, id)
+		} else {
 			op = session.Set(task.StatePath(id), state.Bytes(), version)
-			given++
+			p.given++
 		}
 		room -= sl.s.Size(op)
-		ops = append(ops, op)
+		p.ops = append(p.ops, op)
 	}
-	return ops, given, nil
+	return p, nil
 }

@@ -64,6 +64,7 @@ type watch struct {
 // verdict is what a commit is to write for a task.
 type verdict struct {
 	state    task.State
+	took     time.Duration
 	freeOnly bool // the task is finished by another hand, or gone
 }
 
@@ -239,6 +240,7 @@ func (sl *slot) read() error {
 	sl.list, sl.version = task.ParseList(data), stat.Version
 	for id := range sl.results {
 		if !slices.Contains(sl.list, id) {
+			sl.log.Warn("task was taken away, or the answer to its commit was lost", "task", id)
 			delete(sl.results, id)
 		}
 	}

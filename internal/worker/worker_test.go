@@ -60,7 +60,9 @@ func host(t *testing.T, s *session.Session, slots int, fn task.Func) *hosted {
 
 func hostAs(t *testing.T, s *session.Session, cfg Config) *hosted {
 	t.Helper()
-	cfg.Logger = logger(t)
+	if cfg.Logger == nil {
+		cfg.Logger = logger(t)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &hosted{t: t, s: s, stop: cancel, done: make(chan error, 1)}
 	ended := make(chan struct{})
