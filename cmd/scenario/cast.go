@@ -159,6 +159,15 @@ func (p *play) logged(l line) []stage.Event {
 // count is how many such lines there are so far.
 func (p *play) count(l line) int { return len(p.logged(l)) }
 
+// told waits until there are n such lines: a client may have a result before the
+// worker has logged it.
+func (p *play) told(l line, n int) {
+	p.poll(fmt.Sprintf("%d times %q", n, l.msg), func() (bool, string) {
+		got := p.count(l)
+		return got == n, fmt.Sprint(got)
+	})
+}
+
 // exits waits for the end of a program, with a status.
 func (p *play) exits(name string, status int) {
 	if p.err == nil {

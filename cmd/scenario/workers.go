@@ -61,6 +61,7 @@ func compete(p *play) {
 		p.tell(time.Now(), c, "has all its results")
 	}
 	took := time.Since(began)
+	p.told(did("worker", "task done"), 2*each)
 	one, two := p.count(did("worker-1", "task done")), p.count(did("worker-2", "task done"))
 	p.check(one+two == 2*each, "tasks executed: %d by worker-1, %d by worker-2", one, two)
 	p.check(one >= each/2 && two >= each/2, "both workers had a good share")
@@ -91,6 +92,7 @@ func workerLags(p *play) {
 
 	p.submit("client-2", 2, "0.5")
 	p.exits("client-2", 0)
+	p.told(did("worker", "task done"), 3)
 	p.check(p.count(did(zombie, "task done")) == 1, "it executes again, as the other one does")
 	r := p.end()
 	p.check(p.st.Results() == 3 && r.Done == 3, "one result of each task")
