@@ -3,7 +3,9 @@ package worker
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"taskkeeper/internal/zktest"
 )
@@ -29,5 +31,29 @@ func TestRequestsOfATask(t *testing.T) {
 	sent := slices.DeleteFunc(proxy.Seen(), func(op zktest.Op) bool { return op == zktest.OpPing })
 	if !slices.Equal(sent, want) {
 		t.Errorf("%d tasks cost %v", tasks, sent)
+	}
+}
+
+func TestLostWatchCostsOnePeriod(t *testing.T) {
+	t.Parallel()
+	root := zktest.Connect(t)
+	d, b := newDesk(t, root), newBench(t)
+	proxy, through := zktest.Via(t, root)
+	lost := make(chan struct{})
+	once := sync.OnceFunc(func() { close(lost) })
+	proxy.Hold(zktest.OpAddWatch, 1, func(request []byte) bool {
+		request[len(request)-5]++ // the last byte of the path: another znode is watched
+		once()
+		return false
+	})
+	host(t, open(t, through, testTimeout), 1, b.run)
+	worker := d.worker()
+	happened(t, "watch", lost)
+	d.submit("t", "x")
+	began := time.Now()
+	d.assign(worker, "t")
+	d.state("t", "done x")
+	if took := time.Since(began); took > reread+time.Second || took < reread/2 {
+		t.Errorf("took %v, want the period of %v", took, reread)
 	}
 }

@@ -188,6 +188,23 @@ func TestReconnectLeave(t *testing.T) {
 				d.written(id, 1)
 			}
 		})
+		parallel(t, "looks_only_behind_a_sync_when_the_"+what+"_is_lost", func(t *testing.T) {
+			d, b, p, worker, proxy := proxied(t)
+			begin(d, b, worker, "a")
+			met := cut(proxy, zktest.OpMulti, 1)
+			held, release := proxy.Hold(zktest.OpSync, 1)
+			p.stop()
+			happened(t, "lost "+what, met)
+			proxy.Seen()
+			happened(t, "sync", held)
+			if sent := slices.DeleteFunc(proxy.Seen(), func(op zktest.Op) bool { return op == zktest.OpSetWatches }); len(sent) > 0 {
+				t.Errorf("before the sync: %v", sent)
+			}
+			release()
+			p.leave()
+			d.workers(0)
+			d.written("a", 1)
+		})
 		parallel(t, "settles_its_commit_first_when_the_"+what+"_is_lost", func(t *testing.T) {
 			d, b, p, worker, proxy := proxied(t)
 			begin(d, b, worker, "a", "b")
