@@ -59,6 +59,33 @@
 // else is listed. A slot that executes nothing leaves at once. What still runs
 // when the time is over is cancelled and given back.
 //
+// # A task that cannot be begun
+//
+// An execution that ends with command.ErrCannotStart is the worker's fault, not the
+// task's: the program is missing or must not be executed, or the machine is short of
+// processes, memory or descriptors. The slot leaves as above: one Multi gives its
+// tasks back, their losses unchanged, and deletes its znode. A slot without a znode
+// is assigned nothing, so a broken worker costs the queue one give-back a slot, and
+// the tasks go to other workers. Where there are none they wait.
+//
+//	            cannot begin            turn, after a pause
+//	┌────────┐  a task       ┌─────────┐ ──────────► ┌──────────┐
+//	│ serves ├──────────────►│ is out  │             │ on trial │
+//	└────────┘               └─────────┘ ◄────────── └────┬─────┘
+//	    ▲                         │      cannot           │ has begun a task
+//	    └─────────────────────────┴───────────────────────┘
+//	       when the slot on trial has
+//
+// Only a real start tells that a command can be started again: an access check
+// does not see a file that is being written, a missing interpreter, or a shortage.
+// And a start without a task is a run of the command that nobody asked for. So the
+// trial takes a task: the slot registers anew, and where the task cannot be begun it
+// is given back, a few milliseconds late. All slots share the command and the
+// machine. One of them is on trial at a time, after pauses of 1 s, 2 s, and so on up to
+// 30 s. When it has begun a task all come back. Slots that still serve go on: each
+// finds the fault by itself, or, where the machine is short of something, does not
+// have it. The process tells a fault once as an error, and its end.
+//
 // # The end of an execution
 //
 // A task fails with "timed out after …" when it runs longer than Config.Timeout.

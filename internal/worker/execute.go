@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/command"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -24,6 +25,7 @@ type execution struct {
 type outcome struct {
 	state task.State
 	took  time.Duration // the execution alone, without any wait for the servers
+	fault error         // why it could not be begun, if that is not the task's fault
 	ended bool          // it was told to end: the rest means nothing
 }
 
@@ -124,31 +126,38 @@ func (sl *slot) execute(j job) outcome {
 		limited, cancel = context.WithTimeout(ctx, sl.cfg.Timeout)
 	}
 	defer cancel()
+	stop := sl.entry.beginning()
 	began := time.Now()
 	result, err := sl.cfg.Run(limited, task.Execution{Task: id, Worker: sl.id, Payload: payload})
 	o := outcome{state: task.NewDone(result), took: time.Since(began)}
+	stop()
 	switch {
 	case ctx.Err() != nil:
 		return outcome{ended: true}
+	case errors.Is(err, command.ErrCannotStart):
+		return outcome{fault: err}
 	case err != nil && limited.Err() != nil:
 		o.state = task.NewFailed(fmt.Sprintf("timed out after %s", sl.cfg.Timeout))
 	case err != nil:
 		o.state = task.NewFailed(err.Error())
 	}
+	sl.entry.begun()
 	return o
 }
 
-// finish takes what the execution came to.
-func (sl *slot) finish(o outcome) {
+// finish takes what the execution came to. It fails when that could not be begun.
+func (sl *slot) finish(o outcome) error {
 	e := sl.running
 	e.cancel()
 	sl.running = nil
-	if o.ended {
-		return
+	if o.fault != nil {
+		sl.entry.process.failed(o.fault)
+		return o.fault
 	}
-	if !slices.Contains(sl.list, e.id) {
-		return // taken away, as it ended
+	if o.ended || !slices.Contains(sl.list, e.id) { // or taken away, as it ended
+		return nil
 	}
 	o.state = sl.fit(e.id, o.state)
 	sl.results[e.id] = verdict{state: o.state, took: o.took}
+	return nil
 }

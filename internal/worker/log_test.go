@@ -13,8 +13,8 @@ import (
 	"taskkeeper/internal/zktest"
 )
 
-// entry is a line of a log.
-type entry struct {
+// line is one of a log.
+type line struct {
 	Level  string
 	Msg    string
 	Task   string
@@ -42,15 +42,15 @@ func (j *journal) Write(p []byte) (int, error) {
 	return j.b.Write(p)
 }
 
-// entries are the lines so far with that message.
-func (j *journal) entries(msg string) (found []entry) {
+// lines are the lines so far with that message.
+func (j *journal) lines(msg string) (found []line) {
 	j.t.Helper()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for line := range bytes.Lines(j.b.Bytes()) {
-		var e entry
-		if err := json.Unmarshal(line, &e); err != nil {
-			j.t.Errorf("%s: %v", line, err)
+	for text := range bytes.Lines(j.b.Bytes()) {
+		var e line
+		if err := json.Unmarshal(text, &e); err != nil {
+			j.t.Errorf("%s: %v", text, err)
 		}
 		if e.Msg == msg {
 			found = append(found, e)
@@ -60,11 +60,11 @@ func (j *journal) entries(msg string) (found []entry) {
 }
 
 // await waits until a message was logged that often, and returns the last.
-func (j *journal) await(msg string, n int) entry {
+func (j *journal) await(msg string, n int) line {
 	j.t.Helper()
-	var found []entry
+	var found []line
 	zktest.Eventually(j.t, fmt.Sprintf("%d times %q", n, msg), func() (bool, string) {
-		found = j.entries(msg)
+		found = j.lines(msg)
 		return len(found) == n, fmt.Sprint(found)
 	})
 	return found[n-1]
@@ -94,7 +94,7 @@ func TestLog(t *testing.T) {
 		b.end("t", "x")
 		happened(t, "commit", held)
 		most := time.Since(began) + wait/2 // it began a little before
-		if got := j.entries("task done"); len(got) > 0 {
+		if got := j.lines("task done"); len(got) > 0 {
 			t.Errorf("before the commit: %v", got)
 		}
 		release()

@@ -12,6 +12,7 @@ import (
 	"github.com/go-zookeeper/zk"
 	"github.com/google/uuid"
 
+	"taskkeeper/internal/command"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -29,6 +30,7 @@ type slot struct {
 	s     *session.Session
 	group *session.Group
 	cfg   Config
+	entry entry
 	log   *slog.Logger
 	id    string
 	path  string
@@ -74,10 +76,10 @@ type receipt struct {
 	err     error
 }
 
-func newSlot(s *session.Session, group *session.Group, cfg Config) *slot {
+func newSlot(s *session.Session, group *session.Group, cfg Config, e entry) *slot {
 	id := uuid.NewString()
 	return &slot{
-		s: s, group: group, cfg: cfg, id: id, path: task.WorkerPath(id),
+		s: s, group: group, cfg: cfg, entry: e, id: id, path: task.WorkerPath(id),
 		log:       cfg.Logger.With("worker", id),
 		at:        make(map[string]int32),
 		results:   make(map[string]verdict),
@@ -90,7 +92,7 @@ func newSlot(s *session.Session, group *session.Group, cfg Config) *slot {
 
 // run registers the slot and serves until it has left: once draining has ended,
 // as soon as nothing runs; once leaving has, at once. Or until its znode is
-// gone, when it asks for another one to take its place.
+// gone, or a task cannot be begun, when it asks for another one to take its place.
 func (sl *slot) run(draining, leaving context.Context) (again bool, err error) {
 	sl.hints = sl.s.Hints(sl.path)
 	defer sl.s.Forget(sl.path)
@@ -109,6 +111,8 @@ func (sl *slot) run(draining, leaving context.Context) (again bool, err error) {
 	case errors.Is(err, errGone):
 		sl.log.Warn("the worker's znode is gone, registering anew", "znode", sl.path)
 		return draining.Err() == nil, nil
+	case errors.Is(err, command.ErrCannotStart):
+		again = draining.Err() == nil
 	case err != nil && !errors.Is(err, session.ErrOver) && draining.Err() == nil:
 		// Someone changed its access, or typed more into it than can be handled.
 		sl.log.Warn("the worker's znode cannot be used, registering anew", "znode", sl.path, "err", err)
@@ -119,7 +123,7 @@ func (sl *slot) run(draining, leaving context.Context) (again bool, err error) {
 	if err := sl.leave(); err != nil && !errors.Is(err, session.ErrOver) {
 		sl.log.Warn("not everything was given back", "err", err)
 	}
-	return false, sl.s.Err()
+	return again, sl.s.Err()
 }
 
 // abandon deletes the slot's znode as it is. What it lists is lost with it.
@@ -199,7 +203,9 @@ func (sl *slot) serve(draining, leaving context.Context) error {
 		case <-ticker.C:
 			sl.stale = true
 		case o := <-sl.finished:
-			sl.finish(o)
+			if err := sl.finish(o); err != nil {
+				return err
+			}
 		case r := <-sl.committed:
 			if err := sl.settle(r); err != nil {
 				return err
@@ -267,7 +273,7 @@ func (sl *slot) stop() {
 	defer sl.reading.Wait()
 	if sl.running != nil {
 		sl.running.cancel()
-		sl.finish(<-sl.finished)
+		_ = sl.finish(<-sl.finished) // leave gives back what could not be begun
 	}
 	if sl.sent != nil {
 		_ = sl.settle(<-sl.committed) // leave reads what came of it

@@ -51,11 +51,18 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	defer stop()
 	defer context.AfterFunc(leaving, stop)() // a slot that fails ends the others
 
+	entering, done := s.Within(draining)
+	defer done()
+	c := &capacity{log: cfg.Logger}
 	for range cfg.Slots {
 		slots.Go(func() error {
 			for {
-				sl := newSlot(s, group, cfg)
-				again, err := sl.run(draining, leaving)
+				e, ok := c.enter(entering)
+				if !ok {
+					return s.Err()
+				}
+				again, err := newSlot(s, group, cfg, e).run(draining, leaving)
+				e.end()
 				if !again || err != nil {
 					return err
 				}
