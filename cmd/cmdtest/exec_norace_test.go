@@ -3,10 +3,12 @@
 package cmdtest
 
 import (
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
+	"taskkeeper/internal/proc"
 	"taskkeeper/internal/zktest"
 )
 
@@ -45,6 +47,28 @@ func TestReconnectExec(t *testing.T) {
 		server.Pause()
 		defer server.Resume()
 		w.Line(w.Stderr, "connection lost")
+		w.Line(w.Stderr, "cancelling the task")
 		asleep(t, payload, 0)
+	})
+	t.Run("lets_the_command_run_on_when_told_so_and_ends_it_when_the_session_is_over", func(t *testing.T) {
+		sv := start(t)
+		sv.master()
+		proxy, through := zktest.Via(t, sv.root)
+		w := proc.Run(t, proc.Command{Path: filepath.Join(sv.dir, "worker"), Args: []string{"--zk", through,
+			"--session-timeout", sv.timeout, "--cut-off", "continue", "--shell", "--exec", naps, "--kill-after", "300ms"}})
+		w.Line(w.Stderr, "registered")
+		payload := nap()
+		c := sv.start("client", "run", payload)
+		asleep(t, payload, napCount)
+		proxy.Blackhole(true)
+		w.Line(w.Stderr, "the task runs on")
+		sv.worker("--exec", "echo {}")
+		c.Exit(0) // executed twice, finished once
+		if got := sleeping(payload); len(got) != napCount {
+			t.Errorf("processes %q", got)
+		}
+		proxy.Blackhole(false)
+		asleep(t, payload, 0)
+		w.Line(w.Stderr, "starting over")
 	})
 }

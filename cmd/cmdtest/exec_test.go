@@ -118,6 +118,7 @@ func TestExec(t *testing.T) {
 			{"--exec|cat|--timeout|0s", `--timeout: "0s" is no duration `},
 			{"--timeout|-1s", `--timeout: "-1s" is no duration `},
 			{"--drain|-1s", `--drain: "-1s" is no duration `},
+			{"--cut-off|x", `--cut-off: "x" is none of cancel, continue`},
 			{"--kill-after|x", `--kill-after: "x" is no duration `},
 			{"--slots|-1", `--slots: "-1" is no number `},
 		} {

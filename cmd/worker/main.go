@@ -25,6 +25,7 @@ func root(cpus int) *cobra.Command {
 	var common cli.Common
 	var cfg worker.Config
 	var what executed
+	var cutOff string
 	cmd := &cobra.Command{
 		Use:   "worker [flags] [-- COMMAND ARGUMENT...]",
 		Short: "Execute the tasks that the leader assigns",
@@ -44,8 +45,12 @@ seconds to sleep, the result is 0.
 SIGTERM or SIGINT (Ctrl-C) ends what runs and gives the tasks back, at once or
 after --drain; another worker gets them. A second signal ends the worker
 immediately. A command never outlives its worker, not even a kill -9; the task
-is then assigned again after the session timeout. A worker whose session has
-lapsed ends what it runs; its result would not count.`,
+is then assigned again after the session timeout.
+
+A worker that hears no server for its session timeout cannot know whether its
+session has ended and its tasks are assigned again: see --cut-off. When its session
+turns out to be over it ends what runs; its result would not count. When the session
+goes on it executes again what it has cancelled.`,
 		Example: `  worker --exec 'gzip -9'
   worker --slots 0 --timeout 1m -- convert {} -resize 50% out/{}
   worker --shell --exec 'curl -fsS "$1" | sha256sum' --drain 30s
@@ -54,6 +59,7 @@ lapsed ends what it runs; its result would not count.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			log := common.Logger()
 			cfg.Logger = log
+			cfg.RunOn = cutOff == "continue"
 			if cfg.Slots == 0 {
 				cfg.Slots = cpus
 			}
@@ -80,6 +86,9 @@ lapsed ends what it runs; its result would not count.`,
 		"Fail a task that runs for longer than this `duration`, and end its command. Without this flag there is no limit.", limit)
 	cli.Var(flags, &cfg.Drain, "drain", 0,
 		"When told to end, take no more tasks, and finish within this `duration` those that run. What is left then is given back; without this flag all is, at once.", cli.Duration(0, long))
+	cli.Var(flags, &cutOff, "cut-off", "cancel",
+		"What becomes of a task that runs while no server is heard for the session timeout: with the `mode` cancel it is ended, so that no other worker executes it at the same time; with continue it runs on, as a long one should through an outage of the servers. A longer --session-timeout makes longer outages harmless.",
+		cli.OneOf("cancel", "continue"))
 	for _, name := range []string{"timeout", "drain"} {
 		flags.Lookup(name).DefValue = "" // 0s would say too little
 	}

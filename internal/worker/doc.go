@@ -90,7 +90,15 @@
 //
 // A task fails with "timed out after …" when it runs longer than Config.Timeout.
 // An execution is told to end by its context: then, when its task is taken away,
-// when the slot leaves, and when no server was heard for the session's timeout
-// (Session.Live). The slot waits for it, however long that takes: until then
-// nothing else is begun, and its task is not given back.
+// when the slot leaves, when the session is over, and when the slot is cut off. The
+// slot waits for it, however long that takes: until then nothing else is begun, and
+// its task is not given back.
+//
+// A slot is cut off when no server was heard for the session's timeout (Session.Live).
+// By then the session may be over without a word, and the task assigned to another
+// worker. The slot cancels the execution, so that there are not two at once. If the
+// session survives, as it does an outage of the servers, the slot reads its znode and
+// executes anew what is still listed. With Config.RunOn the execution goes on, and
+// ends early only when the session turns out to be over; another worker may execute
+// the task meanwhile, and one result counts. Nothing else is begun while cut off.
 package worker

@@ -19,6 +19,9 @@ type execution struct {
 	id     string
 	taken  bool // it was told to end, for it is listed no more
 	cancel context.CancelFunc
+
+	live   context.Context // see Session.Live
+	ignore func() bool     // its end
 }
 
 // outcome is what an execution came to.
@@ -78,6 +81,7 @@ func (sl *slot) start(leaving context.Context) {
 	}
 	defer sl.fetchAhead()
 	if sl.running != nil {
+		sl.heed(live)
 		return
 	}
 	i := slices.IndexFunc(sl.list, func(id string) bool { _, ok := sl.results[id]; return !ok })
@@ -85,12 +89,31 @@ func (sl *slot) start(leaving context.Context) {
 		return
 	}
 	id := sl.list[i]
-	ctx, cancel := context.WithCancel(live)
-	stop := context.AfterFunc(leaving, cancel)
-	sl.running = &execution{id: id, cancel: func() { stop(); cancel() }}
+	ctx, cancel := sl.s.Within(leaving)
+	sl.running = &execution{id: id, cancel: cancel}
+	sl.heed(live)
 	sl.todo <- job{ctx, id, sl.ahead[id]} // the executor is idle
 	delete(sl.ahead, id)
 	sl.log.Info("task started", "task", id)
+}
+
+// heed has the end of live noticed, though the loop waits for the connection then.
+func (sl *slot) heed(live context.Context) {
+	e := sl.running
+	if e.live == live {
+		return
+	}
+	e.live = live
+	e.ignore = context.AfterFunc(live, func() {
+		switch {
+		case sl.s.Err() != nil: // over, and so is the execution
+		case sl.cfg.RunOn:
+			sl.log.Warn("cut off for the session timeout: the task runs on, another worker may execute it as well", "task", e.id)
+		default:
+			sl.log.Warn("cut off for the session timeout: cancelling the task, another worker may have it", "task", e.id)
+			e.cancel()
+		}
+	})
 }
 
 // executor executes one task after the other. It is one goroutine, so that its
@@ -148,6 +171,7 @@ func (sl *slot) execute(j job) outcome {
 // finish takes what the execution came to. It fails when that could not be begun.
 func (sl *slot) finish(o outcome) error {
 	e := sl.running
+	e.ignore()
 	e.cancel()
 	sl.running = nil
 	if o.fault != nil {

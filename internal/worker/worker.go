@@ -19,6 +19,7 @@ type Config struct {
 	Run     task.Func     // what executes a task; default task.Sleep
 	Timeout time.Duration // a task that runs longer fails; default: no limit
 	Drain   time.Duration // how long a slot that is told to stop may run its task on; default: not at all
+	RunOn   bool          // what runs does so while no server is heard for the session's timeout; default: it is cancelled
 	Logger  *slog.Logger  // default: none
 }
 
