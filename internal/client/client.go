@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -237,7 +238,7 @@ func (sv *serving) submit(id string, payload []byte, detached bool) error {
 				return err
 			}
 		case errors.Is(err, session.ErrUnknown):
-			if done, err := sv.submitted(id, owner); done || err != nil {
+			if done, err := sv.submitted(id, payload, owner); done || err != nil {
 				return err
 			}
 		case errors.Is(err, session.ErrTooLarge):
@@ -248,19 +249,22 @@ func (sv *serving) submit(id string, payload []byte, detached bool) error {
 	}
 }
 
-// submitted tells whether a submission was carried out whose answer was lost.
+// submitted tells whether a submission was carried out whose answer was lost: its
+// znodes are there, the owner's (of a detached one nobody's), with its payload.
 // Either znode tells: someone may have removed the other meanwhile.
-func (sv *serving) submitted(id string, owner int64) (bool, error) {
+func (sv *serving) submitted(id string, payload []byte, owner int64) (bool, error) {
 	if err := sv.s.Sync(); err != nil {
 		return false, err
 	}
-	for _, path := range []string{task.StatePath(id), task.DataPath(id)} {
-		_, stat, err := sv.s.Get(path)
-		if !errors.Is(err, zk.ErrNoNode) {
-			return err == nil && stat.EphemeralOwner == owner, err
-		}
+	data, stat, err := sv.s.Get(task.DataPath(id))
+	if !errors.Is(err, zk.ErrNoNode) {
+		return err == nil && stat.EphemeralOwner == owner && bytes.Equal(data, payload), err
 	}
-	return false, nil
+	_, stat, err = sv.s.Get(task.StatePath(id))
+	if errors.Is(err, zk.ErrNoNode) {
+		return false, nil
+	}
+	return err == nil && stat.EphemeralOwner == owner, err
 }
 
 // remove deletes the task's two znodes, or the payload alone when the state is

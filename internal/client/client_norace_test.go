@@ -3,11 +3,16 @@
 package client
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -248,4 +253,87 @@ func TestReconnect(t *testing.T) {
 		}
 		wantEmpty(t, h)
 	})
+	t.Run("reads_what_was_finished_meanwhile_though_its_event_is_lost", func(t *testing.T) {
+		root, h, proxy, r := startVia(t)
+		s := r.session()
+		end := r.do(t.Context(), "1")
+		id := tasks(t, h, 1)[0]
+		zktest.Eventually(t, "watch", func() (bool, string) { return watches(t, zktest.Shared(t), root, s) == 1, "none" })
+		// The watches that are set anew name a transaction that is yet to come: the server
+		// takes it that the client has seen all changes, and tells of none.
+		proxy.Hold(zktest.OpSetWatches, 1, func(request []byte) bool {
+			binary.BigEndian.PutUint64(request[8:], math.MaxInt64)
+			return false
+		})
+		proxy.Refuse(true)
+		h.Set(task.StatePath(id), "done 1")
+		proxy.Refuse(false)
+		back := time.Now()
+		wantEchoes(t, r.wait(end...), []string{"1"})
+		if took := time.Since(back); took > reread/2 {
+			t.Errorf("noticed %s after the reconnect", took)
+		}
+	})
+}
+
+// Znodes that another session made under the id of a submission are not its own,
+// when its answer is lost.
+func TestReconnectTellsItsOwnSubmissionFromAnother(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		detached      bool
+		data, state   string // of the other; "-" for no znode
+		ephemeral     bool
+		wantSubmitted bool
+	}{
+		"another_session's":                 {false, "a", "pending", true, false},
+		"another_session's_payload":         {false, "a", "-", true, false},
+		"another_session's_state":           {false, "-", "pending", true, false},
+		"a_detached_one":                    {false, "a", "pending", false, false},
+		"detached_from_another_session's":   {true, "a", "pending", true, false},
+		"detached_from_another_payload":     {true, "b", "pending", false, false},
+		"detached_with_an_equal_payload":    {true, "a", "pending", false, true},
+		"detached_whose_payload_is_removed": {true, "-", "done 1", false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root, h, proxy, r := startVia(t)
+			r.session()
+			play(t, root, nil).stop() // makes the directories
+			held, release := proxy.Hold(zktest.OpSync, 1)
+			defer release()
+			lost := proxy.CutBefore(zktest.OpMulti, 1, zktest.Naming(task.DataDir))
+			id := task.NewID()
+			got := make(chan error, 1)
+			go func() {
+				var err error
+				if c.detached {
+					_, err = r.Submit(t.Context(), id, []byte("a"))
+				} else {
+					_, err = r.DoAs(t.Context(), id, []byte("a"))
+				}
+				got <- err
+			}()
+			met(t, lost)
+			met(t, held)
+			create := h.Create
+			if c.ephemeral {
+				create = h.CreateEphemeral
+			}
+			if c.data != "-" {
+				create(task.DataPath(id), c.data)
+			}
+			if c.state != "-" {
+				create(task.StatePath(id), c.state)
+			}
+			release()
+			select {
+			case err := <-got:
+				if c.wantSubmitted && err != nil || !c.wantSubmitted && !errors.Is(err, zk.ErrNodeExists) {
+					t.Error(err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Error("it waits for the other's task")
+			}
+		})
+	}
 }

@@ -33,7 +33,7 @@ func (c *Client) Submit(ctx context.Context, id string, payload []byte) (string,
 	sent := false
 	err := c.on(ctx, func(sv *serving) error {
 		if sent { // the session before has ended: what it sent is there, or never will be
-			if done, err := sv.submitted(id, 0); done || err != nil {
+			if done, err := sv.submitted(id, payload, 0); done || err != nil {
 				return err
 			}
 			id = task.NewID()

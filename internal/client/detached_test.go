@@ -254,3 +254,79 @@ func TestCancelAndRetry(t *testing.T) {
 		}
 	})
 }
+
+// A server may lag behind the one where a task was submitted: what it does not show
+// is looked for once more after a Sync.
+func TestTaskThatALaggingServerDoesNotShowYet(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		state string
+		do    func(r *rig, ctx context.Context, id string) error
+	}{
+		"is_waited_for": {"done 1", func(r *rig, ctx context.Context, id string) error { _, err := r.Await(ctx, id); return err }},
+		"is_cancelled":  {"pending", func(r *rig, ctx context.Context, id string) error { return r.Cancel(ctx, id) }},
+		"is_retried":    {"failed so", func(r *rig, ctx context.Context, id string) error { return r.Retry(ctx, id) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root, h, proxy, r := startVia(t)
+			play(t, root, nil).stop() // makes the directories
+			held, release := proxy.Hold(zktest.OpSync, 1)
+			defer release()
+			id := task.NewID()
+			got := make(chan error, 1)
+			go func() { got <- c.do(r, t.Context(), id) }()
+			select {
+			case <-held: // the reads before it found no task
+			case err := <-got:
+				t.Fatalf("without a Sync: %v", err)
+			}
+			h.Create(task.DataPath(id), "a")
+			h.Create(task.StatePath(id), c.state)
+			release()
+			if err := <-got; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// The task moves on between the read of a retry and its write.
+func TestRetryLeavesATaskThatMovedOn(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		states []string // that it goes through meanwhile
+		want   error
+		left   string
+	}{
+		"to_a_rival's_retry":        {[]string{"pending"}, ErrNotFailed, "pending"},
+		"to_a_result":               {[]string{"pending", "done 42"}, ErrNotFailed, "done 42"},
+		"to_a_loss":                 {[]string{"pending", "pending 1"}, ErrNotFailed, "pending 1"},
+		"to_another_failure":        {[]string{"pending", "failed again"}, nil, "pending"},
+		"to_where_it_is_no_task":    {nil, task.ErrNone, ""},
+		"to_a_result_typed_by_hand": {[]string{"done 7"}, ErrNotFailed, "done 7"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, h, proxy, r := startVia(t)
+			id := r.submit("a")[0]
+			h.Set(task.StatePath(id), "failed so")
+			held, release := proxy.Hold(zktest.OpMulti, 1, zktest.Naming(task.StatePath(id)))
+			defer release()
+			got := make(chan error, 1)
+			go func() { got <- r.Retry(t.Context(), id) }()
+			met(t, held)
+			for _, state := range c.states {
+				h.Set(task.StatePath(id), state)
+			}
+			if c.states == nil {
+				h.Delete(task.StatePath(id))
+			}
+			release()
+			if err := <-got; !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if state, _ := h.Get(task.StatePath(id)); state != c.left {
+				t.Errorf("left %q, want %q", state, c.left)
+			}
+		})
+	}
+}
