@@ -44,8 +44,9 @@ type waiter struct {
 	wake  chan struct{}
 
 	// Owned by run.
-	open []*waiting // unfinished, the oldest first
-	byID map[string]*waiting
+	open  []*waiting // unfinished, the oldest first
+	byID  map[string]*waiting
+	moved time.Time // one was finished, or came while there was none
 
 	mu    sync.Mutex // guards the rest
 	added []*waiting
@@ -109,18 +110,26 @@ func (w *waiter) poke() {
 	}
 }
 
-// run serves wait until ctx ends or the session. Then stop must be called.
+// run serves wait until ctx ends or the session. Then stop must be called. It wakes up
+// only for what it is told, and for tasks that are to be read though nothing told to.
 func (w *waiter) run(ctx context.Context) error {
 	defer w.s.Forget(task.TasksDir + "/")
-	grow := time.NewTicker(slow)
-	defer grow.Stop()
-	resync := time.NewTicker(reread)
-	defer resync.Stop()
+	stall := newStall(w.s, w.log)
+	defer stall.end()
+	var grow, resync <-chan time.Time // nil while nothing is to be done then
 	for {
 		w.merge()
 		if err := w.look(0); err != nil {
 			return err
 		}
+		if grow == nil && w.behind() {
+			grow = time.After(slow)
+		}
+		if resync == nil && len(w.open) > 0 {
+			resync = time.After(reread)
+		}
+		stall.count(len(w.open), w.moved)
+		var err error
 		select {
 		case <-ctx.Done():
 			return w.s.Err()
@@ -129,12 +138,19 @@ func (w *waiter) run(ctx context.Context) error {
 		case <-w.wake:
 		case <-w.hints.C:
 			w.takeHints()
-		case <-grow.C:
-			if err := w.look(some); err != nil {
-				return err
-			}
-		case <-resync.C:
+		case <-grow:
+			grow = nil
+			err = w.look(some)
+		case <-resync:
+			resync = nil
 			w.again()
+		case <-stall.hints.C:
+			err = stall.hinted(len(w.open))
+		case <-stall.due:
+			err = stall.dueNow(len(w.open), w.moved)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
@@ -162,6 +178,9 @@ func (w *waiter) merge() {
 	added, left := w.added, w.left
 	w.added, w.left = nil, nil
 	w.mu.Unlock()
+	if len(w.open) == 0 && len(added) > 0 {
+		w.moved = time.Now()
+	}
 	for _, e := range added {
 		w.open = append(w.open, e)
 		w.byID[e.id] = e
@@ -257,6 +276,13 @@ func (w *waiter) unwatched(n int) (es []*waiting) {
 	return es
 }
 
+// behind tells whether there are tasks to watch later. While the connection is lost
+// nothing can be: a reconnect hints at all.
+func (w *waiter) behind() bool {
+	_, suspended := w.s.Suspended()
+	return !suspended && len(w.unwatched(1)) > 0
+}
+
 // toWatch returns the oldest that are to be watched.
 func (w *waiter) toWatch(more int) (es []*waiting) {
 	long := time.Now().Add(-slow)
@@ -327,6 +353,7 @@ func (w *waiter) read(es []*waiting, watch bool) (finished int, err error) {
 		e.answer <- a
 	}
 	if finished > 0 {
+		w.moved = now
 		w.shrink()
 	}
 	return finished, err

@@ -1,0 +1,125 @@
+package client
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/election"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+// quiet is for how long no task is finished until the client looks for the cause. A
+// new leader or a restarted worker takes less.
+const quiet = 2 * time.Second
+
+// stall says why no task can be done: there is no leader, or no worker. It says so
+// once, and once more when that is over. After quiet it looks; from then on the
+// watches that it sets tell when to look again. One goroutine calls its methods.
+type stall struct {
+	s       *session.Session
+	log     *slog.Logger
+	hints   *session.Hints // a candidate or a worker came or went
+	watched map[string]bool
+
+	due     <-chan time.Time // when to look; nil if only a hint tells
+	looked  time.Time        // last
+	missing string           // what the log says is missing; "" if nothing is
+}
+
+func newStall(s *session.Session, log *slog.Logger) *stall {
+	return &stall{s: s, log: log, hints: s.Hints(task.MasterDir, task.WorkersDir), watched: make(map[string]bool)}
+}
+
+func (st *stall) end() { st.s.Forget(task.MasterDir, task.WorkersDir) }
+
+// count takes note of how many tasks are open, and when one was last finished, or came
+// while there was none.
+func (st *stall) count(open int, moved time.Time) {
+	switch {
+	case open == 0:
+		st.due, st.missing = nil, ""
+	case moved.After(st.looked):
+		st.tell("", open)
+		if st.due == nil {
+			st.due = time.After(time.Until(moved.Add(quiet)))
+		}
+	}
+}
+
+// hinted has it look again: at once if that may end what it told, else after quiet,
+// for what is missing may come back soon.
+func (st *stall) hinted(open int) error {
+	paths, _ := st.hints.Take()
+	for path := range paths {
+		delete(st.watched, path)
+	}
+	switch {
+	case st.missing != "":
+		return st.look(open)
+	case st.due == nil && open > 0:
+		st.due = time.After(quiet)
+	}
+	return nil
+}
+
+// dueNow looks, unless a task was finished meanwhile: then count sets another time.
+func (st *stall) dueNow(open int, moved time.Time) error {
+	st.due = nil
+	if time.Since(moved) < quiet {
+		return nil
+	}
+	return st.look(open)
+}
+
+func (st *stall) look(open int) error {
+	st.looked = time.Now()
+	if _, suspended := st.s.Suspended(); suspended {
+		return nil // the session's log tells; a reconnect hints
+	}
+	var missing []string
+	for _, dir := range []struct {
+		path, missing string
+		count         func(names []string) int
+	}{
+		{task.MasterDir, "a leader: start a master", func(names []string) int { return len(election.Ordered(names)) }},
+		{task.WorkersDir, "a worker: start one", func(names []string) int { return len(names) }},
+	} {
+		list := st.s.ChildrenW
+		if st.watched[dir.path] {
+			list = st.s.Children
+		}
+		names, _, err := list(dir.path)
+		switch {
+		case errors.Is(err, session.ErrOver):
+			return err
+		case errors.Is(err, zk.ErrNoNode):
+			st.due = time.After(quiet) // nothing is watched
+		case err != nil:
+			continue // who may not look cannot tell
+		default:
+			st.watched[dir.path] = true
+		}
+		if dir.count(names) == 0 {
+			missing = append(missing, dir.missing)
+		}
+	}
+	st.tell(strings.Join(missing, "; "), open)
+	return nil
+}
+
+func (st *stall) tell(missing string, open int) {
+	switch {
+	case missing == st.missing:
+		return
+	case missing != "":
+		st.log.Warn("no task can be done", "tasks", open, "missing", missing)
+	default:
+		st.log.Info("tasks can be done again", "tasks", open)
+	}
+	st.missing = missing
+}

@@ -1,0 +1,106 @@
+package client
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/task"
+	"taskkeeper/internal/zktest"
+)
+
+// stalled has a client do a task, and returns what it logs of that it cannot be done.
+func stalled(t *testing.T, connect string) (said *records) {
+	said = &records{stalls: true}
+	c := New(Config{Logger: slog.New(slog.NewTextHandler(said, nil))})
+	s := open(t, connect)
+	go c.Serve(t.Context(), s)
+	go c.Do(t.Context(), []byte("1"))
+	return said
+}
+
+func (r *records) lines() []string {
+	return strings.Split(strings.TrimSuffix(r.String(), "\n"), "\n")
+}
+
+func TestStall(t *testing.T) {
+	t.Parallel()
+	says := func(t *testing.T, said *records, n int, text string) {
+		t.Helper()
+		zktest.Eventually(t, text, func() (bool, string) {
+			got := said.lines()
+			return len(got) >= n && strings.Contains(got[n-1], text), said.String()
+		})
+	}
+	const leader, worker = "/master/by-hand-0000000001", "/workers/w"
+	t.Run("is_told_once_with_what_is_missing_and_once_when_it_is_over", func(t *testing.T) {
+		t.Parallel()
+		root := zktest.Connect(t)
+		h := zktest.Conn(t, root)
+		began := time.Now()
+		said := stalled(t, root)
+		says(t, said, 1, `level=WARN msg="no task can be done" tasks=1 missing="a leader: start a master; a worker: start one"`)
+		if took := time.Since(began); took < quiet {
+			t.Errorf("told after %s", took)
+		}
+		h.CreateEphemeral(leader, "")
+		says(t, said, 2, `missing="a worker: start one"`)
+		h.CreateEphemeral(worker, "")
+		says(t, said, 3, `level=INFO msg="tasks can be done again" tasks=1`)
+		h.Delete(leader)
+		says(t, said, 4, `missing="a leader: start a master"`)
+		h.Set(task.StatePath(tasks(t, h, 1)[0]), "done 1") // by hand
+		h.CreateEphemeral(leader, "")
+		wantEmpty(t, h)
+		if got := said.lines(); len(got) > 5 {
+			t.Errorf("said %q", got)
+		}
+	})
+	t.Run("is_told_where_the_directories_are_missing", func(t *testing.T) {
+		t.Parallel()
+		root := zktest.Connect(t)
+		h := zktest.Conn(t, root)
+		h.Create(task.TasksDir, "")
+		h.Create(task.DataDir, "")
+		said := stalled(t, root)
+		says(t, said, 1, "a leader: start a master; a worker: start one")
+		h.Create(task.MasterDir, "")
+		h.Create(task.WorkersDir, "")
+		h.CreateEphemeral(leader, "")
+		h.CreateEphemeral(worker, "")
+		says(t, said, 2, "tasks can be done again")
+	})
+	t.Run("is_none_while_there_are_both_nor_when_a_worker_is_back_soon", func(t *testing.T) {
+		t.Parallel()
+		root := zktest.Connect(t)
+		h := zktest.Conn(t, root)
+		for _, dir := range task.Dirs() {
+			h.Create(dir, "")
+		}
+		h.CreateEphemeral(leader, "")
+		h.CreateEphemeral(worker, "")
+		proxy, through := zktest.Via(t, root)
+		said := stalled(t, through)
+		asked := 0
+		looks := func(n int) {
+			t.Helper()
+			zktest.Eventually(t, "looks who leads and who works", func() (bool, string) {
+				for _, op := range proxy.Seen() {
+					if op == zktest.OpGetChildren {
+						asked++
+					}
+				}
+				return asked >= 2*n, fmt.Sprint(asked)
+			})
+		}
+		looks(1)
+		h.Delete(worker)
+		h.CreateEphemeral(worker, "") // it was away for less than the client is patient
+		looks(2)
+		if got := said.String(); got != "" {
+			t.Errorf("said %s", got)
+		}
+	})
+}
