@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,9 +25,15 @@ func ParseAddress(s string) (Address, error) {
 	bad := func(format string, args ...any) (Address, error) {
 		return Address{}, fmt.Errorf("connect string %q: %s; want host:port[,host:port…][/chroot]", s, fmt.Sprintf(format, args...))
 	}
+	if _, rest, found := strings.Cut(s, "://"); found {
+		return bad("it has no scheme: %s", rest)
+	}
 	hosts, chroot := s, ""
 	if i := strings.IndexByte(s, '/'); i >= 0 {
 		hosts, chroot = s[:i], strings.TrimSuffix(strings.TrimSpace(s[i:]), "/")
+	}
+	if strings.Contains(chroot, ",") {
+		return bad("the chroot stands once, after the last server: %s", once(s))
 	}
 	var a Address
 	for host := range strings.SplitSeq(hosts, ",") {
@@ -49,7 +56,11 @@ func ParseAddress(s string) (Address, error) {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 			return bad("%q is no port", port)
 		}
-		a.Servers = append(a.Servers, net.JoinHostPort(name, port))
+		server := net.JoinHostPort(name, port)
+		if slices.Contains(a.Servers, server) {
+			return bad("%s stands there twice", server)
+		}
+		a.Servers = append(a.Servers, server)
 	}
 	if chroot != "" {
 		for part := range strings.SplitSeq(chroot[1:], "/") {
@@ -60,6 +71,23 @@ func ParseAddress(s string) (Address, error) {
 	}
 	a.Chroot = chroot
 	return a, nil
+}
+
+// once is a connect string with a chroot after each server, or after some, as it should
+// be.
+func once(s string) string {
+	var servers []string
+	chroot := ""
+	for entry := range strings.SplitSeq(s, ",") {
+		server, path, _ := strings.Cut(strings.TrimSpace(entry), "/")
+		if server != "" && !slices.Contains(servers, server) {
+			servers = append(servers, server)
+		}
+		if chroot == "" {
+			chroot = strings.TrimSuffix(path, "/")
+		}
+	}
+	return strings.Join(servers, ",") + "/" + chroot
 }
 
 // ValidName tells whether a znode can have the name.

@@ -14,9 +14,12 @@ import (
 	"taskkeeper/internal/zktest"
 )
 
-// threefold lists one server as three: go-zookeeper keeps what is queued for as
-// long as it has servers left to try.
-func threefold(addr string) string { return strings.Join([]string{addr, addr, addr}, ",") }
+// threefold lists one server, host:port, as three: go-zookeeper keeps what is queued
+// for as long as it has servers left to try.
+func threefold(c *Config) {
+	addr := c.Address.Servers[0]
+	c.Address.Servers = []string{addr, addr, addr}
+}
 
 func TestExpiry(t *testing.T) {
 	t.Parallel()
@@ -55,8 +58,8 @@ func TestExpiry(t *testing.T) {
 			t.Error("written after the end")
 		}
 	})
-	for name, addresses := range map[string]func(string) string{
-		"one_address":     func(addr string) string { return addr },
+	for name, addresses := range map[string]func(*Config){
+		"one_address":     func(*Config) {},
 		"three_addresses": threefold,
 	} {
 		t.Run("lets_nothing_land_in_another_session/"+name, func(t *testing.T) {
@@ -64,14 +67,14 @@ func TestExpiry(t *testing.T) {
 			server := zktest.NewServer(t, zktest.Options{})
 			hand := zktest.Conn(t, server.Addr())
 			for range 2 {
-				expireAmidWrites(t, server, hand, addresses(server.Addr()))
+				expireAmidWrites(t, server, hand, addresses)
 			}
 		})
 	}
 }
 
-func expireAmidWrites(t *testing.T, server *zktest.Server, hand *zktest.Hand, connect string) {
-	s := newSession(t, connect)
+func expireAmidWrites(t *testing.T, server *zktest.Server, hand *zktest.Hand, addresses func(*Config)) {
+	s := newSession(t, server.Addr(), addresses)
 	defer s.Close()
 	id := s.ID()
 	must(t, s.EnsureDirs("/p", "/e"))

@@ -245,14 +245,13 @@ func TestOutage(t *testing.T) {
 		}
 	})
 	t.Run("that_is_as_short_as_an_election_is_over_soon", func(t *testing.T) {
-		for name, addresses := range map[string]func(string) string{
-			"one_address":     func(addr string) string { return addr },
+		for name, addresses := range map[string]func(*Config){
+			"one_address":     func(*Config) {},
 			"three_addresses": threefold,
 		} {
 			t.Run(name, func(t *testing.T) {
 				proxy, via := zktest.Via(t, zktest.Connect(t))
-				addr, chroot, _ := strings.Cut(via, "/")
-				s := newSession(t, addresses(addr)+"/"+chroot, patient)
+				s := newSession(t, via, addresses, patient)
 				id := s.ID()
 				proxy.Refuse(true)
 				zktest.Eventually(t, "suspension", suspended(s))

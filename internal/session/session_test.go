@@ -188,8 +188,7 @@ func TestOpen(t *testing.T) {
 	})
 	t.Run("goes_past_a_silent_server", func(t *testing.T) {
 		t.Parallel()
-		mute := listen(t, silent)
-		s := newSession(t, mute+","+mute+","+zktest.Connect(t))
+		s := newSession(t, listen(t, silent)+","+listen(t, silent)+","+zktest.Connect(t))
 		write(t, s, Create("/a", nil))
 	})
 	t.Run("tells_the_granted_timeout", func(t *testing.T) {
