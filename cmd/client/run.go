@@ -33,6 +33,9 @@ SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished.`,
   seq 1 100000 | client run --window 2000 > results`,
 		Args: in.take,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := batch.Check(common.ZK); err != nil {
+				return cli.WrongUse("%w", err)
+			}
 			log := common.Logger()
 			bar := newProgress(os.Stderr, &in)
 			if bar != nil {

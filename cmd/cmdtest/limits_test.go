@@ -1,6 +1,7 @@
 package cmdtest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,4 +75,26 @@ func TestServersOwnLimits(t *testing.T) {
 			}
 		}
 	})
+}
+
+// ZOOKEEPER-4306: the end of a session that holds more destroys the servers.
+func TestSessionsThatWouldBeTooLargeAreRefused(t *testing.T) {
+	sv := newService(t)(t)
+	sv.root += "/" + strings.Repeat("c", 600)
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"worker", "--slots", "10000"}, "worker: --slots 10000: with a chroot of"},
+		{[]string{"client", "run", "--window", "1000", "0"}, "client: --window 1000: with a chroot of"},
+	} {
+		c := sv.start(tt.args[0], tt.args[1:]...)
+		c.Exit(2)
+		if got := c.Stderr.Lines(); len(got) != 1 || !strings.HasPrefix(got[0], tt.want) || !strings.Contains(got[0], "bytes (--zk) at most ") {
+			t.Errorf("stderr %q", got)
+		}
+	}
+	if got := sv.hand.Children("/"); slices.ContainsFunc(got, func(name string) bool { return name[0] == 'c' }) {
+		t.Error("the chroot was made")
+	}
 }

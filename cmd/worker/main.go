@@ -63,6 +63,9 @@ goes on it executes again what it has cancelled.`,
 			if cfg.Slots == 0 {
 				cfg.Slots = cpus
 			}
+			if err := cfg.Check(common.ZK); err != nil {
+				return cli.WrongUse("%w", err)
+			}
 			s := common.Session(log)
 			s.Leave = cfg.Drain
 			c, err := what.command(cmd, args, log)

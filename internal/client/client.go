@@ -32,8 +32,8 @@ type Config struct {
 // each of them, Do uses the one of the moment.
 //
 // ZooKeeper must delete at once what a session held when it ends, so keep no
-// more than 2000 calls of Do under way. What is being cleaned up comes on top, for
-// some milliseconds.
+// more than 2000 calls of Do under way, and fewer below a long chroot: see
+// Batch.Check. What is being cleaned up comes on top, for some milliseconds.
 type Client struct {
 	log *slog.Logger
 

@@ -4,9 +4,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
+
+// Check fails when one session may not hold so many slots at that address.
+func (c Config) Check(a session.Address) error {
+	return session.CheckEphemeral("slots", c.Slots, a, task.WorkerPath(uuid.NewString()))
+}
 
 // leastRoom is what a commit must have room for beside the slot's list: one failure.
 const leastRoom = 1 << 10
