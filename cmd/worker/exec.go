@@ -25,7 +25,7 @@ func (e *executed) addTo(flags *pflag.FlagSet) {
 	flags.StringVar(&e.line, "exec", "",
 		"Execute each task by this `command`. It is split into words at blanks, with a shell's quotes, and nothing is expanded.")
 	flags.BoolVar(&e.shell, "shell", false,
-		`Give the string of --exec to sh -c. The payload is "$1" there, besides standard input; {} is refused.`)
+		`Give the string of --exec to sh -c. The payload is "$1" there; a script without "$1" reads it from standard input. {} is refused.`)
 	cli.Var(flags, &e.killAfter, "kill-after", 2*time.Second,
 		"A command that is to end gets SIGTERM, with its process group, and after this `duration` SIGKILL. More than half the session timeout lets another worker begin the task before, when this one is killed.",
 		cli.Duration(0, time.Hour))

@@ -32,9 +32,9 @@ func root(cpus int) *cobra.Command {
 		Long: `Register under /workers and execute the tasks that the leader assigns.
 
 With --exec, or a command behind --, a task is one run of that command. The
-payload is its standard input, and stands for {} in its arguments; the task's id
-is in $TASK_ID, the worker's in $WORKER_ID. What it prints to standard output is
-the result. With an exit status other than 0, or by a signal, the task fails; the
+payload is its standard input; or it stands for {} in its arguments, and standard
+input is empty. The task's id is in $TASK_ID, the worker's in $WORKER_ID. What it
+prints to standard output is the result. With an exit status other than 0, or by a signal, the task fails; the
 reason holds the last lines of standard error. Processes that the command leaves
 in the background are killed. {} in the text of a program (sh -c, awk) would make
 code of a payload: see --shell.

@@ -46,7 +46,7 @@ type Command struct {
 	cfg   Config
 	self  string // this program
 	path  string
-	fills bool // {} stands in an argument
+	fills bool // {} stands in an argument; then standard input is empty
 }
 
 // New looks the program up.
@@ -107,7 +107,10 @@ func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error)
 	cmd := exec.Command(c.self)
 	cmd.Args = append([]string{supervisorName, c.cfg.KillAfter.String(), c.path}, words...)
 	cmd.Env = append(cmd.Environ(), "TASK_ID="+e.Task, "WORKER_ID="+e.Worker)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(e.Payload), stdout, stderr
+	if !c.fills {
+		cmd.Stdin = bytes.NewReader(e.Payload)
+	}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.ExtraFiles = []*os.File{lifeFD - 3: life, reportFD - 3: report}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C in the terminal is for the worker
 	cmd.WaitDelay = time.Second                           // for a process that got away and holds the output open
@@ -164,7 +167,7 @@ func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error)
 // startError is why the supervisor, or the command, could not be executed.
 func (c *Command) startError(err error, payload int) error {
 	if errors.Is(err, syscall.E2BIG) && c.fills {
-		return fmt.Errorf("start %s: the payload of %d bytes is too long for an argument: the command is to read its standard input", c.cfg.Words[0], payload)
+		return fmt.Errorf("start %s: the payload of %d bytes is too long for an argument: %s", c.cfg.Words[0], payload, withoutPlaceholder)
 	}
 	if _, missing := os.Stat(c.path); missing == nil && err == syscall.ENOENT {
 		err = fmt.Errorf("%w: the file is there, but not the interpreter that its first line names", err)

@@ -167,13 +167,17 @@ func TestExecute(t *testing.T) {
 	t.Run("gives_the_payload_as_an_argument", func(t *testing.T) {
 		result(t, command(t, "printf", "%s,", "{}", "<{}|{}>"), "$HOME `x` *", "$HOME `x` *,<$HOME `x` *|$HOME `x` *>,")
 	})
+	t.Run("gives_the_payload_either_as_an_argument_or_on_standard_input", func(t *testing.T) {
+		result(t, command(t, "sh", "-c", `echo "$1"; cat; readlink /proc/self/fd/0`, "sh", "{}"), "a", "a\n/dev/null")
+		result(t, sh(t, `echo "$#"; cat`), "a", "0\na")
+	})
 	t.Run("never_makes_code_of_a_payload", func(t *testing.T) {
 		words, err := Shell(`printf '%s!' "$1"; cat`)
 		if err != nil {
 			t.Fatal(err)
 		}
 		nasty := `"; echo $(id) '; exit 7 #`
-		result(t, command(t, words...), nasty, nasty+"!"+nasty)
+		result(t, command(t, words...), nasty, nasty+"!")
 	})
 	t.Run("tells_who_it_is", func(t *testing.T) { result(t, sh(t, "echo $TASK_ID $WORKER_ID"), "", "t1 w1") })
 	t.Run("drops_one_newline_at_the_end", func(t *testing.T) { result(t, command(t, "cat"), "a\n\n", "a\n") })
@@ -226,8 +230,8 @@ func TestFailure(t *testing.T) {
 	})
 	t.Run("for_a_payload_that_is_no_argument", func(t *testing.T) {
 		c := command(t, "echo", "{}")
-		failure(t, c, "a\x00b", "the payload holds a zero byte, so it cannot be an argument: the command is to read its standard input")
-		failure(t, c, strings.Repeat("x", 200_000), "start echo: the payload of 200000 bytes is too long for an argument: the command is to read its standard input")
+		failure(t, c, "a\x00b", "the payload holds a zero byte, so it cannot be an argument: a command without {}, or a script without \"$1\", reads it from standard input")
+		failure(t, c, strings.Repeat("x", 200_000), "start echo: the payload of 200000 bytes is too long for an argument: a command without {}, or a script without \"$1\", reads it from standard input")
 	})
 	t.Run("of_a_result_too_large", func(t *testing.T) {
 		failure(t, command(t, "head", "-c", "5000000", "/dev/zero"), "", "result of 5000000 bytes is too large: at most 800000")

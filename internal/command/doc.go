@@ -2,10 +2,13 @@
 // run of it for each task.
 //
 //	task                 the command
-//	payload         ──►  standard input, and {} within the arguments
+//	payload         ──►  {} within the arguments, or standard input
 //	id              ──►  $TASK_ID; the worker's in $WORKER_ID
 //	result          ◄──  standard output, byte for byte
 //	failure         ◄──  exit status, or signal, and the end of standard error
+//
+// Where {} is used, standard input is empty: a command that reads keys from there
+// (ffmpeg, ssh) would take the payload for those.
 //
 // A payload is data. It never chooses the program, and no shell of ours ever
 // reads it: [Shell] hands it to the script as "$1", and {} in the script of a

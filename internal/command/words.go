@@ -13,6 +13,9 @@ import (
 // placeholder stands for the payload, anywhere in an argument, as for xargs -I.
 const placeholder = "{}"
 
+// withoutPlaceholder says what to do about a payload that is no argument.
+const withoutPlaceholder = `a command without {}, or a script without "$1", reads it from standard input`
+
 // Split splits a command line into words by the quoting rules of POSIX. Nothing
 // is expanded, so *, ~ and the like stand for themselves, and within double
 // quotes $ and ` too: so a script for sh -c may stand there. What a shell would
@@ -86,7 +89,8 @@ func unescape(s, only string) string {
 	return b.String()
 }
 
-// Shell returns the words that give a script to sh, with the payload as "$1".
+// Shell returns the words that give a script to sh, with the payload as "$1" if
+// it uses that, and else on standard input.
 func Shell(script string) ([]string, error) {
 	if strings.TrimSpace(script) == "" {
 		return nil, errors.New("the script is empty: give what sh is to run")
@@ -94,13 +98,41 @@ func Shell(script string) ([]string, error) {
 	if strings.Contains(script, placeholder) {
 		return nil, fmt.Errorf(`%q: in a script {} would make code of the payload: write "$1" there, with the quotes`, script)
 	}
-	words := []string{"sh", "-c", script, "sh"}
-	for _, use := range []string{"$1", "${1", "$@", "${@", "$*", "${*"} {
-		if strings.Contains(script, use) {
-			return append(words, placeholder), nil
-		}
+	uses, err := usesArguments(script)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", script, err)
 	}
-	return words, nil // so that a payload may be larger than an argument
+	words := []string{"sh", "-c", script, "sh"}
+	if uses {
+		words = append(words, placeholder)
+	}
+	return words, nil
+}
+
+// usesArguments tells whether a script expands $1, $@ or $* itself. What stands in
+// single quotes is another program's, and in a function they are the function's.
+func usesArguments(script string) (uses bool, err error) {
+	// Of the shells, bash accepts the most.
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(script), "")
+	if err != nil {
+		var where syntax.ParseError
+		if errors.As(err, &where) {
+			return false, fmt.Errorf("%s, at byte %d", where.Text, where.Pos.Offset()+1)
+		}
+		return false, err
+	}
+	syntax.Walk(file, func(node syntax.Node) bool {
+		switch n := node.(type) {
+		case *syntax.FuncDecl:
+			return false
+		case *syntax.ParamExp:
+			uses = uses || n.Param != nil && (n.Param.Value == "1" || n.Param.Value == "@" || n.Param.Value == "*")
+		case *syntax.WordIter: // for x; do
+			uses = uses || !n.InPos.IsValid()
+		}
+		return true
+	})
+	return uses, nil
 }
 
 // checkScript refuses {} where a shell would read it as code, also one that another
@@ -137,7 +169,7 @@ func fill(words []string, payload []byte) ([]string, error) {
 			continue
 		}
 		if bytes.IndexByte(payload, 0) >= 0 {
-			return nil, errors.New("the payload holds a zero byte, so it cannot be an argument: the command is to read its standard input")
+			return nil, errors.New("the payload holds a zero byte, so it cannot be an argument: " + withoutPlaceholder)
 		}
 		filled[i] = strings.ReplaceAll(w, placeholder, string(payload))
 	}

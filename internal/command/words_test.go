@@ -105,15 +105,21 @@ func FuzzSplit(f *testing.F) {
 }
 
 func TestShell(t *testing.T) {
-	for script, want := range map[string]int{
-		"cat": 4, `convert "$1"`: 5, "echo ${1%.png}": 5, `set -- "$@"`: 5, "echo $#": 4,
+	for script, uses := range map[string]bool{
+		`convert "$1"`: true, "echo ${1%.png}": true, `set -- "$@"`: true, `echo "$*"`: true, "for x; do echo $x; done": true,
+		`sh -c "echo $1"`: true, "(cat <<E\n$1\nE\n)": true, `a=$(printf %s "${1-none}")`: true, `f() { cat; }; f "$1"`: true, `echo ${#1}`: true,
+		"cat": false, "echo $#": false, `awk '{print $1}'`: false, `sed "s/x$/y/"`: false, `f() { echo "$1"; }; f x; cat`: false, `echo \$1`: false,
+		"cat <<'E'\n$1\nE": false, "# $1\ncat": false, "for x in a b; do cat; done": false, "echo ${10}": false,
 	} {
-		words, err := Shell(script)
-		if err != nil || len(words) != want || words[2] != script {
-			t.Errorf("%s: %q, %v", script, words, err)
+		words := []string{"sh", "-c", script, "sh"}
+		if uses {
+			words = append(words, "{}")
+		}
+		if got, err := Shell(script); err != nil || !slices.Equal(got, words) {
+			t.Errorf("%s: %q, %v", script, got, err)
 		}
 	}
-	for script, want := range map[string]string{" \n": "empty", "echo {}": `write "$1" there`} {
+	for script, want := range map[string]string{" \n": "empty", "echo {}": `write "$1" there`, "echo 'x": "closing quote `'`, at byte 6", "if x": "at byte 1"} {
 		if _, err := Shell(script); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", script, err)
 		}
