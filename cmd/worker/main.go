@@ -73,6 +73,9 @@ goes on it executes again what it has cancelled.`,
 				return err
 			}
 			if c != nil {
+				if err := enoughFiles(cfg.Slots); err != nil {
+					return err
+				}
 				cfg.Run = c.Execute
 				s.Leave += what.killAfter
 			}
