@@ -43,9 +43,18 @@ type packet struct {
 	due   time.Time
 }
 
+// verdict is what becomes of a packet.
+type verdict int
+
+const (
+	pass verdict = iota
+	drop         // it alone
+	end          // and its connection
+)
+
 // pump passes packets in one direction until either side ends. judge sees
-// all but the first, the handshake, and tells whether to go on.
-func (l *link) pump(from, to net.Conn, judge func(frame []byte) bool) {
+// all but the first, the handshake.
+func (l *link) pump(from, to net.Conn, judge func(frame []byte) verdict) {
 	queue := make(chan packet, 256)
 	var reader sync.WaitGroup
 	defer reader.Wait()
@@ -70,8 +79,16 @@ func (l *link) pump(from, to net.Conn, judge func(frame []byte) bool) {
 	})
 	first := true
 	for f := range queue {
-		if !l.wait(f.due) || !first && len(f.bytes) >= 12 && !judge(f.bytes[4:]) {
+		if !l.wait(f.due) {
 			return
+		}
+		if !first && len(f.bytes) >= 12 {
+			switch judge(f.bytes[4:]) {
+			case drop:
+				continue
+			case end:
+				return
+			}
 		}
 		if _, err := to.Write(f.bytes); err != nil {
 			return
@@ -111,7 +128,7 @@ func (l *link) wait(due time.Time) bool {
 }
 
 // request applies the rules to a request: xid 4 · operation 4 · body.
-func (l *link) request(frame []byte) bool {
+func (l *link) request(frame []byte) verdict {
 	xid, op := binary.BigEndian.Uint32(frame), Op(binary.BigEndian.Uint32(frame[4:]))
 	r := l.p.judge(op, frame)
 	if r != nil && r.kind == hold {
@@ -122,41 +139,45 @@ func (l *link) request(frame []byte) bool {
 		select {
 		case <-r.release:
 		case <-l.done:
-			return false
+			return end
 		}
 	}
 	if r != nil && r.kind == cutBefore {
 		l.reset()
 		close(r.met)
-		return false
+		return end
 	}
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
-	if r != nil && (r.kind == cutAfter || r.kind == refuseAfter) {
+	if r != nil && (r.kind == cutAfter || r.kind == refuseAfter || r.kind == lose) {
 		l.losing[xid] = r
 	}
 	if op != OpPing {
 		l.p.seen = append(l.p.seen, op)
 	}
-	return true
+	return pass
 }
 
 // reply looks for replies to lose: xid 4 · zxid 8 · error 4 · body.
-func (l *link) reply(frame []byte) bool {
+func (l *link) reply(frame []byte) verdict {
 	xid := binary.BigEndian.Uint32(frame)
 	l.p.mu.Lock()
 	r := l.losing[xid]
 	delete(l.losing, xid)
 	l.p.mu.Unlock()
 	if r == nil {
-		return true
+		return pass
+	}
+	if r.kind == lose {
+		close(r.met)
+		return drop
 	}
 	if r.kind == refuseAfter {
 		l.p.Refuse(true)
 	}
 	l.reset()
 	close(r.met)
-	return false
+	return end
 }
 
 // maxFrame is more than any packet holds, and less than four letters read as a

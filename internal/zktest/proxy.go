@@ -115,6 +115,7 @@ const (
 	cutBefore
 	cutAfter
 	refuseAfter
+	lose
 )
 
 // NewProxy listens on a free port of 127.0.0.1 for the server at target,
@@ -176,6 +177,14 @@ func (p *Proxy) CutAfter(op Op, n int, match ...Match) (met <-chan struct{}) {
 // in between.
 func (p *Proxy) RefuseAfter(op Op, n int, match ...Match) (met <-chan struct{}) {
 	return p.add(&rule{kind: refuseAfter, op: op, n: n, match: match})
+}
+
+// Lose passes the n-th such request from now on, and drops its reply; all else on its
+// connection goes on. So one call never returns, and the session lives: as when a
+// server or the client library has a fault of its own. The channel is closed when that
+// has happened.
+func (p *Proxy) Lose(op Op, n int, match ...Match) (met <-chan struct{}) {
+	return p.add(&rule{kind: lose, op: op, n: n, match: match})
 }
 
 // Hold keeps the n-th such request from now on, and whatever comes behind it on

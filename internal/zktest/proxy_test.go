@@ -176,6 +176,21 @@ func TestProxy(t *testing.T) {
 			t.Error("it was not carried out")
 		}
 	})
+	t.Run("loses_a_reply_and_nothing_else", func(t *testing.T) {
+		root := Connect(t)
+		_, chroot, _ := strings.Cut(root, "/")
+		p, _ := Via(t, root)
+		c := connectRaw(t, p.Addr())
+		lost := p.Lose(OpExists, 1)
+		request := slices.Concat(binary.BigEndian.AppendUint32(nil, 77), []byte{0, 0, 0, byte(OpExists)}, str("/"), []byte{0})
+		if _, err := c.conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(request))), request...)); err != nil {
+			t.Fatal(err)
+		}
+		if code, err := c.exists("/" + chroot); code != 0 || err != nil { // the reply is not that to 77
+			t.Errorf("exists: %d, %v", code, err)
+		}
+		happened(t, "lost", lost)
+	})
 	t.Run("refuses_from_a_reply_on", func(t *testing.T) {
 		root := Connect(t)
 		_, chroot, _ := strings.Cut(root, "/")
