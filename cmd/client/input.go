@@ -25,10 +25,12 @@ type input struct {
 	file string // "-" is standard input, as is no file and no args
 	nul  bool   // each ends with a NUL, not with a newline
 
-	from io.ReadCloser // set by open, unless there are args
+	from io.ReadCloser     // set by open, unless there are args
+	rest *io.SectionReader // the same, where it can be read twice
 
-	taken atomic.Int64 // items that were sent
-	ended atomic.Bool  // there are no more
+	taken   atomic.Int64 // items that were sent
+	ended   atomic.Bool  // there are no more
+	counted atomic.Int64 // items in rest; 0 until they are counted
 }
 
 // flags adds those that say where payloads come from.
@@ -43,23 +45,80 @@ func (in *input) take(_ *cobra.Command, args []string) error {
 	return in.open(os.Stdin)
 }
 
-func (in *input) open(stdin *os.File) (err error) {
+func (in *input) open(stdin *os.File) error {
 	switch {
 	case len(in.args) > 0 && in.file != "":
 		return fmt.Errorf("PAYLOAD and --file: give one of them")
 	case len(in.args) > 0:
 	case in.file != "" && in.file != "-":
-		if in.from, err = os.Open(in.file); err != nil {
+		f, err := os.Open(in.file)
+		if err != nil {
 			return fmt.Errorf("--file: %w", err)
 		}
+		in.read(f)
 	case in.ids && term.IsTerminal(int(stdin.Fd())):
 		return fmt.Errorf("ID is missing: give at least one, or lines of them on standard input")
 	case in.file == "" && term.IsTerminal(int(stdin.Fd())):
 		return fmt.Errorf("PAYLOAD is missing: give at least one, or lines by --file or on standard input")
 	default:
-		in.from = stdin
+		in.read(stdin)
 	}
 	return nil
+}
+
+func (in *input) read(f *os.File) {
+	in.from = f
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		if at, err := f.Seek(0, io.SeekCurrent); err == nil {
+			in.rest = io.NewSectionReader(f, at, info.Size()-at)
+		}
+	}
+}
+
+// sizes tells how many items were sent, and how many there are; 0 if that is not
+// known yet.
+func (in *input) sizes() (taken, total int) {
+	ended := in.ended.Load()
+	taken = int(in.taken.Load())
+	switch counted := int(in.counted.Load()); {
+	case ended:
+		return taken, taken
+	case len(in.args) > 0:
+		return taken, len(in.args)
+	case counted > 0:
+		return taken, max(taken, counted)
+	}
+	return taken, 0
+}
+
+// count counts the items beforehand, where the input can be read twice. Ids that are
+// repeated are counted, until all are read.
+func (in *input) count(ctx context.Context) {
+	if in.rest == nil {
+		return
+	}
+	r := bufio.NewReaderSize(in.rest, 64<<10)
+	for n := int64(0); ctx.Err() == nil; {
+		_, size, err := record(r, in.end(), 0)
+		if size > 0 || err == nil && !in.ids {
+			n++
+		}
+		switch {
+		case err == io.EOF:
+			in.counted.Store(n)
+			return
+		case err != nil:
+			return // so will the reader's be
+		}
+	}
+}
+
+// end is what each payload ends with.
+func (in *input) end() byte {
+	if in.nul {
+		return 0
+	}
+	return '\n'
 }
 
 // items sends the payloads until there are no more, and closes. What cannot be
@@ -100,17 +159,13 @@ func (in *input) items(ctx context.Context) <-chan client.Item {
 		}()
 		return out
 	}
-	end := byte('\n')
-	if in.nul {
-		end = 0
-	}
 	go func() { // ends with ctx, or when a read returns
 		defer close(out)
 		defer in.ended.Store(true)
 		defer in.from.Close()
 		r := bufio.NewReaderSize(in.from, 64<<10)
 		for i := 1; ; i++ {
-			payload, size, err := record(r, end, client.MaxPayload)
+			payload, size, err := record(r, in.end(), client.MaxPayload)
 			it := client.Item{Index: i, Payload: payload}
 			switch {
 			case err == io.EOF && size == 0:

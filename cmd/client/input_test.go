@@ -67,6 +67,41 @@ func TestInput(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
+	t.Run("that_can_be_read_twice_is_counted_from_where_it_stands", func(t *testing.T) {
+		for name, tc := range map[string]struct {
+			text  string
+			in    input
+			total int
+		}{
+			"lines":    {"skipped\na\n\nb", input{}, 3},
+			"NUL":      {"skipped\na\n\x00b\x00", input{nul: true}, 2},
+			"ids":      {"skipped\na\n\nb\n", input{ids: true}, 2},
+			"too long": {"skipped\n" + large + "\nb\n", input{}, 2},
+		} {
+			path := filepath.Join(t.TempDir(), "in")
+			if err := os.WriteFile(path, []byte(tc.text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			f, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.Seek(int64(len("skipped\n")), io.SeekStart); err != nil {
+				t.Fatal(err)
+			}
+			in := &tc.in
+			if err := in.open(f); err != nil {
+				t.Fatal(err)
+			}
+			in.count(t.Context())
+			if _, total := in.sizes(); total != tc.total {
+				t.Errorf("%s: %d counted, want %d", name, total, tc.total)
+			}
+			if got := read(t, in); len(got) != tc.total {
+				t.Errorf("%s: then %q read", name, got)
+			}
+		}
+	})
 	t.Run("a_file_that_is_not_there_names_the_flag", func(t *testing.T) {
 		if err := (&input{file: "/not/there"}).open(nil); err == nil || !strings.HasPrefix(err.Error(), "--file: ") {
 			t.Errorf("%v", err)

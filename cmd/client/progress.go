@@ -7,9 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"taskkeeper/internal/cli"
 	"taskkeeper/internal/client"
 	"taskkeeper/internal/election"
 	"taskkeeper/internal/session"
@@ -17,19 +17,21 @@ import (
 )
 
 const (
-	// glance is how often the bar is drawn though nothing happened.
-	glance = time.Second
+	// redraw is how often the bar is drawn.
+	redraw = 200 * time.Millisecond
 	// still is for how long nothing happens until the bar says why.
 	still = 3 * time.Second
+	// question is how often it looks for that.
+	question = time.Second
 )
 
-// progress is a bar on a terminal: how far a batch is, and what it waits for.
+// progress is a bar on a terminal: how far a batch is, and what it waits for. Nil
+// draws none.
 type progress struct {
-	in  *input
-	out *os.File
+	in    *input
+	began time.Time
 
-	mu           sync.Mutex // guards the rest, and whatever is printed beside the bar
-	bar          *progressbar.ProgressBar
+	mu           sync.Mutex // guards the rest; never held while something is printed
 	done, failed int
 	last         time.Time // the last outcome came
 	cause        string    // why nothing happens
@@ -37,99 +39,91 @@ type progress struct {
 
 // newProgress returns a bar, or nil where there is no terminal for it.
 func newProgress(out *os.File, in *input) *progress {
-	if !term.IsTerminal(int(out.Fd())) {
+	if !term.IsTerminal(int(out.Fd())) || os.Getenv("TERM") == "dumb" {
 		return nil
 	}
-	p := &progress{in: in, out: out, last: time.Now()}
-	total := -1 // unknown until the input has ended
-	if len(in.args) > 0 {
-		total = len(in.args)
-	}
-	p.bar = progressbar.NewOptions(total,
-		progressbar.OptionSetWriter(out), progressbar.OptionSetWidth(20), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
-		progressbar.OptionSetItsString("tasks"), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionClearOnFinish(), progressbar.OptionSetRenderBlankState(true))
-	return p
+	return &progress{in: in, began: time.Now(), last: time.Now()}
 }
 
-// around prints outcomes by show, with the bar out of the way.
+// around counts the outcomes that show prints.
 func (p *progress) around(show func(client.Outcome) error) func(client.Outcome) error {
 	if p == nil {
 		return show
 	}
 	return func(o client.Outcome) error {
+		err := show(o)
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		_ = p.bar.Clear() // what fails on a terminal shows there
-		err := show(o)
 		if reason(o) == "" && o.State.Phase == task.Done {
 			p.done++
 		} else {
 			p.failed++
 		}
 		p.last, p.cause = time.Now(), ""
-		p.draw(1)
 		return err
 	}
 }
 
-// Write passes on what is logged, with the bar out of the way.
-func (p *progress) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_ = p.bar.Clear()
-	return p.out.Write(b)
-}
-
-// draw draws the bar anew; the caller holds mu.
-func (p *progress) draw(more int) {
-	taken := int(p.in.taken.Load())
-	if p.in.ended.Load() && p.bar.GetMax() != taken {
-		p.bar.ChangeMax(taken)
-	}
-	text := fmt.Sprintf("%d done, %d failed, %d under way", p.done, p.failed, taken-p.done-p.failed)
-	if p.cause != "" {
-		text += " (" + p.cause + ")"
-	}
-	p.bar.Describe(text)
-	_ = p.bar.Add(more)
-}
-
-// watch draws the bar now and then, and says why nothing happens, until ctx ends.
-// A question to ZooKeeper may keep it until the session ends.
-func (p *progress) watch(ctx context.Context, current func() *session.Session) {
+// start draws the bar, until ctx ends or end is called.
+func (p *progress) start(ctx context.Context, current func() *session.Session) (end func()) {
 	if p == nil {
-		return
+		return func() {}
 	}
-	ticker := time.NewTicker(glance)
+	ctx, stop := context.WithCancel(ctx)
+	var drawing sync.WaitGroup
+	drawing.Go(func() { p.draw(ctx, current) })
+	go p.in.count(ctx) // ends with ctx, or when a read returns
+	return func() {
+		stop()
+		drawing.Wait()
+	}
+}
+
+func (p *progress) draw(ctx context.Context, current func() *session.Session) {
+	defer cli.ShowBar(nil)
+	ticker := time.NewTicker(redraw)
 	defer ticker.Stop()
+	var asked time.Time
+	causes, asking := make(chan string, 1), false
 	for {
+		cli.ShowBar(p.line)
 		select {
 		case <-ctx.Done():
 			return
+		case cause := <-causes:
+			asking = false
+			p.explain(cause)
 		case <-ticker.C:
+			if !asking && time.Since(asked) > question && p.quiet() {
+				asking, asked = true, time.Now()
+				go func() { causes <- why(current()) }() // ends with the session, if that does not answer
+			}
 		}
-		p.mu.Lock()
-		quiet := time.Since(p.last) > still
-		p.mu.Unlock()
-		cause := ""
-		if quiet {
-			cause = why(current())
-		}
-		p.mu.Lock()
-		if ctx.Err() == nil {
-			p.cause = cause
-			p.draw(0)
-		}
-		p.mu.Unlock()
 	}
 }
 
-// end takes the bar away.
-func (p *progress) end() {
+func (p *progress) quiet() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = p.bar.Finish()
+	return time.Since(p.last) > still
+}
+
+// explain says why nothing happens, unless something has meanwhile.
+func (p *progress) explain(cause string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.last) > still {
+		p.cause = cause
+	}
+}
+
+func (p *progress) line(width int) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	taken, total := p.in.sizes()
+	return tally{
+		done: p.done, failed: p.failed, taken: taken, total: total, took: time.Since(p.began), cause: p.cause,
+	}.line(width)
 }
 
 // why tells what keeps all tasks from being done; "" if nothing does.

@@ -38,14 +38,8 @@ SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished.`,
 			}
 			log := common.Logger()
 			bar := newProgress(os.Stderr, &in)
-			if bar != nil {
-				log = common.LoggerTo(bar)
-				defer bar.end()
-			}
 			return with(cmd.Context(), common, log, func(ctx context.Context, c *client.Client, current func() *session.Session) error {
-				ctx, stop := context.WithCancel(ctx)
-				defer stop()
-				go bar.watch(ctx, current) // ends with ctx, or with the session
+				defer bar.start(ctx, current)()
 				return run(ctx, cmd, c, &in, batch, asJSON, failFast, bar)
 			})
 		},

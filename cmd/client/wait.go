@@ -45,14 +45,8 @@ SIGTERM or SIGINT (Ctrl-C) stops waiting; the tasks go on.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w.log = common.Logger()
 			bar := newProgress(os.Stderr, &in)
-			if bar != nil {
-				w.log = common.LoggerTo(bar)
-				defer bar.end()
-			}
 			return withIDs(cmd.Context(), common, w.log, func(ctx context.Context, c *client.Client, current func() *session.Session) error {
-				ctx, stop := context.WithCancel(ctx)
-				defer stop()
-				go bar.watch(ctx, current) // ends with ctx, or with the session
+				defer bar.start(ctx, current)()
 				return w.run(ctx, cmd, c, &in, bar)
 			})
 		},

@@ -19,6 +19,8 @@ import (
 type screen struct {
 	mu   sync.Mutex // guards text
 	text bytes.Buffer
+
+	keys *os.File // takes what a person types
 }
 
 func (s *screen) Write(p []byte) (int, error) {
@@ -35,13 +37,14 @@ func (s *screen) shows(text string) func() (bool, string) {
 	}
 }
 
-// terminal returns the program's side of a new terminal.
-func terminal(t *testing.T) (side *os.File, shown *screen) {
+// openTerminal makes a terminal: the person's side, and the program's.
+func openTerminal(t *testing.T) (master, side *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { master.Close() })
 	fd := int(master.Fd())
 	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
@@ -53,10 +56,23 @@ func terminal(t *testing.T) (side *os.File, shown *screen) {
 	if side, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 25, Col: 160}); err != nil {
+	t.Cleanup(func() { side.Close() })
+	resize(t, master, 160)
+	return master, side
+}
+
+func resize(t *testing.T, terminal *os.File, columns uint16) {
+	t.Helper()
+	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 25, Col: columns}); err != nil {
 		t.Fatal(err)
 	}
-	shown = new(screen)
+}
+
+// terminal returns the program's side of a new terminal.
+func terminal(t *testing.T) (side *os.File, shown *screen) {
+	t.Helper()
+	master, side := openTerminal(t)
+	shown = &screen{keys: master}
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		b := make([]byte, 4096)
@@ -68,7 +84,7 @@ func terminal(t *testing.T) (side *os.File, shown *screen) {
 			shown.Write(b[:n])
 		}
 	})
-	t.Cleanup(func() { side.Close(); reading.Wait(); master.Close() })
+	t.Cleanup(func() { side.Close(); reading.Wait() })
 	return side, shown
 }
 
@@ -85,7 +101,7 @@ func TestRunProgress(t *testing.T) {
 		t.Helper()
 		zktest.Eventually(t, text, shown.shows(text))
 	}
-	see("0 done, 0 failed, 3 under way (there is no leader: start a master)")
+	see("0 done, 0 failed, 3 under way  (there is no leader: start a master)")
 	sv.master()
 	see("(there is no worker: start one)")
 	sv.worker()

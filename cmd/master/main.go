@@ -40,7 +40,10 @@ harm: ZooKeeper refuses what it writes.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := common.Logger()
 			host, _ := os.Hostname() // a text for people
-			cfg := master.Config{Who: fmt.Sprintf("%s:%d", host, os.Getpid()), MaxLosses: maxLosses, Retention: retention, Logger: log}
+			cfg := master.Config{
+				Who: fmt.Sprintf("%s:%d", host, os.Getpid()), MaxLosses: maxLosses, Retention: retention, Logger: log,
+				Stuck: func(err error) { common.Abort("giving up, so that another master leads", err) },
+			}
 			if maxLosses == 0 {
 				cfg.MaxLosses = -1
 			}

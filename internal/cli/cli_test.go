@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -72,6 +71,34 @@ func program() *cobra.Command {
 		log.Warn("said", "task", "t1")
 		return nil
 	})
+	flood := func() { // with more than a pipe and the queue hold
+		log := common.Logger()
+		for range 20_000 {
+			log.Warn("said", "task", strings.Repeat("t", 100))
+		}
+	}
+	add("flood", func(ctx context.Context) error { flood(); fmt.Println("up"); <-ctx.Done(); return nil })
+	add("flood-fail", func(context.Context) error { flood(); return errors.New("at last") })
+	add("flood-hang", func(ctx context.Context) error {
+		flood()
+		fmt.Println("up")
+		<-ctx.Done()
+		fmt.Println("stopping")
+		select {}
+	})
+	add("abort", func(context.Context) error {
+		flood()
+		common.Abort("stuck", errors.New("no turn"))
+		return nil
+	})
+	add("answer", func(ctx context.Context) error {
+		fmt.Fprintln(os.Stderr, "up")
+		for {
+			if _, err := fmt.Fprintln(root.OutOrStdout(), "answer"); err != nil {
+				return err
+			}
+		}
+	})
 	var n int
 	slots := add("slots", func(context.Context) error { fmt.Println(n); return nil })
 	Var(slots.Flags(), &n, "slots", 2, "How many `n` at once.", Int(1, 9))
@@ -116,7 +143,7 @@ func TestMainFunction(t *testing.T) {
 		{"status", 3, "prog: task: it failed"},
 		{"quiet", 4, ""},
 		{"misuse", 2, "prog: --a and --b exclude each other (see 'prog misuse --help')"},
-		{"", 2, "prog: say which command: ask, daemon, fail, good, hang, log, misuse, pour, quiet, slots, slow, status, two (see 'prog --help')"},
+		{"", 2, "prog: say which command: abort, answer, ask, daemon, fail, flood, flood-fail, flood-hang, good, hang, log, misuse, pour, quiet, slots, slow, status, two (see 'prog --help')"},
 		{"godo", 2, `prog: unknown command "godo"; did you mean good? (see 'prog --help')`},
 		{"--zk a:1 xyzzy", 2, `prog: unknown command "xyzzy" (see 'prog --help')`},
 		{"good x", 2, `prog: unexpected argument "x" (see 'prog good --help')`},
@@ -224,32 +251,6 @@ func TestCommon(t *testing.T) {
 		p.Exit(2)
 		if got := p.Stderr.String(); !strings.HasPrefix(got, `prog: $ZK_SERVERS: connect string "h:x": "x" is no port;`) || strings.Contains(got, "\n") {
 			t.Error(got)
-		}
-	})
-}
-
-func TestLogger(t *testing.T) {
-	t.Run("writes_text_without_colours_into_a_file", func(t *testing.T) {
-		p := start(t, "", "log")
-		p.Exit(0)
-		lines := p.Stderr.Lines()
-		if len(lines) != 1 || !strings.HasSuffix(lines[0], " WRN said task=t1") {
-			t.Fatalf("stderr %q", lines)
-		}
-		if _, err := time.Parse("15:04:05.000", strings.Fields(lines[0])[0]); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Run("writes_JSON", func(t *testing.T) {
-		p := start(t, "", "log", "--log-format", "json", "--log-level", "info")
-		p.Exit(0)
-		lines := p.Stderr.Lines()
-		if len(lines) != 2 {
-			t.Fatalf("stderr %q", lines)
-		}
-		var rec struct{ Level, Msg, Task string }
-		if err := json.Unmarshal([]byte(lines[1]), &rec); err != nil || rec.Level != "WARN" || rec.Msg != "said" || rec.Task != "t1" {
-			t.Errorf("%s: %+v, %v", lines[1], rec, err)
 		}
 	})
 }

@@ -3,14 +3,11 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"time"
 
-	"github.com/lmittmann/tint"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"taskkeeper/internal/session"
 )
@@ -79,28 +76,4 @@ func (c *Common) AddTo(cmd *cobra.Command) {
 // Session is how to reach ZooKeeper, as the flags say.
 func (c *Common) Session(log *slog.Logger) session.Config {
 	return session.Config{Address: c.ZK, Timeout: c.SessionTimeout, Logger: log}
-}
-
-// Logger logs to stderr, as the flags say.
-func (c *Common) Logger() *slog.Logger { return c.LoggerTo(os.Stderr) }
-
-// LoggerTo is Logger by way of w, which passes it on to stderr.
-func (c *Common) LoggerTo(w io.Writer) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		level = slog.LevelInfo // no flags were parsed
-	}
-	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
-	}
-	return slog.New(tint.NewTextHandler(w, &tint.Options{
-		Level:      level,
-		TimeFormat: "15:04:05.000",
-		NoColor:    !coloured(os.Stderr),
-	}))
-}
-
-// coloured follows no-color.org.
-func coloured(f *os.File) bool {
-	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }

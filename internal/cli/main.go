@@ -4,16 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"taskkeeper/internal/printable"
 )
 
 // ExitError ends the program with a status of its own. With Err nil nothing is
@@ -66,11 +66,14 @@ func (e stopped) Error() string { return "stopped by " + unix.SignalName(e.signa
 // (nohup). A broken pipe is an error of who writes to it, and no signal: whatever
 // reads the log must not end a daemon.
 //
+// The command's answers go to its OutOrStdout and ErrOrStderr, never to os.Stdout:
+// who reads them slowly, or not at all, does not keep a signal from ending it. Nor
+// does who reads the log.
+//
 // A command whose Args is nil takes no arguments.
 func Main(cmd *cobra.Command) {
-	ctx, stop := withSignals(context.Background())
-	status := run(ctx, cmd)
-	stop()
+	status := run(withSignals(), cmd)
+	stderr.flush(grace, flushTime)
 	os.Exit(status)
 }
 
@@ -78,51 +81,52 @@ func Main(cmd *cobra.Command) {
 // child, and then its process group.
 const echo = 100 * time.Millisecond
 
-func withSignals(parent context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(parent)
-	signals, pipes := make(chan os.Signal, 2), make(chan os.Signal, 1)
+// withSignals returns the context that the first signal ends. The process ends with
+// the goroutine that waits for them.
+func withSignals() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(signals, syscall.SIGHUP)
 	}
-	signal.Notify(pipes, syscall.SIGPIPE)
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		first, ok := <-signals
-		if !ok {
-			return
-		}
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	go func() {
+		first := <-signals
 		at := time.Now()
 		cancel(stopped{first.(syscall.Signal)})
 		for sig := range signals {
 			if sig != first || time.Since(at) > echo {
+				stderr.flush(lastWords, lastWords)
 				os.Exit(128 + int(sig.(syscall.Signal)))
 			}
 		}
-	})
-	return ctx, func() {
-		signal.Stop(signals)
-		signal.Stop(pipes)
-		close(signals)
-		watch.Wait()
-		cancel(nil)
-	}
+	}()
+	return ctx
 }
 
 func run(ctx context.Context, root *cobra.Command) (status int) {
 	ran := prepare(root)
+	out := newAnswers(ctx, os.Stdout)
+	root.SetOut(out)
+	root.SetErr(newAnswers(ctx, os.Stderr))
 	cmd, err := root.ExecuteContextC(ctx)
+	switch {
+	case *ran:
+	case out.err != nil: // cobra does not look whether its help was written
+		err = out.err
+	case err != nil:
+		err = WrongUse("%w", err)
+	}
 	if err == nil {
 		return 0
 	}
-	if !*ran {
-		err = WrongUse("%w", err)
-	}
-	return report(root.ErrOrStderr(), cmd, context.Cause(ctx), err)
+	return report(cmd, context.Cause(ctx), err)
 }
 
-// report prints an error and tells the status that it stands for.
-func report(w io.Writer, cmd *cobra.Command, cause, err error) (status int) {
+// report prints an error, without waiting for that, and tells the status that it
+// stands for.
+func report(cmd *cobra.Command, cause, err error) (status int) {
 	var (
 		use  *wrongUse
 		exit *ExitError
@@ -148,9 +152,13 @@ func report(w io.Writer, cmd *cobra.Command, cause, err error) (status int) {
 	default:
 		status = 1
 	}
-	fmt.Fprintf(w, "%s: %s%s\n", cmd.Root().Name(), oneLine(err.Error()), hint)
+	text := printable.Line(printable.Cut(oneLine(err.Error()), longestError))
+	stderr.append(stderr.file, fmt.Appendf(nil, "%s: %s%s\n", cmd.Root().Name(), text, hint))
 	return status
 }
+
+// longestError is how much of an error is printed, in bytes: it may quote a payload.
+const longestError = 2000
 
 func oneLine(s string) string { return strings.Join(strings.FieldsFunc(s, isLineEnd), " ") }
 

@@ -40,6 +40,7 @@ type leader struct {
 	who   string // what the candidate's znode says
 	log   *slog.Logger
 	hints *session.Hints
+	stuck func(error) // see Config
 
 	// Owned by the loop.
 	view         *view
@@ -70,7 +71,7 @@ func (l *leader) lead(ctx context.Context) error {
 	l.nextSweep = time.Now().Add(tick) // not before the first assignments
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return l.lister(ctx) })
-	g.Go(func() error { return watchdog(ctx, l.s, &l.beat, l.log) })
+	g.Go(func() error { return watchdog(ctx, l.s, &l.beat, l.stuck) })
 	g.Go(func() error { return l.loop(ctx) })
 	err := g.Wait()
 	select {

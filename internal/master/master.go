@@ -23,6 +23,10 @@ type Config struct {
 	MaxLosses int           // the loss that fails a task; default DefaultMaxLosses, below 0 none does
 	Retention time.Duration // how long an uncollected result outlives its client; default DefaultRetention, below 0 for ever
 	Logger    *slog.Logger  // default: none
+
+	// Stuck is called when the leader's loop does not turn any more. It is to end
+	// the process, so that another master leads; default: it panics.
+	Stuck func(error)
 }
 
 func (c Config) withDefaults() Config {
@@ -37,6 +41,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Stuck == nil {
+		c.Stuck = func(err error) { panic(err) }
 	}
 	return c
 }
@@ -95,7 +102,7 @@ func (m *master) candidacy(ctx context.Context) (err error) {
 	defer term.End()
 	log.Info("leader")
 	l := &leader{
-		s: m.s, fence: term.Fence(), who: m.cfg.Who, log: m.cfg.Logger, hints: m.hints,
+		s: m.s, fence: term.Fence(), who: m.cfg.Who, log: m.cfg.Logger, hints: m.hints, stuck: m.cfg.Stuck,
 		view: newView(m.cfg.MaxLosses), dirs: m.dirs, told: make(map[string]bool),
 		asks: make(chan ask, 1), listings: make(chan listing, 1),
 	}

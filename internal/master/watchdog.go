@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
-	"runtime/pprof"
 	"sync/atomic"
 	"time"
 )
@@ -23,16 +20,15 @@ type suspender interface {
 	Timeout() time.Duration
 }
 
-// watchdog ends the process, with status 1 and the stacks of its goroutines,
-// when the loop does not turn: a session lives for as long as its pings go out,
-// so nobody else would take over from a leader that is deadlocked.
-func watchdog(ctx context.Context, s suspender, beat *atomic.Int64, log *slog.Logger) error {
-	if err := watch(ctx, s, beat); err != nil {
-		log.Error("giving up, so that another master leads", "err", err)
-		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
-		os.Exit(1)
+// watchdog calls stuck when the loop does not turn: a session lives for as long as its
+// pings go out, so nobody else would take over from a leader that is deadlocked. It
+// does not log: the log may be what the loop waits for.
+func watchdog(ctx context.Context, s suspender, beat *atomic.Int64, stuck func(error)) error {
+	err := watch(ctx, s, beat)
+	if err != nil {
+		stuck(err)
 	}
-	return nil
+	return err
 }
 
 // watch returns errStuck when the beat stands still, nil when ctx ends. Time is

@@ -49,7 +49,11 @@ func TestWatchdog(t *testing.T) {
 					})
 				}
 				began := time.Now()
-				err := watch(ctx, &l, &beat)
+				var told error
+				err := watchdog(ctx, &l, &beat, func(err error) { told = err })
+				if told != err {
+					t.Errorf("it told %v, and returned %v", told, err)
+				}
 				if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
 					t.Errorf("got %v after %s", err, time.Since(began))
 				}

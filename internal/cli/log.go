@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/pprof"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"taskkeeper/internal/printable"
+)
+
+// Logger logs to stderr, as the flags say. Nobody who logs waits for that: where
+// stderr takes nothing lines are dropped, and the next one that is written tells how
+// many were. What is logged may come from anywhere: it is made printable, and cut.
+func (c *Common) Logger() *slog.Logger {
+	h := c.handler(lines{stderr})
+	stderr.mu.Lock()
+	defer stderr.mu.Unlock()
+	stderr.notice = c.notice
+	return slog.New(h)
+}
+
+func (c *Common) handler(w io.Writer) slog.Handler {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		level = slog.LevelInfo // no flags were parsed
+	}
+	if c.LogFormat == "json" {
+		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: replace})
+	}
+	return &textHandler{w: w, level: level, coloured: coloured(os.Stderr)}
+}
+
+// notice is the line in the place of those that were dropped.
+func (c *Common) notice(dropped int) []byte {
+	var line strings.Builder
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines dropped: stderr did not take them", 0)
+	r.Add("lines", dropped)
+	_ = c.handler(&line).Handle(context.Background(), r) // into memory
+	return []byte(line.String())
+}
+
+// lines is the log's side of an output.
+type lines struct{ *output }
+
+func (l lines) Write(line []byte) (int, error) {
+	l.offer(line)
+	return len(line), nil
+}
+
+// Abort ends the process with status 1, for an error that it cannot go on with, and
+// logs why with the stacks of all goroutines. However stuck the process is, and its
+// log, it ends.
+func (c *Common) Abort(msg string, err error) {
+	time.AfterFunc(lastWords, func() { os.Exit(1) }) // whatever becomes of the rest
+	var stacks strings.Builder
+	_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
+	if c.LogFormat == "json" {
+		slog.New(slog.NewJSONHandler(lines{stderr}, nil)).Error(msg, "err", err, "stacks", stacks.String())
+	} else {
+		c.Logger().Error(msg, "err", err)
+		stderr.append(stderr.file, []byte(stacks.String()))
+	}
+	stderr.flush(lastWords, lastWords)
+	os.Exit(1)
+}
+
+// longest is how much of a value is logged, in bytes: names and payloads can be as
+// large as a znode.
+const longest = 200
+
+// replace makes an attribute fit for the log: printable, not long, and a duration a
+// string in JSON too.
+func replace(_ []string, a slog.Attr) slog.Attr {
+	var s string
+	switch a.Value.Kind() {
+	case slog.KindString, slog.KindDuration:
+		s = a.Value.String()
+	case slog.KindAny:
+		switch v := a.Value.Any().(type) {
+		case slog.Level:
+			return a
+		case []byte:
+			s = string(v)
+		default:
+			s = fmt.Sprint(v)
+		}
+	default:
+		return a
+	}
+	a.Value = slog.StringValue(fit(s))
+	return a
+}
+
+func fit(s string) string { return printable.Line(printable.Cut(s, longest)) }
+
+// textHandler writes a line for people: time, level, message, key=value… A value is
+// in quotes where it has blanks, quotes or an equals sign.
+type textHandler struct {
+	w        io.Writer
+	level    slog.Level
+	coloured bool
+	groups   string // before a key
+	attrs    string // of all records
+}
+
+func (h *textHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+
+func (h *textHandler) WithGroup(name string) slog.Handler {
+	with := *h
+	with.groups += name + "."
+	return &with
+}
+
+func (h *textHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	with := *h
+	for _, a := range attrs {
+		with.attrs += h.attr(h.groups, a)
+	}
+	return &with
+}
+
+func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
+	var b strings.Builder
+	b.WriteString(h.colour(faint, r.Time.Format("15:04:05.000")))
+	level, colour := "DBG", plain
+	switch {
+	case r.Level >= slog.LevelError:
+		level, colour = "ERR", red
+	case r.Level >= slog.LevelWarn:
+		level, colour = "WRN", yellow
+	case r.Level >= slog.LevelInfo:
+		level, colour = "INF", green
+	}
+	b.WriteString(" " + h.colour(colour, level) + " " + fit(r.Message) + h.attrs)
+	r.Attrs(func(a slog.Attr) bool {
+		b.WriteString(h.attr(h.groups, a))
+		return true
+	})
+	b.WriteByte('\n')
+	_, err := io.WriteString(h.w, b.String())
+	return err
+}
+
+// attr is an attribute with a blank before it, or those of a group.
+func (h *textHandler) attr(groups string, a slog.Attr) string {
+	a.Value = a.Value.Resolve()
+	switch {
+	case a.Equal(slog.Attr{}):
+		return ""
+	case a.Value.Kind() == slog.KindGroup:
+		if a.Key != "" {
+			groups += a.Key + "."
+		}
+		var b strings.Builder
+		for _, one := range a.Value.Group() {
+			b.WriteString(h.attr(groups, one))
+		}
+		return b.String()
+	}
+	value := replace(nil, a).Value.String()
+	if value == "" || strings.ContainsAny(value, "\t =\"") {
+		value = `"` + strings.ReplaceAll(value, `"`, `\"`) + `"`
+	}
+	return " " + h.colour(faint, groups+a.Key+"=") + value
+}
+
+// Colours of a terminal.
+const (
+	plain  = ""
+	faint  = "\x1b[2m"
+	red    = "\x1b[91m"
+	green  = "\x1b[92m"
+	yellow = "\x1b[93m"
+)
+
+func (h *textHandler) colour(colour, text string) string {
+	if !h.coloured || colour == plain {
+		return text
+	}
+	return colour + text + "\x1b[0m"
+}
+
+// coloured follows no-color.org.
+func coloured(f *os.File) bool {
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+}
