@@ -81,7 +81,7 @@ func changeAll(ctx context.Context, cmd *cobra.Command, in *input, change func(c
 		if errors.Is(o.Err, client.ErrFinished) {
 			o.Err = fmt.Errorf("%w; collect it: client wait %s", o.Err, o.Payload)
 		}
-		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", byID(o), o.Err)
+		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", byID(o), indented(o.Err.Error()))
 		return err
 	})
 	switch {

@@ -70,13 +70,13 @@ func TestInput(t *testing.T) {
 	t.Run("that_can_be_read_twice_is_counted_from_where_it_stands", func(t *testing.T) {
 		for name, tc := range map[string]struct {
 			text  string
-			in    input
+			in    *input
 			total int
 		}{
-			"lines":    {"skipped\na\n\nb", input{}, 3},
-			"NUL":      {"skipped\na\n\x00b\x00", input{nul: true}, 2},
-			"ids":      {"skipped\na\n\nb\n", input{ids: true}, 2},
-			"too long": {"skipped\n" + large + "\nb\n", input{}, 2},
+			"lines":    {"skipped\na\n\nb", &input{}, 3},
+			"NUL":      {"skipped\na\n\x00b\x00", &input{nul: true}, 2},
+			"ids":      {"skipped\na\n\nb\n", &input{ids: true}, 2},
+			"too long": {"skipped\n" + large + "\nb\n", &input{}, 2},
 		} {
 			path := filepath.Join(t.TempDir(), "in")
 			if err := os.WriteFile(path, []byte(tc.text), 0o644); err != nil {
@@ -89,7 +89,7 @@ func TestInput(t *testing.T) {
 			if _, err := f.Seek(int64(len("skipped\n")), io.SeekStart); err != nil {
 				t.Fatal(err)
 			}
-			in := &tc.in
+			in := tc.in
 			if err := in.open(f); err != nil {
 				t.Fatal(err)
 			}

@@ -80,9 +80,9 @@ func loop(ctx context.Context, cmd *cobra.Command, c *client.Client, count int, 
 
 func outcome(r client.Result) string {
 	if r.State.Phase == task.Failed {
-		return "failed: " + string(r.State.Text)
+		return "failed: " + indented(string(r.State.Text))
 	}
-	return fmt.Sprintf("result %s after %s", r.State.Text, r.Took.Round(time.Millisecond))
+	return fmt.Sprintf("result %s after %s", indented(string(r.State.Text)), r.Took.Round(time.Millisecond))
 }
 
 // with runs do with a client that is kept in touch with ZooKeeper meanwhile.

@@ -3,14 +3,17 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/term"
+
 	"taskkeeper/internal/client"
+	"taskkeeper/internal/printable"
 	"taskkeeper/internal/task"
 )
 
@@ -27,17 +30,26 @@ func reason(o client.Outcome) string {
 
 // byPayload and byID name what failed.
 func byPayload(o client.Outcome) string { return fmt.Sprintf("payload %.80q", o.Payload) }
-func byID(o client.Outcome) string      { return fmt.Sprintf("task %.80s", o.Payload) }
+func byID(o client.Outcome) string {
+	return "task " + printable.Line(printable.Cut(string(o.Payload), 80))
+}
 
-// printText prints results to out, one a line, and what failed to errs.
+// indented is a text from elsewhere as it is printed: no line of it passes for ours.
+func indented(text string) string { return printable.Text(text, "  ") }
+
+// printText prints results to out, one a line, and what failed to errs. A result is
+// printed byte by byte, but for a terminal, which would act upon some of them.
 func printText(out, errs io.Writer, name func(client.Outcome) string) func(client.Outcome) error {
+	terminal := term.IsTerminal(int(os.Stdout.Fd()))
 	return func(o client.Outcome) error {
 		var err error
-		switch why := reason(o); {
+		switch why := indented(reason(o)); {
 		case o.Err != nil:
 			_, err = fmt.Fprintf(errs, "%s: %s\n", name(o), why)
 		case why != "" || o.State.Phase == task.Failed:
 			_, err = fmt.Fprintf(errs, "%s: failed: %s\n", name(o), why)
+		case terminal:
+			_, err = fmt.Fprintln(out, printable.Text(string(o.State.Text), ""))
 		default:
 			_, err = out.Write(append(o.State.Text, '\n'))
 		}
@@ -61,12 +73,10 @@ type line struct {
 }
 
 func printJSON(out io.Writer) func(client.Outcome) error {
-	e := json.NewEncoder(out)
-	e.SetEscapeHTML(false)
 	return func(o client.Outcome) error {
 		l := line{
 			ID: o.ID, Index: o.Index, State: task.Done.String(), Reason: reason(o),
-			Attempts: o.Attempts, Seconds: o.Took.Round(time.Microsecond).Seconds(),
+			Attempts: o.Attempts, Seconds: float64(o.Took.Round(time.Millisecond).Milliseconds()) / 1000,
 		}
 		if o.ID != string(o.Payload) {
 			l.Payload, l.PayloadBase64 = text(o.Payload)
@@ -81,7 +91,7 @@ func printJSON(out io.Writer) func(client.Outcome) error {
 		default:
 			l.Result, l.ResultBase64 = text(o.State.Text)
 		}
-		return e.Encode(l)
+		return encode(out, l)
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/inspect"
+	"taskkeeper/internal/printable"
 	"taskkeeper/internal/session"
 )
 
@@ -65,9 +65,12 @@ ZooKeeper is away.`,
 }
 
 func encode(out io.Writer, v any) error {
-	e := json.NewEncoder(out)
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	line, err := printable.JSON(v)
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(line)
+	return err
 }
 
 // reading runs do on a session that creates nothing, with another one when that

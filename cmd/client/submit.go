@@ -52,7 +52,7 @@ func submit(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input
 			return nil // not begun
 		case o.Err != nil:
 			failed++
-			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", byPayload(o), o.Err)
+			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", byPayload(o), indented(o.Err.Error()))
 			return err
 		}
 		submitted++

@@ -106,8 +106,8 @@ type screen struct {
 
 func newScreen(out io.Writer, asJSON bool) *screen {
 	s := &screen{out: out, terminal: -1, json: asJSON}
-	if f, ok := out.(*os.File); ok && !asJSON && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
-		s.terminal = int(f.Fd())
+	if fd := int(os.Stdout.Fd()); !asJSON && term.IsTerminal(fd) && os.Getenv("TERM") != "dumb" {
+		s.terminal = fd
 	}
 	return s
 }

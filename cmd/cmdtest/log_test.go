@@ -112,7 +112,7 @@ func TestBlockedLog(t *testing.T) {
 			pipe, r := fullPipe(t)
 			worker := sv.startTo(pipe, "worker", "--log-level", "debug", "--log-format", format, "--slots", "8")
 			sv.pipe(strings.Repeat("0\n", 2*many)).Exit(0) // says more than is kept
-			worker.Send(syscall.SIGSTOP) // so that it ends while it is read
+			worker.Send(syscall.SIGSTOP)                   // so that it ends while it is read
 			worker.Send(syscall.SIGTERM)
 			worker.Send(syscall.SIGCONT)
 			in := bufio.NewScanner(r)

@@ -38,6 +38,7 @@ func program() *cobra.Command {
 	}
 	add("good", func(context.Context) error { return nil })
 	add("fail", func(context.Context) error { return errors.New("first\nsecond\n") })
+	add("hostile", func(context.Context) error { return errors.New(hostile) }).Hidden = true
 	add("status", func(context.Context) error {
 		return fmt.Errorf("task: %w", &ExitError{Status: 3, Err: errors.New("it failed")})
 	})
@@ -140,6 +141,7 @@ func TestMainFunction(t *testing.T) {
 	}{
 		{"good", 0, ""},
 		{"fail", 1, "prog: first second"},
+		{"hostile", 1, `prog: \x1b]52;c;AAAA\x07 INF forged \u009b31m\u202e\xff \x1b[31m end`},
 		{"status", 3, "prog: task: it failed"},
 		{"quiet", 4, ""},
 		{"misuse", 2, "prog: --a and --b exclude each other (see 'prog misuse --help')"},
@@ -283,6 +285,15 @@ func TestHelp(t *testing.T) {
 		own, common, ok := strings.Cut(rest, "\n\nCommon flags:\n      --zk servers ")
 		if !ok || !strings.Contains(own, "(default 2)") || strings.Contains(common, "--slots") || !strings.Contains(common, "(default 3s)") {
 			t.Errorf("help:\n%s", got)
+		}
+	})
+	t.Run("that_cannot_be_written_is_an_error", func(t *testing.T) {
+		for _, args := range []string{"--help", "good -h", "help good", "--version", "completion bash"} {
+			p := script(t, `exec "$0" `+args+` >/dev/full`)
+			p.Exit(1)
+			if got := p.Stderr.String(); got != "prog: write /dev/stdout: no space left on device" {
+				t.Errorf("%s: %q", args, got)
+			}
 		}
 	})
 	t.Run("works_whatever_the_environment", func(t *testing.T) {

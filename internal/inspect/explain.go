@@ -227,7 +227,7 @@ func (e Explanation) Text() string {
 }
 
 func quoted(t Text) string {
-	s := fmt.Sprintf("%q", t.Beginning)
+	s := inQuotes(t.Beginning)
 	if t.Bytes > beginning {
 		s += "…"
 	}

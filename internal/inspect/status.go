@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"taskkeeper/internal/printable"
 	"taskkeeper/internal/task"
 )
 
@@ -130,7 +131,9 @@ const (
 	noCandidate           = "no candidate: its name does not end in ten digits"
 )
 
-func unreadable(err error) string { return "may not be read: " + err.Error() }
+func unreadable(err error) string {
+	return "may not be read: " + printable.Line(printable.Cut(err.Error(), 300)) // it names the znode
+}
 
 // malformed tells why a task is none.
 func malformed(x *Task) string {
@@ -199,7 +202,7 @@ func (s Status) Text() string {
 	if s.Leader == nil {
 		line("leader", "none")
 	} else {
-		line("leader", "%s, for %s: %s", name(s.Leader.Who), for1(s.Leader.Seconds), s.Leader.Candidate)
+		line("leader", "%s, for %s: %s", name(s.Leader.Who), for1(s.Leader.Seconds), name(s.Leader.Candidate))
 	}
 	var who []string
 	for _, c := range s.Backups[:min(shown, len(s.Backups))] {

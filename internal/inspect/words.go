@@ -2,11 +2,12 @@ package inspect
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"taskkeeper/internal/printable"
 )
 
 // Text is the size of something, and how it begins. What is no UTF-8 reads as
@@ -27,17 +28,21 @@ func newText(b []byte) Text {
 	return Text{Bytes: len(b), Beginning: strings.ToValidUTF8(string(cut), "\uFFFD")}
 }
 
-// String is one line: plain if it is short and printable, else quoted.
+// String is one line: plain if it is short and printable, else in quotes.
 func (t Text) String() string {
 	s := t.Beginning
 	if s == "" || s != strings.TrimSpace(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == '"' || r == utf8.RuneError }) {
-		s = strconv.Quote(s)
+		s = inQuotes(s)
 	}
 	if t.Bytes > beginning {
 		return s + "… (" + count(t.Bytes, "byte") + ")"
 	}
 	return s
 }
+
+var inQuote = strings.NewReplacer(`"`, `\"`, "\t", `\t`)
+
+func inQuotes(s string) string { return `"` + inQuote.Replace(printable.Line(s)) + `"` }
 
 // name is a znode's name or a candidate's text, fit for a line.
 func name(s string) string { return newText([]byte(s)).String() }
@@ -60,7 +65,9 @@ func are(n int) string {
 func since(now, then time.Time) time.Duration { return max(0, now.Sub(then)) }
 
 // seconds are for JSON, to the millisecond.
-func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+func seconds(d time.Duration) float64 {
+	return float64(d.Round(time.Millisecond).Milliseconds()) / 1000 // Seconds adds two fractions up
+}
 
 // age is a duration with about two digits that matter.
 func age(d time.Duration) string {

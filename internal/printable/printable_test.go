@@ -1,6 +1,8 @@
 package printable
 
 import (
+	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 	"unicode"
@@ -46,6 +48,21 @@ func TestCut(t *testing.T) {
 				t.Errorf("Cut(%q, %d) = %q, want %q", c.in, c.size, got, c.want)
 			}
 		})
+	}
+}
+
+func TestJSON(t *testing.T) {
+	in := map[string]any{"a<": "\x1b\n\u009b\x7f\u202e\u2028 日本\t", "b": 1.5}
+	got, err := JSON(in)
+	if want := `{"a<":"\u001b\n\u009b\u007f\u202e\u2028 日本\t","b":1.5}` + "\n"; err != nil || string(got) != want {
+		t.Errorf("JSON = %s, %v, want %s", got, err, want)
+	}
+	var back map[string]any
+	if err := json.Unmarshal(got, &back); err != nil || !maps.Equal(back, in) {
+		t.Errorf("it reads as %q, %v", back, err)
+	}
+	if _, err := JSON(func() {}); err == nil {
+		t.Error("no error")
 	}
 }
 
