@@ -3,6 +3,7 @@ package proc
 import (
 	"context"
 	"errors"
+	"os/signal"
 	"slices"
 	"strings"
 	"syscall"
@@ -39,6 +40,19 @@ func TestProcess(t *testing.T) {
 		c.Args, c.Env = append(c.Args, "one"), []string{"X=y"}
 		p := Run(t, c)
 		p.Line(p.Stdout, "one y")
+	})
+	t.Run("ignores_no_signal_that_its_parent_ignores", func(t *testing.T) {
+		signal.Ignore(syscall.SIGHUP, syscall.SIGINT)
+		defer signal.Reset(syscall.SIGHUP, syscall.SIGINT)
+		for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
+			p := Run(t, sh("echo up; sleep 100"))
+			p.Line(p.Stdout, "up")
+			p.Send(sig)
+			p.Exit(128 + int(sig))
+		}
+		if err := syscall.Kill(syscall.Getpid(), syscall.SIGHUP); err != nil { // still ignored, else this ends the test
+			t.Error(err)
+		}
 	})
 	t.Run("follows_while_it_runs", func(t *testing.T) {
 		p := Run(t, sh("echo 1; read x; echo 2; sleep 100"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -41,13 +42,17 @@ type Child struct {
 	t testing.TB
 }
 
-// Run starts a program. It is killed when the test ends; if the test failed,
-// its output is logged then.
+// Run starts a program, which ignores no signal though the test may (nohup): what is
+// caught here has its default there. It is killed when the test ends; if the test
+// failed, its output is logged then.
 func Run(t testing.TB, c Command) *Child {
 	t.Helper()
 	// The race detector makes each program that ends well sleep for a second.
 	c.Env = append([]string{"GORACE=" + os.Getenv("GORACE") + " atexit_sleep_ms=10"}, c.Env...)
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP, syscall.SIGINT) // Go itself catches the others
 	p, err := Start(c)
+	signal.Stop(caught)
 	if err != nil {
 		t.Fatal(err)
 	}
