@@ -147,8 +147,9 @@ func (w *handWorker) busy() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	w.list, w.version = task.ParseList(data), stat.Version
-	return len(w.list) > 0, nil
+	w.list, err = task.ParseList(data)
+	w.version = stat.Version
+	return len(w.list) > 0, err
 }
 
 // finish commits results for the whole list.

@@ -118,7 +118,9 @@ func (s *site) lists(workers []string) ([][]string, error) {
 			if missing(err) {
 				return nil
 			}
-			lists[i] = task.ParseList(data)
+			if err == nil {
+				lists[i], err = task.ParseList(data)
+			}
 			return err
 		})
 	}

@@ -221,6 +221,7 @@ func number(name string) (int64, bool) {
 
 func (j *judge) worker(id string, e Event) {
 	w := j.touchWorker(id)
+	list, _ := task.ParseList(e.Data) // what is no list holds nothing
 	switch e.Op {
 	case Create:
 		if w.used {
@@ -230,10 +231,10 @@ func (j *judge) worker(id string, e Event) {
 			j.violation(RuleIDs, e.Path, "a worker that is not ephemeral")
 		}
 		w.exists, w.used, w.owner = true, true, e.Owner
-		j.setList(w, task.ParseList(e.Data))
+		j.setList(w, list)
 		j.report.Workers++
 	case Set:
-		j.setList(w, task.ParseList(e.Data))
+		j.setList(w, list)
 	case Delete:
 		w.exists = false
 		j.setList(w, nil)

@@ -257,8 +257,9 @@ func (s *service) listed(n int) {
 	zktest.Eventually(s.t, "the workers' lists", func() (bool, string) {
 		var all []string
 		for _, w := range s.hand.Children(task.WorkersDir) {
-			list, _ := s.hand.Get(task.WorkerPath(w))
-			all = append(all, task.ParseList([]byte(list))...)
+			data, _ := s.hand.Get(task.WorkerPath(w))
+			list, _ := task.ParseList([]byte(data))
+			all = append(all, list...)
 		}
 		tasks := s.hand.Children(task.TasksDir)
 		gone := slices.ContainsFunc(all, func(id string) bool { return !slices.Contains(tasks, id) })

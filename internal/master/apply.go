@@ -69,7 +69,7 @@ func (l *leader) apply(moves []move) error {
 			most = len(batch) / 2
 		case errors.Is(err, session.ErrTooLarge): // by what a person typed
 			m := moves[0]
-			l.tell(task.WorkerPath(m.worker), "its list is "+err.Error())
+			l.odd.tell(task.WorkerPath(m.worker), "its list is "+err.Error())
 			l.view.ignoreWorker(m.worker)
 			l.view.undone(m)
 			moves = moves[1:]
@@ -119,6 +119,10 @@ const packet = session.MaxPacket / 2
 
 func (l *leader) carriedOut(m move, version int32) {
 	l.view.done(m, version)
+	if m.kind == takeBack && len(m.tasks) > mostTurn { // typed by hand
+		l.log.Info("ids of no task removed from a worker's list", "worker", m.worker, "tasks", len(m.tasks))
+		return
+	}
 	for _, c := range m.tasks {
 		switch {
 		case m.kind == fail:
@@ -140,7 +144,7 @@ func (l *leader) refused(m move, e *session.OpError) {
 	l.log.Debug("move refused", "err", e)
 	moved := errors.Is(e.Err, zk.ErrNoNode) || errors.Is(e.Err, zk.ErrBadVersion)
 	if !moved {
-		l.tell(e.Op.Path, e.Err.Error())
+		l.odd.tell(e.Op.Path, e.Err.Error())
 	}
 	id, ofTask := strings.CutPrefix(e.Op.Path, task.TasksDir+"/")
 	if !ofTask {
@@ -176,10 +180,10 @@ func (l *leader) settle(moves []move) error {
 			continue
 		}
 		data, stat, err := l.s.Get(task.WorkerPath(m.worker))
-		switch {
-		case errors.Is(err, session.ErrOver):
+		if errors.Is(err, session.ErrOver) {
 			return err
-		case err == nil && slices.Equal(task.ParseList(data), m.list):
+		}
+		if list, odd := task.ParseList(data); err == nil && odd == nil && slices.Equal(list, m.list) {
 			l.carriedOut(m, stat.Version)
 			continue
 		}

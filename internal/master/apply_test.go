@@ -19,7 +19,7 @@ import (
 
 // still is a leader whose loop does not run.
 func still(s *session.Session, candidate string, v *view, log *slog.Logger) *leader {
-	return &leader{s: s, fence: session.Check(candidate, session.AnyVersion), log: log, view: v, told: map[string]bool{}}
+	return &leader{s: s, fence: session.Check(candidate, session.AnyVersion), log: log, view: v, odd: newComplaints(log), together: leastTogether}
 }
 
 // TestFence shows that a leader that does not know yet that it is deposed has no
@@ -209,8 +209,8 @@ func TestApply(t *testing.T) {
 		if err := l.apply([]move{large, small}); err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := h.Get("/workers/w2"); got != "t1" || !l.view.workers["w1"].ignored || l.view.workers["w2"].ignored {
-			t.Errorf("w2 holds %q; w1 is ignored: %t", got, l.view.workers["w1"].ignored)
+		if got, _ := h.Get("/workers/w2"); got != "t1" || l.view.workers["w1"] != nil || l.view.workers["w2"].ignored {
+			t.Errorf("w2 holds %q; w1 is %+v", got, l.view.workers["w1"])
 		}
 	})
 	t.Run("a_long_chroot_makes_packets_smaller", func(t *testing.T) {

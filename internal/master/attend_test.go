@@ -26,7 +26,7 @@ func TestAttend(t *testing.T) {
 	}
 	armed := func(v *view) string {
 		v.decide()
-		ids := v.stale()
+		ids := v.stale(100)
 		for _, id := range ids {
 			if !v.workers[id].arm {
 				t.Errorf("%s is read and not watched", id)
@@ -51,7 +51,7 @@ func TestAttend(t *testing.T) {
 	t.Run("what_another_wrote_is", func(t *testing.T) {
 		v := settled(0, "w1", "w2")
 		v.fired("w2")
-		if got := v.stale(); !slices.Equal(got, []string{"w2"}) {
+		if got := v.stale(100); !slices.Equal(got, []string{"w2"}) {
 			t.Errorf("to be read: %q", got)
 		}
 	})
@@ -123,7 +123,7 @@ func TestAttend(t *testing.T) {
 		v := settled(len(ids), ids...)
 		carryOut(v)
 		v.readOn(2)
-		if got := v.stale(); !slices.Equal(got, ids[:2]) {
+		if got := v.stale(100); !slices.Equal(got, ids[:2]) {
 			t.Errorf("to be read: %q", got)
 		}
 		if v.workers["w00"].arm {

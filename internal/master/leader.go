@@ -29,6 +29,15 @@ const (
 	readTime = 50 * time.Millisecond
 	// pipeline is how many reads are under way at once.
 	pipeline = 64
+	// mostTogether is how many znodes are read until the loop looks how long that
+	// took, and leastTogether how many at first: each may hold a megabyte. There are
+	// more while they come to no more than someBytes, and fewer again else.
+	leastTogether = 16
+	mostTogether  = 1024
+	someBytes     = 1 << 20
+	// reconsidered is how many names under /workers that are no workers are read
+	// again in a resync.
+	reconsidered = 1000
 )
 
 // leader is a master for one term. Its loop owns all state; the lister and the
@@ -47,12 +56,14 @@ type leader struct {
 	dirs         *dirs
 	workersDirty bool
 	tasksDirty   bool
-	asking       bool            // a listing is under way
-	listed       time.Time       // when /tasks was listed last
-	listFrom     time.Time       // when it may be again
-	nextSweep    time.Time       // when /data is listed as well
-	told         map[string]bool // znodes that were complained about
-	signed       bool            // see sign
+	asking       bool      // a listing is under way
+	listed       time.Time // when /tasks was listed last
+	listFrom     time.Time // when it may be again
+	nextSweep    time.Time // when /data is listed as well
+	workersFrom  time.Time // when /workers may be listed next
+	together     int       // how many znodes are read at once: see readAll
+	odd          *complaints
+	signed       bool // see sign
 
 	// Shared.
 	asks     chan ask
@@ -102,8 +113,8 @@ func (l *leader) loop(ctx context.Context) error {
 		if !more {
 			again = nil
 		}
-		if l.tasksDirty && !l.asking {
-			due.Reset(time.Until(l.askAt()))
+		if at := l.listAt(); !at.IsZero() {
+			due.Reset(time.Until(at))
 		}
 		if at := l.view.recheck; !at.IsZero() {
 			recheck.Reset(time.Until(at))
@@ -146,7 +157,7 @@ func (l *leader) round(ctx context.Context) (more bool, err error) {
 	if l.view.relist {
 		l.view.relist, l.tasksDirty = false, true
 	}
-	more = more || len(moves) > 0 || len(l.view.stale()) > 0 || len(l.view.toRead) > 0
+	more = more || len(moves) > 0 || len(l.view.stale(1)) > 0 || len(l.view.toRead) > 0
 	if len(moves) > 0 {
 		if err := l.apply(moves); err != nil {
 			return false, err
@@ -200,31 +211,30 @@ func (l *leader) everything() {
 	for id := range l.view.workers {
 		l.view.markStale(id)
 	}
+	l.view.reconsider(reconsidered)
 }
 
 // refresh reads the workers that are to be read, and some of the tasks. It tells
 // whether there are more of those.
 func (l *leader) refresh(ctx context.Context) (more bool, err error) {
-	if l.workersDirty {
-		l.workersDirty = false
-		names, err := l.dirs.list(task.WorkersDir, l.dirs.arm(task.WorkersDir))
-		if err != nil {
+	if l.workersDirty && !time.Now().Before(l.workersFrom) {
+		if err := l.listWorkers(); err != nil {
 			return false, err
 		}
-		l.view.listWorkers(names)
 	}
-	for ids := l.view.stale(); len(ids) > 0; ids = l.view.stale() {
-		done, err := l.readWorkers(ids)
-		if err != nil {
-			return false, err
-		}
-		if done == len(ids) {
-			l.view.readOn(2 * done)
-		}
-	}
-	// The loop is to turn, and states can be large.
+	// The loop is to turn, and there may be many znodes, and large ones.
 	for began := time.Now(); ctx.Err() == nil && time.Since(began) < readTime; {
-		ids := l.view.takeUnread(2 * pipeline)
+		if ids := l.view.stale(l.together); len(ids) > 0 {
+			done, err := l.readWorkers(ids)
+			if err != nil {
+				return false, err
+			}
+			if done == len(ids) {
+				l.view.readOn(2 * done)
+			}
+			continue
+		}
+		ids := l.view.takeUnread(l.together)
 		if len(ids) == 0 {
 			return false, nil
 		}
@@ -235,17 +245,34 @@ func (l *leader) refresh(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
+func (l *leader) listWorkers() error {
+	l.workersDirty = false
+	began := time.Now()
+	names, err := l.dirs.list(task.WorkersDir, l.dirs.arm(task.WorkersDir))
+	if err != nil {
+		return err
+	}
+	for _, name := range l.view.listWorkers(names) {
+		l.odd.tell(task.WorkerPath(name), "no worker: its name is too long; left alone")
+	}
+	if took := time.Since(began); took > listCredit {
+		l.workersFrom = time.Now().Add(min(listShare*took, listPauseMost))
+	}
+	return nil
+}
+
 // answer is what a read came to.
 type answer struct {
 	list  []string   // of a worker
 	state task.State // of a task, without the result
 	stat  *zk.Stat
-	same  bool // it is as it was read last
+	same  bool  // it is as it was read last
+	odd   error // what it holds is no list
 	err   error
 }
 
-// readAll reads many znodes at once.
-func readAll(ids []string, read func(id string) answer) []answer {
+// readAll reads many znodes at once, and learns from their sizes how many.
+func (l *leader) readAll(ids []string, read func(id string) answer) []answer {
 	answers := make([]answer, len(ids))
 	var g errgroup.Group
 	g.SetLimit(pipeline)
@@ -256,6 +283,18 @@ func readAll(ids []string, read func(id string) answer) []answer {
 		})
 	}
 	_ = g.Wait()
+	bytes := 0
+	for _, a := range answers {
+		if a.err == nil && !a.same {
+			bytes += int(a.stat.DataLength)
+		}
+	}
+	switch {
+	case bytes > someBytes:
+		l.together = max(leastTogether, l.together/2)
+	case len(ids) == l.together:
+		l.together = min(2*l.together, mostTogether)
+	}
 	return answers
 }
 
@@ -266,22 +305,25 @@ func (l *leader) readWorkers(ids []string) (done int, err error) {
 		w := l.view.workers[id]
 		arm[id] = w.arm && !w.watched
 	}
-	answers := readAll(ids, func(id string) answer {
+	answers := l.readAll(ids, func(id string) answer {
 		get := l.s.Get
 		if arm[id] {
 			get = l.s.GetW
 		}
 		data, stat, err := get(task.WorkerPath(id))
-		return answer{list: task.ParseList(data), stat: stat, err: err}
+		list, odd := task.ParseList(data)
+		return answer{list: list, stat: stat, odd: odd, err: err}
 	})
 	l.view.now = time.Now()
 	for i, a := range answers {
 		id := ids[i]
 		switch {
 		case a.err == nil && a.stat.EphemeralOwner == 0:
-			l.view.readWorker(id, nil, a.stat.Version)
-			l.view.ignoreWorker(id)
-			l.tell(task.WorkerPath(id), "no worker: the znode is not ephemeral; left alone")
+			l.view.stranger(id)
+			l.odd.tell(task.WorkerPath(id), "no worker: the znode is not ephemeral; left alone")
+		case a.err == nil && a.odd != nil:
+			l.view.stranger(id)
+			l.odd.tell(task.WorkerPath(id), a.odd.Error()+": malformed; left alone")
 		case a.err == nil:
 			if len(a.list) == 0 && a.stat.Version != l.view.workers[id].version {
 				done++
@@ -297,7 +339,7 @@ func (l *leader) readWorkers(ids []string) (done int, err error) {
 			return done, a.err
 		default:
 			l.view.ignoreWorker(id)
-			l.tell(task.WorkerPath(id), a.err.Error())
+			l.odd.tell(task.WorkerPath(id), a.err.Error())
 		}
 	}
 	return done, nil
@@ -332,7 +374,7 @@ func (l *leader) readTasks(ids []string) error {
 	for _, id := range ids {
 		zxids[id] = l.view.tasks[id].large
 	}
-	answers := readAll(ids, func(id string) answer { return l.readTask(id, zxids[id]) })
+	answers := l.readAll(ids, func(id string) answer { return l.readTask(id, zxids[id]) })
 	now := time.Now()
 	for i, a := range answers {
 		id := ids[i]
@@ -341,10 +383,10 @@ func (l *leader) readTasks(ids []string) error {
 			l.view.unchanged(id)
 		case a.err == nil:
 			if l.view.readTask(id, a.state, a.stat.Version) {
-				l.tell(task.StatePath(id), fmt.Sprintf("%.40q is no state of a task; left alone", a.state.Text))
+				l.odd.tell(task.StatePath(id), fmt.Sprintf("%.40q is no state of a task; left alone", a.state.Text))
 			}
 			if l.view.returning(id) {
-				l.tell(task.StatePath(id), "executed several times, and never written: may workers write it? It is assigned again ever more rarely")
+				l.odd.tell(task.StatePath(id), "executed several times, and never written: may workers write it? It is assigned again ever more rarely")
 			}
 			l.view.keep(id, a.state, a.stat, now)
 		case errors.Is(a.err, zk.ErrNoNode):
@@ -353,7 +395,7 @@ func (l *leader) readTasks(ids []string) error {
 			return a.err
 		default:
 			l.view.setAside(id)
-			l.tell(task.StatePath(id), a.err.Error())
+			l.odd.tell(task.StatePath(id), a.err.Error())
 		}
 	}
 	return nil
@@ -364,20 +406,12 @@ func (l *leader) readTasks(ids []string) error {
 func (l *leader) readTask(id string, zxid int64) answer {
 	path := task.StatePath(id)
 	if zxid != 0 {
-		if _, stat, err := l.s.Children(path); err == nil && stat.Mzxid == zxid {
-			return answer{same: true}
+		if _, stat, err := l.s.ACL(path); err == nil && stat.Mzxid == zxid {
+			return answer{same: true} // the ACL comes without what it holds and what is below
 		}
 	}
 	data, stat, err := l.s.Get(path)
 	state := task.ParseState(data)
 	state.Text = bytes.Clone(state.Text[:min(len(state.Text), 100)])
 	return answer{state: state, stat: stat, err: err}
-}
-
-// tell complains about a znode, once.
-func (l *leader) tell(path, what string) {
-	if !l.told[path] {
-		l.told[path] = true
-		l.log.Warn("odd znode", "znode", path, "err", what)
-	}
 }

@@ -67,10 +67,21 @@ func (l *leader) askAt() time.Time {
 	return l.listFrom
 }
 
+// listAt is when a listing that is due may begin; the zero time if none is due.
+func (l *leader) listAt() (at time.Time) {
+	if l.tasksDirty && !l.asking {
+		at = l.askAt()
+	}
+	if l.workersDirty && (at.IsZero() || l.workersFrom.Before(at)) {
+		at = l.workersFrom
+	}
+	return at
+}
+
 func (l *leader) merge(a listing) {
 	l.asking = false
 	for _, name := range l.view.listTasks(a.names, a.number, time.Now()) {
-		l.tell(task.StatePath(name), "a task's name must be one line, without blanks around it, of at most "+strconv.Itoa(task.MaxID)+" bytes; left alone")
+		l.odd.tell(task.StatePath(name), "a task's name must be one line, without blanks around it, of at most "+strconv.Itoa(task.MaxID)+" bytes; left alone")
 	}
 	l.listed = time.Now()
 	// How far listFrom lies back is the credit.

@@ -103,7 +103,7 @@ func (m *master) candidacy(ctx context.Context) (err error) {
 	log.Info("leader")
 	l := &leader{
 		s: m.s, fence: term.Fence(), who: m.cfg.Who, log: m.cfg.Logger, hints: m.hints, stuck: m.cfg.Stuck,
-		view: newView(m.cfg.MaxLosses), dirs: m.dirs, told: make(map[string]bool),
+		view: newView(m.cfg.MaxLosses), dirs: m.dirs, odd: newComplaints(m.cfg.Logger), together: leastTogether,
 		asks: make(chan ask, 1), listings: make(chan listing, 1),
 	}
 	l.view.retention.period = m.cfg.Retention

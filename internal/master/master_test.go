@@ -149,7 +149,7 @@ func TestMaster(t *testing.T) {
 			var list []string
 			zktest.Eventually(t, "work", func() (bool, string) {
 				text, _ := h.Get("/workers/w1")
-				list = task.ParseList([]byte(text))
+				list, _ = task.ParseList([]byte(text))
 				return len(list) > 0, "none"
 			})
 			if !slices.Equal(list, ids[:min(len(list), len(ids))]) {

@@ -121,7 +121,7 @@ func (l *leader) removed(r removal) {
 
 // leave leaves alone what a removal is about, and complains.
 func (l *leader) leave(r removal, path, why string) {
-	l.tell(path, why+"; not removed")
+	l.odd.tell(path, why+"; not removed")
 	if r.kind == collectable {
 		l.view.leave(r.id)
 	}
@@ -134,8 +134,8 @@ type node struct {
 }
 
 // inspect looks at the znodes that removals are about, and returns those that
-// are still to be removed, as they are now. It lists what is below each, because
-// that comes without what each holds.
+// are still to be removed, as they are now. It reads the ACL of each: its Stat
+// comes with that, and neither what it holds nor the names of what is below.
 func (l *leader) inspect(rs []removal) ([]removal, error) {
 	states, data := make([]node, len(rs)), make([]node, len(rs))
 	var g errgroup.Group
@@ -143,9 +143,9 @@ func (l *leader) inspect(rs []removal) ([]removal, error) {
 	for i, r := range rs {
 		g.Go(func() error {
 			if r.kind == collectable {
-				_, states[i].stat, states[i].err = l.s.Children(task.StatePath(r.id))
+				_, states[i].stat, states[i].err = l.s.ACL(task.StatePath(r.id))
 			}
-			_, data[i].stat, data[i].err = l.s.Children(task.DataPath(r.id))
+			_, data[i].stat, data[i].err = l.s.ACL(task.DataPath(r.id))
 			return nil
 		})
 	}

@@ -231,7 +231,7 @@ func TestTidy(t *testing.T) {
 		}
 		learn(t, l)
 		for range 3 {
-			if got := again(); len(got) != 2 || !slices.Contains(got, zktest.OpGetData) || !slices.Contains(got, zktest.OpGetChildren) {
+			if got := again(); len(got) != 2 || !slices.Contains(got, zktest.OpGetData) || !slices.Contains(got, zktest.OpGetACL) {
 				t.Errorf("requests %v", got)
 			}
 		}
@@ -347,7 +347,7 @@ func TestSweep(t *testing.T) {
 		learn(t, l)
 		permit(zk.PermAll &^ zk.PermDelete)
 		tidy(t, l, 0)
-		if n := len(l.told); n != refusals {
+		if n := len(l.odd.told); n != refusals {
 			t.Errorf("%d complaints in a tick", n)
 		}
 		permit(zk.PermAll)

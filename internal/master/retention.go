@@ -48,7 +48,7 @@ type orphan struct {
 	before int64 // it was made by this zxid, or it is another than the one that was listed first
 }
 
-// large is from how many bytes on a finished state is not read again and again: its
+// large is from how many bytes on a state that is not pending is not read again and again: its
 // Stat, in a request of its own, tells whether it was written.
 const large = 4 << 10
 
@@ -59,7 +59,7 @@ func (v *view) keep(id string, s task.State, stat *zk.Stat, now time.Time) {
 	t := v.tasks[id]
 	if t != nil {
 		t.large = 0
-		if s.Finished() && stat.DataLength > large {
+		if s.Phase != task.Pending && stat.DataLength > large {
 			t.large = stat.Mzxid
 		}
 	}

@@ -37,7 +37,7 @@ type taskView struct {
 	due     int64   // aside: the tick at which it is read again, if not before
 	returns int     // how often it left a list since its state was written, though its worker lives
 	seen    int64   // the last listing that had it
-	large   int64   // the zxid of its last write, if its state is finished and large
+	large   int64   // the zxid of its last write, if its state is not pending, and large
 	result  *result // it is finished and outlives its client
 }
 
@@ -60,7 +60,8 @@ type workerView struct {
 	watchedAt int32 // the version that was read when the last was set
 	long      bool  // it executes a long task
 	told      bool  // a watch told of the change that is to be read
-	ignored   bool  // not a worker: a znode that nobody's session keeps, or one we may not use
+	ignored   bool  // it may not be used any more: what it lists it holds
+	seen      int64 // the last listing of /workers that had it
 	listing   int64 // the last listing of /tasks that was asked for before the list was first read as it is
 	turn      turn
 	moved     time.Time // the list was first known to be this one
@@ -87,18 +88,22 @@ type view struct {
 	tasks   map[string]*taskView
 	holders map[string]int // by task: how many known workers list it
 	workers map[string]*workerView
-	queue   queue
-	chances queue    // tasks that wait for their last chance: see isolate
-	doomed  []string // tasks that were lost once too often
-	toRead  []string // tasks that are unread
-	leavers []string // tasks that left a list, in this order
-	asides  []string // others that were set aside
-	ahead   int      // how many were read at the last doubt; 0 since an assignment was carried out
+	// strangers are other names under /workers: nothing is given to them, and they
+	// hold nothing. For each the last listing that had it.
+	strangers map[string]int64
+	queue     queue
+	chances   queue    // tasks that wait for their last chance: see isolate
+	doomed    []string // tasks that were lost once too often
+	toRead    []string // tasks that are unread
+	leavers   []string // tasks that left a list, in this order
+	asides    []string // others that were set aside
+	ahead     int      // how many were read at the last doubt; 0 since an assignment was carried out
 
 	asked         int64 // listings of /tasks asked for
 	listing       int64 // the last one merged
 	tick          int64
-	workersListed bool
+	workersListed int64     // listings of /workers merged
+	whole         bool      // every worker of the first one was read
 	relist        bool      // a listing of /tasks is wanted, to tell whether something was withdrawn
 	now           time.Time // set before each use
 	begun         int       // turns that began, by this leader
@@ -114,6 +119,7 @@ func newView(maxLosses int) *view {
 		tasks:     make(map[string]*taskView),
 		holders:   make(map[string]int),
 		workers:   make(map[string]*workerView),
+		strangers: make(map[string]int64),
 	}
 }
 
@@ -130,7 +136,9 @@ func (v *view) listTasks(names []string, listing int64, came time.Time) (odd []s
 		t := v.tasks[id]
 		if t == nil {
 			if !task.ValidID(id) {
-				odd = append(odd, id)
+				if len(odd) < mostTold {
+					odd = append(odd, id)
+				}
 				continue
 			}
 			made, byUs := task.MadeAt(id)
@@ -176,33 +184,63 @@ func (v *view) requeue() {
 }
 
 // listWorkers merges a listing of /workers. Those that are new, or known and
-// not listed, are to be read.
-func (v *view) listWorkers(names []string) {
-	v.workersListed = true
-	listed := make(map[string]bool, len(names))
+// not listed, are to be read. It returns the names that are too long for a worker's.
+func (v *view) listWorkers(names []string) (odd []string) {
+	v.workersListed++
 	for _, id := range names {
-		listed[id] = true
-		if v.workers[id] == nil {
-			v.workers[id] = &workerView{stale: true}
+		w := v.workers[id]
+		_, stranger := v.strangers[id]
+		switch {
+		case w != nil:
+			w.seen = v.workersListed
+		case stranger:
+			v.strangers[id] = v.workersListed
+		case len(id) > task.MaxID:
+			v.strangers[id] = v.workersListed
+			if len(odd) < mostTold {
+				odd = append(odd, id)
+			}
+		default:
+			v.workers[id] = &workerView{stale: true, seen: v.workersListed}
 		}
 	}
-	for id, w := range v.workers {
-		if !listed[id] {
+	for _, w := range v.workers {
+		if w.seen != v.workersListed {
 			w.stale = true
 		}
 	}
+	for id, seen := range v.strangers {
+		if seen != v.workersListed {
+			delete(v.strangers, id)
+		}
+	}
+	return odd
 }
 
-// stale returns the workers that are to be read.
-func (v *view) stale() []string {
+// stale returns up to n workers that are to be read.
+func (v *view) stale(n int) []string {
 	var ids []string
 	for id, w := range v.workers {
+		if len(ids) == n {
+			break
+		}
 		if w.stale {
 			ids = append(ids, id)
 		}
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// reconsider has up to n strangers read again, with the next listing: one of them may
+// have become a worker.
+func (v *view) reconsider(n int) {
+	for id := range v.strangers {
+		if n--; n < 0 {
+			return
+		}
+		delete(v.strangers, id)
+	}
 }
 
 // markStale has a worker read again before the next decision about it.
@@ -230,24 +268,37 @@ func (v *view) readWorker(id string, list []string, version int32) {
 		w.turn = w.turn.ended(v.now, w.told)
 	}
 	w.list, w.version, w.stale, w.told, w.ignored = list, version, false, false, false
-	for _, t := range list {
-		if !slices.Contains(old, t) {
-			v.hold(t)
-		}
+	if slices.Equal(list, old) {
+		return
+	}
+	for _, t := range list { // first: what stays is not released in between
+		v.hold(t)
 	}
 	for _, t := range old {
-		if !slices.Contains(list, t) && v.release(t) {
+		if v.release(t) {
 			v.free(t)
 		}
 	}
 }
 
-// ignoreWorker leaves a znode under /workers alone: nothing is given to it, and
-// nothing taken back. What it lists it holds until it is gone.
+// ignoreWorker leaves a worker alone that may not be used any more: nothing is given to
+// it, and nothing taken back. What it lists it holds until it is gone.
 func (v *view) ignoreWorker(id string) {
-	if w := v.workers[id]; w != nil {
+	switch w := v.workers[id]; {
+	case w == nil:
+	case len(w.list) == 0:
+		v.stranger(id)
+	default:
 		w.ignored, w.stale = true, false
 	}
+}
+
+// stranger merges that a znode under /workers is no worker.
+func (v *view) stranger(id string) {
+	w := v.workers[id]
+	v.readWorker(id, nil, w.version)
+	delete(v.workers, id)
+	v.strangers[id] = w.seen
 }
 
 // workerGone merges that a worker's znode is not there. It returns the tasks
@@ -338,7 +389,9 @@ func (v *view) wait(id string) {
 // taskGone merges that a task is not there.
 func (v *view) taskGone(id string) { delete(v.tasks, id) }
 
-// ready tells whether the view is whole, so that it may be decided upon.
+// ready tells whether the view is whole, so that it may be decided upon. Once it was, a
+// worker that is to be read holds up no decision about others.
 func (v *view) ready() bool {
-	return v.listing > 0 && v.workersListed && len(v.stale()) == 0
+	v.whole = v.whole || v.workersListed > 0 && len(v.stale(1)) == 0
+	return v.listing > 0 && v.whole
 }

@@ -91,15 +91,18 @@ func (w *world) tidy() {
 	}
 }
 
-func (w *world) list(id string) []string { return task.ParseList([]byte(w.workers[id].text)) }
+func (w *world) list(id string) []string {
+	list, _ := task.ParseList([]byte(w.workers[id].text))
+	return list
+}
 
 // readAll lets the view read all that it wants to read, as the loop does.
 func (w *world) readAll() {
 	w.v.now = w.now
-	for _, id := range w.v.stale() {
+	for _, id := range w.v.stale(1000) {
 		if s := w.workers[id]; s != nil {
 			arm := w.v.workers[id].arm && !w.v.workers[id].watched
-			w.v.readWorker(id, task.ParseList([]byte(s.text)), s.version)
+			w.v.readWorker(id, w.list(id), s.version)
 			w.v.workers[id].session = s.session
 			if arm {
 				s.watched = true

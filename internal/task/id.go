@@ -1,7 +1,9 @@
 package task
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -60,20 +62,30 @@ func ValidID(id string) bool {
 	return id != "" && len(id) <= MaxID && strings.TrimSpace(id) == id && !strings.ContainsAny(id, "\r\n")
 }
 
+// MaxList is how many ids a worker's list may hold. Programs assign at most some
+// dozens; a longer list is a mistake, and to work on one would hold a leader up.
+const MaxList = 10_000
+
+// ErrList means that a worker's znode holds more than MaxList ids: it is no list.
+var ErrList = fmt.Errorf("lists more than %d ids", MaxList)
+
 // ParseList reads the ids in a worker's znode. No ids means the worker is
 // free. Blanks around an id, empty lines, repeats and what is too long are
-// dropped.
-func ParseList(data []byte) []string {
-	var ids []string
+// dropped. More than MaxList ids are ErrList.
+func ParseList(data []byte) (ids []string, err error) {
 	seen := make(map[string]bool)
-	for line := range strings.Lines(string(data)) {
-		id := strings.TrimSpace(line)
-		if id != "" && len(id) <= MaxID && !seen[id] {
-			seen[id] = true
-			ids = append(ids, id)
+	for line := range bytes.Lines(data) {
+		id := bytes.TrimSpace(line)
+		if len(id) == 0 || len(id) > MaxID || seen[string(id)] {
+			continue
 		}
+		if len(ids) == MaxList {
+			return nil, ErrList
+		}
+		ids = append(ids, string(id))
+		seen[ids[len(ids)-1]] = true
 	}
-	return ids
+	return ids, nil
 }
 
 // FormatList writes ids as ParseList reads them, without a newline at the end.

@@ -3,7 +3,9 @@ package task
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -75,10 +77,23 @@ func TestParseList(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
-			if got := ParseList([]byte(tt.data)); !slices.Equal(got, tt.want) {
-				t.Errorf("ParseList(%q) = %q, want %q", tt.data, got, tt.want)
+			if got, err := ParseList([]byte(tt.data)); !slices.Equal(got, tt.want) || err != nil {
+				t.Errorf("ParseList(%q) = %q, %v, want %q", tt.data, got, err, tt.want)
 			}
 		})
+	}
+}
+
+func TestParseListRefusesMoreThanAnyWorkerIsGiven(t *testing.T) {
+	ids := make([]string, MaxList, MaxList+1)
+	for i := range ids {
+		ids[i] = strconv.Itoa(i)
+	}
+	if got, err := ParseList(FormatList(append(ids, "0"))); !slices.Equal(got, ids) || err != nil {
+		t.Errorf("%d ids and a repeat: %d, %v", MaxList, len(got), err)
+	}
+	if got, err := ParseList(FormatList(append(ids, "more"))); got != nil || !errors.Is(err, ErrList) {
+		t.Errorf("one more: %d, %v", len(got), err)
 	}
 }
 
@@ -87,7 +102,10 @@ func FuzzParseList(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		ids := ParseList(data)
+		ids, err := ParseList(data)
+		if err != nil && (ids != nil || bytes.Count(data, []byte{'\n'}) < MaxList) {
+			t.Fatalf("%d ids, %v", len(ids), err)
+		}
 		for i, id := range ids {
 			if !ValidID(id) {
 				t.Fatalf("ParseList(%q)[%d] = %q is not valid", data, i, id)
@@ -96,8 +114,8 @@ func FuzzParseList(f *testing.F) {
 				t.Fatalf("ParseList(%q) repeats %q", data, id)
 			}
 		}
-		if again := ParseList(FormatList(ids)); !slices.Equal(again, ids) {
-			t.Fatalf("%q written and read again is %q", ids, again)
+		if again, err := ParseList(FormatList(ids)); !slices.Equal(again, ids) || err != nil {
+			t.Fatalf("%q written and read again is %q, %v", ids, again, err)
 		}
 	})
 }

@@ -240,10 +240,14 @@ func (sl *slot) read() error {
 	if stat.EphemeralOwner != sl.s.ID() {
 		return errGone
 	}
+	list, err := task.ParseList(data)
+	if err != nil {
+		return err
+	}
 	// A hint that came meanwhile may be of what was read: then it is read once more.
 	w.version = stat.Version
 	sl.watch, sl.stale = w, false
-	sl.list, sl.version = task.ParseList(data), stat.Version
+	sl.list, sl.version = list, stat.Version
 	for id := range sl.results {
 		if !slices.Contains(sl.list, id) {
 			sl.log.Warn("task was taken away, or the answer to its commit was lost", "task", id)

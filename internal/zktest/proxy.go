@@ -22,6 +22,7 @@ const (
 	OpExists      Op = 3
 	OpGetData     Op = 4
 	OpSetData     Op = 5
+	OpGetACL      Op = 6
 	OpSync        Op = 9
 	OpPing        Op = 11
 	OpGetChildren Op = 12
@@ -45,6 +46,8 @@ func (o Op) String() string {
 		return "getData"
 	case OpSetData:
 		return "setData"
+	case OpGetACL:
+		return "getACL"
 	case OpSync:
 		return "sync"
 	case OpPing:

@@ -1,0 +1,41 @@
+package master
+
+import (
+	"log/slog"
+
+	"taskkeeper/internal/printable"
+)
+
+const (
+	// mostTold is how many znodes are complained about, one by one. Of 200,000 odd
+	// names nobody wants to read; client doctor lists them.
+	mostTold = 1000
+	// longestPath is how much of a path is kept and logged, in bytes: it may be
+	// close to a megabyte.
+	longestPath = 200
+)
+
+// complaints says what is wrong with a znode, once for as long as this leader leads.
+type complaints struct {
+	log  *slog.Logger
+	told map[string]bool // by path, cut
+	full bool
+}
+
+func newComplaints(log *slog.Logger) *complaints {
+	return &complaints{log: log, told: make(map[string]bool)}
+}
+
+// tell complains about a znode.
+func (c *complaints) tell(path, what string) {
+	path = printable.Cut(path, longestPath)
+	switch {
+	case c.full || c.told[path]:
+	case len(c.told) == mostTold:
+		c.full = true
+		c.log.Warn("more odd znodes than are told one by one: client doctor lists them", "told", mostTold)
+	default:
+		c.told[path] = true
+		c.log.Warn("odd znode", "znode", path, "err", printable.Cut(what, 2*longestPath))
+	}
+}
