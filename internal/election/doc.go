@@ -50,8 +50,9 @@
 //
 // Anything against a person who makes a candidate with a number below the
 // leader's, or makes a removed candidate's znode again at the same path: the old
-// leader steps down, but until it has noticed (of a lower number within ten
-// seconds) what it writes counts. ZooKeeper itself hands out no number twice.
+// leader steps down, but until it has noticed what it writes counts. It watches
+// /master, and so notices a lower number at once, or within a second where thousands
+// of candidates come and go. ZooKeeper itself hands out no number twice.
 //
 // # Failures
 //
@@ -62,6 +63,8 @@
 //   - A lost reply to the creation of the znode: the name holds a UUID, so it is
 //     found, if it is there and belongs to this session.
 //   - Its own znode removed: it is watched too, and the candidate is out.
+//   - /master may not be listed any more: that is said once, a leader leads on (the
+//     fence does not need it), a backup waits, and both try again every two seconds.
 //   - A connection that was lost: calls wait, and everything is read again
 //     afterwards.
 //   - /master removed: all candidates are out, and who joins next makes it again.

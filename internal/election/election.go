@@ -1,9 +1,11 @@
 package election
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,13 +29,24 @@ var (
 	ErrOvertaken = errors.New("overtaken by a lower number")
 )
 
-// recheck is how often a candidate looks though nothing told it to. A watch
-// can be lost by the library, across a reconnect; this bounds what that costs.
-const recheck = 10 * time.Second
+const (
+	// recheck is how often a candidate looks though nothing told it to. A watch
+	// can be lost by the library, across a reconnect; this bounds what that costs.
+	recheck = 10 * time.Second
+	// A leader that was told looks at once, and then not for rest, or for as long as
+	// lists /master for a fifth of the time at most, but not longer than restMost:
+	// thousands of candidates may come and go a second, or be there.
+	rest     = 100 * time.Millisecond
+	restMost = time.Second
+)
 
 // Candidate is one candidacy. A session has one at a time. Its methods are for
 // one goroutine at a time, and not while a Term of it lasts.
 type Candidate struct {
+	// Log is told once when /master may not be listed. Default: none. It may be set
+	// before the first Campaign.
+	Log *slog.Logger
+
 	// Fixed once joined.
 	s    *session.Session
 	path string
@@ -41,6 +54,7 @@ type Candidate struct {
 	// Owned by the caller's goroutine.
 	hints *session.Hints
 	armed map[string]bool // paths with a watch that has not fired
+	leads bool            // by its last look; then it watches /master for a lower number
 }
 
 // Join runs for leader: it creates a candidate znode that holds who, a text
@@ -52,7 +66,10 @@ func Join(s *session.Session, who string) (*Candidate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("join the election: %w", err)
 	}
-	return &Candidate{s: s, path: path, hints: s.Hints(task.MasterDir + "/"), armed: make(map[string]bool)}, nil
+	return &Candidate{
+		Log: slog.New(slog.DiscardHandler), s: s, path: path,
+		hints: s.Hints(task.MasterDir, task.MasterDir+"/"), armed: make(map[string]bool),
+	}, nil
 }
 
 func create(s *session.Session, prefix, who string) (string, error) {
@@ -128,13 +145,12 @@ func (c *Candidate) ahead() (string, error) {
 		delete(c.armed, p)
 	}
 	for {
-		names, _, err := c.s.Children(task.MasterDir)
+		names, err := c.list()
 		if err != nil && !errors.Is(err, zk.ErrNoNode) {
 			return "", err
 		}
-		candidates := Ordered(names)
-		place := slices.Index(candidates, strings.TrimPrefix(c.path, task.MasterDir+"/"))
-		if place < 0 {
+		before, there := predecessor(names, strings.TrimPrefix(c.path, task.MasterDir+"/"))
+		if !there {
 			return "", fmt.Errorf("%w: %s was removed", ErrOut, c.path)
 		}
 		own, err := c.watch(c.path)
@@ -150,11 +166,15 @@ func (c *Candidate) ahead() (string, error) {
 		if own.EphemeralOwner != c.s.ID() {
 			return "", fmt.Errorf("%w: %s belongs to session %#x", ErrOut, c.path, own.EphemeralOwner)
 		}
-		if place == 0 {
+		c.leads = before == ""
+		if c.leads {
+			if !c.armed[task.MasterDir] {
+				continue // list again, with a watch
+			}
 			return "", nil
 		}
-		predecessor := task.MasterDir + "/" + candidates[place-1]
-		_, err = c.watch(predecessor)
+		before = task.MasterDir + "/" + before
+		_, err = c.watch(before)
 		switch {
 		case errors.Is(err, zk.ErrNoNode):
 			continue // it vanished after the listing
@@ -164,8 +184,21 @@ func (c *Candidate) ahead() (string, error) {
 		case err != nil:
 			return "", err
 		}
-		return predecessor, nil
+		return before, nil
 	}
+}
+
+// list lists /master; a leader sees to it that one watch is set on it.
+func (c *Candidate) list() ([]string, error) {
+	if !c.leads || c.armed[task.MasterDir] {
+		names, _, err := c.s.Children(task.MasterDir)
+		return names, err
+	}
+	names, _, err := c.s.ChildrenW(task.MasterDir)
+	if err == nil {
+		c.armed[task.MasterDir] = true
+	}
+	return names, err
 }
 
 // watch reads a znode and sees to it that one watch is set on it.
@@ -200,34 +233,63 @@ func (c *Candidate) Campaign(ctx context.Context) (*Term, error) {
 	return t, nil
 }
 
-// await returns when the candidate leads, or, as asked, when another is ahead.
+// await returns when the candidate leads, or, as asked, when another is ahead. While
+// /master may not be listed, a leader leads on and a backup waits.
 func (c *Candidate) await(ctx context.Context, leader bool) (ahead string, err error) {
-	ticker := time.NewTicker(recheck)
-	defer ticker.Stop()
+	refused := false
 	for ctx.Err() == nil {
+		began := time.Now()
 		ahead, err := c.ahead()
-		if err != nil {
+		again, quiet := recheck, time.Duration(0)
+		switch {
+		case errors.Is(err, zk.ErrNoAuth) && !errors.Is(err, ErrOut):
+			if !refused {
+				refused = true
+				session.Refused(c.Log, task.MasterDir, session.RightRead, err)
+			}
+			again = session.RefusedPause
+		case err != nil:
 			return "", err
+		case refused:
+			refused = false
+			session.Allowed(c.Log, task.MasterDir, session.RightRead)
 		}
-		if (ahead == "") == leader {
+		if err == nil && (ahead == "") == leader {
 			return ahead, nil
 		}
-		select {
-		case <-c.Changed():
-		case <-ticker.C:
-		case <-c.s.Done():
-			return "", c.s.Err()
-		case <-ctx.Done():
+		if !leader {
+			quiet = min(max(rest, 4*time.Since(began)), restMost)
+		}
+		if err := c.pause(ctx, quiet, nil); err != nil {
+			return "", err
+		}
+		if err := c.pause(ctx, again, c.Changed()); err != nil {
+			return "", err
 		}
 	}
 	return "", context.Cause(ctx)
+}
+
+// pause returns after d, and before when it is woken, when ctx ends, or, with an
+// error, when the session is over.
+func (c *Candidate) pause(ctx context.Context, d time.Duration, woken <-chan struct{}) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-woken:
+	case <-ctx.Done():
+	case <-c.s.Done():
+		return c.s.Err()
+	}
+	return nil
 }
 
 // Resign ends the candidacy: its znode is deleted, the next candidate leads.
 // It may be repeated, but not once the session has joined again. When the
 // session is over before that is known, the znode goes with it.
 func (c *Candidate) Resign() error {
-	defer c.s.Forget(task.MasterDir + "/")
+	defer c.s.Forget(task.MasterDir, task.MasterDir+"/")
 	for {
 		_, err := c.s.Multi(session.Delete(c.path, session.AnyVersion))
 		switch {
@@ -273,30 +335,52 @@ const digits = 10
 // Ordered returns the candidates among the names under /master, the lowest number
 // first: the first one leads.
 func Ordered(names []string) []string {
-	type candidate struct {
-		name   string
-		number int64
-	}
-	var cs []candidate
+	var cs []numbered
 	for _, name := range names {
-		if n, ok := number(name); ok {
-			cs = append(cs, candidate{name, n})
+		if c, ok := parse(name); ok {
+			cs = append(cs, c)
 		}
 	}
-	slices.SortFunc(cs, func(a, b candidate) int {
-		if a.number != b.number {
-			if a.number < b.number {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.name, b.name)
-	})
+	slices.SortFunc(cs, numbered.compare)
 	out := make([]string, len(cs))
 	for i, c := range cs {
 		out[i] = c.name
 	}
 	return out
+}
+
+// predecessor returns the last candidate before one of the names, "" if that one is
+// the first; there is false if it is not among them. Names may be many, and most of
+// them nobody's.
+func predecessor(names []string, name string) (before string, there bool) {
+	own, _ := parse(name)
+	var last numbered
+	for _, other := range names {
+		c, ok := parse(other)
+		switch {
+		case !ok:
+		case c == own:
+			there = true
+		case c.compare(own) < 0 && (last.name == "" || c.compare(last) > 0):
+			last = c
+		}
+	}
+	return last.name, there
+}
+
+// numbered is a candidate's name.
+type numbered struct {
+	name   string
+	number int64
+}
+
+func (c numbered) compare(other numbered) int {
+	return cmp.Or(cmp.Compare(c.number, other.number), strings.Compare(c.name, other.name))
+}
+
+func parse(name string) (numbered, bool) {
+	n, ok := number(name)
+	return numbered{name, n}, ok
 }
 
 func number(name string) (int64, bool) {

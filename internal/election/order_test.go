@@ -1,10 +1,12 @@
 package election
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestOrdered(t *testing.T) {
@@ -57,9 +59,47 @@ func FuzzOrdered(f *testing.F) {
 		}) {
 			t.Errorf("not in the order of the numbers: %q", got)
 		}
+		before := ""
+		for _, name := range slices.Compact(slices.Clone(got)) { // no two znodes have the same name
+			if p, there := predecessor(names, name); p != before || !there {
+				t.Errorf("before %q among %q: %q, %t, want %q", name, names, p, there, before)
+			}
+			before = name
+		}
+		if p, there := predecessor(names, "not there-0000000000"); there {
+			t.Errorf("found what is not there, and %q before it", p)
+		}
 		slices.Reverse(names)
 		if again := Ordered(names); !slices.Equal(again, got) {
 			t.Errorf("the order depends on the listing: %q and %q", got, again)
+		}
+	})
+}
+
+// FuzzOrderedIsQuick has as many names as a listing may bring, made of a piece, and long
+// ones. To find a place among them takes less than 100 ms, or not much longer, for each
+// name, than among a hundredth of them: then the machine is slow.
+func FuzzOrderedIsQuick(f *testing.F) {
+	for _, piece := range []string{"-", "", "lock-", "9", "\xff", strings.Repeat("x", 5000)} {
+		f.Add(piece)
+	}
+	f.Fuzz(func(t *testing.T, piece string) {
+		names := make([]string, min(200_000, 100_000_000/(len(piece)+10)))
+		for i := range names {
+			names[i] = fmt.Sprintf("%s%010d", piece, (i*7919)%len(names))
+		}
+		took := func(names []string) time.Duration {
+			shortest := time.Hour
+			for range 3 {
+				began := time.Now()
+				predecessor(names, names[len(names)/2])
+				shortest = min(shortest, time.Since(began))
+			}
+			return shortest
+		}
+		few := names[:len(names)/100]
+		if all, some := took(names), took(few); all > 100*time.Millisecond && all > 800*some {
+			t.Errorf("%v for %d names like %.40q, %v for %d", all, len(names), names[0], some, len(few))
 		}
 	})
 }

@@ -73,7 +73,6 @@ func TestTerm(t *testing.T) {
 		c, term := lead(t, root, t.Context())
 		lower := task.MasterDir + "/by-hand-0000000000"
 		h.CreateEphemeral(lower, "")
-		h.Set(c.Path(), "wakes it")
 		if cause := ended(t, term); !errors.Is(cause, ErrOvertaken) || !strings.Contains(cause.Error(), lower) {
 			t.Errorf("ended with %v", cause)
 		}
@@ -93,31 +92,49 @@ func TestTerm(t *testing.T) {
 		h := zktest.Conn(t, root)
 		h.Create(task.MasterDir, "")
 		h.Delete(h.CreateSeq(task.MasterDir+"/", "takes number 0"))
-		f, through := forward(t, root)
-		c := join(t, open(t, through))
-		// A look lists, then reads the own znode. The first is the campaign's, the
-		// second the term's; after that nothing makes it look.
-		var second <-chan struct{}
-		first := f.once(opGetData, c.Path(), func() fate {
-			second = f.once(opGetData, c.Path(), func() fate { return pass })
-			return pass
-		})
-		r := outcome(t, campaign(t.Context(), c))
-		if r.err != nil {
-			t.Fatal(r.err)
-		}
-		await(t, "look of the campaign", first)
-		await(t, "look of the term", second)
+		c, term := lead(t, root, t.Context())
+		c.s.Forget(task.MasterDir, task.MasterDir+"/") // all that watches tell is lost
 		h.CreateEphemeral(task.MasterDir+"/by-hand-0000000000", "")
 		select {
-		case <-r.term.Context().Done():
+		case <-term.Context().Done():
 		case <-time.After(recheck + patience):
 			t.Fatal("the term goes on")
 		}
-		if cause := context.Cause(r.term.Context()); !errors.Is(cause, ErrOvertaken) {
+		if cause := context.Cause(term.Context()); !errors.Is(cause, ErrOvertaken) {
 			t.Errorf("ended with %v", cause)
 		}
 	})
+}
+
+// TestStorm has candidates come and go, as fast as they can, while one leads.
+func TestStorm(t *testing.T) {
+	t.Parallel()
+	root := zktest.Connect(t)
+	proxy, through := zktest.Via(t, root)
+	c := join(t, open(t, through))
+	r := outcome(t, campaign(t.Context(), c))
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	defer r.term.End()
+	h := zktest.Conn(t, root)
+	proxy.Seen()
+	began := time.Now()
+	for time.Since(began) < time.Second {
+		h.Delete(h.CreateSeq(task.MasterDir+"/by-hand-", "me"))
+	}
+	lists := 0
+	for _, op := range proxy.Seen() {
+		if op == zktest.OpGetChildren {
+			lists++
+		}
+	}
+	if most := int(time.Since(began)/rest) + 2; lists == 0 || lists > most {
+		t.Errorf("the leader listed the candidates %d times, want 1 to %d", lists, most)
+	}
+	if err := r.term.Context().Err(); err != nil {
+		t.Errorf("the term ended: %v", context.Cause(r.term.Context()))
+	}
 }
 
 // A leader that was paused: it led, nothing watches for it any more, and it has
