@@ -3,6 +3,7 @@ package election
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -70,7 +71,9 @@ func TestTerm(t *testing.T) {
 		h := zktest.Conn(t, root)
 		h.Create(task.MasterDir, "")
 		h.Delete(h.CreateSeq(task.MasterDir+"/", "takes number 0"))
-		c, term := lead(t, root, t.Context())
+		proxy, through := zktest.Via(t, root)
+		c, term := lead(t, through, t.Context())
+		idle(t, proxy)
 		lower := task.MasterDir + "/by-hand-0000000000"
 		h.CreateEphemeral(lower, "")
 		if cause := ended(t, term); !errors.Is(cause, ErrOvertaken) || !strings.Contains(cause.Error(), lower) {
@@ -92,7 +95,9 @@ func TestTerm(t *testing.T) {
 		h := zktest.Conn(t, root)
 		h.Create(task.MasterDir, "")
 		h.Delete(h.CreateSeq(task.MasterDir+"/", "takes number 0"))
-		c, term := lead(t, root, t.Context())
+		proxy, through := zktest.Via(t, root)
+		c, term := lead(t, through, t.Context())
+		idle(t, proxy)
 		c.s.Forget(task.MasterDir, task.MasterDir+"/") // all that watches tell is lost
 		h.CreateEphemeral(task.MasterDir+"/by-hand-0000000000", "")
 		select {
@@ -103,6 +108,19 @@ func TestTerm(t *testing.T) {
 		if cause := context.Cause(term.Context()); !errors.Is(cause, ErrOvertaken) {
 			t.Errorf("ended with %v", cause)
 		}
+	})
+}
+
+// idle waits until a candidate has looked at all that it was told of.
+func idle(t *testing.T, proxy *zktest.Proxy) {
+	t.Helper()
+	last := time.Now()
+	zktest.Eventually(t, "nobody asks anything", func() (bool, string) {
+		seen := proxy.Seen()
+		if len(seen) > 0 {
+			last = time.Now()
+		}
+		return time.Since(last) > 3*rest, fmt.Sprint(seen)
 	})
 }
 
