@@ -152,7 +152,11 @@ func (d *doctor) workers() {
 			continue
 		}
 		d.access(path, &w.Znode)
-		if w.Err == nil {
+		switch {
+		case w.Err != nil:
+		case w.Odd != nil:
+			d.find(path, &w.Znode, noList(w.Odd), d.command("set", path, ""))
+		default:
 			d.list(path, w, held)
 		}
 	}
@@ -176,6 +180,9 @@ func (d *doctor) list(path string, w *Worker, held map[string][]*Worker) {
 	}
 	if len(wrong) == 0 {
 		return
+	}
+	if more := len(wrong) - shown; more > 0 {
+		wrong = append(wrong[:shown], fmt.Sprintf("and %d more", more))
 	}
 	text, keep := "lists "+strings.Join(wrong, "; "), ""
 	switch {

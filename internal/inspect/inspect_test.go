@@ -30,7 +30,7 @@ func cand(name, who string, made, written time.Duration) Candidate {
 
 // works is a worker whose list was written as long ago as told.
 func works(name string, written time.Duration, tasks ...string) Worker {
-	return Worker{z(name, time.Hour, written), tasks}
+	return Worker{Znode: z(name, time.Hour, written), Tasks: tasks}
 }
 
 // is is a task that was submitted as long ago as told and finished a second later.

@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -61,7 +62,8 @@ func (t *Tree) readRoles(ctx context.Context, s *session.Session) error {
 	}
 	t.Workers, err = readAll(ctx, names, func(name string) (Worker, error) {
 		data, z, err := get(s, task.WorkersDir, name)
-		return Worker{z, task.ParseList(data)}, err
+		ids, odd := task.ParseList(data)
+		return Worker{z, ids, odd}, err
 	})
 	return err
 }
@@ -96,9 +98,16 @@ func (t *Tree) list(s *session.Session, dir string) ([]string, error) {
 	return nil, nil
 }
 
+// longestName is how long the names are of what is read, in bytes. Many are read in one
+// request, which the servers do not take if it exceeds a megabyte.
+const longestName = 2 * task.MaxID
+
 // get reads a child of a permanent znode. The error is one of the session, or
 // zk.ErrNoNode; any other is the znode's.
 func get(s *session.Session, dir, name string) ([]byte, Znode, error) {
+	if len(name) > longestName {
+		return nil, Znode{Name: name, Err: fmt.Errorf("its name has %d bytes", len(name))}, nil
+	}
 	data, stat, err := s.Get(dir + "/" + name)
 	z, err := znode(name, stat, err)
 	return data, z, err

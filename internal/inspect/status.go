@@ -115,6 +115,8 @@ func Summarize(t *Tree, now time.Time) Status {
 			warn(task.WorkerPath(w.Name), "%s", unreadable(w.Err))
 		case w.Owner == 0:
 			warn(task.WorkerPath(w.Name), "%s", notEphemeralWorker)
+		case w.Odd != nil:
+			warn(task.WorkerPath(w.Name), "%s", noList(w.Odd))
 		}
 	}
 	for i := range t.Tasks {
@@ -130,6 +132,8 @@ const (
 	notEphemeralWorker    = "not ephemeral: no worker, nothing is assigned to it"
 	noCandidate           = "no candidate: its name does not end in ten digits"
 )
+
+func noList(err error) string { return err.Error() + ": no worker, nothing is assigned to it" }
 
 func unreadable(err error) string {
 	return "may not be read: " + printable.Line(printable.Cut(err.Error(), 300)) // it names the znode

@@ -61,7 +61,7 @@ warning   there is no worker: start one
 			},
 			Strangers: payloads("notes"),
 			Workers: []Worker{
-				{permanent(z("p", 0, 0)), []string{"t1"}},
+				{Znode: permanent(z("p", 0, 0)), Tasks: []string{"t1"}},
 				{Znode: Znode{Name: "q", Err: errors.New("not authenticated")}},
 			},
 			Tasks: []Task{is("t1", time.Second, "banana\n"), is(" t2", time.Second, "pending"), {Znode: Znode{Name: "t3", Err: errors.New("not authenticated")}}},

@@ -43,10 +43,11 @@ type Candidate struct {
 type Worker struct {
 	Znode
 	Tasks []string
+	Odd   error // what it holds is no list
 }
 
 // usable tells whether the leader takes it for a worker.
-func (w *Worker) usable() bool { return w.Err == nil && w.Owner != 0 }
+func (w *Worker) usable() bool { return w.Err == nil && w.Odd == nil && w.Owner != 0 }
 
 // Task is a child of /tasks.
 type Task struct {

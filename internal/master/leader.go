@@ -303,7 +303,7 @@ func (l *leader) readWorkers(ids []string) (done int, err error) {
 	arm := make(map[string]bool, len(ids))
 	for _, id := range ids {
 		w := l.view.workers[id]
-		arm[id] = w.arm && !w.watched
+		arm[id] = w != nil && w.arm && !w.watched
 	}
 	answers := l.readAll(ids, func(id string) answer {
 		get := l.s.Get
@@ -325,7 +325,7 @@ func (l *leader) readWorkers(ids []string) (done int, err error) {
 			l.view.stranger(id)
 			l.odd.tell(task.WorkerPath(id), a.odd.Error()+": malformed; left alone")
 		case a.err == nil:
-			if len(a.list) == 0 && a.stat.Version != l.view.workers[id].version {
+			if w := l.view.workers[id]; w != nil && len(a.list) == 0 && a.stat.Version != w.version {
 				done++
 			}
 			l.view.readWorker(id, a.list, a.stat.Version)
@@ -346,7 +346,8 @@ func (l *leader) readWorkers(ids []string) (done int, err error) {
 }
 
 func (l *leader) gone(id string) {
-	ignored := l.view.workers[id].ignored
+	w := l.view.workers[id]
+	ignored := w == nil || w.ignored
 	blame := l.steady()
 	tasks := l.view.workerGone(id, blame)
 	attrs := []any{"worker", id, "tasks", strings.Join(tasks, " ")}

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -88,8 +89,9 @@ type view struct {
 	tasks   map[string]*taskView
 	holders map[string]int // by task: how many known workers list it
 	workers map[string]*workerView
-	// strangers are other names under /workers: nothing is given to them, and they
-	// hold nothing. For each the last listing that had it.
+	// Other names under /workers, each with the last listing that had it: those that
+	// were not read yet, and those that are no workers, and hold nothing.
+	unread    map[string]int64
 	strangers map[string]int64
 	queue     queue
 	chances   queue    // tasks that wait for their last chance: see isolate
@@ -119,6 +121,7 @@ func newView(maxLosses int) *view {
 		tasks:     make(map[string]*taskView),
 		holders:   make(map[string]int),
 		workers:   make(map[string]*workerView),
+		unread:    make(map[string]int64),
 		strangers: make(map[string]int64),
 	}
 }
@@ -188,20 +191,17 @@ func (v *view) requeue() {
 func (v *view) listWorkers(names []string) (odd []string) {
 	v.workersListed++
 	for _, id := range names {
-		w := v.workers[id]
-		_, stranger := v.strangers[id]
-		switch {
-		case w != nil:
+		if w := v.workers[id]; w != nil {
 			w.seen = v.workersListed
-		case stranger:
+		} else if _, ok := v.strangers[id]; ok {
 			v.strangers[id] = v.workersListed
-		case len(id) > task.MaxID:
+		} else if len(id) <= task.MaxID {
+			v.unread[id] = v.workersListed
+		} else {
 			v.strangers[id] = v.workersListed
 			if len(odd) < mostTold {
 				odd = append(odd, id)
 			}
-		default:
-			v.workers[id] = &workerView{stale: true, seen: v.workersListed}
 		}
 	}
 	for _, w := range v.workers {
@@ -209,24 +209,26 @@ func (v *view) listWorkers(names []string) (odd []string) {
 			w.stale = true
 		}
 	}
-	for id, seen := range v.strangers {
-		if seen != v.workersListed {
-			delete(v.strangers, id)
-		}
+	for _, others := range []map[string]int64{v.unread, v.strangers} {
+		maps.DeleteFunc(others, func(_ string, seen int64) bool { return seen != v.workersListed })
 	}
 	return odd
 }
 
-// stale returns up to n workers that are to be read.
+// stale returns up to n names under /workers that are to be read, those of workers
+// first.
 func (v *view) stale(n int) []string {
 	var ids []string
 	for id, w := range v.workers {
-		if len(ids) == n {
-			break
-		}
-		if w.stale {
+		if w.stale && len(ids) < n {
 			ids = append(ids, id)
 		}
+	}
+	for id := range v.unread {
+		if len(ids) >= n {
+			break
+		}
+		ids = append(ids, id)
 	}
 	slices.Sort(ids)
 	return ids
@@ -254,8 +256,9 @@ func (v *view) markStale(id string) {
 func (v *view) readWorker(id string, list []string, version int32) {
 	w := v.workers[id]
 	if w == nil {
-		w = &workerView{}
+		w = &workerView{seen: v.workersListed}
 		v.workers[id] = w
+		delete(v.unread, id)
 	}
 	old := w.list
 	if !slices.Equal(list, old) || version != w.version {
@@ -284,21 +287,22 @@ func (v *view) readWorker(id string, list []string, version int32) {
 // ignoreWorker leaves a worker alone that may not be used any more: nothing is given to
 // it, and nothing taken back. What it lists it holds until it is gone.
 func (v *view) ignoreWorker(id string) {
-	switch w := v.workers[id]; {
-	case w == nil:
-	case len(w.list) == 0:
+	w := v.workers[id]
+	if w == nil || len(w.list) == 0 {
 		v.stranger(id)
-	default:
-		w.ignored, w.stale = true, false
+		return
 	}
+	w.ignored, w.stale = true, false
 }
 
 // stranger merges that a znode under /workers is no worker.
 func (v *view) stranger(id string) {
-	w := v.workers[id]
-	v.readWorker(id, nil, w.version)
+	if w := v.workers[id]; w != nil {
+		v.readWorker(id, nil, w.version)
+	}
 	delete(v.workers, id)
-	v.strangers[id] = w.seen
+	delete(v.unread, id)
+	v.strangers[id] = v.workersListed
 }
 
 // workerGone merges that a worker's znode is not there. It returns the tasks
@@ -306,6 +310,7 @@ func (v *view) stranger(id string) {
 // was assigned; a worker that leaves cleanly does. The others had not started.
 // That is counted only where the worker is to blame.
 func (v *view) workerGone(id string, blame bool) []string {
+	delete(v.unread, id)
 	w := v.workers[id]
 	if w == nil {
 		return nil

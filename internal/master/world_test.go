@@ -101,7 +101,8 @@ func (w *world) readAll() {
 	w.v.now = w.now
 	for _, id := range w.v.stale(1000) {
 		if s := w.workers[id]; s != nil {
-			arm := w.v.workers[id].arm && !w.v.workers[id].watched
+			known := w.v.workers[id]
+			arm := known != nil && known.arm && !known.watched
 			w.v.readWorker(id, w.list(id), s.version)
 			w.v.workers[id].session = s.session
 			if arm {
