@@ -33,7 +33,7 @@ const (
 	// took, and leastTogether how many at first: each may hold a megabyte. There are
 	// more while they come to no more than someBytes, and fewer again else.
 	leastTogether = 16
-	mostTogether  = 1024
+	mostTogether  = 256
 	someBytes     = 1 << 20
 	// reconsidered is how many names under /workers that are no workers are read
 	// again in a resync.
@@ -59,6 +59,7 @@ type leader struct {
 	asking       bool      // a listing is under way
 	listed       time.Time // when /tasks was listed last
 	listFrom     time.Time // when it may be again
+	short        bool      // there was little in it
 	nextSweep    time.Time // when /data is listed as well
 	workersFrom  time.Time // when /workers may be listed next
 	together     int       // how many znodes are read at once: see readAll

@@ -48,7 +48,7 @@ func (l *leader) ask() error {
 	l.asking, l.tasksDirty = true, false
 	l.view.asked++
 	a := ask{number: l.view.asked, watch: l.dirs.arm(task.TasksDir), data: l.sweepDue()}
-	if a.data || l.view.listing == 0 || len(l.view.tasks) > shortList {
+	if a.data || !l.short {
 		l.asks <- a
 		return nil
 	}
@@ -79,7 +79,7 @@ func (l *leader) listAt() (at time.Time) {
 }
 
 func (l *leader) merge(a listing) {
-	l.asking = false
+	l.asking, l.short = false, len(a.names) <= shortList
 	for _, name := range l.view.listTasks(a.names, a.number, time.Now()) {
 		l.odd.tell(task.StatePath(name), "a task's name must be one line, without blanks around it, of at most "+strconv.Itoa(task.MaxID)+" bytes; left alone")
 	}
