@@ -48,7 +48,7 @@ func lostReason(n int) string {
 // has changed since it was read, one Multi fails for it and not one for each.
 func (l *leader) apply(moves []move) error {
 	for most := len(moves); len(moves) > 0; {
-		ops, ends := fenced(l.fence, moves[:min(most, len(moves))])
+		ops, ends := fenced(l.fence, moves[:min(most, len(moves))], l.packet())
 		batch := moves[:len(ends)]
 
 		results, err := l.s.Multi(ops...)
@@ -97,7 +97,7 @@ func (l *leader) deposed(refused *session.OpError) error {
 
 // fenced returns the operations of as many steps as a packet holds, behind the
 // fence, and where each of them ends.
-func fenced[T interface{ ops() []session.Op }](fence session.Op, steps []T) (ops []session.Op, ends []int) {
+func fenced[T interface{ ops() []session.Op }](fence session.Op, steps []T, packet int) (ops []session.Op, ends []int) {
 	ops = []session.Op{fence}
 	size := fence.Size()
 	for _, s := range steps {
@@ -114,8 +114,8 @@ func fenced[T interface{ ops() []session.Op }](fence session.Op, steps []T) (ops
 	return ops, ends
 }
 
-// packet leaves room below session.MaxPacket for a chroot in each path.
-const packet = session.MaxPacket / 2
+// packet is what a Multi may hold: it leaves room for a chroot in each path.
+func (l *leader) packet() int { return l.s.MaxPacket() / 2 }
 
 func (l *leader) carriedOut(m move, version int32) {
 	l.view.done(m, version)
@@ -163,6 +163,8 @@ func (l *leader) refused(m move, e *session.OpError) {
 		l.view.taskGone(id)
 	case moved:
 		l.view.doubt(id)
+	case errors.Is(e.Err, session.ErrQuota):
+		l.view.postpone(id)
 	default:
 		l.view.setAside(id)
 	}

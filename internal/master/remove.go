@@ -75,7 +75,7 @@ func (l *leader) tidy(now time.Time) error {
 // What is left is still due.
 func (l *leader) remove(rs []removal) (left []removal, err error) {
 	for refused := 0; len(rs) > 0 && refused < refusals; {
-		ops, ends := fenced(l.fence, rs)
+		ops, ends := fenced(l.fence, rs, l.packet())
 		batch := rs[:len(ends)]
 		_, err := l.s.Multi(ops...)
 		var e *session.OpError
@@ -92,6 +92,7 @@ func (l *leader) remove(rs []removal) (left []removal, err error) {
 			if err := l.s.Sync(); err != nil {
 				return nil, err
 			}
+		case errors.Is(err, session.ErrTooLarge): // the servers take less than was known
 		case !errors.As(err, &e):
 			return nil, err
 		case e.Index == 0:

@@ -22,6 +22,15 @@ func (v *view) setAside(id string) {
 	}
 }
 
+// postpone sets a task aside whose loss could not be written: it still is to be.
+func (v *view) postpone(id string) {
+	if t := v.tasks[id]; t != nil {
+		lost := t.lost
+		v.setAside(id)
+		t.lost = lost
+	}
+}
+
 func (v *view) shelve(id string) *taskView {
 	t := v.tasks[id]
 	if t != nil {

@@ -1,0 +1,45 @@
+package master
+
+import (
+	"testing"
+	"time"
+
+	"taskkeeper/internal/zktest"
+)
+
+// A loss is written with some bytes more than the state had.
+func TestLossOverAQuotaWaitsUntilItFits(t *testing.T) {
+	t.Parallel()
+	server := zktest.NewServer(t, zktest.Options{Flags: []string{"-Dzookeeper.enforceQuota=true"}})
+	proxy, through := zktest.Via(t, server.Addr())
+	h, w := zktest.Conn(t, server.Addr()), zktest.Conn(t, server.Addr())
+	makeDirs(h)
+	start(t, through)
+	submit(h, "t1")
+	w.CreateEphemeral("/workers/w1", "")
+	expect(t, h, "/workers/w1", "t1")
+
+	h.SetQuota("/tasks", -1, len("pending"))
+	h.CreateEphemeral("/workers/w2", "")
+	proxy.Seen()
+	w.Close()
+	writes := 0
+	began := time.Now()
+	zktest.Eventually(t, "a few tries", func() (bool, string) {
+		for _, op := range proxy.Seen() {
+			if op == zktest.OpMulti {
+				writes++
+			}
+		}
+		return writes >= 3, ""
+	})
+	if took := time.Since(began); took < 2*time.Second {
+		t.Errorf("%d tries in %s", writes, took)
+	}
+	if got, _ := h.Get("/workers/w2"); got != "" {
+		t.Errorf("assigned %q, and the loss is not counted", got)
+	}
+	h.Delete("/zookeeper/quota/tasks/zookeeper_limits")
+	expect(t, h, "/workers/w2", "t1")
+	expect(t, h, "/tasks/t1", "pending 1")
+}
