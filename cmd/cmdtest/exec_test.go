@@ -64,7 +64,7 @@ func TestExec(t *testing.T) {
 		want    string // the result
 		failure string // or why there is none
 	}{
-		"result_of_an_empty_payload":            {args: []string{"--exec", `printf '%s|%s' {} '<{}>'`}, payload: "", want: "|<>"},
+		"result_of_an_empty_payload":            {args: []string{"--exec", `printf '%s|%s' {} '={}='`}, payload: "", want: "|=="},
 		"result_of_a_payload_on_standard_input": {args: []string{"--exec", "tr a-z A-Z"}, payload: "loud", want: "LOUD"},
 		"result_of_words_behind_the_dashes":     {args: []string{"--", "printf", "%s-%s", "{}", "a{}b"}, payload: "x y", want: "x y-ax yb"},
 		"result_of_a_script":                    {args: []string{"--shell", "--exec", `echo "$1" | tr a b`}, payload: "a;a", want: "b;b"},
@@ -114,6 +114,9 @@ func TestExec(t *testing.T) {
 			{"--", "nothing stands behind --"},
 			{"cat", `unexpected argument "cat"; a command to execute stands behind --`},
 			{"--shell", "--shell is about a command"},
+			{"--exec|bash --rcfile /dev/null -c 'echo {}'", `--exec: {} behind "bash": a payload may become code, a program or an option there: use a script`},
+			{"--|ssh|host|ls|{}", `behind --: {} behind "ssh": a payload may become code, `},
+			{"--|cat|a;{}", `behind --: "a;{}": a payload may become code amid such text: let {} stand by itself, `},
 			{"--shell|--exec|echo {}", "--exec: \"echo {}\": in a script {} "},
 			{"--exec|cat|--timeout|0s", `--timeout: "0s" is no duration `},
 			{"--timeout|-1s", `--timeout: "-1s" is no duration `},

@@ -36,8 +36,14 @@ payload is its standard input; or it stands for {} in its arguments, and standar
 input is empty. The task's id is in $TASK_ID, the worker's in $WORKER_ID. What it
 prints to standard output is the result. With an exit status other than 0, or by a signal, the task fails; the
 reason holds the last lines of standard error. Processes that the command leaves
-in the background are killed. {} in the text of a program (sh -c, awk) would make
-code of a payload: see --shell.
+in the background are killed.
+
+{} stands by itself, or amid letters, digits and _./:=,+@%- (out/{}.png), since
+other text may be code. Behind a program that is known to run code or another
+program (sh, python, env, timeout) it stands only among the arguments of what that
+runs, and behind one that joins its arguments or reads them as code (ssh, su, awk,
+xargs) nowhere. Every other program is trusted to take an argument for data; where
+a payload may begin with a dash, write -- before {}.
 
 Without a command a task is a simulated computation: the payload is a number of
 seconds to sleep, the result is 0.
@@ -52,8 +58,8 @@ session has ended and its tasks are assigned again: see --cut-off. When its sess
 turns out to be over it ends what runs; its result would not count. When the session
 goes on it executes again what it has cancelled.`,
 		Example: `  worker --exec 'gzip -9'
-  worker --slots 0 --timeout 1m -- convert {} -resize 50% out/{}
-  worker --shell --exec 'curl -fsS "$1" | sha256sum' --drain 30s
+  worker --slots 0 --timeout 1m -- gzip -9c -- {}
+  worker --shell --exec 'curl -fsS -- "$1" | sha256sum' --drain 30s
   worker --slots 4 --zk zk1:2181,zk2:2181,zk3:2181/lab`,
 		Args: arguments,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -61,10 +60,7 @@ func New(cfg Config) (*Command, error) {
 		return nil, errors.New("the command is empty: give a program and its arguments")
 	}
 	program := cfg.Words[0]
-	if strings.Contains(program, placeholder) {
-		return nil, fmt.Errorf("%q: {} cannot be in the program's name: a payload never chooses what is run", program)
-	}
-	if err := checkScript(cfg.Words); err != nil {
+	if err := checkPlaceholders(cfg.Words); err != nil {
 		return nil, err
 	}
 	path, err := exec.LookPath(program)
@@ -78,8 +74,7 @@ func New(cfg Config) (*Command, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	fills := slices.ContainsFunc(cfg.Words, func(w string) bool { return strings.Contains(w, placeholder) })
-	return &Command{cfg: cfg, self: self, path: path, fills: fills}, nil
+	return &Command{cfg: cfg, self: self, path: path, fills: slices.ContainsFunc(cfg.Words, holds)}, nil
 }
 
 // Execute is a task.Func. When ctx ends it ends the command, with all that it

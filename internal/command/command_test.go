@@ -129,7 +129,7 @@ func TestNew(t *testing.T) {
 		"a_file_that_is_missing": {[]string{dir + "/missing"}, `cannot run "` + dir + `/missing": no such file or directory`},
 		"a_file_without_the_bit": {[]string{plain}, `cannot run "` + plain + `": permission denied`},
 		"a_folder":               {[]string{dir}, `cannot run "` + dir + `": is a directory`},
-		"a_payload_in_a_script":  {[]string{"/bin/sh", "-ec", "echo {}", "sh"}, `"echo {}": in a script {} would make code of the payload: write "$1" there, and /bin/sh {} behind it`},
+		"a_payload_in_a_script":  {[]string{"/bin/sh", "-ec", "echo {}", "sh"}, "{} behind \"/bin/sh\": a payload may become code, a program or an option there: use a script that takes it as \"$1\", sh -c SCRIPT sh {} or --shell; or leave {} out and read standard input"},
 		"a_payload_as_program":   {[]string{"{}"}, `"{}": {} cannot be in the program's name: a payload never chooses what is run`},
 	} {
 		t.Run("refuses_"+name, func(t *testing.T) {
@@ -140,24 +140,6 @@ func TestNew(t *testing.T) {
 	}
 }
 
-func TestCheckScript(t *testing.T) {
-	for line, refused := range map[string]bool{
-		"sh -c 'echo {}'": true, "sh -cx 'echo {}'": true, "sh -c -e 'echo {}'": true, "bash -c -- 'echo {}'": true,
-		"bash -o pipefail -c 'echo {}'": true, "bash --norc -c 'echo {}'": true, "env sh -c 'echo {}'": true,
-		"timeout 5 /bin/sh -c 'echo {}'": true, "busybox sh -c 'echo {}'": true,
-		`sh -c 'echo "$1"' sh {}`: false, `sh -c 'echo "$1"' sh -c {}`: false, "bash script.sh -c {}": false, "sh script.sh {}": false,
-		"grep -c {}": false, "convert {} -c {}": false, `bash -o pipefail script.sh {}`: false,
-	} {
-		words, err := Split(line)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := checkScript(words); (err != nil) != refused {
-			t.Errorf("%s: %v", line, err)
-		}
-	}
-}
-
 func TestExecute(t *testing.T) {
 	var every strings.Builder
 	for i := range 256 {
@@ -165,7 +147,7 @@ func TestExecute(t *testing.T) {
 	}
 	t.Run("gives_the_payload_on_standard_input", func(t *testing.T) { result(t, command(t, "cat"), every.String(), every.String()) })
 	t.Run("gives_the_payload_as_an_argument", func(t *testing.T) {
-		result(t, command(t, "printf", "%s,", "{}", "<{}|{}>"), "$HOME `x` *", "$HOME `x` *,<$HOME `x` *|$HOME `x` *>,")
+		result(t, command(t, "printf", "%s,", "{}", "={}:{}="), "$HOME `x` *", "$HOME `x` *,=$HOME `x` *:$HOME `x` *=,")
 	})
 	t.Run("gives_the_payload_either_as_an_argument_or_on_standard_input", func(t *testing.T) {
 		result(t, command(t, "sh", "-c", `echo "$1"; cat; readlink /proc/self/fd/0`, "sh", "{}"), "a", "a\n/dev/null")

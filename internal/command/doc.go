@@ -11,9 +11,14 @@
 // (ffmpeg, ssh) would take the payload for those.
 //
 // A payload is data. It never chooses the program, and no shell of ours ever
-// reads it: [Shell] hands it to the script as "$1", and {} in the script of a
-// sh -c is refused. Other interpreters (awk, python -c) with {} within the text
-// of their program would read it as code; that is the operator's to avoid.
+// reads it: [Shell] hands it to the script as "$1". {} is accepted by itself, or amid
+// plain text (out/{}.png), since other text may be code. Behind programs that run
+// code or another program (sh, python, env) it is accepted only among the arguments
+// of what they run, and behind those that join their arguments or read several as
+// code (ssh, su, awk, xargs) nowhere. Every other program is trusted. It cannot be
+// seen from here that a program is a shell under another name, that it reads an
+// argument as code (prog --eval {}), or that it takes a payload which begins with a
+// dash for an option (write -- before {}).
 //
 // # Whose fault
 //

@@ -1,20 +1,12 @@
 package command
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
 )
-
-// placeholder stands for the payload, anywhere in an argument, as for xargs -I.
-const placeholder = "{}"
-
-// withoutPlaceholder says what to do about a payload that is no argument.
-const withoutPlaceholder = `a command without {}, or a script without "$1", reads it from standard input`
 
 // Split splits a command line into words by the quoting rules of POSIX. Nothing
 // is expanded, so *, ~ and the like stand for themselves, and within double
@@ -95,7 +87,7 @@ func Shell(script string) ([]string, error) {
 	if strings.TrimSpace(script) == "" {
 		return nil, errors.New("the script is empty: give what sh is to run")
 	}
-	if strings.Contains(script, placeholder) {
+	if holds(script) {
 		return nil, fmt.Errorf(`%q: in a script {} would make code of the payload: write "$1" there, with the quotes`, script)
 	}
 	uses, err := usesArguments(script)
@@ -133,45 +125,4 @@ func usesArguments(script string) (uses bool, err error) {
 		return true
 	})
 	return uses, nil
-}
-
-// checkScript refuses {} where a shell would read it as code, also one that another
-// program (env, timeout) starts: in the first word behind its options, where one of
-// them holds a c.
-func checkScript(words []string) error {
-	shell, script, value := "", false, false
-	for _, w := range words {
-		option := strings.HasPrefix(w, "-") || strings.HasPrefix(w, "+")
-		switch base := filepath.Base(w); {
-		case value: // of -o
-			value = false
-		case base == "sh" || base == "bash" || base == "dash" || base == "ash" || base == "ksh" || base == "zsh":
-			shell = w
-		case shell != "" && option:
-			script = script || !strings.HasPrefix(w, "--") && strings.Contains(w, "c")
-			value = strings.HasSuffix(strings.ToLower(w), "o")
-		case script && strings.Contains(w, placeholder):
-			return fmt.Errorf(`%q: in a script {} would make code of the payload: write "$1" there, and %s {} behind it`, w, shell)
-		case script:
-			return nil // the rest are its arguments
-		default:
-			shell = ""
-		}
-	}
-	return nil
-}
-
-// fill puts the payload into the arguments. The first word is the program.
-func fill(words []string, payload []byte) ([]string, error) {
-	filled := append([]string(nil), words...)
-	for i, w := range words {
-		if i == 0 || !strings.Contains(w, placeholder) {
-			continue
-		}
-		if bytes.IndexByte(payload, 0) >= 0 {
-			return nil, errors.New("the payload holds a zero byte, so it cannot be an argument: " + withoutPlaceholder)
-		}
-		filled[i] = strings.ReplaceAll(w, placeholder, string(payload))
-	}
-	return filled, nil
 }

@@ -126,26 +126,6 @@ func TestShell(t *testing.T) {
 	}
 }
 
-func TestFill(t *testing.T) {
-	words := []string{"a", "{}", "x{}y{}", "z", "{", ""}
-	got, err := fill(words, []byte("p q"))
-	if want := []string{"a", "p q", "xp qyp q", "z", "{", ""}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("%q, %v", got, err)
-	}
-	if words[1] != "{}" {
-		t.Error("the words were changed")
-	}
-	if got, err := fill(words, []byte("{}")); err != nil || got[2] != "x{}y{}" {
-		t.Errorf("%q, %v", got, err)
-	}
-	if _, err := fill(words, []byte("a\x00b")); err == nil {
-		t.Error("a zero byte is taken")
-	}
-	if _, err := fill([]string{"a", "b"}, []byte("a\x00b")); err != nil {
-		t.Errorf("without {}: %v", err)
-	}
-}
-
 func TestHead(t *testing.T) {
 	given := 0
 	h := &head{keep: 5, most: 10, giveUp: func() { given++ }}

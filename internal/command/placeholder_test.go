@@ -1,0 +1,217 @@
+package command
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestCheckPlaceholders(t *testing.T) {
+	accepted := `
+		gzip -9 {}
+		gzip -9c -- {}
+		convert {} {}.png
+		convert {} -resize 50% out/{}
+		convert {} -c {}
+		convert {} -annotate 'two words' out/{}.png
+		printf '%s|%s' {} a={}
+		head -c {} /dev/zero
+		grep -c {}
+		curl -fsS -- {}
+		curl https://example.org/é/{}
+		./prog --in={} --out=/tmp/{},b
+		cat no placeholder
+		awk '{print $1}'
+		sh -c 'echo "$1"' sh {}
+		sh -c 'echo "$1"' sh -c {}
+		sh -c 'echo "$0"' {}
+		sh -ec 'echo "$1"' sh {}
+		bash -euo pipefail -c 'echo "$1"' bash {}
+		bash -o pipefail -c 'echo "$1"' bash {}
+		bash --noprofile --norc -c 'echo "$1"' bash {}
+		sh script.sh {}
+		bash script.sh -c {}
+		bash -o pipefail script.sh {}
+		bash -- script.sh {}
+		timeout 5 gzip {}
+		timeout -k 1 5 gzip -- {}
+		timeout --signal=INT 5 sh -c 'echo "$1"' sh {}
+		env A=b prog {}
+		env -i -u X A=b prog {}
+		/usr/bin/env -- A=b bash -c 'echo "$1"' bash {}
+		nice -n 10 ionice -c 2 -n7 gzip {}
+		nohup setsid -w stdbuf -oL prog {}
+		taskset -c 0-3 prog {}
+		sudo -n -u nobody prog {}
+		python3 script.py {}
+		python3.11 -u script.py --in={}
+		python3 -c 'import sys; print(sys.argv[1])' {}
+		python3 -m module {}
+		perl -w script.pl {}
+		node script.js -e {}
+		docker run --rm image convert {} out/{}
+		gzip {} bash`
+	refused := `
+		{}
+		./{}
+		bash --rcfile /dev/null -c 'echo {}'
+		bash -oc pipefail 'echo {}'
+		bash -oc pipefail {}
+		env -S 'sh -c "echo {}"'
+		env -S 'sh -c' {}
+		env -iS 'sh -c' {}
+		env '-Ssh -c' {}
+		env --split-string='sh -c' {}
+		env -- A=b {}
+		ssh host "ls {}"
+		ssh host ls {}
+		ssh {} host
+		ssh -- host ls -- {}
+		su -c "echo {}"
+		su nobody -c {}
+		su - nobody {}
+		sudo -s {}
+		sudo -i echo {}
+		sudo sh -c {}
+		sh -c 'echo {}'
+		sh -c {}
+		sh -cx 'echo {}'
+		sh -c -e 'echo {}'
+		sh -c -e {}
+		bash -c -- 'echo {}'
+		bash -c +x {}
+		bash -o pipefail -c 'echo {}'
+		bash --norc -c 'echo {}'
+		bash --init-file {} x
+		bash -O extglob -c {}
+		bash -s {}
+		bash -c 'exec "$@"' bash sh -c {}
+		sh {}
+		sh -- {}
+		sh -x {}
+		bash5 -c {}
+		rbash -c {}
+		fish -C x -c {}
+		env sh -c 'echo {}'
+		env {}
+		env A={} prog
+		env -u {} prog
+		timeout 5 /bin/sh -c 'echo {}'
+		timeout 5 {}
+		timeout {} sleep 9
+		timeout -s {} 5 sleep 9
+		timeout --new 5 {}
+		nice {}
+		nice -n 5 {}
+		nohup {}
+		stdbuf -o L {}
+		taskset -c 0 {}
+		busybox sh -c 'echo {}'
+		busybox {}
+		docker run image sh -c {}
+		wrapper bash -c {}
+		awk '{}'
+		awk {}
+		awk -- {} file
+		gawk -f prog.awk {}
+		sed {}
+		sed -n s/a/b/ {}
+		perl -e {}
+		perl -e 1 {}
+		perl -E'say' {}
+		python -c {}
+		python3 -c 'print("{}")'
+		python3 -uc {}
+		python3 {}
+		ruby -e {}
+		node -e {}
+		node --eval {}
+		php -r {}
+		find {} -name x
+		find . -exec grep x {} +
+		xargs -I{} prog {}
+		parallel prog {}
+		watch ls {}
+		eval {}
+		make {}
+		script -c {}
+		flock lock -c {}
+		psql -c {}
+		prog 'a {}'
+		prog "'{}'"
+		prog '"{}"'
+		prog 'f({})'
+		prog '{};x'
+		prog '{}|x'
+		prog '$({})'
+		prog '$''{}'
+		prog '{}&x'
+		prog '<{}>'
+		prog {{}}
+		prog 'a
+{}'`
+	for list, want := range map[string]bool{accepted: true, refused: false} {
+		for line := range strings.SplitSeq(strings.ReplaceAll(list, "\n\t\t", "\x00"), "\x00") {
+			if line == "" {
+				continue
+			}
+			words, err := Split(line)
+			if err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			if err := checkPlaceholders(words); (err == nil) != want {
+				t.Errorf("%s: %v", line, err)
+			}
+		}
+	}
+}
+
+func TestManners(t *testing.T) {
+	for name, m := range manners {
+		for _, pattern := range []string{m.alone, m.valued, m.code} {
+			if _, err := regexp.Compile(pattern); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if slices.Contains(opaque, name) {
+			t.Errorf("%s is in both lists", name)
+		}
+	}
+}
+
+func FuzzCheckPlaceholders(f *testing.F) {
+	f.Add("env sh -c x sh {}")
+	f.Add("timeout 5 nice -n 3 bash -euo pipefail x {}")
+	f.Add("a {}/bash -c x")
+	f.Fuzz(func(t *testing.T, line string) {
+		words := strings.Fields(line)
+		if len(words) == 0 || checkPlaceholders(words) != nil {
+			return
+		}
+		// What is accepted stays so with a word in front that means nothing.
+		if err := checkPlaceholders(append([]string{"prog"}, words...)); err != nil {
+			t.Errorf("%q: %v", words, err)
+		}
+	})
+}
+
+func TestFill(t *testing.T) {
+	words := []string{"a", "{}", "x{}y{}", "z", "{", ""}
+	got, err := fill(words, []byte("p q"))
+	if want := []string{"a", "p q", "xp qyp q", "z", "{", ""}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if words[1] != "{}" {
+		t.Error("the words were changed")
+	}
+	if got, err := fill(words, []byte("{}")); err != nil || got[2] != "x{}y{}" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := fill(words, []byte("a\x00b")); err == nil {
+		t.Error("a zero byte is taken")
+	}
+	if _, err := fill([]string{"a", "b"}, []byte("a\x00b")); err != nil {
+		t.Errorf("without {}: %v", err)
+	}
+}
