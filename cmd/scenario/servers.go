@@ -52,7 +52,7 @@ func (p *play) unharmed(each int) {
 	p.check(r.Expired == 0, "sessions that expired: %d", r.Expired)
 	p.check(len(r.Terms) == 1, "leaders: %d", len(r.Terms))
 	p.check(r.Workers == 4 && r.WorkersLost == 0, "workers registered: %d, 2 by each program", r.Workers)
-	p.check(r.Created == 2*each && r.Assigned == r.Created, "tasks submitted: %d; executions: %d", r.Created, r.Assigned)
+	p.check(r.Created == 2*each && r.Assigned == r.Created && p.st.Twice() == 0, "tasks submitted: %d; executions: %d", r.Created, r.Assigned)
 }
 
 func serverFreezes(p *play) {

@@ -108,9 +108,9 @@ func (sl *slot) heed(live context.Context) {
 		switch {
 		case sl.s.Err() != nil: // over, and so is the execution
 		case sl.cfg.RunOn:
-			sl.log.Warn("cut off for the session timeout: the task runs on, another worker may execute it as well", "task", e.id)
+			sl.log.Warn("cut off for the session timeout, the task runs on", "task", e.id)
 		default:
-			sl.log.Warn("cut off for the session timeout: cancelling the task, another worker may have it", "task", e.id)
+			sl.log.Warn("cut off for the session timeout, cancelling the task", "task", e.id)
 			e.cancel()
 		}
 	})

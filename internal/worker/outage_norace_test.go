@@ -103,8 +103,8 @@ func TestReconnectOutage(t *testing.T) {
 }
 
 const (
-	cancels = "cut off for the session timeout: cancelling the task, another worker may have it"
-	runsOn  = "cut off for the session timeout: the task runs on, another worker may execute it as well"
+	cancels = "cut off for the session timeout, cancelling the task"
+	runsOn  = "cut off for the session timeout, the task runs on"
 )
 
 // cutOff is a process in one of the modes, whose slot executes the first of two tasks.
