@@ -99,7 +99,7 @@ goes on it executes again what it has cancelled.`,
 	cli.Var(flags, &cfg.Drain, "drain", 0,
 		"When told to end, take no more tasks, and finish within this `duration` those that run. What is left then is given back; without this flag all is, at once.", cli.Duration(0, long))
 	cli.Var(flags, &cutOff, "cut-off", "cancel",
-		"What becomes of a task that runs while no server is heard for the session timeout: with the `mode` cancel it is ended, so that no other worker executes it at the same time; with continue it runs on, as a long one should through an outage of the servers. A longer --session-timeout makes longer outages harmless.",
+		"What becomes of a task that runs while no server is heard for the session timeout: with the `mode` cancel it is ended, so that no other worker executes it at the same time; with continue it runs on, as a long one should through an outage of the servers. An outage of up to two thirds of --session-timeout ends nothing.",
 		cli.OneOf("cancel", "continue"))
 	for _, name := range []string{"timeout", "drain"} {
 		flags.Lookup(name).DefValue = "" // 0s would say too little

@@ -68,23 +68,26 @@
 // is assigned nothing, so a broken worker costs the queue one give-back a slot, and
 // the tasks go to other workers. Where there are none they wait.
 //
-//	            cannot begin            turn, after a pause
-//	┌────────┐  a task       ┌─────────┐ ──────────► ┌──────────┐
-//	│ serves ├──────────────►│ is out  │             │ on trial │
-//	└────────┘               └─────────┘ ◄────────── └────┬─────┘
-//	    ▲                         │      cannot           │ has begun a task
-//	    └─────────────────────────┴───────────────────────┘
-//	       when the slot on trial has
+//	        cannot begin a task                 after a pause,
+//	┌────────┐             ┌────────────────┐   one slot at a time ┌──────────┐
+//	│ serves ├────────────►│ without znode  ├─────────────────────►│ on trial │
+//	└────────┘             └─┬────────────▲─┘                      └─┬──────┬─┘
+//	    ▲   the trial of     │            │      cannot begin a task │      │ has begun
+//	    ├────────────────────┘            └──────────────────────────┘      │ a task
+//	    │   another succeeded                                               │
+//	    └───────────────────────────────────────────────────────────────────┘
 //
-// Only a real start tells that a command can be started again: an access check
-// does not see a file that is being written, a missing interpreter, or a shortage.
-// And a start without a task is a run of the command that nobody asked for. So the
-// trial takes a task: the slot registers anew, and where the task cannot be begun it
-// is given back, a few milliseconds late. All slots share the command and the
-// machine. One of them is on trial at a time, after pauses of 1 s, 2 s, and so on up to
-// 30 s. When it has begun a task all come back. Slots that still serve go on: each
-// finds the fault by itself, or, where the machine is short of something, does not
-// have it. The process tells a fault once as an error, and its end.
+// Only a real start tells that a command can be started again: an access check sees
+// neither a file that is being written, nor a missing interpreter, nor a shortage.
+// And to start the command without a task is a run that nobody asked for. So the
+// trial takes a task, and gives it back where it cannot be begun: the task is some
+// milliseconds late.
+//
+// The slots of a process share the command and the machine, so one of them is on
+// trial at a time, after pauses of 1 s, 2 s, and so on up to 30 s. When it has begun a
+// task all come back. Slots that still serve go on: each finds the fault by itself,
+// or, where the machine is short of something, has enough of it. The process logs a
+// fault once as an error, and its end.
 //
 // # The end of an execution
 //

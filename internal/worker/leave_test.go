@@ -145,6 +145,10 @@ func TestLeave(t *testing.T) {
 		d.state("b", "pending")
 		d.written("a", 1)
 		d.written("b", 1)
+		at := d.stat(task.WorkersDir).Pzxid
+		if a, b := d.stat(task.StatePath("a")).Mzxid, d.stat(task.StatePath("b")).Mzxid; a != at || b != at {
+			t.Errorf("written at %#x, given back at %#x, left at %#x", a, b, at)
+		}
 		b.once("a")
 	})
 	parallel(t, "loses_nothing_whenever_work_comes", func(t *testing.T) {
