@@ -36,7 +36,8 @@ type Item struct {
 type Outcome struct {
 	Item
 	Result
-	Attempts int // submissions, with those again after a failure
+	Attempts  int  // submissions, with those again after a failure
+	Withdrawn bool // Err says why the batch ended, not what is wrong with the item
 }
 
 // ErrTimeout means that a task was withdrawn because it was not finished in time.
@@ -49,14 +50,16 @@ type Batch struct {
 	Retries   int           // how often a task that failed is submitted again, under a new id
 	Timeout   time.Duration // withdraw a task that is not finished so long after its submission; 0 never
 	// Judge, if set, is told of each outcome as it comes, before it is its turn to be
-	// emitted, by the same goroutine. An error ends the batch as one of emit does.
+	// emitted, by a goroutine of its own. An error ends the batch as one of emit does.
 	Judge func(Outcome) error
 }
 
 // Do does the items as tasks, until items is closed, ctx ends, or emit returns an
 // error; then it withdraws what is not finished, and returns that error or ctx's
-// cause. emit is told of every item that was taken up, by one goroutine; of the
-// withdrawn ones with Err set. Memory is bounded by the window.
+// cause. emit is told of every item that was taken up, by the goroutine that called Do;
+// of the withdrawn ones as such. Memory is bounded by WindowBytes and BacklogBytes:
+// results beyond that wait for their turn in a temporary file. Where there is no room
+// for that, the batch ends as after an error of emit.
 func (b Batch) Do(ctx context.Context, c *Client, items <-chan Item, emit func(Outcome) error) error {
 	return b.Each(ctx, items, func(ctx context.Context, id string, it Item) Outcome { return b.attempt(ctx, c, id, it) }, emit)
 }
@@ -69,85 +72,97 @@ func (b Batch) Each(ctx context.Context, items <-chan Item, do func(ctx context.
 	if b.Window == 0 {
 		b.Window = DefaultWindow
 	}
-	ctx, stop := context.WithCancelCause(ctx)
+	ctx, stop := context.WithCancelCause(ctx) // the first cause stays
 	defer stop(nil)
-	type numbered struct {
-		Outcome
-		n     int
-		bytes int64
-	}
 	places, load := make(chan struct{}, b.Window), semaphore.NewWeighted(WindowBytes)
-	outcomes := make(chan numbered, b.Window)
-	go func() { // ends with items or ctx, and everything in flight; closes outcomes
-		var flight sync.WaitGroup
-		defer close(outcomes)
-		defer flight.Wait()
-		for n := 0; ; n++ {
-			select {
-			case places <- struct{}{}:
-			case <-ctx.Done():
-				return
-			}
-			select {
-			case it, ok := <-items:
-				if !ok {
-					return
-				}
-				o := numbered{Outcome{Item: it}, n, min(int64(len(it.Payload)), WindowBytes)}
-				if load.Acquire(ctx, o.bytes) != nil {
-					o.Err, o.bytes = context.Cause(ctx), 0
-					outcomes <- o
-					return
-				}
-				id := task.NewID() // here, so that ids are in the order of the items
-				flight.Go(func() {
-					if it.Err == nil {
-						o.Outcome = do(ctx, id, it)
-					}
-					outcomes <- o
-				})
-			case <-ctx.Done():
-				return
-			}
-		}
+	done, ready := make(chan *finished), make(chan *finished)
+	go func() { // ends with items or ctx, and everything in flight
+		defer close(done)
+		b.takeUp(ctx, items, places, load, do, done)
 	}()
-
-	early := make(map[int]numbered) // finished before one that comes before them
-	next := 0
-	var err error
-	end := func(cause error) {
-		if cause != nil && err == nil {
-			err = cause
+	go func() { // ends with done
+		defer close(ready)
+		b.inTurn(done, ready, stop)
+	}()
+	for o := range ready {
+		if err := emit(o.Outcome); err != nil {
 			stop(err)
 		}
-	}
-	tell := func(o numbered) {
-		end(emit(o.Outcome))
-		load.Release(o.bytes)
+		load.Release(o.weight)
 		<-places
 	}
-	for o := range outcomes {
-		if b.Judge != nil {
-			end(b.Judge(o.Outcome))
+	return context.Cause(ctx)
+}
+
+// takeUp does items as far as there are places, and sends what became of them.
+func (b Batch) takeUp(ctx context.Context, items <-chan Item, places chan<- struct{}, load *semaphore.Weighted,
+	do func(ctx context.Context, id string, it Item) Outcome, done chan<- *finished) {
+	var flight sync.WaitGroup
+	defer flight.Wait()
+	for turn := 0; ; turn++ {
+		select {
+		case places <- struct{}{}:
+		case <-ctx.Done():
+			return
 		}
-		if b.Unordered {
-			tell(o)
-			continue
-		}
-		early[o.n] = o
-		for ; ; next++ {
-			o, ok := early[next]
+		select {
+		case it, ok := <-items:
 			if !ok {
-				break
+				return
 			}
-			delete(early, next)
-			tell(o)
+			o := &finished{Outcome: Outcome{Item: it}, turn: turn, weight: min(int64(len(it.Payload)), WindowBytes)}
+			if load.Acquire(ctx, o.weight) != nil {
+				o.Err, o.Withdrawn, o.weight = context.Cause(ctx), true, 0
+				done <- o
+				return
+			}
+			id := task.NewID() // here, so that ids are in the order of the items
+			flight.Go(func() {
+				if it.Err == nil {
+					o.Outcome = do(ctx, id, it)
+					o.Withdrawn = ctx.Err() != nil && errors.Is(o.Err, context.Cause(ctx))
+				}
+				done <- o
+			})
+		case <-ctx.Done():
+			return
 		}
 	}
-	if err == nil {
-		err = context.Cause(ctx)
+}
+
+// inTurn passes on what is done when it is its turn. It is always there to take what
+// is done: what that holds in memory is the backlog's to bound.
+func (b Batch) inTurn(done <-chan *finished, ready chan<- *finished, end func(error)) {
+	backlog := newBacklog()
+	come := 0
+	for done != nil || len(backlog.waiting) > 0 {
+		var out chan<- *finished
+		first := backlog.first()
+		if first != nil {
+			out = ready
+		}
+		select {
+		case out <- first:
+			backlog.pop()
+		case o, ok := <-done:
+			if !ok {
+				done = nil
+				continue
+			}
+			if b.Judge != nil {
+				if err := b.Judge(o.Outcome); err != nil {
+					end(err)
+				}
+			}
+			if b.Unordered {
+				o.turn = come
+			}
+			come++
+			if err := backlog.add(o); err != nil {
+				end(err)
+			}
+		}
 	}
-	return err
 }
 
 // attempt submits an item until it is done, or has failed for the last time.

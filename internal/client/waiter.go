@@ -317,20 +317,30 @@ func (w *waiter) read(es []*waiting, watch bool) (finished int, err error) {
 	if watch {
 		get = w.s.GetW
 	}
-	answers := make([]answer, len(es))
+	if len(es) == 0 {
+		return 0, nil
+	}
+	type read struct {
+		e *waiting
+		a answer
+	}
+	answers := make(chan read, len(es))
 	var g errgroup.Group
 	g.SetLimit(pipeline)
-	for i, e := range es {
-		g.Go(func() error {
-			data, stat, err := get(task.StatePath(e.id))
-			answers[i] = answer{task.ParseState(data), stat, err}
-			return nil
-		})
-	}
-	_ = g.Wait()
+	go func() { // ends with the reads, each of which is taken at once: they may be large
+		defer close(answers)
+		for _, e := range es {
+			g.Go(func() error {
+				data, stat, err := get(task.StatePath(e.id))
+				answers <- read{e, answer{task.ParseState(data), stat, err}}
+				return nil
+			})
+		}
+		_ = g.Wait()
+	}()
 	now := time.Now()
-	for i, e := range es {
-		a := answers[i]
+	for r := range answers {
+		e, a := r.e, r.a
 		e.fired = false
 		switch {
 		case errors.Is(a.err, session.ErrOver):
