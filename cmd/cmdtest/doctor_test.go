@@ -82,6 +82,8 @@ var wrong = map[string]struct {
 		"    delete \"ROOT/tasks/ t \"\n    deleteall \"ROOT/data/ t \""},
 	"a_worker_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/workers/w", "sound") },
 		"ROOT/workers/w  not ephemeral: no worker, nothing is assigned to it\n    delete ROOT/workers/w"},
+	"a_list_that_is_no_workers": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", lines(nearlyAll)) },
+		"ROOT/workers/w  lists more than 10000 ids: no worker, nothing is assigned to it\n    set ROOT/workers/w \"\""},
 	"a_candidate_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/master/m-0000000000", "") },
 		"ROOT/master/m-0000000000  not ephemeral: no session ends this candidate, it keeps its place until it is deleted\n    delete ROOT/master/m-0000000000"},
 	"a_name_that_is_no_candidate": {func(sv *service) { sv.hand.Create("/master/m", ""); sv.hand.Create("/master/m/below", "") },

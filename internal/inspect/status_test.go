@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"taskkeeper/internal/task"
 )
 
 // usual is a service at work.
@@ -88,6 +90,16 @@ warning   /tasks/t3: may not be read: not authenticated
 				t.Errorf("got\n%s\nwant\n%s", got, tc.want[1:])
 			}
 		})
+	}
+}
+
+func TestStatusOfAListThatIsNone(t *testing.T) {
+	tree := usual()
+	tree.Workers = append(tree.Workers, Worker{Znode: z("long", 0, 0), Odd: task.ErrList})
+	s := Summarize(tree, now)
+	want := Warning{"/workers/long", "lists more than 10000 ids: no worker, nothing is assigned to it"}
+	if len(s.Warnings) != 1 || s.Warnings[0] != want || s.Workers.Total != 3 {
+		t.Errorf("%d workers, warnings %q", s.Workers.Total, s.Warnings)
 	}
 }
 
