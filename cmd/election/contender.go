@@ -11,6 +11,7 @@ import (
 
 	"taskkeeper/internal/election"
 	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
 )
 
 // recheck bounds what a lost watch costs.
@@ -19,6 +20,7 @@ const recheck = 10 * time.Second
 // contender runs for leader, again and again.
 type contender struct {
 	log     *slog.Logger
+	rights  *session.Rights
 	who     string // for people who read the znode
 	answers answers
 }
@@ -26,7 +28,11 @@ type contender struct {
 // run is a session.Role.
 func (c *contender) run(ctx context.Context, s *session.Session) error {
 	for {
-		candidate, err := election.Join(s, c.who)
+		var candidate *election.Candidate
+		err := c.rights.Patiently(ctx, task.MasterDir, session.RightCreate, func() (err error) {
+			candidate, err = election.Join(s, c.who, c.rights)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -54,7 +60,11 @@ func (c *contender) follow(ctx context.Context, s *session.Session, candidate *e
 		live := s.Live()
 		// Election waits for as long as ZooKeeper is away; others do not.
 		stop := context.AfterFunc(live, func() { _ = c.answers.lapsed() })
-		leader, err := candidate.Election()
+		leader := false
+		err := c.rights.Patiently(ctx, task.MasterDir, session.RightRead, func() (err error) {
+			leader, err = candidate.Election()
+			return err
+		})
 		if err == nil {
 			err = c.answers.give(leader, live)
 		}

@@ -34,6 +34,7 @@ timeout it prints "leader: false", because another one may lead by then.`,
 			host, _ := os.Hostname() // a text for people
 			c := &contender{
 				log:     log,
+				rights:  session.NewRights(log),
 				who:     fmt.Sprintf("%s pid %d", host, os.Getpid()),
 				answers: answers{w: cmd.OutOrStdout()},
 			}

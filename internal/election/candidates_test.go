@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +23,8 @@ var errTest = errors.New("the test says so")
 // recheck, which would hide a watch that is missing.
 const patience = recheck - time.Second
 
+var unwatched = session.NewRights(slog.New(slog.DiscardHandler))
+
 func open(t *testing.T, connect string) *session.Session {
 	t.Helper()
 	address, err := session.ParseAddress(connect)
@@ -38,7 +41,7 @@ func open(t *testing.T, connect string) *session.Session {
 
 func join(t *testing.T, s *session.Session) *Candidate {
 	t.Helper()
-	c, err := Join(s, "me")
+	c, err := Join(s, "me", unwatched)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,13 +42,10 @@ const (
 // Candidate is one candidacy. A session has one at a time. Its methods are for
 // one goroutine at a time, and not while a Term of it lasts.
 type Candidate struct {
-	// Log is told once when /master may not be listed. Default: none. It may be set
-	// before the first Campaign.
-	Log *slog.Logger
-
 	// Fixed once joined.
-	s    *session.Session
-	path string
+	s      *session.Session
+	rights *session.Rights
+	path   string
 
 	// Owned by the caller's goroutine.
 	hints *session.Hints
@@ -59,15 +55,16 @@ type Candidate struct {
 
 // Join runs for leader: it creates a candidate znode that holds who, a text
 // for people. It waits while ZooKeeper is away, and fails when the session is
-// over or the znode may not be created.
-func Join(s *session.Session, who string) (*Candidate, error) {
+// over or the znode may not be created. The rights are told when /master may not be
+// listed.
+func Join(s *session.Session, who string, rights *session.Rights) (*Candidate, error) {
 	prefix := task.MasterDir + "/" + uuid.NewString() + "-"
 	path, err := create(s, prefix, who)
 	if err != nil {
 		return nil, fmt.Errorf("join the election: %w", err)
 	}
 	return &Candidate{
-		Log: slog.New(slog.DiscardHandler), s: s, path: path,
+		s: s, rights: rights, path: path,
 		hints: s.Hints(task.MasterDir, task.MasterDir+"/"), armed: make(map[string]bool),
 	}, nil
 }
@@ -158,7 +155,7 @@ func (c *Candidate) ahead() (string, error) {
 			continue
 		}
 		if errors.Is(err, zk.ErrNoAuth) {
-			return "", fmt.Errorf("%w: %w", ErrOut, err)
+			return "", fmt.Errorf("%w: %v", ErrOut, err)
 		}
 		if err != nil {
 			return "", err
@@ -236,26 +233,21 @@ func (c *Candidate) Campaign(ctx context.Context) (*Term, error) {
 // await returns when the candidate leads, or, as asked, when another is ahead. While
 // /master may not be listed, a leader leads on and a backup waits.
 func (c *Candidate) await(ctx context.Context, leader bool) (ahead string, err error) {
-	refused := false
 	for ctx.Err() == nil {
 		began := time.Now()
 		ahead, err := c.ahead()
 		again, quiet := recheck, time.Duration(0)
 		switch {
-		case errors.Is(err, zk.ErrNoAuth) && !errors.Is(err, ErrOut):
-			if !refused {
-				refused = true
-				session.Refused(c.Log, task.MasterDir, session.RightRead, err)
-			}
+		case session.Refused(err):
+			c.rights.Lacks(task.MasterDir, session.RightRead, err)
 			again = session.RefusedPause
 		case err != nil:
 			return "", err
-		case refused:
-			refused = false
-			session.Allowed(c.Log, task.MasterDir, session.RightRead)
-		}
-		if err == nil && (ahead == "") == leader {
-			return ahead, nil
+		default:
+			c.rights.Has(task.MasterDir, session.RightRead)
+			if (ahead == "") == leader {
+				return ahead, nil
+			}
 		}
 		if !leader {
 			quiet = min(max(rest, 4*time.Since(began)), restMost)

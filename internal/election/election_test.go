@@ -52,14 +52,14 @@ func TestJoin(t *testing.T) {
 	t.Run("fails_when_the_session_is_over", func(t *testing.T) {
 		s := open(t, zktest.Connect(t))
 		s.Close()
-		if _, err := Join(s, "me"); !errors.Is(err, session.ErrOver) {
+		if _, err := Join(s, "me", unwatched); !errors.Is(err, session.ErrOver) {
 			t.Errorf("Join: %v", err)
 		}
 	})
 	t.Run("fails_when_the_directory_takes_no_children", func(t *testing.T) {
 		root := zktest.Connect(t)
 		zktest.Conn(t, root).CreateEphemeral(task.MasterDir, "")
-		if _, err := Join(open(t, root), "me"); !errors.Is(err, zk.ErrNoChildrenForEphemerals) {
+		if _, err := Join(open(t, root), "me", unwatched); !errors.Is(err, zk.ErrNoChildrenForEphemerals) {
 			t.Errorf("Join: %v", err)
 		}
 	})

@@ -77,7 +77,7 @@ func TestHistory(t *testing.T) {
 	each := func(i int, s *session.Session) error {
 		random := rand.New(rand.NewPCG(seed, uint64(i)))
 		for run := range runs {
-			c, err := Join(s, "me")
+			c, err := Join(s, "me", unwatched)
 			if err != nil {
 				return err
 			}

@@ -102,7 +102,7 @@ func TestReconnect(t *testing.T) {
 			f.heal()
 			return cutBefore
 		})
-		if _, err := Join(s, "me"); !errors.Is(err, session.ErrOver) {
+		if _, err := Join(s, "me", unwatched); !errors.Is(err, session.ErrOver) {
 			t.Errorf("Join: %v", err)
 		}
 		if got := h.Children(task.MasterDir); err != nil || len(got) != 0 {
@@ -189,7 +189,7 @@ func TestReconnectJoinSyncs(t *testing.T) {
 	}
 	proxy.Seen()
 	cut := proxy.CutAfter(zktest.OpMulti, 1)
-	if _, err := Join(s, "me"); err != nil {
+	if _, err := Join(s, "me", unwatched); err != nil {
 		t.Fatal(err)
 	}
 	<-cut

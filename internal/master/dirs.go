@@ -46,11 +46,14 @@ func (d *dirs) list(path string, watch bool) ([]string, error) {
 	}
 	for {
 		names, _, err := read(path)
-		if !errors.Is(err, zk.ErrNoNode) {
-			return names, err
+		if errors.Is(err, zk.ErrNoNode) {
+			if err = d.s.EnsureDirs(task.Dirs()...); err == nil {
+				continue
+			}
 		}
-		if err := d.s.EnsureDirs(task.Dirs()...); err != nil {
-			return nil, err
+		if err != nil && watch {
+			d.fired(path) // it was not set
 		}
+		return names, err
 	}
 }

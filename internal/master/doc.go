@@ -108,8 +108,8 @@
 // 500 queued tasks, each once.
 //
 // Where such a Multi is refused, all that it was to remove is looked at, and the
-// rest goes again. What cannot be removed (a znode below it, no permission) is
-// complained about once and left, until its state is written or another leads.
+// rest goes again. What cannot be removed (a znode below it, no permission to look)
+// is complained about once and left, until its state is written or another leads.
 //
 // # What happens at each failure
 //
@@ -123,6 +123,9 @@
 //     leader itself was out of touch with the servers within the last two session
 //     timeouts: an outage ends sessions whose workers are well, and a loss that
 //     is not counted only lets a task be tried once more.
+//   - A permanent znode may not be listed, or nothing created or deleted in it: that
+//     is said once, and tried again every two seconds, or with the next removal. The
+//     leader goes on with what it knows.
 //   - A task vanished from /tasks: it was withdrawn, and is taken back.
 //   - An answer was lost: after a Sync the worker's znode says what happened, or
 //     whether the task to be removed is there.

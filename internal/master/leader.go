@@ -44,12 +44,13 @@ const (
 // watchdog only send to it, or look at beat.
 type leader struct {
 	// Fixed at construction.
-	s     *session.Session
-	fence session.Op
-	who   string // what the candidate's znode says
-	log   *slog.Logger
-	hints *session.Hints
-	stuck func(error) // see Config
+	s      *session.Session
+	fence  session.Op
+	who    string // what the candidate's znode says
+	log    *slog.Logger
+	rights *session.Rights
+	hints  *session.Hints
+	stuck  func(error) // see Config
 
 	// Owned by the loop.
 	view         *view
@@ -250,9 +251,15 @@ func (l *leader) listWorkers() error {
 	l.workersDirty = false
 	began := time.Now()
 	names, err := l.dirs.list(task.WorkersDir, l.dirs.arm(task.WorkersDir))
-	if err != nil {
+	switch {
+	case session.Refused(err):
+		l.rights.Lacks(task.WorkersDir, session.RightRead, err)
+		l.workersDirty, l.workersFrom = true, time.Now().Add(session.RefusedPause)
+		return nil
+	case err != nil:
 		return err
 	}
+	l.rights.Has(task.WorkersDir, session.RightRead)
 	for _, name := range l.view.listWorkers(names) {
 		l.odd.tell(task.WorkerPath(name), "no worker: its name is too long; left alone")
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
 
@@ -38,6 +39,7 @@ type listing struct {
 	names  []string
 	took   time.Duration
 	alone  *payloads // if it was asked for
+	err    error     // it was refused
 }
 
 // ask has /tasks listed, if that is due: by the lister, unless it is soon done.
@@ -79,7 +81,19 @@ func (l *leader) listAt() (at time.Time) {
 }
 
 func (l *leader) merge(a listing) {
-	l.asking, l.short = false, len(a.names) <= shortList
+	l.asking = false
+	if a.alone != nil {
+		pause := sweepPause
+		if !a.alone.refused {
+			pause = max(l.view.retention.period, sweepPause)
+		}
+		l.nextSweep = time.Now().Add(pause)
+	}
+	if a.err != nil {
+		l.tasksDirty, l.listFrom = true, time.Now().Add(session.RefusedPause)
+		return
+	}
+	l.short = len(a.names) <= shortList
 	for _, name := range l.view.listTasks(a.names, a.number, time.Now()) {
 		l.odd.tell(task.StatePath(name), "a task's name must be one line, without blanks around it, of at most "+strconv.Itoa(task.MaxID)+" bytes; left alone")
 	}
@@ -89,9 +103,8 @@ func (l *leader) merge(a listing) {
 		l.listFrom = began.Add(-listCredit)
 	}
 	l.listFrom = l.listFrom.Add(min(listShare*a.took, listPauseMost))
-	if a.alone != nil {
+	if a.alone != nil && !a.alone.refused {
 		l.view.mergePayloads(*a.alone)
-		l.nextSweep = a.alone.ended.Add(max(l.view.retention.period, sweepPause))
 	}
 }
 
@@ -124,8 +137,14 @@ func (l *leader) list(a ask) (listing, error) {
 		}
 	}
 	began := time.Now()
-	if answer.names, err = l.dirs.list(task.TasksDir, a.watch); err != nil {
-		return listing{}, err
+	answer.names, answer.err = l.dirs.list(task.TasksDir, a.watch)
+	switch {
+	case answer.err == nil:
+		l.rights.Has(task.TasksDir, session.RightRead)
+	case session.Refused(answer.err):
+		l.rights.Lacks(task.TasksDir, session.RightRead, answer.err)
+	default:
+		return listing{}, answer.err
 	}
 	if back := l.s.Restored(); back.After(began) {
 		began = back // to wait for the connection is not to list

@@ -49,8 +49,8 @@ func (c Config) withDefaults() Config {
 }
 
 // Run is a master on one session: a candidate, then a backup or the leader,
-// until ctx ends, when it resigns. It fails when the session is over, or when a
-// znode may not be created.
+// until ctx ends, when it resigns. It fails when the session is over. Where it may not
+// use a permanent znode it tries again until it may.
 func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	m := &master{
 		s:     s,
@@ -58,6 +58,7 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 		hints: s.Hints(task.TasksDir, task.WorkersDir, task.WorkersDir+"/"),
 		dirs:  newDirs(s),
 	}
+	m.rights = session.NewRights(m.cfg.Logger)
 	for {
 		err := m.candidacy(ctx)
 		switch {
@@ -73,24 +74,36 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 
 // master is what outlasts a candidacy: the watches of its session.
 type master struct {
-	s     *session.Session
-	cfg   Config
-	hints *session.Hints
-	dirs  *dirs
+	s      *session.Session
+	cfg    Config
+	rights *session.Rights
+	hints  *session.Hints
+	dirs   *dirs
 }
 
 // candidacy joins the election, waits, and leads.
 func (m *master) candidacy(ctx context.Context) (err error) {
-	if err := m.s.EnsureDirs(task.Dirs()...); err != nil {
+	err = m.rights.Patiently(ctx, "/", session.RightCreate, func() error { return m.s.EnsureDirs(task.Dirs()...) })
+	if err != nil {
 		return err
 	}
-	c, err := election.Join(m.s, m.cfg.Who)
+	var c *election.Candidate
+	err = m.rights.Patiently(ctx, task.MasterDir, session.RightCreate, func() (err error) {
+		c, err = election.Join(m.s, m.cfg.Who, m.rights)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	log := m.cfg.Logger.With("candidate", c.Path())
 	defer func() {
-		if rerr := c.Resign(); rerr != nil && err == nil {
+		rerr := c.Resign()
+		if session.Refused(rerr) { // only the end of the session removes it then
+			m.rights.Lacks(task.MasterDir, session.RightDelete, rerr)
+			m.s.Close()
+			rerr = m.s.Err()
+		}
+		if rerr != nil && err == nil {
 			err = rerr
 		}
 	}()
@@ -103,7 +116,7 @@ func (m *master) candidacy(ctx context.Context) (err error) {
 	log.Info("leader")
 	l := &leader{
 		s: m.s, fence: term.Fence(), who: m.cfg.Who, log: m.cfg.Logger, hints: m.hints, stuck: m.cfg.Stuck,
-		view: newView(m.cfg.MaxLosses), dirs: m.dirs, odd: newComplaints(m.cfg.Logger), together: leastTogether,
+		view: newView(m.cfg.MaxLosses), dirs: m.dirs, rights: m.rights, odd: newComplaints(m.cfg.Logger), together: leastTogether,
 		asks: make(chan ask, 1), listings: make(chan listing, 1),
 	}
 	l.view.retention.period = m.cfg.Retention
@@ -116,14 +129,15 @@ func (m *master) candidacy(ctx context.Context) (err error) {
 
 // campaign is a backup until the candidate leads.
 func (m *master) campaign(ctx context.Context, c *election.Candidate, log *slog.Logger) (*election.Term, error) {
-	if leads, err := c.Election(); err != nil {
-		return nil, err
-	} else if !leads {
-		path, who, err := election.Leader(m.s)
-		if err != nil {
-			return nil, fmt.Errorf("find the leader: %w", err)
+	leads, err := c.Election()
+	if err == nil && !leads {
+		var path, who string
+		if path, who, err = election.Leader(m.s); err == nil {
+			log.Info("backup", "leader", path, "who", who)
 		}
-		log.Info("backup", "leader", path, "who", who)
+	}
+	if err != nil && !session.Refused(err) { // else Campaign waits until it may look
+		return nil, fmt.Errorf("find the leader: %w", err)
 	}
 	backup, elected := context.WithCancel(ctx)
 	var watching sync.WaitGroup
@@ -144,10 +158,16 @@ func (m *master) backup(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		for _, dir := range []string{task.TasksDir, task.WorkersDir} {
-			if m.dirs.arm(dir) {
-				if _, err := m.dirs.list(dir, true); err != nil {
-					return // the campaign fails as well
-				}
+			if !m.dirs.arm(dir) {
+				continue
+			}
+			switch _, err := m.dirs.list(dir, true); {
+			case err == nil:
+				m.rights.Has(dir, session.RightRead)
+			case session.Refused(err):
+				m.rights.Lacks(dir, session.RightRead, err)
+			default:
+				return // the campaign fails as well
 			}
 		}
 		select {

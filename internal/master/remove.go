@@ -3,6 +3,7 @@ package master
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -83,6 +84,9 @@ func (l *leader) remove(rs []removal) (left []removal, err error) {
 		case err == nil:
 			for _, r := range batch {
 				l.removed(r)
+				for _, op := range r.ops() {
+					l.rights.Has(parent(op.Path), session.RightDelete)
+				}
 			}
 			rs = rs[len(batch):]
 			continue
@@ -98,6 +102,9 @@ func (l *leader) remove(rs []removal) (left []removal, err error) {
 		case e.Index == 0:
 			l.log.Warn("removal refused by ZooKeeper: this master leads no more", "candidate", l.fence.Path, "err", e)
 			return nil, errDeposed
+		case session.Refused(e): // as all the others in that directory
+			l.rights.Lacks(parent(e.Op.Path), session.RightDelete, e)
+			return rs, nil
 		case !errors.Is(e.Err, zk.ErrNoNode) && !errors.Is(e.Err, zk.ErrBadVersion):
 			i, _ := slices.BinarySearch(ends, e.Index+1)
 			l.leave(rs[i], e.Op.Path, e.Err.Error())
@@ -110,6 +117,9 @@ func (l *leader) remove(rs []removal) (left []removal, err error) {
 	}
 	return rs, nil
 }
+
+// parent is the znode above a path.
+func parent(path string) string { return path[:strings.LastIndexByte(path, '/')] }
 
 func (l *leader) removed(r removal) {
 	if r.kind == ownerless {
@@ -215,12 +225,19 @@ func (l *leader) sweepDue() bool {
 func (l *leader) listData() (*payloads, error) {
 	p := &payloads{names: make(map[string]bool), began: time.Now()}
 	names, stat, err := l.s.Children(task.DataDir)
+	if errors.Is(err, zk.ErrNoNode) {
+		err = l.s.EnsureDirs(task.DataDir)
+		stat = new(zk.Stat)
+	}
 	switch {
-	case errors.Is(err, zk.ErrNoNode):
-		return p, l.s.EnsureDirs(task.DataDir)
+	case session.Refused(err):
+		l.rights.Lacks(task.DataDir, session.RightRead, err)
+		p.refused = true
+		return p, nil
 	case err != nil:
 		return nil, err
 	}
+	l.rights.Has(task.DataDir, session.RightRead)
 	p.zxid = stat.Pzxid
 	for _, id := range names {
 		if task.ValidID(id) {

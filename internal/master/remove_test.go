@@ -347,13 +347,13 @@ func TestSweep(t *testing.T) {
 		learn(t, l)
 		permit(zk.PermAll &^ zk.PermDelete)
 		tidy(t, l, 0)
-		if n := len(l.odd.told); n != refusals {
-			t.Errorf("%d complaints in a tick", n)
+		if n := len(l.odd.told); n > 0 {
+			t.Errorf("%d complaints about payloads", n)
 		}
 		permit(zk.PermAll)
 		tidy(t, l, 0)
-		if n := len(h.Children("/data")); n != refusals {
-			t.Errorf("%d payloads are left, want those that it complained about", n)
+		if n := len(h.Children("/data")); n > 0 {
+			t.Errorf("%d payloads are left", n)
 		}
 	})
 	t.Run("makes_data_when_it_is_missing", func(t *testing.T) {

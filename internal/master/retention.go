@@ -40,6 +40,7 @@ type payloads struct {
 	names        map[string]bool
 	zxid         int64 // of the last one that came or went
 	began, ended time.Time
+	refused      bool // they may not be listed: nothing is known
 }
 
 // orphan is a payload that had no task in two listings.
