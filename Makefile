@@ -49,10 +49,10 @@ lint: ## gofmt, go vet, staticcheck, bash -n
 check: lint test ## lint and test
 
 zk-up: ## a ZooKeeper server on 127.0.0.1:2181
-	@scripts/zookeeper start
+	@scripts/zookeeper start --port 2181
 
 zk-down: ## stop it
-	@scripts/zookeeper stop
+	@scripts/zookeeper stop --port 2181
 
 clean: ## remove bin/; .zk/ stays, it may hold data
 	rm -rf bin
