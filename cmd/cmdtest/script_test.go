@@ -9,10 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 
 	"taskkeeper/internal/proc"
+	"taskkeeper/internal/zktest"
 )
 
 // project is a checkout with nothing in it but scripts, whose servers end with the test.
@@ -60,7 +62,7 @@ func (p *project) zookeeper(status int, want string, args ...string) {
 func (p *project) start(args ...string) {
 	p.t.Helper()
 	p.t.Cleanup(func() { p.stop(args...) })
-	p.zookeeper(0, `127\.0\.0\.1:\d+`, append([]string{"start", "--no-install"}, args...)...)
+	p.zookeeper(0, `127\.0\.0\.1:\d+\nheap: at most \d+MB \(--heap\)`, append([]string{"start", "--no-install", "--heap", "128"}, args...)...)
 }
 
 // stop stops a server, when the test's context has ended.
@@ -117,7 +119,7 @@ func TestZooKeeperScript(t *testing.T) {
 		}
 		p.zookeeper(0, `already running: 127\.0\.0\.1:`+port, "start", "--no-install", "--port", port)
 		p.zookeeper(0, `^stopped: 127\.0\.0\.1:`+port, "stop", "--port", port)
-		p.zookeeper(0, `127\.0\.0\.1:\d+,127`, "start", "--no-install", "--servers", "3", "--port", port)
+		p.zookeeper(0, `127\.0\.0\.1:\d+,127`, "start", "--no-install", "--heap", "128", "--servers", "3", "--port", port)
 		t.Cleanup(func() { p.stop("--port", port) })
 		p.zookeeper(0, `(?s)^1 .*\n2 .*\n3 `, "status")
 		p.zookeeper(0, `^stopped: `, "stop", "2")
@@ -197,10 +199,28 @@ func TestZooKeeperScript(t *testing.T) {
 	t.Run("explains_itself", func(t *testing.T) {
 		p := newProject(t, "zookeeper")
 		for _, args := range [][]string{{"--help"}, {"start", "--help"}, nil} {
-			p.zookeeper(0, `^usage: scripts/zookeeper VERB`, args...)
+			p.zookeeper(0, `^usage: scripts/zookeeper VERB(.|\n)*--heap MB`, args...)
 		}
-		p.zookeeper(1, `--port wants a number from 1 to 60000, not '1g'`, "start", "--port", "1g")
+		p.zookeeper(1, `--heap wants a number from 1 to 999999, not '1g'`, "start", "--heap", "1g")
 	})
+}
+
+// A server that has no memory left must not stay half alive, nor end as if all was well.
+func TestAServerWithoutMemoryEndsWithAStatus(t *testing.T) {
+	p, port := newProject(t, "zookeeper"), freePort(t)
+	c := proc.Run(t, proc.Command{
+		Path: filepath.Join(p.dir, "scripts/zookeeper"), Args: []string{"run", "--no-install", "--heap", "64", "--port", port, "--dir", filepath.Join(p.dir, "zk")},
+	})
+	zktest.Eventually(t, "it serves", func() (bool, string) {
+		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil, fmt.Sprint(err)
+	})
+	sv := &service{t: t, dir: proc.Build(t, "taskkeeper/cmd/client"), root: "127.0.0.1:" + port, timeout: "4s"}
+	sv.pipe(strings.Repeat(strings.Repeat("x", 800_000)+"\n", 100))
+	c.Exit(3)
 }
 
 func TestScenarioScriptWritesNoEvidenceUnasked(t *testing.T) {

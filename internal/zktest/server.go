@@ -21,6 +21,9 @@ import (
 const (
 	host = "127.0.0.1"
 
+	// heap is the most memory of a server's Java heap, in MB: many may run at once.
+	heap = "512"
+
 	// startLimit is long: several packages' tests may start their JVMs at once
 	// on few processors.
 	startLimit = 60 * time.Second
@@ -162,7 +165,7 @@ func (s *Server) spawn() (*process, error) {
 	}
 	defer log.Close()
 
-	args := []string{s.script, "run", "--no-install", "--keep-logs", "--tick", strconv.FormatInt(s.tick.Milliseconds(), 10)}
+	args := []string{s.script, "run", "--no-install", "--keep-logs", "--heap", heap, "--tick", strconv.FormatInt(s.tick.Milliseconds(), 10)}
 	if s.member != nil {
 		args = append(args, s.member...)
 	} else {
