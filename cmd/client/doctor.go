@@ -3,30 +3,54 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/inspect"
+	"taskkeeper/internal/printable"
 	"taskkeeper/internal/session"
 )
 
 func doctorCommand(common *cli.Common) *cobra.Command {
-	return &cobra.Command{
+	var mend, yes bool
+	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Find what is wrong in the tree, and how to mend it",
 		Long: `Look for what no program of the service leaves behind, twice, so that nothing is
 reported that was merely in motion. Each finding is a line, followed by the command
-of ZooKeeper's shell that mends it, indented by four blanks. It writes nothing. Exit
-status: 1 when there is a finding.`,
+of ZooKeeper's shell that mends it, indented by four blanks; there is no command where
+a znode's name could be more than a name to a shell. It writes nothing without --mend.
+
+With --mend it asks for each finding, does what mends it, and prints a line about
+that; then it looks again. What has changed since it was found is left alone. Exit
+status: 1 when there is a finding (left).`,
 		Example: `  client doctor
+  client doctor --mend
   client doctor --zk zk1:2181,zk2:2181,zk3:2181/lab`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			var m *mender
+			switch {
+			case yes && !mend:
+				return cli.WrongUse("--yes goes with --mend")
+			case mend && !yes && !term.IsTerminal(int(os.Stdin.Fd())):
+				return cli.WrongUse("--mend asks before it changes anything, and standard input is no terminal: add --yes")
+			case mend:
+				m = &mender{out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), left: make(map[string]bool)}
+				if !yes {
+					m.answers = lines(cmd.Context(), os.Stdin)
+				}
+			}
 			var summary string
 			var findings []inspect.Finding
 			err := reading(cmd.Context(), cmd, common, "warn", func(ctx context.Context, s *session.Session) error {
-				tree, found, err := inspect.Diagnose(ctx, s, common.ZK.Chroot)
+				tree, found, err := m.diagnose(ctx, s, common.ZK.Chroot)
 				if err == nil {
 					summary, findings = tree.String(), found
 				}
@@ -48,4 +72,95 @@ status: 1 when there is a finding.`,
 			return fmt.Errorf("findings: %d, in %s", len(findings), summary)
 		},
 	}
+	cmd.Flags().BoolVar(&mend, "mend", false, "Mend what is found, after a question for each finding.")
+	cmd.Flags().BoolVar(&yes, "yes", false, "With --mend: do not ask.")
+	return cmd
+}
+
+// mendRounds bounds how often it looks again: one mend can bring another finding to
+// light, and somebody may be making new ones.
+const mendRounds = 10
+
+// mender mends findings. A nil one only looks.
+type mender struct {
+	out, errs io.Writer
+	answers   <-chan string // nil: it does not ask
+
+	left map[string]bool // not to be mended, by what it says
+}
+
+// diagnose returns what was wrong when it last looked.
+func (m *mender) diagnose(ctx context.Context, s *session.Session, root string) (*inspect.Tree, []inspect.Finding, error) {
+	for round := 0; ; round++ {
+		tree, found, err := inspect.Diagnose(ctx, s, root)
+		if err != nil || m == nil || round == mendRounds {
+			return tree, found, err
+		}
+		if mended, err := m.mend(ctx, s, found); err != nil || !mended {
+			return tree, found, err
+		}
+	}
+}
+
+// mend mends what it may, and tells whether it did anything.
+func (m *mender) mend(ctx context.Context, s *session.Session, found []inspect.Finding) (mended bool, err error) {
+	for _, f := range found {
+		if m.left[f.String()] {
+			continue
+		}
+		agreed, err := m.agree(ctx, f)
+		if err != nil {
+			return mended, err
+		}
+		if !agreed {
+			m.left[f.String()] = true
+			continue
+		}
+		switch err := f.Mend(ctx, s); {
+		case err == nil:
+			mended = true
+			if _, err := fmt.Fprintf(m.out, "mended: %s\n", f.Proposal()); err != nil {
+				return mended, err
+			}
+		case ctx.Err() != nil || errors.Is(err, session.ErrOver):
+			return mended, err
+		default:
+			fmt.Fprintf(m.errs, "not mended: %s: %s\n", f.Proposal(), printable.Line(printable.Cut(err.Error(), 300)))
+		}
+	}
+	return mended, nil
+}
+
+// agree asks whether to mend a finding. At the end of the input the answer is no.
+func (m *mender) agree(ctx context.Context, f inspect.Finding) (bool, error) {
+	if m.answers == nil {
+		return true, nil
+	}
+	if _, err := fmt.Fprintf(m.errs, "%s%s? [y/N] ", f, f.Proposal()); err != nil {
+		return false, err
+	}
+	select {
+	case answer := <-m.answers:
+		answer = strings.ToLower(strings.TrimSpace(answer))
+		return answer == "y" || answer == "yes", nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// lines sends what is read, line by line, and closes. A read that blocks is left alone
+// when ctx ends.
+func lines(ctx context.Context, from io.Reader) <-chan string {
+	out := make(chan string)
+	go func() {
+		defer close(out)
+		for in := bufio.NewScanner(from); in.Scan(); {
+			select {
+			case out <- in.Text():
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
 }

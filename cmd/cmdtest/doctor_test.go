@@ -2,6 +2,8 @@ package cmdtest
 
 import (
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -25,17 +27,14 @@ func commands(out string) (all []string) {
 // obey does what a command says in ZooKeeper's shell, on the server itself.
 func obey(t *testing.T, h *zktest.Hand, command string) {
 	t.Helper()
-	words := regexp.MustCompile(`"[^"]*"|'[^']*'|\S+`).FindAllString(command, -1)
-	for i, w := range words {
-		words[i] = strings.Trim(w, `"'`)
-	}
+	words := strings.Fields(command)
 	switch words[0] {
 	case "delete":
 		h.Delete(words[1])
 	case "deleteall":
 		h.DeleteAll(words[1])
 	case "set":
-		h.Set(words[1], words[2])
+		h.Set(words[1], strings.Trim(words[2], `"`))
 	case "setAcl":
 		if _, err := h.Conn.SetACL(words[1], zk.WorldACL(zk.PermAll), -1); err != nil || words[2] != "world:anyone:cdrwa" {
 			t.Fatalf("%s: %v", command, err)
@@ -53,6 +52,9 @@ func (sv *service) lock(path string) {
 	}
 }
 
+// byMend ends a finding for which no command is printed.
+const byMend = " (client doctor --mend mends it)"
+
 // wrong is a tree with one thing wrong in it, and what the doctor has to say.
 var wrong = map[string]struct {
 	do   func(sv *service)
@@ -69,7 +71,7 @@ var wrong = map[string]struct {
 		sv.hand.CreateEphemeral("/workers/v", "sound")
 	}, "ROOT/workers/v  lists sound, which worker w has as well, for longer\n    set ROOT/workers/v \"\""},
 	"a_payload_without_a_task": {func(sv *service) { sv.hand.Create("/data/my x", "1") },
-		"\"ROOT/data/my x\"  a payload without a task\n    delete \"ROOT/data/my x\""},
+		"\"ROOT/data/my x\"  a payload without a task" + byMend},
 	"a_task_without_a_payload": {func(sv *service) { sv.hand.Create("/tasks/t", "pending") },
 		"ROOT/tasks/t  a task without a payload: a worker would fail it\n    delete ROOT/tasks/t"},
 	"a_malformed_state": {func(sv *service) { sv.hand.Set("/tasks/sound", "banana split") },
@@ -78,8 +80,7 @@ var wrong = map[string]struct {
 		sv.hand.Create("/tasks/ t ", "pending")
 		sv.hand.Create("/data/ t ", "1")
 		sv.hand.Create("/data/ t /child", "1")
-	}, "\"ROOT/tasks/ t \"  an odd name, which cannot stand in a worker's list: it is never assigned\n" +
-		"    delete \"ROOT/tasks/ t \"\n    deleteall \"ROOT/data/ t \""},
+	}, "\"ROOT/tasks/ t \"  an odd name, which cannot stand in a worker's list: it is never assigned" + byMend},
 	"a_worker_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/workers/w", "sound") },
 		"ROOT/workers/w  not ephemeral: no worker, nothing is assigned to it\n    delete ROOT/workers/w"},
 	"a_list_that_is_no_workers": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", lines(nearlyAll)) },
@@ -93,13 +94,36 @@ var wrong = map[string]struct {
 		sv.hand.Create("/tasks/sound/below/that", "")
 	}, "ROOT/tasks/sound/below  a child that is none of the service's own: it keeps the znode above it from being deleted\n    deleteall ROOT/tasks/sound/below"},
 	"a_child_below_a_payload": {func(sv *service) { sv.hand.Create("/data/sound/below", "") },
-		"ROOT/data/sound/below  a child that is none of the service's own: it keeps the znode above it from being deleted\n    deleteall ROOT/data/sound/below"},
+		"ROOT/data/sound/below  a child that is none of the service's own: it keeps the znode above it from being deleted\n    delete ROOT/data/sound/below"},
 	"a_state_that_may_not_be_read": {func(sv *service) { sv.lock("/tasks/sound") },
 		"ROOT/tasks/sound  may not be read: get /tasks/sound: no permission\n    setAcl ROOT/tasks/sound world:anyone:cdrwa"},
 	"a_payload_that_may_not_be_read": {func(sv *service) { sv.lock("/data/sound") },
 		"ROOT/data/sound  its ACL keeps the service from its work\n    setAcl ROOT/data/sound world:anyone:cdrwa"},
 	"a_worker_that_may_not_be_read": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", ""); sv.lock("/workers/w") },
 		"ROOT/workers/w  may not be read: get /workers/w: no permission\n    setAcl ROOT/workers/w world:anyone:cdrwa"},
+	"a_list_of_three_of_which_one_is_no_task": {func(sv *service) {
+		sv.hand.Create("/tasks/t2", "pending")
+		sv.hand.Create("/data/t2", "1")
+		sv.hand.CreateEphemeral("/workers/w", "sound\ngone\nt2")
+	}, "ROOT/workers/w  lists gone, which is no task" + byMend},
+	"a_name_that_a_shell_would_run": {func(sv *service) { sv.hand.Create("/data/$(touch${IFS}x)", "1") },
+		"\"ROOT/data/$(touch${IFS}x)\"  a payload without a task" + byMend},
+	"a_name_with_both_quotes": {func(sv *service) { sv.hand.Create(`/workers/a"b'c`, "") },
+		`"ROOT/workers/a"b'c"  not ephemeral: no worker, nothing is assigned to it` + byMend},
+	"a_name_that_turns_the_line_around": {func(sv *service) { sv.hand.Create("/data/a\u202eb", "1") },
+		`"ROOT/data/a\u202eb"  a payload without a task` + byMend},
+	"a_name_of_129_bytes": {func(sv *service) { sv.hand.Create("/data/"+strings.Repeat("x", 129), "1") },
+		"\"ROOT/data/" + strings.Repeat("x", 129) + "\"  a payload without a task" + byMend},
+	"a_child_with_a_name_that_a_shell_would_run": {func(sv *service) {
+		sv.hand.Create("/tasks/sound/`x`", "")
+		sv.hand.Create("/tasks/sound/`x`/;y", "")
+		sv.lock("/tasks/sound/`x`")
+	}, "\"ROOT/tasks/sound/`x`\"  a child that is none of the service's own: it keeps the znode above it from being deleted" + byMend},
+	"an_id_that_is_no_argument": {func(sv *service) {
+		sv.hand.Create("/tasks/-x", "pending")
+		sv.hand.Create("/data/-x", "1")
+		sv.hand.CreateEphemeral("/workers/w", "gone\n-x")
+	}, "ROOT/workers/w  lists gone, which is no task" + byMend},
 	"workers_that_may_not_be_listed": {func(sv *service) { sv.lock("/workers") },
 		"ROOT/workers  may not be read: list /workers: no permission\n    setAcl ROOT/workers world:anyone:cdrwa"},
 }
@@ -140,6 +164,23 @@ func TestDoctor(t *testing.T) {
 			for _, command := range commands(out) {
 				obey(t, h, command)
 			}
+			if !strings.Contains(out, byMend) {
+				sv.content()
+			}
+		})
+		t.Run("mends_"+name, func(t *testing.T) {
+			t.Parallel()
+			sv := start(t)
+			sv.sound()
+			tc.do(sv)
+			out, errs := sv.says(0, "doctor", "--mend", "--yes")
+			lines := strings.Split(out, "\n")
+			if len(lines) != 2 || !strings.HasPrefix(lines[0], "mended: ") || !strings.HasPrefix(lines[1], "nothing wrong: ") || errs != "" {
+				t.Errorf("stdout\n%s\nstderr\n%s", out, errs)
+			}
+			if data, ok := sv.hand.Get("/data/sound"); !ok || data != "1" {
+				t.Error("what was sound is gone")
+			}
 			sv.content()
 		})
 	}
@@ -174,12 +215,13 @@ func TestDoctor(t *testing.T) {
 		sv.hand.Create("/data/two", "1")
 		sv.hand.Create("/tasks/two", "banana")
 		sv.hand.Create("/tasks/t", "pending")
-		sv.hand.Create(`/data/my "x"`, "1")
+		sv.hand.Create("/data/x.1:a@b%c+d=e,f-g", "1")
 		sv.hand.CreateEphemeral("/workers/w", "gone")
 		sv.hand.Create("/workers/v", "")
 		sv.hand.Create("/master/m-0000000000", "")
 		sv.hand.Create("/master/m", "")
-		sv.hand.Create("/tasks/sound/be low", "")
+		sv.hand.Create("/tasks/sound/below", "")
+		sv.hand.Create("/tasks/sound/below/that", "")
 		sv.lock("/data/sound")
 		out, _ := sv.says(1, "doctor")
 		all := commands(out)
@@ -198,5 +240,78 @@ func TestDoctor(t *testing.T) {
 		})
 		shell.Exit(0)
 		sv.content()
+	})
+	t.Run("mends_what_comes_to_light_by_a_mend", func(t *testing.T) {
+		sv := start(t)
+		sv.sound()
+		sv.hand.CreateEphemeral("/workers/w", "gone")
+		sv.lock("/workers")
+		out, errs := sv.says(0, "doctor", "--mend", "--yes")
+		matches(t, out, "mended: let everyone do anything with .*/workers\nmended: set .*/workers/w to \"\"\nnothing wrong: .*")
+		if errs != "" {
+			t.Errorf("stderr %q", errs)
+		}
+	})
+	t.Run("keeps_what_is_right_of_a_list_that_it_mends", func(t *testing.T) {
+		sv := start(t)
+		sv.sound()
+		sv.hand.Create("/data/t2", "1")
+		sv.hand.Create("/tasks/t2", "pending")
+		sv.hand.CreateEphemeral("/workers/w", "sound\ngone\nt2")
+		sv.says(0, "doctor", "--mend", "--yes")
+		if got, _ := sv.hand.Get("/workers/w"); got != "sound\nt2" {
+			t.Errorf("the list is %q", got)
+		}
+	})
+	t.Run("tells_what_it_may_not_mend", func(t *testing.T) {
+		sv := start(t)
+		sv.sound()
+		if _, err := sv.hand.Conn.SetACL(sv.chroot()+"/tasks/sound", zk.DigestACL(zk.PermAll, "me", "secret"), -1); err != nil {
+			t.Fatal(err)
+		}
+		out, errs := sv.says(1, "doctor", "--mend", "--yes")
+		if !strings.HasPrefix(out, sv.chroot()+"/tasks/sound  may not be read: ") {
+			t.Errorf("stdout %q", out)
+		}
+		matches(t, errs, "not mended: let everyone do anything with .*/tasks/sound: set the ACL of /tasks/sound: .*\nclient: findings: 1, in .*")
+	})
+	t.Run("does_not_mend_unasked", func(t *testing.T) {
+		sv := start(t)
+		for want, args := range map[string][]string{
+			"client: --mend asks before it changes anything, and standard input is no terminal: add --yes": {"doctor", "--mend"},
+			"client: --yes goes with --mend": {"doctor", "--yes"},
+		} {
+			if _, errs := sv.says(2, args...); !strings.HasPrefix(errs, want) || strings.Contains(errs, "\n") {
+				t.Errorf("%q: stderr %q", args, errs)
+			}
+		}
+	})
+	t.Run("asks_for_each_finding_on_a_terminal", func(t *testing.T) {
+		sv := start(t)
+		sv.sound()
+		sv.hand.Create("/data/a", "1")
+		sv.hand.Create("/data/b", "1")
+		side, shown := terminal(t)
+		c := exec.CommandContext(t.Context(), filepath.Join(sv.dir, "client"), "doctor", "--mend", "--zk", sv.root)
+		c.Stdin, c.Stdout, c.Stderr = side, side, side
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for _, ask := range []struct{ name, keys string }{{"a", "\n"}, {"b", "y\n"}} {
+			question := "delete " + sv.chroot() + "/data/" + ask.name + "? [y/N] "
+			zktest.Eventually(t, question, shown.shows(question))
+			if _, err := shown.keys.WriteString(ask.keys); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Wait(); c.ProcessState.ExitCode() != 1 {
+			t.Errorf("client: %v", err)
+		}
+		for _, text := range []string{"mended: delete " + sv.chroot() + "/data/b", "client: findings: 1, in "} {
+			zktest.Eventually(t, text, shown.shows(text))
+		}
+		if got := sv.hand.Children("/data"); fmt.Sprint(got) != "[a sound]" {
+			t.Errorf("left %q", got)
+		}
 	})
 }

@@ -65,14 +65,15 @@ func examine(ctx context.Context, s *session.Session) (*Tree, error) {
 		t.Data[i].Name = name
 	}
 	for _, dir := range task.Dirs() {
-		z := Znode{Name: dir}
-		err := look(s, dir, needDir, &z)
-		switch {
-		case errors.Is(err, zk.ErrNoNode), slices.ContainsFunc(t.Dirs, func(z Znode) bool { return z.Name == dir }):
-		case err != nil:
+		i := slices.IndexFunc(t.Dirs, func(z Znode) bool { return z.Name == dir })
+		if i < 0 {
+			i, t.Dirs = len(t.Dirs), append(t.Dirs, Znode{Name: dir})
+		}
+		err := look(s, dir, needDir, &t.Dirs[i])
+		if errors.Is(err, zk.ErrNoNode) {
+			t.Dirs = slices.Delete(t.Dirs, i, i+1)
+		} else if err != nil {
 			return nil, err
-		default:
-			t.Dirs = append(t.Dirs, z)
 		}
 	}
 	for _, part := range []struct {
@@ -92,7 +93,7 @@ func examine(ctx context.Context, s *session.Session) (*Tree, error) {
 			path := part.dir + "/" + z.Name
 			err := look(s, path, part.need, z)
 			if err == nil {
-				err = lookBelow(s, path, z)
+				err = lookBelow(ctx, s, path, z)
 			}
 			if errors.Is(err, zk.ErrNoNode) {
 				z.gone = true
@@ -109,42 +110,51 @@ func examine(ctx context.Context, s *session.Session) (*Tree, error) {
 	return t, nil
 }
 
-// look reads a znode's ACL and, where that is new, its Stat. The error is one of the
-// session, or zk.ErrNoNode; any other is the znode's.
+// look reads a znode's ACL, and its Stat as it is then; of the data, nothing. The error
+// is one of the session, or zk.ErrNoNode; any other is the znode's.
 func look(s *session.Session, path string, need int32, z *Znode) error {
 	acl, stat, err := s.ACL(path)
+	unreadable := cmp.Or(z.Err, err)
+	if errors.Is(err, zk.ErrNoAuth) {
+		stat, err = s.Stat(path)
+	}
 	seen, fatal := znode(z.Name, stat, err)
-	switch {
-	case fatal != nil:
+	if fatal != nil {
 		return fatal
-	case err != nil:
-		z.Err = cmp.Or(z.Err, err)
-		return nil
-	case z.Mzxid == 0: // it was not read before, or may not be
-		seen.Err = z.Err
-		*z = seen
 	}
-	z.children = stat.NumChildren
-	allowed := int32(0)
-	for _, a := range acl {
-		if a.Scheme == "world" && a.ID == "anyone" {
-			allowed |= a.Perms
-		}
+	if z.Mzxid != 0 { // what was read of it, by which it is judged
+		seen.Created, seen.Modified, seen.Mzxid, seen.Owner = z.Created, z.Modified, z.Mzxid, z.Owner
 	}
-	z.Closed = allowed&need != need
+	*z = seen
+	z.Err = unreadable
+	z.Closed = allowed(acl)&need != need
 	return nil
 }
 
+// allowed is what everyone may do.
+func allowed(acl []zk.ACL) (perms int32) {
+	for _, a := range acl {
+		if a.Scheme == "world" && a.ID == "anyone" {
+			perms |= a.Perms
+		}
+	}
+	return perms
+}
+
 // lookBelow lists what hangs below a znode.
-func lookBelow(s *session.Session, path string, z *Znode) error {
+func lookBelow(ctx context.Context, s *session.Session, path string, z *Znode) error {
 	if z.children == 0 || z.Err != nil {
 		return nil
 	}
 	names, _, err := s.Children(path)
-	slices.Sort(names)
-	z.Below = names
 	if err != nil {
 		_, err = znode(z.Name, nil, err) // the session's errors pass, the znode's do not
+		return err
 	}
+	slices.Sort(names)
+	z.Below, err = readAll(ctx, names, func(name string) (Znode, error) {
+		stat, err := s.Stat(path + "/" + name)
+		return znode(name, stat, err)
+	})
 	return err
 }

@@ -1,9 +1,10 @@
-// Package inspect tells people what is in the tree and what is wrong with it. It
-// reads, and writes nothing; a root znode that is missing is an empty one.
+// Package inspect tells people what is in the tree and what is wrong with it. But for
+// Mend it writes nothing; a root znode that is missing is an empty one.
 //
 //	Read     ─► Tree ─► Summarize ─► Status       who leads, who works, how many tasks wait
 //	Look     ─► Case ─► Explain   ─► Explanation  one task, and why it waits
 //	Diagnose ─► Tree ─► Findings, in two looks    what no program of ours leaves behind
+//	                    Finding  ─► Mend          does what mends it
 //
 // Read, Look and Diagnose are all the I/O, each behind a Sync; the rest are
 // functions of what they return.
@@ -25,4 +26,13 @@
 // reads, a task withdrawn but not taken back yet. Diagnose looks again, a second and
 // a half later, and reports what it finds both times on the same znode at the same
 // mzxid: nobody has touched it meanwhile.
+//
+// # Mending
+//
+// Names in the tree may be hostile: what a person pastes must not run what somebody
+// else wrote. So a command is printed only where each name in it is made of letters and
+// digits and ._@%+=:,- alone; Mend does the others, and all of them. It changes nothing
+// that has changed since it was found: each write names the version that was looked at,
+// and a znode that is deleted for the lack of another one goes in a Multi that would
+// create that one.
 package inspect

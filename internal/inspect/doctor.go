@@ -6,27 +6,58 @@ import (
 	"slices"
 	"strings"
 
+	"taskkeeper/internal/printable"
 	"taskkeeper/internal/task"
 )
 
 // Finding is something wrong in the tree: what no program of ours leaves behind,
 // or what keeps one of them from its work.
 type Finding struct {
-	Znode string   // with the chroot
-	Text  string   // what is wrong
-	Mend  []string // commands of ZooKeeper's shell, to be run in this order
+	Znode string // with the chroot
+	Text  string // what is wrong
 
-	mzxid int64 // of the znode that tells
+	root    string
+	mzxid   int64 // of the znode that tells
+	changes []change
 }
 
-// String is the finding, and a line for each command.
+// String is the finding, and a line for each command of ZooKeeper's shell that mends
+// it. Where a name could be more than a name to a shell there is none.
 func (f Finding) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s\n", quote(f.Znode), f.Text)
-	for _, m := range f.Mend {
-		fmt.Fprintf(&b, "    %s\n", m)
+	fmt.Fprintf(&b, "%s  %s", shownPath(f.Znode), printable.Line(printable.Cut(f.Text, maxText)))
+	commands := f.commands()
+	if commands == nil {
+		b.WriteString(" (client doctor --mend mends it)")
+	}
+	b.WriteByte('\n')
+	for _, c := range commands {
+		fmt.Fprintf(&b, "    %s\n", c)
 	}
 	return b.String()
+}
+
+func (f Finding) commands() (all []string) {
+	for _, c := range f.changes {
+		command, safe := c.command(f.root)
+		if !safe {
+			return nil
+		}
+		all = append(all, command)
+	}
+	return all
+}
+
+// maxText is how much of a finding's text is shown, in bytes: it may name what hostile
+// znodes hold.
+const maxText = 1000
+
+// shownPath is a path fit for a line, in quotes unless it is plain.
+func shownPath(path string) string {
+	if plainPath(path) {
+		return path
+	}
+	return `"` + printable.Line(printable.Cut(path, 2*maxPlain)) + `"`
 }
 
 // Findings tells what is wrong in a tree that Diagnose has read. Root is its chroot.
@@ -76,52 +107,27 @@ type doctor struct {
 	found []Finding
 }
 
-func (d *doctor) find(path string, z *Znode, text string, mend ...string) {
-	d.found = append(d.found, Finding{Znode: d.root + path, Text: text, Mend: mend, mzxid: z.Mzxid})
-}
-
-// command is one of ZooKeeper's shell.
-func (d *doctor) command(verb, path string, args ...string) string {
-	words := []string{verb, quote(d.root + path)}
-	for _, a := range args {
-		words = append(words, quote(a))
-	}
-	return strings.Join(words, " ")
-}
-
-// quote puts a word in quotes where ZooKeeper's shell would not take it for one.
-func quote(s string) string {
-	switch {
-	case s != "" && !strings.ContainsAny(s, " \t\r\n'\""):
-		return s
-	case strings.Contains(s, `"`):
-		return "'" + s + "'"
-	}
-	return `"` + s + `"`
-}
-
-func (d *doctor) remove(path string, z *Znode) string {
-	if len(z.Below) > 0 {
-		return d.command("deleteall", path)
-	}
-	return d.command("delete", path)
+func (d *doctor) find(path string, z *Znode, text string, changes ...change) {
+	d.found = append(d.found, Finding{Znode: d.root + path, Text: text, root: d.root, mzxid: z.Mzxid, changes: changes})
 }
 
 // access tells whether the service may use a znode.
 func (d *doctor) access(path string, z *Znode) {
-	switch mend := d.command("setAcl", path, "world:anyone:cdrwa"); {
+	switch {
 	case z.Err != nil:
-		d.find(path, z, unreadable(z.Err), mend)
+		d.find(path, z, unreadable(z.Err), opening(path, z))
 	case z.Closed:
-		d.find(path, z, "its ACL keeps the service from its work", mend)
+		d.find(path, z, "its ACL keeps the service from its work", opening(path, z))
 	}
 }
 
 // below finds what hangs below a znode that has no children of the service's own.
 func (d *doctor) below(path string, z *Znode) {
-	for _, child := range z.Below {
-		d.find(path+"/"+child, z, "a child that is none of the service's own: it keeps the znode above it from being deleted",
-			d.command("deleteall", path+"/"+child))
+	for i := range z.Below {
+		child := &z.Below[i]
+		path := path + "/" + child.Name
+		d.find(path, child, "a child that is none of the service's own: it keeps the znode above it from being deleted",
+			removing(path, child))
 	}
 }
 
@@ -129,13 +135,13 @@ func (d *doctor) master() {
 	for i := range d.tree.Strangers {
 		z := &d.tree.Strangers[i]
 		path := task.MasterDir + "/" + z.Name
-		d.find(path, z, noCandidate, d.remove(path, z))
+		d.find(path, z, noCandidate, removing(path, z))
 	}
 	for i := range d.tree.Candidates {
 		z := &d.tree.Candidates[i].Znode
 		path := task.MasterDir + "/" + z.Name
 		if z.Err == nil && z.Owner == 0 {
-			d.find(path, z, notEphemeralCandidate, d.remove(path, z))
+			d.find(path, z, notEphemeralCandidate, removing(path, z))
 			continue
 		}
 		d.access(path, z)
@@ -148,14 +154,14 @@ func (d *doctor) workers() {
 		w := &d.tree.Workers[i]
 		path := task.WorkerPath(w.Name)
 		if w.Err == nil && w.Owner == 0 {
-			d.find(path, &w.Znode, notEphemeralWorker, d.remove(path, &w.Znode))
+			d.find(path, &w.Znode, notEphemeralWorker, removing(path, &w.Znode))
 			continue
 		}
 		d.access(path, &w.Znode)
 		switch {
 		case w.Err != nil:
 		case w.Odd != nil:
-			d.find(path, &w.Znode, noList(w.Odd), d.command("set", path, ""))
+			d.find(path, &w.Znode, noList(w.Odd), setting(path, &w.Znode, ""))
 		default:
 			d.list(path, w, held)
 		}
@@ -181,17 +187,11 @@ func (d *doctor) list(path string, w *Worker, held map[string][]*Worker) {
 	if len(wrong) == 0 {
 		return
 	}
-	if more := len(wrong) - shown; more > 0 {
-		wrong = append(wrong[:shown], fmt.Sprintf("and %d more", more))
+	text := "lists " + strings.Join(wrong[:min(shown, len(wrong))], "; ")
+	if n := len(wrong) - shown; n > 0 {
+		text += fmt.Sprintf("; and %d more such", n)
 	}
-	text, keep := "lists "+strings.Join(wrong, "; "), ""
-	switch {
-	case len(rest) == 1:
-		keep = rest[0]
-	case len(rest) > 1: // a line each, which cannot be typed
-		text += fmt.Sprintf(" (the other %d are assigned again)", len(rest))
-	}
-	d.find(path, &w.Znode, text, d.command("set", path, keep))
+	d.find(path, &w.Znode, text, setting(path, &w.Znode, string(task.FormatList(rest))))
 }
 
 // earliest is the worker that has had its list for longest.
@@ -208,17 +208,18 @@ func (d *doctor) states() {
 		payload := d.data[x.Name]
 		switch {
 		case !task.ValidID(x.Name):
-			mend := []string{d.remove(path, &x.Znode)}
+			changes := []change{removing(path, &x.Znode)}
 			if payload != nil {
-				mend = append(mend, d.remove(task.DataPath(x.Name), payload))
+				changes = append(changes, removing(task.DataPath(x.Name), payload))
 			}
-			d.find(path, &x.Znode, malformed(x), mend...)
+			d.find(path, &x.Znode, malformed(x), changes...)
 			continue
 		case payload == nil && x.Err == nil && (x.Phase == task.Odd || x.Phase == task.Pending):
-			d.find(path, &x.Znode, "a task without a payload: a worker would fail it", d.remove(path, &x.Znode))
+			d.find(path, &x.Znode, "a task without a payload: a worker would fail it",
+				removing(path, &x.Znode).unless(task.DataPath(x.Name)))
 			continue
 		case x.Err == nil && x.Phase == task.Odd:
-			d.find(path, &x.Znode, malformed(x), d.command("set", path, task.Pending.String()))
+			d.find(path, &x.Znode, malformed(x), setting(path, &x.Znode, task.Pending.String()))
 		}
 		d.access(path, &x.Znode)
 		d.below(path, &x.Znode)
@@ -230,7 +231,7 @@ func (d *doctor) payloads() {
 		z := &d.tree.Data[i]
 		path := task.DataPath(z.Name)
 		if d.tasks[z.Name] == nil {
-			d.find(path, z, "a payload without a task", d.remove(path, z))
+			d.find(path, z, "a payload without a task", removing(path, z).unless(task.StatePath(z.Name)))
 			continue
 		}
 		if !task.ValidID(z.Name) {

@@ -15,9 +15,12 @@ func sound() *Tree {
 	return t
 }
 
-func below(z Znode, names ...string) Znode { z.Below = names; return z }
-func closed(z Znode) Znode                 { z.Closed = true; return z }
-func unreadableZ(z Znode) Znode            { z.Err = errors.New("not authenticated"); return z }
+func below(z Znode, names ...string) Znode {
+	z.Below, z.children = payloads(names...), int32(len(names))
+	return z
+}
+func closed(z Znode) Znode      { z.Closed = true; return z }
+func unreadableZ(z Znode) Znode { z.Err = errors.New("not authenticated"); return z }
 
 func TestFindings(t *testing.T) {
 	const payloadsChild = "a child that is none of the service's own: it keeps the znode above it from being deleted"
@@ -38,8 +41,7 @@ func TestFindings(t *testing.T) {
     set /lab/workers/w3 t3
 `},
 		"an_assignment_of_three_and_one_without_a_task": {func(t *Tree) { t.Workers[0].Tasks = []string{"t1", "gone", "t2"} }, `
-/lab/workers/w1  lists gone, which is no task (the other 2 are assigned again)
-    set /lab/workers/w1 ""
+/lab/workers/w1  lists gone, which is no task (client doctor --mend mends it)
 `},
 		"an_assignment_of_what_is_finished": {func(t *Tree) { t.Workers[1].Tasks = []string{"t6", "t7"} }, `
 /lab/workers/w2  lists t6, which is done; t7, which is failed
@@ -52,8 +54,7 @@ func TestFindings(t *testing.T) {
 		"a_payload_without_a_task": {func(t *Tree) { t.Data = append(t.Data, payloads("x", "my x")...) }, `
 /lab/data/x  a payload without a task
     delete /lab/data/x
-"/lab/data/my x"  a payload without a task
-    delete "/lab/data/my x"
+"/lab/data/my x"  a payload without a task (client doctor --mend mends it)
 `},
 		"a_payload_without_a_task_with_a_child": {func(t *Tree) { t.Data = append(t.Data, below(payloads("x")[0], "c")) }, `
 /lab/data/x  a payload without a task
@@ -72,16 +73,13 @@ func TestFindings(t *testing.T) {
     delete /lab/tasks/x
 `},
 		"an_odd_name": {func(t *Tree) { t.Tasks = append(t.Tasks, is(" x", time.Second, "pending")) }, `
-"/lab/tasks/ x"  an odd name, which cannot stand in a worker's list: it is never assigned
-    delete "/lab/tasks/ x"
+"/lab/tasks/ x"  an odd name, which cannot stand in a worker's list: it is never assigned (client doctor --mend mends it)
 `},
 		"an_odd_name_with_its_payload": {func(t *Tree) {
 			t.Tasks = append(t.Tasks, is(`x" `, time.Second, "pending"))
 			t.Data = append(t.Data, below(payloads(`x" `)[0], "c"))
 		}, `
-'/lab/tasks/x" '  an odd name, which cannot stand in a worker's list: it is never assigned
-    delete '/lab/tasks/x" '
-    deleteall '/lab/data/x" '
+"/lab/tasks/x" "  an odd name, which cannot stand in a worker's list: it is never assigned (client doctor --mend mends it)
 `},
 		"a_worker_that_is_not_ephemeral": {func(t *Tree) { t.Workers[1].Owner, t.Workers[1].Tasks = 0, []string{"gone"} }, `
 /lab/workers/w2  not ephemeral: no worker, nothing is assigned to it
@@ -100,14 +98,13 @@ func TestFindings(t *testing.T) {
     deleteall /lab/master/notes
 `},
 		"children": {func(t *Tree) {
-			t.Tasks[3].Below, t.Data[3].Below = []string{"a", "b c"}, []string{"d"}
+			t.Tasks[3].Below, t.Data[3].Below = payloads("a", "b c"), payloads("d")
 		}, `
 /lab/tasks/t4/a  ` + payloadsChild + `
-    deleteall /lab/tasks/t4/a
-"/lab/tasks/t4/b c"  ` + payloadsChild + `
-    deleteall "/lab/tasks/t4/b c"
+    delete /lab/tasks/t4/a
+"/lab/tasks/t4/b c"  ` + payloadsChild + ` (client doctor --mend mends it)
 /lab/data/t4/d  ` + payloadsChild + `
-    deleteall /lab/data/t4/d
+    delete /lab/data/t4/d
 `},
 		"foreign_ACLs": {func(t *Tree) {
 			t.Dirs[0], t.Candidates[0].Znode, t.Workers[1].Znode = closed(t.Dirs[0]), closed(t.Candidates[0].Znode), closed(t.Workers[1].Znode)

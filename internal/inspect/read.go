@@ -118,7 +118,7 @@ func znode(name string, stat *zk.Stat, err error) (Znode, error) {
 	case err == nil:
 		return Znode{
 			Name: name, Created: time.UnixMilli(stat.Ctime), Modified: time.UnixMilli(stat.Mtime),
-			Mzxid: stat.Mzxid, Owner: stat.EphemeralOwner,
+			Mzxid: stat.Mzxid, Owner: stat.EphemeralOwner, Pzxid: stat.Pzxid, Aversion: stat.Aversion, children: stat.NumChildren,
 		}, nil
 	case errors.Is(err, zk.ErrNoNode), errors.Is(err, session.ErrOver):
 		return Znode{}, err

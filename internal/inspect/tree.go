@@ -26,8 +26,10 @@ type Znode struct {
 	Owner             int64 // the session that it vanishes with; 0 = it is permanent
 
 	// Only for Diagnose.
-	Below  []string // names of children
-	Closed bool     // not everyone may do what the service has to
+	Below    []Znode // children
+	Closed   bool    // not everyone may do what the service has to
+	Pzxid    int64   // of the last child that came or went
+	Aversion int32   // of its ACL
 
 	children int32
 	gone     bool // it has vanished since it was listed

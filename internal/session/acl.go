@@ -1,0 +1,41 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/go-zookeeper/zk"
+)
+
+// Stat reads a znode's Stat, which everyone may; zk.ErrNoNode if there is none.
+func (s *Session) Stat(path string) (stat *zk.Stat, err error) {
+	err = s.read(func() error {
+		there, found, err := s.conn.Exists(s.full(path))
+		if err == nil && !there {
+			err = zk.ErrNoNode
+		}
+		stat = found
+		return err
+	})
+	return stat, wrap("get the Stat of", path, err)
+}
+
+// SetACL replaces a znode's ACL, which must be at version. ErrUnknown means the same
+// as from Multi.
+func (s *Session) SetACL(path string, acl []zk.ACL, version int32) error {
+	for {
+		if err := s.await(); err != nil {
+			return err
+		}
+		_, err := s.conn.SetACL(s.full(path), acl, version)
+		switch {
+		case errors.Is(err, zk.ErrNoServer): // it was never sent
+			continue
+		case err != nil && s.ctx.Err() != nil:
+			return s.overErr()
+		case err != nil && !definite(err):
+			err = fmt.Errorf("%w: %w", ErrUnknown, err)
+		}
+		return wrap("set the ACL of", path, err)
+	}
+}
