@@ -30,7 +30,11 @@ func watch(ctx context.Context, cmd *cobra.Command, common *cli.Common, interval
 	go func() { // ends with reader's context
 		over <- reading(reader, cmd, common, "error", func(ctx context.Context, s *session.Session) error {
 			current.Store(s)
-			return look(ctx, s, interval, seen)
+			err := look(ctx, s, interval, seen)
+			if s.Err() == nil { // it is this program that ends it
+				current.Store(nil)
+			}
+			return err
 		})
 	}()
 	shown := func() (err error) {
@@ -41,7 +45,7 @@ func watch(ctx context.Context, cmd *cobra.Command, common *cli.Common, interval
 			case s := <-seen:
 				err = show.status(s)
 			case <-ticker.C:
-				err = show.away(current.Load())
+				err = show.away(ctx, current.Load())
 			case err = <-over:
 				over <- err
 				return nil
@@ -122,13 +126,14 @@ func (s *screen) status(st inspect.Status) error {
 	return s.draw(st.Time.Format(clock) + "\n" + st.Text())
 }
 
-// away tells that ZooKeeper is, if it is: on a terminal each time, else once.
-func (s *screen) away(ss *session.Session) error {
+// away tells that ZooKeeper is, if it is: on a terminal each time, else once. Once ctx
+// has ended the session is closed, which is no word about ZooKeeper.
+func (s *screen) away(ctx context.Context, ss *session.Session) error {
 	if ss == nil {
 		return nil // there was no session yet, which is waited for
 	}
 	lost, suspended := ss.Suspended()
-	if !suspended && ss.Err() == nil {
+	if !suspended && ss.Err() == nil || ctx.Err() != nil { // ctx last: it ends first
 		return nil
 	}
 	first := s.lost.IsZero()

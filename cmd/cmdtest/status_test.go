@@ -165,6 +165,22 @@ warning   /tasks/t1: its state is none of pending, done and failed, but banana: 
 			}
 		}
 	})
+	t.Run("watched_does_not_take_its_own_end_for_an_outage", func(t *testing.T) {
+		sv := start(t)
+		proxy, through := zktest.Via(t, sv.root)
+		_, release := proxy.Hold(zktest.OpClose, 1) // the end takes a while
+		defer release()
+		c := proc.Run(t, proc.Command{
+			Path: filepath.Join(sv.dir, "client"),
+			Args: []string{"status", "--watch", "--json", "--interval", "50ms", "--zk", through, "--session-timeout", "20s"},
+		})
+		c.Line(c.Stdout, `"leader":null`)
+		c.Send(syscall.SIGTERM)
+		c.Exit(0)
+		if out := c.Stdout.String(); strings.Contains(out, "away_since") {
+			t.Errorf("stdout %s", out)
+		}
+	})
 	t.Run("watched_on_a_terminal_is_drawn_in_place", func(t *testing.T) {
 		sv := start(t)
 		sv.dirs()
