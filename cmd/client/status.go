@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,8 +28,12 @@ func statusCommand(common *cli.Common) *cobra.Command {
 		Short: "Tell who leads, who works, and how many tasks wait",
 		Long: `Print who leads and since when, the workers with what they have been busy with and
 for how long, how many tasks wait, run and are not collected, and what a person
-should look at. It writes nothing, not even a chroot that is missing. --watch goes on until SIGINT (Ctrl-C), also while
-ZooKeeper is away.`,
+should look at. It writes nothing, not even a chroot that is missing. --watch goes on
+until SIGINT (Ctrl-C), also while ZooKeeper is away. Exit status: 1 when a part may not
+be read.
+
+Ages are by the clock of ZooKeeper's servers. A warning tells when that clock is known
+to be wrong: ahead of this machine's, or behind that of a client with a task there.`,
 		Example: `  client status
   client status --watch --interval 5s
   client status --json | jq .tasks.pending`,
@@ -50,9 +56,13 @@ ZooKeeper is away.`,
 				return err
 			}
 			if asJSON {
-				return encode(cmd.OutOrStdout(), s)
+				err = encode(cmd.OutOrStdout(), s)
+			} else {
+				_, err = io.WriteString(cmd.OutOrStdout(), s.Text())
 			}
-			_, err = io.WriteString(cmd.OutOrStdout(), s.Text())
+			if err == nil && len(s.Unreadable) > 0 {
+				err = fmt.Errorf("may not be read: %s", strings.Join(s.Unreadable, ", "))
+			}
 			return err
 		},
 	}

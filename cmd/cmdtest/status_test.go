@@ -74,7 +74,7 @@ func TestStatus(t *testing.T) {
 		w.Line(w.Stderr, "task started")
 		zktest.Eventually(t, "two run, one waits", func() (bool, string) {
 			s := sv.status()
-			return s.Tasks.Running == 2 && s.Tasks.Pending == 1, fmt.Sprintf("%+v", s)
+			return *s.Tasks.Running == 2 && s.Tasks.Pending == 1, fmt.Sprintf("%+v", s)
 		})
 		out, errs := sv.says(0, "status")
 		matches(t, out, `
@@ -134,6 +134,46 @@ warning   /tasks/t1: its state is none of pending, done and failed, but banana: 
 		}
 		if s := sv.status(); len(s.Warnings) != 5 || s.Leader != nil || s.Tasks.Malformed != 1 || s.Warnings[4].Znode != "/tasks/t1" {
 			t.Errorf("JSON %+v", s)
+		}
+	})
+	t.Run("says_what_may_not_be_read_and_fails", func(t *testing.T) {
+		for dir, want := range map[string]string{"/tasks": "tasks     may not be read", "/workers": "workers   may not be read", "/master": "leader    may not be read"} {
+			sv := start(t)
+			sv.sound()
+			sv.lock(dir)
+			for _, args := range [][]string{{"status"}, {"status", "--json"}} {
+				out, errs := sv.says(1, args...)
+				if errs != "client: may not be read: "+dir {
+					t.Errorf("%s: stderr %q", dir, errs)
+				}
+				if args[len(args)-1] == "--json" {
+					s := sv.parse(out)
+					if unknown := map[string]bool{"/tasks": s.Tasks == nil, "/workers": s.Workers == nil, "/master": s.Backups == nil}; !unknown[dir] {
+						t.Errorf("%s: %s", dir, out)
+					}
+				} else if !slices.Contains(strings.Split(out, "\n"), want) || strings.Contains(out, "none\ntasks     none") {
+					t.Errorf("%s:\n%s", dir, out)
+				}
+			}
+			if dir != "/tasks" {
+				if out, _ := sv.says(0, "explain", "sound"); !strings.Contains(out, "waits      the reason is not known: "+dir+" may not be read: ") {
+					t.Errorf("%s:\n%s", dir, out)
+				}
+			}
+		}
+	})
+	t.Run("warns_of_servers_whose_clock_is_behind_a_client_s", func(t *testing.T) {
+		sv := start(t)
+		sv.dirs()
+		ms := fmt.Sprintf("%012x", time.Now().Add(time.Hour).UnixMilli())
+		id := ms[:8] + "-" + ms[8:] + task.NewID()[13:]
+		sv.hand.Create("/data/"+id, "1")
+		sv.hand.Create("/tasks/"+id, "pending")
+		const want = "the clock of ZooKeeper's servers is behind that of a client by "
+		for _, args := range [][]string{{"status"}, {"explain", id}} {
+			if out, _ := sv.says(0, args...); !strings.Contains(out, "\nwarning") || !strings.Contains(out, want) {
+				t.Errorf("%q:\n%s", args, out)
+			}
 		}
 	})
 	t.Run("watched_is_printed_anew_until_Ctrl_C", func(t *testing.T) {

@@ -37,6 +37,7 @@ type Explanation struct {
 	Payload   *Text      `json:"payload,omitempty"` // missing: there is none, or it may not be read
 	Workers   []Holder   `json:"workers"`           // that list it: one at most, unless by hand
 	Waits     *Wait      `json:"waits,omitempty"`   // while it is not finished
+	Warnings  []Warning  `json:"warnings,omitempty"`
 
 	payloadErr error
 }
@@ -50,7 +51,8 @@ type Holder struct {
 }
 
 // Wait is why a task is not finished. Why is one of running, queued, no_leader,
-// no_worker, all_busy, soon, malformed (its name, its state, or not to be read).
+// no_worker, all_busy, soon, malformed (its name, its state, or not to be read),
+// unreadable (a permanent znode, so that the reason is not known).
 type Wait struct {
 	Why   string `json:"why"`
 	Text  string `json:"text"`
@@ -65,6 +67,7 @@ const (
 	waitBusy      = "all_busy"
 	waitSoon      = "soon"
 	waitMalformed = "malformed"
+	waitSecret    = "unreadable"
 )
 
 // before is the order in which the leader assigns: names made by hand first, then
@@ -89,6 +92,8 @@ func (c *Case) why(holders []Holder) string {
 		return waitQueued
 	case !c.Task.wellFormed():
 		return waitMalformed
+	case len(c.Tree.Dirs) > 0:
+		return waitSecret
 	case len(c.Tree.Candidates) == 0:
 		return waitLeader
 	case all == 0:
@@ -114,8 +119,10 @@ func (c *Case) holders(now time.Time) []Holder {
 // Explain makes an explanation of what is known of a task.
 func Explain(c *Case, now time.Time) Explanation {
 	x := &c.Task
+	at := now.Truncate(time.Millisecond)
+	now, warnings := (&Tree{Candidates: c.Tree.Candidates, Workers: c.Tree.Workers, Tasks: []Task{*x}}).clocks(now)
 	e := Explanation{
-		Time: now.Truncate(time.Millisecond), ID: x.Name, State: x.Phase.String(), Losses: x.Losses, Payload: c.Payload, payloadErr: c.PayloadErr,
+		Time: at, Warnings: warnings, ID: x.Name, State: x.Phase.String(), Losses: x.Losses, Payload: c.Payload, payloadErr: c.PayloadErr,
 		Workers: c.holders(now),
 	}
 	if x.Err != nil || x.Phase == task.Odd {
@@ -150,6 +157,9 @@ func (c *Case) wait(holders []Holder) *Wait {
 		w.Text = fmt.Sprintf("%s %s before it in its worker's list", count(holders[0].Place-1, "task"), are(holders[0].Place-1))
 	case waitMalformed:
 		w.Text = malformed(&c.Task)
+	case waitSecret:
+		d := c.Tree.Dirs[0]
+		w.Text = "the reason is not known: " + d.Name + " " + unreadable(d.Err)
 	case waitLeader:
 		w.Text = "there is no leader: start a master"
 	case waitWorker:
@@ -214,6 +224,9 @@ func (e Explanation) Text() string {
 		line("owner", "session %s, with which it vanishes", e.Owner)
 	case e.Detached:
 		line("owner", "none: it is detached, and outlives its client")
+	}
+	for _, w := range e.Warnings {
+		line("warning", "%s", w.Text)
 	}
 	switch {
 	case e.Payload != nil:

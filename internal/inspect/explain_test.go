@@ -33,6 +33,8 @@ func TestExplain(t *testing.T) {
 		"is_held_by_two_and_runs_on_the_second": {Case{Task: is("t", time.Second, "pending"),
 			Tree: &Tree{Workers: []Worker{works("w1", 0, "s", "t"), works("w2", 0, "t")}}}, waitRunning,
 			[]string{"queues     on worker w1, for 0s", "runs       on worker w2, for 0s: no result is committed yet"}},
+		"waits_for_what_may_not_be_read": {Case{Task: is("t4", time.Second, "pending"), Tree: secret("/workers")}, waitSecret,
+			[]string{"waits      the reason is not known: /workers may not be read: no"}},
 		"waits_for_a_leader": {Case{Task: is("t4", time.Second, "pending"), Tree: &Tree{Workers: usual().Workers}}, waitLeader,
 			[]string{"waits      there is no leader: start a master"}},
 		"waits_for_any_worker": {Case{Task: is("t4", time.Second, "pending"), Tree: nobody}, waitWorker,

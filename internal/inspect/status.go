@@ -15,12 +15,13 @@ import (
 // Status is a summary of the tree, and as JSON what `client status --json` prints:
 // the names of the fields stay. Seconds are numbers, times RFC 3339.
 type Status struct {
-	Time     time.Time      `json:"time"`    // when it was read, by this machine's clock
-	Leader   *LeaderStatus  `json:"leader"`  // null: there is none
-	Backups  []LeaderStatus `json:"backups"` // in the order in which they will lead
-	Workers  WorkersStatus  `json:"workers"`
-	Tasks    TasksStatus    `json:"tasks"`
-	Warnings []Warning      `json:"warnings"`
+	Time       time.Time      `json:"time"`    // when it was read, by this machine's clock
+	Leader     *LeaderStatus  `json:"leader"`  // null: there is none, or /master may not be read
+	Backups    []LeaderStatus `json:"backups"` // in the order in which they will lead; null: /master may not be read
+	Workers    *WorkersStatus `json:"workers"` // null: /workers may not be read
+	Tasks      *TasksStatus   `json:"tasks"`   // null: /tasks may not be read
+	Unreadable []string       `json:"unreadable,omitempty"`
+	Warnings   []Warning      `json:"warnings"`
 }
 
 // LeaderStatus is a candidate.
@@ -51,9 +52,9 @@ type WorkerStatus struct {
 // TasksStatus counts tasks.
 type TasksStatus struct {
 	Total         int      `json:"total"`
-	Pending       int      `json:"pending"`                // in no worker's list
+	Pending       int      `json:"pending"`                // in no worker's list; not finished, if the lists may not be read
 	OldestPending *float64 `json:"oldest_pending_seconds"` // since its submission; null: none waits
-	Running       int      `json:"running"`                // in a worker's list
+	Running       *int     `json:"running"`                // in a worker's list; null: the lists may not be read
 	Done          int      `json:"done"`                   // and not collected yet
 	Failed        int      `json:"failed"`                 // and not collected yet
 	Malformed     int      `json:"malformed"`              // no state, no name, or not to be read
@@ -67,34 +68,32 @@ type Warning struct {
 
 // Summarize makes a status of the tree.
 func Summarize(t *Tree, now time.Time) Status {
-	s := Status{Time: now.Truncate(time.Millisecond), Backups: []LeaderStatus{}, Workers: WorkersStatus{List: []WorkerStatus{}}, Warnings: []Warning{}}
+	s := Status{Time: now.Truncate(time.Millisecond)}
+	now, s.Warnings = t.clocks(now)
+	s.Warnings = append([]Warning{}, s.Warnings...) // no null in JSON
 	warn := func(znode, format string, args ...any) {
 		s.Warnings = append(s.Warnings, Warning{znode, fmt.Sprintf(format, args...)})
 	}
-	if len(t.Candidates) == 0 {
-		warn("", "there is no leader: start a master")
-	}
-	for i, c := range t.Candidates {
-		l := LeaderStatus{Candidate: task.MasterDir + "/" + c.Name, Who: c.Who, Since: c.Created}
-		if i == 0 {
-			l.Since = c.Modified
-		}
-		l.Seconds = seconds(since(now, l.Since))
-		if i == 0 {
-			s.Leader = &l
-		} else {
-			s.Backups = append(s.Backups, l)
-		}
-	}
-	s.summarizeWorkers(t)
-	if s.Workers.Total == 0 {
-		warn("", "there is no worker: start one")
-	}
-	s.summarizeTasks(t)
 	for _, d := range t.Dirs {
 		if d.Err != nil {
+			s.Unreadable = append(s.Unreadable, d.Name)
 			warn(d.Name, "%s", unreadable(d.Err))
 		}
+	}
+	if s.reads(task.MasterDir) {
+		s.summarizeCandidates(t, now)
+		if s.Leader == nil {
+			warn("", "there is no leader: start a master")
+		}
+	}
+	if s.reads(task.WorkersDir) {
+		s.summarizeWorkers(t, now)
+		if s.Workers.Total == 0 {
+			warn("", "there is no worker: start one")
+		}
+	}
+	if s.reads(task.TasksDir) {
+		s.summarizeTasks(t, now)
 	}
 	for _, c := range t.Candidates {
 		path := task.MasterDir + "/" + c.Name
@@ -139,6 +138,9 @@ func unreadable(err error) string {
 	return "may not be read: " + printable.Line(printable.Cut(err.Error(), 300)) // it names the znode
 }
 
+// reads tells whether a permanent znode may be read.
+func (s *Status) reads(dir string) bool { return !slices.Contains(s.Unreadable, dir) }
+
 // malformed tells why a task is none.
 func malformed(x *Task) string {
 	switch {
@@ -150,7 +152,24 @@ func malformed(x *Task) string {
 	return fmt.Sprintf("its state is none of pending, done and failed, but %s: it is never assigned", x.Text)
 }
 
-func (s *Status) summarizeWorkers(t *Tree) {
+func (s *Status) summarizeCandidates(t *Tree, now time.Time) {
+	s.Backups = []LeaderStatus{}
+	for i, c := range t.Candidates {
+		l := LeaderStatus{Candidate: task.MasterDir + "/" + c.Name, Who: c.Who, Since: c.Created}
+		if i == 0 {
+			l.Since = c.Modified
+		}
+		l.Seconds = seconds(since(now, l.Since))
+		if i == 0 {
+			s.Leader = &l
+		} else {
+			s.Backups = append(s.Backups, l)
+		}
+	}
+}
+
+func (s *Status) summarizeWorkers(t *Tree, now time.Time) {
+	s.Workers = &WorkersStatus{List: []WorkerStatus{}}
 	for i := range t.Workers {
 		w := &t.Workers[i]
 		if !w.usable() {
@@ -160,7 +179,7 @@ func (s *Status) summarizeWorkers(t *Tree) {
 		if tasks == nil {
 			tasks = []string{}
 		}
-		s.Workers.List = append(s.Workers.List, WorkerStatus{w.Name, tasks, w.Modified, seconds(since(s.Time, w.Modified))})
+		s.Workers.List = append(s.Workers.List, WorkerStatus{w.Name, tasks, w.Modified, seconds(since(now, w.Modified))})
 	}
 	s.Workers.Total, s.Workers.Free = t.workers()
 	s.Workers.Busy = s.Workers.Total - s.Workers.Free
@@ -169,10 +188,13 @@ func (s *Status) summarizeWorkers(t *Tree) {
 	})
 }
 
-func (s *Status) summarizeTasks(t *Tree) {
-	held := t.holders()
-	n := &s.Tasks
-	n.Total = len(t.Tasks)
+func (s *Status) summarizeTasks(t *Tree, now time.Time) {
+	held, running := t.holders(), 0
+	n := &TasksStatus{Total: len(t.Tasks)}
+	s.Tasks = n
+	if s.reads(task.WorkersDir) {
+		n.Running = &running
+	}
 	for i := range t.Tasks {
 		x := &t.Tasks[i]
 		switch {
@@ -183,10 +205,10 @@ func (s *Status) summarizeTasks(t *Tree) {
 		case x.Phase == task.Failed:
 			n.Failed++
 		case len(held[x.Name]) > 0:
-			n.Running++
+			running++
 		default:
 			n.Pending++
-			if a := seconds(since(s.Time, x.Created)); n.OldestPending == nil || a > *n.OldestPending {
+			if a := seconds(since(now, x.Created)); n.OldestPending == nil || a > *n.OldestPending {
 				n.OldestPending = &a
 			}
 		}
@@ -203,19 +225,34 @@ func (s Status) Text() string {
 		fmt.Fprintf(&b, "%-10s%s\n", label, fmt.Sprintf(format, args...))
 	}
 	for1 := func(sec float64) string { return age(time.Duration(sec * float64(time.Second))) }
-	if s.Leader == nil {
+	const secret = "may not be read"
+	switch {
+	case !s.reads(task.MasterDir):
+		line("leader", secret)
+	case s.Leader == nil:
 		line("leader", "none")
-	} else {
+	default:
 		line("leader", "%s, for %s: %s", name(s.Leader.Who), for1(s.Leader.Seconds), name(s.Leader.Candidate))
 	}
 	var who []string
 	for _, c := range s.Backups[:min(shown, len(s.Backups))] {
 		who = append(who, name(c.Who))
 	}
-	line("backups", "%s", list(len(s.Backups), strings.Join(who, ", ")))
+	if s.Backups != nil {
+		line("backups", "%s", list(len(s.Backups), strings.Join(who, ", ")))
+	}
 	w := s.Workers
-	line("workers", "%s", list(w.Total, fmt.Sprintf("%d busy, %d free", w.Busy, w.Free)))
-	line("tasks", "%s", list(s.Tasks.Total, s.Tasks.text(for1)))
+	if w == nil {
+		w = new(WorkersStatus)
+		line("workers", secret)
+	} else {
+		line("workers", "%s", list(w.Total, fmt.Sprintf("%d busy, %d free", w.Busy, w.Free)))
+	}
+	if s.Tasks == nil {
+		line("tasks", secret)
+	} else {
+		line("tasks", "%s", list(s.Tasks.Total, s.Tasks.text(for1)))
+	}
 
 	if w.Busy > 0 {
 		b.WriteByte('\n')
@@ -244,12 +281,17 @@ func (s Status) Text() string {
 	return b.String()
 }
 
-func (n TasksStatus) text(for1 func(float64) string) string {
+func (n *TasksStatus) text(for1 func(float64) string) string {
 	parts := []string{fmt.Sprintf("%d pending", n.Pending)}
+	if n.Running == nil {
+		parts[0] += " or running"
+	}
 	if n.OldestPending != nil {
 		parts[0] += " (the oldest for " + for1(*n.OldestPending) + ")"
 	}
-	parts = append(parts, fmt.Sprintf("%d running", n.Running))
+	if n.Running != nil {
+		parts = append(parts, fmt.Sprintf("%d running", *n.Running))
+	}
 	if n.Done+n.Failed > 0 {
 		parts = append(parts, fmt.Sprintf("%d done and %d failed, not collected", n.Done, n.Failed))
 	}

@@ -31,6 +31,23 @@ func usual() *Tree {
 	}
 }
 
+// secret is a service at work of which some permanent znodes may not be listed.
+func secret(dirs ...string) *Tree {
+	t := usual()
+	for _, dir := range dirs {
+		t.Dirs = append(t.Dirs, Znode{Name: dir, Err: errors.New("no")})
+		switch dir {
+		case "/master":
+			t.Candidates = nil
+		case "/workers":
+			t.Workers = nil
+		case "/tasks":
+			t.Tasks = nil
+		}
+	}
+	return t
+}
+
 func TestStatusText(t *testing.T) {
 	for name, tc := range map[string]struct {
 		tree *Tree
@@ -56,7 +73,6 @@ warning   there is no leader: start a master
 warning   there is no worker: start one
 `},
 		"all_is_odd": {&Tree{
-			Dirs: []Znode{{Name: "/tasks", Err: errors.New("not authenticated")}},
 			Candidates: []Candidate{
 				{permanent(z("c-0000000001", time.Minute, time.Minute)), "x\ny"},
 				{Znode{Name: "d-0000000002", Err: errors.New("not authenticated")}, ""},
@@ -74,7 +90,6 @@ workers   none
 tasks     3: 0 pending, 0 running, 3 malformed
 
 warning   there is no worker: start one
-warning   /tasks: may not be read: not authenticated
 warning   /master/c-0000000001: not ephemeral: no session ends this candidate, it keeps its place until it is deleted
 warning   /master/d-0000000002: may not be read: not authenticated
 warning   /master/notes: no candidate: its name does not end in ten digits
@@ -83,6 +98,26 @@ warning   /workers/q: may not be read: not authenticated
 warning   /tasks/t1: its state is none of pending, done and failed, but "banana\n": it is never assigned
 warning   /tasks/ t2: an odd name, which cannot stand in a worker's list: it is never assigned
 warning   /tasks/t3: may not be read: not authenticated
+`},
+		"tasks_may_not_be_read": {secret("/tasks"), `
+leader    vm:1, for 3m12s: /master/a-0000000003
+backups   1: vm:2
+workers   3: 2 busy, 1 free
+tasks     may not be read
+
+busy worker  has            for
+w3           t3             1m30s
+w1           t1 and 1 more  2.0s
+
+warning   /tasks: may not be read: no
+`},
+		"only_tasks_may_be_read": {secret("/master", "/workers"), `
+leader    may not be read
+workers   may not be read
+tasks     8: 5 pending or running (the oldest for 1m35s), 1 done and 2 failed, not collected
+
+warning   /master: may not be read: no
+warning   /workers: may not be read: no
 `},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -138,6 +173,9 @@ func TestStatusJSON(t *testing.T) {
 			"workers":{"total":0,"busy":0,"free":0,"list":[]},
 			"tasks":{"total":0,"pending":0,"oldest_pending_seconds":null,"running":0,"done":0,"failed":0,"malformed":0},
 			"warnings":[{"text":"there is no leader: start a master"},{"text":"there is no worker: start one"}]}`},
+		"nothing_may_be_read": {secret("/master", "/workers", "/tasks"), `{"time":"TIME","leader":null,"backups":null,"workers":null,"tasks":null,
+			"unreadable":["/master","/workers","/tasks"],
+			"warnings":[{"znode":"/master","text":"may not be read: no"},{"znode":"/workers","text":"may not be read: no"},{"znode":"/tasks","text":"may not be read: no"}]}`},
 		"at_work": {usual(), `{"time":"TIME","leader":{"candidate":"/master/a-0000000003","who":"vm:1","since":"TIME","seconds":192},
 			"backups":[{"candidate":"/master/b-0000000004","who":"vm:2","since":"TIME","seconds":600}],
 			"workers":{"total":3,"busy":2,"free":1,"list":[
