@@ -64,15 +64,17 @@ func changeAll(ctx context.Context, cmd *cobra.Command, in *input, change func(c
 		return o
 	}
 	changed, failed, unknown := 0, 0, 0
+	var broken error // the output is
 	err := client.Batch{}.Each(ctx, in.items(ctx), do, func(o client.Outcome) error {
-		var err error
 		switch {
-		case o.Err != nil && ctx.Err() != nil:
+		case o.Withdrawn:
 			return nil
 		case o.Err == nil:
 			changed++
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", o.Payload)
-			return err
+			if broken == nil {
+				_, broken = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", o.Payload)
+			}
+			return broken
 		case errors.Is(o.Err, task.ErrNone):
 			unknown++
 		default:
@@ -81,10 +83,14 @@ func changeAll(ctx context.Context, cmd *cobra.Command, in *input, change func(c
 		if errors.Is(o.Err, client.ErrFinished) {
 			o.Err = fmt.Errorf("%w; collect it: client wait %s", o.Err, o.Payload)
 		}
-		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", byID(o), indented(o.Err.Error()))
-		return err
+		if broken == nil {
+			_, broken = fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", byID(o), indented(o.Err.Error()))
+		}
+		return broken
 	})
 	switch {
+	case broken != nil:
+		return fmt.Errorf("%w: %d changed", broken, changed)
 	case ctx.Err() != nil:
 		return cli.SoFar(ctx.Err(), "%d changed", changed)
 	case err != nil:

@@ -68,12 +68,13 @@ func loop(ctx context.Context, cmd *cobra.Command, c *client.Client, count int, 
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, client.ErrRemoved):
-			fmt.Fprintln(cmd.OutOrStdout(), err) // somebody else's doing: on with the next one
-			continue
-		case err != nil:
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), err) // somebody else's doing: on with the next one
+		case err == nil:
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "task %s: sleep %s s: %s\n", r.ID, payload, outcome(r))
+		}
+		if err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "task %s: sleep %s s: %s\n", r.ID, payload, outcome(r))
 	}
 	return nil
 }

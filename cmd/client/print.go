@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/base64"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"taskkeeper/internal/client"
@@ -32,6 +34,26 @@ func reason(o client.Outcome) string {
 func byPayload(o client.Outcome) string { return fmt.Sprintf("payload %.80q", o.Payload) }
 func byID(o client.Outcome) string {
 	return "task " + printable.Line(printable.Cut(string(o.Payload), 80))
+}
+
+// printer prints outcomes to stdout, and what failed to stderr unless asJSON. Once it
+// has failed it prints nothing more.
+func printer(cmd *cobra.Command, name func(client.Outcome) string, asJSON bool) func(client.Outcome) error {
+	out := bufio.NewWriter(cmd.OutOrStdout())
+	show := printText(out, cmd.ErrOrStderr(), name)
+	if asJSON {
+		show = printJSON(out)
+	}
+	var broken error
+	return func(o client.Outcome) error {
+		if broken == nil {
+			broken = show(o)
+		}
+		if broken == nil {
+			broken = out.Flush()
+		}
+		return broken
+	}
 }
 
 // indented is a text from elsewhere as it is printed: no line of it passes for ours.

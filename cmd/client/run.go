@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -66,45 +65,41 @@ var errFirst = errors.New("stopped at the first failure")
 func run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, batch client.Batch, asJSON, failFast bool, bar *progress) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop() // ends the reading
-	out := bufio.NewWriter(cmd.OutOrStdout())
-	text := printText(out, cmd.ErrOrStderr(), byPayload)
-	if asJSON {
-		text = printJSON(out)
-	}
-	show := bar.around(func(o client.Outcome) error {
-		return errors.Join(text(o), out.Flush())
-	})
+	show := bar.around(printer(cmd, byPayload, asJSON))
 	if failFast {
 		batch.Judge = func(o client.Outcome) error {
-			if ctx.Err() == nil && (o.Err != nil || o.State.Phase == task.Failed) {
+			if !o.Withdrawn && (o.Err != nil || o.State.Phase == task.Failed) {
 				return errFirst
 			}
 			return nil
 		}
 	}
-	done, failed, withdrawn := 0, 0, 0
+	done, failed, withdrawn, unwritten := 0, 0, 0, 0
 	err := batch.Do(ctx, c, in.items(ctx), func(o client.Outcome) error {
-		switch {
-		case o.Err != nil && (ctx.Err() != nil || errors.Is(o.Err, errFirst)):
+		if o.Withdrawn {
 			withdrawn++
 			return nil
-		case o.Err != nil || o.State.Phase == task.Failed:
-			failed++
-		default:
-			done++
 		}
 		if err := show(o); err != nil {
-			return fmt.Errorf("write results: %w", err)
+			unwritten++
+			return err
+		}
+		if o.Err != nil || o.State.Phase == task.Failed {
+			failed++
+		} else {
+			done++
 		}
 		return nil
 	})
 	switch {
-	case errors.Is(err, errFirst):
-		return fmt.Errorf("%w: %d done, %d failed, %d withdrawn", errFirst, done, failed, withdrawn)
 	case ctx.Err() != nil:
 		return cli.SoFar(ctx.Err(), "%d done, %d failed, %d withdrawn", done, failed, withdrawn)
-	case err == nil && failed > 0:
+	case unwritten > 0:
+		return fmt.Errorf("%w: %d done, %d failed, %d not written, %d withdrawn", err, done, failed, unwritten, withdrawn)
+	case err != nil:
+		return fmt.Errorf("%w: %d done, %d failed, %d withdrawn", err, done, failed, withdrawn)
+	case failed > 0:
 		return fmt.Errorf("%d of %d tasks failed", failed, done+failed)
 	}
-	return err
+	return nil
 }

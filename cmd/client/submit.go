@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/client"
@@ -20,7 +22,8 @@ func submitCommand(common *cli.Common) *cobra.Command {
 that stays when this client ends, and print the ids to stdout in the same order, one
 a line. 'client wait' fetches the results by these ids. What nobody fetches the
 leader removes after its --retention. Exit status: 0 when all were submitted, 1 when
-any was not (why is on stderr), 2 for wrong use.
+any was not (why is on stderr), 2 for wrong use. A task whose id cannot be printed is
+withdrawn.
 
 SIGTERM or SIGINT (Ctrl-C) stops; the tasks whose ids were printed stay.`,
 		Example: `  client submit 0.1 0.2 > ids
@@ -40,33 +43,52 @@ SIGTERM or SIGINT (Ctrl-C) stops; the tasks whose ids were printed stay.`,
 func submit(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop() // ends the reading
-	submitted, failed := 0, 0
 	do := func(ctx context.Context, id string, it client.Item) client.Outcome {
 		o := client.Outcome{Item: it}
 		o.ID, o.Err = c.Submit(ctx, id, it.Payload)
 		return o
 	}
+	submitted, failed := 0, 0
+	var broken error          // the output is
+	var untold errgroup.Group // tasks that nobody knows are withdrawn
+	untold.SetLimit(cleaners)
+	var withdrawn atomic.Int32
 	err := client.Batch{}.Each(ctx, in.items(ctx), do, func(o client.Outcome) error {
 		switch {
-		case o.Err != nil && o.ID == "" && ctx.Err() != nil:
+		case o.Withdrawn && o.ID == "":
 			return nil // not begun
 		case o.Err != nil:
 			failed++
 			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", byPayload(o), indented(o.Err.Error()))
 			return err
+		case broken == nil:
+			_, broken = fmt.Fprintln(cmd.OutOrStdout(), o.ID)
 		}
-		submitted++
-		_, err := fmt.Fprintln(cmd.OutOrStdout(), o.ID)
-		if err != nil { // nobody else knows it
-			fmt.Fprintf(cmd.ErrOrStderr(), "task %s was submitted: print its id: %s\n", o.ID, err)
+		if broken == nil {
+			submitted++
+			return nil
 		}
-		return err
+		untold.Go(func() error {
+			err := c.Withdraw(ctx, o.ID)
+			if err == nil {
+				withdrawn.Add(1)
+				return nil
+			}
+			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "task %s was submitted and stays: %s\n", o.ID, err)
+			return nil
+		})
+		return broken
 	})
+	_ = untold.Wait()
 	switch {
 	case ctx.Err() != nil:
 		return cli.SoFar(ctx.Err(), "%d submitted", submitted)
-	case err == nil && failed > 0:
+	case broken != nil:
+		return fmt.Errorf("%w: %d submitted, %d withdrawn", broken, submitted, withdrawn.Load())
+	case err != nil:
+		return err
+	case failed > 0:
 		return fmt.Errorf("%d of %d tasks were not submitted", failed, failed+submitted)
 	}
-	return err
+	return nil
 }

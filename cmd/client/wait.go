@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -71,12 +70,7 @@ type waiting struct {
 func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, bar *progress) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop() // ends the reading
-	out := bufio.NewWriter(cmd.OutOrStdout())
-	text := printText(out, cmd.ErrOrStderr(), byID)
-	if w.asJSON {
-		text = printJSON(out)
-	}
-	show := bar.around(func(o client.Outcome) error { return errors.Join(text(o), out.Flush()) })
+	show := bar.around(printer(cmd, byID, w.asJSON))
 	do := func(ctx context.Context, _ string, it client.Item) client.Outcome {
 		if w.timeout > 0 {
 			var cancel context.CancelFunc
@@ -89,21 +83,23 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 	}
 	var cleaning errgroup.Group
 	cleaning.SetLimit(cleaners)
-	done, failed, unknown, open := 0, 0, 0, 0
+	done, failed, unknown, left := 0, 0, 0, 0
 	err := w.batch.Each(ctx, in.items(ctx), do, func(o client.Outcome) error {
-		switch {
-		case o.Err != nil && ctx.Err() != nil:
-			open++
+		if o.Withdrawn {
+			left++
 			return nil
+		}
+		if err := show(o); err != nil {
+			left++
+			return err
+		}
+		switch {
 		case errors.Is(o.Err, task.ErrNone):
 			unknown++
 		case o.Err != nil || o.State.Phase == task.Failed:
 			failed++
 		default:
 			done++
-		}
-		if err := show(o); err != nil {
-			return fmt.Errorf("write results: %w", err)
 		}
 		if o.Err == nil && !w.keep && !o.Attached { // printed first: it is the only copy
 			cleaning.Go(func() error {
@@ -118,9 +114,9 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 	_ = cleaning.Wait()
 	switch {
 	case ctx.Err() != nil:
-		return cli.SoFar(ctx.Err(), "%d done, %d failed, %d unknown, %d not finished", done, failed, unknown, open)
+		return cli.SoFar(ctx.Err(), "%d done, %d failed, %d unknown, %d not finished", done, failed, unknown, left)
 	case err != nil:
-		return err
+		return fmt.Errorf("%w: %d done, %d failed, %d unknown; the other %d stay", err, done, failed, unknown, left)
 	}
 	return verdict(done+failed+unknown, failed, unknown, "failed")
 }

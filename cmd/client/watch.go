@@ -57,7 +57,7 @@ func watch(ctx context.Context, cmd *cobra.Command, common *cli.Common, interval
 	err := <-over
 	switch {
 	case shown != nil:
-		return fmt.Errorf("write the status: %w", shown)
+		return shown
 	case ctx.Err() != nil:
 		return nil
 	}

@@ -23,7 +23,7 @@
 //	1    the command returned an error
 //	2    wrong use: nothing was done
 //	128+ signal: a command that was to answer was stopped before it did, or a
-//	     second signal came
+//	     second signal came; of SIGPIPE, 141: nobody reads the output any more
 //	any  the command returned an ExitError
 //
 // Whatever goes wrong is one line on stderr, with the program's name.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -64,7 +65,8 @@ func (e stopped) Error() string { return "stopped by " + unix.SignalName(e.signa
 // nil when its context ends. A command that has no answer yet returns the
 // context's error: then the status is the signal's. SIGHUP stays ignored if it was
 // (nohup). A broken pipe is an error of who writes to it, and no signal: whatever
-// reads the log must not end a daemon.
+// reads the log must not end a daemon. A command that returns such an error, of an
+// answer that nobody reads, ends silently with the status of SIGPIPE.
 //
 // The command's answers go to its OutOrStdout and ErrOrStderr, never to os.Stdout:
 // who reads them slowly, or not at all, does not keep a signal from ending it. Nor
@@ -135,6 +137,8 @@ func report(cmd *cobra.Command, cause, err error) (status int) {
 		hint string
 	)
 	switch {
+	case unread(err):
+		return 128 + int(syscall.SIGPIPE)
 	case errors.As(err, &use):
 		status, hint = 2, fmt.Sprintf(" (see '%s --help')", cmd.CommandPath())
 	case errors.As(err, &exit):
@@ -159,6 +163,14 @@ func report(cmd *cobra.Command, cause, err error) (status int) {
 
 // longestError is how much of an error is printed, in bytes: it may quote a payload.
 const longestError = 2000
+
+// unread tells whether nobody reads the output any more, as behind a pipe to head: other
+// programs are ended by SIGPIPE then, without a word.
+func unread(err error) bool {
+	var write *fs.PathError
+	return errors.As(err, &write) && errors.Is(write, syscall.EPIPE) &&
+		(write.Path == os.Stdout.Name() || write.Path == os.Stderr.Name())
+}
 
 func oneLine(s string) string { return strings.Join(strings.FieldsFunc(s, isLineEnd), " ") }
 

@@ -76,6 +76,12 @@ func (c *Client) Await(ctx context.Context, id string) (Result, error) {
 	return r, err
 }
 
+// Withdraw removes a task that Submit submitted, finished or not: for who can tell its
+// id to nobody. When ctx ends while ZooKeeper is away it may still be there.
+func (c *Client) Withdraw(ctx context.Context, id string) error {
+	return c.on(ctx, func(sv *serving) error { return sv.remove(id, false) })
+}
+
 // find reads a task's state, or fails with task.ErrNone. A server may lag behind the
 // one where the task was submitted.
 func (sv *serving) find(id string) ([]byte, *zk.Stat, error) {
