@@ -17,6 +17,15 @@
 //		return cmd
 //	}
 //
+// # What blocks nobody
+//
+// Stderr may take nothing for long: a stopped terminal, a full pipe, a full disk. So
+// one goroutine writes to it, and nobody waits for that who logs or draws a bar: see
+// output. Answers wait for their reader, until the program is to end. The end of the
+// program waits for what was logged while that moves, at most 5 s.
+//
+// Not covered: what the Go runtime itself writes to stderr, as for a panic.
+//
 // # Exit statuses
 //
 //	0    done; for a daemon also: ended by SIGINT, SIGTERM or SIGHUP

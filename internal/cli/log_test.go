@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"taskkeeper/internal/proc"
 )
@@ -69,7 +70,7 @@ func TestLogHandlers(t *testing.T) {
 				line = strings.ReplaceAll(line, colour, "")
 			}
 			body, end := strings.CutSuffix(line, "\n")
-			if !end || strings.ContainsAny(body, "\x1b\a\n\u009b\u202e\xff") {
+			if !end || !utf8.ValidString(body) || strings.ContainsAny(body, "\x1b\a\n\u009b\u202e") {
 				t.Errorf("%q", line)
 			}
 			const want = `\x1b]52;c;AAAA\x07\nINF forged \u009b31m\u202e\xff \x1b[31m end`

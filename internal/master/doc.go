@@ -133,5 +133,6 @@
 //     What it does not know is losses that were not written yet.
 //   - The connection is lost: reads wait, and so nothing is decided.
 //   - A watch is lost: everything is read again every 10 s and after a reconnect.
-//   - The loop does not turn any more: the watchdog ends the process.
+//   - The loop does not turn any more: the watchdog calls Config.Stuck, which ends
+//     the process and waits for nothing.
 package master
