@@ -136,7 +136,10 @@ func (m *master) campaign(ctx context.Context, c *election.Candidate, log *slog.
 			log.Info("backup", "leader", path, "who", who)
 		}
 	}
-	if err != nil && !session.Refused(err) { // else Campaign waits until it may look
+	switch {
+	case session.Refused(err): // Campaign waits until it may look
+		log.Info("backup")
+	case err != nil:
 		return nil, fmt.Errorf("find the leader: %w", err)
 	}
 	backup, elected := context.WithCancel(ctx)

@@ -103,7 +103,7 @@ func (l *leader) remove(rs []removal) (left []removal, err error) {
 			l.log.Warn("removal refused by ZooKeeper: this master leads no more", "candidate", l.fence.Path, "err", e)
 			return nil, errDeposed
 		case session.Refused(e): // as all the others in that directory
-			l.rights.Lacks(parent(e.Op.Path), session.RightDelete, e)
+			l.rights.Lacks(task.DataDir, session.RightDelete, e)
 			return rs, nil
 		case !errors.Is(e.Err, zk.ErrNoNode) && !errors.Is(e.Err, zk.ErrBadVersion):
 			i, _ := slices.BinarySearch(ends, e.Index+1)

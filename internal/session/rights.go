@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,14 +47,20 @@ func NewRights(log *slog.Logger) *Rights {
 	return &Rights{log: log, missing: make(map[lack]bool)}
 }
 
-// Lacks says that a call was refused.
-func (r *Rights) Lacks(znode string, right Right, err error) {
+// Lacks says that a call was refused: on that znode, or where the error tells the
+// operation of a Multi, on the one above that. It returns which.
+func (r *Rights) Lacks(znode string, right Right, err error) (on string) {
+	var refused *OpError
+	if errors.As(err, &refused) && (refused.Op.kind == opCreate || refused.Op.kind == opDelete) {
+		znode = refused.Op.Path[:max(1, strings.LastIndexByte(refused.Op.Path, '/'))]
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l := (lack{znode, right}); !r.missing[l] {
 		r.missing[l] = true
 		r.log.Warn("not allowed, trying again until it is", "znode", znode, "right", string(right), "err", err)
 	}
+	return znode
 }
 
 // Has says that such a call was carried out.
@@ -67,18 +74,17 @@ func (r *Rights) Has(znode string, right Right) {
 }
 
 // Patiently repeats a call for as long as it is refused for want of a right, and until
-// ctx ends.
+// ctx ends: then it returns the refusal. Lacks tells which znode it is about.
 func (r *Rights) Patiently(ctx context.Context, znode string, right Right, call func() error) error {
-	for {
+	for on := znode; ; {
 		err := call()
-		switch {
-		case err == nil:
-			r.Has(znode, right)
-			return nil
-		case !Refused(err) || ctx.Err() != nil:
+		if !Refused(err) || ctx.Err() != nil {
+			if err == nil {
+				r.Has(on, right)
+			}
 			return err
 		}
-		r.Lacks(znode, right, err)
+		on = r.Lacks(znode, right, err)
 		pause(ctx, RefusedPause)
 		if ctx.Err() != nil {
 			return err
