@@ -19,9 +19,11 @@ type parting struct {
 // leave commits what is ready, gives back what is not, and deletes the slot's
 // znode: all in one Multi, so that the leader never sees a part of it. It
 // fails when the session is over; then the znode vanishes by itself and the
-// leader finds the tasks.
+// leader finds the tasks. Where it may not delete its znode that goes with the session,
+// which is about to end, and the rest is done all the same.
 func (sl *slot) leave() error {
 	var unknown parting // whose answer was lost
+	stays := false
 	for {
 		if sl.stale {
 			if err := sl.read(); errors.Is(err, errGone) {
@@ -35,7 +37,11 @@ func (sl *slot) leave() error {
 		if err != nil {
 			return err
 		}
-		_, err = sl.group.Multi(append(p.ops, session.Delete(sl.path, sl.version))...)
+		end := session.Delete(sl.path, sl.version)
+		if stays {
+			end = session.Check(sl.path, sl.version)
+		}
+		_, err = sl.group.Multi(append(p.ops, end)...)
 		unknown = parting{}
 		var refused *session.OpError
 		switch {
@@ -51,6 +57,10 @@ func (sl *slot) leave() error {
 			continue // the servers take less than was known
 		case !errors.As(err, &refused):
 			return err
+		case refused.Op.Path == sl.path && session.Refused(err) && !stays:
+			sl.cfg.rights.Lacks(task.WorkersDir, session.RightDelete, err)
+			stays = true
+			continue
 		case refused.Op.Path != sl.path:
 			if err := sl.refused(refused); err != nil {
 				return err

@@ -50,6 +50,21 @@ func TestLeave(t *testing.T) {
 			t.Errorf("left behind %q", got)
 		}
 	})
+	parallel(t, "gives_its_tasks_back_where_it_may_not_delete_its_znode", func(t *testing.T) {
+		d, b, p, worker := one(t)
+		d.submit("a", "wait")
+		d.assign(worker, "a")
+		b.began("a")
+		if _, err := d.Conn.SetACL(d.full(task.WorkersDir), zk.WorldACL(zk.PermAll&^zk.PermDelete), -1); err != nil {
+			t.Fatal(err)
+		}
+		p.leave()
+		b.ended("a")
+		d.written("a", 1)
+		if got := d.worker(); got != worker {
+			t.Errorf("worker %q, want %q until its session ends", got, worker)
+		}
+	})
 	parallel(t, "gives_back_the_rest_when_one_task_may_not_be_written", func(t *testing.T) {
 		d, b, p, worker := one(t)
 		d.submit("a", "wait")

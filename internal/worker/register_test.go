@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"errors"
 	"slices"
 	"testing"
 
@@ -94,15 +93,22 @@ func TestRegister(t *testing.T) {
 		d.free(d.worker())
 		d.written("t", 0)
 	})
-	parallel(t, "fails_where_it_may_not_create", func(t *testing.T) {
+	parallel(t, "when_it_may_and_can_be_told_to_leave_before", func(t *testing.T) {
 		root := zktest.Connect(t)
 		d := newDesk(t, root)
-		if _, err := d.Conn.SetACL(d.full(task.WorkersDir), zk.WorldACL(zk.PermRead), -1); err != nil {
-			t.Fatal(err)
+		permit := func(perms int32) {
+			t.Helper()
+			if _, err := d.Conn.SetACL(d.full(task.WorkersDir), zk.WorldACL(perms), -1); err != nil {
+				t.Fatal(err)
+			}
 		}
-		p := host(t, open(t, root, testTimeout), 2, nil)
-		if err := p.wait(); !errors.Is(err, zk.ErrNoAuth) {
-			t.Errorf("Run: %v", err)
+		permit(zk.PermRead | zk.PermAdmin)
+		host(t, open(t, root, testTimeout), 1, nil).leave()
+		host(t, open(t, root, testTimeout), 2, nil)
+		if got := d.Children(task.WorkersDir); len(got) > 0 {
+			t.Fatalf("registered: %q", got)
 		}
+		permit(zk.PermAll)
+		d.workers(2)
 	})
 }

@@ -100,7 +100,11 @@ func (sl *slot) run(draining, leaving context.Context) (again bool, err error) {
 	executor.Go(sl.executor)
 	defer executor.Wait()
 	defer close(sl.todo)
-	if err := sl.register(); err != nil {
+	err = sl.cfg.rights.Patiently(draining, task.WorkersDir, session.RightCreate, sl.register)
+	switch {
+	case session.Refused(err): // and told to stop meanwhile
+		return false, nil
+	case err != nil:
 		return false, fmt.Errorf("register worker: %w", err)
 	}
 	sl.log.Info("registered")
@@ -126,7 +130,8 @@ func (sl *slot) run(draining, leaving context.Context) (again bool, err error) {
 	return again, sl.s.Err()
 }
 
-// abandon deletes the slot's znode as it is. What it lists is lost with it.
+// abandon deletes the slot's znode as it is. What it lists is lost with it. Where it may
+// not, it ends the session, which does it.
 func (sl *slot) abandon() error {
 	for {
 		_, err := sl.s.Multi(session.Delete(sl.path, session.AnyVersion))
@@ -134,6 +139,10 @@ func (sl *slot) abandon() error {
 		case err == nil, errors.Is(err, zk.ErrNoNode):
 			return nil
 		case errors.Is(err, session.ErrUnknown): // again: NoNode says that it happened
+		case session.Refused(err):
+			sl.cfg.rights.Lacks(task.WorkersDir, session.RightDelete, err)
+			sl.s.Close()
+			return sl.s.Err()
 		default:
 			return err
 		}

@@ -21,6 +21,8 @@ type Config struct {
 	Drain   time.Duration // how long a slot that is told to stop may run its task on; default: not at all
 	RunOn   bool          // what runs does so while no server is heard for the session's timeout; default: it is cancelled
 	Logger  *slog.Logger  // default: none
+
+	rights *session.Rights
 }
 
 func (c Config) withDefaults() Config {
@@ -33,12 +35,14 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	c.rights = session.NewRights(c.Logger)
 	return c
 }
 
 // Run hosts the slots on a session until ctx ends. Then they take no more work,
 // finish within Drain what they execute, give back the rest, and delete their
-// znodes. It fails when the session is over, or when a znode may not be created.
+// znodes. It fails when the session is over. Where it may not register it tries again
+// until it may.
 func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	cfg = cfg.withDefaults()
 	if cfg.Slots < 0 {
