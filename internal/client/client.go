@@ -35,7 +35,8 @@ type Config struct {
 // more than 2000 calls of Do under way, and fewer below a long chroot: see
 // Batch.Check. What is being cleaned up comes on top, for some milliseconds.
 type Client struct {
-	log *slog.Logger
+	log    *slog.Logger
+	rights *session.Rights
 
 	mu      sync.Mutex // guards the rest
 	current *serving
@@ -47,22 +48,32 @@ type serving struct {
 	s      *session.Session
 	group  *session.Group
 	waiter *waiter
-	users  sync.WaitGroup // calls of Do that use it, and clean-ups
+	users  sync.WaitGroup  // calls of Do that use it, and clean-ups
+	ctx    context.Context // Serve's
+	places chan struct{}   // one for each task of Do that is there
 }
+
+// mostTasks is how many tasks of Do there may be, with those that are being cleaned up:
+// where that is not allowed, they are not to become ever more. Their session's end
+// removes them at once.
+const mostTasks = 2 * MaxWindow
 
 // New returns a client that waits for Serve.
 func New(cfg Config) *Client {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Client{log: cfg.Logger, arrived: make(chan struct{})}
+	return &Client{log: cfg.Logger, rights: session.NewRights(cfg.Logger), arrived: make(chan struct{})}
 }
 
 // Serve lets Do use the session until ctx ends, or the session. It returns when
 // every Do has let go of it: after the end of ctx alone, when each has withdrawn
 // its task, and what was fetched is cleaned up. It serves one session at a time.
 func (c *Client) Serve(ctx context.Context, s *session.Session) error {
-	sv := &serving{s: s, group: s.NewGroup(), waiter: newWaiter(s, c.log)}
+	sv := &serving{
+		s: s, group: s.NewGroup(), waiter: newWaiter(s, c.log),
+		ctx: ctx, places: make(chan struct{}, mostTasks),
+	}
 	c.mu.Lock()
 	c.current = sv
 	close(c.arrived)
@@ -128,8 +139,10 @@ type Result struct {
 //   - with ctx's cause when ctx ends: the task has been withdrawn, which waits
 //     for a lost connection as long as Serve does;
 //   - with ErrRemoved when someone removed the task;
-//   - when the payload is too large (session.ErrTooLarge), or the znodes may not
-//     be created or read.
+//   - when the payload is too large (session.ErrTooLarge), or its znodes may not be
+//     read.
+//
+// Where nothing may be created in /tasks or /data, or deleted, it waits until it may.
 func (c *Client) Do(ctx context.Context, payload []byte) (Result, error) {
 	return c.DoAs(ctx, task.NewID(), payload)
 }
@@ -171,7 +184,15 @@ func (c *Client) on(ctx context.Context, do func(*serving) error) error {
 func (c *Client) do(ctx context.Context, sv *serving, id string, payload []byte) (Result, error) {
 	r := Result{ID: id}
 	began := time.Now()
-	if err := sv.submit(id, payload, false); err != nil {
+	select {
+	case sv.places <- struct{}{}:
+	case <-ctx.Done():
+		return r, context.Cause(ctx)
+	case <-sv.s.Done():
+		return r, sv.s.Err()
+	}
+	if err := c.submit(ctx, sv, id, payload, false); err != nil {
+		<-sv.places
 		return r, err
 	}
 	c.log.Debug("submitted", "task", id)
@@ -185,11 +206,19 @@ func (c *Client) do(ctx context.Context, sv *serving, id string, payload []byte)
 	return r, a.err
 }
 
+// submit is serving.submit, and waits until it may.
+func (c *Client) submit(ctx context.Context, sv *serving, id string, payload []byte, detached bool) error {
+	return c.rights.Patiently(ctx, task.DataDir, session.RightCreate, func() error {
+		return sv.submit(id, payload, detached)
+	})
+}
+
 // cleanUp removes a task whose result is there. Nobody waits for that but Serve.
 func (c *Client) cleanUp(sv *serving, id string) {
 	sv.users.Add(1)
 	sv.group.Later(func(_ []session.Result, err error) {
 		if err == nil {
+			<-sv.places
 			sv.users.Done()
 			return
 		}
@@ -200,10 +229,21 @@ func (c *Client) cleanUp(sv *serving, id string) {
 	}, removal(id)...)
 }
 
+// remove removes a task of Do, after which there is a place for another. Where it may
+// not, it goes on trying for as long as Serve lasts; nobody waits for that.
 func (c *Client) remove(sv *serving, id string, gone bool) {
-	if err := sv.remove(id, gone); err != nil && !errors.Is(err, session.ErrOver) {
-		c.log.Warn("not cleaned up", "task", id, "err", err)
+	err := sv.remove(id, gone)
+	if !session.Refused(err) {
+		<-sv.places
+		if err != nil && !errors.Is(err, session.ErrOver) {
+			c.log.Warn("not cleaned up", "task", id, "err", err)
+		}
+		return
 	}
+	sv.users.Go(func() {
+		_ = c.rights.Patiently(sv.ctx, task.DataDir, session.RightDelete, func() error { return sv.remove(id, gone) })
+		<-sv.places
+	})
 }
 
 func removal(id string) []session.Op {

@@ -303,7 +303,7 @@ func TestRemoval(t *testing.T) {
 		}
 		play(t, root, nil)
 		wantEchoes(t, r.wait(r.do(t.Context(), payloads(20)...)...), payloads(20))
-		warnings(20, "no permission")
+		warnings(1, "znode=/data right=delete")
 		if got := h.Children(task.TasksDir); len(got) > 0 {
 			t.Errorf("tasks %q", got)
 		}

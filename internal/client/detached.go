@@ -39,9 +39,11 @@ func (c *Client) Submit(ctx context.Context, id string, payload []byte) (string,
 			id = task.NewID()
 		}
 		sent = true
-		return sv.submit(id, payload, true)
+		return c.submit(ctx, sv, id, payload, true)
 	})
 	switch {
+	case session.Refused(err):
+		return "", context.Cause(ctx)
 	case err != nil && ctx.Err() != nil && sent:
 		return id, fmt.Errorf("task %s may have been submitted: %w", id, err)
 	case err != nil:
