@@ -228,6 +228,9 @@ func TestWorker(t *testing.T) {
 		if n := logged(m, "lost with"); n != 0 {
 			t.Errorf("%d losses", n)
 		}
+		if left, gone := logged(m, "worker left"), logged(m, "worker gone"); left != 2 || gone != 0 || logged(m, "returned=1") != 2 {
+			t.Errorf("two workers left, each with a task: %s", m.Stderr)
+		}
 		sv.empty()
 	})
 	t.Run("killed_loses_its_task_to_another_after_the_session_timeout", func(t *testing.T) {
@@ -238,6 +241,7 @@ func TestWorker(t *testing.T) {
 		first.Line(first.Stderr, "task started")
 		first.Send(syscall.SIGKILL)
 		second := sv.worker()
+		m.Line(m.Stderr, "worker gone, its tasks are free again")
 		m.Line(m.Stderr, "assigned again, lost with its worker")
 		c.Exit(0)
 		if n := logged(second, "task started"); n != 1 {

@@ -19,7 +19,7 @@ import (
 
 // still is a leader whose loop does not run.
 func still(s *session.Session, candidate string, v *view, log *slog.Logger) *leader {
-	return &leader{s: s, fence: session.Check(candidate, session.AnyVersion), log: log, view: v, rights: session.NewRights(log), odd: newComplaints(log), together: leastTogether}
+	return &leader{s: s, fence: session.Check(candidate, session.AnyVersion), log: log, view: v, rights: session.NewRights(log), odd: newComplaints(log), together: leastTogether, traces: map[string]trace{}}
 }
 
 // TestFence shows that a leader that does not know yet that it is deposed has no

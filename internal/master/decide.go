@@ -199,7 +199,7 @@ func (v *view) done(m move, version int32) {
 		v.shorts += len(m.tasks)
 		for _, c := range m.tasks {
 			if t := v.tasks[c.id]; t != nil {
-				t.lost, t.suspect, t.version, t.losses = false, false, c.version, c.losses
+				t.lost, t.suspect, t.version, t.losses, t.read = false, false, c.version, c.losses, true
 				if c.lost {
 					t.version, t.losses = c.version+1, c.losses+1
 				}

@@ -113,7 +113,8 @@
 //
 // # What happens at each failure
 //
-//   - A worker's znode is gone: what it held is read. A first task at the
+//   - A worker's znode is gone: what it held is read. The log says that it left where
+//     these states were written as finished or pending, and else that it is gone. A first task at the
 //     version at which it was assigned was lost with it: the next assignment
 //     writes "pending n+1", or "failed" at the last loss allowed. A version that
 //     moved means that it was finished or given back: nothing is counted. The

@@ -65,7 +65,8 @@ type leader struct {
 	workersFrom  time.Time // when /workers may be listed next
 	together     int       // how many znodes are read at once: see readAll
 	odd          *complaints
-	signed       bool // see sign
+	traces       map[string]trace // by task
+	signed       bool             // see sign
 
 	// Shared.
 	asks     chan ask
@@ -130,6 +131,7 @@ func (l *leader) loop(ctx context.Context) error {
 		case a := <-l.listings:
 			l.merge(a)
 		case <-ticker.C:
+			l.loseTraces()
 			l.view.nextTick(rereads)
 			if l.view.tick%resync == 0 {
 				l.everything()
@@ -353,23 +355,6 @@ func (l *leader) readWorkers(ids []string) (done int, err error) {
 	return done, nil
 }
 
-func (l *leader) gone(id string) {
-	w := l.view.workers[id]
-	ignored := w == nil || w.ignored
-	blame := l.steady()
-	tasks := l.view.workerGone(id, blame)
-	attrs := []any{"worker", id, "tasks", strings.Join(tasks, " ")}
-	switch {
-	case ignored:
-	case len(tasks) == 0:
-		l.log.Info("worker left", "worker", id)
-	case blame:
-		l.log.Warn("worker gone, its tasks are free again", attrs...)
-	default:
-		l.log.Warn("worker gone, its tasks are free again; no loss is counted, so soon after an outage", attrs...)
-	}
-}
-
 // steady tells whether the servers have been in reach for so long that a worker
 // which is gone was lost by itself. After an outage the sessions of many may end
 // at once, and those that come back late for as long as their timeouts.
@@ -387,6 +372,7 @@ func (l *leader) readTasks(ids []string) error {
 	now := time.Now()
 	for i, a := range answers {
 		id := ids[i]
+		l.trace(id, a)
 		switch {
 		case a.same:
 			l.view.unchanged(id)

@@ -117,7 +117,8 @@ func (m *master) candidacy(ctx context.Context) (err error) {
 	l := &leader{
 		s: m.s, fence: term.Fence(), who: m.cfg.Who, log: m.cfg.Logger, hints: m.hints, stuck: m.cfg.Stuck,
 		view: newView(m.cfg.MaxLosses), dirs: m.dirs, rights: m.rights, odd: newComplaints(m.cfg.Logger), together: leastTogether,
-		asks: make(chan ask, 1), listings: make(chan listing, 1),
+		traces: make(map[string]trace),
+		asks:   make(chan ask, 1), listings: make(chan listing, 1),
 	}
 	l.view.retention.period = m.cfg.Retention
 	err = l.lead(term.Context())

@@ -47,6 +47,12 @@ func testLogger(t *testing.T) *slog.Logger {
 func run(t *testing.T, s *session.Session, cfg Config) (stop func()) {
 	t.Helper()
 	cfg.Logger = testLogger(t)
+	return runAs(t, s, cfg)
+}
+
+// runAs is run with a log of the test's own.
+func runAs(t *testing.T, s *session.Session, cfg Config) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {

@@ -23,7 +23,7 @@ type taskView struct {
 	phase   phase
 	hand    bool  // its name was made by hand
 	old     bool  // it was made long before it was listed: its state may be any
-	read    bool  // its state has been read
+	read    bool  // its state is known: it was read, or an assignment checked it
 	ended   bool  // and was not pending
 	queued  bool  // it stands in the queue, or in chances
 	leaving bool  // it stands in leavers
