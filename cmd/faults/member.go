@@ -141,6 +141,11 @@ func (m *member) suffer(ctx context.Context, f fault) {
 		m.proxy.Delay(100 * time.Millisecond)
 		wait(ctx, f.lasts)
 		m.proxy.Delay(0)
+	case block:
+		if unblock, err := m.st.Process(m.name).BlockStderr(); err == nil { // else it has just ended
+			wait(ctx, f.lasts)
+			unblock()
+		}
 	case request:
 		m.proxy.CutBefore(zktest.OpMulti, 1)
 	case reply:

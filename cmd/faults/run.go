@@ -50,8 +50,9 @@ type run struct {
 	results atomic.Int64 // that clients got
 	failed  atomic.Int64 // tasks that failed because they lost so many workers
 
-	mu   sync.Mutex // guards the rest, and out
-	hits []hit
+	mu    sync.Mutex // guards the rest, and out
+	hits  []hit
+	hands []int64 // sessions that wrote junk
 }
 
 // perform runs the service for a while under faults and judges it. What the
@@ -219,10 +220,11 @@ func (r *run) attack(ctx context.Context, faults []fault) error {
 		if ctx.Err() != nil {
 			break
 		}
-		h := hit{fault: f, name: string(server), began: time.Now()}
-		if f.target == server {
+		h := hit{fault: f, began: time.Now()}
+		if suffer := map[target]func(context.Context, fault) error{server: r.serverFault, tree: r.junk}[f.target]; suffer != nil {
+			h.name = string(f.target)
 			under.Go(func() error {
-				err := r.serverFault(ctx, f)
+				err := suffer(ctx, f)
 				h.served = time.Now()
 				r.note(h)
 				return err
@@ -283,6 +285,17 @@ func (r *run) serverFault(ctx context.Context, f fault) error {
 		wait(ctx, f.lasts)
 		r.server.Resume()
 		return nil
+	case full:
+		free, err := r.server.FullDisk()
+		if err != nil {
+			return err
+		}
+		wait(ctx, f.lasts)
+		free()
+		if r.server.Alive() { // nothing was written meanwhile
+			return nil
+		}
+		return r.server.Restart()
 	case term:
 		r.server.Terminate()
 	default:
@@ -304,7 +317,7 @@ func (r *run) judge() error {
 	if err != nil {
 		return err
 	}
-	report := history.Check(history.Under(txns, chroot), history.Options{Finished: true})
+	report := history.Check(history.Under(txns, chroot), history.Options{Finished: true, Hands: r.hands})
 	var carried []fault
 	for _, h := range r.hits {
 		carried = append(carried, h.fault)

@@ -16,6 +16,7 @@ const (
 	workers target = "worker"
 	clients target = "client"
 	server  target = "server" // ZooKeeper itself
+	tree    target = "znodes" // what is in it
 )
 
 // kind is what a fault does.
@@ -30,6 +31,9 @@ const (
 	request kind = "lost request" // the connection is cut before a Multi is passed on
 	reply   kind = "lost reply"   // the connection is cut when a Multi has been carried out
 	delay   kind = "delay"        // packets take longer for a while
+	block   kind = "blocked log"  // nobody reads what it logs for a while
+	full    kind = "full disk"    // each write to a file fails for a while
+	junk    kind = "junk znodes"  // written in all four folders, removed after a while
 )
 
 // fault is one step of a schedule.
@@ -68,11 +72,12 @@ var chances = []struct {
 	parts  int
 	kinds  []kind
 }{
-	{leader, 4, []kind{kill, term, stop, cut, silence, request, reply, delay}},
+	{leader, 4, []kind{kill, term, stop, cut, silence, request, reply, delay, block}},
 	{masters, 1, []kind{kill, term, stop, cut, silence}},
-	{workers, 6, []kind{kill, kill, term, stop, cut, silence, request, reply, delay}},
+	{workers, 6, []kind{kill, kill, term, stop, cut, silence, request, reply, delay, block}},
 	{clients, 3, []kind{kill, term, stop, cut, silence, request, reply, delay}},
-	{server, 2, []kind{kill, kill, stop, term}},
+	{server, 2, []kind{kill, kill, stop, term, full}},
+	{tree, 1, []kind{junk}},
 }
 
 // schedule draws the faults of a run, in order of time. The same arguments give
@@ -119,6 +124,8 @@ func lasting(k kind, r *rand.Rand) time.Duration {
 		return time.Duration(r.Int64N(int64(sessionTimeout * 3 / 2)))
 	case request, reply:
 		return 0
+	case block:
+		return 10 * time.Second
 	case delay:
 		return time.Second + time.Duration(r.Int64N(int64(2*time.Second)))
 	}

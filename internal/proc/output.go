@@ -13,6 +13,8 @@ import (
 
 // Output is what a process has written to one stream, as lines.
 type Output struct {
+	reading sync.Mutex // locked while the process's output is left unread
+
 	mu    sync.Mutex // guards the rest
 	lines []string
 	rest  []byte        // the beginning of a line
@@ -24,6 +26,8 @@ func newOutput() *Output { return &Output{more: make(chan struct{})} }
 
 // Write takes the process's output.
 func (o *Output) Write(p []byte) (int, error) {
+	o.reading.Lock()
+	defer o.reading.Unlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.rest = append(o.rest, p...)

@@ -97,6 +97,24 @@ func TestProcess(t *testing.T) {
 		}
 		p.Exit(128 + 9)
 	})
+	t.Run("waits_for_its_standard_error_to_be_read", func(t *testing.T) {
+		p := Run(t, sh("trap 'go=1' USR1; echo up; until [ \"$go\" ]; do sleep 0.01; done; echo 1; head -c 100000 /dev/zero >&2; echo 2"))
+		p.Line(p.Stdout, "up")
+		unblock, err := p.BlockStderr()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Send(syscall.SIGUSR1)
+		p.Line(p.Stdout, "1")
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		if _, err := p.Wait(ctx); err == nil || slices.Contains(p.Stdout.Lines(), "2") {
+			t.Error("it went on although nobody reads its standard error")
+		}
+		unblock()
+		p.Line(p.Stdout, "2")
+		p.Exit(0)
+	})
 	t.Run("fails_to_start_what_is_not_there", func(t *testing.T) {
 		if _, err := Start(Command{Path: "/none", Args: []string{"x"}}); err == nil || !strings.HasPrefix(err.Error(), "start none x: ") {
 			t.Errorf("start: %v", err)

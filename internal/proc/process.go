@@ -2,6 +2,7 @@ package proc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Command is what to run.
@@ -88,6 +91,22 @@ func (p *Process) Signal(sig syscall.Signal) error {
 		return fmt.Errorf("send %v to %s: %w", sig, p, err)
 	}
 	return nil
+}
+
+// BlockStderr leaves what the process writes to its standard error unread, until the
+// function that it returns is called. The pipe then holds one page at most.
+func (p *Process) BlockStderr() (unblock func(), err error) {
+	pipe, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/2", p.Pid()), os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("block the log of %s: %w", p, err)
+	}
+	defer pipe.Close()
+	p.Stderr.reading.Lock()
+	if _, err := unix.FcntlInt(pipe.Fd(), unix.F_SETPIPE_SZ, os.Getpagesize()); err != nil && !errors.Is(err, unix.EBUSY) {
+		p.Stderr.reading.Unlock()
+		return nil, fmt.Errorf("block the log of %s: %w", p, err)
+	}
+	return p.Stderr.reading.Unlock, nil
 }
 
 // Done is closed when the process has ended and its output is complete.

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -231,6 +233,41 @@ func (s *Server) Resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.process.signal(syscall.SIGCONT)
+}
+
+// FullDisk makes every write of the server to a file fail, as on a full disk, until
+// the function that it returns is called. A server that writes its log ends by that.
+func (s *Server) FullDisk() (free func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.process.alive() {
+		return nil, fmt.Errorf("fill the disk of ZooKeeper on port %d: it is down", s.port)
+	}
+	p := s.process
+	var was unix.Rlimit
+	set := func(size uint64) error {
+		return unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: size, Max: was.Max}, nil)
+	}
+	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_FSIZE, nil, &was); err != nil {
+		return nil, err
+	}
+	if err := set(0); err != nil {
+		return nil, err
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if p.alive() {
+			_ = set(was.Cur) // fails only when it has just ended
+		}
+	}, nil
+}
+
+// Alive tells whether the server's process runs.
+func (s *Server) Alive() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.process.alive()
 }
 
 // Wipe removes the data of a server that is down.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-zookeeper/zk"
 )
 
 func TestMain(m *testing.M) { Main(m) }
@@ -96,6 +98,25 @@ func TestServer(t *testing.T) {
 		s.Pause()
 		s.Kill()
 		restart(t)
+	})
+	t.Run("ends_at_a_write_on_a_full_disk_and_keeps_what_it_had", func(t *testing.T) {
+		h := Conn(t, addr)
+		free, err := s.FullDisk()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Conn.Create("/not-written", nil, 0, zk.WorldACL(zk.PermAll)); err == nil {
+			t.Error("a write on a full disk was carried out")
+		}
+		Eventually(t, "the server ends", func() (bool, string) { return !s.Alive(), s.LogTail(3) })
+		free()
+		restart(t)
+		if !kept("/terminated") {
+			t.Error("data lost")
+		}
+		if _, exists := h.Get("/not-written"); exists {
+			t.Error("the refused write is there")
+		}
 	})
 	t.Run("forgets_its_data_when_wiped", func(t *testing.T) {
 		s.Kill()
