@@ -95,6 +95,8 @@ func changeAll(ctx context.Context, cmd *cobra.Command, in *input, change func(c
 		return cli.SoFar(ctx.Err(), "%d changed", changed)
 	case err != nil:
 		return err
+	case in.failure() != nil:
+		return fmt.Errorf("%w: %d changed, %d left as they are, %d unknown", in.failure(), changed, failed, unknown)
 	}
 	return verdict(changed+failed+unknown, failed, unknown, "left as they are")
 }

@@ -28,9 +28,10 @@ type input struct {
 	from io.ReadCloser     // set by open, unless there are args
 	rest *io.SectionReader // the same, where it can be read twice
 
-	taken   atomic.Int64 // items that were sent
-	ended   atomic.Bool  // there are no more
-	counted atomic.Int64 // items in rest; 0 until they are counted
+	taken   atomic.Int64          // items that were sent
+	ended   atomic.Bool           // there are no more
+	failed  atomic.Pointer[error] // why it could not be read to its end
+	counted atomic.Int64          // items in rest; 0 until they are counted
 }
 
 // flags adds those that say where payloads come from.
@@ -55,11 +56,16 @@ func (in *input) open(stdin *os.File) error {
 		if err != nil {
 			return fmt.Errorf("--file: %w", err)
 		}
+		if isDir(f) {
+			return fmt.Errorf("--file: %s is a directory", in.file)
+		}
 		in.read(f)
 	case in.ids && term.IsTerminal(int(stdin.Fd())):
 		return fmt.Errorf("ID is missing: give at least one, or lines of them on standard input")
 	case in.file == "" && term.IsTerminal(int(stdin.Fd())):
 		return fmt.Errorf("PAYLOAD is missing: give at least one, or lines by --file or on standard input")
+	case isDir(stdin):
+		return fmt.Errorf("standard input is a directory: give a file, or arguments")
 	default:
 		in.read(stdin)
 	}
@@ -121,9 +127,21 @@ func (in *input) end() byte {
 	return '\n'
 }
 
-// items sends the payloads until there are no more, and closes. What cannot be
-// read on is sent as the last error. A read that blocks is left alone when ctx
-// ends.
+func isDir(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.IsDir()
+}
+
+// failure is why the input could not be read to its end; nil if it could.
+func (in *input) failure() error {
+	if err := in.failed.Load(); err != nil {
+		return fmt.Errorf("read input: %w", *err)
+	}
+	return nil
+}
+
+// items sends the payloads until there are no more, or they cannot be read on, and
+// closes: see failure. A read that blocks is left alone when ctx ends.
 func (in *input) items(ctx context.Context) <-chan client.Item {
 	out := make(chan client.Item)
 	seen := make(map[string]bool)
@@ -171,8 +189,7 @@ func (in *input) items(ctx context.Context) <-chan client.Item {
 			case err == io.EOF && size == 0:
 				return
 			case err != nil && err != io.EOF:
-				it.Err = fmt.Errorf("read input: %w", err)
-				send(it)
+				in.failed.Store(&err)
 				return
 			case size > client.MaxPayload:
 				it.Err = client.TooLarge(size)

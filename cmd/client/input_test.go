@@ -107,14 +107,29 @@ func TestInput(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+	t.Run("a_directory_is_refused_by_its_name", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := (&input{file: dir}).open(nil); err == nil || err.Error() != "--file: "+dir+" is a directory" {
+			t.Errorf("%v", err)
+		}
+		f, err := os.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := (&input{}).open(f); err == nil || !strings.HasPrefix(err.Error(), "standard input is a directory") {
+			t.Errorf("%v", err)
+		}
+	})
 	t.Run("what_cannot_be_read_on_is_told", func(t *testing.T) {
 		r, w := io.Pipe()
 		go func() {
 			fmt.Fprint(w, "a\nb")
 			w.CloseWithError(fmt.Errorf("gone"))
 		}()
-		if got := read(t, &input{from: r}); !slices.Equal(got, []string{"a", "read input: gone"}) {
-			t.Errorf("got %q", got)
+		in := &input{from: r}
+		if got := read(t, in); !slices.Equal(got, []string{"a"}) || fmt.Sprint(in.failure()) != "read input: gone" {
+			t.Errorf("got %q, %v", got, in.failure())
 		}
 	})
 }

@@ -98,6 +98,8 @@ func run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, b
 		return fmt.Errorf("%w: %d done, %d failed, %d not written, %d withdrawn", err, done, failed, unwritten, withdrawn)
 	case err != nil:
 		return fmt.Errorf("%w: %d done, %d failed, %d withdrawn", err, done, failed, withdrawn)
+	case in.failure() != nil:
+		return fmt.Errorf("%w: %d done, %d failed", in.failure(), done, failed)
 	case failed > 0:
 		return fmt.Errorf("%d of %d tasks failed", failed, done+failed)
 	}

@@ -87,6 +87,8 @@ func submit(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input
 		return fmt.Errorf("%w: %d submitted, %d withdrawn", broken, submitted, withdrawn.Load())
 	case err != nil:
 		return err
+	case in.failure() != nil:
+		return fmt.Errorf("%w: %d submitted, %d not", in.failure(), submitted, failed)
 	case failed > 0:
 		return fmt.Errorf("%d of %d tasks were not submitted", failed, failed+submitted)
 	}

@@ -117,6 +117,8 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 		return cli.SoFar(ctx.Err(), "%d done, %d failed, %d unknown, %d not finished", done, failed, unknown, left)
 	case err != nil:
 		return fmt.Errorf("%w: %d done, %d failed, %d unknown; the other %d stay", err, done, failed, unknown, left)
+	case in.failure() != nil:
+		return fmt.Errorf("%w: %d done, %d failed, %d unknown", in.failure(), done, failed, unknown)
 	}
 	return verdict(done+failed+unknown, failed, unknown, "failed")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,13 +35,13 @@ func full(t *testing.T) *os.File {
 	return f
 }
 
-// clientTo has a client write to an output, and returns its exit status and what it
-// wrote to stderr, without the log below errors.
-func (sv *service) clientTo(out *os.File, in string, args ...string) (status int, stderr string) {
+// clientTo has a client read from in and write to out, and returns its exit status and
+// what it wrote to stderr, without the log below errors.
+func (sv *service) clientTo(in io.Reader, out io.Writer, args ...string) (status int, stderr string) {
 	sv.t.Helper()
 	var errs bytes.Buffer
 	c := exec.CommandContext(sv.t.Context(), filepath.Join(sv.dir, "client"), append(args, "--zk", sv.root, "--log-level", "error")...)
-	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(in), out, &errs
+	c.Stdin, c.Stdout, c.Stderr = in, out, &errs
 	c.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=10")
 	var exit *exec.ExitError
 	if err := c.Run(); err != nil && !errors.As(err, &exit) {
@@ -89,9 +90,9 @@ func TestOutput(t *testing.T) {
 			if c.args[0] == "explain" {
 				sv.hand.Create("/tasks/t1", "pending")
 			}
-			ids := func() string {
+			ids := func() io.Reader {
 				if c.made == "" {
-					return ""
+					return nil
 				}
 				sv.hand.DeleteAll("/tasks")
 				sv.hand.Create("/tasks", "")
@@ -100,7 +101,7 @@ func TestOutput(t *testing.T) {
 					sv.hand.Create(fmt.Sprint("/tasks/t", i), c.made)
 					fmt.Fprintf(&in, "t%d\n", i)
 				}
-				return in.String()
+				return strings.NewReader(in.String())
 			}
 			left := func() {
 				t.Helper()
@@ -108,12 +109,12 @@ func TestOutput(t *testing.T) {
 					t.Errorf("%d tasks are left, want %d", got, c.left)
 				}
 			}
-			status, stderr := sv.clientTo(full(t), ids(), c.args...)
+			status, stderr := sv.clientTo(ids(), full(t), c.args...)
 			if status != 1 || !strings.HasPrefix(stderr, "client: write /dev/stdout: no space left on device") || !strings.Contains(stderr, c.told) || strings.Contains(stderr, "\n") {
 				t.Errorf("status %d, stderr %.500q, want 1 and … %q", status, stderr, c.told)
 			}
 			left()
-			if status, stderr = sv.clientTo(unread(t), ids(), c.args...); status != 141 || stderr != "" {
+			if status, stderr = sv.clientTo(ids(), unread(t), c.args...); status != 141 || stderr != "" {
 				t.Errorf("status %d, stderr %.500q, want 141 and nothing", status, stderr)
 			}
 			left()

@@ -90,6 +90,35 @@ func TestRunInput(t *testing.T) {
 			t.Errorf("stderr %q", got)
 		}
 	})
+	t.Run("that_cannot_be_read_is_no_task_that_failed", func(t *testing.T) {
+		sv := start(t)
+		dir := t.TempDir()
+		directory, err := os.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer directory.Close()
+		unreadable, err := os.OpenFile(filepath.Join(dir, "in"), os.O_WRONLY|os.O_CREATE, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unreadable.Close()
+		for _, verb := range []string{"run", "submit", "wait", "cancel", "retry"} {
+			for _, tc := range []struct {
+				in     *os.File
+				status int
+				want   string
+			}{
+				{directory, 2, "client: standard input is a directory: "},
+				{unreadable, 1, "client: read input: read /dev/stdin: bad file descriptor: 0 "},
+			} {
+				status, stderr := sv.clientTo(tc.in, nil, verb)
+				if status != tc.status || !strings.HasPrefix(stderr, tc.want) || strings.Contains(stderr, "\n") {
+					t.Errorf("%s: status %d, stderr %q, want %d, %q", verb, status, stderr, tc.status, tc.want)
+				}
+			}
+		}
+	})
 	t.Run("wrong_use_names_the_flag", func(t *testing.T) {
 		sv := start(t)
 		for want, args := range map[string][]string{
