@@ -297,6 +297,19 @@ func TestMaster(t *testing.T) {
 		c.Exit(0)
 		sv.empty()
 	})
+	t.Run("gives_a_task_its_last_chance_beside_long_ones_that_it_finds", func(t *testing.T) {
+		sv := start(t)
+		first, second := sv.master(), sv.master()
+		w := sv.worker("--slots", "2")
+		sv.hand.Create("/data/long", "3600")
+		sv.hand.Create("/tasks/long", "pending")
+		w.Line(w.Stderr, "task started")
+		first.Send(syscall.SIGTERM)
+		second.Line(second.Stderr, " leader ")
+		sv.hand.Create("/data/lost", "0")
+		sv.hand.Create("/tasks/lost", "pending 2")
+		w.Line(w.Stderr, "task=lost")
+	})
 	t.Run("assigns_what_waited_before_it_came", func(t *testing.T) {
 		sv := start(t)
 		for _, d := range task.Dirs() {

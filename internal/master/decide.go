@@ -157,15 +157,17 @@ func (v *view) isolate(places []place) ([]assignment, []place) {
 }
 
 // crowded returns the sessions of processes that execute a task whose next loss
-// would fail it, or may, if that is of interest.
+// would fail it, if that is of interest. What is not known is read, and counts until
+// then.
 func (v *view) crowded() map[int64]bool {
 	if v.chances.len() == 0 {
 		return nil
 	}
+	v.verify(len(v.workers))
 	sessions := make(map[int64]bool)
 	for _, w := range v.workers {
-		for _, id := range w.list {
-			if t := v.tasks[id]; t != nil && w.session != 0 && (!t.known() || t.claim(id).last(v.maxLosses)) {
+		for i, id := range w.list {
+			if t := v.tasks[id]; t != nil && w.session != 0 && (i == 0 && !t.read || t.claim(id).last(v.maxLosses)) {
 				sessions[w.session] = true
 			}
 		}

@@ -113,25 +113,27 @@
 //
 // # What happens at each failure
 //
-//   - A worker's znode is gone: what it held is read. The log says that it left where
-//     these states were written as finished or pending, and else that it is gone. A first task at the
+//   - A worker's znode is gone: what it held is read. A first task at the
 //     version at which it was assigned was lost with it: the next assignment
 //     writes "pending n+1", or "failed" at the last loss allowed. A version that
-//     moved means that it was finished or given back: nothing is counted. The
-//     others of its list had not started. A task that the next loss would fail is
-//     given to a process that executes no other such: a process has many workers,
-//     and dies of one task. Nothing is counted either when the
-//     leader itself was out of touch with the servers within the last two session
-//     timeouts: an outage ends sessions whose workers are well, and a loss that
-//     is not counted only lets a task be tried once more.
+//     moved means that it was finished or given back: nothing is counted, and the
+//     log says that the worker left. The others of its list had not started.
+//     Nothing is counted either when the leader itself was out of touch with the
+//     servers within the last two session timeouts: an outage ends sessions whose
+//     workers are well, and a loss that is not counted only lets a task be tried
+//     once more.
+//   - A task that the next loss would fail is given to a process that executes no
+//     other such: a process has many workers, and dies of one task. What workers
+//     execute since before this leader is read for that, at once when such a task
+//     waits, and within seconds anyway.
 //   - A permanent znode may not be listed, or nothing created or deleted in it: that
 //     is said once, and tried again every two seconds, or with the next removal. The
 //     leader goes on with what it knows.
 //   - A task vanished from /tasks: it was withdrawn, and is taken back.
 //   - An answer was lost: after a Sync the worker's znode says what happened, or
 //     whether the task to be removed is there.
-//   - A new leader starts with a Sync and reads everything before it decides.
-//     What it does not know is losses that were not written yet.
+//   - A new leader starts with a Sync, and lists and reads everything before it
+//     decides. What it does not know is losses that were not written yet.
 //   - The connection is lost: reads wait, and so nothing is decided.
 //   - A watch is lost: everything is read again every 10 s and after a reconnect.
 //   - The loop does not turn any more: the watchdog calls Config.Stuck, which ends

@@ -11,6 +11,24 @@ func (v *view) look(id string) {
 	}
 }
 
+// verify has up to n tasks read that workers execute since before this leader: it is to
+// know what they lost, and at which version they were assigned.
+func (v *view) verify(n int) {
+	for _, w := range v.workers {
+		if n == 0 {
+			return
+		}
+		if len(w.list) == 0 {
+			continue
+		}
+		if t := v.tasks[w.list[0]]; t != nil && t.phase == held && !t.read && !t.listed {
+			t.listed = true
+			v.toRead = append(v.toRead, w.list[0])
+			n--
+		}
+	}
+}
+
 // takeUnread returns up to n tasks that are to be read.
 func (v *view) takeUnread(n int) []string {
 	var ids []string
@@ -22,7 +40,7 @@ func (v *view) takeUnread(n int) []string {
 			continue
 		}
 		t.listed = false
-		if t.phase == unread {
+		if t.phase == unread || t.phase == held && !t.read {
 			ids = append(ids, id)
 		}
 	}

@@ -133,6 +133,7 @@ func (l *leader) loop(ctx context.Context) error {
 		case <-ticker.C:
 			l.loseTraces()
 			l.view.nextTick(rereads)
+			l.view.verify(rereads)
 			if l.view.tick%resync == 0 {
 				l.everything()
 			}
@@ -389,7 +390,7 @@ func (l *leader) readTasks(ids []string) error {
 		case errors.Is(a.err, session.ErrOver):
 			return a.err
 		default:
-			l.view.setAside(id)
+			l.view.unreadable(id)
 			l.odd.tell(task.StatePath(id), a.err.Error())
 		}
 	}

@@ -403,6 +403,53 @@ func TestLoss(t *testing.T) {
 			expect(t, h, task.StatePath(id), want)
 		}
 	})
+	for _, tc := range []struct{ name, state, want string }{
+		{"is_given_at_once_to_a_process_that_executes_others_since_before", "pending 1", "last"},
+		{"is_given_to_no_process_that_executes_such_a_one_since_before", "pending 2", ""},
+	} {
+		t.Run("that_would_be_the_last_"+tc.name, func(t *testing.T) {
+			h, connect := tree(t)
+			before := aged() // as a new leader finds it
+			h.Create(task.DataPath(before), "0")
+			h.Create(task.StatePath(before), tc.state)
+			h.Create(task.StatePath("last"), "pending 2")
+			h.CreateEphemeral("/workers/w1", before)
+			h.CreateEphemeral("/workers/w2", "")
+			start(t, connect)
+			if tc.want != "" {
+				expect(t, h, "/workers/w2", tc.want)
+				return
+			}
+			for _, other := range []string{"other", "one more"} { // it is free for others
+				submit(h, other)
+				expect(t, h, "/workers/w2", other)
+				finish(h, "w2", other)
+			}
+		})
+	}
+	t.Run("is_counted_by_a_new_leader_for_what_was_executed_before", func(t *testing.T) {
+		h, connect := tree(t)
+		w := zktest.Conn(t, connect)
+		before := aged()
+		h.Create(task.DataPath(before), "0")
+		h.Create(task.StatePath(before), "pending")
+		h.Set(task.StatePath(before), "pending 1")
+		w.CreateEphemeral("/workers/w1", before)
+		proxy, through := zktest.Via(t, connect)
+		read, release := proxy.Hold(zktest.OpGetData, 1, zktest.Naming(task.StatePath(before)))
+		start(t, through)
+		select {
+		case <-read:
+			release()
+		case <-time.After(20 * time.Second):
+			t.Fatal("the state is not read")
+		}
+		settled(t, h)
+		w.Close()
+		h.CreateEphemeral("/workers/w2", "")
+		expect(t, h, "/workers/w2", before)
+		expect(t, h, task.StatePath(before), "pending 2")
+	})
 	t.Run("never_fails_a_task_where_there_is_no_limit", func(t *testing.T) {
 		h, connect := tree(t)
 		run(t, open(t, connect), Config{MaxLosses: -1})

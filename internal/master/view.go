@@ -346,7 +346,14 @@ func (v *view) release(id string) bool {
 // readTask merges a task's state. It tells whether the state is none of ours.
 func (v *view) readTask(id string, s task.State, version int32) (odd bool) {
 	t := v.tasks[id]
-	if t == nil || t.phase == held {
+	switch {
+	case t == nil:
+		return false
+	case t.phase == held && s.Phase == task.Pending:
+		t.read, t.version, t.losses = true, version, s.Losses
+		return false
+	case t.phase == held: // its worker finds that out
+		t.read = true
 		return false
 	}
 	returned := t.freed && version == t.version
@@ -389,6 +396,15 @@ func (v *view) wait(id string) {
 		t.queued = true
 		v.queue.push(t.item(id))
 	}
+}
+
+// unreadable merges that a task's state may not be read.
+func (v *view) unreadable(id string) {
+	if t := v.tasks[id]; t != nil && t.phase == held {
+		t.read = true // as far as it can be
+		return
+	}
+	v.setAside(id)
 }
 
 // taskGone merges that a task is not there.
