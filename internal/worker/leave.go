@@ -9,6 +9,9 @@ import (
 	"taskkeeper/internal/task"
 )
 
+// errStays means that the slot's znode is still there, because it may not be deleted.
+var errStays = errors.New("the worker's znode stays")
+
 // parting is what the Multi does with which a slot leaves.
 type parting struct {
 	ops     []session.Op
@@ -19,8 +22,8 @@ type parting struct {
 // leave commits what is ready, gives back what is not, and deletes the slot's
 // znode: all in one Multi, so that the leader never sees a part of it. It
 // fails when the session is over; then the znode vanishes by itself and the
-// leader finds the tasks. Where it may not delete its znode that goes with the session,
-// which is about to end, and the rest is done all the same.
+// leader finds the tasks. Where it may not delete its znode it does the rest all the
+// same, and returns errStays: the znode goes with the session.
 func (sl *slot) leave() error {
 	var unknown parting // whose answer was lost
 	stays := false
@@ -47,6 +50,9 @@ func (sl *slot) leave() error {
 		switch {
 		case err == nil:
 			sl.left(p)
+			if stays {
+				return errStays
+			}
 			return nil
 		case errors.Is(err, session.ErrUnknown):
 			if err := sl.s.Sync(); err != nil {

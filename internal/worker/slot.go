@@ -124,7 +124,10 @@ func (sl *slot) run(draining, leaving context.Context) (again bool, err error) {
 	case err != nil && draining.Err() == nil:
 		return false, err
 	}
-	if err := sl.leave(); err != nil && !errors.Is(err, session.ErrOver) {
+	switch err := sl.leave(); {
+	case errors.Is(err, errStays) && again:
+		sl.s.Close() // else what was given back stays listed
+	case err != nil && !errors.Is(err, session.ErrOver) && !errors.Is(err, errStays):
 		sl.log.Warn("not everything was given back", "err", err)
 	}
 	return again, sl.s.Err()
