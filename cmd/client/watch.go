@@ -30,11 +30,7 @@ func watch(ctx context.Context, cmd *cobra.Command, common *cli.Common, interval
 	go func() { // ends with reader's context
 		over <- reading(reader, cmd, common, "error", func(ctx context.Context, s *session.Session) error {
 			current.Store(s)
-			err := look(ctx, s, interval, seen)
-			if s.Err() == nil { // it is this program that ends it
-				current.Store(nil)
-			}
-			return err
+			return look(ctx, s, interval, seen)
 		})
 	}()
 	shown := func() (err error) {

@@ -83,7 +83,7 @@ var wrong = map[string]struct {
 	}, "\"ROOT/tasks/ t \"  an odd name, which cannot stand in a worker's list: it is never assigned" + byMend},
 	"a_worker_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/workers/w", "sound") },
 		"ROOT/workers/w  not ephemeral: no worker, nothing is assigned to it\n    delete ROOT/workers/w"},
-	"a_list_that_is_no_workers": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", lines(nearlyAll)) },
+	"a_list_that_is_no_workers": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", distinctLines(nearlyAll)) },
 		"ROOT/workers/w  lists more than 10000 ids: no worker, nothing is assigned to it\n    set ROOT/workers/w \"\""},
 	"a_candidate_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/master/m-0000000000", "") },
 		"ROOT/master/m-0000000000  not ephemeral: no session ends this candidate, it keeps its place until it is deleted\n    delete ROOT/master/m-0000000000"},

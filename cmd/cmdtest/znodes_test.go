@@ -40,8 +40,8 @@ func (sv *service) many(n int, path func(i int) string) {
 	}
 }
 
-// lines are of about so many bytes together, each another one.
-func lines(bytes int) string {
+// distinctLines are of about so many bytes together, each another one.
+func distinctLines(bytes int) string {
 	var b strings.Builder
 	for i := 0; b.Len() < bytes; i++ {
 		b.WriteString(strconv.Itoa(i))
@@ -57,10 +57,10 @@ const kept = "kept\n"
 // server with the memory that it has in tests can hold together.
 var hostileZnodes = map[string][]kind{
 	"large": {
-		{"a list of a megabyte", func(sv *service) { sv.hand.CreateEphemeral("/workers/big", lines(nearlyAll)) }},
-		{"another list of a megabyte", func(sv *service) { sv.hand.Set("/workers/big", "x"+lines(nearlyAll)) }},
+		{"a list of a megabyte", func(sv *service) { sv.hand.CreateEphemeral("/workers/big", distinctLines(nearlyAll)) }},
+		{"another list of a megabyte", func(sv *service) { sv.hand.Set("/workers/big", "x"+distinctLines(nearlyAll)) }},
 		{"a list of as many ids as there may be", func(sv *service) {
-			sv.hand.CreateEphemeral("/workers/long", kept+strings.Join(strings.Split(lines(nearlyAll), "\n")[:task.MaxList-1], "\n"))
+			sv.hand.CreateEphemeral("/workers/long", kept+strings.Join(strings.Split(distinctLines(nearlyAll), "\n")[:task.MaxList-1], "\n"))
 		}},
 		{"a megabyte of newlines, blanks and repeats", func(sv *service) {
 			sv.hand.CreateEphemeral("/workers/lines", kept+strings.Repeat("\n", nearlyAll))
