@@ -110,6 +110,27 @@ payload .*`)
 			t.Errorf("got %s", out)
 		}
 	})
+	t.Run("a_task_that_waits_apart_from_another_that_was_lost_as_often", func(t *testing.T) {
+		sv := start(t)
+		sv.dirs()
+		sv.master()
+		w := sv.worker("--slots", "2")
+		for i, id := range []string{"t1", "t2"} {
+			sv.hand.Create("/data/"+id, "3600")
+			sv.hand.Create("/tasks/"+id, "pending 2")
+			if i == 0 {
+				w.Line(w.Stderr, "task=t1")
+			}
+		}
+		sv.hand.Create("/data/other", "0") // it is given to the worker that is free
+		sv.hand.Create("/tasks/other", "pending")
+		w.Line(w.Stderr, "task=other")
+		const want = "\nwaits      a worker is free, but its process executes task t1, which was lost twice as well: they go apart, "
+		zktest.Eventually(t, want, func() (bool, string) {
+			out, _ := sv.says(0, "explain", "t2")
+			return strings.Contains(out, want), out
+		})
+	})
 	t.Run("losses", func(t *testing.T) {
 		sv := start(t)
 		sv.dirs()

@@ -17,6 +17,7 @@ type Case struct {
 
 	PayloadErr error // it may not be read
 	Ahead      int   // tasks that go before it; counted only where it waits for a worker
+	Rival      *Task // lost as often, and executed by the process of each free worker: see rival
 }
 
 // Explanation is what is known of a task, and as JSON what `client explain --json`
@@ -51,8 +52,9 @@ type Holder struct {
 }
 
 // Wait is why a task is not finished. Why is one of running, queued, no_leader,
-// no_worker, all_busy, soon, malformed (its name, its state, or not to be read),
-// unreadable (a permanent znode, so that the reason is not known).
+// no_worker, all_busy, soon, apart (from others that were lost as often), malformed (its
+// name, its state, or not to be read), unreadable (a permanent znode, so that the reason
+// is not known).
 type Wait struct {
 	Why   string `json:"why"`
 	Text  string `json:"text"`
@@ -66,6 +68,7 @@ const (
 	waitWorker    = "no_worker"
 	waitBusy      = "all_busy"
 	waitSoon      = "soon"
+	waitApart     = "apart"
 	waitMalformed = "malformed"
 	waitSecret    = "unreadable"
 )
@@ -100,6 +103,8 @@ func (c *Case) why(holders []Holder) string {
 		return waitWorker
 	case free == 0:
 		return waitBusy
+	case c.Rival != nil:
+		return waitApart
 	}
 	return waitSoon
 }
@@ -175,9 +180,9 @@ func (c *Case) wait(holders []Holder) *Wait {
 		}
 	case waitSoon:
 		w.Text = "a worker is free: the leader is about to assign it (what came off a worker's list unfinished it sets aside for some seconds, after several times for minutes)"
-		if c.Task.Losses > 0 {
-			w.Text = "a worker is free, but the task was lost before: it may wait until that worker's process executes no other such one"
-		}
+	case waitApart:
+		w.Text = fmt.Sprintf("a worker is free, but its process executes task %s, which was lost %s as well: they go apart, for one of them may be what ends the process",
+			name(c.Rival.Name), often(c.Rival.Losses))
 	}
 	return w
 }

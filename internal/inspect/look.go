@@ -37,10 +37,49 @@ func Look(ctx context.Context, s *session.Session, id string) (*Case, error) {
 	case err != nil:
 		return nil, err
 	}
-	if c.why(c.holders(c.Task.Modified)) == waitBusy {
+	switch c.why(c.holders(c.Task.Modified)) {
+	case waitBusy:
 		c.Ahead, err = c.ahead(ctx, s)
+	case waitSoon:
+		err = c.rival(ctx, s)
 	}
 	return c, err
+}
+
+// rival looks for what keeps a task from the workers that are free: each of their
+// processes executes another one that was lost as often.
+func (c *Case) rival(ctx context.Context, s *session.Session) error {
+	if c.Task.Losses == 0 {
+		return nil
+	}
+	var names []string
+	process := make(map[string]int64) // of a task that is executed
+	free := make(map[int64]bool)      // processes with a worker that is free
+	for i := range c.Tree.Workers {
+		switch w := &c.Tree.Workers[i]; {
+		case !w.usable():
+		case len(w.Tasks) == 0:
+			free[w.Owner] = true
+		default:
+			names = append(names, w.Tasks[0])
+			process[w.Tasks[0]] = w.Owner
+		}
+	}
+	executed, err := readAll(ctx, names, func(name string) (Task, error) { return getTask(s, name) })
+	if err != nil {
+		return err
+	}
+	var rival *Task
+	for i, x := range executed {
+		if p := process[x.Name]; free[p] && x.wellFormed() && x.Losses >= c.Task.Losses {
+			delete(free, p)
+			rival = &executed[i]
+		}
+	}
+	if len(free) == 0 {
+		c.Rival = rival
+	}
+	return nil
 }
 
 // gone is task.ErrNone, with what is left of the task.
