@@ -75,7 +75,7 @@ func (e stopped) Error() string { return "stopped by " + unix.SignalName(e.signa
 // A command whose Args is nil takes no arguments.
 func Main(cmd *cobra.Command) {
 	status := run(withSignals(), cmd)
-	stderr.flush(grace, flushTime)
+	stderr.flush(flushStill, flushTime)
 	os.Exit(status)
 }
 

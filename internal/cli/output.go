@@ -18,13 +18,14 @@ const (
 	room = 1 << 20
 	// lineCost is what a line that waits costs in memory beside its text.
 	lineCost = 64
-	// grace is how long a write is waited for when the program is to end.
-	grace = time.Second
+	// grace is how long an answer waits for its reader when the program is to end.
+	grace = 3 * time.Second
+	// flushStill and flushTime bound the wait for what was logged at the end of the
+	// program: while nothing is written, and where a slow reader takes line by line.
+	flushStill = time.Second
+	flushTime  = 5 * time.Second
 	// lastWords is the same where the program is to end at once.
 	lastWords = 100 * time.Millisecond
-	// flushTime bounds the wait for what was logged before the end of the program,
-	// also when a slow reader takes it line by line.
-	flushTime = 5 * time.Second
 )
 
 // output writes to a file, so that nobody has to wait for that: a terminal may be
