@@ -58,7 +58,7 @@ func (r *Rights) Lacks(znode string, right Right, err error) (on string) {
 	defer r.mu.Unlock()
 	if l := (lack{znode, right}); !r.missing[l] {
 		r.missing[l] = true
-		r.log.Warn("not allowed, trying again until it is", "znode", znode, "right", string(right), "err", err)
+		r.log.Warn("a right is missing", "znode", znode, "right", string(right), "err", err)
 	}
 	return znode
 }
@@ -69,7 +69,7 @@ func (r *Rights) Has(znode string, right Right) {
 	defer r.mu.Unlock()
 	if l := (lack{znode, right}); r.missing[l] {
 		delete(r.missing, l)
-		r.log.Info("allowed again", "znode", znode, "right", string(right))
+		r.log.Info("the right is there again", "znode", znode, "right", string(right))
 	}
 }
 
