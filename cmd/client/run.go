@@ -24,7 +24,8 @@ func runCommand(common *cli.Common) *cobra.Command {
 		Short: "Do each argument, or each line of the input, as a task; print the results in order",
 		Long: `Submit each argument as a task, or without arguments each line of standard input,
 and print the results to stdout in the same order, one a line. The input may be of
-any length: it is read as far as --window reaches. Exit status: 0 when all are done,
+any length: it is read as far as --window reaches. Results over 64 MB that wait for one
+before them go to temporary files in $TMPDIR. Exit status: 0 when all are done,
 1 when any failed (why is on stderr, with its payload), 2 for wrong use.
 
 SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished.`,

@@ -51,4 +51,16 @@
 //
 // What several callers submit and clean up at a time goes in common Multis. Nobody
 // waits for a clean-up, so it goes with the next submission, or a little later.
+//
+// A client that waits does nothing else: no timer runs but one of ten seconds, for the
+// lost watches. When no task is finished for two seconds it looks once whether there is
+// a leader and a worker, and watches both; what is missing is warned of.
+//
+// # What is held in memory
+//
+// Of a batch, the payloads in flight are bounded, and so are the results that wait for
+// their turn to be emitted, behind a task that takes long or an output that blocks.
+// What exceeds that bound is written to temporary files without a name. A submitted
+// task is cleaned up when its result is fetched: it would end with the client anyway.
+// A detached one stays until it is collected, after its result was handed over.
 package client
