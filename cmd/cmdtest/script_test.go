@@ -52,7 +52,7 @@ func (p *project) zookeeper(status int, want string, args ...string) {
 	p.t.Helper()
 	c := proc.Run(p.t, proc.Command{Path: filepath.Join(p.dir, "scripts/zookeeper"), Args: args})
 	c.Exit(status)
-	said := c.Stdout.String() + c.Stderr.String()
+	said := c.Stdout.String() + "\n" + c.Stderr.String()
 	if !regexp.MustCompile(want).MatchString(said) {
 		p.t.Errorf("%s said\n%s\nwant %s", c, said, want)
 	}
