@@ -53,11 +53,14 @@ func Text(s, indent string) string {
 	return strings.Join(lines, "\n"+indent)
 }
 
-// Cut returns s if it has at most size bytes, else about that many: its beginning
+// markSize is about what the mark takes that stands for what was left out.
+const markSize = 20
+
+// Cut returns s if it has at most about size bytes, else about that many: its beginning
 // and its end, and between them how many bytes were left out. What stands at the end
 // of an error is often its cause.
 func Cut(s string, size int) string {
-	if len(s) <= size {
+	if len(s) <= size+markSize { // the mark would take as much as it saves
 		return s
 	}
 	head, tail := size*2/3, len(s)-size/3

@@ -40,8 +40,9 @@ func TestCut(t *testing.T) {
 		want     string
 	}{
 		{"what fits stays", "abcdef", 6, "abcdef"},
-		{"beginning and end stay", "abcdefghijklm", 6, "abcd…[7 bytes]…lm"},
-		{"no character is cut in two", "äöüäöüäöü", 6, "äö…[12 bytes]…ü"},
+		{"what hardly does not stays too", strings.Repeat("x", 26), 6, strings.Repeat("x", 26)},
+		{"beginning and end stay", "abcd" + strings.Repeat("x", 30) + "yz", 6, "abcd…[30 bytes]…yz"},
+		{"no character is cut in two", strings.Repeat("äöü", 9), 6, "äö…[48 bytes]…ü"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := Cut(c.in, c.size); got != c.want {
