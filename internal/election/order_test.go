@@ -78,13 +78,14 @@ func FuzzOrdered(f *testing.F) {
 
 // FuzzOrderedIsQuick has as many names as a listing may bring, made of a piece, and long
 // ones. To find a place among them takes less than 100 ms, or not much longer, for each
-// name, than among a hundredth of them: then the machine is slow.
+// name, than among a hundredth of them: then the machine is slow. With the square of
+// their number it would take 100 times as long for each.
 func FuzzOrderedIsQuick(f *testing.F) {
-	for _, piece := range []string{"-", "", "lock-", "9", "\xff", strings.Repeat("x", 5000)} {
+	for _, piece := range []string{"", "lock-", strings.Repeat("x", 5000)} {
 		f.Add(piece)
 	}
 	f.Fuzz(func(t *testing.T, piece string) {
-		names := make([]string, min(200_000, 100_000_000/(len(piece)+10)))
+		names := make([]string, min(100_000, 100_000_000/(len(piece)+10)))
 		for i := range names {
 			names[i] = fmt.Sprintf("%s%010d", piece, (i*7919)%len(names))
 		}
@@ -98,7 +99,7 @@ func FuzzOrderedIsQuick(f *testing.F) {
 			return shortest
 		}
 		few := names[:len(names)/100]
-		if all, some := took(names), took(few); all > 100*time.Millisecond && all > 800*some {
+		if all, some := took(names), took(few); all > 100*time.Millisecond && all > 3000*some {
 			t.Errorf("%v for %d names like %.40q, %v for %d", all, len(names), names[0], some, len(few))
 		}
 	})
