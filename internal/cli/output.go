@@ -25,7 +25,7 @@ const (
 	flushStill = time.Second
 	flushTime  = 5 * time.Second
 	// lastWords is the same where the program is to end at once.
-	lastWords = 100 * time.Millisecond
+	lastWords = 500 * time.Millisecond
 )
 
 // output writes to a file, so that nobody has to wait for that: a terminal may be
