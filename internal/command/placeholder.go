@@ -107,6 +107,15 @@ func checkPlaceholders(words []string) error {
 		}
 		i += 1 + n
 	}
+	for i, w := range words {
+		if w == "--" {
+			break // what follows are no options
+		}
+		if holds(w) && (codeOption.MatchString(w) || codeOption.MatchString(words[max(0, i-1)])) {
+			return fmt.Errorf(`%q: a payload may become code or a command as the value of such an option: put -- before {} if it is none, `+
+				`or use a script that takes it as "$1", sh -c SCRIPT sh {} or --shell`, strings.Join(words[max(0, i-1):i+1], " "))
+		}
+	}
 	for _, w := range words {
 		if holds(w) && strings.ContainsFunc(strings.ReplaceAll(w, placeholder, ""), func(r rune) bool { return !isPlain(r) }) {
 			return fmt.Errorf(`%q: a payload may become code amid such text: let {} stand by itself, or amid letters, digits and _./:=,+@%%- alone; `+
@@ -115,6 +124,10 @@ func checkPlaceholders(words []string) error {
 	}
 	return nil
 }
+
+// codeOption matches options whose value is, by their name, code or a command. Of a
+// program that is not in manners, or goes by another name, nothing else is known.
+var codeOption = regexp.MustCompile(`(?i)^--?[\w-]*(command|program|filter|exec|eval|action|shell|script|code|expr|editor|pager|cmd|hook|proxy|rsh|ssh)[\w-]*(=.*)?$`)
 
 func lookUp(word string) (m manner, known bool) {
 	name := filepath.Base(word)

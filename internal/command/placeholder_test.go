@@ -9,6 +9,7 @@ import (
 
 func TestCheckPlaceholders(t *testing.T) {
 	accepted := `
+		tar -cf a.tar --to-command=cat -- {}
 		gzip -9 {}
 		gzip -9c -- {}
 		convert {} {}.png
@@ -53,6 +54,12 @@ func TestCheckPlaceholders(t *testing.T) {
 		docker run --rm image convert {} out/{}
 		gzip {} bash`
 	refused := `
+		tar -cf /dev/null --checkpoint=1 --checkpoint-action={} /usr/bin
+		tar --to-command={} -xf a.tar
+		tar --to-command {} -xf a.tar
+		split --filter={} a
+		sort --compress-program={} a
+		rsync --rsh {} a b:
 		{}
 		./{}
 		bash --rcfile /dev/null -c 'echo {}'
