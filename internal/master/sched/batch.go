@@ -1,0 +1,66 @@
+package sched
+
+import "time"
+
+// A worker gets several tasks at once when more wait than there are workers: a batch
+// shares what an assignment and a commit cost. A batch is to stay short, because a
+// task that stands behind a long one waits. So it grows only while batches are done
+// quickly, and what is not begun is asked back from a worker that stands still.
+const (
+	maxBatch   = 64                     // tasks; with more the calls of a task cost no less
+	shortBatch = 150 * time.Millisecond // a batch done in this time may double
+	longBatch  = 300 * time.Millisecond // one that takes longer shrinks
+
+	// reclaimIdle is how long a worker may stand still while another is free and has
+	// nothing to do. Most tasks that are worth a batch are shorter.
+	reclaimIdle = 25 * time.Millisecond
+	// reclaimStuck is the same while no worker is free: one may soon be. It is above
+	// longBatch, and above what a busy machine stands still for.
+	reclaimStuck = 500 * time.Millisecond
+)
+
+// nextBatch is how many tasks a worker may get next, that did given tasks in a time
+// when it might have got size.
+func nextBatch(size, given int, took time.Duration) int {
+	switch {
+	case took > longBatch:
+		return max(1, int(time.Duration(given)*shortBatch/took))
+	case took <= shortBatch && given >= size:
+		return min(2*size, maxBatch)
+	}
+	return size
+}
+
+// share is how many of the pending tasks each of the workers of a queue may have.
+func share(pending, workers int) int { return max(1, (pending+workers-1)/max(1, workers)) }
+
+// reclaimAt is when tasks are asked back from a worker whose list changed last then.
+func reclaimAt(changed time.Time, idle bool) time.Time {
+	if idle {
+		return changed.Add(reclaimIdle)
+	}
+	return changed.Add(reclaimStuck)
+}
+
+// A task may leave a worker's list unfinished again and again, because workers may not
+// write its state, or because somebody empties their lists. After the first few times
+// it is tried ever more rarely.
+const (
+	releasePause  = 2 * time.Second // in the usual course its client has removed it by then
+	freeReturns   = 2               // after the usual pause
+	longestPause  = 5 * time.Minute
+	finishedPause = 2 * time.Second        // between two looks at a finished task: somebody may have set it back to pending
+	finishedReads = 50                     // of those looks at most in
+	finishedPer   = 100 * time.Millisecond // so that many results that nobody collects cost little
+	leastAhead    = 32                     // tasks read when one was not what it was taken for,
+	mostAhead     = 1024                   // and twice as many the next time
+	mostTaskReads = 64                     // in one decision: the loop is to turn
+)
+
+// returnPause is how long a task waits that was released so many times.
+func returnPause(returns int) time.Duration {
+	if returns <= freeReturns {
+		return 0
+	}
+	return min(time.Duration(returns*returns)*time.Second, longestPause)
+}

@@ -1,0 +1,278 @@
+package sched
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Decision is what is to be done now.
+type Decision struct {
+	Moves       []Move
+	ReadWorkers []string  // whose znodes are to be read
+	ReadTasks   []string  // whose states are to be read
+	Recheck     []Known   // finished tasks: their states are to be read if they are at another version by now
+	Relist      bool      // a listing of /tasks is wanted that begins now or later
+	Wake        time.Time // when to decide again though nothing happened; zero: not at all
+}
+
+// Known is a task at a version.
+type Known struct {
+	ID      string
+	Version int32
+}
+
+// wake has the loop decide again by then.
+func (d *Decision) wake(at time.Time) {
+	if d.Wake.IsZero() || at.Before(d.Wake) {
+		d.Wake = at
+	}
+}
+
+// Decide returns what is to be done now. It changes nothing that it does not return:
+// the tasks and workers of a move are reserved until Carried, NotSent, Refused or
+// Unknown tells its fate. What is to be read is named again until it was.
+func (s *Scheduler) Decide(now time.Time) Decision {
+	var d Decision
+	s.unread.Ascend(func(w *worker) bool {
+		d.ReadWorkers = append(d.ReadWorkers, w.id)
+		return true
+	})
+	s.readTasks(&d, now)
+	if !s.ready(&d) {
+		return d
+	}
+	for t, ok := s.exhausted.Min(); ok; t, ok = s.exhausted.Min() {
+		d.Moves = append(d.Moves, s.reserve(Move{Kind: Fail, Tasks: []Claim{t.claim()}}))
+	}
+	s.revoke(&d)
+	for _, name := range slices.Sorted(maps.Keys(s.staffed)) {
+		s.assign(s.staffed[name], &d)
+		s.reclaim(s.staffed[name], &d, now)
+	}
+	return d
+}
+
+// plenty is how often over the pending tasks must be enough for all workers of a queue.
+const plenty = 2
+
+// Plenty tells whether every worker has enough to do for a while without another
+// listing of /tasks.
+func (s *Scheduler) Plenty() bool {
+	for _, q := range s.staffed {
+		appetite := 0
+		for _, w := range q.workers {
+			appetite += w.size
+		}
+		if q.pending.Len() <= plenty*appetite {
+			return false
+		}
+	}
+	return true
+}
+
+// ready tells whether all was read that a new leader must know. Once that is so it
+// stays so.
+func (s *Scheduler) ready(d *Decision) bool {
+	if s.complete {
+		return true
+	}
+	if s.listing == 0 || !s.workersListed || s.unread.Len() > 0 {
+		return false
+	}
+	firsts := s.unknownFirsts()
+	d.ReadTasks = append(d.ReadTasks, firsts...)
+	s.complete = len(firsts) == 0
+	return s.complete
+}
+
+// unknownFirsts returns the first tasks of workers' lists of which the losses are not
+// known: assigned by a leader before this one, or by hand.
+func (s *Scheduler) unknownFirsts() (ids []string) {
+	for _, w := range s.workers {
+		if len(w.list) > 0 {
+			if t := s.tasks[w.list[0]]; t != nil && t.version < 0 {
+				ids = append(ids, t.id)
+			}
+		}
+	}
+	return ids
+}
+
+// readTasks names the tasks that are to be looked at: a few, so that the loop turns.
+func (s *Scheduler) readTasks(d *Decision, now time.Time) {
+	for s.released.Len() > 0 && s.unverified.Len() < mostTaskReads {
+		t, _ := s.released.Min()
+		if t.recheck.After(now) {
+			d.wake(t.recheck)
+			break
+		}
+		s.become(t, Unverified, detail{cause: wasReleased})
+	}
+	s.unverified.Ascend(func(t *entry) bool {
+		d.ReadTasks = append(d.ReadTasks, t.id)
+		return len(d.ReadTasks) < mostTaskReads
+	})
+	if next := s.finishedNext; next.After(now) {
+		if s.finished.Len() > 0 {
+			d.wake(next)
+		}
+		return
+	}
+	for len(d.Recheck) < finishedReads {
+		t, ok := s.finished.Min()
+		if !ok {
+			return
+		}
+		if t.recheck.After(now) {
+			d.wake(t.recheck)
+			break
+		}
+		s.become(t, Finished, detail{recheck: now.Add(finishedPause)})
+		d.Recheck = append(d.Recheck, Known{t.id, t.version})
+	}
+	if len(d.Recheck) > 0 {
+		s.finishedNext = now.Add(finishedPer)
+	}
+}
+
+// revoke takes back what workers list and /tasks does not.
+func (s *Scheduler) revoke(d *Decision) {
+	holders := make(map[string]*worker)
+	for id := range s.unlisted {
+		for _, w := range s.holders[id] {
+			holders[w.id] = w
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(holders)) {
+		w := holders[id]
+		if w.state != busy {
+			continue
+		}
+		if w.listings >= s.listing { // that listing may have begun before the task was made
+			d.Relist = true
+			continue
+		}
+		m := Move{Kind: Revoke, Worker: w.id}
+		for _, id := range w.list {
+			switch {
+			case s.tasks[id] == nil:
+				m.Tasks = append(m.Tasks, Claim{ID: id})
+				continue
+			case slices.Contains(w.back, id):
+				m.Back = append(m.Back, id)
+			}
+			m.List = append(m.List, id)
+		}
+		d.Moves = append(d.Moves, s.reserve(m))
+	}
+}
+
+// assign gives the pending tasks of a queue to its free workers.
+func (s *Scheduler) assign(q *queue, d *Decision) {
+	if q.free.Len() == 0 || q.pending.Len()+q.lastAttempts.Len() == 0 {
+		return
+	}
+	places := s.assignLastAttempts(q, d)
+	most := share(q.pending.Len(), len(q.workers))
+	lists := make([][]Claim, len(places))
+	for open := len(places); open > 0; {
+		open = 0
+		for i, w := range places {
+			if n := len(lists[i]); n > 0 && (n >= min(w.size, most) || n == 1 && s.tasks[lists[i][0].ID].alone()) {
+				continue
+			}
+			id, ok := q.pending.Pop()
+			if !ok {
+				break
+			}
+			t := s.tasks[id]
+			if len(lists[i]) > 0 && t.alone() { // it waits for a worker of its own
+				q.pending.PutBack(id)
+				break
+			}
+			lists[i] = append(lists[i], t.claim())
+			open++
+		}
+	}
+	for i, w := range places {
+		if len(lists[i]) > 0 {
+			d.Moves = append(d.Moves, s.give(w, lists[i]))
+		}
+	}
+}
+
+func (s *Scheduler) give(w *worker, tasks []Claim) Move {
+	m := Move{Kind: Assign, Worker: w.id, Tasks: tasks}
+	for _, c := range tasks {
+		m.List = append(m.List, c.ID)
+	}
+	return s.reserve(m)
+}
+
+// assignLastAttempts gives each task that the next loss would fail to a process that
+// executes no other such. It returns the workers that are free still.
+func (s *Scheduler) assignLastAttempts(q *queue, d *Decision) (places []*worker) {
+	q.free.Ascend(func(w *worker) bool {
+		places = append(places, w)
+		return true
+	})
+	if q.lastAttempts.Len() == 0 {
+		return places
+	}
+	occupied := make(map[int64]bool) // sessions
+	for _, w := range s.workers {
+		if len(w.list) > 0 {
+			if t := s.tasks[w.list[0]]; t != nil && t.lastAttempt(s.maxLosses) {
+				occupied[w.session] = true
+			}
+		}
+	}
+	var left []*worker
+	for _, w := range places {
+		id, ok := q.lastAttempts.Min()
+		if !ok || occupied[w.session] {
+			left = append(left, w)
+			continue
+		}
+		occupied[w.session] = true
+		d.Moves = append(d.Moves, s.give(w, []Claim{s.tasks[id].claim()}))
+	}
+	return left
+}
+
+// reclaim asks workers that stand still for what they have not begun.
+func (s *Scheduler) reclaim(q *queue, d *Decision, now time.Time) {
+	idle := q.free.Len()
+	if q.pending.Len() > 0 {
+		idle = 0
+	}
+	var stuck []*worker
+	q.batched.Ascend(func(w *worker) bool {
+		at := reclaimAt(w.changed, idle > 0)
+		if at.After(now) {
+			d.wake(at)
+			return false
+		}
+		if len(w.back) == 0 { // else it was asked, and has not answered
+			stuck = append(stuck, w)
+		}
+		return true
+	})
+	for _, w := range stuck {
+		n := len(w.list) - 1
+		if !reclaimAt(w.changed, false).After(now) {
+			idle = 0 // whether or not another is free
+		} else if idle == 0 {
+			break
+		} else {
+			n = min(n, idle)
+			idle -= n
+		}
+		m := Move{Kind: Reclaim, Worker: w.id, List: w.list, Back: w.list[len(w.list)-n:]}
+		for _, id := range m.Back {
+			m.Tasks = append(m.Tasks, Claim{ID: id})
+		}
+		d.Moves = append(d.Moves, s.reserve(m))
+	}
+}

@@ -1,0 +1,64 @@
+// Package sched decides which worker gets which task. It is pure: no ZooKeeper, no
+// clock, no logger. [Scheduler.Handle] takes an event, which is what was read or
+// carried out. [Scheduler.Decide] returns what to write, what to read, and when to
+// decide again. The leader does not use it yet.
+//
+// # The states of a task
+//
+// Each task that /tasks lists has exactly one state. One function, become, changes it
+// and moves the task between the indexes.
+//
+//	                       listed, and made by a client
+//	                                    │
+//	  listed, and made by hand          │         read: pending
+//	       │                            ▼ ◄──────────────────────────┐
+//	       ▼         read: pending ┌─────────┐  Decide               │
+//	┌────────────┐ ───────────────►│ Pending ├─────────┐             │
+//	│ Unverified │ ◄───────────────┴─────────┘         ▼             │
+//	└─┬─┬────────┘  one before it was refused    ┌───────────┐       │
+//	  │ │   ▲ ▲ ▲                                │ Assigning │       │
+//	  │ │   │ │ └──── refused, or unknown ───────┴─────┬─────┘       │
+//	  │ │   │ │                                        ▼ carried out │
+//	  │ │   │ │       its worker is gone,        ┌──────────┐        │
+//	  │ │   │ └────── or returned it ────────────┤ Assigned │        │
+//	  │ │   │                                    └─────┬────┘        │
+//	  │ │   │ after a while     ┌──────────┐           │             │
+//	  │ │   └───────────────────┤ Released │◄──────────┘ left its    │
+//	  │ │                       └──────────┘             worker's    │
+//	  │ │                                                list        │
+//	  │ │ read: done, failed or malformed                ┌──────────┐│
+//	  │ └───────────────────────────────────────────────►│ Finished ├┘
+//	  ▼ read: the last loss allowed                      └──────────┘
+//	┌───────────┐  Decide   ┌─────────┐  carried out          ▲
+//	│ Exhausted ├──────────►│ Failing ├───────────────────────┘
+//	└───────────┘           └─────────┘
+//
+// A worker's list that names a task makes it Assigned, whatever it was. A task that a
+// listing of /tasks lacks is forgotten in any state. If a worker lists it, it is
+// revoked once a listing lacks it that began after the worker's list was read: a task
+// that was made and assigned by hand just now is not in an older one.
+//
+// # Who gets what
+//
+// A task goes to a worker of its own queue. In a queue the submitters take turns, and
+// each one's oldest task goes first; see [Order]. All that was made by hand is one
+// submitter. A task that lost a worker, or that stood behind one that did, goes alone.
+// A task that the next loss would fail goes to a process that executes no other such
+// task: if it is what kills the process, it does not take the others along.
+//
+// A worker gets several tasks at once while more wait than there are workers and its
+// batches are short; see batch.go. What it has not begun is asked back when it stands
+// still: after 25 ms if another worker of the queue is free and nothing waits for it,
+// else after 500 ms. The worker answers; nothing is taken from it.
+//
+// # Rules that each keep a guarantee
+//
+//   - Nothing is decided before /tasks and /workers were listed, every worker listed
+//     was read, and the state of the first task of each was read: it tells the losses.
+//   - A task is reserved from the decision until its fate is known.
+//   - A task made by hand, or refused, is read before it is assigned.
+//   - A task that left a worker's list is not pending before it was read again:
+//     leaving a list usually means that it is finished.
+//   - A worker is gone only when a read of its znode said so.
+//   - A loss is counted only if the task's version is still the one of its assignment.
+package sched

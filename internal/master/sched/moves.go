@@ -1,0 +1,187 @@
+package sched
+
+import (
+	"time"
+)
+
+// Move is one step of the leader's: one part of a transaction.
+type Move struct {
+	Kind    Kind
+	Worker  string // Assign, Revoke, Reclaim
+	Version int32  // of its znode
+	List    []string
+	Back    []string // of List, what the worker is asked to return
+	Tasks   []Claim  // Assign: those given; Fail: the one; Revoke, Reclaim: those concerned, by id only
+
+	listings int64 // as in worker
+}
+
+// Kind is what a move does.
+type Kind int
+
+// The kinds of moves.
+const (
+	Assign  Kind = iota // give tasks to a worker
+	Revoke              // take back what is not in /tasks any more
+	Reclaim             // ask for what a worker has not begun
+	Fail                // fail a task that was lost once too often
+)
+
+// Claim is a task as the scheduler takes it to be: pending at this version.
+type Claim struct {
+	ID        string
+	Version   int32
+	Losses    int  // so far
+	CountLoss bool // the last execution was lost too: the move writes that
+
+	quarantined bool
+}
+
+func (t *entry) claim() Claim {
+	return Claim{ID: t.id, Version: t.version, Losses: t.losses, CountLoss: t.lost, quarantined: t.quarantined}
+}
+
+// Carried is a move that was carried out. Version is the one of its worker's znode
+// since then.
+type Carried struct {
+	Move    Move
+	Version int32
+}
+
+func (e Carried) handle(s *Scheduler, now time.Time) {
+	m := e.Move
+	if m.Kind == Fail {
+		if t := s.tasks[m.Tasks[0].ID]; t != nil && t.state == Failing {
+			t.version = m.Tasks[0].Version + 1
+			s.become(t, Finished, detail{recheck: now.Add(finishedPause)})
+		}
+		return
+	}
+	if m.Kind == Assign {
+		s.ahead = 0
+		for _, c := range m.Tasks {
+			if t := s.tasks[c.ID]; t != nil && c.CountLoss {
+				t.version, t.losses = c.Version+1, c.Losses+1
+			}
+		}
+	}
+	w := s.workers[m.Worker]
+	if w == nil {
+		return
+	}
+	s.lists(w, m.List, m.Back, e.Version, m.listings, now)
+	switch m.Kind {
+	case Assign:
+		w.given, w.began = len(m.Tasks), now
+	case Reclaim:
+		w.given, w.size = 0, 1
+	}
+}
+
+// NotSent is a move that was not carried out, for no fault of its own.
+type NotSent struct{ Move Move }
+
+func (e NotSent) handle(s *Scheduler, now time.Time) { s.undo(e.Move, "", now) }
+
+// Refused is a move that one operation stood against. It was not carried out.
+type Refused struct {
+	Move Move
+	Task string // whose state stood against it; "" if it was the worker's znode
+	Why  Why
+}
+
+// Why is what stood against a move.
+type Why int
+
+// The reasons.
+const (
+	Moved    Why = iota // it is at another version
+	Gone                // it is not there
+	Unusable            // it may not be read or written
+)
+
+func (e Refused) handle(s *Scheduler, now time.Time) {
+	s.undo(e.Move, e.Task, now)
+	t, w := s.tasks[e.Task], s.workers[e.Move.Worker]
+	switch {
+	case t != nil && e.Why == Gone:
+		s.forget(t)
+	case t != nil && e.Why == Unusable:
+		s.become(t, Finished, detail{recheck: now.Add(finishedPause)})
+	case t != nil:
+		s.verifyAhead(t.queue)
+	case e.Task != "" || w == nil:
+	case e.Why == Unusable:
+		s.becomeWorker(w, unusable, nil)
+	default:
+		s.becomeWorker(w, unread, nil)
+	}
+}
+
+// undo ends what a move reserved. One task, if it is named, is to be read.
+func (s *Scheduler) undo(m Move, culprit string, now time.Time) {
+	for _, c := range m.Tasks {
+		t := s.tasks[c.ID]
+		switch {
+		case t == nil || t.state != Assigning && t.state != Failing:
+		case c.ID == culprit:
+			s.become(t, Unverified, detail{cause: refused})
+		case t.state == Failing:
+			s.become(t, Exhausted, detail{lost: c.CountLoss})
+		default:
+			s.become(t, Pending, detail{lost: c.CountLoss, quarantined: c.quarantined})
+		}
+	}
+	if w := s.workers[m.Worker]; w != nil && w.state == writing {
+		s.lists(w, w.list, w.back, w.version, w.listings, now)
+	}
+}
+
+// verifyAhead has tasks read whose turn comes next and that were never read: where one
+// was not what it was taken for, others may not be either. A new leader finds a few
+// that are finished and not yet cleaned up, and is not to read a thousand before it
+// assigns anything; but where thousands of results lie that nobody collected, few
+// assignments are to fail.
+func (s *Scheduler) verifyAhead(q *queue) {
+	s.ahead = min(max(leastAhead, 2*s.ahead), mostAhead)
+	for _, id := range q.pending.Next(s.ahead) {
+		if t := s.tasks[id]; !t.verified {
+			s.become(t, Unverified, detail{cause: refused})
+		}
+	}
+}
+
+// Unknown is a move whose answer was lost. Whatever became of it has become of it by
+// now: Sync was called. Its worker and its tasks are read.
+type Unknown struct{ Move Move }
+
+func (e Unknown) handle(s *Scheduler, _ time.Time) {
+	for _, c := range e.Move.Tasks {
+		if t := s.tasks[c.ID]; t != nil && (t.state == Assigning || t.state == Failing) {
+			if c.CountLoss {
+				t.version = -1
+			}
+			s.become(t, Unverified, detail{cause: refused})
+		}
+	}
+	if w := s.workers[e.Move.Worker]; w != nil {
+		s.becomeWorker(w, unread, nil)
+	}
+}
+
+// reserve marks what a move holds until its fate is known.
+func (s *Scheduler) reserve(m Move) Move {
+	for _, c := range m.Tasks {
+		switch t := s.tasks[c.ID]; m.Kind {
+		case Assign:
+			s.become(t, Assigning, detail{})
+		case Fail:
+			s.become(t, Failing, detail{})
+		}
+	}
+	if w := s.workers[m.Worker]; w != nil {
+		m.Version, m.listings = w.version, w.listings
+		s.becomeWorker(w, writing, nil)
+	}
+	return m
+}

@@ -1,0 +1,173 @@
+package sched
+
+import (
+	"time"
+
+	"github.com/google/btree"
+
+	"taskkeeper/internal/task"
+)
+
+// Scheduler is the leader's view of /tasks and /workers. Its methods are for one
+// goroutine. The zero value is of no use.
+type Scheduler struct {
+	maxLosses int // the loss that fails a task; 0: none does
+
+	tasks      map[string]*entry
+	unverified *btree.BTreeG[*entry] // by id
+	released   *btree.BTreeG[*entry] // by recheck
+	finished   *btree.BTreeG[*entry] // by recheck
+	exhausted  *btree.BTreeG[*entry] // by id
+
+	workers  map[string]*worker
+	unread   *btree.BTreeG[*worker]
+	holders  map[string][]*worker // by task, listed in /tasks or not: who lists it
+	unlisted map[string]bool      // those of them that /tasks does not list
+	queues   map[string]*queue
+	staffed  map[string]*queue // those with workers
+
+	listing       int64 // the last one of /tasks that was merged; 0: none was
+	workersListed bool
+	complete      bool // all was read that a new leader must know
+	ahead         int  // tasks read when one was refused last; 0 since an assignment was carried out
+	finishedNext  time.Time
+}
+
+// New returns a scheduler that knows nothing. The maxLosses-th loss fails a task; 0
+// means that none does.
+func New(maxLosses int) *Scheduler {
+	return &Scheduler{
+		maxLosses:  maxLosses,
+		tasks:      make(map[string]*entry),
+		unverified: btree.NewG(degree, byID),
+		released:   btree.NewG(degree, byRecheck),
+		finished:   btree.NewG(degree, byRecheck),
+		exhausted:  btree.NewG(degree, byID),
+		workers:    make(map[string]*worker),
+		unread:     btree.NewG(degree, func(a, b *worker) bool { return a.id < b.id }),
+		holders:    make(map[string][]*worker),
+		unlisted:   make(map[string]bool),
+		queues:     make(map[string]*queue),
+		staffed:    make(map[string]*queue),
+	}
+}
+
+// Event is what was read or carried out.
+type Event interface {
+	handle(s *Scheduler, now time.Time)
+}
+
+// Handle merges an event, which came now.
+func (s *Scheduler) Handle(e Event, now time.Time) { e.handle(s, now) }
+
+// Lists returns what a worker lists, as far as is known.
+func (s *Scheduler) Lists(worker string) []string {
+	if w := s.workers[worker]; w != nil {
+		return w.list
+	}
+	return nil
+}
+
+// TasksListed is a listing of /tasks. Numbers count listings in the order in which
+// they began, from 1. IDs holds valid ids only.
+type TasksListed struct {
+	IDs    []string
+	Number int64
+}
+
+func (e TasksListed) handle(s *Scheduler, now time.Time) {
+	s.listing = e.Number
+	for _, id := range e.IDs {
+		t := s.tasks[id]
+		if t == nil {
+			name := task.ParseName(id)
+			t = &entry{id: id, queue: s.queue(name.Queue)}
+			t.queue.tasks++
+			s.tasks[id] = t
+			delete(s.unlisted, id)
+			switch {
+			case len(s.holders[id]) > 0: // by hand, or assigned by a leader before this one
+				t.version = -1
+				s.become(t, Assigned, detail{})
+			case name.ByHand:
+				t.version = -1
+				s.become(t, Unverified, detail{cause: byHand})
+			default:
+				s.become(t, Pending, detail{})
+			}
+		}
+		t.listed = e.Number
+	}
+	for _, t := range s.tasks {
+		if t.listed != e.Number {
+			s.forget(t)
+		}
+	}
+}
+
+// TaskRead is a task's state as read.
+type TaskRead struct {
+	ID      string
+	State   task.State
+	Version int32
+}
+
+func (e TaskRead) handle(s *Scheduler, now time.Time) {
+	t := s.tasks[e.ID]
+	if t == nil {
+		return
+	}
+	if t.state == Assigned {
+		t.version, t.losses, t.verified = e.Version, e.State.Losses, true
+		return
+	}
+	if t.state != Unverified && t.state != Finished {
+		return // it was read for what it was before
+	}
+	moved, state, why := e.Version != t.version, t.state, t.cause
+	t.version, t.losses, t.verified = e.Version, e.State.Losses, true
+	if moved {
+		t.returns = 0
+	}
+	var d detail
+	switch {
+	case e.State.Phase != task.Pending:
+		s.become(t, Finished, detail{recheck: now.Add(finishedPause)})
+		return
+	case state == Finished: // somebody set it back
+	case why == lostAtStart && !moved:
+		d.lost = true
+	case why == behindLost:
+		d.quarantined = true
+	case why == wasReleased && !moved:
+		t.returns++
+	}
+	if d.lost && s.maxLosses > 0 && t.losses+1 >= s.maxLosses {
+		s.become(t, Exhausted, d)
+		return
+	}
+	s.become(t, Pending, d)
+}
+
+// TaskUnusable is a task whose state may not be read or written.
+type TaskUnusable struct{ ID string }
+
+func (e TaskUnusable) handle(s *Scheduler, now time.Time) {
+	t := s.tasks[e.ID]
+	switch {
+	case t == nil:
+	case t.state == Assigned:
+		t.version = max(t.version, 0) // its losses will not be known
+	case t.state == Unverified:
+		s.become(t, Finished, detail{recheck: now.Add(finishedPause)})
+	}
+}
+
+// TaskGone is a task that is not there.
+type TaskGone struct{ ID string }
+
+func (e TaskGone) handle(s *Scheduler, _ time.Time) {
+	if t := s.tasks[e.ID]; t != nil {
+		s.forget(t)
+	}
+}

@@ -1,0 +1,202 @@
+package sched
+
+import (
+	"slices"
+	"time"
+)
+
+// WorkersListed is a listing of /workers.
+type WorkersListed struct{ IDs []string }
+
+func (e WorkersListed) handle(s *Scheduler, _ time.Time) {
+	s.workersListed = true
+	listed := make(map[string]bool, len(e.IDs))
+	for _, id := range e.IDs {
+		listed[id] = true
+		if s.workers[id] == nil {
+			w := &worker{id: id, queue: s.queue(queueOf(id)), size: 1}
+			w.queue.members++
+			s.workers[id] = w
+			s.becomeWorker(w, unread, nil)
+		}
+	}
+	for id, w := range s.workers { // only a read tells that one is gone
+		if !listed[id] {
+			s.becomeWorker(w, unread, nil)
+		}
+	}
+}
+
+// WorkerChanged tells that the znode of a worker was written that many times since
+// it was told last; 0 if that is not known. The leader's own writes count.
+type WorkerChanged struct {
+	ID    string
+	Times int
+}
+
+func (e WorkerChanged) handle(s *Scheduler, _ time.Time) {
+	w := s.workers[e.ID]
+	if w == nil {
+		return
+	}
+	w.hinted += int32(e.Times)
+	if e.Times == 0 || w.hinted > w.version {
+		s.becomeWorker(w, unread, nil)
+	}
+}
+
+// AllChanged tells that every worker may have been written.
+type AllChanged struct{}
+
+func (AllChanged) handle(s *Scheduler, _ time.Time) {
+	for _, w := range s.workers {
+		s.becomeWorker(w, unread, nil)
+	}
+}
+
+// WorkerRead is a worker's znode as read.
+type WorkerRead struct {
+	ID       string
+	Session  int64    // that it ends with
+	List     []string // the ids in it, each once
+	Back     []string // of those, what it is asked to return
+	Version  int32
+	Listings int64 // of /tasks that had begun before
+}
+
+func (e WorkerRead) handle(s *Scheduler, now time.Time) {
+	w := s.workers[e.ID]
+	if w == nil {
+		return
+	}
+	if len(e.List) == 0 && w.given > 0 {
+		w.size = nextBatch(w.size, w.given, now.Sub(w.began))
+	}
+	w.session, w.hinted = e.Session, e.Version
+	s.lists(w, e.List, e.Back, e.Version, e.Listings, now)
+}
+
+// lists merges what a worker lists. What it lists no more was released, or returned.
+func (s *Scheduler) lists(w *worker, list, back []string, version int32, listings int64, now time.Time) {
+	old, asked := w.list, w.back
+	var came, left []string
+	if !slices.Equal(list, old) {
+		came, left = difference(list, old), difference(old, list)
+	}
+	state := busy
+	switch {
+	case w.hinted > version:
+		state = unread
+	case len(list) == 0:
+		state = free
+	}
+	s.becomeWorker(w, state, func() {
+		if version != w.version || len(came)+len(left) > 0 {
+			w.changed, w.listings = now, listings
+		}
+		w.list, w.back, w.version = list, back, version
+		if len(list) == 0 || len(came) > 0 {
+			w.given = 0
+		}
+	})
+	for _, id := range came {
+		s.holders[id] = append(s.holders[id], w)
+		t := s.tasks[id]
+		if t == nil {
+			s.unlisted[id] = true
+		} else if t.state != Assigned {
+			if t.state != Assigning && !t.verified { // by hand, or by a leader before this one
+				t.version = -1
+			}
+			s.become(t, Assigned, detail{})
+		}
+	}
+	for _, id := range left {
+		if t := s.letGo(w, id); t == nil {
+		} else if slices.Contains(asked, id) {
+			s.become(t, Unverified, detail{cause: wasReturned})
+		} else {
+			s.become(t, Released, detail{recheck: now.Add(releasePause + returnPause(t.returns))})
+		}
+	}
+}
+
+// letGo ends a worker's hold on a task. It returns the task if it was the last and the
+// task is listed.
+func (s *Scheduler) letGo(w *worker, id string) *entry {
+	others := slices.DeleteFunc(s.holders[id], func(h *worker) bool { return h == w })
+	if len(others) > 0 {
+		s.holders[id] = others
+		return nil
+	}
+	delete(s.holders, id)
+	delete(s.unlisted, id)
+	return s.tasks[id]
+}
+
+// difference returns what is in a and not in b.
+func difference(a, b []string) (only []string) {
+	if len(b) == 0 {
+		return a
+	}
+	in := make(map[string]bool, len(b))
+	for _, id := range b {
+		in[id] = true
+	}
+	for _, id := range a {
+		if !in[id] {
+			only = append(only, id)
+		}
+	}
+	return only
+}
+
+// WorkerUnusable is a znode under /workers that is no worker's, or that may not be
+// read or written. Nothing is given to it and nothing asked of it. If it is malformed
+// it lists nothing; else it lists what it did.
+type WorkerUnusable struct {
+	ID        string
+	Malformed bool
+}
+
+func (e WorkerUnusable) handle(s *Scheduler, now time.Time) {
+	w := s.workers[e.ID]
+	if w == nil {
+		return
+	}
+	if e.Malformed {
+		s.lists(w, nil, nil, w.version, w.listings, now)
+	}
+	s.becomeWorker(w, unusable, nil)
+}
+
+// WorkerGone is a worker whose znode is not there.
+type WorkerGone struct {
+	ID string
+	// Blame: it ended by itself. After an outage of the servers many sessions may
+	// end, and then nothing is counted as a loss.
+	Blame bool
+}
+
+func (e WorkerGone) handle(s *Scheduler, _ time.Time) {
+	w := s.workers[e.ID]
+	if w == nil {
+		return
+	}
+	s.becomeWorker(w, unusable, nil)
+	delete(s.workers, e.ID)
+	w.queue.members--
+	s.drop(w.queue)
+	for i, id := range w.list {
+		t := s.letGo(w, id)
+		switch {
+		case t == nil:
+		case i > 0:
+			s.become(t, Unverified, detail{cause: behindLost})
+		case e.Blame && t.version >= 0:
+			s.become(t, Unverified, detail{cause: lostAtStart})
+		default:
+			s.become(t, Unverified, detail{cause: refused})
+		}
+	}
+}

@@ -1,0 +1,403 @@
+package sched
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/task"
+)
+
+const maxLosses = 3
+
+// world is ZooKeeper and the workers, as far as a scheduler has to do with them. What
+// a test does to it the scheduler learns by events only, and late.
+type world struct {
+	t       *testing.T
+	r       *rand.Rand
+	s       *Scheduler
+	now     time.Time
+	tasks   map[string]*znode
+	workers map[string]*znode
+	watch   map[string]int // how often a worker was written since the scheduler was told
+	listing int64          // of /tasks, that began
+	lists   []TasksListed  // that began and were not merged yet
+	marks   []*task.Submitter
+	names   int
+}
+
+// znode is a task's or a worker's.
+type znode struct {
+	text     string
+	version  int32
+	session  int64 // a worker's process
+	lost     int   // a task: workers that vanished while they executed it
+	executed map[string]bool
+}
+
+func newWorld(t *testing.T, seed uint64) *world {
+	w := &world{
+		t: t, r: rand.New(rand.NewPCG(seed, 0)), s: New(maxLosses), now: time.Unix(0, 0),
+		tasks: map[string]*znode{}, workers: map[string]*znode{}, watch: map[string]int{},
+	}
+	for _, queue := range []string{"", "", "gpu"} {
+		w.marks = append(w.marks, task.NewSubmitter(queue))
+	}
+	return w
+}
+
+func (w *world) handle(e Event) {
+	w.t.Helper()
+	w.s.Handle(e, w.now)
+	if err := w.s.check(); err != nil {
+		w.t.Fatalf("after %T%+.200v: %v", e, e, err)
+	}
+}
+
+func (w *world) name(queue string) string {
+	w.names++
+	return fmt.Sprintf("%sn%05d", queue, w.names)
+}
+
+func (z *znode) state() task.State { return task.ParseState([]byte(z.text)) }
+
+func (z *znode) set(text string) { z.text, z.version = text, z.version+1 }
+
+// list is what a worker's znode holds: ids, and those of them that are asked back.
+func (w *world) list(id string) (list, back []string) {
+	for _, line := range strings.Fields(w.workers[id].text) {
+		t, asked := strings.CutPrefix(line, "-")
+		list = append(list, t)
+		if asked {
+			back = append(back, t)
+		}
+	}
+	return list, back
+}
+
+func (w *world) write(id string, list, back []string) {
+	var lines []string
+	for _, t := range list {
+		if slices.Contains(back, t) {
+			t = "-" + t
+		}
+		lines = append(lines, t)
+	}
+	w.workers[id].set(strings.Join(lines, "\n"))
+	w.watch[id]++
+}
+
+// finish sets a task's state; nothing may be set over a finished one.
+func (w *world) finish(id, text string) {
+	z := w.tasks[id]
+	if z.state().Finished() {
+		w.t.Fatalf("%q of task %s is overwritten by %q", z.text, id, text)
+	}
+	z.set(text)
+}
+
+func (w *world) startListing() {
+	w.listing++
+	w.lists = append(w.lists, TasksListed{slices.Collect(maps.Keys(w.tasks)), w.listing})
+}
+
+func (w *world) mergeListing() {
+	if len(w.lists) > 0 {
+		w.handle(w.lists[0])
+		w.lists = w.lists[1:]
+	}
+}
+
+func (w *world) listWorkers() { w.handle(WorkersListed{slices.Collect(maps.Keys(w.workers))}) }
+
+// tell tells the scheduler of some of the workers that were written.
+func (w *world) tell(all bool) {
+	for id, n := range w.watch {
+		if all || w.r.IntN(2) == 0 {
+			w.handle(WorkerChanged{id, n})
+			delete(w.watch, id)
+		}
+	}
+}
+
+// turn is one round of the leader's loop.
+func (w *world) turn() {
+	d := w.s.Decide(w.now)
+	if err := w.s.check(); err != nil {
+		w.t.Fatalf("after Decide: %v", err)
+	}
+	if !d.Wake.IsZero() && !d.Wake.After(w.now) {
+		w.t.Fatalf("wake at %v, and it is %v", d.Wake, w.now)
+	}
+	if d.Relist {
+		w.startListing()
+	}
+	for _, m := range d.Moves {
+		w.carryOut(m)
+	}
+	for _, id := range d.ReadWorkers {
+		w.readWorker(id)
+	}
+	for _, id := range d.ReadTasks {
+		w.readTask(id)
+	}
+	for _, k := range d.Recheck {
+		if z := w.tasks[k.ID]; z == nil || z.version != k.Version {
+			w.readTask(k.ID)
+		}
+	}
+}
+
+func (w *world) readWorker(id string) {
+	z := w.workers[id]
+	if z == nil {
+		w.handle(WorkerGone{id, true})
+		return
+	}
+	list, back := w.list(id)
+	w.handle(WorkerRead{id, z.session, list, back, z.version, w.listing})
+}
+
+func (w *world) readTask(id string) {
+	if z := w.tasks[id]; z != nil {
+		w.handle(TaskRead{id, z.state(), z.version})
+	} else {
+		w.handle(TaskGone{id})
+	}
+}
+
+// carryOut does what ZooKeeper does with a move: all of it or nothing; and sometimes
+// the answer is lost.
+func (w *world) carryOut(m Move) {
+	answer := w.apply(m)
+	if w.r.IntN(20) == 0 {
+		answer = Unknown{m}
+	}
+	w.handle(answer)
+}
+
+func (w *world) apply(m Move) Event {
+	w.t.Helper()
+	if w.r.IntN(30) == 0 {
+		return NotSent{m}
+	}
+	for _, c := range m.Tasks {
+		if m.Kind == Revoke || m.Kind == Reclaim {
+			break
+		}
+		z := w.tasks[c.ID]
+		if z == nil {
+			return Refused{m, c.ID, Gone}
+		}
+		if z.version != c.Version {
+			return Refused{m, c.ID, Moved}
+		}
+	}
+	if m.Kind == Fail {
+		c := m.Tasks[0]
+		if c.Losses+1 < maxLosses || w.tasks[c.ID].lost < maxLosses {
+			w.t.Fatalf("task %s is failed after %d losses: %+v", c.ID, w.tasks[c.ID].lost, c)
+		}
+		w.finish(c.ID, fmt.Sprintf("failed lost with %d workers", c.Losses+1))
+		return Carried{Move: m}
+	}
+	z := w.workers[m.Worker]
+	switch {
+	case z == nil:
+		return Refused{m, "", Gone}
+	case z.version != m.Version:
+		return Refused{m, "", Moved}
+	}
+	if m.Kind == Assign {
+		w.judge(m)
+	}
+	w.write(m.Worker, m.List, m.Back)
+	return Carried{m, z.version}
+}
+
+// judge checks an assignment that takes effect.
+func (w *world) judge(m Move) {
+	for _, c := range m.Tasks {
+		if queueOf(c.ID) != queueOf(m.Worker) {
+			w.t.Fatalf("task %s is assigned to %s, of another queue", c.ID, m.Worker)
+		}
+		for id := range w.workers {
+			if list, _ := w.list(id); slices.Contains(list, c.ID) {
+				w.t.Fatalf("task %s is assigned to %s while %s lists it", c.ID, m.Worker, id)
+			}
+		}
+		z := w.tasks[c.ID]
+		if st := z.state(); st.Phase != task.Pending && z.version > 0 {
+			w.t.Fatalf("task %s is assigned in state %q", c.ID, z.text)
+		}
+		if c.CountLoss {
+			if z.set(fmt.Sprintf("pending %d", c.Losses+1)); c.Losses+1 > z.lost {
+				w.t.Fatalf("%d losses of task %s are counted, it had %d", c.Losses+1, c.ID, z.lost)
+			}
+		}
+		if len(m.Tasks) > 1 && z.state().Losses > 0 {
+			w.t.Fatalf("task %s, which was lost before, shares a batch: %v", c.ID, m.List)
+		}
+		if z.state().Losses != maxLosses-1 {
+			continue
+		}
+		for id, other := range w.workers {
+			if list, _ := w.list(id); len(list) > 0 && other.session == w.workers[m.Worker].session {
+				if first := w.tasks[list[0]]; first != nil && first.text == "pending 2" {
+					w.t.Fatalf("tasks %s and %s run in one process, both at their last attempt", c.ID, list[0])
+				}
+			}
+		}
+	}
+}
+
+// commit has a worker finish the first task of its list. What it is asked to return it
+// returns.
+func (w *world) commit(id string) {
+	list, back := w.list(id)
+	if len(list) == 0 {
+		return
+	}
+	if z := w.tasks[list[0]]; z != nil && z.state().Phase == task.Pending {
+		w.finish(list[0], "done 1")
+	}
+	w.write(id, slices.DeleteFunc(list[1:], func(t string) bool { return slices.Contains(back, t) }), nil)
+}
+
+// answer has a worker return what it is asked to return, but the first.
+func (w *world) answer(id string) {
+	if list, back := w.list(id); len(back) > 0 {
+		rest := slices.DeleteFunc(list[1:], func(t string) bool { return slices.Contains(back, t) })
+		w.write(id, append([]string{list[0]}, rest...), nil)
+	}
+}
+
+// end has a worker's znode vanish; losing counts against the first task.
+func (w *world) end(id string, losing bool) {
+	if list, _ := w.list(id); losing && len(list) > 0 && w.tasks[list[0]] != nil {
+		w.tasks[list[0]].lost++
+	}
+	delete(w.workers, id)
+	w.watch[id]++
+}
+
+// leave has a worker give back what it has, and go.
+func (w *world) leave(id string) {
+	list, _ := w.list(id)
+	for _, t := range list {
+		if z := w.tasks[t]; z != nil && z.state().Phase == task.Pending {
+			z.set(z.text)
+		}
+	}
+	w.end(id, false)
+}
+
+func (w *world) anyOf(m map[string]*znode) (string, bool) {
+	keys := slices.Sorted(maps.Keys(m))
+	if len(keys) == 0 {
+		return "", false
+	}
+	return keys[w.r.IntN(len(keys))], true
+}
+
+// anyStep does one thing of those that can happen.
+func (w *world) anyStep() {
+	worker, someWorker := w.anyOf(w.workers)
+	id, someTask := w.anyOf(w.tasks)
+	queue := []string{"", "gpu."}[w.r.IntN(2)]
+	switch n := w.r.IntN(24); {
+	case n < 4:
+		state := "pending"
+		if w.r.IntN(20) == 0 { // copied here with its result
+			state = "done elsewhere"
+		}
+		w.tasks[w.marks[w.r.IntN(len(w.marks))].NewID()] = &znode{text: state}
+	case n == 4:
+		w.tasks[w.name(queue)] = &znode{text: []string{"pending", "", "banana", "done x"}[w.r.IntN(4)]}
+	case n == 5 && len(w.workers) < 8:
+		w.workers[w.name(queue)] = &znode{session: 1 + w.r.Int64N(3)}
+	case n == 6 && someWorker:
+		w.end(worker, true)
+	case n == 7 && someWorker:
+		w.leave(worker)
+	case n == 8 && someTask: // withdrawn, or fetched
+		delete(w.tasks, id)
+	case n == 9 && someWorker: // typed: take it away
+		// If the worker dies now, that looks like a loss.
+		if list, _ := w.list(worker); len(list) > 0 && w.tasks[list[0]] != nil {
+			w.tasks[list[0]].lost++
+		}
+		w.write(worker, nil, nil)
+	case n == 10 && someTask && w.tasks[id].state().Phase == task.Pending: // typed
+		w.finish(id, []string{"done by hand", "failed by hand"}[w.r.IntN(2)])
+	case n == 11 && someTask && w.tasks[id].state().Phase == task.Failed: // retried
+		w.tasks[id].set("pending")
+		w.tasks[id].lost = 0
+	case n < 15 && someWorker:
+		w.commit(worker)
+	case n == 15 && someWorker:
+		w.answer(worker)
+	case n == 16:
+		w.startListing()
+		w.listWorkers()
+	case n == 17:
+		w.mergeListing()
+	case n == 18:
+		w.now = w.now.Add(time.Duration(w.r.Int64N(int64(time.Second))))
+	case n == 19:
+		w.now = w.now.Add(time.Duration(w.r.Int64N(int64(30 * time.Millisecond))))
+	case n == 20 && w.r.IntN(5) == 0: // another leads
+		w.s = New(maxLosses)
+		w.lists = nil
+		w.watch = map[string]int{}
+	case n == 20:
+		w.handle(AllChanged{})
+	default:
+		w.tell(false)
+		w.turn()
+	}
+}
+
+// FuzzScheduler runs a scheduler in a world in which workers die, tasks are withdrawn,
+// people type, answers are lost and leaders change. Whatever happens, no task is
+// given to two workers, no loss is counted that was none, and nothing is forgotten.
+func FuzzScheduler(f *testing.F) {
+	for seed := range uint64(30) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		w := newWorld(t, seed)
+		for range 600 {
+			w.anyStep()
+		}
+		// With no more faults everything that is pending is finished.
+		for _, queue := range []string{"", "gpu."} {
+			w.workers[w.name(queue)] = &znode{session: 9}
+		}
+		for range 2*(len(w.tasks)+10) + int(longestPause/time.Second) {
+			w.startListing()
+			w.mergeListing()
+			w.listWorkers()
+			w.now = w.now.Add(time.Second)
+			w.tell(true)
+			w.turn()
+			for id := range w.workers {
+				w.commit(id)
+			}
+		}
+		for id, z := range w.tasks {
+			if z.state().Phase == task.Pending {
+				t.Errorf("task %s is %q at the end: %+v", id, z.text, w.s.tasks[id])
+			}
+		}
+		for id := range w.workers {
+			if list, _ := w.list(id); len(list) > 0 {
+				t.Errorf("worker %s still lists %q", id, list)
+			}
+		}
+	})
+}
