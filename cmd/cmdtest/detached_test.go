@@ -208,11 +208,11 @@ func TestWait(t *testing.T) {
 		sv := start(t)
 		sv.master()
 		sv.worker("--slots", "8", "--exec", "cat")
-		sh := proc.Run(t, proc.Command{Path: "/bin/sh", Args: []string{"-c", `seq 1 200 | "$1" submit --zk "$2" | "$1" wait --zk "$2"`, "sh",
+		sh := proc.Run(t, proc.Command{Path: "/bin/sh", Args: []string{"-c", `seq 1 60 | "$1" submit --zk "$2" | "$1" wait --zk "$2"`, "sh",
 			filepath.Join(sv.dir, "client"), sv.root}})
 		sh.Exit(0)
 		var want []string
-		for i := range 200 {
+		for i := range 60 {
 			want = append(want, fmt.Sprint(i+1))
 		}
 		if got := sh.Stdout.Lines(); !slices.Equal(got, want) {

@@ -32,11 +32,10 @@ type world struct {
 
 // znode is a task's or a worker's.
 type znode struct {
-	text     string
-	version  int32
-	session  int64 // a worker's process
-	lost     int   // a task: workers that vanished while they executed it
-	executed map[string]bool
+	text    string
+	version int32
+	session int64 // a worker's process
+	lost    int   // a task: workers that vanished while they executed it
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
