@@ -157,6 +157,7 @@ func (l *leader) round(ctx context.Context) (more bool, err error) {
 	if err != nil || !l.view.ready() {
 		return more, err
 	}
+	l.takeHints() // what was listed just now may be what a worker did that has fired since
 	l.view.now = time.Now()
 	moves := l.view.decide()
 	if l.view.relist {
@@ -266,8 +267,8 @@ func (l *leader) listWorkers() error {
 	for _, name := range l.view.listWorkers(names) {
 		l.odd.tell(task.WorkerPath(name), "no worker: its name is too long; left alone")
 	}
-	if took := time.Since(began); took > listCredit {
-		l.workersFrom = time.Now().Add(min(listShare*took, listPauseMost))
+	if len(names) > manyWorkers {
+		l.workersFrom = time.Now().Add(min(listShare*time.Since(began), listPauseMost))
 	}
 	return nil
 }

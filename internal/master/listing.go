@@ -19,6 +19,9 @@ const (
 	listPauseMost = time.Second
 	// shortList is how many tasks are listed as fast as one is read.
 	shortList = 100
+	// manyWorkers is how many names under /workers are listed as often as one comes or
+	// goes; more, by a mistake, for a fifth of the time.
+	manyWorkers = 10_000
 	// plenty is how often all workers could be given as much as they may with
 	// what is queued, where listings are rare: they only serve to notice
 	// withdrawn tasks then, which are to end within a second.
