@@ -45,7 +45,7 @@ func TestProcess(t *testing.T) {
 		signal.Ignore(syscall.SIGHUP, syscall.SIGINT)
 		defer signal.Reset(syscall.SIGHUP, syscall.SIGINT)
 		for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
-			p := Run(t, sh("echo up; sleep 100"))
+			p := Run(t, sh("echo up; exec sleep 100"))
 			p.Line(p.Stdout, "up")
 			p.Send(sig)
 			p.Exit(128 + int(sig))
