@@ -26,7 +26,7 @@ func TestAttend(t *testing.T) {
 	}
 	armed := func(v *view) string {
 		v.decide()
-		ids := v.stale(100)
+		ids := append(v.stale(100), v.newcomers(100)...)
 		for _, id := range ids {
 			if !v.workers[id].arm {
 				t.Errorf("%s is read and not watched", id)

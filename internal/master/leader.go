@@ -153,17 +153,17 @@ func (l *leader) round(ctx context.Context) (more bool, err error) {
 	if err := l.ask(); err != nil {
 		return false, err
 	}
+	l.takeHints() // a task that is listed no more may be one that a worker has committed
 	more, err = l.refresh(ctx)
 	if err != nil || !l.view.ready() {
 		return more, err
 	}
-	l.takeHints() // what was listed just now may be what a worker did that has fired since
 	l.view.now = time.Now()
 	moves := l.view.decide()
 	if l.view.relist {
 		l.view.relist, l.tasksDirty = false, true
 	}
-	more = more || len(moves) > 0 || len(l.view.stale(1)) > 0 || len(l.view.toRead) > 0
+	more = more || len(moves) > 0 || len(l.view.stale(1)) > 0 || len(l.view.unread) > 0 || len(l.view.toRead) > 0
 	if len(moves) > 0 {
 		if err := l.apply(moves); err != nil {
 			return false, err
@@ -228,15 +228,20 @@ func (l *leader) refresh(ctx context.Context) (more bool, err error) {
 			return false, err
 		}
 	}
-	// The loop is to turn, and there may be many znodes, and large ones.
+	for ids := l.view.stale(l.together); len(ids) > 0; ids = l.view.stale(l.together) {
+		done, err := l.readWorkers(ids)
+		if err != nil {
+			return false, err
+		}
+		if done == len(ids) {
+			l.view.readOn(2 * done)
+		}
+	}
+	// The loop is to turn, and there may be many other znodes, and large ones.
 	for began := time.Now(); ctx.Err() == nil && time.Since(began) < readTime; {
-		if ids := l.view.stale(l.together); len(ids) > 0 {
-			done, err := l.readWorkers(ids)
-			if err != nil {
+		if ids := l.view.newcomers(l.together); len(ids) > 0 {
+			if _, err := l.readWorkers(ids); err != nil {
 				return false, err
-			}
-			if done == len(ids) {
-				l.view.readOn(2 * done)
 			}
 			continue
 		}

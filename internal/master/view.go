@@ -215,8 +215,7 @@ func (v *view) listWorkers(names []string) (odd []string) {
 	return odd
 }
 
-// stale returns up to n names under /workers that are to be read, those of workers
-// first.
+// stale returns up to n workers that are to be read.
 func (v *view) stale(n int) []string {
 	var ids []string
 	for id, w := range v.workers {
@@ -224,8 +223,15 @@ func (v *view) stale(n int) []string {
 			ids = append(ids, id)
 		}
 	}
+	slices.Sort(ids)
+	return ids
+}
+
+// newcomers returns up to n names under /workers that were not read yet.
+func (v *view) newcomers(n int) []string {
+	var ids []string
 	for id := range v.unread {
-		if len(ids) >= n {
+		if len(ids) == n {
 			break
 		}
 		ids = append(ids, id)
@@ -407,12 +413,22 @@ func (v *view) unreadable(id string) {
 	v.setAside(id)
 }
 
-// taskGone merges that a task is not there.
-func (v *view) taskGone(id string) { delete(v.tasks, id) }
+// taskGone merges that a task is not there. Of one that a worker executes a listing is
+// to tell: the worker may have committed it.
+func (v *view) taskGone(id string) {
+	if t := v.tasks[id]; t != nil && t.phase == held {
+		t.read = true
+		return
+	}
+	delete(v.tasks, id)
+}
 
-// ready tells whether the view is whole, so that it may be decided upon. Once it was, a
-// worker that is to be read holds up no decision about others.
+// ready tells whether the view is whole, so that it may be decided upon. Once it was,
+// very many new names under /workers, which only a mistake makes, hold nothing up.
 func (v *view) ready() bool {
-	v.whole = v.whole || v.workersListed > 0 && len(v.stale(1)) == 0
-	return v.listing > 0 && v.whole
+	if len(v.unread) > 0 && !(v.whole && len(v.unread) > manyWorkers) || v.workersListed == 0 || len(v.stale(1)) > 0 {
+		return false
+	}
+	v.whole = true
+	return v.listing > 0
 }

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -191,6 +192,27 @@ func TestView(t *testing.T) {
 		v.readWorker("w1", nil, 0)
 		v.readWorker("w2", nil, 0)
 		decided(t, v, "assign t1 w1")
+	})
+	t.Run("is_decided_upon_when_every_worker_that_is_to_be_read_was_and_new_names_unless_very_many", func(t *testing.T) {
+		v := viewOf([]string{a}, "w1", "w2")
+		want := func(ready bool) {
+			t.Helper()
+			if v.ready() != ready {
+				t.Errorf("ready: %t, with %d workers to be read and %d new names", !ready, len(v.stale(9)), len(v.unread))
+			}
+		}
+		want(true)
+		v.markStale("w1") // a person may have written there what others would be given
+		want(false)
+		v.readWorker("w1", nil, 0)
+		names := []string{"w1", "w2"}
+		for i := range manyWorkers {
+			names = append(names, fmt.Sprint("by-hand-", i))
+		}
+		v.listWorkers(names)
+		want(false)
+		v.listWorkers(append(names, "one-more"))
+		want(true)
 	})
 	t.Run("a_worker_left_alone_keeps_what_it_holds", func(t *testing.T) {
 		v := viewOf([]string{a}, "w1", "w2")

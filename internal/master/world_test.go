@@ -99,7 +99,7 @@ func (w *world) list(id string) []string {
 // readAll lets the view read all that it wants to read, as the loop does.
 func (w *world) readAll() {
 	w.v.now = w.now
-	for _, id := range w.v.stale(1000) {
+	for _, id := range append(w.v.stale(1000), w.v.newcomers(1000)...) {
 		if s := w.workers[id]; s != nil {
 			known := w.v.workers[id]
 			arm := known != nil && known.arm && !known.watched
