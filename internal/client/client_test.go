@@ -303,9 +303,10 @@ func TestRemoval(t *testing.T) {
 		}
 		play(t, root, nil)
 		wantEchoes(t, r.wait(r.do(t.Context(), payloads(20)...)...), payloads(20))
+		zktest.Eventually(t, "no task is left", func() (bool, string) {
+			left := h.Children(task.TasksDir)
+			return len(left) == 0, fmt.Sprintf("%q", left)
+		})
 		warnings(1, "znode=/data right=delete")
-		if got := h.Children(task.TasksDir); len(got) > 0 {
-			t.Errorf("tasks %q", got)
-		}
 	})
 }
