@@ -72,7 +72,7 @@ func TestExec(t *testing.T) {
 		"reason_of_a_signal":                    {args: []string{"--shell", "--exec", `kill -KILL $$`}, payload: "x", failure: "failed: ended by SIGKILL"},
 		"reason_of_a_command_out_of_time":       {args: []string{"--exec", "sleep {}", "--timeout", "300ms"}, payload: "3600", failure: "failed: timed out after 300ms"},
 		"reason_of_a_computation_out_of_time":   {args: []string{"--timeout", "300ms"}, payload: "3600", failure: "failed: timed out after 300ms"},
-		"reason_of_a_result_too_large":          {args: []string{"--exec", "head -c {} /dev/zero"}, payload: "2000000", failure: "failed: result of 2000000 bytes is too large: at most "},
+		"reason_of_a_result_too_large":          {args: []string{"--shell", "--exec", `head -c "$1" /dev/zero`}, payload: "2000000", failure: "failed: result of 2000000 bytes is too large: at most "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sv := start(t)

@@ -42,7 +42,8 @@ in the background are killed.
 other text may be code. Behind a program that is known to run code or another
 program (sh, python, env, timeout) it stands only among the arguments of what that
 runs, and behind one that joins its arguments or reads them as code (ssh, su, awk,
-xargs) nowhere. Every other program is trusted to take an argument for data; where
+xargs) nowhere. Every other program is trusted to take an argument for data, but not
+as the value of an option that usually takes code (-c, -e, -x, --exec); where
 a payload may begin with a dash, write -- before {}.
 
 Without a command a task is a simulated computation: the payload is a number of

@@ -276,7 +276,7 @@ func TestCannotStart(t *testing.T) {
 			{sh(t, "kill -9 $PPID; sleep 60"), ""}, // its supervisor: the command, or somebody, did it
 			{command(t, "echo", "{}"), "a\x00b"},
 			{command(t, "echo", "{}"), strings.Repeat("x", 200_000)},
-			{command(t, "head", "-c", "{}", "/dev/zero"), "900000"},
+			{command(t, "sh", "-c", `head -c "$1" /dev/zero`, "sh", "{}"), "900000"},
 		} {
 			if _, err := execute(t, c.cmd, c.payload); err == nil || errors.Is(err, ErrCannotStart) {
 				t.Errorf("%q: %v", c.cmd.cfg.Words, err)

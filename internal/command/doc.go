@@ -15,9 +15,11 @@
 // plain text (out/{}.png), since other text may be code. Behind programs that run
 // code or another program (sh, python, env) it is accepted only among the arguments
 // of what they run, and behind those that join their arguments or read several as
-// code (ssh, su, awk, xargs) nowhere. Every other program is trusted. It cannot be
-// seen from here that a program is a shell under another name, that it reads an
-// argument as code (prog --eval {}), or that it takes a payload which begins with a
+// code (ssh, su, awk, xargs) nowhere. A program is known by its name without its
+// version, and by the file that it is a link to. Every other program is trusted, but
+// for the options that usually take code or a command (-c, -e, -x, --eval): {} cannot
+// be their value. It cannot be seen from here that a program is a copy of a shell, that
+// it reads another argument as code, or that it takes a payload which begins with a
 // dash for an option (write -- before {}).
 //
 // # Whose fault

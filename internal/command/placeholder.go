@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -23,6 +24,7 @@ func holds(word string) bool { return strings.Contains(word, placeholder) }
 // them or executes one of them. The three are patterns of option words. An option
 // that fits none is not known, so neither is what stands behind it.
 type manner struct {
+	opaque bool   // no place behind it is known; the rest is empty
 	alone  string // complete in itself
 	valued string // its value is the next word
 	code   string // the next word is code; the others are arguments of it
@@ -43,7 +45,7 @@ var (
 	interpreter = manner{alone: `-w`}
 )
 
-// manners has what is known, by name. A number behind a name is a version.
+// manners has what is known, by name.
 var manners = map[string]manner{
 	"sh": posixShell, "ash": posixShell, "bash": posixShell, "dash": posixShell, "ksh": posixShell,
 	"mksh": posixShell, "rbash": posixShell, "zsh": posixShell,
@@ -72,69 +74,102 @@ var manners = map[string]manner{
 }
 
 // opaque are programs that join their arguments, read several of them as code, or
-// start other programs in ways of their own: no place behind them is known.
-var opaque = strings.Fields(`at awk batch bc chroot chrt dc ed emacs eval ex find flock gawk gdb gmake jq ltrace m4
+// start other programs in ways of their own.
+var opaque = strings.Fields(`at awk batch bc chroot chrt coreutils dc ed emacs eval ex find flock gawk gdb gmake jq ltrace m4
 	make mariadb mawk mosh mysql nawk nsenter parallel psql remsh rsh runuser screen script sed setpriv sg sqlite3 ssh
 	strace su systemd-run tmux unshare vi vim watch xargs`)
+
+// multiCall are programs that are many, each under the name of a link to them.
+var multiCall = strings.Fields(`busybox coreutils toybox`)
+
+const wayOut = `use a script that takes it as "$1", sh -c SCRIPT sh {} or --shell`
 
 // checkPlaceholders accepts {} only where, as far as is known, a payload is taken
 // for data: not for code, a program, or an option of a program that starts others.
 //
-//   - {} stands by itself, or amid text that can hardly be code: see isPlain.
 //   - Behind a program of manners, where those tell that it is an argument of the
 //     code or the program that is named before. Behind an opaque one, nowhere.
+//   - Behind every other one, unless an option before it may take code: see codeOption.
+//   - By itself, or amid text that can hardly be code: see isPlain.
 //
 // A word counts as a program of that name wherever it stands before {}, for any
-// program may start others. One that is not known is trusted to take its arguments
-// for data; that cannot be told from here.
+// program may start others.
 func checkPlaceholders(words []string) error {
 	if holds(words[0]) {
 		return fmt.Errorf("%q: {} cannot be in the program's name: a payload never chooses what is run", words[0])
 	}
-	for i := 0; slices.ContainsFunc(words[i:], holds); {
-		m, known := lookUp(words[i])
-		if holds(words[i]) || !known && !slices.Contains(opaque, filepath.Base(words[i])) {
-			i++
+	started := true // the word is a program for sure
+	for i := 0; slices.ContainsFunc(words[i:], holds); i++ {
+		if holds(words[i]) {
+			if err := checkPlace(words[i-1], words[i]); err != nil {
+				return err
+			}
 			continue
 		}
-		n, ok := 0, false
-		if known {
-			n, ok = m.length(words[i+1:])
+		known := mannersOf(words[i], started)
+		started = false
+		skip := len(words)
+		for _, m := range known {
+			n, ok := m.length(words[i+1:])
+			if !ok {
+				return fmt.Errorf("{} behind %q: a payload may become code, a program or an option there: %s; or leave {} out and read standard input",
+					words[i], wayOut)
+			}
+			skip, started = min(skip, n), started || m.starts
 		}
-		if !ok {
-			return fmt.Errorf(`{} behind %q: a payload may become code, a program or an option there: `+
-				`use a script that takes it as "$1", sh -c SCRIPT sh {} or --shell; or leave {} out and read standard input`, words[i])
-		}
-		i += 1 + n
-	}
-	for i, w := range words {
-		if w == "--" {
-			break // what follows are no options
-		}
-		if holds(w) && (codeOption.MatchString(w) || codeOption.MatchString(words[max(0, i-1)])) {
-			return fmt.Errorf(`%q: a payload may become code or a command as the value of such an option: put -- before {} if it is none, `+
-				`or use a script that takes it as "$1", sh -c SCRIPT sh {} or --shell`, strings.Join(words[max(0, i-1):i+1], " "))
-		}
-	}
-	for _, w := range words {
-		if holds(w) && strings.ContainsFunc(strings.ReplaceAll(w, placeholder, ""), func(r rune) bool { return !isPlain(r) }) {
-			return fmt.Errorf(`%q: a payload may become code amid such text: let {} stand by itself, or amid letters, digits and _./:=,+@%%- alone; `+
-				`or use a script that takes it as "$1", sh -c SCRIPT sh {} or --shell`, w)
+		if len(known) > 0 {
+			i += skip
 		}
 	}
 	return nil
 }
 
-// codeOption matches options whose value is, by their name, code or a command. Of a
-// program that is not in manners, or goes by another name, nothing else is known.
-var codeOption = regexp.MustCompile(`(?i)^--?[\w-]*(command|program|filter|exec|eval|action|shell|script|code|expr|editor|pager|cmd|hook|proxy|rsh|ssh)[\w-]*(=.*)?$`)
-
-func lookUp(word string) (m manner, known bool) {
-	name := filepath.Base(word)
-	if m, known = manners[name]; !known {
-		m, known = manners[strings.TrimRight(name, "0123456789.-")]
+// checkPlace checks a word that holds {}, and the one before it.
+func checkPlace(before, word string) error {
+	option, _, _ := strings.Cut(word, placeholder)
+	switch {
+	case codeOption.MatchString(before):
+		option = before + " " + word
+	case codeOption.MatchString(option), option == "-", option == "--":
+		option = word
+	case strings.ContainsFunc(strings.ReplaceAll(word, placeholder, ""), func(r rune) bool { return !isPlain(r) }):
+		return fmt.Errorf("%q: a payload may become code amid such text: let {} stand by itself, or amid letters, digits and _./:=,+@%%- alone; or %s", word, wayOut)
+	default:
+		return nil
 	}
-	return m, known
+	return fmt.Errorf("%q: a payload may become code, a command or an option there: put -- before {} if the option takes no value, or %s", option, wayOut)
+}
+
+// codeOption matches options whose value may be code or a command: by a part of
+// their name, or by the letters that most programs use for those. Of a program that
+// is not in manners, or goes by another name, nothing else is known.
+var codeOption = regexp.MustCompile(`^(?i:--?[\w-]*(command|program|filter|exec|eval|action|shell|script|code|expr|editor|pager|cmd|hook|proxy|rsh|ssh)[\w-]*(=.*)?)$|^-\w*[ceExX]=?$`)
+
+// version is what may stand behind a program's name, as in perl5.36-x86_64-linux-gnu.
+var version = regexp.MustCompile(`[-.]?\d[\d.]*(-.*)?$`)
+
+// mannersOf returns what is known of a word, by its name and by that of the file
+// that it is a link to. One that was started is looked up as a program is.
+func mannersOf(word string, started bool) (known []manner) {
+	names := []string{filepath.Base(word)}
+	if started || strings.Contains(word, "/") {
+		if path, err := exec.LookPath(word); err == nil {
+			path, _ = filepath.EvalSymlinks(path)
+			if target := filepath.Base(path); !slices.Contains(multiCall, target) {
+				names = append(names, target)
+			}
+		}
+	}
+	for _, name := range names {
+		for _, name := range []string{name, version.ReplaceAllString(name, "")} {
+			if m, ok := manners[name]; ok {
+				known = append(known, m)
+			} else if slices.Contains(opaque, name) {
+				known = append(known, manner{opaque: true})
+			}
+		}
+	}
+	return known
 }
 
 // isPlain tells whether {} may stand in one word with a character: in paths, URLs
@@ -147,6 +182,9 @@ func isPlain(r rune) bool {
 // runs, for sure: its options, its own words, and code or a file with code. The
 // program that it starts is not among them. {} may be in none of them.
 func (m manner) length(words []string) (n int, ok bool) {
+	if m.opaque {
+		return 0, false
+	}
 	code := false
 options:
 	for ; n < len(words); n++ {

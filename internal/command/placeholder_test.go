@@ -1,6 +1,8 @@
 package command
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,25 +16,25 @@ func TestCheckPlaceholders(t *testing.T) {
 		gzip -9c -- {}
 		convert {} {}.png
 		convert {} -resize 50% out/{}
-		convert {} -c {}
 		convert {} -annotate 'two words' out/{}.png
 		printf '%s|%s' {} a={}
-		head -c {} /dev/zero
-		grep -c {}
+		grep -c -- {}
+		prog -e -- {}
+		prog -e 1 {}
+		prog -o {}
+		prog -o{}.gz
 		curl -fsS -- {}
 		curl https://example.org/é/{}
 		./prog --in={} --out=/tmp/{},b
 		cat no placeholder
 		awk '{print $1}'
 		sh -c 'echo "$1"' sh {}
-		sh -c 'echo "$1"' sh -c {}
 		sh -c 'echo "$0"' {}
 		sh -ec 'echo "$1"' sh {}
 		bash -euo pipefail -c 'echo "$1"' bash {}
 		bash -o pipefail -c 'echo "$1"' bash {}
 		bash --noprofile --norc -c 'echo "$1"' bash {}
 		sh script.sh {}
-		bash script.sh -c {}
 		bash -o pipefail script.sh {}
 		bash -- script.sh {}
 		timeout 5 gzip {}
@@ -50,7 +52,6 @@ func TestCheckPlaceholders(t *testing.T) {
 		python3 -c 'import sys; print(sys.argv[1])' {}
 		python3 -m module {}
 		perl -w script.pl {}
-		node script.js -e {}
 		docker run --rm image convert {} out/{}
 		gzip {} bash`
 	refused := `
@@ -60,6 +61,28 @@ func TestCheckPlaceholders(t *testing.T) {
 		split --filter={} a
 		sort --compress-program={} a
 		rsync --rsh {} a b:
+		git -c {} x
+		git -c alias.x={} x
+		prog -e {}
+		prog -E {}
+		prog -xe {}
+		prog -9X {}
+		prog -e{}
+		prog -c={}
+		prog -- other -c {}
+		prog -{}
+		prog --{}=x
+		convert {} -c {}
+		head -c {} /dev/zero
+		grep -c {}
+		sh -c 'echo "$1"' sh -c {}
+		bash script.sh -c {}
+		node script.js -e {}
+		perl5.36-x86_64-linux-gnu {}
+		perl5.36-x86_64-linux-gnu -e {}
+		python3.11-dbg {}
+		/usr/local/bin/gawk-5.2 {} x
+		coreutils env {}
 		{}
 		./{}
 		bash --rcfile /dev/null -c 'echo {}'
@@ -170,6 +193,36 @@ func TestCheckPlaceholders(t *testing.T) {
 			if err := checkPlaceholders(words); (err == nil) != want {
 				t.Errorf("%s: %v", line, err)
 			}
+		}
+	}
+}
+
+func TestCheckPlaceholdersFollowsLinks(t *testing.T) {
+	dir := t.TempDir()
+	program := func(name string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for link, target := range map[string]string{
+		"shell": program("dash"), "again": filepath.Join(dir, "shell"), "awful": program("mawk"), "snake": program("python3.11"),
+		"gzip": program("busybox"), "cut": program("coreutils"), "sh": filepath.Join(dir, "busybox"),
+		"other": program("prog"), "nowhere": filepath.Join(dir, "missing"),
+	} {
+		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir)
+	for words, want := range map[string]bool{
+		"shell {}": false, "again {}": false, "again script {}": true, "awful {}": false, "snake {}": false, "snake -u x.py {}": true,
+		dir + "/shell {}": false, "prog " + dir + "/shell {}": false, "prog shell {}": true, "env -i shell {}": false, "env -i other {}": true,
+		"gzip {}": true, "cut {}": true, "other {}": true, "nowhere {}": true, "sh {}": false, "busybox {}": false, "busybox gzip {}": true,
+	} {
+		if err := checkPlaceholders(strings.Fields(words)); (err == nil) != want {
+			t.Errorf("%s: %v", words, err)
 		}
 	}
 }
