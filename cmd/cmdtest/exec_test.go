@@ -115,6 +115,7 @@ func TestExec(t *testing.T) {
 			{"cat", `unexpected argument "cat"; a command to execute stands behind --`},
 			{"--shell", "--shell is about a command"},
 			{"--exec|bash --rcfile /dev/null -c 'echo {}'", `--exec: {} behind "bash": a payload may become code, a program or an option there: use a script`},
+			{"--|git|-c|{}|x", `behind --: "-c {}": a payload may become code, a command or an option there: put -- before {} if `},
 			{"--|ssh|host|ls|{}", `behind --: {} behind "ssh": a payload may become code, `},
 			{"--|cat|a;{}", `behind --: "a;{}": a payload may become code amid such text: let {} stand by itself, `},
 			{"--shell|--exec|echo {}", "--exec: \"echo {}\": in a script {} "},
