@@ -75,7 +75,7 @@ Rows:
 func share(s string) (float64, error) {
 	v, err := strconv.ParseFloat(s, 64)
 	if err != nil || !(v >= 0.001 && v <= 1) {
-		return 0, fmt.Errorf("%q is no number from 0.001 to 1", s)
+		return 0, fmt.Errorf("must be a number from 0.001 to 1, not %q", s)
 	}
 	return v, nil
 }

@@ -119,12 +119,13 @@ func TestExec(t *testing.T) {
 			{"--|ssh|host|ls|{}", `behind --: {} behind "ssh": a payload may become code, `},
 			{"--|cat|a;{}", `behind --: "a;{}": a payload may become code amid such text: let {} stand by itself, `},
 			{"--shell|--exec|echo {}", "--exec: \"echo {}\": in a script {} "},
-			{"--exec|cat|--timeout|0s", `--timeout: "0s" is no duration `},
-			{"--timeout|-1s", `--timeout: "-1s" is no duration `},
-			{"--drain|-1s", `--drain: "-1s" is no duration `},
-			{"--cut-off|x", `--cut-off: "x" is none of cancel, continue`},
-			{"--kill-after|x", `--kill-after: "x" is no duration `},
-			{"--slots|-1", `--slots: "-1" is no number `},
+			{"--exec|cat|--timeout|0s", `--timeout: must be a duration from 1ms to 720h, such as 1m30s, not "0s"; leave the flag out for no limit`},
+			{"--timeout|-1s", `--timeout: must be a duration from 1ms `},
+			{"--drain|-1s", `--drain: must be a duration from 0s to 720h, such as 1m30s, not "-1s"`},
+			{"--cut-off|x", `--cut-off: must be one of cancel, continue, not "x"`},
+			{"--kill-after|x", `--kill-after: must be a duration from 0s to 1h, such as 1m30s, not "x"`},
+			{"--slots|-1", `--slots: must be a number from 0 to 10000, not "-1"`},
+			{"--trim=no", `--trim: must be true or false, not "no"`},
 		} {
 			p := proc.Run(t, proc.Command{Path: filepath.Join(sv.dir, "worker"), Args: strings.Split(c.args, "|"), Env: []string{"ZK_SERVERS=" + sv.root}})
 			p.Exit(2)

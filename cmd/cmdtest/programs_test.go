@@ -67,8 +67,8 @@ func TestPrograms(t *testing.T) {
 					{"", "--zks a", "unknown flag: --zks"},
 					{"", "--zk a:b", `--zk: connect string "a:b": "b" is no port; `},
 					{"a:b", "", `$ZK_SERVERS: connect string "a:b": "b" is no port; `},
-					{"", "--session-timeout 0", `--session-timeout: "0" is no duration `},
-					{"", "--wait soon", `--wait: "soon" is no duration `},
+					{"", "--session-timeout 0", `--session-timeout: must be a duration from 100ms to 24h, such as 1m30s, not "0"`},
+					{"", "--wait soon", `--wait: must be a duration from 1ms to 24h, such as 1m30s, not "soon"`},
 				} {
 					p := run(t, c.env, strings.Fields(c.args)...)
 					p.Exit(2)

@@ -18,7 +18,7 @@ func TestRetention(t *testing.T) {
 		for _, value := range []string{"5ms", "999ms", "-1s", "9000h", "1d", "5", ""} {
 			m := sv.start("master", "--retention", value)
 			m.Exit(2)
-			oneLine(t, m, fmt.Sprintf("master: --retention: %q is no duration from 1s to 8760h, such as 10s or 1m30s, and not 0 (see ", value))
+			oneLine(t, m, fmt.Sprintf("master: --retention: must be 0 (for ever), or a duration from 1s to 8760h, such as 36h, not %q (see ", value))
 		}
 		for _, value := range []string{"0", "0s", "1s", "8760h"} {
 			m := sv.start("master", "--retention", value)

@@ -122,12 +122,12 @@ func TestRunInput(t *testing.T) {
 	t.Run("wrong_use_names_the_flag", func(t *testing.T) {
 		sv := start(t)
 		for want, args := range map[string][]string{
-			"client: --file: open /not/there: no such file":       {"--file", "/not/there"},
-			`client: --window: "0" is no number from 1 to 2000`:   {"--window", "0"},
-			`client: --retries: "-1" is no number from 0`:         {"--retries", "-1"},
-			`client: --timeout: "5" is no duration from 0s`:       {"--timeout", "5"},
-			"client: PAYLOAD and --file: give one of them":        {"--file", "-", "0"},
-			"client: if any flags in the group [keep-going fail-": {"--keep-going", "--fail-fast"},
+			"client: --file: open /not/there: no such file":              {"--file", "/not/there"},
+			`client: --window: must be a number from 1 to 2000, not "0"`: {"--window", "0"},
+			`client: --retries: must be a number from 0`:                 {"--retries", "-1"},
+			`client: --timeout: must be a duration from 0s`:              {"--timeout", "5"},
+			"client: PAYLOAD and --file: give one of them":               {"--file", "-", "0"},
+			"client: if any flags in the group [keep-going fail-":        {"--keep-going", "--fail-fast"},
 		} {
 			c := sv.pipe("", args...)
 			c.Exit(2)

@@ -316,17 +316,17 @@ func TestInspect(t *testing.T) {
 	t.Run("wrong_use_names_what_is_wrong", func(t *testing.T) {
 		sv := start(t)
 		for want, args := range map[string][]string{
-			"client: --interval goes with --watch":               {"status", "--interval", "1s"},
-			`client: --interval: "0" is no duration from 50ms`:   {"status", "--watch", "--interval", "0"},
-			`client: unexpected argument "x"`:                    {"status", "x"},
-			"client: unknown flag: --watch":                      {"doctor", "--watch"},
-			`client: unexpected argument "/tasks"`:               {"doctor", "/tasks"},
-			"client: ID is missing":                              {"explain"},
-			`client: unexpected argument "t2"`:                   {"explain", "t1", "t2"},
-			`client: ID: "a/b" is no name of a task`:             {"explain", "a/b"},
-			`client: ID: "" is no name of a task`:                {"explain", ""},
-			`client: ID: "a\nb" is no name of a task`:            {"explain", "a\nb"},
-			`client: --wait: "soon" is no duration from 1ms to `: {"explain", "t1", "--wait", "soon"},
+			"client: --interval goes with --watch":             {"status", "--interval", "1s"},
+			`client: --interval: must be a duration from 50ms`: {"status", "--watch", "--interval", "0"},
+			`client: unexpected argument "x"`:                  {"status", "x"},
+			"client: unknown flag: --watch":                    {"doctor", "--watch"},
+			`client: unexpected argument "/tasks"`:             {"doctor", "/tasks"},
+			"client: ID is missing":                            {"explain"},
+			`client: unexpected argument "t2"`:                 {"explain", "t1", "t2"},
+			`client: ID: "a/b" is no name of a task`:           {"explain", "a/b"},
+			`client: ID: "" is no name of a task`:              {"explain", ""},
+			`client: ID: "a\nb" is no name of a task`:          {"explain", "a\nb"},
+			`client: --wait: must be a duration from 1ms to `:  {"explain", "t1", "--wait", "soon"},
 		} {
 			_, errs := sv.says(2, args...)
 			if !strings.HasPrefix(errs, want) || strings.Contains(errs, "\n") {

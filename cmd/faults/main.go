@@ -47,7 +47,7 @@ write by write. The status is 1 if anything was not as it must be.`,
 		func(s string) (uint64, error) {
 			n, err := strconv.ParseUint(s, 10, 64)
 			if err != nil {
-				return 0, fmt.Errorf("%q is no number from 0 to %d", s, uint64(math.MaxUint64))
+				return 0, fmt.Errorf("must be a number from 0 to %d, not %q", uint64(math.MaxUint64), s)
 			}
 			return n, nil
 		})

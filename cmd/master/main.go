@@ -31,7 +31,8 @@ to the free workers in /workers; every other master is a backup, and takes over
 when those before it are gone. Start two or three.
 
 The leader also removes what nobody comes for: the results of tasks that outlive
-their clients and are not collected within --retention, and payloads without a task.
+their clients and are not collected within --retention, and payloads without a
+task.
 
 SIGTERM or SIGINT (Ctrl-C) resigns at once. After a kill -9 a backup takes over
 when the session has timed out. A master that was paused and wakes up does no
@@ -67,12 +68,9 @@ harm: ZooKeeper refuses what it writes.`,
 // parseRetention reads a duration that the leader, which looks once a second,
 // can keep to.
 func parseRetention(s string) (time.Duration, error) {
-	if d, err := time.ParseDuration(s); err == nil && d == 0 {
-		return 0, nil
-	}
-	d, err := cli.Duration(time.Second, 8760*time.Hour)(s)
-	if err != nil {
-		return 0, fmt.Errorf("%w, and not 0", err)
+	d, err := time.ParseDuration(s)
+	if err != nil || d != 0 && (d < time.Second || d > 8760*time.Hour) {
+		return 0, fmt.Errorf("must be 0 (for ever), or a duration from 1s to 8760h, such as 36h, not %q", s)
 	}
 	return d, nil
 }

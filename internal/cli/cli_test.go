@@ -105,7 +105,7 @@ func program() *cobra.Command {
 	var n int
 	slots := add("slots", func(context.Context) error { fmt.Println(n); return nil })
 	Var(slots.Flags(), &n, "slots", 2, "How many `n` at once.", Int(1, 9))
-	slots.Flags().Int("plain", 0, "One of pflag's own.")
+	slots.Flags().Bool("plain", false, "One of pflag's own.")
 	show := add("show", func(context.Context) error {
 		cfg := common.Session(nil)
 		fmt.Println(cfg.Address, cfg.Timeout, common.Wait, common.LogFormat, common.LogLevel)
@@ -157,14 +157,14 @@ func TestMainFunction(t *testing.T) {
 		{"two a b", 0, ""},
 		{"good --none", 2, "prog: unknown flag: --none (see 'prog good --help')"},
 		{"good --wait", 2, "prog: flag needs an argument: --wait (see 'prog good --help')"},
-		{"good --wait 0s", 2, `prog: --wait: "0s" is no duration from 1ms to 24h, such as 10s or 1m30s (see 'prog good --help')`},
-		{"good --wait -1s", 2, `prog: --wait: "-1s" is no duration from 1ms to 24h, such as 10s or 1m30s (see 'prog good --help')`},
-		{"--session-timeout 10 good", 2, `prog: --session-timeout: "10" is no duration from 100ms to 24h, such as 10s or 1m30s (see 'prog good --help')`},
-		{"good --log-format xml", 2, `prog: --log-format: "xml" is none of text, json (see 'prog good --help')`},
-		{"good --log-level trace", 2, `prog: --log-level: "trace" is none of debug, info, warn, error (see 'prog good --help')`},
+		{"good --wait 0s", 2, `prog: --wait: must be a duration from 1ms to 24h, such as 1m30s, not "0s" (see 'prog good --help')`},
+		{"good --wait -1s", 2, `prog: --wait: must be a duration from 1ms to 24h, such as 1m30s, not "-1s" (see 'prog good --help')`},
+		{"--session-timeout 10 good", 2, `prog: --session-timeout: must be a duration from 100ms to 24h, such as 1m30s, not "10" (see 'prog good --help')`},
+		{"good --log-format xml", 2, `prog: --log-format: must be one of text, json, not "xml" (see 'prog good --help')`},
+		{"good --log-level trace", 2, `prog: --log-level: must be one of debug, info, warn, error, not "trace" (see 'prog good --help')`},
 		{"good --zk :1", 2, `prog: --zk: connect string ":1": a host is missing; want host:port[,host:port…][/chroot] (see 'prog good --help')`},
-		{"slots --slots 10", 2, `prog: --slots: "10" is no number from 1 to 9 (see 'prog slots --help')`},
-		{"slots --plain x", 2, `prog: --plain: "x": invalid syntax (see 'prog slots --help')`},
+		{"slots --slots 10", 2, `prog: --slots: must be a number from 1 to 9, not "10" (see 'prog slots --help')`},
+		{"slots --plain=no", 2, `prog: --plain: must be true or false, not "no" (see 'prog slots --help')`},
 	} {
 		t.Run(strings.ReplaceAll(c.args, " ", "_"), func(t *testing.T) {
 			p := start(t, "", strings.Fields(c.args)...)

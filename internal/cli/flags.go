@@ -47,7 +47,7 @@ func Duration(least, most time.Duration) func(string) (time.Duration, error) {
 	return func(s string) (time.Duration, error) {
 		d, err := time.ParseDuration(s)
 		if err != nil || d < least || d > most {
-			return 0, fmt.Errorf("%q is no duration from %s to %s, such as 10s or 1m30s", s, short(least), short(most))
+			return 0, fmt.Errorf("must be a duration from %s to %s, such as 1m30s, not %q", short(least), short(most), s)
 		}
 		return d, nil
 	}
@@ -58,7 +58,7 @@ func Int(least, most int) func(string) (int, error) {
 	return func(s string) (int, error) {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < least || n > most {
-			return 0, fmt.Errorf("%q is no number from %d to %d", s, least, most)
+			return 0, fmt.Errorf("must be a number from %d to %d, not %q", least, most, s)
 		}
 		return n, nil
 	}
@@ -68,7 +68,7 @@ func Int(least, most int) func(string) (int, error) {
 func OneOf(words ...string) func(string) (string, error) {
 	return func(s string) (string, error) {
 		if !slices.Contains(words, s) {
-			return "", fmt.Errorf("%q is none of %s", s, strings.Join(words, ", "))
+			return "", fmt.Errorf("must be one of %s, not %q", strings.Join(words, ", "), s)
 		}
 		return s, nil
 	}
@@ -92,10 +92,9 @@ func flagError(err error) error {
 	if !errors.As(err, &bad) {
 		return err // names the flag
 	}
-	cause := bad.Unwrap()
-	var number *strconv.NumError // of pflag's own types
-	if errors.As(cause, &number) {
-		cause = fmt.Errorf("%q: %w", bad.GetValue(), number.Err)
+	flag, cause := bad.GetFlag(), bad.Unwrap()
+	if flag.Value.Type() == "bool" { // pflag's own
+		cause = fmt.Errorf("must be true or false, not %q", bad.GetValue())
 	}
-	return fmt.Errorf("--%s: %w", bad.GetFlag().Name, cause)
+	return fmt.Errorf("--%s: %w", flag.Name, cause)
 }
