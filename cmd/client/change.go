@@ -17,11 +17,11 @@ func cancelCommand(common *cli.Common) *cobra.Command {
 	cmd := changeCommand(common, (*client.Client).Cancel)
 	cmd.Use = "cancel [ID...]"
 	cmd.Short = "Remove tasks that are not finished, and stop those that run"
-	cmd.Long = `Remove the tasks with these ids, or without arguments those with the ids on standard
-input. What a worker runs of them is stopped. The ids of those removed are printed.
-A finished task is left: 'client wait' collects it. Exit status: 0 when all were
-removed, 1 when any was not (why is on stderr), 2 for wrong use, 3 when any is no
-task (any more).`
+	cmd.Long = `Remove the tasks with these ids, or without arguments those with the ids on
+standard input. What a worker runs of them is stopped. The ids of those removed
+are printed. A finished task is left: 'client wait' collects it. Exit status: 0
+when all were removed, 1 when any was not (why is on stderr), 2 for wrong use, 3
+when any is no task (any more).`
 	cmd.Example = `  client cancel 019ab1c0-7f3e-7cc3-98c4-dc0c0c07398f
   client cancel < ids`
 	return cmd
@@ -31,11 +31,12 @@ func retryCommand(common *cli.Common) *cobra.Command {
 	cmd := changeCommand(common, (*client.Client).Retry)
 	cmd.Use = "retry [ID...]"
 	cmd.Short = "Have submitted tasks that failed done again"
-	cmd.Long = `Make the failed tasks with these ids pending again, or without arguments those with
-the ids on standard input: they keep their ids and payloads. The ids of those that
-go again are printed. The leader notices within seconds, or, beside many thousands of
-results that nobody has collected, at 500 of them a second. Exit status: 0 when all do, 1 when any does not (why is on
-stderr), 2 for wrong use, 3 when any is no task (any more).`
+	cmd.Long = `Make the failed tasks with these ids pending again, or without arguments those
+with the ids on standard input: they keep their ids and payloads. The ids of
+those that go again are printed. The leader notices within seconds, or, beside
+many thousands of results that nobody has collected, at 500 of them a second.
+Exit status: 0 when all do, 1 when any does not (why is on stderr), 2 for wrong
+use, 3 when any is no task (any more).`
 	cmd.Example = `  client retry 019ab1c0-7f3e-7cc3-98c4-dc0c0c07398f
   client retry < ids | client wait`
 	return cmd

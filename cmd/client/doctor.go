@@ -24,13 +24,14 @@ func doctorCommand(common *cli.Common) *cobra.Command {
 		Use:   "doctor",
 		Short: "Find what is wrong in the tree, and how to mend it",
 		Long: `Look for what no program of the service leaves behind, twice, so that nothing is
-reported that was merely in motion. Each finding is a line, followed by the command
-of ZooKeeper's shell that mends it, indented by four blanks; there is no command where
-a znode's name could be more than a name to a shell. It writes nothing without --mend.
+reported that was merely in motion. Each finding is a line, followed by the
+command of ZooKeeper's shell that mends it, indented by four blanks; there is no
+command where a znode's name could be more than a name to a shell. It writes
+nothing without --mend.
 
-With --mend it asks for each finding, does what mends it, and prints a line about
-that; then it looks again. What has changed since it was found is left alone. Exit
-status: 1 when there is a finding (left).`,
+With --mend it asks for each finding, does what mends it, and prints a line
+about that; then it looks again. What has changed since it was found is left
+alone. Exit status: 1 when there is a finding (left).`,
 		Example: `  client doctor
   client doctor --mend
   client doctor --zk zk1:2181,zk2:2181,zk3:2181/lab`,

@@ -21,12 +21,13 @@ func runCommand(common *cli.Common) *cobra.Command {
 	var asJSON, keepGoing, failFast bool
 	cmd := &cobra.Command{
 		Use:   "run [PAYLOAD...]",
-		Short: "Do each argument, or each line of the input, as a task; print the results in order",
-		Long: `Submit each argument as a task, or without arguments each line of standard input,
-and print the results to stdout in the same order, one a line. The input may be of
-any length: it is read as far as --window reaches. Results over 64 MB that wait for one
-before them go to temporary files in $TMPDIR. Exit status: 0 when all are done,
-1 when any failed (why is on stderr, with its payload), 2 for wrong use.
+		Short: "Do each argument or line of input as a task; print the results",
+		Long: `Submit each argument as a task, or without arguments each line of standard
+input, and print the results to stdout in the same order, one a line. The input
+may be of any length: it is read as far as --window reaches. Results over 64 MB
+that wait for one before them go to temporary files in $TMPDIR. Exit status: 0
+when all are done, 1 when any failed (why is on stderr, with its payload), 2 for
+wrong use.
 
 SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished.`,
 		Example: `  client run 0.1 0.2 0.3

@@ -31,11 +31,12 @@ func waitCommand(common *cli.Common) *cobra.Command {
 	var w waiting
 	cmd := &cobra.Command{
 		Use:   "wait [ID...]",
-		Short: "Wait for submitted tasks, print their results in order, and remove them",
-		Long: `Wait until the tasks with these ids are finished, or without arguments those with
-the ids on standard input; print their results to stdout in the same order, one a
-line, and remove each when it is printed. Exit status: 0 when all are done, 1 when
-any failed (why is on stderr), 2 for wrong use, 3 when any is no task (any more).
+		Short: "Wait for submitted tasks, print their results, and remove them",
+		Long: `Wait until the tasks with these ids are finished, or without arguments those
+with the ids on standard input; print their results to stdout in the same order,
+one a line, and remove each when it is printed. Exit status: 0 when all are
+done, 1 when any failed (why is on stderr), 2 for wrong use, 3 when any is no
+task (any more).
 
 SIGTERM or SIGINT (Ctrl-C) stops waiting; the tasks go on.`,
 		Example: `  client submit 0.1 0.2 | client wait

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"taskkeeper/internal/proc"
 	"taskkeeper/internal/zktest"
@@ -88,6 +89,32 @@ func TestPrograms(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestHelpIsNoWiderThanATerminal(t *testing.T) {
+	verbs := regexp.MustCompile(`(?m)^  ([a-z]+) {2,}[A-Z]`)
+	for _, program := range []string{"client", "master", "worker"} {
+		start := build(t, program)
+		check := func(args ...string) string {
+			p := start(t, "", append(args, "--help")...)
+			p.Exit(0)
+			for _, line := range p.Stdout.Lines() {
+				if n := utf8.RuneCountInString(line); n > 80 {
+					t.Errorf("%s: %d columns: %s", p, n, line)
+				}
+			}
+			return p.Stdout.String()
+		}
+		_, commands, _ := strings.Cut(check(), "\nCommands:\n")
+		commands, _, _ = strings.Cut(commands, "\n\n")
+		found := verbs.FindAllStringSubmatch(commands, -1)
+		if (len(found) > 5) != (program == "client") {
+			t.Errorf("%s has the verbs %q", program, found)
+		}
+		for _, verb := range found {
+			check(verb[1])
+		}
 	}
 }
 

@@ -32,19 +32,19 @@ func root(cpus int) *cobra.Command {
 		Long: `Register under /workers and execute the tasks that the leader assigns.
 
 With --exec, or a command behind --, a task is one run of that command. The
-payload is its standard input; or it stands for {} in its arguments, and standard
-input is empty. The task's id is in $TASK_ID, the worker's in $WORKER_ID. What it
-prints to standard output is the result. With an exit status other than 0, or by a signal, the task fails; the
-reason holds the last lines of standard error. Processes that the command leaves
-in the background are killed.
+payload is its standard input; or it stands for {} in its arguments, and
+standard input is empty. The task's id is in $TASK_ID, the worker's in
+$WORKER_ID. What it prints to standard output is the result. With an exit status
+other than 0, or by a signal, the task fails; the reason holds the last lines of
+standard error. Processes that the command leaves in the background are killed.
 
 {} stands by itself, or amid letters, digits and _./:=,+@%- (out/{}.png), since
 other text may be code. Behind a program that is known to run code or another
-program (sh, python, env, timeout) it stands only among the arguments of what that
-runs, and behind one that joins its arguments or reads them as code (ssh, su, awk,
-xargs) nowhere. Every other program is trusted to take an argument for data, but not
-as the value of an option that usually takes code (-c, -e, -x, --exec); where
-a payload may begin with a dash, write -- before {}.
+program (sh, python, env, timeout) it stands only among the arguments of what
+that runs, and behind one that joins its arguments or reads them as code (ssh,
+su, awk, xargs) nowhere. Every other program is trusted to take an argument for
+data, but not as the value of an option that usually takes code (-c, -e, -x,
+--exec); where a payload may begin with a dash, write -- before {}.
 
 Without a command a task is a simulated computation: the payload is a number of
 seconds to sleep, the result is 0.
@@ -55,9 +55,9 @@ immediately. A command never outlives its worker, not even a kill -9; the task
 is then assigned again after the session timeout.
 
 A worker that hears no server for its session timeout cannot know whether its
-session has ended and its tasks are assigned again: see --cut-off. When its session
-turns out to be over it ends what runs; its result would not count. When the session
-goes on it executes again what it has cancelled.`,
+session has ended and its tasks are assigned again: see --cut-off. When its
+session turns out to be over it ends what runs; its result would not count. When
+the session goes on it executes again what it has cancelled.`,
 		Example: `  worker --exec 'gzip -9'
   worker --slots 0 --timeout 1m -- gzip -9c -- {}
   worker --shell --exec 'curl -fsS -- "$1" | sha256sum' --drain 30s
