@@ -424,5 +424,5 @@ func (s *Session) setSocket(c *conn) {
 type libLogger struct{ log *slog.Logger }
 
 func (l libLogger) Printf(format string, args ...any) {
-	l.log.Debug("zk", "msg", fmt.Sprintf(format, args...))
+	l.log.Debug("zk", "text", fmt.Sprintf(format, args...))
 }
