@@ -126,6 +126,21 @@ func TestZooKeeperScript(t *testing.T) {
 		p.zookeeper(0, `2 +127\.0\.0\.1:\d+ +down`, "status")
 		p.zookeeper(0, `(?s)stopped: .*not running.*stopped: `, "stop")
 	})
+	t.Run("does_not_count_a_read_only_server_as_serving", func(t *testing.T) {
+		t.Setenv("SERVER_JVMFLAGS", "-Dreadonlymode.enabled=true")
+		p, port := newProject(t, "zookeeper"), freePort(t)
+		p.zookeeper(0, `127\.0\.0\.1:\d+,127`, "start", "--no-install", "--heap", "128", "--tick", "300", "--servers", "3", "--port", port)
+		t.Cleanup(func() { p.stop("--port", port) })
+		p.zookeeper(0, `^stopped: `, "stop", "--port", port, "1")
+		p.zookeeper(0, `^stopped: `, "stop", "--port", port, "2")
+		zktest.Eventually(t, "server 3 is read-only", func() (bool, string) {
+			c := proc.Run(t, proc.Command{Path: filepath.Join(p.dir, "scripts/zookeeper"), Args: []string{"status", "--port", port}})
+			<-c.Done()
+			return strings.Contains(c.Stdout.String(), " read-only "), c.Stdout.String()
+		})
+		p.zookeeper(1, `3 +127\.0\.0\.1:\d+ +read-only `, "status", "--port", port)
+		p.zookeeper(1, `(?s)^running: .*Mode: read-only\n.*but it is read-only`, "status", "--dir", filepath.Join(p.dir, ".zk", port, "server-3"))
+	})
 	t.Run("says_who_has_the_port", func(t *testing.T) {
 		p, port := newProject(t, "zookeeper"), freePort(t)
 		p.start("--port", port)
@@ -200,6 +215,9 @@ func TestZooKeeperScript(t *testing.T) {
 		p := newProject(t, "zookeeper")
 		for _, args := range [][]string{{"--help"}, {"start", "--help"}, nil} {
 			p.zookeeper(0, `^usage: scripts/zookeeper VERB(.|\n)*--heap MB`, args...)
+		}
+		for _, args := range [][]string{{"foo"}, {"foo", "bar"}, {"foo", "--port", "1"}} {
+			p.zookeeper(2, `^\nscripts/zookeeper: unknown verb 'foo' \(see --help\)$`, args...)
 		}
 		p.zookeeper(1, `--heap wants a number from 1 to 999999, not '1g'`, "start", "--heap", "1g")
 	})
