@@ -110,7 +110,11 @@ func (l *leader) tellDeparture(d *departure) {
 		if d.returned > 0 {
 			attrs = append(attrs, "returned", d.returned)
 		}
-		l.log.Info("worker left", attrs...)
+		what := "worker left"
+		if d.finished+d.returned == 0 { // then both leave the same traces: none
+			what = "worker left or lost its session, with no task"
+		}
+		l.log.Info(what, attrs...)
 		return
 	}
 	names := strings.Join(d.lost[:min(len(d.lost), mostNamed)], " ")

@@ -55,7 +55,11 @@ func TestDepartures(t *testing.T) {
 		"leaves_free": {func(h, w *zktest.Hand, id string) {
 			finish(w, "w1", id)
 			w.Delete("/workers/w1")
-		}, left}, // and what it finished before, if that was not seen before it left
+		}, `"worker left`}, // and what it finished before, if that was not seen before it left
+		"is_lost_free": {func(h, w *zktest.Hand, id string) {
+			finish(w, "w1", id)
+			w.Close()
+		}, `"worker left`},
 		"is_lost":       {func(_, w *zktest.Hand, _ string) { w.Close() }, gone + "ID"},
 		"is_taken_away": {func(h, _ *zktest.Hand, _ string) { h.Delete("/workers/w1") }, gone + "ID"},
 	} {
@@ -74,7 +78,11 @@ func TestDepartures(t *testing.T) {
 				lines := j.of("w1")
 				return slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, want) }), fmt.Sprint(lines)
 			})
-			if lines := j.of("w1"); len(lines) != 1 {
+			lines := j.of("w1")
+			if len(lines) != 1 {
+				t.Errorf("said %q", lines)
+			}
+			if tc.want == `"worker left` && strings.Contains(lines[0], "or lost its session, with no task") == strings.Contains(lines[0], "finished=1") {
 				t.Errorf("said %q", lines)
 			}
 		})
