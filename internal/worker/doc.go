@@ -53,6 +53,9 @@
 // was lost. A slot that just got work while it left finds its version moved,
 // and gives that back too.
 //
+// The log tells each step: that a task is cancelled, how many are given back, and
+// "left" at the end.
+//
 // With Config.Drain it first finishes the task that it executes. It holds the
 // znode with that task meanwhile, so it never is free and gets no more; then the
 // Multi that deletes the znode commits the result as well, and gives back what

@@ -124,6 +124,46 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+func TestLeavingIsTold(t *testing.T) {
+	t.Parallel()
+	const cancels = "leaving, cancelling the task to give it back"
+	for name, c := range map[string]struct {
+		busy  bool
+		drain time.Duration
+		want  []string // one line each
+		none  []string
+	}{
+		"by_an_idle_worker":                   {false, 0, []string{"left"}, []string{"draining", cancels, "gave back its tasks"}},
+		"by_an_idle_worker_that_may_drain":    {false, time.Hour, []string{"left"}, []string{"draining", cancels, "gave back its tasks"}},
+		"by_a_busy_worker":                    {true, 0, []string{cancels, "gave back its tasks", "left"}, []string{"draining"}},
+		"by_a_busy_worker_that_drains_a_time": {true, 200 * time.Millisecond, []string{"draining", cancels, "gave back its tasks", "left"}, nil},
+	} {
+		parallel(t, name, func(t *testing.T) {
+			root := zktest.Connect(t)
+			d, b := newDesk(t, root), newBench(t)
+			j, log := newJournal(t)
+			p := hostAs(t, open(t, root, testTimeout), Config{Run: b.run, Drain: c.drain, Logger: log})
+			worker := d.worker()
+			if c.busy {
+				d.submit("t", "wait")
+				d.assign(worker, "t")
+				b.began("t")
+			}
+			p.leave()
+			for _, msg := range c.want {
+				if lines := j.lines(msg); len(lines) != 1 || lines[0].Level != "INFO" {
+					t.Errorf("%q: %v", msg, lines)
+				}
+			}
+			for _, msg := range c.none {
+				if lines := j.lines(msg); len(lines) != 0 {
+					t.Errorf("%q: %v", msg, lines)
+				}
+			}
+		})
+	}
+}
+
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	root := zktest.Connect(t)

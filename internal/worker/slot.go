@@ -129,6 +129,8 @@ func (sl *slot) run(draining, leaving context.Context) (again bool, err error) {
 		sl.s.Close() // else what was given back stays listed
 	case err != nil && !errors.Is(err, session.ErrOver) && !errors.Is(err, errStays):
 		sl.log.Warn("not everything was given back", "err", err)
+	case err == nil && !again:
+		sl.log.Info("left")
 	}
 	return again, sl.s.Err()
 }
@@ -200,10 +202,13 @@ func (sl *slot) serve(draining, leaving context.Context) error {
 		select {
 		case <-drain:
 			drain = nil
-			if sl.running != nil {
+			if sl.running != nil && sl.cfg.Drain > 0 {
 				sl.log.Info("draining", "task", sl.running.id)
 			}
 		case <-leaving.Done():
+			if sl.running != nil && sl.s.Err() == nil {
+				sl.log.Info("leaving, cancelling the task to give it back", "task", sl.running.id)
+			}
 			return nil
 		case <-sl.hints.C:
 			paths, all := sl.hints.Take()
