@@ -26,6 +26,10 @@ import (
 // Every other error is the task's failure.
 var ErrCannotStart = errors.New("cannot start the command")
 
+// ErrAbandoned is wrapped by those of them that came when the command had begun: its
+// supervisor ended by itself. So a command that has begun proves nothing then.
+var ErrAbandoned = errors.New("its supervisor ended while the command ran")
+
 // Config says what to execute.
 type Config struct {
 	Words     []string      // the program and its arguments
@@ -120,6 +124,10 @@ func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error)
 		_ = cmd.Process.Signal(syscall.SIGCONT) // a supervisor that is stopped would not notice
 	})()
 
+	watched := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { c.watch(ctx, e, cmd.Process, watched) })
+
 	var fate fate
 	for lines := bufio.NewScanner(told); lines.Scan(); { // until the supervisor is gone
 		warned := fate.stopped
@@ -132,6 +140,8 @@ func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error)
 	if fate.group > 0 && !fate.known {
 		_ = syscall.Kill(-fate.group, syscall.SIGKILL) // fails only when all are gone
 	}
+	close(watched)
+	watching.Wait()
 	waitForSupervisor(cmd)
 	switch {
 	case ctx.Err() != nil:
@@ -139,7 +149,7 @@ func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error)
 	case !fate.known && fate.group == 0:
 		return nil, c.cannotStart(fmt.Errorf("its supervisor ended before the command began: %v", cmd.ProcessState))
 	case !fate.known && cmd.ProcessState.Exited(): // the Go runtime, for want of threads or memory
-		return nil, c.cannotStart(fmt.Errorf("its supervisor ended while the command ran: %v", cmd.ProcessState))
+		return nil, c.cannotStart(fmt.Errorf("%w: %v", ErrAbandoned, cmd.ProcessState))
 	case !fate.known:
 		return nil, fmt.Errorf("the supervisor of %s was ended: %v", words[0], cmd.ProcessState)
 	case fate.err != 0:

@@ -27,8 +27,8 @@
 // An error that wraps [ErrCannotStart] is the worker's fault: the program or its
 // interpreter is missing, may not be executed or is being written; processes,
 // memory or descriptors ran out; the supervisor ended before the command began,
-// or exited by itself later, as the Go runtime does when it gets no thread or
-// memory. The task has not failed; another worker, or this one later, can
+// or exited by itself later (see [ErrAbandoned]), as the Go runtime does when it gets
+// no thread or memory. The task has not failed; another worker, or this one later, can
 // execute it. All else is the task's failure: the command's exit status or
 // signal, a payload that is no argument (too long, or with a zero byte), a result
 // too large, and a supervisor killed by a signal, since the command itself may
@@ -68,7 +68,10 @@
 // a program that would ask a person there fails instead of being stopped for
 // ever, and Ctrl-C is for the worker alone. A command that is stopped in another
 // way (SIGSTOP) counts as running, for a time limit as well; a warning names it,
-// once for each execution. Its descendants are not watched for that.
+// once for each execution. Its descendants are not watched for that. A supervisor
+// that is stopped is named in the same way, within a second (on Linux). If it is
+// stopped over and over while it is to end the command, it is killed, and so is the
+// command's group.
 //
 // # What holds where
 //

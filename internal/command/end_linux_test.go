@@ -188,13 +188,63 @@ func TestStopped(t *testing.T) {
 		}
 		none(t, m)
 	})
+	t.Run("supervisor_is_named_in_a_warning_and_goes_on_when_it_may", func(t *testing.T) {
+		var log strings.Builder
+		told := filepath.Join(t.TempDir(), "told")
+		write := writer(func(p []byte) (int, error) {
+			_ = os.WriteFile(told, nil, 0o600)
+			return log.Write(p)
+		})
+		c, err := New(Config{Logger: slog.New(slog.NewTextHandler(write, nil)), Words: []string{"sh", "-c",
+			"kill -STOP $PPID; until [ -e " + told + " ]; do sleep 0.01; done; kill -CONT $PPID; echo $PPID"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		pid, err := c.Execute(ctx, task.Execution{Task: "t1", Worker: "w1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `level=WARN msg="the command's supervisor is stopped, so the command counts as running; kill -CONT continues it" task=t1 worker=w1 pid=` + string(pid) + "\n"
+		if got := log.String(); strings.Count(got, "\n") != 1 || !strings.HasSuffix(got, want) {
+			t.Errorf("log %q, want %q", got, want)
+		}
+	})
+	t.Run("supervisor_again_and_again_does_not_outlast_a_time_limit", func(t *testing.T) {
+		m := marker(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		done := make(chan error, 1)
+		c := sh(t, "trap '' TERM; sleep "+m+" & while :; do kill -STOP $PPID; done")
+		go func() {
+			_, err := c.Execute(ctx, task.Execution{})
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("error %v", err)
+			}
+		case <-time.After(patience):
+			t.Fatal("it runs on")
+		}
+		eventually(t, "all processes are gone", func() bool { return len(alive(m)) == 0 })
+	})
 	t.Run("child_of_the_command_is_not_the_command", func(t *testing.T) {
 		// An orphan becomes the supervisor's own child before it stops.
 		result(t, sh(t, `(sh -c 'sleep 0.1; kill -STOP $$' &); sleep 0.3; echo x`), "", "x")
 	})
 }
 
+type writer func(p []byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
+
 func TestGuard(t *testing.T) {
+	t.Run("outlives_what_the_command_sends_it", func(t *testing.T) {
+		result(t, sh(t, "for s in ABRT TRAP SEGV BUS FPE ILL SYS USR1 USR2 ALRM PIPE TERM INT HUP QUIT TSTP; do kill -$s $PPID; done; echo x"), "", "x")
+	})
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -71,3 +71,10 @@ func reap(awaited func(pid int) bool) {
 		}
 	}
 }
+
+// isStopped tells whether a child of this process is stopped.
+func isStopped(pid int) bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &info, unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo != 0
+}

@@ -47,7 +47,8 @@ func supervise(killAfter time.Duration, path string, words []string) {
 	syscall.CloseOnExec(lifeFD)
 	syscall.CloseOnExec(reportFD)
 	// Caught, not ignored: a command would inherit that. The worker decides.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT)
+	// All of them, for the runtime would exit by SIGABRT and others.
+	signal.Notify(make(chan os.Signal, 1))
 	changed := make(chan os.Signal, 1) // a child has ended or was stopped
 	signal.Notify(changed, syscall.SIGCHLD)
 	closed := make(chan struct{})

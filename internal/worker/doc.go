@@ -92,6 +92,10 @@
 // or, where the machine is short of something, has enough of it. The process logs a
 // fault once as an error, and its end.
 //
+// The supervisor of a command may also end by itself while the command runs
+// (command.ErrAbandoned). Then a task that has begun proves nothing: the trial is
+// over only when a task has been executed to its end.
+//
 // # The end of an execution
 //
 // A task fails with "timed out after …" when it runs longer than Config.Timeout.

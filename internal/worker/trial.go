@@ -2,9 +2,12 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
+
+	"taskkeeper/internal/command"
 )
 
 const (
@@ -32,6 +35,7 @@ type capacity struct {
 
 // fault is a time in which no execution can be begun.
 type fault struct {
+	late  bool          // executions break off later, so one that has begun proves nothing; guarded by mu
 	trial chan struct{} // of size 1: full while a slot is on trial
 	over  chan struct{} // closed at the end
 }
@@ -81,14 +85,20 @@ func (c *capacity) nextPause() time.Duration {
 func (c *capacity) failed(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	late := errors.Is(err, command.ErrAbandoned)
 	if c.fault != nil {
+		c.fault.late = c.fault.late || late
 		return
 	}
 	if time.Since(c.mended) > c.pause {
 		c.pause = firstPause
 	}
-	c.fault = &fault{trial: make(chan struct{}, 1), over: make(chan struct{})}
-	c.log.Error("cannot start tasks, giving them back until it can: mend what err names", "err", err)
+	c.fault = &fault{late: late, trial: make(chan struct{}, 1), over: make(chan struct{})}
+	what := "cannot start tasks, giving them back until it can: mend what err names"
+	if late {
+		what = "cannot execute tasks to their end, giving them back until one gets there: mend what err names"
+	}
+	c.log.Error(what, "err", err)
 }
 
 // begun takes that an execution was begun. Only a trial says anything: another slot
@@ -108,13 +118,20 @@ func (e entry) begun() {
 	c.log.Info("can start tasks again")
 }
 
-// beginning has an execution count as begun when it has not ended soon.
+// beginning has an execution count as begun when it has not ended soon, unless
+// executions broke off later.
 func (e entry) beginning() (stop func()) {
-	if e.fault == nil {
+	if e.fault == nil || e.process.late(e.fault) {
 		return func() {}
 	}
 	timer := time.AfterFunc(surelyBegun, e.begun)
 	return func() { timer.Stop() }
+}
+
+func (c *capacity) late(f *fault) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return f.late
 }
 
 // end lets another slot try.

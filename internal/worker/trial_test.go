@@ -128,6 +128,42 @@ func TestCapacity(t *testing.T) {
 			}
 		})
 	})
+	t.Run("wants_an_execution_to_succeed_where_one_broke_off", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			for _, first := range []error{command.ErrAbandoned, fault} { // which is found out later
+				j, log := newJournal(t)
+				c := &capacity{log: log}
+				c.failed(first)
+				c.failed(command.ErrAbandoned)
+				var pauses []time.Duration
+				for range 7 { // the same task is begun again, and breaks off after an hour
+					began := time.Now()
+					e, _ := c.enter(t.Context())
+					pauses = append(pauses, time.Since(began))
+					stop := e.beginning()
+					time.Sleep(time.Hour)
+					stop()
+					c.failed(command.ErrAbandoned)
+					e.end()
+				}
+				if want := []time.Duration{1 * s, 2 * s, 4 * s, 8 * s, 16 * s, 30 * s, 30 * s}; !slices.Equal(pauses, want) {
+					t.Errorf("%v, want %v", pauses, want)
+				}
+				if lines := j.lines("can start tasks again"); len(lines) > 0 {
+					t.Error(lines)
+				}
+				what := "cannot execute tasks to their end, giving them back until one gets there: mend what err names"
+				if lines := j.lines(what); (len(lines) == 1) != (first == command.ErrAbandoned) {
+					t.Error(lines)
+				}
+				e, _ := c.enter(t.Context())
+				e.begun() // it succeeded
+				if lines := j.lines("can start tasks again"); len(lines) != 1 {
+					t.Error(lines)
+				}
+			}
+		})
+	})
 	t.Run("waits_no_longer_than_its_context", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := &capacity{log: logger(t)}
