@@ -146,7 +146,7 @@ func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case !fate.known && fate.group == 0:
+	case !fate.known && fate.group == 0 && !(fate.begins && signaled(cmd.ProcessState)):
 		return nil, c.cannotStart(fmt.Errorf("its supervisor ended before the command began: %v", cmd.ProcessState))
 	case !fate.known && cmd.ProcessState.Exited(): // the Go runtime, for want of threads or memory
 		return nil, c.cannotStart(fmt.Errorf("%w: %v", ErrAbandoned, cmd.ProcessState))
@@ -195,6 +195,8 @@ func reason(status syscall.WaitStatus, stderr string) string {
 	}
 	return how + ": " + stderr
 }
+
+func signaled(s *os.ProcessState) bool { return s.Sys().(syscall.WaitStatus).Signaled() }
 
 // signalName is the name of a signal. Real-time signals have none.
 func signalName(sig syscall.Signal) string {

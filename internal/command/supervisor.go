@@ -61,6 +61,7 @@ func supervise(killAfter time.Duration, path string, words []string) {
 	err := adoptOrphans()
 	var pid int
 	if err == nil {
+		fmt.Fprintln(report, "begins") // the command may kill us before we tell its number
 		pid, err = syscall.ForkExec(path, words, &syscall.ProcAttr{
 			Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: attributes(),
 		})
@@ -148,11 +149,12 @@ func createThreads(threads int) {
 	left.Wait()
 }
 
-// fate is what a supervisor reports, in lines: "group" and a number, once the
-// command runs; "stopped" when it is; then "status" and a wait status; or "error"
+// fate is what a supervisor reports, in lines: "begins" just before the command does;
+// "group" and a number, once it runs; "stopped" when it is; then "status" and a wait status; or "error"
 // and a number when it could not be started. Neither of these two means that the
 // supervisor was ended.
 type fate struct {
+	begins  bool
 	group   int
 	stopped bool
 	status  syscall.WaitStatus
@@ -168,6 +170,8 @@ func (f *fate) add(line string) {
 		f.err, f.known = syscall.Errno(n), true
 	case word == "group" && err == nil && n > 1: // else it would mean us, or all
 		f.group = int(n)
+	case word == "begins":
+		f.begins = true
 	case word == "stopped":
 		f.stopped = true
 	case word == "status" && err == nil:

@@ -176,6 +176,7 @@ func TestFate(t *testing.T) {
 	for text, want := range map[string]fate{
 		"":                         {},
 		"group 77":                 {group: 77},
+		"begins\ngroup 77":         {begins: true, group: 77},
 		"group 77\nstatus 256":     {group: 77, status: 256, known: true},
 		"group 77\nstopped":        {group: 77, stopped: true},
 		"error 2":                  {err: 2, known: true},
