@@ -70,7 +70,11 @@ type waiting struct {
 func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, bar *progress) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop() // ends the reading
-	show := bar.around(printer(cmd, byID, w.asJSON))
+	show := printer(cmd, byID, w.asJSON)
+	w.batch.Judge = func(o client.Outcome) error {
+		bar.count(o)
+		return nil
+	}
 	do := func(ctx context.Context, _ string, it client.Item) client.Outcome {
 		if w.timeout > 0 {
 			var cancel context.CancelFunc
