@@ -75,7 +75,9 @@ var wrong = map[string]struct {
 	"a_task_without_a_payload": {func(sv *service) { sv.hand.Create("/tasks/t", "pending") },
 		"ROOT/tasks/t  a task without a payload: a worker would fail it\n    delete ROOT/tasks/t"},
 	"a_malformed_state": {func(sv *service) { sv.hand.Set("/tasks/sound", "banana split") },
-		"ROOT/tasks/sound  its state is none of pending, done and failed, but banana split: it is never assigned\n    set ROOT/tasks/sound pending"},
+		"ROOT/tasks/sound  malformed: its state is none of pending, done and failed, but banana split: it is never assigned\n    set ROOT/tasks/sound pending"},
+	"a_malformed_state_without_a_payload": {func(sv *service) { sv.hand.Create("/tasks/t2", "hello") },
+		"ROOT/tasks/t2  malformed: its state is none of pending, done and failed, but hello: it is never assigned; and it has no payload\n    delete ROOT/tasks/t2"},
 	"an_odd_name": {func(sv *service) {
 		sv.hand.Create("/tasks/ t ", "pending")
 		sv.hand.Create("/data/ t ", "1")

@@ -59,7 +59,7 @@ waits      the only worker is busy, and 1 task is ahead of it
 		sv.hand.Set("/tasks/"+second, "banana")
 		explain(second, `
 state      malformed
-waits      its state is none of pending, done and failed, but banana: it is never assigned
+waits      malformed: its state is none of pending, done and failed, but banana: it is never assigned
 `+rest)
 		sv.hand.Set("/tasks/"+second, "failed by hand")
 		explain(second, `

@@ -214,7 +214,10 @@ func (d *doctor) states() {
 			}
 			d.find(path, &x.Znode, malformed(x), changes...)
 			continue
-		case payload == nil && x.Err == nil && (x.Phase == task.Odd || x.Phase == task.Pending):
+		case payload == nil && x.Err == nil && x.Phase == task.Odd:
+			d.find(path, &x.Znode, malformed(x)+"; and it has no payload", removing(path, &x.Znode).unless(task.DataPath(x.Name)))
+			continue
+		case payload == nil && x.Err == nil && x.Phase == task.Pending:
 			d.find(path, &x.Znode, "a task without a payload: a worker would fail it",
 				removing(path, &x.Znode).unless(task.DataPath(x.Name)))
 			continue
