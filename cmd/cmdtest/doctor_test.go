@@ -299,8 +299,8 @@ func TestDoctor(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for _, ask := range []struct{ name, keys string }{{"a", "\n"}, {"b", "y\n"}} {
-			question := "delete " + sv.chroot() + "/data/" + ask.name + "? [y/N] "
+		for i, ask := range []struct{ name, keys string }{{"a", "\n"}, {"b", "y\n"}} {
+			question := fmt.Sprintf("%d of 2: %s/data/%s  a payload without a task\r\n    delete %[2]s/data/%[3]s? [y/N] ", i+1, sv.chroot(), ask.name)
 			zktest.Eventually(t, question, shown.shows(question))
 			if _, err := shown.keys.WriteString(ask.keys); err != nil {
 				t.Fatal(err)
@@ -309,8 +309,16 @@ func TestDoctor(t *testing.T) {
 		if err := c.Wait(); c.ProcessState.ExitCode() != 1 {
 			t.Errorf("client: %v", err)
 		}
-		for _, text := range []string{"mended: delete " + sv.chroot() + "/data/b", "client: findings: 1, in "} {
+		for _, text := range []string{"mended: 2\r\n", "client: findings: 1, in "} {
 			zktest.Eventually(t, text, shown.shows(text))
+		}
+		_, text := shown.shows("")()
+		for _, name := range []string{"a", "b"} {
+			for _, once := range []string{sv.chroot() + "/data/" + name + "  ", "delete " + sv.chroot() + "/data/" + name} {
+				if n := strings.Count(text, once); n != 1 {
+					t.Errorf("%q is printed %d times in\n%s", once, n, text)
+				}
+			}
 		}
 		if got := sv.hand.Children("/data"); fmt.Sprint(got) != "[a sound]" {
 			t.Errorf("left %q", got)

@@ -25,7 +25,7 @@ type Finding struct {
 // it. Where a name could be more than a name to a shell there is none.
 func (f Finding) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s", shownPath(f.Znode), printable.Line(printable.Cut(f.Text, maxText)))
+	b.WriteString(f.Headline())
 	commands := f.commands()
 	if commands == nil {
 		b.WriteString(" (client doctor --mend mends it)")
@@ -35,6 +35,11 @@ func (f Finding) String() string {
 		fmt.Fprintf(&b, "    %s\n", c)
 	}
 	return b.String()
+}
+
+// Headline is the finding in a line, without what mends it.
+func (f Finding) Headline() string {
+	return shownPath(f.Znode) + "  " + printable.Line(printable.Cut(f.Text, maxText))
 }
 
 func (f Finding) commands() (all []string) {
