@@ -101,7 +101,7 @@ func run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, b
 	case in.failure() != nil:
 		return fmt.Errorf("%w: %d done, %d failed", in.failure(), done, failed)
 	case failed > 0:
-		return fmt.Errorf("%d of %d tasks failed", failed, done+failed)
+		return fmt.Errorf("%s failed", of(failed, done+failed))
 	}
 	return nil
 }
