@@ -97,7 +97,7 @@ func changeAll(ctx context.Context, cmd *cobra.Command, in *input, change func(c
 	case err != nil:
 		return err
 	case in.failure() != nil:
-		return fmt.Errorf("%w: %d changed, %d left as they are, %d unknown", in.failure(), changed, failed, unknown)
+		return fmt.Errorf("%w: %d changed, %d not changed, %d unknown", in.failure(), changed, failed, unknown)
 	}
-	return verdict(changed+failed+unknown, failed, unknown, "left as they are")
+	return verdict(changed+failed+unknown, failed, unknown, "not changed")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,9 +30,10 @@ command of ZooKeeper's shell that mends it, indented by four blanks; there is no
 command where a znode's name could be more than a name to a shell. It writes
 nothing without --mend.
 
-With --mend it asks for each finding, does what mends it, and prints a line
-about that; then it looks again. What has changed since it was found is left
-alone. Exit status: 1 when there is a finding (left).`,
+With --mend it prints each finding with its number and what mends it, and asks;
+then it looks again. With --yes it mends them all, and prints a line about each.
+What has changed since it was found is left alone. Exit status: 1 when there is
+a finding (left).`,
 		Example: `  client doctor
   client doctor --mend
   client doctor --zk zk1:2181,zk2:2181,zk3:2181/lab`,
@@ -43,7 +45,7 @@ alone. Exit status: 1 when there is a finding (left).`,
 			case mend && !yes && !term.IsTerminal(int(os.Stdin.Fd())):
 				return cli.WrongUse("--mend asks before it changes anything, and standard input is no terminal: add --yes")
 			case mend:
-				m = &mender{out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), left: make(map[string]bool)}
+				m = &mender{out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(), seen: make(map[string]bool)}
 				if !yes {
 					m.answers = lines(cmd.Context(), os.Stdin)
 				}
@@ -62,7 +64,9 @@ alone. Exit status: 1 when there is a finding (left).`,
 			}
 			out := bufio.NewWriter(cmd.OutOrStdout())
 			for _, f := range findings {
-				fmt.Fprint(out, f)
+				if !m.asked(f) { // else it stands above its question
+					fmt.Fprint(out, f)
+				}
 			}
 			if len(findings) == 0 {
 				fmt.Fprintf(out, "nothing wrong: %s\n", summary)
@@ -87,7 +91,12 @@ type mender struct {
 	out, errs io.Writer
 	answers   <-chan string // nil: it does not ask
 
-	left map[string]bool // not to be mended, by what it says
+	seen map[string]bool // findings of earlier rounds: one is mended once, or not at all
+}
+
+// asked tells whether a finding was printed with a question.
+func (m *mender) asked(f inspect.Finding) bool {
+	return m != nil && m.answers != nil && m.seen[f.String()]
 }
 
 // diagnose returns what was wrong when it last looked.
@@ -103,41 +112,47 @@ func (m *mender) diagnose(ctx context.Context, s *session.Session, root string) 
 	}
 }
 
-// mend mends what it may, and tells whether it did anything.
+// mend mends what it may of the new findings, and tells whether it did anything.
 func (m *mender) mend(ctx context.Context, s *session.Session, found []inspect.Finding) (mended bool, err error) {
-	for _, f := range found {
-		if m.left[f.String()] {
-			continue
-		}
-		agreed, err := m.agree(ctx, f)
+	found = slices.DeleteFunc(slices.Clone(found), func(f inspect.Finding) bool { return m.seen[f.String()] })
+	for i, f := range found {
+		agreed, err := m.agree(ctx, i+1, len(found), f)
 		if err != nil {
 			return mended, err
 		}
+		m.seen[f.String()] = true
 		if !agreed {
-			m.left[f.String()] = true
 			continue
 		}
 		switch err := f.Mend(ctx, s); {
 		case err == nil:
 			mended = true
-			if _, err := fmt.Fprintf(m.out, "mended: %s\n", f.Proposal()); err != nil {
+			if _, err := fmt.Fprintf(m.out, "mended: %s\n", m.name(i+1, f)); err != nil {
 				return mended, err
 			}
 		case ctx.Err() != nil || errors.Is(err, session.ErrOver):
 			return mended, err
 		default:
-			fmt.Fprintf(m.errs, "not mended: %s: %s\n", f.Proposal(), printable.Line(printable.Cut(err.Error(), 300)))
+			fmt.Fprintf(m.errs, "not mended: %s: %s\n", m.name(i+1, f), printable.Line(printable.Cut(err.Error(), 300)))
 		}
 	}
 	return mended, nil
 }
 
+// name is the number of a finding that was asked about, else what mends it.
+func (m *mender) name(number int, f inspect.Finding) string {
+	if m.answers != nil {
+		return fmt.Sprint(number)
+	}
+	return f.Proposal()
+}
+
 // agree asks whether to mend a finding. At the end of the input the answer is no.
-func (m *mender) agree(ctx context.Context, f inspect.Finding) (bool, error) {
+func (m *mender) agree(ctx context.Context, number, of int, f inspect.Finding) (bool, error) {
 	if m.answers == nil {
 		return true, nil
 	}
-	if _, err := fmt.Fprintf(m.errs, "%s%s? [y/N] ", f, f.Proposal()); err != nil {
+	if _, err := fmt.Fprintf(m.errs, "%d of %d: %s\n    %s? [y/N] ", number, of, f.Headline(), f.Proposal()); err != nil {
 		return false, err
 	}
 	select {

@@ -31,9 +31,9 @@ type progress struct {
 	in    *input
 	began time.Time
 
-	mu           sync.Mutex // guards the rest; never held while something is printed
+	mu           sync.Mutex // guards the rest
 	done, failed int
-	last         time.Time // the last outcome came
+	last         time.Time // when a task last finished
 	cause        string    // why nothing happens
 }
 
@@ -45,23 +45,19 @@ func newProgress(out *os.File, in *input) *progress {
 	return &progress{in: in, began: time.Now(), last: time.Now()}
 }
 
-// around counts the outcomes that show prints.
-func (p *progress) around(show func(client.Outcome) error) func(client.Outcome) error {
-	if p == nil {
-		return show
+// count counts a finished task. In order, its result may still wait for one before it.
+func (p *progress) count(o client.Outcome) {
+	if p == nil || o.Withdrawn {
+		return
 	}
-	return func(o client.Outcome) error {
-		err := show(o)
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if reason(o) == "" && o.State.Phase == task.Done {
-			p.done++
-		} else {
-			p.failed++
-		}
-		p.last, p.cause = time.Now(), ""
-		return err
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if o.Err == nil && o.State.Phase == task.Done {
+		p.done++
+	} else {
+		p.failed++
 	}
+	p.last, p.cause = time.Now(), ""
 }
 
 // start draws the bar, until ctx ends or end is called.

@@ -67,14 +67,13 @@ var errFirst = errors.New("stopped at the first failure")
 func run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, batch client.Batch, asJSON, failFast bool, bar *progress) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop() // ends the reading
-	show := bar.around(printer(cmd, byPayload, asJSON))
-	if failFast {
-		batch.Judge = func(o client.Outcome) error {
-			if !o.Withdrawn && (o.Err != nil || o.State.Phase == task.Failed) {
-				return errFirst
-			}
-			return nil
+	show := printer(cmd, byPayload, asJSON)
+	batch.Judge = func(o client.Outcome) error {
+		bar.count(o)
+		if failFast && !o.Withdrawn && (o.Err != nil || o.State.Phase == task.Failed) {
+			return errFirst
 		}
+		return nil
 	}
 	done, failed, withdrawn, unwritten := 0, 0, 0, 0
 	err := batch.Do(ctx, c, in.items(ctx), func(o client.Outcome) error {
@@ -103,7 +102,7 @@ func run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, b
 	case in.failure() != nil:
 		return fmt.Errorf("%w: %d done, %d failed", in.failure(), done, failed)
 	case failed > 0:
-		return fmt.Errorf("%d of %d tasks failed", failed, done+failed)
+		return fmt.Errorf("%s failed", of(failed, done+failed))
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ func submit(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input
 	case in.failure() != nil:
 		return fmt.Errorf("%w: %d submitted, %d not", in.failure(), submitted, failed)
 	case failed > 0:
-		return fmt.Errorf("%d of %d tasks were not submitted", failed, failed+submitted)
+		return fmt.Errorf("%s not submitted", of(failed, failed+submitted))
 	}
 	return nil
 }

@@ -71,7 +71,11 @@ type waiting struct {
 func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, bar *progress) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop() // ends the reading
-	show := bar.around(printer(cmd, byID, w.asJSON))
+	show := printer(cmd, byID, w.asJSON)
+	w.batch.Judge = func(o client.Outcome) error {
+		bar.count(o)
+		return nil
+	}
 	do := func(ctx context.Context, _ string, it client.Item) client.Outcome {
 		if w.timeout > 0 {
 			var cancel context.CancelFunc
@@ -128,11 +132,19 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 func verdict(all, failed, unknown int, what string) error {
 	switch {
 	case unknown > 0 && failed > 0:
-		return &cli.ExitError{Status: statusUnknown, Err: fmt.Errorf("%d of %d tasks are unknown, %d %s", unknown, all, failed, what)}
+		return &cli.ExitError{Status: statusUnknown, Err: fmt.Errorf("%s unknown, %d %s", of(unknown, all), failed, what)}
 	case unknown > 0:
-		return &cli.ExitError{Status: statusUnknown, Err: fmt.Errorf("%d of %d tasks are unknown", unknown, all)}
+		return &cli.ExitError{Status: statusUnknown, Err: fmt.Errorf("%s unknown", of(unknown, all))}
 	case failed > 0:
-		return fmt.Errorf("%d of %d tasks %s", failed, all, what)
+		return fmt.Errorf("%s %s", of(failed, all), what)
 	}
 	return nil
+}
+
+// of says how many tasks of how many.
+func of(n, all int) string {
+	if all == 1 {
+		return fmt.Sprintf("%d of 1 task", n)
+	}
+	return fmt.Sprintf("%d of %d tasks", n, all)
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,35 +15,60 @@ import (
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/inspect"
 	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
 )
+
+// patience is how long ZooKeeper may be away without a word, at most, and how often the
+// words are drawn again.
+const patience = time.Second
 
 // watch shows the status again and again until ctx ends. The screen is this
 // goroutine's; another one reads, and is stuck for as long as ZooKeeper is away.
 func watch(ctx context.Context, cmd *cobra.Command, common *cli.Common, interval time.Duration, show *screen) error {
 	reader, stop := context.WithCancel(ctx)
 	var (
-		current atomic.Pointer[session.Session]
-		seen    = make(chan inspect.Status)
-		over    = make(chan error, 1)
+		sessions = make(chan *session.Session)
+		seen     = make(chan inspect.Status)
+		over     = make(chan error, 1)
 	)
 	go func() { // ends with reader's context
 		over <- reading(reader, cmd, common, "error", func(ctx context.Context, s *session.Session) error {
-			current.Store(s)
+			select {
+			case sessions <- s:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 			return look(ctx, s, interval, seen)
 		})
 	}()
 	shown := func() (err error) {
-		ticker := time.NewTicker(min(interval, time.Second))
-		defer ticker.Stop()
+		var (
+			current *session.Session
+			turned  <-chan struct{}  // its connection was lost, or is back
+			ended   <-chan struct{}  // it has
+			due     <-chan time.Time // when to tell that ZooKeeper is away, if it still is
+		)
 		for err == nil {
+			again := false
 			select {
+			case current = <-sessions:
+				turned, ended, again = current.Hints(task.MasterDir).C, current.Done(), true
 			case s := <-seen:
 				err = show.status(s)
-			case <-ticker.C:
-				err = show.away(ctx, current.Load())
+			case <-turned:
+				again = true
+			case <-ended:
+				ended, again = nil, true
+			case <-due:
+				due = nil
+				err = show.away(ctx, current)
+				again = !show.lost.IsZero()
 			case err = <-over:
 				over <- err
 				return nil
+			}
+			if again && due == nil {
+				due = time.After(min(interval, patience))
 			}
 		}
 		return err
@@ -125,9 +149,6 @@ func (s *screen) status(st inspect.Status) error {
 // away tells that ZooKeeper is, if it is: on a terminal each time, else once. Once ctx
 // has ended the session is closed, which is no word about ZooKeeper.
 func (s *screen) away(ctx context.Context, ss *session.Session) error {
-	if ss == nil {
-		return nil // there was no session yet, which is waited for
-	}
 	lost, suspended := ss.Suspended()
 	if !suspended && ss.Err() == nil || ctx.Err() != nil { // ctx last: it ends first
 		return nil

@@ -49,7 +49,7 @@ func wants(t *testing.T, c *proc.Child, status int, stdout, stderr []string) {
 	}
 }
 
-const noTask = "no such task: collected, expired or cancelled"
+const noTask = "no such task: it was never submitted, or was already collected, expired or cancelled"
 
 func TestSubmit(t *testing.T) {
 	start := newService(t)
@@ -97,7 +97,7 @@ func TestSubmit(t *testing.T) {
 		if got := c.Stdout.Lines(); !slices.Equal(got, sv.hand.Children("/tasks")) || len(got) != 1 {
 			t.Errorf("stdout %q", got)
 		}
-		if got := c.Stderr.Lines(); len(got) != 2 || !strings.HasSuffix(got[0], "payload of 1000000 bytes: too large: at most 899000") || got[1] != "client: 1 of 2 tasks were not submitted" {
+		if got := c.Stderr.Lines(); len(got) != 2 || !strings.HasSuffix(got[0], "payload of 1000000 bytes: too large: at most 899000") || got[1] != "client: 1 of 2 tasks not submitted" {
 			t.Errorf("stderr %q", got)
 		}
 	})
@@ -132,7 +132,7 @@ func TestWait(t *testing.T) {
 		sv.hand.Set("/tasks/"+ids[1], "failed so")
 		wants(t, c, 1, []string{"3", "", "1"}, []string{"task " + ids[1] + ": failed: so", "client: 1 of 3 tasks failed"})
 		sv.empty()
-		wants(t, sv.client("", "wait", ids[0]), 3, nil, []string{"task " + ids[0] + ": " + noTask, "client: 1 of 1 tasks are unknown"})
+		wants(t, sv.client("", "wait", ids[0]), 3, nil, []string{"task " + ids[0] + ": " + noTask, "client: 1 of 1 task unknown"})
 	})
 	t.Run("keep_leaves_the_tasks", func(t *testing.T) {
 		sv := start(t)
@@ -185,7 +185,7 @@ func TestWait(t *testing.T) {
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("got  %v\nwant %v", got, want)
 		}
-		if got := c.Stderr.String(); got != "client: 1 of 4 tasks are unknown, 2 failed" {
+		if got := c.Stderr.String(); got != "client: 1 of 4 tasks unknown, 2 failed" {
 			t.Errorf("stderr %q", got)
 		}
 		if got := sv.hand.Children("/tasks"); !slices.Equal(got, ids[2:3]) {
@@ -232,7 +232,7 @@ func TestCancelAndRetry(t *testing.T) {
 		w.Line(w.Stderr, "task started")
 		wants(t, sv.client(ids[0], "cancel"), 0, ids[:1], nil)
 		w.Line(w.Stderr, "task was taken away, cancelling it")
-		wants(t, sv.client("", "cancel", ids[0], ids[1]), 3, ids[1:], []string{"task " + ids[0] + ": " + noTask, "client: 1 of 2 tasks are unknown"})
+		wants(t, sv.client("", "cancel", ids[0], ids[1]), 3, ids[1:], []string{"task " + ids[0] + ": " + noTask, "client: 1 of 2 tasks unknown"})
 		sv.empty()
 		sv.free()
 	})
@@ -241,7 +241,7 @@ func TestCancelAndRetry(t *testing.T) {
 		ids := sv.submit("a")
 		sv.hand.Set("/tasks/"+ids[0], "done 1")
 		wants(t, sv.client("", "cancel", ids[0]), 1, nil, []string{
-			"task " + ids[0] + ": is finished: done; collect it: client wait " + ids[0], "client: 1 of 1 tasks left as they are"})
+			"task " + ids[0] + ": is finished: done; collect it: client wait " + ids[0], "client: 1 of 1 task not changed"})
 		wants(t, sv.client("", "wait", ids[0]), 0, []string{"1"}, nil)
 	})
 	t.Run("retry_has_a_failed_task_done_again", func(t *testing.T) {
@@ -257,13 +257,13 @@ func TestCancelAndRetry(t *testing.T) {
 		}
 		wants(t, sv.client("", "retry", ids[0]), 0, ids, nil)
 		wants(t, sv.client("", "wait", ids[0]), 0, []string{"at last"}, nil)
-		wants(t, sv.client("", "retry", ids[0]), 3, nil, []string{"task " + ids[0] + ": " + noTask, "client: 1 of 1 tasks are unknown"})
+		wants(t, sv.client("", "retry", ids[0]), 3, nil, []string{"task " + ids[0] + ": " + noTask, "client: 1 of 1 task unknown"})
 		sv.empty()
 	})
 	t.Run("retry_leaves_what_has_not_failed", func(t *testing.T) {
 		sv := start(t)
 		ids := sv.submit("a")
-		wants(t, sv.client("", "retry", ids[0]), 1, nil, []string{"task " + ids[0] + ": has not failed: pending", "client: 1 of 1 tasks left as they are"})
+		wants(t, sv.client("", "retry", ids[0]), 1, nil, []string{"task " + ids[0] + ": has not failed: pending", "client: 1 of 1 task not changed"})
 	})
 	t.Run("where_nothing_was_ever_submitted_say_so_and_create_nothing", func(t *testing.T) {
 		sv := start(t)

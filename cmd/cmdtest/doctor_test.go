@@ -75,7 +75,9 @@ var wrong = map[string]struct {
 	"a_task_without_a_payload": {func(sv *service) { sv.hand.Create("/tasks/t", "pending") },
 		"ROOT/tasks/t  a task without a payload: a worker would fail it\n    delete ROOT/tasks/t"},
 	"a_malformed_state": {func(sv *service) { sv.hand.Set("/tasks/sound", "banana split") },
-		"ROOT/tasks/sound  its state is none of pending, done and failed, but banana split: it is never assigned\n    set ROOT/tasks/sound pending"},
+		"ROOT/tasks/sound  malformed: its state is none of pending, done and failed, but banana split: it is never assigned\n    set ROOT/tasks/sound pending"},
+	"a_malformed_state_without_a_payload": {func(sv *service) { sv.hand.Create("/tasks/t2", "hello") },
+		"ROOT/tasks/t2  malformed: its state is none of pending, done and failed, but hello: it is never assigned; and it has no payload\n    delete ROOT/tasks/t2"},
 	"an_odd_name": {func(sv *service) {
 		sv.hand.Create("/tasks/ t ", "pending")
 		sv.hand.Create("/data/ t ", "1")
@@ -297,8 +299,8 @@ func TestDoctor(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for _, ask := range []struct{ name, keys string }{{"a", "\n"}, {"b", "y\n"}} {
-			question := "delete " + sv.chroot() + "/data/" + ask.name + "? [y/N] "
+		for i, ask := range []struct{ name, keys string }{{"a", "\n"}, {"b", "y\n"}} {
+			question := fmt.Sprintf("%d of 2: %s/data/%s  a payload without a task\r\n    delete %[2]s/data/%[3]s? [y/N] ", i+1, sv.chroot(), ask.name)
 			zktest.Eventually(t, question, shown.shows(question))
 			if _, err := shown.keys.WriteString(ask.keys); err != nil {
 				t.Fatal(err)
@@ -307,8 +309,16 @@ func TestDoctor(t *testing.T) {
 		if err := c.Wait(); c.ProcessState.ExitCode() != 1 {
 			t.Errorf("client: %v", err)
 		}
-		for _, text := range []string{"mended: delete " + sv.chroot() + "/data/b", "client: findings: 1, in "} {
+		for _, text := range []string{"mended: 2\r\n", "client: findings: 1, in "} {
 			zktest.Eventually(t, text, shown.shows(text))
+		}
+		_, text := shown.shows("")()
+		for _, name := range []string{"a", "b"} {
+			for _, once := range []string{sv.chroot() + "/data/" + name + "  ", "delete " + sv.chroot() + "/data/" + name} {
+				if n := strings.Count(text, once); n != 1 {
+					t.Errorf("%q is printed %d times in\n%s", once, n, text)
+				}
+			}
 		}
 		if got := sv.hand.Children("/data"); fmt.Sprint(got) != "[a sound]" {
 			t.Errorf("left %q", got)

@@ -59,7 +59,7 @@ waits      the only worker is busy, and 1 task is ahead of it
 		sv.hand.Set("/tasks/"+second, "banana")
 		explain(second, `
 state      malformed
-waits      its state is none of pending, done and failed, but banana: it is never assigned
+waits      malformed: its state is none of pending, done and failed, but banana: it is never assigned
 `+rest)
 		sv.hand.Set("/tasks/"+second, "failed by hand")
 		explain(second, `
@@ -75,12 +75,12 @@ owner .*
 payload .*`)
 		sv.hand.Delete("/tasks/" + second)
 		_, errs := sv.says(3, "explain", second)
-		if want := "client: " + second + ": no such task: collected, expired or cancelled; its payload is there: /data/" + second; errs != want {
+		if want := "client: " + second + ": no such task: it was never submitted, or was already collected, expired or cancelled; its payload is there: /data/" + second; errs != want {
 			t.Errorf("stderr %q, want %q", errs, want)
 		}
 		sv.hand.Delete("/data/" + second)
 		out, errs := sv.says(3, "explain", second, "--json")
-		if want := "client: " + second + ": no such task: collected, expired or cancelled"; errs != want || out != "" {
+		if want := "client: " + second + ": no such task: it was never submitted, or was already collected, expired or cancelled"; errs != want || out != "" {
 			t.Errorf("stdout %q, stderr %q, want %q", out, errs, want)
 		}
 	})

@@ -36,7 +36,7 @@ func TestHostileText(t *testing.T) {
 		w := sv.worker("--exec", script+" {}")
 		c := sv.start("client", "run", "1", "--log-level", "error")
 		c.Exit(1)
-		if got := c.Stderr.String(); !strings.Contains(got, shown) || !strings.HasSuffix(got, "\nclient: 1 of 1 tasks failed") {
+		if got := c.Stderr.String(); !strings.Contains(got, shown) || !strings.HasSuffix(got, "\nclient: 1 of 1 task failed") {
 			t.Errorf("stderr %q", got)
 		}
 		id, _ := sv.says(0, "submit", "1")

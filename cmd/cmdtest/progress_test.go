@@ -181,6 +181,14 @@ func TestRunProgressBar(t *testing.T) {
 			t.Errorf("it is left on the terminal: %q", all[len(all)-1])
 		}
 	})
+	t.Run("counts_finished_tasks_whose_results_wait_for_an_earlier_one", func(t *testing.T) {
+		sv := start(t)
+		side, shown := terminal(t)
+		sv.master()
+		sv.worker("--slots", "2")
+		begin(t, sv, "60\n"+strings.Repeat("0\n", 20), side)
+		zktest.Eventually(t, "20 of 21", shown.shows("95% of 21  [################### ]  20 done, 0 failed, 1 under way"))
+	})
 	t.Run("knows_from_the_start_how_many_lines_a_file_has", func(t *testing.T) {
 		sv := start(t)
 		side, shown := terminal(t)

@@ -31,6 +31,7 @@ const (
 	oldWorker role = "worker" // it is told to end then
 	newWorker role = "new worker"
 	theRun    role = "client run"
+	theLoop   role = "client"
 	theSubmit role = "client submit"
 )
 
@@ -42,18 +43,18 @@ var rights = []struct {
 	perm  int32
 	says  []role
 }{
-	{task.MasterDir, "read", zk.PermRead, []role{theLeader, newMaster}},
+	{task.MasterDir, "read", zk.PermRead, []role{theLeader, newMaster, theRun, theLoop}},
 	{task.MasterDir, "create", zk.PermCreate, []role{newMaster}},
 	{task.MasterDir, "delete", zk.PermDelete, nil}, // whoever resigns ends its session
-	{task.WorkersDir, "read", zk.PermRead, []role{theLeader}},
+	{task.WorkersDir, "read", zk.PermRead, []role{theLeader, theRun, theLoop}},
 	{task.WorkersDir, "create", zk.PermCreate, []role{newWorker}},
 	{task.WorkersDir, "delete", zk.PermDelete, []role{oldWorker}},
-	{task.TasksDir, "read", zk.PermRead, []role{theLeader}},
-	{task.TasksDir, "create", zk.PermCreate, []role{theRun, theSubmit}},
-	{task.TasksDir, "delete", zk.PermDelete, []role{theRun}},
+	{task.TasksDir, "read", zk.PermRead, []role{theLeader, theRun, theLoop}},
+	{task.TasksDir, "create", zk.PermCreate, []role{theRun, theLoop, theSubmit}},
+	{task.TasksDir, "delete", zk.PermDelete, []role{theRun, theLoop}},
 	{task.DataDir, "read", zk.PermRead, []role{theLeader}},
-	{task.DataDir, "create", zk.PermCreate, []role{theRun, theSubmit}},
-	{task.DataDir, "delete", zk.PermDelete, []role{theRun}},
+	{task.DataDir, "create", zk.PermCreate, []role{theRun, theLoop, theSubmit}},
+	{task.DataDir, "delete", zk.PermDelete, []role{theRun, theLoop}},
 	{task.MasterDir, "write", zk.PermWrite, nil},
 	{task.WorkersDir, "write", zk.PermWrite, nil},
 	{task.TasksDir, "write", zk.PermWrite, nil},
@@ -74,7 +75,8 @@ func TestRights(t *testing.T) {
 			old := sv.worker()
 			ps := map[role]*proc.Child{theLeader: sv.master(), oldWorker: sv.worker()}
 			said := func(p *proc.Child) int {
-				return logged(p, fmt.Sprintf("znode=%s right=%s", tc.path, tc.right))
+				return logged(p, fmt.Sprintf("znode=%s right=%s", tc.path, tc.right)) + // who may not
+					logged(p, fmt.Sprintf("the right to %s %s", tc.right, tc.path)) // who waits for the leader
 			}
 
 			sv.permit(tc.path, zk.PermAll&^tc.perm)
@@ -84,6 +86,7 @@ func TestRights(t *testing.T) {
 			ps[oldWorker].Send(syscall.SIGTERM)
 			ps[oldWorker].Exit(0)
 			ps[theRun], ps[theSubmit] = sv.start("client", "run", "0", "1.5"), sv.start("client", "submit", "0")
+			ps[theLoop] = sv.start("client", "--max-sleep", "0s")
 			for _, r := range tc.says {
 				zktest.Eventually(t, string(r)+" says so", func() (bool, string) { return said(ps[r]) > 0, ps[r].Stderr.String() })
 			}
@@ -110,6 +113,9 @@ func TestRights(t *testing.T) {
 			ps[theLeader].Exit(0)
 			ps[newMaster].Line(ps[newMaster].Stderr, " leader ")
 			sv.start("client", "run", "0").Exit(0)
+			ps[theLoop].Line(ps[theLoop].Stdout, "result 0")
+			ps[theLoop].Send(syscall.SIGTERM)
+			ps[theLoop].Exit(0)
 			for r, p := range ps {
 				if n := said(p); n > 2 { // once that it is missing, once that it is there
 					t.Errorf("the %s says %d times that it may not:\n%s", r, n, p.Stderr)

@@ -128,7 +128,7 @@ warning   there is no leader: start a master
 warning   there is no worker: start one
 warning   /master/notes: no candidate: its name does not end in ten digits
 warning   /workers/me: not ephemeral: no worker, nothing is assigned to it
-warning   /tasks/t1: its state is none of pending, done and failed, but banana: it is never assigned`
+warning   /tasks/t1: malformed: its state is none of pending, done and failed, but banana: it is never assigned`
 		if out != want {
 			t.Errorf("got\n%s\nwant\n%s", out, want)
 		}

@@ -1,7 +1,7 @@
 // Demo shows the service at work, with a failover in the middle: its own
-// ZooKeeper server, two masters, two workers, two clients. Half-way the leader
-// is ended by SIGTERM and a worker by SIGKILL. It exits with 1 if anything is
-// lost, or left behind.
+// ZooKeeper server, two masters, two workers with two slots each, two clients.
+// Half-way the leader is ended by SIGTERM and a worker by SIGKILL. It exits with
+// 1 if anything is lost, or left behind.
 package main
 
 import (
@@ -34,7 +34,7 @@ func main() {
 	cli.Main(&cobra.Command{
 		Use:     "demo",
 		Short:   "Show the service at work, with a failover in the middle",
-		Long:    "Run a ZooKeeper server, two masters, two workers and two clients on this machine\nfor about 20 s; end the leader and kill a worker half-way; and count what came of\nall tasks. The status is 1 if anything was lost or left behind.",
+		Long:    "Run a ZooKeeper server, two masters, two workers with two slots each (each slot has\nan id) and two clients on this machine for about 20 s; end the leader and kill a worker\nhalf-way; and count what came of all tasks. The status is 1 if anything was lost or\nleft behind.",
 		Example: "  make demo",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), limit)
@@ -58,7 +58,7 @@ func demo(ctx context.Context) error {
 		return err
 	}
 	defer server.Stop()
-	st.Say("ZooKeeper serves at %s. Two masters, two workers, two clients follow.", server.Addr())
+	st.Say("ZooKeeper serves at %s. Two masters, two workers with two slots each, two clients follow.", server.Addr())
 	common := []string{"--zk", server.Addr() + "/demo", "--session-timeout", sessionTimeout.String(), "--log-format", "json"}
 	enter := func(name, program string, args ...string) error {
 		return st.Enter(name, program, append(args, common...)...)

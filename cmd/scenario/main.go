@@ -77,10 +77,10 @@ func command() *cobra.Command {
 				return cli.Args()(nil, args)
 			}
 			if len(args) != 1 {
-				return fmt.Errorf("give one NAME of: %s", strings.Join(names, ", "))
+				return errors.New("give the NAME of one scenario; --list prints them")
 			}
 			if _, ok := scenarios[args[0]]; !ok {
-				return fmt.Errorf("there is no scenario %q; there are: %s", args[0], strings.Join(names, ", "))
+				return fmt.Errorf("there is no scenario %.60q; --list prints their names", args[0])
 			}
 			return nil
 		},

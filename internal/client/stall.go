@@ -17,9 +17,10 @@ import (
 // new leader or a restarted worker takes less.
 const quiet = 2 * time.Second
 
-// stall says why no task can be done: there is no leader, or no worker. It says so
-// once, and once more when that is over. After quiet it looks; from then on the
-// watches that it sets tell when to look again. One goroutine calls its methods.
+// stall says why no task can be done: there is no leader, or no worker, or the leader
+// may not list the tasks. It says so once, and once more when that is over. After quiet
+// it looks; from then on the watches that it sets tell when to look again. One goroutine
+// calls its methods.
 type stall struct {
 	s       *session.Session
 	log     *slog.Logger
@@ -40,14 +41,14 @@ func (st *stall) end() { st.s.Forget(task.MasterDir, task.WorkersDir) }
 // count takes note of how many tasks are open, and when one was last finished, or came
 // while there was none.
 func (st *stall) count(open int, moved time.Time) {
+	if moved.After(st.looked) {
+		st.tell("", open)
+	}
 	switch {
 	case open == 0:
 		st.due, st.missing = nil, ""
-	case moved.After(st.looked):
-		st.tell("", open)
-		if st.due == nil {
-			st.due = time.After(time.Until(moved.Add(quiet)))
-		}
+	case moved.After(st.looked) && st.due == nil:
+		st.due = time.After(time.Until(moved.Add(quiet)))
 	}
 }
 
@@ -97,6 +98,9 @@ func (st *stall) look(open int) error {
 		switch {
 		case errors.Is(err, session.ErrOver):
 			return err
+		case session.Refused(err):
+			missing = append(missing, st.refused(dir.path))
+			continue
 		case errors.Is(err, zk.ErrNoNode):
 			st.due = time.After(quiet) // nothing is watched
 		case err != nil:
@@ -108,8 +112,22 @@ func (st *stall) look(open int) error {
 			missing = append(missing, dir.missing)
 		}
 	}
+	switch _, _, err := st.s.Get(task.TasksDir); { // to list it would take longer
+	case errors.Is(err, session.ErrOver):
+		return err
+	case session.Refused(err):
+		missing = append(missing, st.refused(task.TasksDir))
+	}
 	st.tell(strings.Join(missing, "; "), open)
 	return nil
+}
+
+// refused says which right is missing. No watch tells when an ACL is changed, and a watch
+// that was set before may have gone without a word.
+func (st *stall) refused(path string) (missing string) {
+	delete(st.watched, path)
+	st.due = time.After(session.RefusedPause)
+	return "the right to read " + path + ": give it by setAcl"
 }
 
 func (st *stall) tell(missing string, open int) {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-zookeeper/zk"
+
 	"taskkeeper/internal/task"
 	"taskkeeper/internal/zktest"
 )
@@ -72,6 +74,34 @@ func TestStall(t *testing.T) {
 		h.CreateEphemeral(worker, "")
 		says(t, said, 2, "tasks can be done again")
 	})
+	for _, dir := range []string{task.TasksDir, task.MasterDir, task.WorkersDir} {
+		t.Run("is_told_once_where_nobody_may_list_"+dir[1:]+"_and_once_when_that_is_over", func(t *testing.T) {
+			t.Parallel()
+			root := zktest.Connect(t)
+			h := zktest.Conn(t, root)
+			for _, dir := range task.Dirs() {
+				h.Create(dir, "")
+			}
+			h.CreateEphemeral(leader, "")
+			h.CreateEphemeral(worker, "")
+			permit := func(perms int32) {
+				t.Helper()
+				if _, err := h.Conn.SetACL(root[strings.Index(root, "/"):]+dir, zk.WorldACL(perms), -1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			permit(zk.PermAll &^ zk.PermRead)
+			said := stalled(t, root)
+			says(t, said, 1, `level=WARN msg="no task can be done" tasks=1 missing="the right to read `+dir+`: give it by setAcl"`)
+			permit(zk.PermAll)
+			says(t, said, 2, `level=INFO msg="tasks can be done again" tasks=1`)
+			h.Set(task.StatePath(tasks(t, h, 1)[0]), "done 1")
+			wantEmpty(t, h)
+			if got := said.lines(); len(got) > 2 {
+				t.Errorf("said %q", got)
+			}
+		})
+	}
 	t.Run("is_none_while_there_are_both_nor_when_a_worker_is_back_soon", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)

@@ -106,6 +106,7 @@ func examine(ctx context.Context, s *session.Session) (*Tree, error) {
 		}
 	}
 	t.Data = slices.DeleteFunc(t.Data, func(z Znode) bool { return z.gone })
+	t.Strangers = slices.DeleteFunc(t.Strangers, func(z Znode) bool { return z.gone })
 	t.Tasks = slices.DeleteFunc(t.Tasks, func(x Task) bool { return x.gone })
 	return t, nil
 }

@@ -25,7 +25,7 @@ type Finding struct {
 // it. Where a name could be more than a name to a shell there is none.
 func (f Finding) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s", shownPath(f.Znode), printable.Line(printable.Cut(f.Text, maxText)))
+	b.WriteString(f.Headline())
 	commands := f.commands()
 	if commands == nil {
 		b.WriteString(" (client doctor --mend mends it)")
@@ -35,6 +35,11 @@ func (f Finding) String() string {
 		fmt.Fprintf(&b, "    %s\n", c)
 	}
 	return b.String()
+}
+
+// Headline is the finding in a line, without what mends it.
+func (f Finding) Headline() string {
+	return shownPath(f.Znode) + "  " + printable.Line(printable.Cut(f.Text, maxText))
 }
 
 func (f Finding) commands() (all []string) {
@@ -214,7 +219,10 @@ func (d *doctor) states() {
 			}
 			d.find(path, &x.Znode, malformed(x), changes...)
 			continue
-		case payload == nil && x.Err == nil && (x.Phase == task.Odd || x.Phase == task.Pending):
+		case payload == nil && x.Err == nil && x.Phase == task.Odd:
+			d.find(path, &x.Znode, malformed(x)+"; and it has no payload", removing(path, &x.Znode).unless(task.DataPath(x.Name)))
+			continue
+		case payload == nil && x.Err == nil && x.Phase == task.Pending:
 			d.find(path, &x.Znode, "a task without a payload: a worker would fail it",
 				removing(path, &x.Znode).unless(task.DataPath(x.Name)))
 			continue

@@ -65,11 +65,11 @@ func TestFindings(t *testing.T) {
     delete /lab/tasks/t1
 `},
 		"a_malformed_state": {func(t *Tree) { t.Tasks[4] = is("t5", time.Second, "Done 1") }, `
-/lab/tasks/t5  its state is none of pending, done and failed, but Done 1: it is never assigned
+/lab/tasks/t5  malformed: its state is none of pending, done and failed, but Done 1: it is never assigned
     set /lab/tasks/t5 pending
 `},
 		"a_malformed_state_without_a_payload": {func(t *Tree) { t.Tasks = append(t.Tasks, is("x", time.Second, "?")) }, `
-/lab/tasks/x  a task without a payload: a worker would fail it
+/lab/tasks/x  malformed: its state is none of pending, done and failed, but ?: it is never assigned; and it has no payload
     delete /lab/tasks/x
 `},
 		"an_odd_name": {func(t *Tree) { t.Tasks = append(t.Tasks, is(" x", time.Second, "pending")) }, `

@@ -48,7 +48,7 @@ func TestExplain(t *testing.T) {
 		"is_about_to_be_assigned": {Case{Task: is("t4", time.Second, "pending"), Tree: usual()}, waitSoon,
 			[]string{"waits      a worker is free: the leader is about to assign it (what came off a worker's list unfinished it sets aside for some seconds, after several times for minutes)"}},
 		"is_malformed": {Case{Task: is("t4", time.Second, "banana"), Tree: usual()}, waitMalformed,
-			[]string{"state      malformed", "waits      its state is none of pending, done and failed, but banana: it is never assigned"}},
+			[]string{"state      malformed", "waits      malformed: its state is none of pending, done and failed, but banana: it is never assigned"}},
 		"has_an_odd_name": {Case{Task: is(" t", time.Second, "pending"), Tree: usual()}, waitMalformed,
 			[]string{`task       " t"`, "state      pending", "waits      an odd name, which cannot stand in a worker's list: it is never assigned"}},
 		"may_not_be_read": {Case{Task: unreadable, Tree: usual(), PayloadErr: errors.New("no")}, waitMalformed,

@@ -101,7 +101,9 @@ func (c *Case) ahead(ctx context.Context, s *session.Session) (n int, err error)
 		return 0, err
 	}
 	held := c.Tree.holders()
-	names = slices.DeleteFunc(names, func(other string) bool { return !before(other, c.Task.Name) || len(held[other]) > 0 })
+	names = slices.DeleteFunc(names, func(other string) bool {
+		return !task.ValidID(other) || !before(other, c.Task.Name) || len(held[other]) > 0
+	})
 	ahead, err := readAll(ctx, names, func(other string) (bool, error) {
 		x, err := getTask(s, other)
 		return x.wellFormed() && x.Phase == task.Pending, err

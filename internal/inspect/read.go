@@ -49,13 +49,10 @@ func (t *Tree) readRoles(ctx context.Context, s *session.Session) error {
 	for _, name := range candidates {
 		ran[name] = true
 	}
-	strangers := slices.DeleteFunc(names, func(name string) bool { return ran[name] })
-	t.Strangers, err = readAll(ctx, strangers, func(name string) (Znode, error) {
-		_, z, err := get(s, task.MasterDir, name)
-		return z, err
-	})
-	if err != nil {
-		return err
+	for _, name := range names {
+		if !ran[name] {
+			t.Strangers = append(t.Strangers, Znode{Name: name})
+		}
 	}
 	if names, err = t.list(s, task.WorkersDir); err != nil {
 		return err
@@ -73,7 +70,12 @@ func (t *Tree) readTasks(ctx context.Context, s *session.Session) error {
 	if err != nil {
 		return err
 	}
-	t.Tasks, err = readAll(ctx, names, func(name string) (Task, error) { return getTask(s, name) })
+	t.Tasks, err = readAll(ctx, names, func(name string) (Task, error) {
+		if !task.ValidID(name) {
+			return Task{Znode: Znode{Name: name}}, nil // never assigned, whatever it holds
+		}
+		return getTask(s, name)
+	})
 	return err
 }
 

@@ -55,6 +55,29 @@ func TestRead(t *testing.T) {
 			t.Errorf("made %q", got)
 		}
 	})
+	t.Run("reads_no_znode_whose_name_alone_tells_what_it_is", func(t *testing.T) {
+		connect := zktest.Connect(t)
+		h := zktest.Conn(t, connect)
+		dirs(h)
+		for i := range 40 {
+			h.Create(fmt.Sprintf("/tasks/ %d", i), "pending")
+			h.Create(fmt.Sprintf("/master/%d-", i), "")
+		}
+		proxy, through := zktest.Via(t, connect)
+		s := open(t, through)
+		tree, err := Read(t.Context(), s)
+		if err != nil || len(tree.Tasks) != 40 || len(tree.Strangers) != 40 {
+			t.Errorf("read %v, %v", tree, err)
+		}
+		if n := Summarize(tree, time.Now()).Tasks.Malformed; n != 40 {
+			t.Errorf("%d malformed", n)
+		}
+		for _, op := range proxy.Seen() {
+			if op == zktest.OpGetData || op == zktest.OpMultiRead {
+				t.Errorf("a read of data: %v", op)
+			}
+		}
+	})
 	t.Run("keeps_the_beginning_of_a_large_state", func(t *testing.T) {
 		connect := zktest.Connect(t)
 		h := zktest.Conn(t, connect)

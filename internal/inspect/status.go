@@ -149,7 +149,7 @@ func malformed(x *Task) string {
 	case !task.ValidID(x.Name):
 		return "an odd name, which cannot stand in a worker's list: it is never assigned"
 	}
-	return fmt.Sprintf("its state is none of pending, done and failed, but %s: it is never assigned", x.Text)
+	return fmt.Sprintf("malformed: its state is none of pending, done and failed, but %s: it is never assigned", x.Text)
 }
 
 func (s *Status) summarizeCandidates(t *Tree, now time.Time) {

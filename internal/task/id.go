@@ -11,7 +11,7 @@ import (
 )
 
 // ErrNone means that there is no task of that id (any more).
-var ErrNone = errors.New("no such task: collected, expired or cancelled")
+var ErrNone = errors.New("no such task: it was never submitted, or was already collected, expired or cancelled")
 
 // The permanent znodes. Whoever misses one creates it, at any time.
 const (
