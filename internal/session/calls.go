@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/zkwire"
 )
 
 // AnyVersion stands for "it exists, at whatever version".
@@ -81,6 +83,23 @@ type Result struct {
 	Stat *zk.Stat // after a Set
 }
 
+// MaxPacket bounds what a Multi may carry, in bytes, as Size counts them.
+const MaxPacket = zkwire.MaxRequest
+
+// MaxPacket is the constant, or less where these servers have been found to take less.
+func (s *Session) MaxPacket() int {
+	most, _ := s.wire.Limits()
+	return most
+}
+
+// Size is what operations come to in a packet, in bytes, with the chroot.
+func (s *Session) Size(ops ...Op) (size int) {
+	for _, op := range ops {
+		size += op.Size() + len(s.cfg.Address.Chroot)
+	}
+	return size
+}
+
 // Multi carries out all operations or none. See the package's documentation
 // for what each error means. While the connection is lost it waits.
 func (s *Session) Multi(ops ...Op) ([]Result, error) {
@@ -95,7 +114,7 @@ func (s *Session) Multi(ops ...Op) ([]Result, error) {
 		if most := s.MaxPacket(); size > most {
 			return nil, fmt.Errorf("%s and %d more: %w: %d bytes, at most %d", ops[0], len(ops)-1, ErrTooLarge, size, most)
 		}
-		if s.packets.suspect(size) { // the connection is to be a good one, to tell
+		if s.wire.Suspect(size) { // the connection is to be a good one, to tell
 			if err := s.Sync(); err != nil {
 				return nil, err
 			}

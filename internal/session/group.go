@@ -110,7 +110,7 @@ func (g *Group) send() (more bool) {
 	runtime.Gosched() // who is about to write goes with it
 	g.mu.Lock()
 	n, size := 0, 0
-	_, most := g.s.packets.bounds()
+	_, most := g.s.wire.Limits()
 	for n < len(g.waiting) && (n == 0 || size+g.waiting[n].size <= most) {
 		size += g.waiting[n].size
 		n++

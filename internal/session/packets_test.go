@@ -10,36 +10,6 @@ import (
 	"taskkeeper/internal/zktest"
 )
 
-func TestPackets(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		events []int // cut at a request of that size; below 0: one was answered
-		most   int
-	}{
-		{"nothing", nil, MaxPacket},
-		{"two cuts", []int{500_000, 500_000}, MaxPacket},
-		{"three cuts", []int{500_000, 500_000, 500_000}, 499_999},
-		{"smaller ones in between", []int{500_000, -499_999, 500_000, -100_000, 500_000}, 499_999},
-		{"one as large in between", []int{500_000, 500_000, -500_000, 500_000}, MaxPacket},
-		{"a larger one in between", []int{500_000, 500_000, -600_000, 500_000, 500_000}, MaxPacket},
-		{"of several sizes", []int{400_000, 500_000, 300_000}, 499_999},
-		{"and again", []int{400_000, 500_000, 300_000, 300_000, 300_000, 300_000}, 299_999},
-		{"the smallest was answered", []int{400_000, 500_000, -400_000, 300_000}, MaxPacket},
-	} {
-		var p packets
-		for _, e := range tt.events {
-			if e < 0 {
-				p.taken(-e)
-			} else {
-				p.cut(e)
-			}
-		}
-		if most, together := p.bounds(); most != tt.most || most < MaxPacket && together != (most+1)/2 {
-			t.Errorf("%s: %d, together %d; want %d", tt.name, most, together, tt.most)
-		}
-	}
-}
-
 func TestServerThatTakesLess(t *testing.T) {
 	t.Parallel()
 	const limit = 262_144
@@ -97,7 +67,7 @@ func TestCutsByChanceMakeNoRequestTooLarge(t *testing.T) {
 	s := newSession(t, through, func(c *Config) { c.Timeout = 20 * time.Second })
 	must(t, s.EnsureDirs("/x"))
 	for range 2 {
-		for range cutsEnough - 1 {
+		for range 2 {
 			cut := proxy.CutBefore(zktest.OpMulti, 1)
 			if _, err := s.Multi(Set("/x", make([]byte, 500_000), AnyVersion)); !errors.Is(err, ErrUnknown) {
 				t.Fatalf("error %v", err)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/zkwire"
 )
 
 // DefaultTimeout is the session timeout that is asked for: the least that a
@@ -54,30 +56,21 @@ type Session struct {
 	log  *slog.Logger
 	ctx  context.Context // ends with the session; no connection is made after that
 	over context.CancelCauseFunc
-	born time.Time // what heard counts from
 
-	hosts    *hosts
+	wire     *zkwire.Transport
 	conn     *zk.Conn
 	events   <-chan zk.Event
 	hub      hub
-	packets  packets
-	timeout  atomic.Int64 // granted, ns
-	heard    atomic.Int64 // the last frame from the server, ns since born
-	old      atomic.Bool  // the servers know no multi-reads
-	oneShot  atomic.Bool  // they set no persistent watches
-	together atomic.Int32 // how many reads go together
-	reported atomic.Bool  // the first handshake has been logged
+	oneShot  atomic.Bool // the servers set no persistent watches
+	reported atomic.Bool // the first handshake has been logged
 
-	mu      sync.Mutex // guards the rest
-	id      int64
+	mu      sync.Mutex    // guards the rest
 	up      chan struct{} // closed while connected
 	live    context.Context
 	lapse   context.CancelFunc // ends live
 	lapsing *time.Timer        // calls lapse, unless the connection is back before
 	lostAt  time.Time          // zero before the first connection and while connected
 	backAt  time.Time          // see Restored
-	lastErr error
-	socket  *conn
 
 	firstRefusal, lastRefusal time.Time // by a server that serves; see refused
 }
@@ -88,21 +81,15 @@ type Session struct {
 func Open(ctx context.Context, cfg Config) (*Session, error) {
 	cfg = cfg.withDefaults()
 	s := &Session{
-		cfg:  cfg,
-		log:  cfg.Logger,
-		born: time.Now(),
-		hub:  hub{byKey: make(map[string]*Hints)},
-		up:   make(chan struct{}),
+		cfg: cfg,
+		log: cfg.Logger,
+		hub: hub{byKey: make(map[string]*Hints)},
+		up:  make(chan struct{}),
 	}
-	s.timeout.Store(int64(cfg.Timeout))
-	s.together.Store(firstReads)
 	s.ctx, s.over = context.WithCancelCause(context.Background())
 	s.live, s.lapse = context.WithCancel(s.ctx)
-	s.hosts = &hosts{over: s.ctx.Done()}
-
-	conn, events, err := zk.Connect(cfg.Address.Servers, cfg.Timeout,
-		zk.WithDialer(s.dial), zk.WithHostProvider(s.hosts), zk.WithEventCallback(s.onEvent),
-		zk.WithLogger(libLogger{s.log}), zk.WithLogInfo(false))
+	s.wire = zkwire.New(s.ctx, zkwire.Config{Timeout: cfg.Timeout, Logger: cfg.Logger, Refused: s.refused})
+	conn, events, err := s.wire.Connect(cfg.Address.Servers, s.onEvent)
 	if err != nil {
 		s.over(errClosed)
 		return nil, fmt.Errorf("connect to %q: %w", cfg.Address, err)
@@ -227,14 +214,10 @@ func (s *Session) EnsureDirs(paths ...string) error {
 }
 
 // ID is the session's id, as in a znode's ephemeralOwner.
-func (s *Session) ID() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.id
-}
+func (s *Session) ID() int64 { return s.wire.SessionID() }
 
 // Timeout is the session timeout that the server granted.
-func (s *Session) Timeout() time.Duration { return time.Duration(s.timeout.Load()) }
+func (s *Session) Timeout() time.Duration { return s.wire.Timeout() }
 
 // Done is closed when the session is over; Err says why.
 func (s *Session) Done() <-chan struct{} { return s.ctx.Done() }
@@ -284,11 +267,7 @@ func (s *Session) Live() context.Context {
 }
 
 // LastErr is what last went wrong with the connection.
-func (s *Session) LastErr() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.lastErr
-}
+func (s *Session) LastErr() error { return s.wire.LastErr() }
 
 // Close ends the session: its ephemeral znodes vanish at once if a server can
 // be reached, else when the servers find it silent for its timeout. It returns
@@ -296,10 +275,8 @@ func (s *Session) LastErr() error {
 func (s *Session) Close() {
 	s.over(errClosed)
 	s.conn.Close()
+	s.wire.Close()
 	s.mu.Lock()
-	if s.socket != nil {
-		s.socket.Close()
-	}
 	if s.lapsing != nil {
 		s.lapsing.Stop()
 	}
@@ -309,15 +286,6 @@ func (s *Session) Close() {
 }
 
 var errClosed = errors.New("closed")
-
-// granted is called when a server has answered a handshake.
-func (s *Session) granted(id int64, timeout time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.id = id
-	s.timeout.Store(int64(timeout))
-	s.lastRefusal = time.Time{}
-}
 
 // refused is called when a server that serves others has closed a handshake of
 // this session. It ends a session that has met nothing else for GiveUp. Once is
@@ -363,12 +331,11 @@ func (s *Session) connected(server string) {
 	if s.lapsing != nil && !s.lapsing.Stop() {
 		s.live, s.lapse = context.WithCancel(s.ctx) // the old one has ended, or is about to
 	}
-	s.lapsing, s.lostAt = nil, time.Time{}
+	s.lapsing, s.lostAt, s.lastRefusal = nil, time.Time{}, time.Time{}
 	close(s.up)
-	id := s.id
 	s.mu.Unlock()
 
-	attrs := []any{"session", fmt.Sprintf("%#x", id), "server", server}
+	attrs := []any{"session", fmt.Sprintf("%#x", s.ID()), "server", server}
 	if s.reported.CompareAndSwap(false, true) {
 		s.log.Info("connected", append(attrs, "timeout", s.Timeout())...)
 		if s.Timeout() != s.cfg.Timeout {
@@ -390,39 +357,10 @@ func (s *Session) disconnected() {
 	}
 	s.up = make(chan struct{})
 	s.lostAt = time.Now()
-	silent := time.Since(s.born) - time.Duration(s.heard.Load())
-	s.lapsing = time.AfterFunc(s.Timeout()-silent, s.lapse)
+	s.lapsing = time.AfterFunc(s.Timeout()-s.wire.Silence(), s.lapse)
 	s.mu.Unlock()
 	if s.ctx.Err() == nil {
 		s.log.Warn("connection lost")
 	}
 	s.hub.all()
-}
-
-func (s *Session) setLastErr(err error) {
-	s.mu.Lock()
-	s.lastErr = err
-	s.mu.Unlock()
-}
-
-// setSocket takes the connection that is used from now on; the one before is dead,
-// and the library may not have closed it. When the session has ended meanwhile,
-// Close may have seen the one before.
-func (s *Session) setSocket(c *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.socket != nil {
-		s.socket.Close()
-	}
-	s.socket = c
-	if s.ctx.Err() != nil {
-		c.Close()
-	}
-}
-
-// libLogger hands on what go-zookeeper has to say.
-type libLogger struct{ log *slog.Logger }
-
-func (l libLogger) Printf(format string, args ...any) {
-	l.log.Debug("zk", "text", fmt.Sprintf(format, args...))
 }

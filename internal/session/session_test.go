@@ -65,12 +65,8 @@ func write(t *testing.T, s *Session, ops ...Op) []Result {
 	return results
 }
 
-// cut closes the session's socket, as a network does.
-func cut(s *Session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.socket.Close()
-}
+// cut closes the session's connection, as a network does.
+func cut(s *Session) { s.wire.Close() }
 
 func ended(ctx interface{ Done() <-chan struct{} }) func() (bool, string) {
 	return func() (bool, string) {

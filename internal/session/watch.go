@@ -1,19 +1,11 @@
 package session
 
 import (
-	"encoding/binary"
+	"errors"
 
 	"github.com/go-zookeeper/zk"
-)
 
-// ZooKeeper's persistent watches, which go-zookeeper does not know.
-const (
-	opcodeAddWatch = 106 // servers before 3.6 do not know it, as with opcodeMultiRead
-	persistent     = 0   // the mode: changes of the znode and of its children, not of theirs
-
-	// watchXid is the number of all requests for a watch. The library counts from 1 on;
-	// -1, -2, -4 and -8 have a meaning of their own.
-	watchXid int32 = -106
+	"taskkeeper/internal/zkwire"
 )
 
 // GetPersistentW is Get and sets a watch that stays, if the servers know how (since
@@ -31,37 +23,18 @@ func (s *Session) GetPersistentW(path string) (data []byte, stat *zk.Stat, persi
 	}
 	// If the connection is lost meanwhile, the read goes over the next one and the
 	// watch does not: that is hinted at.
-	s.mu.Lock()
-	s.socket.watch(s.full(path))
-	s.mu.Unlock()
+	s.wire.AddWatch(s.full(path), zkwire.Persistent, s.watched)
 	data, stat, err = s.Get(path)
 	return data, stat, true, err
 }
 
-// watch has a persistent watch set, before whatever is written later.
-func (c *conn) watch(path string) {
-	c.mu.Lock()
-	if c.greeted {
-		c.unsent = appendWatch(c.unsent, path)
-	}
-	c.mu.Unlock()
-	c.poke()
-}
-
-func appendWatch(buf []byte, path string) []byte {
-	for _, n := range []int{requestHeader + 4 + len(path) + 4, int(watchXid), opcodeAddWatch, len(path)} {
-		buf = binary.BigEndian.AppendUint32(buf, uint32(n))
-	}
-	return binary.BigEndian.AppendUint32(append(buf, path...), persistent)
-}
-
-// watched takes the answer to watch. Whatever it was refused for, asking again would
-// come to the same.
-func (s *Session) watched(code int32) {
-	if code == 0 {
+// watched takes the answer to a persistent watch. Whatever it was refused for, asking
+// again would come to the same.
+func (s *Session) watched(err error) {
+	if err == nil || errors.Is(err, zk.ErrConnectionClosed) {
 		return
 	}
 	s.oneShot.Store(true)
-	s.log.Debug("no persistent watches here", "code", code)
+	s.log.Debug("no persistent watches here", "err", err)
 	s.hub.all()
 }

@@ -1,8 +1,9 @@
-package session
+package zkwire
 
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -29,13 +30,19 @@ func TestSilenceEndsABlockedWrite(t *testing.T) {
 	}
 }
 
+func transport(t *testing.T, timeout time.Duration) *Transport {
+	return New(t.Context(), Config{
+		Timeout: timeout,
+		Logger:  slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Refused: func(server string) { t.Errorf("refused by %s", server) },
+	})
+}
+
 // sending is a connection after its handshake. Its sender has ended when the test
 // ends, which closes it.
 func sending(t *testing.T, raw net.Conn) *conn {
 	t.Helper()
-	s := new(Session)
-	s.timeout.Store(int64(time.Minute))
-	c := newConn(s, raw, "server", time.Time{})
+	c := newConn(transport(t, time.Minute), raw, "server", time.Time{})
 	sent := make(chan struct{})
 	go func() { c.send(); close(sent) }()
 	t.Cleanup(func() { c.Close(); <-sent })
@@ -89,7 +96,7 @@ func TestHandshakeIsBounded(t *testing.T) {
 			ours, theirs := net.Pipe()
 			defer theirs.Close()
 			go func() { _, _ = theirs.Write([]byte(begun)) }()
-			c := newConn(new(Session), ours, "server", time.Now().Add(50*time.Millisecond))
+			c := newConn(transport(t, time.Minute), ours, "server", time.Now().Add(50*time.Millisecond))
 			if err := c.SetReadDeadline(time.Now().Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,298 @@
+package zkwire
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+)
+
+// conn is the socket as go-zookeeper sees it.
+//
+// The library waits ten times too long for the answer to its handshake, and for
+// the answer's body without limit: a server that accepts and then is silent
+// would cost the session although others are listed. So until the answer is
+// there, complete, every deadline is the handshake's. The answer also tells
+// what the library keeps to itself: the timeout that the server granted. From then
+// on it waits for an answer, and between two pings, too long as well where that
+// timeout is long.
+//
+// The library writes each request by itself. What it writes while the socket is
+// being written to goes out together: a busy session makes few system calls, and
+// wakes the server less often. A write that fails closes the connection, which is
+// what the library itself does then. Reads of znodes wait for each other, to go
+// together: see reads.
+//
+// Read is called by one goroutine at a time.
+type conn struct {
+	net.Conn
+	t      *Transport
+	server string
+	r      *bufio.Reader
+
+	// Owned by the goroutine that calls Read.
+	handshake time.Time // its deadline; zero when it is over
+	rest      int       // bytes of the frame that is passed on
+	split     []byte    // answers that came together
+
+	closing    sync.Once
+	closed     chan struct{}
+	wake       chan struct{} // there is something to send
+	mu         sync.Mutex    // guards the rest
+	unsent     []byte
+	greeted    bool // the handshake was written
+	reads      reads
+	watches    []func(error) // who waits for the answer to an addWatch, in the order of the requests
+	unanswered unanswered
+}
+
+func newConn(t *Transport, raw net.Conn, server string, handshake time.Time) *conn {
+	return &conn{
+		Conn: raw, t: t, server: server, r: bufio.NewReaderSize(raw, 64<<10), handshake: handshake,
+		closed: make(chan struct{}), wake: make(chan struct{}, 1), reads: reads{most: &t.together},
+	}
+}
+
+// Write has p, which is one frame, sent soon. Whether it arrived only an answer tells.
+func (c *conn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	if c.isClosed() {
+		c.mu.Unlock()
+		return 0, net.ErrClosed
+	}
+	if together := c.greeted && !c.t.single.Load(); !together || !c.reads.keep(p) {
+		c.unsent = append(c.unsent, p...)
+	}
+	c.unanswered.sent(p)
+	c.greeted = true
+	c.mu.Unlock()
+	c.poke()
+	return len(p), nil
+}
+
+// addWatch has a watch set, unless the handshake is still to come or the connection is
+// closed: then it returns false.
+func (c *conn) addWatch(path string, mode WatchMode, done func(error)) bool {
+	c.mu.Lock()
+	if !c.greeted || c.isClosed() {
+		c.mu.Unlock()
+		return false
+	}
+	c.unsent = appendAddWatch(c.unsent, path, mode)
+	c.watches = append(c.watches, done)
+	c.mu.Unlock()
+	c.poke()
+	return true
+}
+
+func (c *conn) isClosed() bool {
+	select {
+	case <-c.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+func (c *conn) poke() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// SetWriteDeadline does nothing: send has a deadline of its own.
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }
+
+// keep is what is kept of a buffer that grew, in bytes, for the next time.
+const keep = 1 << 20
+
+// send writes what is unsent until the connection is closed.
+func (c *conn) send() {
+	var sending []byte
+	ping := time.NewTicker(longPing)
+	defer ping.Stop()
+	for {
+		pinging := false
+		select {
+		case <-c.closed:
+			return
+		case <-ping.C:
+			pinging = pingsRarely(c.t.Timeout())
+		case <-c.wake:
+		}
+		runtime.Gosched() // who is about to write goes with it
+		c.mu.Lock()
+		if pinging && c.greeted {
+			c.unsent = appendPing(c.unsent)
+		}
+		sending, c.unsent = c.reads.next(c.unsent), sending[:0]
+		c.mu.Unlock()
+		if len(sending) == 0 {
+			continue
+		}
+		err := c.Conn.SetWriteDeadline(time.Now().Add(silenceBound(c.t.Timeout())))
+		if err == nil {
+			_, err = c.Conn.Write(sending)
+		}
+		if err != nil {
+			c.fail(err)
+			return
+		}
+		if cap(sending) > keep {
+			sending = nil
+		}
+	}
+}
+
+// Close closes the connection, and tells those who wait for the answer to an addWatch.
+func (c *conn) Close() error {
+	err := net.ErrClosed
+	c.closing.Do(func() {
+		c.mu.Lock()
+		close(c.closed)
+		c.reads.lost()
+		watches := c.watches
+		c.watches = nil
+		c.mu.Unlock()
+		err = c.Conn.Close()
+		for _, done := range watches {
+			done(zk.ErrConnectionClosed)
+		}
+	})
+	return err
+}
+
+// fail closes the connection at an error. Where the server closed it, a large request
+// may be to blame.
+func (c *conn) fail(err error) {
+	c.mu.Lock()
+	size := c.unanswered.cutAt(err)
+	c.mu.Unlock()
+	if size > 0 {
+		c.t.cut(size)
+	}
+	c.Close()
+}
+
+func (c *conn) SetReadDeadline(t time.Time) error {
+	switch latest := time.Now().Add(silenceBound(c.t.Timeout())); {
+	case !c.handshake.IsZero():
+		t = c.handshake
+	case t.After(latest):
+		t = latest
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.read(p)
+	if err != nil {
+		// The library gives a connection up only when its writer has noticed
+		// too, and a silent server can hold a write for as long again.
+		c.fail(err)
+	}
+	return n, err
+}
+
+func (c *conn) read(p []byte) (int, error) {
+	if !c.handshake.IsZero() {
+		if err := c.greet(); err != nil {
+			c.ungreeted(err)
+			return 0, err
+		}
+		c.handshake = time.Time{}
+		c.t.hear()
+	}
+	if c.rest == 0 && len(c.split) == 0 {
+		if err := c.nextFrame(); err != nil {
+			return 0, err
+		}
+	}
+	if len(c.split) > 0 {
+		n := copy(p, c.split)
+		if c.split = c.split[n:]; len(c.split) == 0 {
+			c.split = nil // it may be large
+		}
+		return n, nil
+	}
+	n, err := c.r.Read(p[:min(len(p), c.rest)])
+	c.rest -= n
+	return n, err
+}
+
+// nextFrame waits for the next frame that the library is to see. It keeps the answers
+// to requests that the library does not know, and splits those to reads that went
+// together.
+func (c *conn) nextFrame() error {
+	for {
+		head, err := c.r.Peek(replyHeadSize)
+		if err != nil {
+			return err
+		}
+		c.t.hear()
+		reply, err := parseReply(head)
+		if err != nil {
+			return err
+		}
+		if reply.xid == watchXid {
+			if _, err := c.r.Discard(reply.size); err != nil {
+				return err
+			}
+			c.watched(reply)
+			continue
+		}
+		answered := c.answered(reply)
+		if len(answered) < 2 {
+			c.rest = reply.size
+			return nil
+		}
+		if reply.err == Unimplemented {
+			c.t.single.Store(true) // it closes the connection, and the reads are repeated
+		}
+		frame := bytes.NewBuffer(make([]byte, 0, min(reply.size, keep))) // the size may be a lie
+		if _, err := io.CopyN(frame, c.r, int64(reply.size)); err != nil {
+			return err
+		}
+		c.split, err = splitReads(frame.Bytes()[lengthSize:], answered)
+		return err
+	}
+}
+
+// answered records that a request was answered, and returns the reads that were.
+func (c *conn) answered(reply replyHead) []read {
+	c.mu.Lock()
+	size := c.unanswered.answered(reply.xid)
+	reads := c.reads.answered(reply.xid, reply.size)
+	more := reads != nil && len(c.reads.waiting) > 0
+	c.mu.Unlock()
+	if size > 0 {
+		c.t.limits.taken(size)
+	}
+	if more {
+		c.poke()
+	}
+	return reads
+}
+
+// watched hands on the answer to the first addWatch that has none.
+func (c *conn) watched(reply replyHead) {
+	c.mu.Lock()
+	if len(c.watches) == 0 { // nobody asked, or it was closed meanwhile
+		c.mu.Unlock()
+		return
+	}
+	done := c.watches[0]
+	c.watches = c.watches[1:]
+	c.mu.Unlock()
+	if reply.err != 0 {
+		done(reply.err)
+	} else {
+		done(nil)
+	}
+}

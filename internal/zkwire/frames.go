@@ -1,0 +1,203 @@
+package zkwire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Sizes of the parts of frames, in bytes. See the package's documentation.
+const (
+	lengthSize        = 4
+	requestHeaderSize = 4 + 4     // xid, type
+	replyHeaderSize   = 4 + 8 + 4 // xid, zxid, err
+	connectHeadSize   = 4 + 4 + 8 // protocolVersion, timeOut, sessionId
+	multiHeaderSize   = 4 + 1 + 4 // type, done, err
+	statSize          = 6*8 + 5*4 // data.Stat
+	mostConnectSize   = 1024      // a ConnectResponse has 36 bytes, or 37
+	pathSize          = 4         // the length in front of a path
+	dataSize          = 4         // the same in front of data; -1: none
+	errorSize         = 4         // ErrorResponse
+)
+
+// Types of requests: org.apache.zookeeper.ZooDefs.OpCode.
+const (
+	opError     int32 = -1 // in a MultiHeader: an ErrorResponse follows, or nothing
+	opGetData   int32 = 4
+	opPing      int32 = 11
+	opMultiRead int32 = 22
+	opAddWatch  int32 = 106
+)
+
+// Numbers of requests that are not counted. ZooKeeper's client gives -1, -2, -4 and
+// -8 a meaning (org.apache.zookeeper.ClientCnxn); go-zookeeper counts from 1 on.
+const (
+	pingXid  int32 = -2
+	watchXid int32 = -106 // of each addWatch
+)
+
+// ServerError is the error code of a reply: org.apache.zookeeper.KeeperException.Code.
+type ServerError int32
+
+// Unimplemented is the answer to a request of a type that the server does not know.
+// It closes the connection then.
+const Unimplemented ServerError = -6
+
+func (e ServerError) Error() string { return fmt.Sprintf("server error %d", int32(e)) }
+
+func int32At(b []byte, at int) int32 { return int32(binary.BigEndian.Uint32(b[at:])) }
+
+func appendInt32(b []byte, n int32) []byte { return binary.BigEndian.AppendUint32(b, uint32(n)) }
+
+// appendFrame appends a frame: what body appends, behind its length.
+func appendFrame(buf []byte, body func([]byte) []byte) []byte {
+	start := len(buf)
+	buf = body(append(buf, 0, 0, 0, 0))
+	binary.BigEndian.PutUint32(buf[start:], uint32(len(buf)-start-lengthSize))
+	return buf
+}
+
+// read is a GetDataRequest that sets no watch, as go-zookeeper wrote it.
+type read struct {
+	xid  int32
+	body []byte // path, watch
+}
+
+// parseRead takes a frame that go-zookeeper writes for a read, if it is one. The
+// body is the frame's memory.
+func parseRead(frame []byte) (r read, ok bool) {
+	const head = lengthSize + requestHeaderSize
+	if len(frame) <= head || int32At(frame, lengthSize+4) != opGetData || frame[len(frame)-1] != 0 {
+		return read{}, false
+	}
+	return read{xid: int32At(frame, lengthSize), body: frame[head:]}, true
+}
+
+// appendReads appends the request for some reads: of one as it came, of several a
+// multi-read with the xid of the first.
+func appendReads(buf []byte, reads []read) []byte {
+	return appendFrame(buf, func(b []byte) []byte {
+		b = appendInt32(b, reads[0].xid)
+		if len(reads) == 1 {
+			return append(appendInt32(b, opGetData), reads[0].body...)
+		}
+		b = appendInt32(b, opMultiRead)
+		for _, r := range reads {
+			b = append(appendMultiHeader(b, opGetData, 0), r.body...)
+		}
+		return appendMultiHeader(b, opError, 1)
+	})
+}
+
+func appendMultiHeader(buf []byte, op int32, done byte) []byte {
+	return appendInt32(append(appendInt32(buf, op), done), -1)
+}
+
+var errMultiRead = errors.New("an answer to a multi-read that makes no sense")
+
+// splitReads makes the answer to a multi-read, from its xid on, the frames that
+// answer each read. An error of the whole is one of each.
+func splitReads(answer []byte, reads []read) ([]byte, error) {
+	if len(answer) < replyHeaderSize {
+		return nil, errMultiRead
+	}
+	zxid, whole, rest := answer[4:12], int32At(answer, 12), answer[replyHeaderSize:]
+	out := make([]byte, 0, len(answer)+len(reads)*(lengthSize+replyHeaderSize))
+	add := func(xid, code int32, body []byte) {
+		out = appendFrame(out, func(b []byte) []byte {
+			return append(appendInt32(append(appendInt32(b, xid), zxid...), code), body...)
+		})
+	}
+	for _, r := range reads {
+		if whole != 0 {
+			add(r.xid, whole, nil)
+			continue
+		}
+		if len(rest) < multiHeaderSize+max(errorSize, dataSize) {
+			return nil, errMultiRead
+		}
+		op := int32At(rest, 0)
+		rest = rest[multiHeaderSize:]
+		switch op {
+		case opError:
+			add(r.xid, int32At(rest, 0), nil)
+			rest = rest[errorSize:]
+		case opGetData:
+			size := dataSize + max(0, int64(int32At(rest, 0))) + statSize
+			if int64(len(rest)) < size {
+				return nil, errMultiRead
+			}
+			add(r.xid, 0, rest[:size])
+			rest = rest[size:]
+		default:
+			return nil, errMultiRead
+		}
+	}
+	return out, nil
+}
+
+// WatchMode is a mode of an AddWatchRequest: org.apache.zookeeper.AddWatchMode.
+type WatchMode int32
+
+const (
+	// Persistent watches a znode and which children it has.
+	Persistent WatchMode = 0
+	// PersistentRecursive watches a znode and all below it: whether each is there,
+	// and its data.
+	PersistentRecursive WatchMode = 1
+)
+
+func appendAddWatch(buf []byte, path string, mode WatchMode) []byte {
+	return appendFrame(buf, func(b []byte) []byte {
+		b = appendInt32(appendInt32(b, watchXid), opAddWatch)
+		return appendInt32(append(appendInt32(b, int32(len(path))), path...), int32(mode))
+	})
+}
+
+func appendPing(buf []byte) []byte {
+	return appendFrame(buf, func(b []byte) []byte {
+		return appendInt32(appendInt32(b, pingXid), opPing)
+	})
+}
+
+// replyHead is how each frame of a server begins, but the first.
+type replyHead struct {
+	size int // of the whole frame, in bytes, with its length
+	xid  int32
+	err  ServerError
+}
+
+const replyHeadSize = lengthSize + replyHeaderSize
+
+// parseReply reads the first replyHeadSize bytes of a frame.
+func parseReply(head []byte) (replyHead, error) {
+	size := int32At(head, 0)
+	if size < replyHeaderSize {
+		return replyHead{}, fmt.Errorf("a frame of %d bytes is no reply", size)
+	}
+	return replyHead{lengthSize + int(size), int32At(head, lengthSize), ServerError(int32At(head, lengthSize+12))}, nil
+}
+
+// connectHead is how the answer to the handshake begins.
+type connectHead struct {
+	size    int           // of the whole frame, in bytes, with its length
+	timeout time.Duration // granted, of the session
+	session int64         // 0: it has expired
+}
+
+// connectHeadEnd is where a connectHead ends in the frame.
+const connectHeadEnd = lengthSize + connectHeadSize
+
+// parseConnect reads the first connectHeadEnd bytes of a frame.
+func parseConnect(head []byte) (connectHead, error) {
+	size := int32At(head, 0)
+	if size < connectHeadSize || size > mostConnectSize {
+		return connectHead{}, fmt.Errorf("an answer of %d bytes: not a ZooKeeper server", uint32(size))
+	}
+	return connectHead{
+		size:    lengthSize + int(size),
+		timeout: time.Duration(int32At(head, lengthSize+4)) * time.Millisecond,
+		session: int64(binary.BigEndian.Uint64(head[lengthSize+8:])),
+	}, nil
+}

@@ -1,0 +1,71 @@
+package zkwire
+
+import (
+	"slices"
+	"sync/atomic"
+)
+
+const (
+	mostReads  = 32 // go in one request
+	firstReads = 16 // at first: answers may be large
+	// From this size of an answer on, in bytes, half as many go in the next request: a
+	// server builds the whole answer, and the client reads it within a deadline.
+	largeAnswer = 256 << 10
+)
+
+// reads sends the reads of one connection together: those that come while an
+// answer is on its way go in the next request, as one multi-read. A read that is
+// alone is sent as it is, at once.
+//
+// Who waits for an answer cannot tell. Whatever else is under way meanwhile may
+// overtake such a read, or be overtaken, as ever between calls made at once.
+type reads struct {
+	waiting []read
+	sent    []read        // in the request under way
+	most    *atomic.Int32 // to go in the next one: the Transport's, which outlasts connections
+}
+
+// keep takes a frame that go-zookeeper writes, if it is a read.
+func (r *reads) keep(frame []byte) bool {
+	one, ok := parseRead(frame)
+	if ok {
+		one.body = slices.Clone(one.body)
+		r.waiting = append(r.waiting, one)
+	}
+	return ok
+}
+
+// next appends the next request to buf, if there is one and none is under way.
+func (r *reads) next(buf []byte) []byte {
+	if len(r.sent) > 0 || len(r.waiting) == 0 {
+		return buf
+	}
+	n := min(int(r.most.Load()), len(r.waiting))
+	r.sent, r.waiting = r.waiting[:n:n], r.waiting[n:]
+	return appendReads(buf, r.sent)
+}
+
+// answered returns the reads that the reply is to, if it is to any: then none is
+// under way any more.
+func (r *reads) answered(xid int32, size int) []read {
+	if len(r.sent) == 0 || r.sent[0].xid != xid {
+		return nil
+	}
+	sent := r.sent
+	r.sent = nil
+	switch most := r.most.Load(); {
+	case size >= largeAnswer:
+		r.most.Store(max(1, most/2))
+	case len(sent) == int(most):
+		r.most.Store(min(2*most, mostReads))
+	}
+	return sent
+}
+
+// lost records that no answer will come: it may have been too large to arrive in
+// time.
+func (r *reads) lost() {
+	if n := len(r.sent); n > 1 {
+		r.most.Store(int32(n / 2))
+	}
+}
