@@ -4,9 +4,11 @@
 // go-zookeeper's Conn outlives its session: after an expiry it opens a new one
 // by itself and sends on it what was still queued. Here one Conn is one
 // session. When it expires, the library's own callback ends the session's context
-// before the library goes on. The Conn's dialer works under that context: there is
+// before the library goes on. Connections are made under that context: there is
 // no other connection, and so no other session. Done closes, and the role starts
-// over with a new Session: a new candidate, a new worker id, resubmission.
+// over with a new Session: a new candidate, a new worker id, resubmission. The
+// connections themselves, and what works around the library below its calls, are
+// package zkwire's.
 //
 //	             first handshake                       Close
 //	Open ──────────────────────► connected ───────────────────────┐
@@ -45,10 +47,8 @@
 // What the servers throttled, read or Multi, is repeated, twice a second. Servers
 // that demand authentication end the session, and Run with it.
 //
-// While an answer to a read is on its way, further reads wait, and then go as one
-// multi-read, of which go-zookeeper knows nothing: many calls cost the servers
-// little more than one. Reads that set a watch go by themselves. Servers before 3.6
-// are asked one by one.
+// Many reads that are made at once cost the servers little more than one: see zkwire.
+// Reads that set a watch go by themselves. Group does the same for writes.
 //
 // Calls take no context. They end at the latest with the session, and Run ends
 // the session of a role that does not leave in time.
@@ -63,7 +63,8 @@
 //
 // A watch fires once, and to set it again is a request of its own. GetPersistentW
 // sets one that stays, of which the library knows nothing either: for a znode that
-// changes all the time. Before 3.6 there is none, and whoever asks is told.
+// changes all the time. WatchTree sets one that stays, on a znode and all below it, and
+// sets it again after each reconnect. Before 3.6 there is none, and whoever asks is told.
 //
 // Recipe and hazards: ZooKeeper Programmer's Guide, "ZooKeeper Sessions" and
 // "ZooKeeper Watches".

@@ -36,13 +36,23 @@
 //     at once; before, after 1.2 s.
 //   - A server counts as good once a connection lasted for 1 s (goodAfter). One that closes each
 //     after the handshake was connected to some 100 times a second.
-//   - Requests go out together while the socket is written to (send): see the benchmarks.
-//   - Reads go together while one is under way (reads): see the benchmarks.
-//   - Watches that stay (AddWatch), of which the library knows nothing.
+//   - Requests go out together while the socket is written to (send). A write of 64 callers
+//     takes 16 µs of the client's processor time, and 38 µs in the library by itself. Without
+//     runtime.Gosched it takes 21 µs. Buffers over 1 MB are not kept (keep): that is 21 MB of
+//     memory after 48 writes of 0.8 MB at once.
+//   - Reads go together while one is under way (reads). A read of 64 callers takes 16 µs, 24 µs
+//     if they go one by one, and 45 µs in the library by itself. 8 at most in one request take
+//     up to 45 µs, 16 take 26 µs, 64 take no less than 32. Fewer go together where answers
+//     are large: 48 reads of 0.8 MB take 0.3 s, and 2 to 3 s with always 32 in one. The first
+//     are 16, for then it takes 0.9 s, and 3 s with 32.
+//   - Watches that stay (AddWatch), of which the library knows nothing. A change costs an
+//     event, where a one-shot watch costs a request as well.
 //   - Requests that these servers do not take are found out (limits): with jute.maxbuffer at
 //     262,144 a request of 300,000 bytes was sent again 207 times a second.
 //   - No connection is made once the session is over: the library would go on with a new
 //     session, and send there what is queued.
+//
+// The times are from BenchmarkCalls and tests like it, on 2 cores that the server shares.
 //
 // # Frames
 //

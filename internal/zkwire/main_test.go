@@ -3,7 +3,7 @@ package zkwire
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"taskkeeper/internal/zktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { zktest.Main(m) }
