@@ -60,6 +60,27 @@ func TestServerThatTakesLess(t *testing.T) {
 	}
 }
 
+// Who removes things repeats that at once: what was removed is refused then. Nothing
+// else may be asked over the new connection before.
+func TestServerThatTakesLessIsFoundOutByRequestsThatAreRepeatedAtOnce(t *testing.T) {
+	t.Parallel()
+	server := zktest.NewServer(t, zktest.Options{Flags: []string{"-Djute.maxbuffer=262144"}})
+	s := newSession(t, server.Addr(), patient)
+	sent := 0
+	for end := time.Now().Add(15 * time.Second); ; sent++ {
+		_, err := s.Multi(Create("/large", make([]byte, 300_000)))
+		if errors.Is(err, ErrTooLarge) {
+			break
+		}
+		if !errors.Is(err, ErrUnknown) || time.Now().After(end) {
+			t.Fatalf("sent %d times: %v", sent, err)
+		}
+	}
+	if sent > 10 {
+		t.Errorf("sent %d times", sent)
+	}
+}
+
 // Whatever else cuts a connection at a large request, the next time it passes.
 func TestCutsByChanceMakeNoRequestTooLarge(t *testing.T) {
 	t.Parallel()

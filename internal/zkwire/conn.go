@@ -172,10 +172,10 @@ func (c *conn) Close() error {
 // may be to blame.
 func (c *conn) fail(err error) {
 	c.mu.Lock()
-	size := c.unanswered.cutAt(err)
+	size, served := c.unanswered.cutAt(err), c.unanswered.served
 	c.mu.Unlock()
 	if size > 0 {
-		c.t.cut(size)
+		c.t.cut(size, served)
 	}
 	c.Close()
 }

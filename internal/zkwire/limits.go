@@ -24,32 +24,34 @@ const (
 
 // limits learns how large a request these servers take: jute.maxbuffer may be set to
 // less than its default, and no answer tells. A connection is cut: the server closed
-// it, although it had answered before, and a large request was not answered. Of
-// several it was the largest, most likely: none but the first that is too large does
-// any harm. Where that comes about three times, and no request as large is answered in
-// between, the servers take none as large as the largest of them.
+// it, and a large request was not answered. Of several it was the largest, most likely:
+// none but the first that is too large does any harm. Where that comes about three times,
+// over connections that had answered something before, and no request as large is answered
+// in between, the servers take none as large as the largest of them.
 type limits struct {
-	mu    sync.Mutex // guards the rest
-	limit int        // what has been learnt to be too large; 0: nothing
-	cuts  int        // in a row
-	least int        // of the requests at these
-	most  int
+	mu      sync.Mutex // guards the rest
+	limit   int        // what has been learnt to be too large, in bytes; 0: nothing
+	suspect int        // the smallest request since then that a connection was cut at; 0: none
+	most    int        // the largest
+	cuts    int        // that count
 }
 
-// cut records that the connection was cut at a request. It tells whether that was
-// once too often.
-func (l *limits) cut(size int) (learnt bool) {
+// cut records that the connection was cut at a request; if it had not served, that does
+// not count. It tells whether it was once too often.
+func (l *limits) cut(size int, served bool) (learnt bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.cuts == 0 {
-		l.least, l.most = size, size
+	if l.suspect == 0 || size < l.suspect {
+		l.suspect = size
 	}
-	l.cuts++
-	l.least, l.most = min(l.least, size), max(l.most, size)
-	if l.cuts < cutsEnough {
+	if !served {
 		return false
 	}
-	l.limit, l.cuts = l.most, 0
+	l.most = max(l.most, size)
+	if l.cuts++; l.cuts < cutsEnough {
+		return false
+	}
+	l.limit, l.suspect, l.most, l.cuts = l.most, 0, 0, 0
 	return true
 }
 
@@ -57,15 +59,15 @@ func (l *limits) cut(size int) (learnt bool) {
 func (l *limits) taken(size int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if size >= l.least {
-		l.cuts = 0
+	if l.suspect > 0 && size >= l.suspect {
+		l.suspect, l.most, l.cuts = 0, 0, 0
 	}
 }
 
-func (l *limits) suspect(size int) bool {
+func (l *limits) suspects(size int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.cuts > 0 && size >= l.least
+	return l.suspect > 0 && size >= l.suspect
 }
 
 func (l *limits) bounds() (request, batch int) {
@@ -110,8 +112,7 @@ func (u *unanswered) answered(xid int32) (size int) {
 // cutAt empties it at the end of its connection. It returns how large the request is
 // that the server may have closed the connection at; 0 if there is none.
 func (u *unanswered) cutAt(err error) (size int) {
-	closed := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-	if u.served && closed {
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		for _, r := range u.large {
 			size = max(size, r.size)
 		}

@@ -23,11 +23,35 @@ func TestLimits(t *testing.T) {
 			if e < 0 {
 				l.taken(-e)
 			} else {
-				l.cut(e)
+				l.cut(e, true)
 			}
 		}
 		if most, together := l.bounds(); most != tt.most || most < MaxRequest && together != (most+1)/2 {
 			t.Errorf("%s: %d, together %d; want %d", tt.name, most, together, tt.most)
+		}
+	}
+}
+
+func TestARequestIsSuspectedFromTheFirstCutOnUntilOneAsLargeIsAnswered(t *testing.T) {
+	for _, served := range []bool{false, true} {
+		var l limits
+		if l.suspects(MaxRequest) {
+			t.Error("before any cut")
+		}
+		for range 2 * cutsEnough {
+			if learnt := l.cut(300_000, false); learnt {
+				t.Error("learnt from connections that never served")
+			}
+		}
+		l.cut(400_000, served)
+		if l.suspects(299_999) || !l.suspects(300_000) {
+			t.Error("suspects another size")
+		}
+		if l.taken(299_999); !l.suspects(300_000) {
+			t.Error("a smaller one was answered")
+		}
+		if l.taken(350_000); l.suspects(400_000) {
+			t.Error("one as large was answered")
 		}
 	}
 }

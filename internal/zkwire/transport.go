@@ -103,7 +103,7 @@ func (t *Transport) Limits() (request, batch int) { return t.limits.bounds() }
 // Suspect tells whether a server closed the connection at a request that was no larger,
 // in bytes. A request of that size is best sent over a connection that has just been
 // found to be good: else the next loss of it proves nothing.
-func (t *Transport) Suspect(size int) bool { return t.limits.suspect(size) }
+func (t *Transport) Suspect(size int) bool { return t.limits.suspects(size) }
 
 // AddWatch has a watch set, before whatever the Conn is asked later. It lasts as long
 // as the connection does. Its events come as all others. The answer goes to done, once: nil, a
@@ -172,8 +172,8 @@ func (t *Transport) failed(err error) {
 func (t *Transport) hear() { t.heard.Store(int64(time.Since(t.began))) }
 
 // cut records that a server closed the connection at a request.
-func (t *Transport) cut(size int) {
-	if t.limits.cut(size) {
+func (t *Transport) cut(size int, served bool) {
+	if t.limits.cut(size, served) {
 		t.cfg.Logger.Warn("the servers close the connection at requests as large as this one: none is sent any more", "bytes", size)
 	}
 }
