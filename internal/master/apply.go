@@ -32,7 +32,7 @@ func (m move) ops() []session.Op {
 			ops = append(ops, session.Check(path, c.version))
 		}
 	}
-	return append(ops, session.Set(task.WorkerPath(m.worker), task.FormatList(m.list), m.version))
+	return append(ops, session.Set(task.WorkerPath(m.worker), task.List{IDs: m.list}.Bytes(), m.version))
 }
 
 func lostReason(n int) string {
@@ -185,7 +185,7 @@ func (l *leader) settle(moves []move) error {
 		if errors.Is(err, session.ErrOver) {
 			return err
 		}
-		if list, odd := task.ParseList(data); err == nil && odd == nil && slices.Equal(list, m.list) {
+		if list, odd := task.ParseList(data); err == nil && odd == nil && slices.Equal(list.IDs, m.list) {
 			l.carriedOut(m, stat.Version)
 			continue
 		}

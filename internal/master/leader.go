@@ -329,7 +329,7 @@ func (l *leader) readWorkers(ids []string) (done int, err error) {
 		}
 		data, stat, err := get(task.WorkerPath(id))
 		list, odd := task.ParseList(data)
-		return answer{list: list, stat: stat, odd: odd, err: err}
+		return answer{list: list.IDs, stat: stat, odd: odd, err: err}
 	})
 	l.view.now = time.Now()
 	for i, a := range answers {

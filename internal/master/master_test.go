@@ -155,7 +155,8 @@ func TestMaster(t *testing.T) {
 			var list []string
 			zktest.Eventually(t, "work", func() (bool, string) {
 				text, _ := h.Get("/workers/w1")
-				list, _ = task.ParseList([]byte(text))
+				l, _ := task.ParseList([]byte(text))
+				list = l.IDs
 				return len(list) > 0, "none"
 			})
 			if !slices.Equal(list, ids[:min(len(list), len(ids))]) {

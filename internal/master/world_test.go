@@ -92,7 +92,8 @@ func (w *world) tidy() {
 }
 
 func (w *world) list(id string) []string {
-	list, _ := task.ParseList([]byte(w.workers[id].text))
+	l, _ := task.ParseList([]byte(w.workers[id].text))
+	list := l.IDs
 	return list
 }
 
