@@ -4,12 +4,15 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/google/btree"
 )
 
 // Decision is what is to be done now.
 type Decision struct {
 	Moves       []Move
 	ReadWorkers []string  // whose znodes are to be read
+	Blocked     bool      // no move is decided before they were
 	ReadTasks   []string  // whose states are to be read
 	Recheck     []Known   // finished tasks: their states are to be read if they are at another version by now
 	Relist      bool      // a listing of /tasks is wanted that begins now or later
@@ -34,12 +37,17 @@ func (d *Decision) wake(at time.Time) {
 // Unknown tells its fate. What is to be read is named again until it was.
 func (s *Scheduler) Decide(now time.Time) Decision {
 	var d Decision
-	s.unread.Ascend(func(w *worker) bool {
-		d.ReadWorkers = append(d.ReadWorkers, w.id)
-		return true
-	})
+	for _, index := range []*btree.BTreeG[*worker]{s.unread, s.newcomers} {
+		index.Ascend(func(w *worker) bool {
+			if len(d.ReadWorkers) < mostWorkerReads {
+				d.ReadWorkers = append(d.ReadWorkers, w.id)
+			}
+			return len(d.ReadWorkers) < mostWorkerReads
+		})
+	}
 	s.readTasks(&d, now)
-	if !s.ready(&d) {
+	d.Blocked = s.unread.Len() > 0 || s.newcomers.Len() > 0 && (!s.complete || s.newcomers.Len() <= mostAwaited)
+	if d.Blocked || !s.ready(&d) {
 		return d
 	}
 	for t, ok := s.exhausted.Min(); ok; t, ok = s.exhausted.Min() {
@@ -71,13 +79,13 @@ func (s *Scheduler) Plenty() bool {
 	return true
 }
 
-// ready tells whether all was read that a new leader must know. Once that is so it
-// stays so.
+// ready tells whether all was read that a new leader must know, the workers aside. Once
+// that is so it stays so.
 func (s *Scheduler) ready(d *Decision) bool {
 	if s.complete {
 		return true
 	}
-	if s.listing == 0 || !s.workersListed || s.unread.Len() > 0 {
+	if s.listing == 0 || !s.workersListed {
 		return false
 	}
 	firsts := s.unknownFirsts()

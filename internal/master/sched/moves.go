@@ -114,7 +114,7 @@ func (e Refused) handle(s *Scheduler, now time.Time) {
 	case e.Why == Unusable:
 		s.becomeWorker(w, unusable, nil)
 	default:
-		s.becomeWorker(w, unread, nil)
+		s.readAgain(w)
 	}
 }
 
@@ -165,7 +165,7 @@ func (e Unknown) handle(s *Scheduler, _ time.Time) {
 		}
 	}
 	if w := s.workers[e.Move.Worker]; w != nil {
-		s.becomeWorker(w, unread, nil)
+		s.readAgain(w)
 	}
 }
 

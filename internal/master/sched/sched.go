@@ -19,12 +19,13 @@ type Scheduler struct {
 	finished   *btree.BTreeG[*entry] // by recheck
 	exhausted  *btree.BTreeG[*entry] // by id
 
-	workers  map[string]*worker
-	unread   *btree.BTreeG[*worker]
-	holders  map[string][]*worker // by task, listed in /tasks or not: who lists it
-	unlisted map[string]bool      // those of them that /tasks does not list
-	queues   map[string]*queue
-	staffed  map[string]*queue // those with workers
+	workers   map[string]*worker
+	newcomers *btree.BTreeG[*worker] // by id
+	unread    *btree.BTreeG[*worker] // by id
+	holders   map[string][]*worker   // by task, listed in /tasks or not: who lists it
+	unlisted  map[string]bool        // those of them that /tasks does not list
+	queues    map[string]*queue
+	staffed   map[string]*queue // those with workers
 
 	listing       int64 // the last one of /tasks that was merged; 0: none was
 	workersListed bool
@@ -44,7 +45,8 @@ func New(maxLosses int) *Scheduler {
 		finished:   btree.NewG(degree, byRecheck),
 		exhausted:  btree.NewG(degree, byID),
 		workers:    make(map[string]*worker),
-		unread:     btree.NewG(degree, func(a, b *worker) bool { return a.id < b.id }),
+		newcomers:  btree.NewG(degree, byWorker),
+		unread:     btree.NewG(degree, byWorker),
 		holders:    make(map[string][]*worker),
 		unlisted:   make(map[string]bool),
 		queues:     make(map[string]*queue),
@@ -60,12 +62,28 @@ type Event interface {
 // Handle merges an event, which came now.
 func (s *Scheduler) Handle(e Event, now time.Time) { e.handle(s, now) }
 
-// Lists returns what a worker lists, as far as is known.
-func (s *Scheduler) Lists(worker string) []string {
-	if w := s.workers[worker]; w != nil {
-		return w.list
+// Knows tells whether a listing named a worker that is not gone.
+func (s *Scheduler) Knows(worker string) bool { return s.workers[worker] != nil }
+
+// Holds returns the tasks that are in this worker's list and in no other's, at the
+// versions that their states had when they were assigned; -1 where that is not known.
+func (s *Scheduler) Holds(worker string) (held []Known) {
+	w := s.workers[worker]
+	if w == nil {
+		return nil
 	}
-	return nil
+	for _, id := range w.list {
+		if t := s.tasks[id]; t != nil && len(s.holders[id]) == 1 {
+			held = append(held, Known{id, t.version})
+		}
+	}
+	return held
+}
+
+// ToVerify tells whether a task's state is to be read.
+func (s *Scheduler) ToVerify(id string) bool {
+	t := s.tasks[id]
+	return t != nil && t.state == Unverified
 }
 
 // TasksListed is a listing of /tasks. Numbers count listings in the order in which

@@ -130,6 +130,33 @@ func TestNewLeader(t *testing.T) {
 		r.given(pending(b, 1, 3))
 		r.decides("assign " + a + " w1")
 	})
+	t.Run("decides nothing while the znode of any worker is to be read", func(t *testing.T) {
+		r := lead(t, []string{a}, "w1", "w2")
+		r.given(WorkerChanged{"w2", 1})
+		r.decides()
+		r.given(WorkerRead{ID: "w2", List: []string{a}, Version: 1}) // by hand
+		r.decides()
+		r.list(a, b)
+		r.given(WorkersListed{[]string{"w1", "w2", "w3"}})
+		r.decides()
+		r.given(WorkerRead{ID: "w3", List: []string{b}}) // made so, by hand
+		r.decides()
+	})
+	t.Run("does not wait for thousands of names under /workers that came at once", func(t *testing.T) {
+		r := lead(t, []string{a}, "w1", "w2")
+		r.decides("assign " + a + " w1")
+		r.carryOut()
+		r.list(a, b)
+		names := []string{"w1", "w2"}
+		for i := range mostAwaited + 1 {
+			names = append(names, fmt.Sprint("x", i))
+		}
+		r.given(WorkersListed{names})
+		d := r.decide()
+		if len(d.Moves) != 1 || len(d.ReadWorkers) != mostWorkerReads || d.Blocked {
+			t.Errorf("decided %d moves, reads %d", len(d.Moves), len(d.ReadWorkers))
+		}
+	})
 	t.Run("goes on when the state of what a worker executes may not be read", func(t *testing.T) {
 		r := &rig{t: t, s: New(3)}
 		r.given(TasksListed{[]string{a, b}, 1}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1"},

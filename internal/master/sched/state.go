@@ -93,7 +93,7 @@ func newQueue(name string) *queue {
 	return &queue{
 		name: name, pending: NewOrder(), lastAttempts: btree.NewOrderedG[string](degree),
 		workers: make(map[string]*worker),
-		free:    btree.NewG(degree, func(a, b *worker) bool { return a.id < b.id }),
+		free:    btree.NewG(degree, byWorker),
 		batched: btree.NewG(degree, func(a, b *worker) bool {
 			return cmp.Or(a.changed.Compare(b.changed), cmp.Compare(a.id, b.id)) < 0
 		}),
@@ -106,6 +106,8 @@ func byRecheck(a, b *entry) bool {
 }
 
 func byID(a, b *entry) bool { return a.id < b.id }
+
+func byWorker(a, b *worker) bool { return a.id < b.id }
 
 // become changes a task's state, and moves it between the indexes. It is the only
 // place that does.
@@ -169,7 +171,8 @@ func (s *Scheduler) forget(t *entry) {
 type workerState int
 
 const (
-	unread   workerState = iota // its znode is to be read; until then it keeps what it listed
+	newcomer workerState = iota // a listing names it, and it was never read
+	unread                      // its znode is to be read again; until then it keeps what it listed
 	free                        // lists nothing
 	busy                        // lists something
 	writing                     // reserved by a move whose fate is not known
@@ -199,6 +202,8 @@ type worker struct {
 // what these are sorted by.
 func (s *Scheduler) becomeWorker(w *worker, to workerState, set func()) {
 	switch w.state {
+	case newcomer:
+		s.newcomers.Delete(w)
 	case unread:
 		s.unread.Delete(w)
 	case free:
@@ -211,6 +216,8 @@ func (s *Scheduler) becomeWorker(w *worker, to workerState, set func()) {
 	}
 	w.state = to
 	switch to {
+	case newcomer:
+		s.newcomers.ReplaceOrInsert(w)
 	case unread:
 		s.unread.ReplaceOrInsert(w)
 	case free:
@@ -229,6 +236,13 @@ func (s *Scheduler) becomeWorker(w *worker, to workerState, set func()) {
 		delete(s.staffed, w.queue.name)
 	} else {
 		s.staffed[w.queue.name] = w.queue
+	}
+}
+
+// readAgain has a worker's znode read.
+func (s *Scheduler) readAgain(w *worker) {
+	if w.state != newcomer {
+		s.becomeWorker(w, unread, nil)
 	}
 }
 
