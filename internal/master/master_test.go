@@ -146,9 +146,10 @@ func TestMaster(t *testing.T) {
 		h, connect := tree(t)
 		start(t, connect)
 		h.CreateEphemeral("/workers/w1", "")
+		submitter := task.NewSubmitter("")
 		var ids []string
 		for range 20 {
-			ids = append(ids, task.NewID())
+			ids = append(ids, submitter.NewID())
 			submit(h, ids[len(ids)-1])
 		}
 		for len(ids) > 0 { // in the order of submission
@@ -178,7 +179,7 @@ func TestMaster(t *testing.T) {
 		expect(t, h, "/workers/w1", "t1")
 	})
 
-	t.Run("a_leader_signs_its_candidate_after_the_first_assignment_and_a_backup_does_not", func(t *testing.T) {
+	t.Run("a_leader_signs_its_candidate_and_a_backup_does_not", func(t *testing.T) {
 		h, connect := tree(t)
 		first := h.CreateSeq("/master/by-hand-", "me")
 		start(t, connect)
@@ -187,7 +188,6 @@ func TestMaster(t *testing.T) {
 		submit(h, "t1")
 		h.CreateEphemeral("/workers/w1", "")
 		h.Delete(first)
-		var at int64 // the zxid
 		zktest.Eventually(t, "the leader has signed", func() (bool, string) {
 			signed, rest := 0, ""
 			for _, name := range h.Children("/master") {
@@ -195,15 +195,11 @@ func TestMaster(t *testing.T) {
 				data, _ := h.Get("/master/" + name)
 				rest += fmt.Sprintln(name, data, ok, stat)
 				if ok && stat.Version == 1 && stat.Mzxid > stat.Czxid && data == "test" {
-					signed, at = signed+1, stat.Mzxid
+					signed++
 				}
 			}
 			return signed == 1, rest
 		})
-		data, _ := h.Get("/workers/w1")
-		if stat, _ := h.Stat("/workers/w1"); data != "t1" || stat.Mzxid >= at {
-			t.Errorf("w1 holds %q since zxid %#x; signed at %#x", data, stat.Mzxid, at)
-		}
 		settled(t, h)
 		for i, name := range h.Children("/master") {
 			stat, _ := h.Stat("/master/" + name)
@@ -224,8 +220,8 @@ func TestMaster(t *testing.T) {
 				h.Delete(mine)
 				settled(t, h)
 				settled(t, h)
-				if stat, _ := h.Stat("/master/" + name); stat.Version != 1 {
-					t.Errorf("written %d times", stat.Version)
+				if got, _ := h.Get("/master/" + name); got != "mine" {
+					t.Errorf("holds %q", got)
 				}
 			}
 		}

@@ -9,7 +9,8 @@ import (
 // ZooKeeper's persistent watches, which go-zookeeper does not know.
 const (
 	opcodeAddWatch = 106 // servers before 3.6 do not know it, as with opcodeMultiRead
-	persistent     = 0   // the mode: changes of the znode and of its children, not of theirs
+	modePersistent = 0   // the mode: changes of the znode and of its children, not of theirs
+	modeRecursive  = 1   // the mode: changes of the znode and of all below it
 
 	// watchXid is the number of all requests for a watch. The library counts from 1 on;
 	// -1, -2, -4 and -8 have a meaning of their own.
@@ -32,27 +33,45 @@ func (s *Session) GetPersistentW(path string) (data []byte, stat *zk.Stat, persi
 	// If the connection is lost meanwhile, the read goes over the next one and the
 	// watch does not: that is hinted at.
 	s.mu.Lock()
-	s.socket.watch(s.full(path))
+	s.socket.watch(s.full(path), modePersistent)
 	s.mu.Unlock()
 	data, stat, err = s.Get(path)
 	return data, stat, true, err
 }
 
+// WatchTree sets a watch that stays on a znode and all below it, if the servers know how:
+// it hints at every creation, deletion and change of data, one by one, under the path
+// of the znode that it happened to. What is read after this call is watched. After a
+// reconnect, of which Hints.Take tells, it is to be set again. False means that the
+// servers do not know how. They may say so later, which is hinted at like a reconnect.
+func (s *Session) WatchTree(path string) (set bool, err error) {
+	if err := s.await(); err != nil {
+		return false, wrap("watch", path, err)
+	}
+	if s.oneShot.Load() {
+		return false, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.socket.watch(s.full(path), modeRecursive)
+	return true, nil
+}
+
 // watch has a persistent watch set, before whatever is written later.
-func (c *conn) watch(path string) {
+func (c *conn) watch(path string, mode uint32) {
 	c.mu.Lock()
 	if c.greeted {
-		c.unsent = appendWatch(c.unsent, path)
+		c.unsent = appendWatch(c.unsent, path, mode)
 	}
 	c.mu.Unlock()
 	c.poke()
 }
 
-func appendWatch(buf []byte, path string) []byte {
+func appendWatch(buf []byte, path string, mode uint32) []byte {
 	for _, n := range []int{requestHeader + 4 + len(path) + 4, int(watchXid), opcodeAddWatch, len(path)} {
 		buf = binary.BigEndian.AppendUint32(buf, uint32(n))
 	}
-	return binary.BigEndian.AppendUint32(append(buf, path...), persistent)
+	return binary.BigEndian.AppendUint32(append(buf, path...), mode)
 }
 
 // watched takes the answer to watch. Whatever it was refused for, asking again would

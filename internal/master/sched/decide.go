@@ -14,15 +14,16 @@ type Decision struct {
 	ReadWorkers []string  // whose znodes are to be read
 	Blocked     bool      // no move is decided before they were
 	ReadTasks   []string  // whose states are to be read
-	Recheck     []Known   // finished tasks: their states are to be read if they are at another version by now
+	Recheck     []Known   // finished tasks: their states are to be read if they were written since
 	Relist      bool      // a listing of /tasks is wanted that begins now or later
 	Wake        time.Time // when to decide again though nothing happened; zero: not at all
 }
 
-// Known is a task at a version.
+// Known is a task, and which of its states was the last one known.
 type Known struct {
 	ID      string
 	Version int32
+	Zxid    int64 // of the last write; 0 if not known
 }
 
 // wake has the loop decide again by then.
@@ -115,7 +116,11 @@ func (s *Scheduler) readTasks(d *Decision, now time.Time) {
 			d.wake(t.recheck)
 			break
 		}
-		s.become(t, Unverified, detail{cause: wasReleased})
+		why := wasReleased
+		if t.lost {
+			why = lostAtStart
+		}
+		s.become(t, Unverified, detail{cause: why})
 	}
 	s.unverified.Ascend(func(t *entry) bool {
 		d.ReadTasks = append(d.ReadTasks, t.id)
@@ -137,7 +142,7 @@ func (s *Scheduler) readTasks(d *Decision, now time.Time) {
 			break
 		}
 		s.become(t, Finished, detail{recheck: now.Add(finishedPause)})
-		d.Recheck = append(d.Recheck, Known{t.id, t.version})
+		d.Recheck = append(d.Recheck, Known{t.id, t.version, t.zxid})
 	}
 	if len(d.Recheck) > 0 {
 		s.finishedNext = now.Add(finishedPer)

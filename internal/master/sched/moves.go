@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"slices"
 	"time"
 )
 
@@ -106,8 +107,9 @@ func (e Refused) handle(s *Scheduler, now time.Time) {
 	switch {
 	case t != nil && e.Why == Gone:
 		s.forget(t)
-	case t != nil && e.Why == Unusable:
-		s.become(t, Finished, detail{recheck: now.Add(finishedPause)})
+	case t != nil && e.Why == Unusable: // for now
+		lost := slices.ContainsFunc(e.Move.Tasks, func(c Claim) bool { return c.ID == e.Task && c.CountLoss })
+		s.become(t, Released, detail{recheck: now.Add(releasePause + returnPause(t.returns)), lost: lost})
 	case t != nil:
 		s.verifyAhead(t.queue)
 	case e.Task != "" || w == nil:

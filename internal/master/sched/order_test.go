@@ -114,6 +114,22 @@ func TestOrder(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
+	t.Run("nobody waits for more than a turn of each other submitter, however many come later", func(t *testing.T) {
+		o := NewOrder()
+		for _, id := range append(newIDs(1), a...) {
+			o.Push(id)
+		}
+		served := 0
+		for range 3 * len(a) { // each time one more comes that has a single task
+			o.Push(newIDs(1)[0])
+			if id, _ := o.Pop(); slices.Contains(a, id) {
+				served++
+			}
+		}
+		if served < 4 {
+			t.Errorf("%d of %d tasks were served in %d turns", served, len(a), 3*len(a))
+		}
+	})
 	t.Run("next names as many as are asked for", func(t *testing.T) {
 		o := NewOrder()
 		for range 10 {

@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/btree"
@@ -74,10 +75,19 @@ func (s *Scheduler) Holds(worker string) (held []Known) {
 	}
 	for _, id := range w.list {
 		if t := s.tasks[id]; t != nil && len(s.holders[id]) == 1 {
-			held = append(held, Known{id, t.version})
+			held = append(held, Known{ID: id, Version: t.version})
 		}
 	}
 	return held
+}
+
+// Returns is how many times in a row a task left a worker's list, and its state had not
+// been written.
+func (s *Scheduler) Returns(id string) int {
+	if t := s.tasks[id]; t != nil {
+		return t.returns
+	}
+	return 0
 }
 
 // ToVerify tells whether a task's state is to be read.
@@ -95,26 +105,17 @@ type TasksListed struct {
 
 func (e TasksListed) handle(s *Scheduler, now time.Time) {
 	s.listing = e.Number
+	var added []string
 	for _, id := range e.IDs {
-		t := s.tasks[id]
-		if t == nil {
-			name := task.ParseName(id)
-			t = &entry{id: id, queue: s.queue(name.Queue)}
-			t.queue.tasks++
-			s.tasks[id] = t
-			delete(s.unlisted, id)
-			switch {
-			case len(s.holders[id]) > 0: // by hand, or assigned by a leader before this one
-				t.version = -1
-				s.become(t, Assigned, detail{})
-			case name.ByHand:
-				t.version = -1
-				s.become(t, Unverified, detail{cause: byHand})
-			default:
-				s.become(t, Pending, detail{})
-			}
+		if t := s.tasks[id]; t != nil {
+			t.listed = e.Number
+		} else {
+			added = append(added, id)
 		}
-		t.listed = e.Number
+	}
+	slices.Sort(added) // submitters that come at once have their first turns by age
+	for _, id := range added {
+		s.add(id, e.Number)
 	}
 	for _, t := range s.tasks {
 		if t.listed != e.Number {
@@ -123,11 +124,31 @@ func (e TasksListed) handle(s *Scheduler, now time.Time) {
 	}
 }
 
+// add adds a task that a listing names for the first time.
+func (s *Scheduler) add(id string, listing int64) {
+	name := task.ParseName(id)
+	t := &entry{id: id, queue: s.queue(name.Queue), listed: listing}
+	t.queue.tasks++
+	s.tasks[id] = t
+	delete(s.unlisted, id)
+	switch {
+	case len(s.holders[id]) > 0: // by hand, or assigned by a leader before this one
+		t.version = -1
+		s.become(t, Assigned, detail{})
+	case name.ByHand:
+		t.version = -1
+		s.become(t, Unverified, detail{cause: byHand})
+	default:
+		s.become(t, Pending, detail{})
+	}
+}
+
 // TaskRead is a task's state as read.
 type TaskRead struct {
 	ID      string
 	State   task.State
 	Version int32
+	Zxid    int64 // of its last write
 }
 
 func (e TaskRead) handle(s *Scheduler, now time.Time) {
@@ -135,15 +156,14 @@ func (e TaskRead) handle(s *Scheduler, now time.Time) {
 	if t == nil {
 		return
 	}
-	if t.state == Assigned {
-		t.version, t.losses, t.verified = e.Version, e.State.Losses, true
-		return
-	}
-	if t.state != Unverified && t.state != Finished {
+	if t.state != Unverified && t.state != Finished && t.state != Assigned {
 		return // it was read for what it was before
 	}
 	moved, state, why := e.Version != t.version, t.state, t.cause
-	t.version, t.losses, t.verified = e.Version, e.State.Losses, true
+	t.version, t.zxid, t.losses, t.verified = e.Version, e.Zxid, e.State.Losses, true
+	if state == Assigned {
+		return
+	}
 	if moved {
 		t.returns = 0
 	}

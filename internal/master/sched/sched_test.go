@@ -97,10 +97,12 @@ func (r *rig) after(d time.Duration) { r.now = r.now.Add(d) }
 
 // pending is a task read as pending with that many losses.
 func pending(id string, losses int, version int32) TaskRead {
-	return TaskRead{id, task.NewPending(losses), version}
+	return TaskRead{ID: id, State: task.NewPending(losses), Version: version}
 }
 
-func done(id string, version int32) TaskRead { return TaskRead{id, task.NewDone(nil), version} }
+func done(id string, version int32) TaskRead {
+	return TaskRead{ID: id, State: task.NewDone(nil), Version: version}
+}
 
 // newIDs returns ids of one submitter to the default queue, the oldest first.
 func newIDs(n int) []string {
@@ -324,7 +326,7 @@ func TestReleasedTask(t *testing.T) {
 		r.reads(a)
 		r.given(done(a, 1))
 		r.after(finishedPause)
-		if d := r.decide(); !slices.Equal(d.Recheck, []Known{{a, 1}}) || len(d.Moves) > 0 {
+		if d := r.decide(); !slices.Equal(d.Recheck, []Known{{ID: a, Version: 1}}) || len(d.Moves) > 0 {
 			t.Fatalf("decided %+v", d)
 		}
 		r.given(pending(a, 0, 2))
@@ -365,12 +367,12 @@ func TestFinishedTasks(t *testing.T) {
 	r := lead(t, ids)
 	for _, id := range ids {
 		r.s.Handle(Refused{Move{Kind: Assign, Tasks: []Claim{{ID: id}}}, id, Moved}, r.now)
-		r.s.Handle(TaskRead{id, task.NewDone(nil), 1}, r.now)
+		r.s.Handle(TaskRead{ID: id, State: task.NewDone(nil), Version: 1}, r.now)
 	}
 	// Whatever is still pending is read as finished, too.
 	for d := r.decide(); len(d.ReadTasks) > 0; d = r.decide() {
 		for _, id := range d.ReadTasks {
-			r.s.Handle(TaskRead{id, task.NewDone(nil), 1}, r.now)
+			r.s.Handle(TaskRead{ID: id, State: task.NewDone(nil), Version: 1}, r.now)
 		}
 	}
 	n := 0

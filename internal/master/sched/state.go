@@ -51,6 +51,7 @@ type entry struct {
 	detail
 
 	version  int32 // of its state, as last known; -1 if not known
+	zxid     int64 // of that state's last write, if it was read as it is; else 0
 	losses   int   // at that version
 	verified bool  // that was read, not concluded from the task's name
 	returns  int   // how often it was released, and its version had not moved
@@ -59,7 +60,7 @@ type entry struct {
 // detail is what belongs to a task's state. Another state has another.
 type detail struct {
 	cause cause // Unverified
-	// Pending: the execution before was lost, and the next assignment counts it.
+	// Pending, Released: the execution before was lost, and the next assignment counts it.
 	lost bool
 	// Pending: it may be what its worker died of, and goes alone.
 	quarantined bool
