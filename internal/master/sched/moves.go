@@ -160,10 +160,11 @@ type Unknown struct{ Move Move }
 func (e Unknown) handle(s *Scheduler, _ time.Time) {
 	for _, c := range e.Move.Tasks {
 		if t := s.tasks[c.ID]; t != nil && (t.state == Assigning || t.state == Failing) {
-			if c.CountLoss {
-				t.version = -1
+			why := refused
+			if c.CountLoss { // unless the move wrote its state, it still stands
+				why = lostAtStart
 			}
-			s.become(t, Unverified, detail{cause: refused})
+			s.become(t, Unverified, detail{cause: why})
 		}
 	}
 	if w := s.workers[e.Move.Worker]; w != nil {

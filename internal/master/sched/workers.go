@@ -111,7 +111,8 @@ func (s *Scheduler) lists(w *worker, list, back []string, version int32, listing
 		if t == nil {
 			s.unlisted[id] = true
 		} else if t.state != Assigned {
-			if t.state != Assigning && !t.verified { // by hand, or by a leader before this one
+			// By hand, by a leader before this one, or by a move whose answer was lost.
+			if t.state != Assigning && !t.verified || t.state == Unverified && t.cause == lostAtStart {
 				t.version = -1
 			}
 			s.become(t, Assigned, detail{})
