@@ -1,7 +1,7 @@
 // Package sched decides which worker gets which task. It is pure: no ZooKeeper, no
 // clock, no logger. [Scheduler.Handle] takes an event, which is what was read or
 // carried out. [Scheduler.Decide] returns what to write, what to read, and when to
-// decide again. The leader does not use it yet.
+// decide again.
 //
 // # The states of a task
 //
