@@ -1,6 +1,8 @@
 package sched
 
 import (
+	"slices"
+
 	"github.com/google/btree"
 
 	"taskkeeper/internal/task"
@@ -110,4 +112,22 @@ func (o *Order) Next(n int) []string {
 		return len(ids) < n
 	})
 	return ids
+}
+
+// Before returns those of the waiting tasks that go before one of them, in their order, if
+// they came at once: tasks of its queue. A leader that has served some submitters already
+// may be up to a turn of each submitter away from that.
+func Before(waiting []string, id string) []string {
+	o := NewOrder()
+	queue, _ := task.SplitQueue(id)
+	for _, other := range slices.Sorted(slices.Values(waiting)) {
+		if q, _ := task.SplitQueue(other); q == queue {
+			o.Push(other)
+		}
+	}
+	var before []string
+	for next, ok := o.Pop(); ok && next != id; next, ok = o.Pop() {
+		before = append(before, next)
+	}
+	return before
 }

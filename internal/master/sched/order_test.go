@@ -146,6 +146,27 @@ func TestOrder(t *testing.T) {
 	})
 }
 
+func TestBefore(t *testing.T) {
+	a, b := newIDs(3), newIDs(2)
+	gpu := task.NewSubmitter("gpu").NewID()
+	waiting := slices.Concat(b, []string{gpu}, a)
+	for _, tt := range []struct {
+		name, id string
+		want     []string
+	}{
+		{"the oldest", a[0], nil},
+		{"the second of the first submitter", a[1], []string{a[0], b[0]}},
+		{"the last one", a[2], []string{a[0], b[0], a[1], b[1]}},
+		{"one of another queue", gpu, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := Before(waiting, tt.id); !slices.Equal(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 // A thousand submitters cost a turn little more than one.
 func BenchmarkOrder(b *testing.B) {
 	for _, n := range []int{1, 1000} {
