@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"taskkeeper/internal/task"
 )
 
 func TestExplain(t *testing.T) {

@@ -145,9 +145,9 @@ func TestApply(t *testing.T) {
 		if len(d.Moves) != 9 {
 			t.Fatalf("%d moves", len(d.Moves))
 		}
-		h.Delete(task.StatePath(ids[1]))         // withdrawn
-		h.Set(task.StatePath(ids[3]), "done 1")  // finished by hand
-		h.Delete(task.WorkerPath(workers[5]))    // gone
+		h.Delete(task.StatePath(ids[1]))        // withdrawn
+		h.Set(task.StatePath(ids[3]), "done 1") // finished by hand
+		h.Delete(task.WorkerPath(workers[5]))   // gone
 		submit(h, "t1")
 		h.Set(task.WorkerPath(workers[7]), "t1") // given work by hand
 		if err := l.apply(d.Moves); err != nil {
