@@ -83,10 +83,11 @@ func (l *leader) apply(moves []sched.Move) error {
 			return errDeposed
 		default:
 			i, _ := slices.BinarySearch(ends, refused.Index+1)
-			l.refused(moves[i], refused)
+			culprit := moves[i]
 			for _, m := range slices.Delete(moves, i, i+1) {
 				l.handle(sched.NotSent{Move: m})
 			}
+			l.refused(culprit, refused) // now others may be as bad
 			return nil
 		}
 	}

@@ -106,6 +106,7 @@ func (e Refused) handle(s *Scheduler, now time.Time) {
 	t, w := s.tasks[e.Task], s.workers[e.Move.Worker]
 	switch {
 	case t != nil && e.Why == Gone:
+		s.verifyAhead(t.queue)
 		s.forget(t)
 	case t != nil && e.Why == Unusable: // for now
 		lost := slices.ContainsFunc(e.Move.Tasks, func(c Claim) bool { return c.ID == e.Task && c.CountLoss })
