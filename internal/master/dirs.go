@@ -59,8 +59,9 @@ func (d *dirs) list(path string, watch bool) ([]string, error) {
 				continue
 			}
 		}
-		if err != nil && watch {
-			d.fired(path) // it was not set
+		// It was not set; or the servers drop its events while the znode may not be read.
+		if err != nil && watch || session.Refused(err) {
+			d.fired(path)
 		}
 		return names, err
 	}

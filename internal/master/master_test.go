@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-zookeeper/zk"
 	"github.com/google/uuid"
 
 	"taskkeeper/internal/session"
@@ -530,4 +531,35 @@ func TestRequests(t *testing.T) {
 		t.Errorf("%d listings for %d tasks", n, tasks)
 	}
 	t.Logf("requests: %d for %d tasks", len(seen), tasks)
+}
+
+// TestListingIsRefusedForAWhile takes the right to list /tasks away. The servers then
+// drop the event of a new task, and the leader's watch is gone with it.
+func TestListingIsRefusedForAWhile(t *testing.T) {
+	h, connect := tree(t)
+	s := open(t, connect)
+	run(t, open(t, connect), Config{Retention: -1})
+	h.CreateEphemeral("/workers/w1", "")
+	settled(t, h)
+	permit := func(perms int32) {
+		t.Helper()
+		if err := s.SetACL("/tasks", zk.WorldACL(perms), -1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	permit(zk.PermAll &^ zk.PermRead)
+	submit(h, "t1")
+	<-time.After(resync + time.Second) // it lists at last, and is refused
+	permit(zk.PermAll)
+	expect(t, h, "/workers/w1", "t1")
+	finish(h, "w1", "t1")
+	began := time.Now()
+	for _, id := range []string{"t2", "t3"} {
+		submit(h, id)
+		expect(t, h, "/workers/w1", id)
+		finish(h, "w1", id)
+	}
+	if took := time.Since(began); took > resync/2 {
+		t.Errorf("two tasks took %v", took)
+	}
 }
