@@ -147,8 +147,8 @@ func (w *handWorker) busy() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	w.list, err = task.ParseList(data)
-	w.version = stat.Version
+	list, err := task.ParseList(data)
+	w.list, w.version = list.IDs, stat.Version
 	return len(w.list) > 0, err
 }
 

@@ -119,7 +119,9 @@ func (s *site) lists(workers []string) ([][]string, error) {
 				return nil
 			}
 			if err == nil {
-				lists[i], err = task.ParseList(data)
+				var list task.List
+				list, err = task.ParseList(data)
+				lists[i] = list.IDs
 			}
 			return err
 		})

@@ -221,7 +221,8 @@ func number(name string) (int64, bool) {
 
 func (j *judge) worker(id string, e Event) {
 	w := j.touchWorker(id)
-	list, _ := task.ParseList(e.Data) // what is no list holds nothing
+	l, _ := task.ParseList(e.Data) // what is no list holds nothing
+	list := l.IDs
 	switch e.Op {
 	case Create:
 		if w.used {

@@ -86,7 +86,7 @@
 //	            anyone but a master: as a whole, unless it outlives its client. The
 //	            leader, and no other master, removes results that outlive their
 //	            clients, as a whole, and such payloads without a task; neither
-//	            before the retention time, where that is known
+//	            within the retention time after it was written, where that is known
 //	session     nothing of a session outlives it
 //	end         when all have left, /master, /workers, /tasks and /data are empty
 //

@@ -315,12 +315,8 @@ func (j *judge) judgePayload(p *payload) {
 // judgeSweep judges that a master removed a payload without its task.
 func (j *judge) judgeSweep(p *payload) {
 	j.report.Uncollected++
-	path, since := task.DataPath(p.id), p.since
-	t := j.tasks[p.id]
-	if t != nil && t.used && !t.exists {
-		since = t.since
-	}
-	if j.mayRemove(path, since) && (p.owner != 0 || t != nil && t.exists) {
+	path, t := task.DataPath(p.id), j.tasks[p.id]
+	if j.mayRemove(path, p.since) && (p.owner != 0 || t != nil && t.exists) {
 		j.violation(RuleRemove, path, "removed by the leader, though it is a task's or a client's")
 	}
 }

@@ -258,7 +258,8 @@ func (s *service) listed(n int) {
 		var all []string
 		for _, w := range s.hand.Children(task.WorkersDir) {
 			data, _ := s.hand.Get(task.WorkerPath(w))
-			list, _ := task.ParseList([]byte(data))
+			l, _ := task.ParseList([]byte(data))
+			list := l.IDs
 			all = append(all, list...)
 		}
 		tasks := s.hand.Children(task.TasksDir)

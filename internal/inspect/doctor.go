@@ -196,7 +196,7 @@ func (d *doctor) list(path string, w *Worker, held map[string][]*Worker) {
 	if n := len(wrong) - shown; n > 0 {
 		text += fmt.Sprintf("; and %d more such", n)
 	}
-	d.find(path, &w.Znode, text, setting(path, &w.Znode, string(task.FormatList(rest))))
+	d.find(path, &w.Znode, text, setting(path, &w.Znode, string(task.List{IDs: rest}.Bytes())))
 }
 
 // earliest is the worker that has had its list for longest.

@@ -73,16 +73,6 @@ const (
 	waitSecret    = "unreadable"
 )
 
-// before is the order in which the leader assigns: names made by hand first, then
-// the oldest.
-func before(a, b string) bool {
-	handA, handB := task.HandMade(a), task.HandMade(b)
-	if handA != handB {
-		return handA
-	}
-	return strings.Compare(a, b) < 0
-}
-
 // why tells why a task is not finished; "" if it is.
 func (c *Case) why(holders []Holder) string {
 	all, free := c.Tree.workers()

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"taskkeeper/internal/task"
 )
 
 func TestExplain(t *testing.T) {
@@ -109,18 +107,5 @@ func TestExplainJSON(t *testing.T) {
 			"finished":"TIME","took_seconds":1,"detached":false,"owner":"0x7","workers":[]}`},
 	} {
 		t.Run(name, func(t *testing.T) { sameJSON(t, Explain(&tc.c, now), tc.want) })
-	}
-}
-
-// TestBefore holds the order against the leader's.
-func TestBefore(t *testing.T) {
-	first, second := task.NewID(), task.NewID()
-	order := []string{"a", "z", first, second}
-	for i, a := range order {
-		for j, b := range order {
-			if before(a, b) != (i < j) {
-				t.Errorf("before(%s, %s) = %t", a, b, i >= j)
-			}
-		}
 	}
 }

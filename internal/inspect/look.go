@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -101,10 +102,8 @@ func (c *Case) ahead(ctx context.Context, s *session.Session) (n int, err error)
 		return 0, err
 	}
 	held := c.Tree.holders()
-	names = slices.DeleteFunc(names, func(other string) bool {
-		return !task.ValidID(other) || !before(other, c.Task.Name) || len(held[other]) > 0
-	})
-	ahead, err := readAll(ctx, names, func(other string) (bool, error) {
+	names = slices.DeleteFunc(names, func(other string) bool { return len(held[other]) > 0 || !task.ValidID(other) })
+	ahead, err := readAll(ctx, sched.Before(names, c.Task.Name), func(other string) (bool, error) {
 		x, err := getTask(s, other)
 		return x.wellFormed() && x.Phase == task.Pending, err
 	})

@@ -59,8 +59,8 @@ func (t *Tree) readRoles(ctx context.Context, s *session.Session) error {
 	}
 	t.Workers, err = readAll(ctx, names, func(name string) (Worker, error) {
 		data, z, err := get(s, task.WorkersDir, name)
-		ids, odd := task.ParseList(data)
-		return Worker{z, ids, odd}, err
+		list, odd := task.ParseList(data)
+		return Worker{z, list.IDs, odd}, err
 	})
 	return err
 }

@@ -180,7 +180,9 @@ func TestLookCountsWhatIsAssignedBefore(t *testing.T) {
 		h.Create(task.StatePath(id), state)
 	}
 	s := open(t, connect)
-	for id, want := range map[string]int{"hand-made": 0, first: 1, second: 2, third: 3} {
+	// Four submitters take turns; what is made by hand is one of them, and has two that
+	// are not pending.
+	for id, want := range map[string]int{first: 0, second: 1, third: 2, "hand-made": 3} {
 		if c, err := Look(t.Context(), s, id); err != nil || c.Ahead != want {
 			t.Errorf("%s: %+v, %v, want %d ahead", id, c, err, want)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -16,23 +17,25 @@ import (
 // candidate znode is gone.
 var errDeposed = errors.New("deposed: a write was refused, the candidate's znode is gone")
 
-// ops is a move as operations. The claims are checked or set at the versions
-// at which the tasks were pending, the worker's znode at the one at which it
-// was free, or listed what is taken back.
-func (m move) ops() []session.Op {
-	var ops []session.Op
-	for _, c := range m.tasks {
-		path := task.StatePath(c.id)
+// manyIDs is how many ids a person must have typed into a worker's list for them to be
+// logged as one line.
+const manyIDs = 64
+
+// operations is a move as operations. Each task is checked, or set, at the version at
+// which it was pending, and the worker's znode set at the one of its list.
+func operations(m sched.Move) (ops []session.Op) {
+	for _, c := range m.Tasks {
+		path := task.StatePath(c.ID)
 		switch {
-		case m.kind == fail:
-			return []session.Op{session.Set(path, task.NewFailed(lostReason(c.losses+1)).Bytes(), c.version)}
-		case m.kind == assign && c.lost:
-			ops = append(ops, session.Set(path, task.NewPending(c.losses+1).Bytes(), c.version))
-		case m.kind == assign:
-			ops = append(ops, session.Check(path, c.version))
+		case m.Kind == sched.Fail:
+			return []session.Op{session.Set(path, task.NewFailed(lostReason(c.Losses+1)).Bytes(), c.Version)}
+		case m.Kind == sched.Assign && c.CountLoss:
+			ops = append(ops, session.Set(path, task.NewPending(c.Losses+1).Bytes(), c.Version))
+		case m.Kind == sched.Assign:
+			ops = append(ops, session.Check(path, c.Version))
 		}
 	}
-	return append(ops, session.Set(task.WorkerPath(m.worker), task.FormatList(m.list), m.version))
+	return append(ops, session.Set(task.WorkerPath(m.Worker), task.List{IDs: m.List, Back: m.Back}.Bytes(), m.Version))
 }
 
 func lostReason(n int) string {
@@ -42,13 +45,12 @@ func lostReason(n int) string {
 	return fmt.Sprintf("lost with %d workers", n)
 }
 
-// apply carries the moves out, as many in one Multi as a packet holds. Where one
-// is refused, all that the rest stood on is read again, at once, and the next
-// decision is about what is so: no move shares another's fate, and however much
-// has changed since it was read, one Multi fails for it and not one for each.
-func (l *leader) apply(moves []move) error {
+// apply carries moves out, as many in one Multi (an atomic transaction) as a packet
+// holds, and tells the scheduler what became of each. Where an operation stood against
+// one of them, the others are decided again.
+func (l *leader) apply(moves []sched.Move) error {
 	for most := len(moves); len(moves) > 0; {
-		ops, ends := fenced(l.fence, moves[:min(most, len(moves))], l.packet())
+		ops, ends := l.fenced(moves[:min(most, len(moves))])
 		batch := moves[:len(ends)]
 
 		results, err := l.s.Multi(ops...)
@@ -61,47 +63,44 @@ func (l *leader) apply(moves []move) error {
 			moves = moves[len(batch):]
 		case errors.Is(err, session.ErrUnknown):
 			l.log.Warn("no answer to a write, looking what became of it", "err", err)
-			if err := l.settle(batch); err != nil {
+			if err := l.s.Sync(); err != nil {
 				return err
+			}
+			for _, m := range batch {
+				l.handle(sched.Unknown{Move: m})
 			}
 			moves = moves[len(batch):]
 		case errors.Is(err, session.ErrTooLarge) && len(batch) > 1: // by a long chroot
 			most = len(batch) / 2
 		case errors.Is(err, session.ErrTooLarge): // by what a person typed
-			m := moves[0]
-			l.odd.tell(task.WorkerPath(m.worker), "its list is "+err.Error())
-			l.view.ignoreWorker(m.worker)
-			l.view.undone(m)
+			l.odd.tell(task.WorkerPath(moves[0].Worker), "its list is "+err.Error())
+			l.handle(sched.Refused{Move: moves[0], Why: sched.Unusable})
 			moves = moves[1:]
 		case !errors.As(err, &refused):
 			return err
 		case refused.Index == 0:
-			return l.deposed(refused)
+			l.log.Warn("write refused by ZooKeeper: this master leads no more", "candidate", l.fence.Path, "err", refused)
+			return errDeposed
 		default:
 			i, _ := slices.BinarySearch(ends, refused.Index+1)
-			l.refused(moves[i], refused)
+			culprit := moves[i]
 			for _, m := range slices.Delete(moves, i, i+1) {
-				l.view.reread(m)
+				l.handle(sched.NotSent{Move: m})
 			}
+			l.refused(culprit, refused) // now others may be as bad
 			return nil
 		}
 	}
 	return nil
 }
 
-// deposed takes it that the fence was refused.
-func (l *leader) deposed(refused *session.OpError) error {
-	l.log.Warn("write refused by ZooKeeper: this master leads no more", "candidate", l.fence.Path, "err", refused)
-	return errDeposed
-}
-
-// fenced returns the operations of as many steps as a packet holds, behind the
-// fence, and where each of them ends.
-func fenced[T interface{ ops() []session.Op }](fence session.Op, steps []T, packet int) (ops []session.Op, ends []int) {
-	ops = []session.Op{fence}
-	size := fence.Size()
-	for _, s := range steps {
-		add := s.ops()
+// fenced returns the operations of as many moves as a packet holds, behind the fence,
+// and where those of each move end.
+func (l *leader) fenced(moves []sched.Move) (ops []session.Op, ends []int) {
+	ops = []session.Op{l.fence}
+	size, packet := l.fence.Size(), l.s.MaxPacket()/2 // there is a chroot in each path
+	for _, m := range moves {
+		add := operations(m)
 		for _, op := range add {
 			size += op.Size()
 		}
@@ -114,89 +113,43 @@ func fenced[T interface{ ops() []session.Op }](fence session.Op, steps []T, pack
 	return ops, ends
 }
 
-// packet is what a Multi may hold: it leaves room for a chroot in each path.
-func (l *leader) packet() int { return l.s.MaxPacket() / 2 }
-
-func (l *leader) carriedOut(m move, version int32) {
-	l.view.done(m, version)
-	if m.kind == takeBack && len(m.tasks) > mostTurn { // typed by hand
-		l.log.Info("ids of no task removed from a worker's list", "worker", m.worker, "tasks", len(m.tasks))
+func (l *leader) carriedOut(m sched.Move, version int32) {
+	l.handle(sched.Carried{Move: m, Version: version})
+	if m.Kind == sched.Revoke && len(m.Tasks) > manyIDs {
+		l.log.Info("ids of no task removed from a worker's list", "worker", m.Worker, "tasks", len(m.Tasks))
 		return
 	}
-	for _, c := range m.tasks {
+	for _, c := range m.Tasks {
 		switch {
-		case m.kind == fail:
-			l.log.Warn("task failed", "task", c.id, "reason", lostReason(c.losses+1))
-		case m.kind == takeBack:
-			l.log.Info("task taken back: it is not there any more", "task", c.id, "worker", m.worker)
-		case m.kind == spare:
-			l.log.Info("task taken back, it was behind a long one", "task", c.id, "worker", m.worker)
-		case c.lost:
-			l.log.Warn("assigned again, lost with its worker", "task", c.id, "worker", m.worker, "losses", c.losses+1)
+		case m.Kind == sched.Fail:
+			l.log.Warn("task failed", "task", c.ID, "reason", lostReason(c.Losses+1))
+		case m.Kind == sched.Revoke:
+			l.log.Info("task taken back: it is not there any more", "task", c.ID, "worker", m.Worker)
+		case m.Kind == sched.Reclaim:
+			l.log.Info("task asked back, it is behind a long one", "task", c.ID, "worker", m.Worker)
+		case c.CountLoss:
+			l.log.Warn("assigned again, lost with its worker", "task", c.ID, "worker", m.Worker, "losses", c.Losses+1)
 		default:
-			l.log.Info("assigned", "task", c.id, "worker", m.worker)
+			l.log.Info("assigned", "task", c.ID, "worker", m.Worker)
 		}
 	}
 }
 
-// refused takes a move that an operation stood against.
-func (l *leader) refused(m move, e *session.OpError) {
+// refused merges a move that an operation stood against.
+func (l *leader) refused(m sched.Move, e *session.OpError) {
 	l.log.Debug("move refused", "err", e)
-	moved := errors.Is(e.Err, zk.ErrNoNode) || errors.Is(e.Err, zk.ErrBadVersion)
-	if !moved {
-		l.odd.tell(e.Op.Path, e.Err.Error())
+	r := sched.Refused{Move: m}
+	if id, ofTask := strings.CutPrefix(e.Op.Path, task.TasksDir+"/"); ofTask {
+		r.Task = id
 	}
-	id, ofTask := strings.CutPrefix(e.Op.Path, task.TasksDir+"/")
-	if !ofTask {
-		if moved {
-			l.view.markStale(m.worker)
-		} else {
-			l.view.ignoreWorker(m.worker)
-		}
-		l.view.undone(m)
-		return
-	}
-	m.tasks = slices.DeleteFunc(slices.Clone(m.tasks), func(c claim) bool { return c.id == id })
-	l.view.undone(m)
 	switch {
 	case errors.Is(e.Err, zk.ErrNoNode):
-		l.view.taskGone(id)
-	case moved:
-		l.view.doubt(id)
-	case errors.Is(e.Err, session.ErrQuota):
-		l.view.postpone(id)
+		r.Why = sched.Gone
+	case errors.Is(e.Err, zk.ErrBadVersion):
+		r.Why = sched.Moved
 	default:
-		l.view.setAside(id)
+		r.Why = sched.Unusable
+		l.odd.tell(e.Op.Path, e.Err.Error())
 	}
-}
-
-// settle finds out what became of moves whose answer was lost: after a Sync
-// each worker's znode says whether its move was carried out.
-func (l *leader) settle(moves []move) error {
-	if err := l.s.Sync(); err != nil {
-		return err
-	}
-	for _, m := range moves {
-		if m.kind == fail {
-			l.view.look(m.tasks[0].id)
-			continue
-		}
-		data, stat, err := l.s.Get(task.WorkerPath(m.worker))
-		if errors.Is(err, session.ErrOver) {
-			return err
-		}
-		if list, odd := task.ParseList(data); err == nil && odd == nil && slices.Equal(list, m.list) {
-			l.carriedOut(m, stat.Version)
-			continue
-		}
-		// Not carried out, or more has happened since. The worker is read like
-		// any other; what it lists is held, and the rest of the tasks are read.
-		l.view.markStale(m.worker)
-		if m.kind == assign {
-			for _, c := range m.tasks {
-				l.view.look(c.id)
-			}
-		}
-	}
-	return nil
+	l.handle(r)
 }

@@ -2,6 +2,7 @@ package master
 
 import (
 	"log/slog"
+	"sync"
 
 	"taskkeeper/internal/printable"
 )
@@ -15,9 +16,12 @@ const (
 	longestPath = 200
 )
 
-// complaints says what is wrong with a znode, once for as long as this leader leads.
+// complaints says what is wrong with a znode, once for as long as this leader leads. It
+// may be used by several goroutines.
 type complaints struct {
-	log  *slog.Logger
+	log *slog.Logger
+
+	mu   sync.Mutex      // guards the rest
 	told map[string]bool // by path, cut
 	full bool
 }
@@ -29,6 +33,8 @@ func newComplaints(log *slog.Logger) *complaints {
 // tell complains about a znode.
 func (c *complaints) tell(path, what string) {
 	path = printable.Cut(path, longestPath)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch {
 	case c.full || c.told[path]:
 	case len(c.told) == mostTold:

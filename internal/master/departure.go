@@ -3,6 +3,9 @@ package master
 import (
 	"fmt"
 	"strings"
+
+	"taskkeeper/internal/master/sched"
+	"taskkeeper/internal/task"
 )
 
 // departure is a worker that is gone. Whether it left or its session was lost the states
@@ -24,20 +27,19 @@ type trace struct {
 	known   bool  // it is that; else a state that moved tells nothing
 }
 
-// gone takes it that a worker's znode is not there.
+// gone merges that a worker's znode is not there.
 func (l *leader) gone(id string) {
-	w := l.view.workers[id]
+	held := l.sched.Holds(id)
 	d := &departure{worker: id, blamed: l.steady()}
-	for _, t := range l.view.workerGone(id, d.blamed) {
-		tv := l.view.tasks[t]
-		if tv == nil || tv.phase != unread { // cleaned up already, or in another's list as well
-			continue
+	l.handle(sched.WorkerGone{ID: id, Blame: d.blamed})
+	for _, k := range held {
+		if l.sched.ToVerify(k.ID) {
+			l.retrace(k.ID, fateNone)
+			l.traces[k.ID] = trace{d, k.Version, k.Version >= 0}
+			d.open++
 		}
-		l.retrace(t, fateNone)
-		l.traces[t] = trace{d, tv.version, tv.read}
-		d.open++
 	}
-	if w != nil && !w.ignored && d.open == 0 {
+	if d.open == 0 {
 		l.tellDeparture(d)
 	}
 }
@@ -53,16 +55,16 @@ const (
 )
 
 // retrace takes a task's fate.
-func (l *leader) retrace(task string, f fate) {
-	t, ok := l.traces[task]
+func (l *leader) retrace(id string, f fate) {
+	t, ok := l.traces[id]
 	if !ok {
 		return
 	}
-	delete(l.traces, task)
+	delete(l.traces, id)
 	d := t.of
 	switch {
 	case f == fateUntouched:
-		d.lost = append(d.lost, task)
+		d.lost = append(d.lost, id)
 	case f == fateFinished && t.known:
 		d.finished++
 	case f == fateReturned && t.known:
@@ -74,25 +76,25 @@ func (l *leader) retrace(task string, f fate) {
 }
 
 // trace takes what was read of a task.
-func (l *leader) trace(task string, a answer) {
-	t, ok := l.traces[task]
+func (l *leader) trace(id string, a answer) {
+	t, ok := l.traces[id]
 	switch {
 	case !ok:
-	case a.err != nil || a.same:
-		l.retrace(task, fateNone)
+	case a.err != nil:
+		l.retrace(id, fateNone)
 	case a.stat.Version == t.version:
-		l.retrace(task, fateUntouched)
-	case a.state.Finished():
-		l.retrace(task, fateFinished)
+		l.retrace(id, fateUntouched)
+	case task.ParseState(a.data).Finished():
+		l.retrace(id, fateFinished)
 	default:
-		l.retrace(task, fateReturned)
+		l.retrace(id, fateReturned)
 	}
 }
 
 // loseTraces drops those of tasks that will not be read.
 func (l *leader) loseTraces() {
 	for id := range l.traces {
-		if t := l.view.tasks[id]; t == nil || t.phase != unread {
+		if !l.sched.ToVerify(id) {
 			l.retrace(id, fateNone)
 		}
 	}

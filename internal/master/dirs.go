@@ -10,9 +10,9 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// dirs lists /tasks and /workers, and sees to it that one watch at a time is
-// set on each: a watch cannot be removed. A master keeps it across its terms,
-// for as long as its session lasts.
+// dirs lists the permanent znodes. It sets at most one watch at a time on each, because
+// a watch cannot be removed. A master keeps it across its terms, for as long as its
+// session lasts. Its methods may be called from any goroutine.
 type dirs struct {
 	s *session.Session
 
@@ -22,7 +22,7 @@ type dirs struct {
 
 func newDirs(s *session.Session) *dirs { return &dirs{s: s, armed: make(map[string]bool)} }
 
-// arm tells whether a listing should set a watch, and takes it that it will.
+// arm tells whether a watch is to be set, and records that it is.
 func (d *dirs) arm(path string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -31,17 +31,25 @@ func (d *dirs) arm(path string) bool {
 	return !was
 }
 
+// isArmed tells whether a watch is set that has not fired.
+func (d *dirs) isArmed(path string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.armed[path]
+}
+
+// fired records that a watch is not set any more.
 func (d *dirs) fired(path string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.armed, path)
 }
 
-// list lists a permanent znode, which is made when it is missing: its absence
-// says nothing of what was in it.
+// list lists a permanent znode, and sees to it that it is watched, if that is asked
+// for. A missing one is made first: its absence says nothing of what was in it.
 func (d *dirs) list(path string, watch bool) ([]string, error) {
 	read := d.s.Children
-	if watch {
+	if watch = watch && d.arm(path); watch {
 		read = d.s.ChildrenW
 	}
 	for {
@@ -51,8 +59,9 @@ func (d *dirs) list(path string, watch bool) ([]string, error) {
 				continue
 			}
 		}
-		if err != nil && watch {
-			d.fired(path) // it was not set
+		// It was not set; or the servers drop its events while the znode may not be read.
+		if err != nil && watch || session.Refused(err) {
+			d.fired(path)
 		}
 		return names, err
 	}

@@ -13,6 +13,10 @@ import (
 	"taskkeeper/internal/task"
 )
 
+// DefaultRetention is how long a result that outlives its client is kept for
+// somebody to collect it.
+const DefaultRetention = 24 * time.Hour
+
 // DefaultMaxLosses is how many executions of a task may be lost with their
 // workers until the task is taken for what kills them, and fails.
 const DefaultMaxLosses = 3
@@ -114,14 +118,7 @@ func (m *master) candidacy(ctx context.Context) (err error) {
 	}
 	defer term.End()
 	log.Info("leader")
-	l := &leader{
-		s: m.s, fence: term.Fence(), who: m.cfg.Who, log: m.cfg.Logger, hints: m.hints, stuck: m.cfg.Stuck,
-		view: newView(m.cfg.MaxLosses), dirs: m.dirs, rights: m.rights, odd: newComplaints(m.cfg.Logger), together: leastTogether,
-		traces: make(map[string]trace),
-		asks:   make(chan ask, 1), listings: make(chan listing, 1),
-	}
-	l.view.retention.period = m.cfg.Retention
-	err = l.lead(term.Context())
+	err = newLeader(m, term.Fence()).lead(term.Context(), newJanitor(m, term.Fence()))
 	if ctx.Err() != nil {
 		log.Info("resigning")
 	}
@@ -162,7 +159,7 @@ func (m *master) backup(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		for _, dir := range []string{task.TasksDir, task.WorkersDir} {
-			if !m.dirs.arm(dir) {
+			if m.dirs.isArmed(dir) {
 				continue
 			}
 			switch _, err := m.dirs.list(dir, true); {

@@ -8,8 +8,11 @@ import (
 	"time"
 )
 
-// patience is how long the loop may not turn while the session is well.
+// patience is how long a turn of the loop may last while the session is well.
 const patience = 10 * time.Second
+
+// tick is how often the watchdog looks.
+const tick = time.Second
 
 // errStuck means that the leader's loop does not turn any more.
 var errStuck = errors.New("the leader's loop is stuck")
@@ -23,22 +26,22 @@ type suspender interface {
 // watchdog calls stuck when the loop does not turn: a session lives for as long as its
 // pings go out, so nobody else would take over from a leader that is deadlocked. It
 // does not log: the log may be what the loop waits for.
-func watchdog(ctx context.Context, s suspender, beat *atomic.Int64, stuck func(error)) error {
-	err := watch(ctx, s, beat)
+func watchdog(ctx context.Context, s suspender, turns *atomic.Int64, stuck func(error)) error {
+	err := watch(ctx, s, turns)
 	if err != nil {
 		stuck(err)
 	}
 	return err
 }
 
-// watch returns errStuck when the beat stands still, nil when ctx ends. Time is
-// counted in ticks of this process: one that was stopped has not been stuck.
-// A loop that waits for a lost connection is not stuck either.
-func watch(ctx context.Context, s suspender, beat *atomic.Int64) error {
+// watch returns errStuck when a turn lasts for too long, nil when ctx ends. The number
+// of turns is odd while one lasts. Time is counted in ticks of this process: one that was
+// stopped has not been stuck. A loop that waits for a lost connection is not stuck either.
+func watch(ctx context.Context, s suspender, turns *atomic.Int64) error {
 	limit := int(max(patience, s.Timeout()) / tick)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	last, still := beat.Load(), 0
+	last, still := turns.Load(), 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -46,7 +49,7 @@ func watch(ctx context.Context, s suspender, beat *atomic.Int64) error {
 		case <-ticker.C:
 		}
 		_, suspended := s.Suspended()
-		if now := beat.Load(); now != last || suspended {
+		if now := turns.Load(); now != last || now%2 == 0 || suspended {
 			last, still = now, 0
 			continue
 		}

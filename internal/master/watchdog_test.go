@@ -19,18 +19,21 @@ func (l *link) Timeout() time.Duration       { return 4 * time.Second }
 func TestWatchdog(t *testing.T) {
 	tests := []struct {
 		name  string
-		turns bool // the loop turns
-		lost  bool // the connection is lost
+		begin int64 // the number of turns; odd while one lasts
+		turns bool  // the loop turns
+		lost  bool  // the connection is lost
 		want  error
 	}{
-		{"ends_a_loop_that_does_not_turn", false, false, errStuck},
-		{"leaves_a_loop_that_turns_alone", true, false, nil},
-		{"leaves_a_loop_that_waits_for_a_lost_connection_alone", false, true, nil},
+		{"ends a loop whose turn does not end", 1, false, false, errStuck},
+		{"leaves a loop alone that turns", 0, true, false, nil},
+		{"leaves a loop alone that waits for something to happen", 2, false, false, nil},
+		{"leaves a loop alone that waits for a lost connection", 1, false, true, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var beat atomic.Int64
+				beat.Store(tt.begin)
 				var l link
 				l.lost.Store(tt.lost)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -41,7 +44,7 @@ func TestWatchdog(t *testing.T) {
 						for ticker := time.NewTicker(tick); ; {
 							select {
 							case <-ticker.C:
-								beat.Add(1)
+								beat.Add(2)
 							case <-ctx.Done():
 								return
 							}

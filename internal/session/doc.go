@@ -63,8 +63,8 @@
 //
 // A watch fires once, and to set it again is a request of its own. GetPersistentW
 // sets one that stays, of which the library knows nothing either: for a znode that
-// changes all the time. WatchTree sets one that stays, on a znode and all below it, and
-// sets it again after each reconnect. Before 3.6 there is none, and whoever asks is told.
+// changes all the time. WatchTree sets one on a znode and all below it. Before 3.6 there is
+// none, and whoever asks is told. Both end with the connection.
 //
 // Recipe and hazards: ZooKeeper Programmer's Guide, "ZooKeeper Sessions" and
 // "ZooKeeper Watches".

@@ -28,6 +28,23 @@ func (s *Session) GetPersistentW(path string) (data []byte, stat *zk.Stat, persi
 	return data, stat, true, err
 }
 
+// WatchTree sets a watch that stays on a znode and all below it, if the servers know how:
+// it hints at every creation, deletion and change of data, one by one, under the path
+// of the znode that it happened to. What is read after this call is watched. After a
+// reconnect, of which Hints.Take tells, it is to be set again. False means that the
+// servers do not know how. They may say so later, which is hinted at like a reconnect.
+// It can keep ChildrenW on the same path from firing.
+func (s *Session) WatchTree(path string) (set bool, err error) {
+	if err := s.await(); err != nil {
+		return false, wrap("watch all below", path, err)
+	}
+	if s.oneShot.Load() {
+		return false, nil
+	}
+	s.wire.AddWatch(s.full(path), zkwire.PersistentRecursive, s.watched)
+	return true, nil
+}
+
 // watched takes the answer to a persistent watch. Whatever it was refused for, asking
 // again would come to the same.
 func (s *Session) watched(err error) {

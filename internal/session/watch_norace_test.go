@@ -62,3 +62,49 @@ func TestReconnectPersistentWatch(t *testing.T) {
 		}
 	})
 }
+
+func TestReconnectWatchTree(t *testing.T) {
+	root := zktest.Connect(t)
+	proxy, through := zktest.Via(t, root)
+	s, hand := newSession(t, through), zktest.Conn(t, root)
+	hand.Create("/a", "")
+	h := s.Hints("/a/")
+	set := func(want bool) {
+		t.Helper()
+		got, err := s.WatchTree("/a")
+		must(t, err)
+		if got != want {
+			t.Errorf("set: %t", got)
+		}
+		_, _, err = s.Children("/a") // what happens after it is seen
+		must(t, err)
+	}
+	set(true)
+	hand.Create("/a/x", "1")
+	hand.Set("/a/x", "2")
+	hand.Set("/a/x", "3")
+	hand.Delete("/a/x")
+	sees(t, h, "/a/x", 4)
+
+	lost := func() {
+		t.Helper()
+		zktest.Eventually(t, "a hint at all", func() (bool, string) {
+			_, all := h.Take()
+			return all, ""
+		})
+		zktest.Eventually(t, "connection", connected(s))
+		h.Take()
+	}
+	cut(s)
+	lost()
+	set(true)
+	hand.Create("/a/y", "1")
+	sees(t, h, "/a/y", 1)
+
+	proxy.Unknown(zktest.OpAddWatch) // the next server is an old one
+	cut(s)
+	lost()
+	set(true)
+	lost() // which is how it is told
+	set(false)
+}

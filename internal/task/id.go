@@ -57,10 +57,13 @@ func MadeAt(id string) (at time.Time, byUs bool) {
 const MaxID = 1024
 
 // ValidID tells whether a name can stand in a worker's list: one line, without
-// blanks around it, not longer than MaxID.
+// blanks around it, without "-" at its front, not longer than MaxID.
 func ValidID(id string) bool {
-	return id != "" && len(id) <= MaxID && strings.TrimSpace(id) == id && !strings.ContainsAny(id, "\r\n")
+	return id != "" && len(id) <= MaxID && id[0] != askBack && strings.TrimSpace(id) == id && !strings.ContainsAny(id, "\r\n")
 }
+
+// askBack stands before an id in a worker's list that the worker is asked to return.
+const askBack = '-'
 
 // MaxList is how many ids a worker's list may hold. Programs assign at most some
 // dozens; a longer list is a mistake, and to work on one would hold a leader up.
@@ -69,24 +72,55 @@ const MaxList = 10_000
 // ErrList means that a worker's znode holds more than MaxList ids: it is no list.
 var ErrList = fmt.Errorf("lists more than %d ids", MaxList)
 
-// ParseList reads the ids in a worker's znode. No ids means the worker is
-// free. Blanks around an id, empty lines, repeats and what is too long are
-// dropped. More than MaxList ids are ErrList.
-func ParseList(data []byte) (ids []string, err error) {
-	seen := make(map[string]bool)
-	for line := range bytes.Lines(data) {
-		id := bytes.TrimSpace(line)
-		if len(id) == 0 || len(id) > MaxID || seen[string(id)] {
-			continue
-		}
-		if len(ids) == MaxList {
-			return nil, ErrList
-		}
-		ids = append(ids, string(id))
-		seen[ids[len(ids)-1]] = true
-	}
-	return ids, nil
+// List is what a worker's znode holds. No ids means the worker is free.
+type List struct {
+	IDs  []string // each once; the first one is executed first
+	Back []string // those that the worker is asked to return, in the order of IDs
 }
 
-// FormatList writes ids as ParseList reads them, without a newline at the end.
-func FormatList(ids []string) []byte { return []byte(strings.Join(ids, "\n")) }
+// ParseList reads a worker's znode: an id a line, with "-" before those that the
+// worker is asked to return. Blanks around an id, empty lines, repeats and what can be
+// no id are dropped. More than MaxList ids are ErrList.
+func ParseList(data []byte) (List, error) {
+	var l List
+	back := make(map[string]bool) // by id; there for all ids
+	for line := range bytes.Lines(data) {
+		line = bytes.TrimSpace(line)
+		id, asked := bytes.CutPrefix(line, []byte{askBack})
+		if len(id) > MaxID || !ValidID(string(id)) {
+			continue
+		}
+		was, there := back[string(id)]
+		back[string(id)] = was || asked
+		if there {
+			continue
+		}
+		if len(l.IDs) == MaxList {
+			return List{}, ErrList
+		}
+		l.IDs = append(l.IDs, string(id))
+	}
+	for _, id := range l.IDs {
+		if back[id] {
+			l.Back = append(l.Back, id)
+		}
+	}
+	return l, nil
+}
+
+// Bytes writes a list as ParseList reads it, without a newline at the end.
+func (l List) Bytes() []byte {
+	var b bytes.Buffer
+	back := l.Back
+	for i, id := range l.IDs {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		if len(back) > 0 && back[0] == id {
+			b.WriteByte(askBack)
+			back = back[1:]
+		}
+		b.WriteString(id)
+	}
+	return b.Bytes()
+}

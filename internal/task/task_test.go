@@ -65,20 +65,24 @@ func TestParseList(t *testing.T) {
 	tests := []struct {
 		name, data string
 		want       []string
+		back       []string
 	}{
-		{"empty is free", "", nil},
-		{"blanks are free", " \n\r\n ", nil},
-		{"one", "a", []string{"a"}},
-		{"newline at the end", "a\n", []string{"a"}},
-		{"carriage returns", "a\r\nb\r\n", []string{"a", "b"}},
-		{"blanks around", "  a \n\tb", []string{"a", "b"}},
-		{"repeats", "a\nb\na", []string{"a", "b"}},
-		{"a blank inside belongs to the id", "my task", []string{"my task"}},
+		{"empty is free", "", nil, nil},
+		{"blanks are free", " \n\r\n ", nil, nil},
+		{"one", "a", []string{"a"}, nil},
+		{"newline at the end", "a\n", []string{"a"}, nil},
+		{"carriage returns", "a\r\nb\r\n", []string{"a", "b"}, nil},
+		{"blanks around", "  a \n\tb", []string{"a", "b"}, nil},
+		{"repeats", "a\nb\na", []string{"a", "b"}, nil},
+		{"a blank inside belongs to the id", "my task", []string{"my task"}, nil},
+		{"one is asked back", "a\n-b\nc", []string{"a", "b", "c"}, []string{"b"}},
+		{"asked back in one of its lines", "a\nb\n-a", []string{"a", "b"}, []string{"a"}},
+		{"no id behind the mark", "-\n--a\n- b", nil, nil},
 	}
 	for _, tt := range tests {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
-			if got, err := ParseList([]byte(tt.data)); !slices.Equal(got, tt.want) || err != nil {
-				t.Errorf("ParseList(%q) = %q, %v, want %q", tt.data, got, err, tt.want)
+			if got, err := ParseList([]byte(tt.data)); !slices.Equal(got.IDs, tt.want) || !slices.Equal(got.Back, tt.back) || err != nil {
+				t.Errorf("ParseList(%q) = %q, %v, want %q, back %q", tt.data, got, err, tt.want, tt.back)
 			}
 		})
 	}
@@ -89,33 +93,34 @@ func TestParseListRefusesMoreThanAnyWorkerIsGiven(t *testing.T) {
 	for i := range ids {
 		ids[i] = strconv.Itoa(i)
 	}
-	if got, err := ParseList(FormatList(append(ids, "0"))); !slices.Equal(got, ids) || err != nil {
-		t.Errorf("%d ids and a repeat: %d, %v", MaxList, len(got), err)
+	if got, err := ParseList(List{IDs: append(ids, "0")}.Bytes()); !slices.Equal(got.IDs, ids) || err != nil {
+		t.Errorf("%d ids and a repeat: %d, %v", MaxList, len(got.IDs), err)
 	}
-	if got, err := ParseList(FormatList(append(ids, "more"))); got != nil || !errors.Is(err, ErrList) {
-		t.Errorf("one more: %d, %v", len(got), err)
+	if got, err := ParseList(List{IDs: append(ids, "more")}.Bytes()); got.IDs != nil || !errors.Is(err, ErrList) {
+		t.Errorf("one more: %d, %v", len(got.IDs), err)
 	}
 }
 
 func FuzzParseList(f *testing.F) {
-	for _, s := range []string{"", "a", "a\nb", strings.Repeat("a", MaxID+1), "\r\n a \r\n", "a\na", "\x00\n\xff"} {
+	for _, s := range []string{"", "a", "a\nb", strings.Repeat("a", MaxID+1), "\r\n a \r\n", "a\na", "\x00\n\xff", "a\n-b\n-a"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		ids, err := ParseList(data)
-		if err != nil && (ids != nil || bytes.Count(data, []byte{'\n'}) < MaxList) {
-			t.Fatalf("%d ids, %v", len(ids), err)
+		list, err := ParseList(data)
+		if err != nil && (list.IDs != nil || bytes.Count(data, []byte{'\n'}) < MaxList) {
+			t.Fatalf("%d ids, %v", len(list.IDs), err)
 		}
-		for i, id := range ids {
+		for i, id := range list.IDs {
 			if !ValidID(id) {
 				t.Fatalf("ParseList(%q)[%d] = %q is not valid", data, i, id)
 			}
-			if slices.Contains(ids[:i], id) {
+			if slices.Contains(list.IDs[:i], id) {
 				t.Fatalf("ParseList(%q) repeats %q", data, id)
 			}
 		}
-		if again, err := ParseList(FormatList(ids)); !slices.Equal(again, ids) || err != nil {
-			t.Fatalf("%q written and read again is %q, %v", ids, again, err)
+		again, err := ParseList(list.Bytes())
+		if !slices.Equal(again.IDs, list.IDs) || !slices.Equal(again.Back, list.Back) || err != nil {
+			t.Fatalf("%q written and read again is %q, %v", list, again, err)
 		}
 	})
 }

@@ -45,7 +45,7 @@ func (sl *slot) commit() {
 		}
 		sl.sent = append(sl.sent, id)
 	}
-	ops := append([]session.Op{session.Set(sl.path, task.FormatList(rest), sl.version)}, sets...)
+	ops := append([]session.Op{session.Set(sl.path, task.List{IDs: rest}.Bytes(), sl.version)}, sets...)
 	sl.group.Go(func(r []session.Result, err error) { sl.committed <- receipt{r, err} }, ops...)
 }
 

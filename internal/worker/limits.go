@@ -21,7 +21,7 @@ const leastRoom = 1 << 10
 // room is what the results in one commit may take of its packet, beside the
 // slot's list.
 func (sl *slot) room() int {
-	return sl.s.MaxPacket() - sl.s.Size(session.Set(sl.path, task.FormatList(sl.list), 0))
+	return sl.s.MaxPacket() - sl.s.Size(session.Set(sl.path, task.List{IDs: sl.list}.Bytes(), 0))
 }
 
 // fit returns a state that a commit has room for: this one, or that it is too large.

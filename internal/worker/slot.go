@@ -264,7 +264,7 @@ func (sl *slot) read() error {
 	// A hint that came meanwhile may be of what was read: then it is read once more.
 	w.version = stat.Version
 	sl.watch, sl.stale = w, false
-	sl.list, sl.version = list, stat.Version
+	sl.list, sl.version = list.IDs, stat.Version
 	for id := range sl.results {
 		if !slices.Contains(sl.list, id) {
 			sl.log.Warn("task was taken away, or the answer to its commit was lost", "task", id)

@@ -54,7 +54,16 @@ const (
 	finishedPer   = 100 * time.Millisecond // so that many results that nobody collects cost little
 	leastAhead    = 32                     // tasks read when one was not what it was taken for,
 	mostAhead     = 1024                   // and twice as many the next time
-	mostTaskReads = 64                     // in one decision: the loop is to turn
+
+	// In one decision, so that the loop turns.
+	mostTaskReads   = 64
+	mostWorkerReads = 256
+	// mostAwaited is how many workers that were never read hold up all decisions. More
+	// are a mistake, like children of /workers that a script made.
+	mostAwaited = 10_000
+	// mostOddReads is how many znodes that are no workers are read again when all may
+	// have changed.
+	mostOddReads = 1000
 )
 
 // returnPause is how long a task waits that was released so many times.

@@ -44,6 +44,7 @@ func (s *Scheduler) check() error {
 			wrong("queue %q: staffed %t", name, s.staffed[name] == q)
 		}
 	}
+	s.newcomers.Ascend(func(w *worker) bool { note("newcomers", "w "+w.id); return true })
 	s.unread.Ascend(func(w *worker) bool { note("unread", "w "+w.id); return true })
 
 	for id, t := range s.tasks {
@@ -69,6 +70,8 @@ func (s *Scheduler) check() error {
 		members[w.queue.name]++
 		var want []string
 		switch {
+		case w.state == newcomer:
+			want = []string{"newcomers"}
 		case w.state == unread:
 			want = []string{"unread"}
 		case w.state == free:

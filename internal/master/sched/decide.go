@@ -4,22 +4,26 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/google/btree"
 )
 
 // Decision is what is to be done now.
 type Decision struct {
 	Moves       []Move
 	ReadWorkers []string  // whose znodes are to be read
+	Blocked     bool      // no move is decided before they were
 	ReadTasks   []string  // whose states are to be read
-	Recheck     []Known   // finished tasks: their states are to be read if they are at another version by now
+	Recheck     []Known   // finished tasks: their states are to be read if they were written since
 	Relist      bool      // a listing of /tasks is wanted that begins now or later
 	Wake        time.Time // when to decide again though nothing happened; zero: not at all
 }
 
-// Known is a task at a version.
+// Known is a task, and which of its states was the last one known.
 type Known struct {
 	ID      string
 	Version int32
+	Zxid    int64 // of the last write; 0 if not known
 }
 
 // wake has the loop decide again by then.
@@ -34,12 +38,17 @@ func (d *Decision) wake(at time.Time) {
 // Unknown tells its fate. What is to be read is named again until it was.
 func (s *Scheduler) Decide(now time.Time) Decision {
 	var d Decision
-	s.unread.Ascend(func(w *worker) bool {
-		d.ReadWorkers = append(d.ReadWorkers, w.id)
-		return true
-	})
+	for _, index := range []*btree.BTreeG[*worker]{s.unread, s.newcomers} {
+		index.Ascend(func(w *worker) bool {
+			if len(d.ReadWorkers) < mostWorkerReads {
+				d.ReadWorkers = append(d.ReadWorkers, w.id)
+			}
+			return len(d.ReadWorkers) < mostWorkerReads
+		})
+	}
 	s.readTasks(&d, now)
-	if !s.ready(&d) {
+	d.Blocked = s.unread.Len() > 0 || s.newcomers.Len() > 0 && (!s.complete || s.newcomers.Len() <= mostAwaited)
+	if d.Blocked || !s.ready(&d) {
 		return d
 	}
 	for t, ok := s.exhausted.Min(); ok; t, ok = s.exhausted.Min() {
@@ -71,13 +80,13 @@ func (s *Scheduler) Plenty() bool {
 	return true
 }
 
-// ready tells whether all was read that a new leader must know. Once that is so it
-// stays so.
+// ready tells whether all was read that a new leader must know, the workers aside. Once
+// that is so it stays so.
 func (s *Scheduler) ready(d *Decision) bool {
 	if s.complete {
 		return true
 	}
-	if s.listing == 0 || !s.workersListed || s.unread.Len() > 0 {
+	if s.listing == 0 || !s.workersListed {
 		return false
 	}
 	firsts := s.unknownFirsts()
@@ -107,7 +116,11 @@ func (s *Scheduler) readTasks(d *Decision, now time.Time) {
 			d.wake(t.recheck)
 			break
 		}
-		s.become(t, Unverified, detail{cause: wasReleased})
+		why := wasReleased
+		if t.lost {
+			why = lostAtStart
+		}
+		s.become(t, Unverified, detail{cause: why})
 	}
 	s.unverified.Ascend(func(t *entry) bool {
 		d.ReadTasks = append(d.ReadTasks, t.id)
@@ -129,7 +142,7 @@ func (s *Scheduler) readTasks(d *Decision, now time.Time) {
 			break
 		}
 		s.become(t, Finished, detail{recheck: now.Add(finishedPause)})
-		d.Recheck = append(d.Recheck, Known{t.id, t.version})
+		d.Recheck = append(d.Recheck, Known{t.id, t.version, t.zxid})
 	}
 	if len(d.Recheck) > 0 {
 		s.finishedNext = now.Add(finishedPer)

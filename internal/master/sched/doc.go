@@ -1,7 +1,7 @@
 // Package sched decides which worker gets which task. It is pure: no ZooKeeper, no
 // clock, no logger. [Scheduler.Handle] takes an event, which is what was read or
 // carried out. [Scheduler.Decide] returns what to write, what to read, and when to
-// decide again. The leader does not use it yet.
+// decide again.
 //
 // # The states of a task
 //
@@ -55,6 +55,8 @@
 //
 //   - Nothing is decided before /tasks and /workers were listed, every worker listed
 //     was read, and the state of the first task of each was read: it tells the losses.
+//   - Later, too, nothing is decided while the znode of a worker is to be read: a person
+//     may have assigned a task to it.
 //   - A task is reserved from the decision until its fate is known.
 //   - A task made by hand, or refused, is read before it is assigned.
 //   - A task that left a worker's list is not pending before it was read again:

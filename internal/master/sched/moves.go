@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"slices"
 	"time"
 )
 
@@ -105,16 +106,18 @@ func (e Refused) handle(s *Scheduler, now time.Time) {
 	t, w := s.tasks[e.Task], s.workers[e.Move.Worker]
 	switch {
 	case t != nil && e.Why == Gone:
+		s.verifyAhead(t.queue)
 		s.forget(t)
-	case t != nil && e.Why == Unusable:
-		s.become(t, Finished, detail{recheck: now.Add(finishedPause)})
+	case t != nil && e.Why == Unusable: // for now
+		lost := slices.ContainsFunc(e.Move.Tasks, func(c Claim) bool { return c.ID == e.Task && c.CountLoss })
+		s.become(t, Released, detail{recheck: now.Add(releasePause + returnPause(t.returns)), lost: lost})
 	case t != nil:
 		s.verifyAhead(t.queue)
 	case e.Task != "" || w == nil:
 	case e.Why == Unusable:
 		s.becomeWorker(w, unusable, nil)
 	default:
-		s.becomeWorker(w, unread, nil)
+		s.readAgain(w)
 	}
 }
 
@@ -158,14 +161,15 @@ type Unknown struct{ Move Move }
 func (e Unknown) handle(s *Scheduler, _ time.Time) {
 	for _, c := range e.Move.Tasks {
 		if t := s.tasks[c.ID]; t != nil && (t.state == Assigning || t.state == Failing) {
-			if c.CountLoss {
-				t.version = -1
+			why := refused
+			if c.CountLoss { // unless the move wrote its state, it still stands
+				why = lostAtStart
 			}
-			s.become(t, Unverified, detail{cause: refused})
+			s.become(t, Unverified, detail{cause: why})
 		}
 	}
 	if w := s.workers[e.Move.Worker]; w != nil {
-		s.becomeWorker(w, unread, nil)
+		s.readAgain(w)
 	}
 }
 

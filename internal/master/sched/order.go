@@ -1,7 +1,7 @@
 package sched
 
 import (
-	"cmp"
+	"slices"
 
 	"github.com/google/btree"
 
@@ -12,28 +12,26 @@ import (
 const degree = 32
 
 // Order is the order in which the tasks of one queue are assigned. The submitters take
-// turns, one task a turn; a submitter's oldest task, by id, goes first. A submitter
-// that comes later has its first turn at once, and no credit for the time before.
+// turns, one task a turn; a submitter's oldest task, by id, goes first. One that comes
+// later waits for one turn of each of the others.
 type Order struct {
-	turns     *btree.BTreeG[*submitter] // by turns had
-	submitter map[task.Mark]*submitter  // those that have tasks here
-	now       int64                     // turns that the last one served had before
-	size      int
+	turns       *btree.BTreeG[*submitter] // by turn
+	submitter   map[task.Mark]*submitter  // those that have tasks here
+	first, last int64                     // no turn is outside of these
+	size        int
 }
 
 // submitter has tasks in an Order.
 type submitter struct {
 	mark  task.Mark
-	turns int64 // it had; counted from those of the others when it came
+	turn  int64 // each has another
 	tasks *btree.BTreeG[string]
 }
 
 // NewOrder returns an empty order.
 func NewOrder() *Order {
 	return &Order{
-		turns: btree.NewG(degree, func(a, b *submitter) bool {
-			return cmp.Or(cmp.Compare(a.turns, b.turns), cmp.Compare(a.mark, b.mark)) < 0
-		}),
+		turns:     btree.NewG(degree, func(a, b *submitter) bool { return a.turn < b.turn }),
 		submitter: make(map[task.Mark]*submitter),
 	}
 }
@@ -41,28 +39,28 @@ func NewOrder() *Order {
 // Len is how many tasks wait.
 func (o *Order) Len() int { return o.size }
 
-// Push adds a task.
+// Push adds a task. If its submitter has no others here, it comes last.
 func (o *Order) Push(id string) {
 	mark := task.ParseName(id).Mark
 	s := o.submitter[mark]
 	if s == nil {
-		s = &submitter{mark: mark, turns: o.now, tasks: btree.NewOrderedG[string](degree)}
+		s = &submitter{mark: mark, tasks: btree.NewOrderedG[string](degree)}
 		o.submitter[mark] = s
-		o.turns.ReplaceOrInsert(s)
+		o.goLast(s)
 	}
 	if _, replaced := s.tasks.ReplaceOrInsert(id); !replaced {
 		o.size++
 	}
 }
 
-// PutBack adds a task that Pop took, as if it had not.
+// PutBack adds a task that Pop took, and its submitter's turn is next.
 func (o *Order) PutBack(id string) {
-	if s := o.submitter[task.ParseName(id).Mark]; s != nil {
-		o.turns.Delete(s)
-		s.turns = max(s.turns-1, o.now)
-		o.turns.ReplaceOrInsert(s)
-	}
 	o.Push(id)
+	s := o.submitter[task.ParseName(id).Mark]
+	o.turns.Delete(s)
+	o.first--
+	s.turn = o.first
+	o.turns.ReplaceOrInsert(s)
 }
 
 // Remove takes a task out, if it is there.
@@ -70,7 +68,10 @@ func (o *Order) Remove(id string) {
 	if s := o.submitter[task.ParseName(id).Mark]; s != nil {
 		if _, found := s.tasks.Delete(id); found {
 			o.size--
-			o.dropIfIdle(s)
+			if s.tasks.Len() == 0 {
+				o.turns.Delete(s)
+				delete(o.submitter, s.mark)
+			}
 		}
 	}
 }
@@ -83,18 +84,18 @@ func (o *Order) Pop() (id string, ok bool) {
 	}
 	id, _ = s.tasks.DeleteMin()
 	o.size--
-	o.now = s.turns
-	s.turns++
-	o.turns.ReplaceOrInsert(s)
-	o.dropIfIdle(s)
+	if s.tasks.Len() == 0 {
+		delete(o.submitter, s.mark)
+	} else {
+		o.goLast(s)
+	}
 	return id, true
 }
 
-func (o *Order) dropIfIdle(s *submitter) {
-	if s.tasks.Len() == 0 {
-		o.turns.Delete(s)
-		delete(o.submitter, s.mark)
-	}
+func (o *Order) goLast(s *submitter) {
+	o.last++
+	s.turn = o.last
+	o.turns.ReplaceOrInsert(s)
 }
 
 // Next returns about n of the tasks whose turn comes next, in no order.
@@ -111,4 +112,22 @@ func (o *Order) Next(n int) []string {
 		return len(ids) < n
 	})
 	return ids
+}
+
+// Before returns those of the waiting tasks that go before one of them, in their order, if
+// they came at once: tasks of its queue. A leader that has served some submitters already
+// may be up to a turn of each submitter away from that.
+func Before(waiting []string, id string) []string {
+	o := NewOrder()
+	queue, _ := task.SplitQueue(id)
+	for _, other := range slices.Sorted(slices.Values(waiting)) {
+		if q, _ := task.SplitQueue(other); q == queue {
+			o.Push(other)
+		}
+	}
+	var before []string
+	for next, ok := o.Pop(); ok && next != id; next, ok = o.Pop() {
+		before = append(before, next)
+	}
+	return before
 }

@@ -114,6 +114,22 @@ func TestOrder(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
+	t.Run("nobody waits for more than a turn of each other submitter, however many come later", func(t *testing.T) {
+		o := NewOrder()
+		for _, id := range append(newIDs(1), a...) {
+			o.Push(id)
+		}
+		served := 0
+		for range 3 * len(a) { // each time one more comes that has a single task
+			o.Push(newIDs(1)[0])
+			if id, _ := o.Pop(); slices.Contains(a, id) {
+				served++
+			}
+		}
+		if served < 4 {
+			t.Errorf("%d of %d tasks were served in %d turns", served, len(a), 3*len(a))
+		}
+	})
 	t.Run("next names as many as are asked for", func(t *testing.T) {
 		o := NewOrder()
 		for range 10 {
@@ -128,6 +144,27 @@ func TestOrder(t *testing.T) {
 			t.Errorf("%d named of 100", n)
 		}
 	})
+}
+
+func TestBefore(t *testing.T) {
+	a, b := newIDs(3), newIDs(2)
+	gpu := task.NewSubmitter("gpu").NewID()
+	waiting := slices.Concat(b, []string{gpu}, a)
+	for _, tt := range []struct {
+		name, id string
+		want     []string
+	}{
+		{"the oldest", a[0], nil},
+		{"the second of the first submitter", a[1], []string{a[0], b[0]}},
+		{"the last one", a[2], []string{a[0], b[0], a[1], b[1]}},
+		{"one of another queue", gpu, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := Before(waiting, tt.id); !slices.Equal(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
 }
 
 // A thousand submitters cost a turn little more than one.

@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/btree"
@@ -19,12 +20,13 @@ type Scheduler struct {
 	finished   *btree.BTreeG[*entry] // by recheck
 	exhausted  *btree.BTreeG[*entry] // by id
 
-	workers  map[string]*worker
-	unread   *btree.BTreeG[*worker]
-	holders  map[string][]*worker // by task, listed in /tasks or not: who lists it
-	unlisted map[string]bool      // those of them that /tasks does not list
-	queues   map[string]*queue
-	staffed  map[string]*queue // those with workers
+	workers   map[string]*worker
+	newcomers *btree.BTreeG[*worker] // by id
+	unread    *btree.BTreeG[*worker] // by id
+	holders   map[string][]*worker   // by task, listed in /tasks or not: who lists it
+	unlisted  map[string]bool        // those of them that /tasks does not list
+	queues    map[string]*queue
+	staffed   map[string]*queue // those with workers
 
 	listing       int64 // the last one of /tasks that was merged; 0: none was
 	workersListed bool
@@ -44,7 +46,8 @@ func New(maxLosses int) *Scheduler {
 		finished:   btree.NewG(degree, byRecheck),
 		exhausted:  btree.NewG(degree, byID),
 		workers:    make(map[string]*worker),
-		unread:     btree.NewG(degree, func(a, b *worker) bool { return a.id < b.id }),
+		newcomers:  btree.NewG(degree, byWorker),
+		unread:     btree.NewG(degree, byWorker),
 		holders:    make(map[string][]*worker),
 		unlisted:   make(map[string]bool),
 		queues:     make(map[string]*queue),
@@ -60,12 +63,37 @@ type Event interface {
 // Handle merges an event, which came now.
 func (s *Scheduler) Handle(e Event, now time.Time) { e.handle(s, now) }
 
-// Lists returns what a worker lists, as far as is known.
-func (s *Scheduler) Lists(worker string) []string {
-	if w := s.workers[worker]; w != nil {
-		return w.list
+// Knows tells whether a listing named a worker that is not gone.
+func (s *Scheduler) Knows(worker string) bool { return s.workers[worker] != nil }
+
+// Holds returns the tasks that are in this worker's list and in no other's, at the
+// versions that their states had when they were assigned; -1 where that is not known.
+func (s *Scheduler) Holds(worker string) (held []Known) {
+	w := s.workers[worker]
+	if w == nil {
+		return nil
 	}
-	return nil
+	for _, id := range w.list {
+		if t := s.tasks[id]; t != nil && len(s.holders[id]) == 1 {
+			held = append(held, Known{ID: id, Version: t.version})
+		}
+	}
+	return held
+}
+
+// Returns is how many times in a row a task left a worker's list, and its state had not
+// been written.
+func (s *Scheduler) Returns(id string) int {
+	if t := s.tasks[id]; t != nil {
+		return t.returns
+	}
+	return 0
+}
+
+// ToVerify tells whether a task's state is to be read.
+func (s *Scheduler) ToVerify(id string) bool {
+	t := s.tasks[id]
+	return t != nil && t.state == Unverified
 }
 
 // TasksListed is a listing of /tasks. Numbers count listings in the order in which
@@ -77,26 +105,17 @@ type TasksListed struct {
 
 func (e TasksListed) handle(s *Scheduler, now time.Time) {
 	s.listing = e.Number
+	var added []string
 	for _, id := range e.IDs {
-		t := s.tasks[id]
-		if t == nil {
-			name := task.ParseName(id)
-			t = &entry{id: id, queue: s.queue(name.Queue)}
-			t.queue.tasks++
-			s.tasks[id] = t
-			delete(s.unlisted, id)
-			switch {
-			case len(s.holders[id]) > 0: // by hand, or assigned by a leader before this one
-				t.version = -1
-				s.become(t, Assigned, detail{})
-			case name.ByHand:
-				t.version = -1
-				s.become(t, Unverified, detail{cause: byHand})
-			default:
-				s.become(t, Pending, detail{})
-			}
+		if t := s.tasks[id]; t != nil {
+			t.listed = e.Number
+		} else {
+			added = append(added, id)
 		}
-		t.listed = e.Number
+	}
+	slices.Sort(added) // submitters that come at once have their first turns by age
+	for _, id := range added {
+		s.add(id, e.Number)
 	}
 	for _, t := range s.tasks {
 		if t.listed != e.Number {
@@ -105,11 +124,31 @@ func (e TasksListed) handle(s *Scheduler, now time.Time) {
 	}
 }
 
+// add adds a task that a listing names for the first time.
+func (s *Scheduler) add(id string, listing int64) {
+	name := task.ParseName(id)
+	t := &entry{id: id, queue: s.queue(name.Queue), listed: listing}
+	t.queue.tasks++
+	s.tasks[id] = t
+	delete(s.unlisted, id)
+	switch {
+	case len(s.holders[id]) > 0: // by hand, or assigned by a leader before this one
+		t.version = -1
+		s.become(t, Assigned, detail{})
+	case name.ByHand:
+		t.version = -1
+		s.become(t, Unverified, detail{cause: byHand})
+	default:
+		s.become(t, Pending, detail{})
+	}
+}
+
 // TaskRead is a task's state as read.
 type TaskRead struct {
 	ID      string
 	State   task.State
 	Version int32
+	Zxid    int64 // of its last write
 }
 
 func (e TaskRead) handle(s *Scheduler, now time.Time) {
@@ -117,15 +156,14 @@ func (e TaskRead) handle(s *Scheduler, now time.Time) {
 	if t == nil {
 		return
 	}
-	if t.state == Assigned {
-		t.version, t.losses, t.verified = e.Version, e.State.Losses, true
-		return
-	}
-	if t.state != Unverified && t.state != Finished {
+	if t.state != Unverified && t.state != Finished && t.state != Assigned {
 		return // it was read for what it was before
 	}
 	moved, state, why := e.Version != t.version, t.state, t.cause
-	t.version, t.losses, t.verified = e.Version, e.State.Losses, true
+	t.version, t.zxid, t.losses, t.verified = e.Version, e.Zxid, e.State.Losses, true
+	if state == Assigned {
+		return
+	}
 	if moved {
 		t.returns = 0
 	}

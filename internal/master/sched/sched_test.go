@@ -97,10 +97,12 @@ func (r *rig) after(d time.Duration) { r.now = r.now.Add(d) }
 
 // pending is a task read as pending with that many losses.
 func pending(id string, losses int, version int32) TaskRead {
-	return TaskRead{id, task.NewPending(losses), version}
+	return TaskRead{ID: id, State: task.NewPending(losses), Version: version}
 }
 
-func done(id string, version int32) TaskRead { return TaskRead{id, task.NewDone(nil), version} }
+func done(id string, version int32) TaskRead {
+	return TaskRead{ID: id, State: task.NewDone(nil), Version: version}
+}
 
 // newIDs returns ids of one submitter to the default queue, the oldest first.
 func newIDs(n int) []string {
@@ -129,6 +131,33 @@ func TestNewLeader(t *testing.T) {
 		r.decides()
 		r.given(pending(b, 1, 3))
 		r.decides("assign " + a + " w1")
+	})
+	t.Run("decides nothing while the znode of any worker is to be read", func(t *testing.T) {
+		r := lead(t, []string{a}, "w1", "w2")
+		r.given(WorkerChanged{"w2", 1})
+		r.decides()
+		r.given(WorkerRead{ID: "w2", List: []string{a}, Version: 1}) // by hand
+		r.decides()
+		r.list(a, b)
+		r.given(WorkersListed{[]string{"w1", "w2", "w3"}})
+		r.decides()
+		r.given(WorkerRead{ID: "w3", List: []string{b}}) // made so, by hand
+		r.decides()
+	})
+	t.Run("does not wait for thousands of names under /workers that came at once", func(t *testing.T) {
+		r := lead(t, []string{a}, "w1", "w2")
+		r.decides("assign " + a + " w1")
+		r.carryOut()
+		r.list(a, b)
+		names := []string{"w1", "w2"}
+		for i := range mostAwaited + 1 {
+			names = append(names, fmt.Sprint("x", i))
+		}
+		r.given(WorkersListed{names})
+		d := r.decide()
+		if len(d.Moves) != 1 || len(d.ReadWorkers) != mostWorkerReads || d.Blocked {
+			t.Errorf("decided %d moves, reads %d", len(d.Moves), len(d.ReadWorkers))
+		}
 	})
 	t.Run("goes on when the state of what a worker executes may not be read", func(t *testing.T) {
 		r := &rig{t: t, s: New(3)}
@@ -235,6 +264,22 @@ func TestAssignment(t *testing.T) {
 		r.given(pending(a, 0, 0))
 		r.decides("assign " + a + " w1")
 	})
+	t.Run("of which nobody knows the fate counts a loss once", func(t *testing.T) {
+		for _, carriedOut := range []bool{false, true} {
+			r := lead(t, nil, "w1", "w2", "w3")
+			r.given(WorkerRead{ID: "w1", List: []string{a}, Version: 1})
+			r.list(a)
+			r.given(pending(a, 0, 5), WorkerGone{"w1", true}, pending(a, 0, 5))
+			r.decides("assign " + a + "! w2")
+			r.given(Unknown{r.last[0]})
+			if carriedOut {
+				r.given(WorkerRead{ID: "w2", List: []string{a}, Version: 1}, pending(a, 1, 6), WorkerGone{"w2", true}, pending(a, 1, 6))
+			} else {
+				r.given(WorkerRead{ID: "w2"}, WorkerUnusable{ID: "w2"}, pending(a, 0, 5))
+			}
+			r.decides("assign " + a + "! w3")
+		}
+	})
 	t.Run("typed by hand makes a task nobody else's", func(t *testing.T) {
 		r := lead(t, nil, "w1", "w2")
 		r.given(WorkerRead{ID: "w2", List: []string{a}, Version: 1})
@@ -297,7 +342,7 @@ func TestReleasedTask(t *testing.T) {
 		r.reads(a)
 		r.given(done(a, 1))
 		r.after(finishedPause)
-		if d := r.decide(); !slices.Equal(d.Recheck, []Known{{a, 1}}) || len(d.Moves) > 0 {
+		if d := r.decide(); !slices.Equal(d.Recheck, []Known{{ID: a, Version: 1}}) || len(d.Moves) > 0 {
 			t.Fatalf("decided %+v", d)
 		}
 		r.given(pending(a, 0, 2))
@@ -338,12 +383,12 @@ func TestFinishedTasks(t *testing.T) {
 	r := lead(t, ids)
 	for _, id := range ids {
 		r.s.Handle(Refused{Move{Kind: Assign, Tasks: []Claim{{ID: id}}}, id, Moved}, r.now)
-		r.s.Handle(TaskRead{id, task.NewDone(nil), 1}, r.now)
+		r.s.Handle(TaskRead{ID: id, State: task.NewDone(nil), Version: 1}, r.now)
 	}
 	// Whatever is still pending is read as finished, too.
 	for d := r.decide(); len(d.ReadTasks) > 0; d = r.decide() {
 		for _, id := range d.ReadTasks {
-			r.s.Handle(TaskRead{id, task.NewDone(nil), 1}, r.now)
+			r.s.Handle(TaskRead{ID: id, State: task.NewDone(nil), Version: 1}, r.now)
 		}
 	}
 	n := 0

@@ -51,6 +51,7 @@ type entry struct {
 	detail
 
 	version  int32 // of its state, as last known; -1 if not known
+	zxid     int64 // of that state's last write, if it was read as it is; else 0
 	losses   int   // at that version
 	verified bool  // that was read, not concluded from the task's name
 	returns  int   // how often it was released, and its version had not moved
@@ -59,7 +60,7 @@ type entry struct {
 // detail is what belongs to a task's state. Another state has another.
 type detail struct {
 	cause cause // Unverified
-	// Pending: the execution before was lost, and the next assignment counts it.
+	// Pending, Released: the execution before was lost, and the next assignment counts it.
 	lost bool
 	// Pending: it may be what its worker died of, and goes alone.
 	quarantined bool
@@ -93,7 +94,7 @@ func newQueue(name string) *queue {
 	return &queue{
 		name: name, pending: NewOrder(), lastAttempts: btree.NewOrderedG[string](degree),
 		workers: make(map[string]*worker),
-		free:    btree.NewG(degree, func(a, b *worker) bool { return a.id < b.id }),
+		free:    btree.NewG(degree, byWorker),
 		batched: btree.NewG(degree, func(a, b *worker) bool {
 			return cmp.Or(a.changed.Compare(b.changed), cmp.Compare(a.id, b.id)) < 0
 		}),
@@ -106,6 +107,8 @@ func byRecheck(a, b *entry) bool {
 }
 
 func byID(a, b *entry) bool { return a.id < b.id }
+
+func byWorker(a, b *worker) bool { return a.id < b.id }
 
 // become changes a task's state, and moves it between the indexes. It is the only
 // place that does.
@@ -169,7 +172,8 @@ func (s *Scheduler) forget(t *entry) {
 type workerState int
 
 const (
-	unread   workerState = iota // its znode is to be read; until then it keeps what it listed
+	newcomer workerState = iota // a listing names it, and it was never read
+	unread                      // its znode is to be read again; until then it keeps what it listed
 	free                        // lists nothing
 	busy                        // lists something
 	writing                     // reserved by a move whose fate is not known
@@ -199,6 +203,8 @@ type worker struct {
 // what these are sorted by.
 func (s *Scheduler) becomeWorker(w *worker, to workerState, set func()) {
 	switch w.state {
+	case newcomer:
+		s.newcomers.Delete(w)
 	case unread:
 		s.unread.Delete(w)
 	case free:
@@ -211,6 +217,8 @@ func (s *Scheduler) becomeWorker(w *worker, to workerState, set func()) {
 	}
 	w.state = to
 	switch to {
+	case newcomer:
+		s.newcomers.ReplaceOrInsert(w)
 	case unread:
 		s.unread.ReplaceOrInsert(w)
 	case free:
@@ -229,6 +237,13 @@ func (s *Scheduler) becomeWorker(w *worker, to workerState, set func()) {
 		delete(s.staffed, w.queue.name)
 	} else {
 		s.staffed[w.queue.name] = w.queue
+	}
+}
+
+// readAgain has a worker's znode read.
+func (s *Scheduler) readAgain(w *worker) {
+	if w.state != newcomer {
+		s.becomeWorker(w, unread, nil)
 	}
 }
 

@@ -17,12 +17,12 @@ func (e WorkersListed) handle(s *Scheduler, _ time.Time) {
 			w := &worker{id: id, queue: s.queue(queueOf(id)), size: 1}
 			w.queue.members++
 			s.workers[id] = w
-			s.becomeWorker(w, unread, nil)
+			s.becomeWorker(w, newcomer, nil)
 		}
 	}
 	for id, w := range s.workers { // only a read tells that one is gone
 		if !listed[id] {
-			s.becomeWorker(w, unread, nil)
+			s.readAgain(w)
 		}
 	}
 }
@@ -41,7 +41,7 @@ func (e WorkerChanged) handle(s *Scheduler, _ time.Time) {
 	}
 	w.hinted += int32(e.Times)
 	if e.Times == 0 || w.hinted > w.version {
-		s.becomeWorker(w, unread, nil)
+		s.readAgain(w)
 	}
 }
 
@@ -49,8 +49,14 @@ func (e WorkerChanged) handle(s *Scheduler, _ time.Time) {
 type AllChanged struct{}
 
 func (AllChanged) handle(s *Scheduler, _ time.Time) {
+	odd := 0
 	for _, w := range s.workers {
-		s.becomeWorker(w, unread, nil)
+		if w.state == unusable {
+			if odd++; odd > mostOddReads {
+				continue // another time
+			}
+		}
+		s.readAgain(w)
 	}
 }
 
@@ -105,7 +111,8 @@ func (s *Scheduler) lists(w *worker, list, back []string, version int32, listing
 		if t == nil {
 			s.unlisted[id] = true
 		} else if t.state != Assigned {
-			if t.state != Assigning && !t.verified { // by hand, or by a leader before this one
+			// By hand, by a leader before this one, or by a move whose answer was lost.
+			if t.state != Assigning && !t.verified || t.state == Unverified && t.cause == lostAtStart {
 				t.version = -1
 			}
 			s.become(t, Assigned, detail{})

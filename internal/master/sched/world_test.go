@@ -163,7 +163,7 @@ func (w *world) readWorker(id string) {
 
 func (w *world) readTask(id string) {
 	if z := w.tasks[id]; z != nil {
-		w.handle(TaskRead{id, z.state(), z.version})
+		w.handle(TaskRead{ID: id, State: z.state(), Version: z.version})
 	} else {
 		w.handle(TaskGone{id})
 	}
@@ -183,6 +183,9 @@ func (w *world) apply(m Move) Event {
 	w.t.Helper()
 	if w.r.IntN(30) == 0 {
 		return NotSent{m}
+	}
+	if (m.Kind == Assign || m.Kind == Fail) && w.r.IntN(30) == 0 {
+		return Refused{m, m.Tasks[w.r.IntN(len(m.Tasks))].ID, Unusable}
 	}
 	for _, c := range m.Tasks {
 		if m.Kind == Revoke || m.Kind == Reclaim {

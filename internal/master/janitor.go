@@ -1,0 +1,268 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+	"golang.org/x/sync/errgroup"
+
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+const (
+	// The janitor looks eight times in a retention time, within these bounds.
+	leastSweep = time.Second
+	mostSweep  = 10 * time.Minute
+	// removals is how many tasks are removed together, so that others get their turn
+	// at the servers.
+	removals = 300
+	// mostSkew is how far ahead of the servers a submitter's clock may be for the time in
+	// its ids to be believed.
+	mostSkew = time.Hour
+)
+
+// janitor removes what nobody collected within the retention time: finished tasks that
+// outlive their clients, and payloads without a task. It shares nothing with the
+// leader's loop. Age is told by the servers' clock alone, and so survives a change of
+// leader: it is the time since a state or a payload was written last.
+type janitor struct {
+	// Fixed at construction.
+	s         *session.Session
+	dirs      *dirs
+	fence     session.Op
+	retention time.Duration // 0: nothing is removed
+	log       *slog.Logger
+	rights    *session.Rights
+	group     *session.Group
+
+	// Owned by the goroutine of run.
+	odd    *complaints
+	signed time.Time       // by the servers' clock, when the candidate was written
+	since  time.Time       // then, by this process's monotonic clock
+	lone   map[string]bool // payloads that had no task when it looked last
+}
+
+func newJanitor(m *master, fence session.Op) *janitor {
+	return &janitor{
+		s: m.s, dirs: m.dirs, fence: fence, retention: m.cfg.Retention, log: m.cfg.Logger, rights: m.rights,
+		group: m.s.NewGroup(), odd: newComplaints(m.cfg.Logger),
+	}
+}
+
+// run removes what is due until ctx ends. It fails with errDeposed, or when the session
+// is over.
+func (j *janitor) run(ctx context.Context) error {
+	if err := j.sign(); err != nil || j.retention <= 0 {
+		return err
+	}
+	ticker := time.NewTicker(min(max(j.retention/8, leastSweep), mostSweep))
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		if err := j.sweep(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// sign writes the candidate's znode once more, with what it holds. Its mtime then tells
+// people since when this master leads, and the janitor what time it is for the servers.
+func (j *janitor) sign() error {
+	path := j.fence.Path
+	for {
+		data, stat, err := j.s.Get(path)
+		switch {
+		case errors.Is(err, zk.ErrNoNode):
+			return errDeposed
+		case session.Refused(err): // a person closed it: the time of its creation has to do
+			stat, err = j.s.Stat(path)
+		case err == nil:
+			var results []session.Result
+			if results, err = j.s.Multi(session.Set(path, data, stat.Version)); err == nil {
+				stat = results[0].Stat
+			}
+		}
+		switch {
+		case errors.Is(err, zk.ErrNoNode):
+			return errDeposed
+		case errors.Is(err, zk.ErrBadVersion), errors.Is(err, session.ErrUnknown):
+			continue // somebody wrote it meanwhile, maybe this very call
+		case errors.Is(err, session.ErrOver):
+			return err
+		case err != nil:
+			j.odd.tell(path, err.Error())
+			if stat == nil {
+				return nil
+			}
+		}
+		j.signed, j.since = time.UnixMilli(stat.Mtime), time.Now()
+		return nil
+	}
+}
+
+// now is the time by the servers' clock.
+func (j *janitor) now() time.Time { return j.signed.Add(time.Since(j.since)) }
+
+// old tells whether something that the servers wrote then is due.
+func (j *janitor) old(ms int64) bool { return j.now().Sub(time.UnixMilli(ms)) >= j.retention }
+
+// sweep looks once, and removes what is due. /data is listed first: what is submitted
+// between the two listings is not taken for a payload without a task.
+func (j *janitor) sweep(ctx context.Context) error {
+	payloads, ok, err := j.list(task.DataDir)
+	if err != nil || !ok {
+		return err
+	}
+	tasks, ok, err := j.list(task.TasksDir)
+	if err != nil || !ok {
+		return err
+	}
+	listed := make(map[string]bool, len(tasks))
+	var due []string
+	for _, id := range tasks {
+		listed[id] = true
+		if task.ValidID(id) && j.mayBeOld(id) {
+			due = append(due, id)
+		}
+	}
+	lone := make(map[string]bool)
+	for _, id := range payloads {
+		if task.ValidID(id) && !listed[id] {
+			lone[id] = true
+			if j.lone[id] && j.mayBeOld(id) {
+				due = append(due, id)
+			}
+		}
+	}
+	j.lone = lone
+	for len(due) > 0 && ctx.Err() == nil {
+		some := due[:min(removals, len(due))]
+		due = due[len(some):]
+		var g errgroup.Group
+		g.SetLimit(pipeline)
+		for _, id := range some {
+			g.Go(func() error {
+				if lone[id] {
+					return j.removeLone(id)
+				}
+				return j.removeTask(id)
+			})
+		}
+		switch err := g.Wait(); {
+		case session.Refused(err): // as all the others would be
+			j.rights.Lacks(task.DataDir, session.RightDelete, err)
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *janitor) list(dir string) (names []string, ok bool, err error) {
+	names, err = j.dirs.list(dir, false)
+	if session.Refused(err) {
+		j.rights.Lacks(dir, session.RightRead, err)
+		return nil, false, nil
+	}
+	if err == nil {
+		j.rights.Has(dir, session.RightRead)
+	}
+	return names, err == nil, err
+}
+
+// mayBeOld tells whether a task is worth a look: not if its id was made a short while
+// ago, as far as its submitter's clock can be believed.
+func (j *janitor) mayBeOld(id string) bool {
+	made := task.ParseName(id).Made
+	age := j.now().Sub(made)
+	return made.IsZero() || age >= j.retention || age < -mostSkew
+}
+
+// removeTask removes a finished task that outlives its client and is due, with its
+// payload, at the version at which it looked.
+func (j *janitor) removeTask(id string) error {
+	path := task.StatePath(id)
+	stat, err := j.s.Stat(path)
+	if err != nil || stat.EphemeralOwner != 0 || !j.old(stat.Mtime) {
+		return j.passOver(path, err)
+	}
+	data, stat, err := j.s.Get(path)
+	if err != nil || !task.ParseState(data).Finished() || !j.old(stat.Mtime) {
+		return j.passOver(path, err)
+	}
+	ops := []session.Op{j.fence, session.Delete(path, stat.Version)}
+	payload, err := j.s.Stat(task.DataPath(id))
+	switch {
+	case stat.NumChildren > 0:
+		j.odd.tell(path, "znodes below a task; not removed")
+		return nil
+	case err == nil && payload.NumChildren > 0:
+		j.odd.tell(task.DataPath(id), "znodes below a payload; not removed")
+		return nil
+	case err == nil:
+		ops = append(ops, session.Delete(task.DataPath(id), session.AnyVersion))
+	case !errors.Is(err, zk.ErrNoNode):
+		return j.passOver(task.DataPath(id), err)
+	}
+	return j.remove(id, "task removed: nobody collected its result in time", ops)
+}
+
+// removeLone removes a payload that had no task when the janitor looked last, and has
+// none now.
+func (j *janitor) removeLone(id string) error {
+	path := task.DataPath(id)
+	stat, err := j.s.Stat(path)
+	switch {
+	case err != nil || stat.EphemeralOwner != 0 || !j.old(stat.Mtime):
+		return j.passOver(path, err)
+	case stat.NumChildren > 0:
+		j.odd.tell(path, "znodes below a payload; not removed")
+		return nil
+	}
+	return j.remove(id, "payload removed: it had no task", []session.Op{j.fence, session.Delete(path, stat.Version)})
+}
+
+// passOver leaves a znode for now. It returns the error if that ends the sweep.
+func (j *janitor) passOver(path string, err error) error {
+	switch {
+	case err == nil, errors.Is(err, zk.ErrNoNode): // somebody collected it
+	case errors.Is(err, session.ErrOver):
+		return err
+	default:
+		j.odd.tell(path, err.Error()+"; not removed")
+	}
+	return nil
+}
+
+// remove carries a removal out. One that was written or collected meanwhile, or of which
+// no answer came, is looked at again in the next sweep.
+func (j *janitor) remove(id, message string, ops []session.Op) error {
+	_, err := j.group.Multi(ops...)
+	var refused *session.OpError
+	switch {
+	case err == nil:
+		j.log.Info(message, "task", id)
+		for _, op := range ops[1:] {
+			j.rights.Has(op.Path[:len(op.Path)-len(id)-1], session.RightDelete)
+		}
+	case errors.Is(err, session.ErrOver), session.Refused(err):
+		return err
+	case errors.As(err, &refused) && refused.Index == 0:
+		j.log.Warn("removal refused by ZooKeeper: this master leads no more", "candidate", j.fence.Path, "err", refused)
+		return errDeposed
+	case errors.As(err, &refused) && !errors.Is(err, zk.ErrNoNode) && !errors.Is(err, zk.ErrBadVersion):
+		j.odd.tell(refused.Op.Path, refused.Err.Error()+"; not removed")
+	default:
+		j.log.Debug("not removed, for now", "task", id, "err", err)
+	}
+	return nil
+}

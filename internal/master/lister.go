@@ -1,0 +1,145 @@
+package master
+
+import (
+	"context"
+	"time"
+
+	"taskkeeper/internal/session"
+)
+
+// shortList is how many names are listed as fast as one znode is read: such a
+// directory is listed by the loop itself.
+const shortList = 100
+
+// lister lists one directory when something in it may have changed: in the loop while
+// that is quickly done, else beside it, because a listing can be 4 MB.
+type lister struct {
+	// Fixed at construction.
+	path   string
+	dirs   *dirs
+	rights *session.Rights
+
+	// Owned by the loop.
+	due    bool  // something may have changed since the last listing began
+	busy   bool  // a listing is under way beside the loop
+	number int64 // of the last listing that began; they count from 1
+	short  bool  // there was little in it
+	pace   pace
+
+	// Shared.
+	requests chan request
+	listings chan listing
+}
+
+// request asks for a listing.
+type request struct {
+	number int64
+	watch  bool
+}
+
+// listing is the answer.
+type listing struct {
+	names        []string
+	number       int64
+	began, ended time.Time
+	err          error // it was refused for want of a right
+}
+
+func newLister(path string, dirs *dirs, rights *session.Rights) *lister {
+	return &lister{
+		path: path, dirs: dirs, rights: rights, due: true,
+		requests: make(chan request, 1), listings: make(chan listing, 1),
+	}
+}
+
+// begin begins a listing: it is carried out now, or its answer comes by listings.
+func (l *lister) begin(watch bool) error {
+	l.due = false
+	l.number++
+	r := request{l.number, watch}
+	if !l.short {
+		l.busy = true
+		l.requests <- r
+		return nil
+	}
+	answer, err := l.list(r)
+	if err == nil {
+		l.listings <- answer
+	}
+	return err
+}
+
+// merge records that a listing has ended. It tells whether that has names.
+func (l *lister) merge(a listing) bool {
+	l.busy = false
+	if a.err != nil {
+		l.due, l.pace.from = true, a.ended.Add(session.RefusedPause)
+		return false
+	}
+	l.short = len(a.names) <= shortList
+	l.pace.listed(a.began, a.ended)
+	return true
+}
+
+// serve lists beside the loop.
+func (l *lister) serve(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case r := <-l.requests:
+			answer, err := l.list(r)
+			if err != nil {
+				return err
+			}
+			select {
+			case l.listings <- answer:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
+}
+
+func (l *lister) list(r request) (listing, error) {
+	a := listing{number: r.number, began: time.Now()}
+	a.names, a.err = l.dirs.list(l.path, r.watch)
+	a.ended = time.Now()
+	switch {
+	case a.err == nil:
+		l.rights.Has(l.path, session.RightRead)
+	case session.Refused(a.err):
+		l.rights.Lacks(l.path, session.RightRead, a.err)
+	default:
+		return listing{}, a.err
+	}
+	if back := l.dirs.s.Restored(); back.After(a.began) {
+		a.began = back // to wait for the connection is not to list
+	}
+	return a, nil
+}
+
+const (
+	// listShare: a directory is listed for at most a fifth of the time. A listing of
+	// 100,000 names takes some 60 ms, and as long again to merge.
+	listShare = 5
+	// listCredit is what short listings may take at once after some quiet.
+	listCredit = 10 * time.Millisecond
+	// listPause bounds the pause after a listing, whatever that took so long for.
+	listPause = time.Second
+)
+
+// pace says when a directory may be listed next.
+type pace struct {
+	from time.Time // then
+	last time.Time // when the last listing ended
+}
+
+// listed takes the time of a listing into account.
+func (p *pace) listed(began, ended time.Time) {
+	p.last = ended
+	if credit := began.Add(-listCredit); p.from.Before(credit) {
+		p.from = credit
+	}
+	p.from = p.from.Add(min(listShare*ended.Sub(began), listPause))
+}

@@ -1,0 +1,178 @@
+package master
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+	"golang.org/x/sync/errgroup"
+
+	"taskkeeper/internal/master/sched"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+const (
+	// pipeline is how many reads are under way at once.
+	pipeline = 64
+	// firstChunk is how many znodes are read at once at first, and mostChunk later:
+	// twice as many while they come to at most chunkBytes, half as many after more.
+	firstChunk = 16
+	mostChunk  = 256
+	chunkBytes = 1 << 20
+	// oftenReturned is from how many executions on without a write somebody should look.
+	oftenReturned = 3
+)
+
+// reader reads znodes for the loop, many at once.
+type reader struct {
+	s     *session.Session
+	chunk int
+}
+
+// answer is what a read came to.
+type answer struct {
+	data []byte
+	stat *zk.Stat
+	err  error
+}
+
+// readAll reads znodes, and hands the answers over in the order of the ids. It stops
+// at an error of take.
+func (r *reader) readAll(ids []string, read func(id string) answer, take func(id string, a answer) error) error {
+	for len(ids) > 0 {
+		some := ids[:min(r.chunk, len(ids))]
+		ids = ids[len(some):]
+		answers := make([]answer, len(some))
+		var g errgroup.Group
+		g.SetLimit(pipeline)
+		for i, id := range some {
+			g.Go(func() error {
+				answers[i] = read(id)
+				return nil
+			})
+		}
+		_ = g.Wait()
+		size := 0
+		for i, a := range answers {
+			size += len(a.data)
+			if err := take(some[i], a); err != nil {
+				return err
+			}
+		}
+		switch {
+		case size > chunkBytes:
+			r.chunk = max(firstChunk, r.chunk/2)
+		case len(some) == r.chunk:
+			r.chunk = min(2*r.chunk, mostChunk)
+		}
+	}
+	return nil
+}
+
+// readWorkers reads the znodes of workers.
+func (l *leader) readWorkers(ids []string) error {
+	listings := l.tasks.number
+	return l.readAll(ids, func(id string) answer {
+		path := task.WorkerPath(id)
+		get := l.s.Get
+		if !l.tree && l.dirs.arm(path) {
+			get = l.s.GetW
+		}
+		data, stat, err := get(path)
+		if !l.tree && err != nil {
+			l.dirs.fired(path) // it was not set
+		}
+		return answer{data, stat, err}
+	}, func(id string, a answer) error {
+		list, odd := task.ParseList(a.data)
+		switch {
+		case errors.Is(a.err, zk.ErrNoNode):
+			l.gone(id)
+		case errors.Is(a.err, session.ErrOver):
+			return a.err
+		case a.err != nil:
+			l.odd.tell(task.WorkerPath(id), a.err.Error())
+			l.handle(sched.WorkerUnusable{ID: id})
+		case a.stat.EphemeralOwner == 0:
+			l.odd.tell(task.WorkerPath(id), "no worker: the znode is not ephemeral; left alone")
+			l.handle(sched.WorkerUnusable{ID: id, Malformed: true})
+		case odd != nil:
+			l.odd.tell(task.WorkerPath(id), odd.Error()+": malformed; left alone")
+			l.handle(sched.WorkerUnusable{ID: id, Malformed: true})
+		default:
+			l.handle(sched.WorkerRead{
+				ID: id, Session: a.stat.EphemeralOwner, List: list.IDs, Back: list.Back,
+				Version: a.stat.Version, Listings: listings,
+			})
+		}
+		return nil
+	})
+}
+
+// readTasks reads the states of tasks.
+func (l *leader) readTasks(ids []string) error {
+	return l.readAll(ids, func(id string) answer {
+		data, stat, err := l.s.Get(task.StatePath(id))
+		return answer{data, stat, err}
+	}, l.taskRead)
+}
+
+// recheck reads the states of tasks that were written since they were read. The others
+// may be large, and are not read again.
+func (l *leader) recheck(tasks []sched.Known) error {
+	zxids := make(map[string]int64, len(tasks))
+	ids := make([]string, len(tasks))
+	for i, k := range tasks {
+		zxids[k.ID], ids[i] = k.Zxid, k.ID
+	}
+	return l.readAll(ids, func(id string) answer {
+		path := task.StatePath(id)
+		if stat, err := l.s.Stat(path); err != nil || stat.Mzxid == zxids[id] {
+			return answer{nil, nil, err}
+		}
+		data, stat, err := l.s.Get(path)
+		return answer{data, stat, err}
+	}, func(id string, a answer) error {
+		if a.err == nil && a.stat == nil {
+			return nil // as it was
+		}
+		return l.taskRead(id, a)
+	})
+}
+
+// taskRead merges the answer to a read of a task's state.
+func (l *leader) taskRead(id string, a answer) error {
+	path := task.StatePath(id)
+	l.trace(id, a)
+	switch {
+	case errors.Is(a.err, zk.ErrNoNode):
+		l.handle(sched.TaskGone{ID: id})
+	case errors.Is(a.err, session.ErrOver):
+		return a.err
+	case a.err != nil:
+		l.odd.tell(path, a.err.Error())
+		l.handle(sched.TaskUnusable{ID: id})
+	default:
+		state := task.ParseState(a.data)
+		if state.Phase == task.Odd {
+			l.odd.tell(path, fmt.Sprintf("%.40q is no state of a task; left alone", state.Text))
+		}
+		state.Text = bytes.Clone(state.Text[:min(len(state.Text), 100)]) // it may be a megabyte
+		l.handle(sched.TaskRead{ID: id, State: state, Version: a.stat.Version, Zxid: a.stat.Mzxid})
+		if l.sched.Returns(id) == oftenReturned {
+			l.odd.tell(path, "executed several times, and never written: may workers write it? It is assigned again ever more rarely")
+		}
+	}
+	return nil
+}
+
+// steady tells whether the servers have been in reach for so long that a worker
+// which is gone was lost by itself. After an outage the sessions of many may end
+// at once, and those that come back late for as long as their timeouts.
+func (l *leader) steady() bool {
+	back := l.s.Restored()
+	return back.IsZero() || time.Since(back) > 2*l.s.Timeout()
+}
