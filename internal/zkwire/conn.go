@@ -90,6 +90,20 @@ func (c *conn) addWatch(path string, mode WatchMode, done func(error)) bool {
 	return true
 }
 
+// readTogether has reads of ours sent, together. It returns false where that cannot be: the
+// handshake is still to come, the connection is closed, or the server knows no multi-read.
+func (c *conn) readTogether(reads []read) bool {
+	c.mu.Lock()
+	if !c.greeted || c.isClosed() || c.t.single.Load() {
+		c.mu.Unlock()
+		return false
+	}
+	c.reads.waiting = append(c.reads.waiting, reads...)
+	c.mu.Unlock()
+	c.poke()
+	return true
+}
+
 func (c *conn) isClosed() bool {
 	select {
 	case <-c.closed:
@@ -150,13 +164,13 @@ func (c *conn) send() {
 	}
 }
 
-// Close closes the connection, and tells those who wait for the answer to an addWatch.
+// Close closes the connection, and tells those who wait for an answer of ours.
 func (c *conn) Close() error {
 	err := net.ErrClosed
 	c.closing.Do(func() {
 		c.mu.Lock()
 		close(c.closed)
-		c.reads.lost()
+		reads := c.reads.lost()
 		watches := c.watches
 		c.watches = nil
 		c.mu.Unlock()
@@ -164,6 +178,7 @@ func (c *conn) Close() error {
 		for _, done := range watches {
 			done(zk.ErrConnectionClosed)
 		}
+		abandon(reads)
 	})
 	return err
 }
@@ -248,7 +263,7 @@ func (c *conn) nextFrame() error {
 			continue
 		}
 		answered := c.answered(reply)
-		if len(answered) < 2 {
+		if len(answered) == 0 || len(answered) == 1 && answered[0].done == nil {
 			c.rest = reply.size
 			return nil
 		}
@@ -256,11 +271,15 @@ func (c *conn) nextFrame() error {
 			c.t.single.Store(true) // it closes the connection, and the reads are repeated
 		}
 		frame := bytes.NewBuffer(make([]byte, 0, min(reply.size, keep))) // the size may be a lie
-		if _, err := io.CopyN(frame, c.r, int64(reply.size)); err != nil {
+		if _, err = io.CopyN(frame, c.r, int64(reply.size)); err == nil {
+			c.split, err = splitReads(frame.Bytes()[lengthSize:], answered)
+		}
+		if err != nil {
+			abandon(answered)
+		}
+		if err != nil || len(c.split) > 0 {
 			return err
 		}
-		c.split, err = splitReads(frame.Bytes()[lengthSize:], answered)
-		return err
 	}
 }
 

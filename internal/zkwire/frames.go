@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/go-zookeeper/zk"
 )
 
 // Sizes of the parts of frames, in bytes. See the package's documentation.
@@ -35,6 +37,7 @@ const (
 const (
 	pingXid  int32 = -2
 	watchXid int32 = -106 // of each addWatch
+	readXid  int32 = -107 // of each multi-read that begins with a read of ours
 )
 
 // ServerError is the error code of a reply: org.apache.zookeeper.KeeperException.Code.
@@ -58,10 +61,30 @@ func appendFrame(buf []byte, body func([]byte) []byte) []byte {
 	return buf
 }
 
-// read is a GetDataRequest that sets no watch, as go-zookeeper wrote it.
+// read is a GetDataRequest that sets no watch: as go-zookeeper wrote it, or one of ours.
 type read struct {
 	xid  int32
 	body []byte // path, watch
+
+	// Of ours: called with the answer. It does not block, and only its first call counts.
+	// The body is empty after an error, else the GetDataResponse; it is the frame's memory.
+	done func(body []byte, err error)
+}
+
+// ownRead is a read of ours.
+func ownRead(path string, done func(body []byte, err error)) read {
+	body := append(append(appendInt32(nil, int32(len(path))), path...), 0)
+	return read{xid: readXid, body: body, done: done}
+}
+
+// parseData takes a GetDataResponse apart. The data are the body's memory.
+func parseData(body []byte) (data []byte, stat *zk.Stat, err error) {
+	if len(body) < dataSize+statSize {
+		return nil, nil, errMultiRead
+	}
+	stat = new(zk.Stat)
+	_, err = binary.Decode(body[len(body)-statSize:], binary.BigEndian, stat)
+	return body[dataSize : len(body)-statSize], stat, err
 }
 
 // parseRead takes a frame that go-zookeeper writes for a read, if it is one. The
@@ -74,12 +97,12 @@ func parseRead(frame []byte) (r read, ok bool) {
 	return read{xid: int32At(frame, lengthSize), body: frame[head:]}, true
 }
 
-// appendReads appends the request for some reads: of one as it came, of several a
-// multi-read with the xid of the first.
+// appendReads appends the request for some reads: for one as it came, else a multi-read
+// with the xid of the first.
 func appendReads(buf []byte, reads []read) []byte {
 	return appendFrame(buf, func(b []byte) []byte {
 		b = appendInt32(b, reads[0].xid)
-		if len(reads) == 1 {
+		if len(reads) == 1 && reads[0].done == nil {
 			return append(appendInt32(b, opGetData), reads[0].body...)
 		}
 		b = appendInt32(b, opMultiRead)
@@ -97,21 +120,29 @@ func appendMultiHeader(buf []byte, op int32, done byte) []byte {
 var errMultiRead = errors.New("an answer to a multi-read that makes no sense")
 
 // splitReads makes the answer to a multi-read, from its xid on, the frames that
-// answer each read. An error of the whole is one of each.
+// answer each read of go-zookeeper, and tells ours. An error of the whole is one of each.
+// After an error of its own it has not told all.
 func splitReads(answer []byte, reads []read) ([]byte, error) {
 	if len(answer) < replyHeaderSize {
 		return nil, errMultiRead
 	}
 	zxid, whole, rest := answer[4:12], int32At(answer, 12), answer[replyHeaderSize:]
 	out := make([]byte, 0, len(answer)+len(reads)*(lengthSize+replyHeaderSize))
-	add := func(xid, code int32, body []byte) {
-		out = appendFrame(out, func(b []byte) []byte {
-			return append(appendInt32(append(appendInt32(b, xid), zxid...), code), body...)
-		})
+	add := func(r read, code int32, body []byte) {
+		switch {
+		case r.done == nil:
+			out = appendFrame(out, func(b []byte) []byte {
+				return append(appendInt32(append(appendInt32(b, r.xid), zxid...), code), body...)
+			})
+		case code != 0:
+			r.done(nil, ServerError(code))
+		default:
+			r.done(body, nil)
+		}
 	}
 	for _, r := range reads {
 		if whole != 0 {
-			add(r.xid, whole, nil)
+			add(r, whole, nil)
 			continue
 		}
 		if len(rest) < multiHeaderSize+max(errorSize, dataSize) {
@@ -121,14 +152,14 @@ func splitReads(answer []byte, reads []read) ([]byte, error) {
 		rest = rest[multiHeaderSize:]
 		switch op {
 		case opError:
-			add(r.xid, int32At(rest, 0), nil)
+			add(r, int32At(rest, 0), nil)
 			rest = rest[errorSize:]
 		case opGetData:
 			size := dataSize + max(0, int64(int32At(rest, 0))) + statSize
 			if int64(len(rest)) < size {
 				return nil, errMultiRead
 			}
-			add(r.xid, 0, rest[:size])
+			add(r, 0, rest[:size])
 			rest = rest[size:]
 		default:
 			return nil, errMultiRead

@@ -85,6 +85,16 @@ func FuzzSplitReads(f *testing.F) {
 	f.Add(slices.Concat(make([]byte, replyHeaderSize), appendMultiHeader(nil, opGetData, 0), make([]byte, 4+statSize),
 		appendMultiHeader(nil, opError, 0), make([]byte, 4), appendMultiHeader(nil, opError, 1)))
 	f.Fuzz(func(t *testing.T, answer []byte) {
+		told := 0
+		own := ownRead("/a", func(body []byte, err error) {
+			told++
+			if err == nil {
+				_, _, _ = parseData(body)
+			}
+		})
+		if _, err := splitReads(answer, []read{own, own}); err == nil && told != 2 {
+			t.Errorf("%q: %d of ours were told", answer, told)
+		}
 		out, err := splitReads(answer, reads)
 		if err == nil && len(answers(t, out)) != len(reads) {
 			t.Errorf("%q: %q", answer, out)
@@ -104,7 +114,7 @@ func TestFrames(t *testing.T) {
 			"\x00\x00\x00\x12" + "\xff\xff\xff\x96" + "\x00\x00\x00\x6a" + "\x00\x00\x00\x02/a" + "\x00\x00\x00\x01",
 		},
 		{
-			"multiRead", appendReads(nil, []read{{7, path("/a", 0)}, {8, path("/b", 0)}}),
+			"multiRead", appendReads(nil, []read{{xid: 7, body: path("/a", 0)}, {xid: 8, body: path("/b", 0)}}),
 			"\x00\x00\x00\x31" + "\x00\x00\x00\x07" + "\x00\x00\x00\x16" +
 				"\x00\x00\x00\x04\x00\xff\xff\xff\xff" + "\x00\x00\x00\x02/a\x00" +
 				"\x00\x00\x00\x04\x00\xff\xff\xff\xff" + "\x00\x00\x00\x02/b\x00" +

@@ -3,6 +3,8 @@ package zkwire
 import (
 	"slices"
 	"sync/atomic"
+
+	"github.com/go-zookeeper/zk"
 )
 
 const (
@@ -63,9 +65,21 @@ func (r *reads) answered(xid int32, size int) []read {
 }
 
 // lost records that no answer will come: it may have been too large to arrive in
-// time.
-func (r *reads) lost() {
+// time. It returns the reads that are left.
+func (r *reads) lost() []read {
 	if n := len(r.sent); n > 1 {
 		r.most.Store(int32(n / 2))
+	}
+	left := append(r.sent, r.waiting...)
+	r.sent, r.waiting = nil, nil
+	return left
+}
+
+// abandon tells ours of some reads that no answer will come.
+func abandon(reads []read) {
+	for _, r := range reads {
+		if r.done != nil {
+			r.done(nil, zk.ErrConnectionClosed)
+		}
 	}
 }

@@ -1,7 +1,9 @@
 package zkwire
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -116,6 +118,51 @@ func (t *Transport) AddWatch(path string, mode WatchMode, done func(error)) {
 	if c == nil || !c.addWatch(path, mode, done) {
 		done(zk.ErrConnectionClosed)
 	}
+}
+
+// Data is what a read of a znode came to: its data and Stat, or the error of go-zookeeper
+// for that answer.
+type Data struct {
+	Data []byte
+	Stat *zk.Stat
+	Err  error
+}
+
+// GetAll reads znodes in one request, with whatever else is read at that moment. It returns
+// nil where it cannot: there is no connection, it was lost, or the server knows no
+// multi-read. A single read that failed has Err, a [ServerError].
+func (t *Transport) GetAll(paths []string) []Data {
+	t.mu.Lock()
+	c := t.conn
+	t.mu.Unlock()
+	if c == nil {
+		return nil
+	}
+	answers := make([]Data, len(paths))
+	reads := make([]read, len(paths))
+	var waiting sync.WaitGroup
+	for i, path := range paths {
+		waiting.Add(1)
+		told := sync.OnceFunc(waiting.Done)
+		reads[i] = ownRead(path, func(body []byte, err error) {
+			if a := &answers[i]; a.Stat == nil && a.Err == nil {
+				if a.Err = err; err == nil {
+					a.Data, a.Stat, a.Err = parseData(bytes.Clone(body)) // the frame may be large
+				}
+			}
+			told()
+		})
+	}
+	if !c.readTogether(reads) {
+		return nil
+	}
+	waiting.Wait()
+	for _, a := range answers {
+		if errors.Is(a.Err, zk.ErrConnectionClosed) {
+			return nil
+		}
+	}
+	return answers
 }
 
 // dial is go-zookeeper's dialer. It pauses between rounds in vain, and it bounds the

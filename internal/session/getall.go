@@ -1,0 +1,31 @@
+package session
+
+import "github.com/go-zookeeper/zk"
+
+// Read is what one read came to, as Get returns it.
+type Read struct {
+	Data []byte
+	Stat *zk.Stat
+	Err  error
+}
+
+// GetAll reads several znodes, in one request where the servers know how (since
+// ZooKeeper 3.6) and the connection lasts. Each read succeeds or fails by itself.
+func (s *Session) GetAll(paths ...string) []Read {
+	reads := make([]Read, len(paths))
+	if s.await() == nil {
+		full := make([]string, len(paths))
+		for i, path := range paths {
+			full[i] = s.full(path)
+		}
+		for i, a := range s.wire.GetAll(full) {
+			reads[i] = Read{a.Data, a.Stat, nil}
+		}
+	}
+	for i, path := range paths {
+		if r := &reads[i]; r.Stat == nil { // Get knows the errors, and waits for a connection
+			r.Data, r.Stat, r.Err = s.Get(path)
+		}
+	}
+	return reads
+}
