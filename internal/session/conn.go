@@ -123,6 +123,24 @@ func (c *conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// readOwn has reads of our own sent, together. It is false where it cannot: the
+// connection is closed or not made yet, or the server is old.
+func (c *conn) readOwn(gets []get) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-c.closed:
+		return false
+	default:
+	}
+	if !c.greeted || c.s.old.Load() {
+		return false
+	}
+	c.reads.waiting = append(c.reads.waiting, gets...)
+	c.poke()
+	return true
+}
+
 func (c *conn) poke() {
 	select {
 	case c.wake <- struct{}{}:
@@ -251,7 +269,7 @@ func (c *conn) read(p []byte) (int, error) {
 		c.handshake = time.Time{}
 		c.hear()
 	}
-	if c.rest == 0 && len(c.split) == 0 {
+	for c.rest == 0 && len(c.split) == 0 { // a frame may be for us alone
 		if err := c.nextFrame(); err != nil {
 			return 0, err
 		}
@@ -293,10 +311,11 @@ func (c *conn) nextFrame() error {
 	if more {
 		c.poke()
 	}
-	if len(gets) < 2 {
+	if len(gets) == 0 || len(gets) == 1 && gets[0].done == nil {
 		c.rest = size
 		return nil
 	}
+	defer abandon(gets) // in case of an error
 	frame := make([]byte, size)
 	if _, err := io.ReadFull(c.r, frame); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 )
 
@@ -29,10 +30,40 @@ const (
 	largeAnswer = 256 << 10
 )
 
-// get is a read of one znode, without a watch, as the library asked for it.
+// get is a read of one znode, without a watch: one that the library asked for, or one
+// of our own.
 type get struct {
 	xid  []byte // 4 bytes
 	body []byte // the path, behind its length, and a 0: no watch
+
+	// Of our own: called with what the answer holds behind its header. It does not block,
+	// and only the first call counts. Where code is not 0, body means nothing.
+	done func(code int32, body []byte)
+}
+
+// lostCode is the error code of a read that no answer came to.
+const lostCode = -4 // connection loss
+
+// ownXid is the number of a request that begins with a read of our own. See watchXid.
+var ownXid = binary.BigEndian.AppendUint32(nil, 0xffffffff-106) // -107
+
+// own is a read of our own. done is called once.
+func own(path string, done func(code int32, body []byte)) get {
+	var once sync.Once
+	body := make([]byte, 0, 4+len(path)+1)
+	body = append(append(binary.BigEndian.AppendUint32(body, uint32(len(path))), path...), 0)
+	return get{xid: ownXid, body: body, done: func(code int32, body []byte) {
+		once.Do(func() { done(code, body) })
+	}}
+}
+
+// abandon takes it that no answer will come. The library finds out by itself.
+func abandon(gets []get) {
+	for _, g := range gets {
+		if g.done != nil {
+			g.done(lostCode, nil)
+		}
+	}
 }
 
 // reads sends the reads of one connection together: those that come while an
@@ -69,7 +100,7 @@ func (r *reads) next(buf []byte) []byte {
 	r.sent, r.waiting = r.waiting[:n:n], r.waiting[n:]
 	start := len(buf)
 	buf = append(append(buf, 0, 0, 0, 0), r.sent[0].xid...)
-	if n == 1 {
+	if n == 1 && r.sent[0].done == nil {
 		buf = binary.BigEndian.AppendUint32(buf, opcodeGetData)
 		buf = append(buf, r.sent[0].body...)
 	} else {
@@ -111,12 +142,16 @@ func (r *reads) lost() {
 	if n := len(r.sent); n > 1 {
 		r.most.Store(int32(n / 2))
 	}
+	abandon(r.sent)
+	abandon(r.waiting)
+	r.sent, r.waiting = nil, nil
 }
 
 var errMultiRead = errors.New("an answer to a multi-read that makes no sense")
 
 // split takes the answer to a multi-read, from its xid on, apart into the frames
-// that are the answers to each read. An error of the whole is one of each.
+// that are the answers to each read of the library, and hands out those to our own. An
+// error of the whole is one of each.
 func split(answer []byte, gets []get) ([]byte, error) {
 	if len(answer) < answerHeader {
 		return nil, errMultiRead
@@ -124,6 +159,10 @@ func split(answer []byte, gets []get) ([]byte, error) {
 	zxid, failed, rest := answer[4:12], answer[12:answerHeader], answer[answerHeader:]
 	out := make([]byte, 0, len(answer)+len(gets)*(lengthSize+answerHeader))
 	frame := func(g get, err, body []byte) {
+		if g.done != nil {
+			g.done(int32(binary.BigEndian.Uint32(err)), body)
+			return
+		}
 		out = binary.BigEndian.AppendUint32(out, uint32(answerHeader+len(body)))
 		out = append(append(append(append(out, g.xid...), zxid...), err...), body...)
 	}
