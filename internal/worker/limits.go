@@ -21,7 +21,7 @@ const leastRoom = 1 << 10
 // room is what the results in one commit may take of its packet, beside the
 // slot's list.
 func (sl *slot) room() int {
-	return sl.s.MaxPacket() - sl.s.Size(session.Set(sl.path, task.List{IDs: sl.list}.Bytes(), 0))
+	return sl.s.MaxPacket() - sl.s.Size(session.Set(sl.path, ids(sl.list).Bytes(), 0))
 }
 
 // fit returns a state that a commit has room for: this one, or that it is too large.
@@ -36,8 +36,8 @@ func (sl *slot) fit(id string, s task.State) task.State {
 // overQuota takes that a result is more than the servers' quota leaves room for: the
 // task fails with that, in as many bytes as its state has now if need be, which are
 // there already. Where even that is refused, something must be removed first.
-func (sl *slot) overQuota(id string, now task.State, why error) {
-	v := sl.results[id]
+func (sl *slot) overQuota(h *holding, now task.State, why error) {
+	v := h.verdict
 	word := len(task.NewFailed("").Bytes()) + 1
 	reason := fmt.Sprintf("result of %d bytes: %s on %s", len(v.state.Text), session.ErrQuota, task.TasksDir)
 	switch size, least := len(v.state.Bytes()), len(now.Bytes()); {
@@ -48,8 +48,8 @@ func (sl *slot) overQuota(id string, now task.State, why error) {
 		sl.rest(why)
 		return
 	}
-	sl.log.Warn("task fails: its result is over a quota", "task", id, "err", why)
-	sl.results[id] = verdict{state: task.NewFailed(reason)}
+	sl.log.Warn("task fails: its result is over a quota", "task", h.id, "err", why)
+	h.verdict.state = task.NewFailed(reason)
 }
 
 // rest has nothing committed for a while.
