@@ -3,13 +3,14 @@
 // A process hosts one or more workers, its slots, over one session. Each slot
 // has an id and a znode of its own:
 //
-//	/workers/<id>   ephemeral; empty = free, else the ids assigned to it, one a
+//	/workers/<name> ephemeral; empty = free, else the ids assigned to it, one a
 //	                line. The leader writes it while it is free, the slot
 //	                while it is not: they take turns. The leader's rare
 //	                take-back, and its asking for tasks, are settled by the
-//	                znode's version. Watched
-//	                for good: a hint is about the slot's own commit, unless
-//	                there are more of them than versions it knows of.
+//	                znode's version. The name is
+//	                [queue.]<host>:<pid>-<uuid>, and is never used twice.
+//	                Watched for good: a hint is about the slot's own write,
+//	                unless there are more of them than versions it knows of.
 //	/data/<task>    read once, with /tasks/<task>, by the slot that executes the
 //	                task; those of the next few in its list meanwhile
 //	/tasks/<task>   written once, when the slot commits
@@ -35,7 +36,7 @@
 //
 // # The commit
 //
-// One Multi sets /workers/<id> to its list without the task, at the version
+// One Multi sets /workers/<name> to its list without the task, at the version
 // known, and /tasks/<task> to its result, at the version that was read. So a
 // result counts only if this very slot still holds the task, and only once. A
 // task is executed at least once; it is committed exactly once.

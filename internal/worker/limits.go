@@ -2,9 +2,8 @@ package worker
 
 import (
 	"fmt"
+	"os"
 	"time"
-
-	"github.com/google/uuid"
 
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -12,7 +11,13 @@ import (
 
 // Check fails when one session may not hold so many slots at that address.
 func (c Config) Check(a session.Address) error {
-	return session.CheckEphemeral("slots", c.Slots, a, task.WorkerPath(uuid.NewString()))
+	return session.CheckEphemeral("slots", c.Slots, a, task.WorkerPath(c.newName()))
+}
+
+// newName returns a name for a slot.
+func (c Config) newName() string {
+	host, _ := os.Hostname() // there is a name for a machine without one
+	return task.NewWorkerName(c.Queue, host, os.Getpid())
 }
 
 // leastRoom is what a commit must have room for beside the slot's list: one failure.

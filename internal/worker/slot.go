@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-zookeeper/zk"
-	"github.com/google/uuid"
 
 	"taskkeeper/internal/command"
 	"taskkeeper/internal/session"
@@ -66,7 +65,7 @@ type receipt struct {
 }
 
 func newSlot(s *session.Session, group *session.Group, cfg Config, e entry) *slot {
-	id := uuid.NewString()
+	id := cfg.newName()
 	return &slot{
 		s: s, group: group, cfg: cfg, entry: e, id: id, path: task.WorkerPath(id),
 		log:      cfg.Logger.With("worker", id),
