@@ -1,0 +1,41 @@
+package cmdtest
+
+import (
+	"regexp"
+	"testing"
+)
+
+func TestQueue(t *testing.T) {
+	start := newService(t)
+	t.Run("ids_and_names_carry_it", func(t *testing.T) {
+		sv := start(t)
+		sv.master()
+		sv.worker("--queue", "gpu", "--shell", "--exec", `echo "$TASK_ID" "$WORKER_ID"`)
+		for _, args := range [][]string{{"run", "0"}, {"--count", "1", "--max-sleep", "0s"}} {
+			c := sv.start("client", append(args, "--queue", "gpu")...)
+			c.Exit(0)
+			if got := c.Stdout.String(); !regexp.MustCompile(`gpu\.[0-9a-f-]{36} gpu\.[A-Za-z0-9_-]+:[0-9]+-[0-9a-f-]{36}( after .*)?$`).MatchString(got) {
+				t.Errorf("%q: stdout %q", args, got)
+			}
+		}
+		c := sv.start("client", "submit", "--queue", "gpu", "0")
+		c.Exit(0)
+		id := c.Stdout.String()
+		c = sv.start("client", "wait", id)
+		c.Exit(0)
+		if got := c.Stdout.String(); !regexp.MustCompile(`^gpu\.[0-9a-f-]{36} gpu\.`).MatchString(got) || got[:len(id)] != id {
+			t.Errorf("task %q: stdout %q", id, got)
+		}
+		sv.empty()
+	})
+	t.Run("is_refused_where_it_is_no_name", func(t *testing.T) {
+		sv := start(t)
+		for _, args := range [][]string{{"worker"}, {"client"}, {"client", "run"}, {"client", "submit"}} {
+			for _, queue := range []string{"", "a.b", "-a", "a/b"} {
+				c := sv.start(args[0], append(args[1:], "--queue="+queue)...)
+				c.Exit(2)
+				oneLine(t, c, args[0]+`: --queue: "`+queue+`" is no name of a queue: want 1 to 64 `)
+			}
+		}
+	})
+}
