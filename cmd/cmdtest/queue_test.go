@@ -28,6 +28,40 @@ func TestQueue(t *testing.T) {
 		}
 		sv.empty()
 	})
+	t.Run("is_shown_by_status_and_explain_whoever_made_it", func(t *testing.T) {
+		sv := start(t)
+		sv.dirs()
+		sv.master()
+		w := sv.worker("--queue", "cpu")
+		sv.hand.CreateEphemeral("/workers/gpu.me", "")
+		out, _ := sv.says(0, "status")
+		matches(t, out, `
+leader    .*
+backups   none
+workers   2: 0 busy, 2 free
+tasks     none
+
+queue +worker +has +for
+cpu +[\w-]+:\d+ +nothing +[\d.ms]+
+gpu +me +nothing +[\d.ms]+`)
+		for _, one := range sv.status().Workers.List {
+			if one.ID == "gpu.me" && (one.Queue != "gpu" || one.Host != "me" || one.PID != 0) ||
+				one.ID != "gpu.me" && (one.Queue != "cpu" || one.PID != w.Pid()) {
+				t.Errorf("worker %+v", one)
+			}
+		}
+	})
+	t.Run("without_a_worker_is_named", func(t *testing.T) {
+		sv := start(t)
+		sv.dirs()
+		sv.hand.CreateEphemeral("/workers/cpu.me", "")
+		sv.hand.CreateSeq("/master/by-hand-", "me:1")
+		sv.hand.Create("/tasks/gpu.t1", "pending")
+		out, _ := sv.says(0, "status")
+		matches(t, out, `(?s).*warning   1 task pending: no worker takes tasks of queue gpu: start one with --queue.*`)
+		out, _ = sv.says(0, "explain", "gpu.t1")
+		matches(t, out, `(?s)task       gpu.t1\nqueue      gpu\nstate      pending\nwaits      no worker takes tasks of queue gpu: start one with --queue\n.*`)
+	})
 	t.Run("is_refused_where_it_is_no_name", func(t *testing.T) {
 		sv := start(t)
 		for _, args := range [][]string{{"worker"}, {"client"}, {"client", "run"}, {"client", "submit"}} {

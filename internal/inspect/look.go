@@ -57,7 +57,7 @@ func (c *Case) rival(ctx context.Context, s *session.Session) error {
 	free := make(map[int64]bool)      // processes with a worker that is free
 	for i := range c.Tree.Workers {
 		switch w := &c.Tree.Workers[i]; {
-		case !w.usable():
+		case !w.usable() || w.queue() != c.Task.queue():
 		case len(w.Tasks) == 0:
 			free[w.Owner] = true
 		default:
@@ -101,7 +101,10 @@ func (c *Case) ahead(ctx context.Context, s *session.Session) (n int, err error)
 		return 0, err
 	}
 	held := c.Tree.holders()
-	names = slices.DeleteFunc(names, func(other string) bool { return !before(other, c.Task.Name) || len(held[other]) > 0 })
+	names = slices.DeleteFunc(names, func(other string) bool {
+		queue, _ := task.SplitQueue(other)
+		return queue != c.Task.queue() || !before(other, c.Task.Name) || len(held[other]) > 0
+	})
 	ahead, err := readAll(ctx, names, func(other string) (bool, error) {
 		x, err := getTask(s, other)
 		return x.wellFormed() && x.Phase == task.Pending, err
