@@ -38,7 +38,7 @@ SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished.`,
 				return cli.WrongUse("%w", err)
 			}
 			log := common.Logger()
-			bar := newProgress(os.Stderr, &in)
+			bar := newProgress(os.Stderr, &in).of(queue)
 			return with(cmd.Context(), common, queue, log, func(ctx context.Context, c *client.Client, current func() *session.Session) error {
 				defer bar.start(ctx, current)()
 				return run(ctx, cmd, c, &in, batch, asJSON, failFast, bar)

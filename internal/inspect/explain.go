@@ -175,7 +175,7 @@ func (c *Case) wait(holders []Holder) *Wait {
 		w.Text = "there is no leader: start a master"
 	case waitWorker:
 		others, _ := c.Tree.workers()
-		w.Text = noWorker(queue, others)
+		w.Text = NoWorker(queue, others)
 	case waitBusy:
 		w.Ahead = &c.Ahead
 		of := ""

@@ -10,9 +10,9 @@ func ofQueue(queue string) string {
 	return "queue " + name(queue)
 }
 
-// noWorker says that nobody takes the tasks of a queue. others is how many workers take
+// NoWorker says that nobody takes the tasks of a queue. others is how many workers take
 // those of other queues.
-func noWorker(queue string, others int) string {
+func NoWorker(queue string, others int) string {
 	switch {
 	case queue != "":
 		return fmt.Sprintf("no worker takes tasks of %s: start one with --queue", ofQueue(queue))

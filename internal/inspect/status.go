@@ -105,7 +105,7 @@ func Summarize(t *Tree, now time.Time) Status {
 	if s.Workers != nil && s.Workers.Total > 0 && s.Tasks != nil {
 		for _, queue := range slices.Sorted(maps.Keys(s.Tasks.waits)) {
 			if all, _ := t.workersOf(queue); all == 0 {
-				warn("", "%s pending: %s", count(s.Tasks.waits[queue], "task"), noWorker(queue, s.Workers.Total))
+				warn("", "%s pending: %s", count(s.Tasks.waits[queue], "task"), NoWorker(queue, s.Workers.Total))
 			}
 		}
 	}
