@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/client"
@@ -27,6 +28,7 @@ func main() {
 
 func command() *cobra.Command {
 	var common cli.Common
+	var queue string
 	var count int
 	var maxSleep time.Duration
 	cmd := &cobra.Command{
@@ -41,7 +43,7 @@ ZooKeeper removes its tasks.`,
   client run 0.1 0.2 0.3 --zk zk1:2181,zk2:2181,zk3:2181/lab`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := common.Logger()
-			return with(cmd.Context(), &common, log, func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
+			return with(cmd.Context(), &common, queue, log, func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
 				return loop(ctx, cmd, c, count, maxSleep)
 			})
 		},
@@ -49,11 +51,17 @@ ZooKeeper removes its tasks.`,
 	cli.Var(cmd.Flags(), &count, "count", 0, "Stop after this `number` of tasks. 0 goes on for ever.", cli.Int(0, 1_000_000_000))
 	cli.Var(cmd.Flags(), &maxSleep, "max-sleep", 2*time.Second,
 		"Let a task sleep for a random time up to this `duration`. 0s makes tasks that do nothing.", cli.Duration(0, 24*time.Hour))
+	addQueue(cmd.Flags(), &queue)
 	common.AddTo(cmd)
 	cmd.AddCommand(runCommand(&common))
 	cmd.AddCommand(submitCommand(&common), waitCommand(&common), cancelCommand(&common), retryCommand(&common))
 	cmd.AddCommand(inspectCommands(&common)...)
 	return cmd
+}
+
+func addQueue(flags *pflag.FlagSet, queue *string) {
+	cli.Var(flags, queue, "queue", "",
+		"Submit to the queue of this `name`: only workers with the same --queue take such tasks. Without this flag they are in none.", task.ParseQueue)
 }
 
 // loop is the assignment's client. It prints a line for each task.
@@ -86,11 +94,11 @@ func outcome(r client.Result) string {
 	return fmt.Sprintf("result %s after %s", indented(string(r.State.Text)), r.Took.Round(time.Millisecond))
 }
 
-// with runs do with a client that is kept in touch with ZooKeeper meanwhile.
+// with runs do with a client of a queue that is kept in touch with ZooKeeper meanwhile.
 // current is the last session so far, or nil.
-func with(ctx context.Context, common *cli.Common, log *slog.Logger,
+func with(ctx context.Context, common *cli.Common, queue string, log *slog.Logger,
 	do func(ctx context.Context, c *client.Client, current func() *session.Session) error) error {
-	return withConfig(ctx, common.Session(log), common.Wait, do)
+	return withConfig(ctx, common.Session(log), queue, common.Wait, do)
 }
 
 // withIDs is with, for what is about tasks that are there: it creates nothing.
@@ -98,7 +106,7 @@ func withIDs(ctx context.Context, common *cli.Common, log *slog.Logger,
 	do func(ctx context.Context, c *client.Client, current func() *session.Session) error) error {
 	cfg := common.Session(log)
 	cfg.NoCreate = true
-	return noChroot(common, withConfig(ctx, cfg, common.Wait, do))
+	return noChroot(common, withConfig(ctx, cfg, "", common.Wait, do))
 }
 
 // noChroot says what it means that the chroot is not there.
@@ -109,11 +117,11 @@ func noChroot(common *cli.Common, err error) error {
 	return fmt.Errorf("no znode %s at %s: nothing was ever submitted there (--zk)", common.ZK.Chroot, strings.Join(common.ZK.Servers, ","))
 }
 
-func withConfig(ctx context.Context, cfg session.Config, wait time.Duration,
+func withConfig(ctx context.Context, cfg session.Config, queue string, wait time.Duration,
 	do func(ctx context.Context, c *client.Client, current func() *session.Session) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	c := client.New(client.Config{Logger: cfg.Logger})
+	c := client.New(client.Config{Queue: queue, Logger: cfg.Logger})
 	served := make(chan error, 1)
 	var current atomic.Pointer[session.Session]
 	serve := func(ctx context.Context, s *session.Session) error {

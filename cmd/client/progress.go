@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/client"
 	"taskkeeper/internal/election"
+	"taskkeeper/internal/inspect"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -30,6 +32,7 @@ const (
 type progress struct {
 	in    *input
 	began time.Time
+	queue *string // of all tasks; nil: they may be of several
 
 	mu           sync.Mutex // guards the rest
 	done, failed int
@@ -92,7 +95,7 @@ func (p *progress) draw(ctx context.Context, current func() *session.Session) {
 		case <-ticker.C:
 			if !asking && time.Since(asked) > question && p.quiet() {
 				asking, asked = true, time.Now()
-				go func() { causes <- why(current()) }() // ends with the session, if that does not answer
+				go func() { causes <- why(current(), p.queue) }() // ends with the session, if that does not answer
 			}
 		}
 	}
@@ -122,8 +125,16 @@ func (p *progress) line(width int) string {
 	}.line(width)
 }
 
-// why tells what keeps all tasks from being done; "" if nothing does.
-func why(s *session.Session) string {
+// of says that all tasks are of a queue.
+func (p *progress) of(queue string) *progress {
+	if p != nil {
+		p.queue = &queue
+	}
+	return p
+}
+
+// why tells what keeps all tasks, of a queue or of any, from being done; "" if nothing does.
+func why(s *session.Session, queue *string) string {
 	if s == nil {
 		return "no session with ZooKeeper"
 	}
@@ -135,8 +146,15 @@ func why(s *session.Session) string {
 		return "there is no leader: start a master"
 	}
 	workers, _, err := s.Children(task.WorkersDir)
-	if err == nil && len(workers) == 0 {
-		return "there is no worker: start one"
+	takes := func(worker string) bool {
+		q, _ := task.SplitQueue(worker)
+		return queue == nil || q == *queue
 	}
-	return ""
+	if err != nil || slices.ContainsFunc(workers, takes) {
+		return ""
+	}
+	if queue == nil {
+		queue = new(string)
+	}
+	return inspect.NoWorker(*queue, len(workers))
 }

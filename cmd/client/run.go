@@ -18,6 +18,7 @@ import (
 func runCommand(common *cli.Common) *cobra.Command {
 	var in input
 	var batch client.Batch
+	var queue string
 	var asJSON, keepGoing, failFast bool
 	cmd := &cobra.Command{
 		Use:   "run [PAYLOAD...]",
@@ -34,12 +35,12 @@ SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished.`,
   seq 1 100000 | client run --window 2000 > results`,
 		Args: in.take,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := batch.Check(common.ZK); err != nil {
+			if err := batch.Check(common.ZK, queue); err != nil {
 				return cli.WrongUse("%w", err)
 			}
 			log := common.Logger()
-			bar := newProgress(os.Stderr, &in)
-			return with(cmd.Context(), common, log, func(ctx context.Context, c *client.Client, current func() *session.Session) error {
+			bar := newProgress(os.Stderr, &in).of(queue)
+			return with(cmd.Context(), common, queue, log, func(ctx context.Context, c *client.Client, current func() *session.Session) error {
 				defer bar.start(ctx, current)()
 				return run(ctx, cmd, c, &in, batch, asJSON, failFast, bar)
 			})
@@ -47,6 +48,7 @@ SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished.`,
 	}
 	f := cmd.Flags()
 	in.flags(f)
+	addQueue(f, &queue)
 	cli.Var(f, &batch.Window, "window", client.DefaultWindow,
 		"Have at most this `number` of tasks on their way, counting those whose results wait for one before them.", cli.Int(1, client.MaxWindow))
 	f.BoolVar(&batch.Unordered, "unordered", false, "Print results as they come.")

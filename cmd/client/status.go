@@ -26,9 +26,9 @@ func statusCommand(common *cli.Common) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Tell who leads, who works, and how many tasks wait",
-		Long: `Print who leads and since when, the workers with what they have been busy with
-and for how long, how many tasks wait, run and are not collected, and what a
-person should look at. It writes nothing, not even a chroot that is missing.
+		Long: `Print who leads and since when, what each worker has and for how long, with its
+queue if there are any, how many tasks wait, run and are not collected, and what
+a person should look at. It writes nothing, not even a chroot that is missing.
 --watch goes on until SIGINT (Ctrl-C), also while ZooKeeper is away. Exit
 status: 1 when a part may not be read.
 

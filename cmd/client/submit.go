@@ -15,6 +15,7 @@ import (
 
 func submitCommand(common *cli.Common) *cobra.Command {
 	var in input
+	var queue string
 	cmd := &cobra.Command{
 		Use:   "submit [PAYLOAD...]",
 		Short: "Submit tasks that outlive the client; print their ids",
@@ -31,12 +32,13 @@ SIGTERM or SIGINT (Ctrl-C) stops; the tasks whose ids were printed stay.`,
 		Args: in.take,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := common.Logger()
-			return with(cmd.Context(), common, log, func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
+			return with(cmd.Context(), common, queue, log, func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
 				return submit(ctx, cmd, c, &in)
 			})
 		},
 	}
 	in.flags(cmd.Flags())
+	addQueue(cmd.Flags(), &queue)
 	return cmd
 }
 
@@ -53,7 +55,7 @@ func submit(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input
 	var untold errgroup.Group // tasks that nobody knows are withdrawn
 	untold.SetLimit(cleaners)
 	var withdrawn atomic.Int32
-	err := client.Batch{}.Each(ctx, in.items(ctx), do, func(o client.Outcome) error {
+	err := client.Batch{NewID: c.NewID}.Each(ctx, in.items(ctx), do, func(o client.Outcome) error {
 		switch {
 		case o.Withdrawn && o.ID == "":
 			return nil // not begun

@@ -83,9 +83,9 @@ backups   1: \S+:\d+
 workers   2: 2 busy, 0 free
 tasks     3: 1 pending \(the oldest for [\d.ms]+\), 2 running
 
-busy worker                           has                                   for
-[0-9a-f-]{36}  [0-9a-f-]{36}  [\d.ms]+
-[0-9a-f-]{36}  [0-9a-f-]{36}  [\d.ms]+`)
+worker +has +for
+[\w-]+:\d+  [0-9a-f-]{36}  [\d.ms]+
+[\w-]+:\d+  [0-9a-f-]{36}  [\d.ms]+`)
 		if errs != "" {
 			t.Errorf("stderr %q", errs)
 		}
@@ -105,7 +105,7 @@ busy worker                           has                                   for
 			t.Errorf("before %+v\nafter %+v", before, s)
 		}
 		for _, one := range s.Workers.List {
-			if stat, _ := sv.hand.Stat("/workers/" + one.ID); len(one.Tasks) != 1 || !one.Since.Equal(time.UnixMilli(stat.Mtime)) || one.Seconds <= 0 {
+			if stat, _ := sv.hand.Stat("/workers/" + one.ID); one.PID != w.Pid() || one.Host == "" || one.Queue != "" || len(one.Tasks) != 1 || !one.Since.Equal(time.UnixMilli(stat.Mtime)) || one.Seconds <= 0 {
 				t.Errorf("worker %+v", one)
 			}
 		}

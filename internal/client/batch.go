@@ -52,6 +52,8 @@ type Batch struct {
 	// Judge, if set, is told of each outcome as it comes, before it is its turn to be
 	// emitted, by a goroutine of its own. An error ends the batch as one of emit does.
 	Judge func(Outcome) error
+	// NewID, if set, makes an id for each item, in the order of the items. Do sets it.
+	NewID func() string
 }
 
 // Do does the items as tasks, until items is closed, ctx ends, or emit returns an
@@ -61,11 +63,12 @@ type Batch struct {
 // results beyond that wait for their turn in a temporary file. Where there is no room
 // for that, the batch ends as after an error of emit.
 func (b Batch) Do(ctx context.Context, c *Client, items <-chan Item, emit func(Outcome) error) error {
+	b.NewID = c.NewID
 	return b.Each(ctx, items, func(ctx context.Context, id string, it Item) Outcome { return b.attempt(ctx, c, id, it) }, emit)
 }
 
-// Each is Do, with whatever is to be done with an item: do gets a new task id as
-// well, and these are in the order of the items. Its ctx ends when Each is to
+// Each is Do, with whatever is to be done with an item: do gets the item's id
+// as well, if there is NewID. Its ctx ends when Each is to
 // return; then it makes an end, and its outcome is emitted all the same. It is not
 // called for an item with Err set.
 func (b Batch) Each(ctx context.Context, items <-chan Item, do func(ctx context.Context, id string, it Item) Outcome, emit func(Outcome) error) error {
@@ -116,7 +119,10 @@ func (b Batch) takeUp(ctx context.Context, items <-chan Item, places chan<- stru
 				done <- o
 				return
 			}
-			id := task.NewID() // here, so that ids are in the order of the items
+			id := ""
+			if b.NewID != nil {
+				id = b.NewID()
+			}
 			flight.Go(func() {
 				if it.Err == nil {
 					o.Outcome = do(ctx, id, it)
@@ -183,7 +189,7 @@ func (b Batch) attempt(ctx context.Context, c *Client, id string, it Item) Outco
 			timer.Stop()
 			return o
 		}
-		id = task.NewID()
+		id = c.NewID()
 	}
 }
 

@@ -25,6 +25,7 @@ var ErrRemoved = errors.New("was removed before it finished")
 
 // Config is how a client works. Its zero value is the default.
 type Config struct {
+	Queue  string       // of the tasks that it submits; default: the default queue
 	Logger *slog.Logger // default: none
 }
 
@@ -36,6 +37,7 @@ type Config struct {
 // Batch.Check. What is being cleaned up comes on top, for some milliseconds.
 type Client struct {
 	log    *slog.Logger
+	ids    *task.Submitter
 	rights *session.Rights
 
 	mu      sync.Mutex // guards the rest
@@ -63,8 +65,12 @@ func New(cfg Config) *Client {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Client{log: cfg.Logger, rights: session.NewRights(cfg.Logger), arrived: make(chan struct{})}
+	return &Client{log: cfg.Logger, ids: task.NewSubmitter(cfg.Queue), rights: session.NewRights(cfg.Logger), arrived: make(chan struct{})}
 }
+
+// NewID returns a new task id in the client's queue. All that the client submits carries
+// its mark, by which the leader tells it from other clients.
+func (c *Client) NewID() string { return c.ids.NewID() }
 
 // Serve lets Do use the session until ctx ends, or the session. It returns when
 // every Do has let go of it: after the end of ctx alone, when each has withdrawn
@@ -144,17 +150,17 @@ type Result struct {
 //
 // Where nothing may be created in /tasks or /data, or deleted, it waits until it may.
 func (c *Client) Do(ctx context.Context, payload []byte) (Result, error) {
-	return c.DoAs(ctx, task.NewID(), payload)
+	return c.DoAs(ctx, c.NewID(), payload)
 }
 
-// DoAs is Do under an id that task.NewID made: what is submitted at the same
+// DoAs is Do under an id that NewID made: what is submitted at the same
 // time by several calls is assigned in the order of the ids. It is the caller's
 // to use an id once. Submitted again, the task has an id of its own.
 func (c *Client) DoAs(ctx context.Context, id string, payload []byte) (r Result, err error) {
 	err = c.on(ctx, func(sv *serving) (err error) {
 		if r, err = c.do(ctx, sv, id, payload); errors.Is(err, session.ErrOver) {
 			c.log.Debug("submitting again under a new id", "task", id, "err", err)
-			id = task.NewID()
+			id = c.NewID()
 		}
 		return err
 	})

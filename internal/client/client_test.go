@@ -32,7 +32,7 @@ func TestDo(t *testing.T) {
 		} {
 			end := r.do(t.Context(), "0.5")
 			id := tasks(t, h, 1)[0]
-			if task.HandMade(id) {
+			if task.ParseName(id).ByHand {
 				t.Errorf("id %s is no UUID of version 7", id)
 			}
 			if payload, _ := h.Get(task.DataPath(id)); payload != "0.5" {

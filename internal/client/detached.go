@@ -22,7 +22,7 @@ var (
 )
 
 // Submit submits a detached task: one that outlives the client and is collected
-// by its id. It returns the id: the given one, which task.NewID made, or another
+// by its id. It returns the id: the given one, which NewID made, or another
 // where the session ended meanwhile and the task was not there. The same payload
 // is never submitted twice. It fails with
 //
@@ -36,7 +36,7 @@ func (c *Client) Submit(ctx context.Context, id string, payload []byte) (string,
 			if done, err := sv.submitted(id, payload, 0); done || err != nil {
 				return err
 			}
-			id = task.NewID()
+			id = c.NewID()
 		}
 		sent = true
 		return c.submit(ctx, sv, id, payload, true)

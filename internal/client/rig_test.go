@@ -46,9 +46,15 @@ func startVia(t *testing.T) (root string, h *zktest.Hand, proxy *zktest.Proxy, r
 // start has a client work at a connect string until the test ends.
 func start(t *testing.T, connect string) *rig {
 	t.Helper()
+	return startIn(t, connect, "")
+}
+
+// startIn is start for a client of a queue.
+func startIn(t *testing.T, connect, queue string) *rig {
+	t.Helper()
 	warned := &records{}
 	r := &rig{
-		Client: New(Config{Logger: slog.New(slog.NewTextHandler(warned, &slog.HandlerOptions{Level: slog.LevelWarn}))}),
+		Client: New(Config{Queue: queue, Logger: slog.New(slog.NewTextHandler(warned, &slog.HandlerOptions{Level: slog.LevelWarn}))}),
 		t:      t, warned: warned, sessions: make(chan *session.Session, 1000),
 	}
 	ctx, cancel := context.WithCancel(context.Background())

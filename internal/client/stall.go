@@ -24,7 +24,8 @@ const quiet = 2 * time.Second
 type stall struct {
 	s       *session.Session
 	log     *slog.Logger
-	hints   *session.Hints // a candidate or a worker came or went
+	queues  func() map[string]bool // of the open tasks
+	hints   *session.Hints         // a candidate or a worker came or went
 	watched map[string]bool
 
 	due     <-chan time.Time // when to look; nil if only a hint tells
@@ -32,8 +33,8 @@ type stall struct {
 	missing string           // what the log says is missing; "" if nothing is
 }
 
-func newStall(s *session.Session, log *slog.Logger) *stall {
-	return &stall{s: s, log: log, hints: s.Hints(task.MasterDir, task.WorkersDir), watched: make(map[string]bool)}
+func newStall(s *session.Session, log *slog.Logger, queues func() map[string]bool) *stall {
+	return &stall{s: s, log: log, queues: queues, hints: s.Hints(task.MasterDir, task.WorkersDir), watched: make(map[string]bool)}
 }
 
 func (st *stall) end() { st.s.Forget(task.MasterDir, task.WorkersDir) }
@@ -83,12 +84,20 @@ func (st *stall) look(open int) error {
 		return nil // the session's log tells; a reconnect hints
 	}
 	var missing []string
+	queues := st.queues()
 	for _, dir := range []struct {
 		path, missing string
 		count         func(names []string) int
 	}{
 		{task.MasterDir, "a leader: start a master", func(names []string) int { return len(election.Ordered(names)) }},
-		{task.WorkersDir, "a worker: start one", func(names []string) int { return len(names) }},
+		{task.WorkersDir, missingWorker(queues), func(names []string) (n int) {
+			for _, name := range names {
+				if queue, _ := task.SplitQueue(name); queues[queue] {
+					n++
+				}
+			}
+			return n
+		}},
 	} {
 		list := st.s.ChildrenW
 		if st.watched[dir.path] {
@@ -128,6 +137,16 @@ func (st *stall) refused(path string) (missing string) {
 	delete(st.watched, path)
 	st.due = time.After(session.RefusedPause)
 	return "the right to read " + path + ": give it by setAcl"
+}
+
+// missingWorker says what to start where none of the queues has a worker.
+func missingWorker(queues map[string]bool) string {
+	for queue := range queues {
+		if queue != "" && len(queues) == 1 {
+			return "a worker of queue " + queue + ": start one with --queue"
+		}
+	}
+	return "a worker: start one"
 }
 
 func (st *stall) tell(missing string, open int) {

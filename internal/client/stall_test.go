@@ -14,9 +14,11 @@ import (
 )
 
 // stalled has a client do a task, and returns what it logs of that it cannot be done.
-func stalled(t *testing.T, connect string) (said *records) {
+func stalled(t *testing.T, connect string) (said *records) { return stalledIn(t, connect, "") }
+
+func stalledIn(t *testing.T, connect, queue string) (said *records) {
 	said = &records{stalls: true}
-	c := New(Config{Logger: slog.New(slog.NewTextHandler(said, nil))})
+	c := New(Config{Queue: queue, Logger: slog.New(slog.NewTextHandler(said, nil))})
 	s := open(t, connect)
 	go c.Serve(t.Context(), s)
 	go c.Do(t.Context(), []byte("1"))
@@ -102,6 +104,26 @@ func TestStall(t *testing.T) {
 			}
 		})
 	}
+	t.Run("is_told_where_all_workers_are_of_other_queues", func(t *testing.T) {
+		t.Parallel()
+		for queue, missing := range map[string]string{"gpu": "a worker of queue gpu: start one with --queue", "": "a worker: start one"} {
+			root := zktest.Connect(t)
+			h := zktest.Conn(t, root)
+			for _, dir := range task.Dirs() {
+				h.Create(dir, "")
+			}
+			h.CreateEphemeral(leader, "")
+			h.CreateEphemeral("/workers/cpu.me", "")
+			said := stalledIn(t, root, queue)
+			says(t, said, 1, `tasks=1 missing="`+missing+`"`)
+			name := "/workers/me"
+			if queue != "" {
+				name = "/workers/gpu.me"
+			}
+			h.CreateEphemeral(name, "")
+			says(t, said, 2, "tasks can be done again")
+		}
+	})
 	t.Run("is_none_while_there_are_both_nor_when_a_worker_is_back_soon", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)

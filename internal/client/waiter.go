@@ -114,7 +114,7 @@ func (w *waiter) poke() {
 // only for what it is told, and for tasks that are to be read though nothing told to.
 func (w *waiter) run(ctx context.Context) error {
 	defer w.s.Forget(task.TasksDir + "/")
-	stall := newStall(w.s, w.log)
+	stall := newStall(w.s, w.log, w.queues)
 	defer stall.end()
 	var grow, resync <-chan time.Time // nil while nothing is to be done then
 	for {
@@ -153,6 +153,16 @@ func (w *waiter) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// queues are those of the open tasks.
+func (w *waiter) queues() map[string]bool {
+	queues := make(map[string]bool)
+	for _, e := range w.open {
+		queue, _ := task.SplitQueue(e.id)
+		queues[queue] = true
+	}
+	return queues
 }
 
 // stop tells all who wait, or come yet, that there is nothing to wait for any

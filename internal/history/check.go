@@ -77,6 +77,7 @@ type workerState struct {
 	used   bool
 	owner  int64
 	list   []string
+	back   []string      // of list: those that it is asked to return
 	change *workerChange // in the transaction at hand
 }
 
@@ -222,7 +223,6 @@ func number(name string) (int64, bool) {
 func (j *judge) worker(id string, e Event) {
 	w := j.touchWorker(id)
 	l, _ := task.ParseList(e.Data) // what is no list holds nothing
-	list := l.IDs
 	switch e.Op {
 	case Create:
 		if w.used {
@@ -232,30 +232,30 @@ func (j *judge) worker(id string, e Event) {
 			j.violation(RuleIDs, e.Path, "a worker that is not ephemeral")
 		}
 		w.exists, w.used, w.owner = true, true, e.Owner
-		j.setList(w, list)
+		j.setList(w, l)
 		j.report.Workers++
 	case Set:
-		j.setList(w, list)
+		j.setList(w, l)
 	case Delete:
 		w.exists = false
-		j.setList(w, nil)
+		j.setList(w, task.List{})
 	}
 }
 
-func (j *judge) setList(w *workerState, list []string) {
+func (j *judge) setList(w *workerState, list task.List) {
 	for _, id := range w.list {
-		if !slices.Contains(list, id) {
+		if !slices.Contains(list.IDs, id) {
 			t := j.touchTask(id)
 			t.holders = slices.DeleteFunc(slices.Clone(t.holders), func(h string) bool { return h == w.id })
 		}
 	}
-	for _, id := range list {
+	for _, id := range list.IDs {
 		if !slices.Contains(w.list, id) {
 			t := j.touchTask(id)
 			t.holders = append(slices.Clone(t.holders), w.id)
 		}
 	}
-	w.list = list
+	w.list, w.back = list.IDs, list.Back
 }
 
 func (j *judge) task(id string, e Event) {

@@ -140,11 +140,14 @@ func TestCheck(t *testing.T) {
 		"taken_back_though_it_is_wanted": {lines{assign, "1 = /workers/w"}, "assign /workers/w"},
 		"taken_back_of_two":              {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "21 - /data/t | - /tasks/t", "1 = /workers/w u"}, ""},
 
-		"what_is_not_begun_goes_to_another": {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w t", "1 = /workers/v u"}, ""},
-		"what_is_begun_is_taken_back":       {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w u"}, "assign /workers/w"},
-		"all_is_taken_back":                 {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w"}, "assign /workers/w assign /workers/w"},
-		"a_backup_takes_what_is_not_begun":  {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "2 = /workers/w t"}, "assign /workers/w leader /workers/w"},
-		"done_by_whom_it_was_taken_from":    {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w t", "11 = /workers/w | = /tasks/u done"}, "commit /tasks/u give back /workers/w"},
+		"what_it_is_asked_for_it_returns":     {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w t,-u", "11 = /workers/w t", "1 = /workers/v u"}, ""},
+		"what_it_is_asked_for_with_a_commit":  {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w -t,-u", "11 = /workers/w | = /tasks/t done", "1 = /workers/v u"}, ""},
+		"what_it_is_not_asked_for_it_returns": {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w -t,u", "11 = /workers/w t"}, "give back /workers/w"},
+		"what_is_not_begun_goes_to_another":   {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w t", "1 = /workers/v u"}, ""},
+		"what_is_begun_is_taken_back":         {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w u"}, "assign /workers/w"},
+		"all_is_taken_back":                   {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w"}, "assign /workers/w assign /workers/w"},
+		"a_backup_takes_what_is_not_begun":    {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "2 = /workers/w t"}, "assign /workers/w leader /workers/w"},
+		"done_by_whom_it_was_taken_from":      {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w t", "11 = /workers/w | = /tasks/u done"}, "commit /tasks/u give back /workers/w"},
 
 		// commit
 		"done_twice":    {lines{assign, commit, "11 = /tasks/t done 1"}, "commit /tasks/t"},

@@ -115,6 +115,10 @@ func (j *judge) judgeLettingGo(c *workerChange, id string, owns bool) {
 	path := task.WorkerPath(c.now.id)
 	t := j.tasks[id]
 	switch {
+	case owns && t.exists && t.phase == task.Pending && !t.change.set && slices.Contains(c.was.back, id):
+		j.report.Spared++
+		j.report.Assigned-- // it was not executed: that is the first one
+		t.assigned--
 	case owns:
 		if t.exists && t.phase == task.Pending {
 			j.violation(RuleGive, path, "frees itself of task %s: %s", id, t.change.was.describe())

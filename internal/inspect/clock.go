@@ -37,8 +37,8 @@ func (t *Tree) clocks(now time.Time) (servers time.Time, warnings []Warning) {
 	for i := range t.Tasks {
 		x := &t.Tasks[i]
 		latest(&x.Znode)
-		if made, byUs := task.MadeAt(x.Name); byUs && x.Err == nil {
-			behind = max(behind, made.Sub(x.Created))
+		if name := task.ParseName(x.Name); !name.ByHand && x.Err == nil {
+			behind = max(behind, name.Made.Sub(x.Created))
 		}
 	}
 	if ahead := servers.Sub(now); ahead > tolerance {

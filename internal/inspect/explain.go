@@ -25,6 +25,7 @@ type Case struct {
 type Explanation struct {
 	Time      time.Time  `json:"time"` // when it was read, by this machine's clock
 	ID        string     `json:"id"`
+	Queue     string     `json:"queue"`               // "" is the default queue
 	State     string     `json:"state"`               // pending, done, failed or malformed
 	Losses    int        `json:"losses"`              // executions lost with their workers; only while it is pending
 	Result    *Text      `json:"result,omitempty"`    // done
@@ -46,13 +47,16 @@ type Explanation struct {
 // Holder is a worker that lists a task.
 type Holder struct {
 	ID      string    `json:"id"`
+	Queue   string    `json:"queue"` // these three as in WorkerStatus
+	Host    string    `json:"host"`
+	PID     int       `json:"pid"`
 	Since   time.Time `json:"since"` // its list last changed
 	Seconds float64   `json:"seconds"`
 	Place   int       `json:"place"` // in the list: 1 is executed, the others queue
 }
 
 // Wait is why a task is not finished. Why is one of running, queued, no_leader,
-// no_worker, all_busy, soon, apart (from others that were lost as often), malformed (its
+// no_worker (of its queue), all_busy, soon, apart (from others that were lost as often), malformed (its
 // name, its state, or not to be read), unreadable (a permanent znode, so that the reason
 // is not known).
 type Wait struct {
@@ -75,7 +79,7 @@ const (
 
 // why tells why a task is not finished; "" if it is.
 func (c *Case) why(holders []Holder) string {
-	all, free := c.Tree.workers()
+	all, free := c.Tree.workersOf(c.Task.queue())
 	switch {
 	case c.Task.Err == nil && (c.Task.Phase == task.Done || c.Task.Phase == task.Failed):
 		return ""
@@ -106,7 +110,8 @@ func (c *Case) holders(now time.Time) []Holder {
 		for w.Tasks[place-1] != c.Task.Name {
 			place++
 		}
-		all = append(all, Holder{w.Name, w.Modified, seconds(since(now, w.Modified)), place})
+		queue, host, pid := task.ParseWorkerName(w.Name)
+		all = append(all, Holder{w.Name, queue, host, pid, w.Modified, seconds(since(now, w.Modified)), place})
 	}
 	return all
 }
@@ -117,7 +122,7 @@ func Explain(c *Case, now time.Time) Explanation {
 	at := now.Truncate(time.Millisecond)
 	now, warnings := (&Tree{Candidates: c.Tree.Candidates, Workers: c.Tree.Workers, Tasks: []Task{*x}}).clocks(now)
 	e := Explanation{
-		Time: at, Warnings: warnings, ID: x.Name, State: x.Phase.String(), Losses: x.Losses, Payload: c.Payload, payloadErr: c.PayloadErr,
+		Time: at, Warnings: warnings, ID: x.Name, Queue: x.queue(), State: x.Phase.String(), Losses: x.Losses, Payload: c.Payload, payloadErr: c.PayloadErr,
 		Workers: c.holders(now),
 	}
 	if x.Err != nil || x.Phase == task.Odd {
@@ -142,7 +147,8 @@ func Explain(c *Case, now time.Time) Explanation {
 
 func (c *Case) wait(holders []Holder) *Wait {
 	w := &Wait{Why: c.why(holders)}
-	all, _ := c.Tree.workers()
+	queue := c.Task.queue()
+	all, _ := c.Tree.workersOf(queue)
 	switch w.Why {
 	case "":
 		return nil
@@ -158,12 +164,17 @@ func (c *Case) wait(holders []Holder) *Wait {
 	case waitLeader:
 		w.Text = "there is no leader: start a master"
 	case waitWorker:
-		w.Text = "there is no worker: start one"
+		others, _ := c.Tree.workers()
+		w.Text = NoWorker(queue, others)
 	case waitBusy:
 		w.Ahead = &c.Ahead
-		w.Text = "all " + count(all, "worker") + " are busy"
+		of := ""
+		if queue != "" {
+			of = " of " + ofQueue(queue)
+		}
+		w.Text = "all " + count(all, "worker") + of + " are busy"
 		if all == 1 {
-			w.Text = "the only worker is busy"
+			w.Text = "the only worker" + of + " is busy"
 		}
 		if c.Ahead > 0 {
 			w.Text += fmt.Sprintf(", and %s %s ahead of it", count(c.Ahead, "task"), are(c.Ahead))
@@ -185,6 +196,9 @@ func (e Explanation) Text() string {
 	}
 	secs := func(sec float64) string { return age(time.Duration(sec * float64(time.Second))) }
 	line("task", "%s", name(e.ID))
+	if e.Queue != "" {
+		line("queue", "%s", name(e.Queue))
+	}
 	state := e.State
 	switch {
 	case e.Result != nil:

@@ -58,7 +58,7 @@ func (c *Case) rival(ctx context.Context, s *session.Session) error {
 	free := make(map[int64]bool)      // processes with a worker that is free
 	for i := range c.Tree.Workers {
 		switch w := &c.Tree.Workers[i]; {
-		case !w.usable():
+		case !w.usable() || w.queue() != c.Task.queue():
 		case len(w.Tasks) == 0:
 			free[w.Owner] = true
 		default:

@@ -3,6 +3,8 @@ package inspect
 import (
 	"cmp"
 	"fmt"
+	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -44,6 +46,9 @@ type WorkersStatus struct {
 // WorkerStatus is a worker. It executes the first of its tasks; the others queue.
 type WorkerStatus struct {
 	ID      string    `json:"id"`
+	Queue   string    `json:"queue"` // whose tasks it takes; "" is the default queue
+	Host    string    `json:"host"`  // from its name; of one made by hand all that stands behind the queue
+	PID     int       `json:"pid"`   // 0: made by hand
 	Tasks   []string  `json:"tasks"` // none: it is free
 	Since   time.Time `json:"since"` // its list last changed
 	Seconds float64   `json:"seconds"`
@@ -58,6 +63,8 @@ type TasksStatus struct {
 	Done          int      `json:"done"`                   // and not collected yet
 	Failed        int      `json:"failed"`                 // and not collected yet
 	Malformed     int      `json:"malformed"`              // no state, no name, or not to be read
+
+	waits map[string]int // those pending, by queue
 }
 
 // Warning is something that a person should look at.
@@ -94,6 +101,13 @@ func Summarize(t *Tree, now time.Time) Status {
 	}
 	if s.reads(task.TasksDir) {
 		s.summarizeTasks(t, now)
+	}
+	if s.Workers != nil && s.Workers.Total > 0 && s.Tasks != nil {
+		for _, queue := range slices.Sorted(maps.Keys(s.Tasks.waits)) {
+			if all, _ := t.workersOf(queue); all == 0 {
+				warn("", "%s pending: %s", count(s.Tasks.waits[queue], "task"), NoWorker(queue, s.Workers.Total))
+			}
+		}
 	}
 	for _, c := range t.Candidates {
 		path := task.MasterDir + "/" + c.Name
@@ -179,7 +193,8 @@ func (s *Status) summarizeWorkers(t *Tree, now time.Time) {
 		if tasks == nil {
 			tasks = []string{}
 		}
-		s.Workers.List = append(s.Workers.List, WorkerStatus{w.Name, tasks, w.Modified, seconds(since(now, w.Modified))})
+		queue, host, pid := task.ParseWorkerName(w.Name)
+		s.Workers.List = append(s.Workers.List, WorkerStatus{w.Name, queue, host, pid, tasks, w.Modified, seconds(since(now, w.Modified))})
 	}
 	s.Workers.Total, s.Workers.Free = t.workers()
 	s.Workers.Busy = s.Workers.Total - s.Workers.Free
@@ -190,7 +205,7 @@ func (s *Status) summarizeWorkers(t *Tree, now time.Time) {
 
 func (s *Status) summarizeTasks(t *Tree, now time.Time) {
 	held, running := t.holders(), 0
-	n := &TasksStatus{Total: len(t.Tasks)}
+	n := &TasksStatus{Total: len(t.Tasks), waits: make(map[string]int)}
 	s.Tasks = n
 	if s.reads(task.WorkersDir) {
 		n.Running = &running
@@ -208,6 +223,7 @@ func (s *Status) summarizeTasks(t *Tree, now time.Time) {
 			running++
 		default:
 			n.Pending++
+			n.waits[x.queue()]++
 			if a := seconds(since(now, x.Created)); n.OldestPending == nil || a > *n.OldestPending {
 				n.OldestPending = &a
 			}
@@ -254,19 +270,10 @@ func (s Status) Text() string {
 		line("tasks", "%s", list(s.Tasks.Total, s.Tasks.text(for1)))
 	}
 
-	if w.Busy > 0 {
+	if w.Total > 0 {
 		b.WriteByte('\n')
-		tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(tw, "busy worker\thas\tfor")
-		for _, one := range w.List[:min(shown, w.Busy)] {
-			has := name(one.Tasks[0])
-			if n := len(one.Tasks) - 1; n > 0 {
-				has += fmt.Sprintf(" and %d more", n)
-			}
-			fmt.Fprintf(tw, "%s\t%s\t%s\n", name(one.ID), has, for1(one.Seconds))
-		}
-		_ = tw.Flush() // into memory
-		more(&b, w.Busy)
+		w.table(&b, s.queues(), for1)
+		more(&b, w.Total)
 	}
 	if len(s.Warnings) > 0 {
 		b.WriteByte('\n')
@@ -279,6 +286,47 @@ func (s Status) Text() string {
 		more(&b, len(s.Warnings))
 	}
 	return b.String()
+}
+
+// queues tells whether any worker, or any task that waits, is in a queue.
+func (s Status) queues() bool {
+	if s.Workers != nil && slices.ContainsFunc(s.Workers.List, func(w WorkerStatus) bool { return w.Queue != "" }) {
+		return true
+	}
+	if s.Tasks != nil {
+		for queue := range s.Tasks.waits {
+			if queue != "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// table lists the first workers.
+func (w *WorkersStatus) table(out io.Writer, queues bool, for1 func(float64) string) {
+	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(queue, worker, has, since string) {
+		if queues {
+			worker = queue + "\t" + worker
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\n", worker, has, since)
+	}
+	row("queue", "worker", "has", "for")
+	for _, one := range w.List[:min(shown, w.Total)] {
+		queue, has := "-", "nothing"
+		if one.Queue != "" {
+			queue = name(one.Queue)
+		}
+		if len(one.Tasks) > 0 {
+			has = name(one.Tasks[0])
+		}
+		if n := len(one.Tasks) - 1; n > 0 {
+			has += fmt.Sprintf(" and %d more", n)
+		}
+		row(queue, name(process(one.Host, one.PID)), has, for1(one.Seconds))
+	}
+	_ = tw.Flush() // into memory
 }
 
 func (n *TasksStatus) text(for1 func(float64) string) string {

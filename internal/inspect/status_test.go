@@ -48,6 +48,18 @@ func secret(dirs ...string) *Tree {
 	return t
 }
 
+// queued is a service with queues; one worker, and the tasks, were made by hand.
+func queued() *Tree {
+	const u = "-0198d8e2-4d2c-4a41-8f31-0f0f0f0f0f0f"
+	return &Tree{
+		Candidates: usual().Candidates,
+		Workers: []Worker{
+			works("gpu.me", time.Minute), works("gpu.n1:4242"+u, 2*time.Second, "gpu.t1"), works("a\x1b.n2:1"+u, time.Minute),
+		},
+		Tasks: []Task{is("gpu.t1", time.Second, "pending"), is("t1", time.Second, "pending"), is("t2", 2*time.Second, "pending"), is("tpu.x.y", 3*time.Second, "pending")},
+	}
+}
+
 func TestStatusText(t *testing.T) {
 	for name, tc := range map[string]struct {
 		tree *Tree
@@ -59,9 +71,24 @@ backups   1: vm:2
 workers   3: 2 busy, 1 free
 tasks     8: 2 pending (the oldest for 8.0s), 3 running, 1 done and 2 failed, not collected
 
-busy worker  has            for
-w3           t3             1m30s
-w1           t1 and 1 more  2.0s
+worker  has            for
+w3      t3             1m30s
+w1      t1 and 1 more  2.0s
+w2      nothing        1m00s
+`},
+		"in_queues": {queued(), `
+leader    vm:1, for 3m12s: /master/a-0000000003
+backups   1: vm:2
+workers   3: 1 busy, 2 free
+tasks     4: 3 pending (the oldest for 3.0s), 1 running
+
+queue    worker   has      for
+gpu      n1:4242  gpu.t1   2.0s
+gpu      me       nothing  1m00s
+"a\x1b"  n2:1     nothing  1m00s
+
+warning   2 tasks pending: no worker takes tasks of the default queue: start one without --queue
+warning   1 task pending: no worker takes tasks of queue tpu: start one with --queue
 `},
 		"nothing_is_there": {new(Tree), `
 leader    none
@@ -105,9 +132,10 @@ backups   1: vm:2
 workers   3: 2 busy, 1 free
 tasks     may not be read
 
-busy worker  has            for
-w3           t3             1m30s
-w1           t1 and 1 more  2.0s
+worker  has            for
+w3      t3             1m30s
+w1      t1 and 1 more  2.0s
+w2      nothing        1m00s
 
 warning   /tasks: may not be read: no
 `},
@@ -179,9 +207,9 @@ func TestStatusJSON(t *testing.T) {
 		"at_work": {usual(), `{"time":"TIME","leader":{"candidate":"/master/a-0000000003","who":"vm:1","since":"TIME","seconds":192},
 			"backups":[{"candidate":"/master/b-0000000004","who":"vm:2","since":"TIME","seconds":600}],
 			"workers":{"total":3,"busy":2,"free":1,"list":[
-				{"id":"w3","tasks":["t3"],"since":"TIME","seconds":90},
-				{"id":"w1","tasks":["t1","t2"],"since":"TIME","seconds":2},
-				{"id":"w2","tasks":[],"since":"TIME","seconds":60}]},
+				{"id":"w3","queue":"","host":"w3","pid":0,"tasks":["t3"],"since":"TIME","seconds":90},
+				{"id":"w1","queue":"","host":"w1","pid":0,"tasks":["t1","t2"],"since":"TIME","seconds":2},
+				{"id":"w2","queue":"","host":"w2","pid":0,"tasks":[],"since":"TIME","seconds":60}]},
 			"tasks":{"total":8,"pending":2,"oldest_pending_seconds":8,"running":3,"done":1,"failed":2,"malformed":0},
 			"warnings":[]}`},
 	} {

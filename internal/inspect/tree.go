@@ -48,6 +48,9 @@ type Worker struct {
 	Odd   error // what it holds is no list
 }
 
+// queue is whose tasks it takes.
+func (w *Worker) queue() string { q, _ := task.SplitQueue(w.Name); return q }
+
 // usable tells whether the leader takes it for a worker.
 func (w *Worker) usable() bool { return w.Err == nil && w.Odd == nil && w.Owner != 0 }
 
@@ -77,10 +80,22 @@ func (t *Tree) holders() map[string][]*Worker {
 	return held
 }
 
+// queue is the one that it is in.
+func (t *Task) queue() string { q, _ := task.SplitQueue(t.Name); return q }
+
 // workers counts the workers, and those that are free.
 func (t *Tree) workers() (all, free int) {
+	return t.workersThat(func(*Worker) bool { return true })
+}
+
+// workersOf counts those of a queue.
+func (t *Tree) workersOf(queue string) (all, free int) {
+	return t.workersThat(func(w *Worker) bool { return w.queue() == queue })
+}
+
+func (t *Tree) workersThat(count func(*Worker) bool) (all, free int) {
 	for i := range t.Workers {
-		if w := &t.Workers[i]; w.usable() {
+		if w := &t.Workers[i]; w.usable() && count(w) {
 			all++
 			if len(w.Tasks) == 0 {
 				free++

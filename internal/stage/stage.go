@@ -173,8 +173,14 @@ func (st *Stage) print(at time.Time, name, text string) {
 	fmt.Fprintf(st.out, "%6.2fs  %s\n", max(0, at.Sub(st.began).Seconds()), line)
 }
 
-// Short is the end of an id: enough to tell a few apart.
-func Short(id string) string { return "…" + id[max(0, len(id)-6):] }
+// Short is a part of an id, enough to tell a few apart: the end, or of a client's task
+// the low digits of its time, since the end is the same for all that it submits.
+func Short(id string) string {
+	if _, rest := task.SplitQueue(id); !task.ParseName(id).ByHand {
+		return "…" + rest[9:18]
+	}
+	return "…" + id[max(0, len(id)-6):]
+}
 
 // shorten shortens the id in a line that begins with it.
 func shorten(line string) string {

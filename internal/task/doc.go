@@ -6,7 +6,7 @@
 //
 //	path                      holds                                    written by          deleted by
 //	/master/<uuid>-0000000007 who the candidate is, "host:pid"         the candidate       its session's end
-//	/workers/<id>             the ids assigned to it, one a line       leader and worker   its session's end
+//	/workers/<name>           the ids assigned to it, one a line       leader and worker   its session's end
 //	/tasks/<id>               the task's state                         client, worker,     its client; the leader,
 //	                                                                   leader (losses)     if it is not collected
 //	/data/<id>                the payload, never changed               client              with its task
@@ -45,9 +45,11 @@
 // state is never overwritten unknowingly. Any other word is neither pending nor finished:
 // it is left alone.
 //
-// # Ids
+// # Names
 //
-// A task's id is a UUID of version 7 (RFC 9562): ids sorted by name are sorted
-// by submission. A name made by hand is any other child of /tasks; it works
-// too and goes first.
+// A task's id is a UUID of version 7 (RFC 9562): ids sorted by name are sorted by
+// submission. Its last 48 bits are the same for all ids of one client process. A worker's
+// name is <host>:<pid>-<uuid>. What stands before the first dot of either is its queue: a
+// task is given to workers of its own queue. Without a dot it is the default queue. A name
+// made by hand is any other child of /tasks or /workers; it works too.
 package task

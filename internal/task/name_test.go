@@ -50,11 +50,35 @@ func TestParseName(t *testing.T) {
 }
 
 func TestWorkerName(t *testing.T) {
-	name := NewWorkerName("gpu", "n1.example.org", 42)
-	if queue, rest := SplitQueue(name); queue != "gpu" || !strings.HasPrefix(rest, "n1:42-") {
-		t.Errorf("name %q", name)
+	for _, c := range []struct{ queue, hostname, want string }{
+		{"gpu", "n1.example.org", "n1"}, {"", "n1", "n1"}, {"q", "Büro 1/ä\n", "Bro1"}, {"", "", "host"}, {"", ".local", "host"}, {"", "a_b-c", "a_b-c"},
+	} {
+		name := NewWorkerName(c.queue, c.hostname, 42)
+		if queue, host, pid := ParseWorkerName(name); queue != c.queue || host != c.want || pid != 42 {
+			t.Errorf("of host %q: %q, read as %q, %q, %d", c.hostname, name, queue, host, pid)
+		}
 	}
-	if queue, rest := SplitQueue(NewWorkerName("", "n1", 42)); queue != "" || !strings.HasPrefix(rest, "n1:42-") {
-		t.Errorf("queue %q, rest %q", queue, rest)
+	u := NewWorkerName("", "", 1)[len("host:1-"):]
+	for _, c := range []struct{ name, queue, host string }{
+		{"me", "", "me"}, {"gpu.me", "gpu", "me"}, {"", "", ""}, {"h:1", "", "h:1"}, {u, "", u}, {"gpu." + u, "gpu", u},
+		{"h:0-" + u, "", "h:0-" + u}, {"h:x-" + u, "", "h:x-" + u}, {"h:1-" + u + "x", "", "h:1-" + u + "x"}, {"h:1x" + u, "", "h:1x" + u},
+		{"h:-" + u, "", "h:-" + u},
+	} {
+		if queue, host, pid := ParseWorkerName(c.name); queue != c.queue || host != c.host || pid != 0 {
+			t.Errorf("%q is read as %q, %q, %d", c.name, queue, host, pid)
+		}
+	}
+}
+
+func TestParseQueue(t *testing.T) {
+	for _, name := range []string{"gpu", "a", "A_b-9", "_", strings.Repeat("q", 64)} {
+		if got, err := ParseQueue(name); got != name || err != nil {
+			t.Errorf("%q: %q, %v", name, got, err)
+		}
+	}
+	for _, name := range []string{"", "-gpu", "-", "a.b", ".", "a b", "a/b", "a\n", "ä", "\xff", "a\x00", strings.Repeat("q", 65)} {
+		if got, err := ParseQueue(name); got != "" || err == nil {
+			t.Errorf("%q: %q, %v", name, got, err)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -19,53 +18,70 @@ const (
 	MaxResult = session.MaxPacket - 64<<10
 )
 
-// commit sends the results that are ready, if no commit is under way.
-func (sl *slot) commit() {
-	if sl.sent != nil || sl.stale || len(sl.results) == 0 || sl.resting() {
+// write sends what the slot's znode is to hold next, if that is something else and no
+// write is under way: the list without marks, less the tasks that it returns, and less
+// those with a verdict, which the same Multi commits.
+func (sl *slot) write() {
+	if sl.sent != nil || sl.stale || sl.resting() {
 		return
 	}
 	var sets []session.Op
-	var rest []string
+	var rest []*holding
+	off, asked, results := make([]*holding, 0, 1), false, 0
 	room := sl.room()
-	for _, id := range sl.list {
-		v, ready := sl.results[id]
-		if !ready || len(sl.sent) == maxResults {
-			rest = append(rest, id)
+	for _, h := range sl.list {
+		asked = asked || h.asked
+		switch {
+		case h.returns():
+			off = append(off, h)
 			continue
-		}
-		if !v.freeOnly {
-			op := session.Set(task.StatePath(id), sl.fit(id, v.state).Bytes(), sl.at[id])
+		case h.phase != ready || results == maxResults:
+			rest = append(rest, h)
+			continue
+		case !h.verdict.freeOnly:
+			op := session.Set(task.StatePath(h.id), sl.fit(h.id, h.verdict.state).Bytes(), h.verdict.version)
 			size := sl.s.Size(op)
 			if size > room && len(sets) > 0 {
-				rest = append(rest, id)
+				rest = append(rest, h)
 				continue
 			}
 			room -= size
 			sets = append(sets, op)
 		}
-		sl.sent = append(sl.sent, id)
+		off = append(off, h)
+		results++
 	}
-	ops := append([]session.Op{session.Set(sl.path, task.List{IDs: rest}.Bytes(), sl.version)}, sets...)
-	sl.group.Go(func(r []session.Result, err error) { sl.committed <- receipt{r, err} }, ops...)
+	if len(off) == 0 && !asked {
+		return
+	}
+	sl.sent = off
+	ops := append([]session.Op{session.Set(sl.path, ids(rest).Bytes(), sl.version)}, sets...)
+	sl.group.Go(func(r []session.Result, err error) { sl.written <- receipt{r, err} }, ops...)
 }
 
-// settle takes the fate of a commit.
+// settle takes the fate of a write.
 func (sl *slot) settle(r receipt) error {
 	sent := sl.sent
 	sl.sent = nil
 	var refused *session.OpError
 	switch {
 	case r.err == nil:
-		for _, id := range sent {
-			sl.tell(id, sl.results[id])
-			delete(sl.results, id)
-			delete(sl.at, id)
+		returned := 0
+		for _, h := range sent {
+			if h.returns() {
+				returned++
+			} else {
+				sl.tell(h)
+			}
 		}
-		sl.list = slices.DeleteFunc(slices.Clone(sl.list), func(id string) bool { return slices.Contains(sent, id) })
+		if returned > 0 {
+			sl.log.Info("returned tasks that it was asked for", "tasks", returned)
+		}
+		sl.list = without(sl.list, sent)
 		sl.version = r.results[0].Stat.Version
 		return nil
 	case errors.Is(r.err, session.ErrUnknown):
-		sl.stale = true
+		sl.stale = true // what is listed still is held, and to be returned if it is marked
 		return sl.s.Sync()
 	case errors.Is(r.err, session.ErrTooLarge) && sl.room() > leastRoom:
 		return nil // the servers take less than was known
@@ -84,8 +100,9 @@ func (sl *slot) settle(r receipt) error {
 }
 
 // tell logs what was committed.
-func (sl *slot) tell(id string, v verdict) {
-	attrs := []any{"task", id, "took", v.took.Round(time.Millisecond)}
+func (sl *slot) tell(h *holding) {
+	v := h.verdict
+	attrs := []any{"task", h.id, "took", v.took.Round(time.Millisecond)}
 	switch {
 	case v.freeOnly: // was told when that was found
 	case v.state.Phase == task.Failed:
@@ -97,29 +114,27 @@ func (sl *slot) tell(id string, v verdict) {
 
 // refused takes that a task's state was not as it was taken to be.
 func (sl *slot) refused(why *session.OpError) error {
-	id := why.Op.Path[len(task.TasksDir)+1:]
-	state, version, err := readState(sl.s, id)
-	if err != nil {
+	h := sl.find(why.Op.Path[len(task.TasksDir)+1:])
+	state, version, err := sl.readState(h.id)
+	switch {
+	case err != nil:
 		return err
+	case state.Phase == task.Pending && errors.Is(why, zk.ErrBadVersion):
+		h.verdict.version = version
+	case state.Phase == task.Pending && errors.Is(why, session.ErrQuota):
+		sl.overQuota(h, state, why)
+	default:
+		sl.log.Warn("result is not wanted any more", "task", h.id, "err", why)
+		h.phase, h.verdict = ready, verdict{freeOnly: true}
 	}
-	if state.Phase == task.Pending && errors.Is(why, zk.ErrBadVersion) {
-		sl.at[id] = version
-		return nil
-	}
-	if state.Phase == task.Pending && errors.Is(why, session.ErrQuota) {
-		sl.overQuota(id, state, why)
-		return nil
-	}
-	sl.log.Warn("result is not wanted any more", "task", id, "err", why)
-	sl.results[id] = verdict{freeOnly: true}
 	return nil
 }
 
 // readState reads a task's state. One that is gone, may not be read, or cannot
 // be, because its id is no name of a znode, is Odd. It fails when the session is
 // over.
-func readState(s *session.Session, id string) (task.State, int32, error) {
-	data, stat, err := s.Get(task.StatePath(id))
+func (sl *slot) readState(id string) (task.State, int32, error) {
+	data, stat, err := sl.s.Get(task.StatePath(id))
 	if errors.Is(err, session.ErrOver) {
 		return task.State{}, 0, err
 	}

@@ -18,7 +18,7 @@ func TestCommit(t *testing.T) {
 		d.Create(task.DataPath("half"), "x")
 		d.assign(worker, "none", "half")
 		d.free(worker)
-		b.began("half")
+		b.began()
 		if tasks, data := d.Children(task.TasksDir), d.Children(task.DataDir); len(tasks) != 0 || len(data) != 1 {
 			t.Errorf("tasks %q, payloads %q", tasks, data)
 		}

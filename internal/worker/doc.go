@@ -3,14 +3,16 @@
 // A process hosts one or more workers, its slots, over one session. Each slot
 // has an id and a znode of its own:
 //
-//	/workers/<id>   ephemeral; empty = free, else the ids assigned to it, one a
+//	/workers/<name> ephemeral; empty = free, else the ids assigned to it, one a
 //	                line. The leader writes it while it is free, the slot
 //	                while it is not: they take turns. The leader's rare
-//	                take-back is settled by the znode's version. Watched
-//	                for good: a hint is about the slot's own commit, unless
-//	                there are more of them than versions it knows of.
-//	/data/<task>    read once, by the slot that executes the task; those of the
-//	                next few in its list meanwhile
+//	                take-back, and its asking for tasks, are settled by the
+//	                znode's version. The name is
+//	                [queue.]<host>:<pid>-<uuid>, and is never used twice.
+//	                Watched for good: a hint is about the slot's own write,
+//	                unless there are more of them than versions it knows of.
+//	/data/<task>    read once, with /tasks/<task>, by the slot that executes the
+//	                task; those of the next few in its list meanwhile
 //	/tasks/<task>   written once, when the slot commits
 //
 //	          ┌──────┐ listed                    ┌───────────┐
@@ -18,17 +20,24 @@
 //	 register └──────┘                           └─┬───┬───┬─┘
 //	              ▲      no longer listed: cancel  │   │   │ result
 //	              ├────────────────────────────────┘   │   ▼
-//	              │ refused: task finished or gone ┌───┼────────┐
+//	              │ task finished, gone, malformed ┌───┼────────┐
 //	              ├────────────────────────────────┤ committing │
 //	              │ committed                      └───┼────────┘
 //	              └────────────────────────────────────┤
 //	  its own znode is gone: cancel all, register anew │
 //	  told to stop: give back what is listed, leave    ▼
 //
+// # The take
+//
+// A slot reads the payload and the state of a task in one request, and executes the task
+// only if it is pending. The state's version is the one that the commit replaces. A
+// task that is finished already, gone, or whose state is malformed or unreadable is left
+// as it is: the slot only takes it off its list.
+//
 // # The commit
 //
-// One Multi sets /workers/<id> to its list without the task, at the version
-// known, and /tasks/<task> to its result, at the version known or 0. So a
+// One Multi sets /workers/<name> to its list without the task, at the version
+// known, and /tasks/<task> to its result, at the version that was read. So a
 // result counts only if this very slot still holds the task, and only once. A
 // task is executed at least once; it is committed exactly once.
 //
@@ -44,6 +53,16 @@
 //
 // New content of the slot's znode is taken by content: ids no longer listed are
 // cancelled, those still listed go on untouched, new ones queue behind.
+//
+// # The answer
+//
+// A "-" before ids in the list asks for these tasks back. The slot begins none of them
+// from the read on. It answers with one Set of its znode: the list less what was asked for
+// and has not begun, without marks. To be read ahead is not to have begun. A commit that is
+// due carries the answer in the same Set. What was returned is untouched: pending, at the
+// same version. If the fate of the answer is unknown, the znode tells after a Sync: what is
+// listed unmarked is the slot's, what is still marked is answered again, and the rest was
+// returned.
 //
 // # Leaving
 //

@@ -16,8 +16,7 @@ import (
 
 // execution is a task that runs.
 type execution struct {
-	id     string
-	taken  bool // it was told to end, for it is listed no more
+	task   *holding
 	cancel context.CancelFunc
 
 	live   context.Context // see Session.Live
@@ -26,54 +25,57 @@ type execution struct {
 
 // outcome is what an execution came to.
 type outcome struct {
-	state task.State
-	took  time.Duration // the execution alone, without any wait for the servers
-	fault error         // why it could not be begun, if that is not the task's fault
-	ended bool          // it was told to end: the rest means nothing
+	verdict verdict
+	fault   error // why it could not be begun, if that is not the task's fault
+	ended   bool  // it was told to end: the rest means nothing
 }
 
-// fetch is a payload that is being read, or has been.
+// fetch is a task that is being read, or has been: the payload and the state, together.
 type fetch struct {
-	done    chan struct{} // closed when it has
-	payload []byte
-	err     error
+	done           chan struct{} // closed when it has
+	payload, state session.Read
+}
+
+func (sl *slot) fetch(id string, f *fetch) {
+	got := sl.s.GetAll(task.DataPath(id), task.StatePath(id))
+	f.payload, f.state = got[0], got[1]
 }
 
 // job is what the executor is given.
 type job struct {
 	ctx context.Context
 	id  string
-	f   *fetch // its payload; nil: to be read
+	f   *fetch // nil: to be read
 }
 
-// readAhead is how many payloads are read at once, that of the task that is
-// executed next among them. Each may be close to a megabyte.
+// readAhead is how many tasks are read at once, the one that is executed next among
+// them. Each payload may be close to a megabyte.
 const readAhead = 4
 
-// fetchAhead has the payloads read of the tasks that are next.
+// fetchAhead has the tasks read that are next. It does not begin them.
 func (sl *slot) fetchAhead() {
 	n := 1 // what runs
-	for _, id := range sl.list {
-		if _, ok := sl.results[id]; ok || sl.running != nil && sl.running.id == id {
+	for _, h := range sl.list {
+		if !h.mayBegin() {
 			continue
 		}
 		if n++; n > readAhead {
 			return
 		}
-		if sl.ahead[id] != nil {
+		if h.fetch != nil {
 			continue
 		}
 		f := &fetch{done: make(chan struct{})}
-		sl.ahead[id] = f
+		h.fetch = f
 		sl.reading.Go(func() {
-			f.payload, _, f.err = sl.s.Get(task.DataPath(id))
+			sl.fetch(h.id, f)
 			close(f.done)
 		})
 	}
 }
 
-// start executes the first task of the list that has no result yet. It ends with
-// leaving, although the loop may be waiting for the connection then.
+// start begins the first task of the list that may be. From here on it is not returned.
+// The execution ends with leaving, although the loop may be waiting for the connection then.
 func (sl *slot) start(leaving context.Context) {
 	live := sl.s.Live()
 	if live.Err() != nil {
@@ -84,17 +86,17 @@ func (sl *slot) start(leaving context.Context) {
 		sl.heed(live)
 		return
 	}
-	i := slices.IndexFunc(sl.list, func(id string) bool { _, ok := sl.results[id]; return !ok })
+	i := slices.IndexFunc(sl.list, (*holding).mayBegin)
 	if i < 0 {
 		return
 	}
-	id := sl.list[i]
+	h := sl.list[i]
+	h.phase = running
 	ctx, cancel := sl.s.Within(leaving)
-	sl.running = &execution{id: id, cancel: cancel}
+	sl.running = &execution{task: h, cancel: cancel}
 	sl.heed(live)
-	sl.todo <- job{ctx, id, sl.ahead[id]} // the executor is idle
-	delete(sl.ahead, id)
-	sl.log.Info("task started", "task", id)
+	sl.todo <- job{ctx, h.id, h.fetch} // the executor is idle
+	h.fetch = nil
 }
 
 // heed has the end of live noticed, though the loop waits for the connection then.
@@ -108,9 +110,9 @@ func (sl *slot) heed(live context.Context) {
 		switch {
 		case sl.s.Err() != nil: // over, and so is the execution
 		case sl.cfg.RunOn:
-			sl.log.Warn("cut off for the session timeout, the task runs on", "task", e.id)
+			sl.log.Warn("cut off for the session timeout, the task runs on", "task", e.task.id)
 		default:
-			sl.log.Warn("cut off for the session timeout, cancelling the task", "task", e.id)
+			sl.log.Warn("cut off for the session timeout, cancelling the task", "task", e.task.id)
 			e.cancel()
 		}
 	})
@@ -124,26 +126,31 @@ func (sl *slot) executor() {
 	}
 }
 
-// execute waits for the payload and runs the task.
+// execute waits for the task to be read, and runs it if it is pending.
 func (sl *slot) execute(j job) outcome {
 	ctx, id := j.ctx, j.id
 	f := j.f
 	if f == nil {
 		f = new(fetch)
-		f.payload, _, f.err = sl.s.Get(task.DataPath(id))
+		sl.fetch(id, f)
 	} else {
 		<-f.done
 	}
-	payload, err := f.payload, f.err
-	if ctx.Err() != nil || errors.Is(err, session.ErrOver) {
+	payload, err := f.payload.Data, f.payload.Err
+	if ctx.Err() != nil || errors.Is(err, session.ErrOver) || errors.Is(f.state.Err, session.ErrOver) {
 		return outcome{ended: true}
 	}
+	if !sl.pending(id, f.state) {
+		return outcome{verdict: verdict{freeOnly: true}}
+	}
+	version := f.state.Stat.Version
 	if errors.Is(err, zk.ErrNoNode) {
-		return outcome{state: task.NewFailed("no payload in " + task.DataPath(id))}
+		err = errors.New("no payload in " + task.DataPath(id))
 	}
 	if err != nil {
-		return outcome{state: task.NewFailed(err.Error())}
+		return outcome{verdict: verdict{state: task.NewFailed(err.Error()), version: version}}
 	}
+	sl.log.Info("task started", "task", id)
 	limited, cancel := ctx, func() {}
 	if sl.cfg.Timeout > 0 {
 		limited, cancel = context.WithTimeout(ctx, sl.cfg.Timeout)
@@ -152,7 +159,7 @@ func (sl *slot) execute(j job) outcome {
 	stop := sl.entry.beginning()
 	began := time.Now()
 	result, err := sl.cfg.Run(limited, task.Execution{Task: id, Worker: sl.id, Payload: payload})
-	o := outcome{state: task.NewDone(result), took: time.Since(began)}
+	v := verdict{state: task.NewDone(result), version: version, took: time.Since(began)}
 	stop()
 	switch {
 	case ctx.Err() != nil:
@@ -160,12 +167,31 @@ func (sl *slot) execute(j job) outcome {
 	case errors.Is(err, command.ErrCannotStart):
 		return outcome{fault: err}
 	case err != nil && limited.Err() != nil:
-		o.state = task.NewFailed(fmt.Sprintf("timed out after %s", sl.cfg.Timeout))
+		v.state = task.NewFailed(fmt.Sprintf("timed out after %s", sl.cfg.Timeout))
 	case err != nil:
-		o.state = task.NewFailed(err.Error())
+		v.state = task.NewFailed(err.Error())
 	}
 	sl.entry.begun()
-	return o
+	return outcome{verdict: v}
+}
+
+// pending tells whether a task whose state was read so is to be executed, and logs why
+// not: then there is nothing to write for it either.
+func (sl *slot) pending(id string, r session.Read) bool {
+	state := task.ParseState(r.Data)
+	switch {
+	case errors.Is(r.Err, zk.ErrNoNode):
+		sl.log.Info("task is gone, it is not executed", "task", id)
+	case r.Err != nil:
+		sl.log.Warn("task's state cannot be read, it is not executed", "task", id, "err", r.Err)
+	case state.Finished():
+		sl.log.Info("task is finished already, it is not executed", "task", id)
+	case state.Phase != task.Pending:
+		sl.log.Warn("task's state is malformed, it is not executed", "task", id, "state", string(r.Data[:min(len(r.Data), 200)]))
+	default:
+		return true
+	}
+	return false
 }
 
 // finish takes what the execution came to. It fails when that could not be begun.
@@ -174,14 +200,14 @@ func (sl *slot) finish(o outcome) error {
 	e.ignore()
 	e.cancel()
 	sl.running = nil
-	if o.fault != nil {
+	e.task.phase = waiting
+	switch {
+	case o.fault != nil:
 		sl.entry.process.failed(o.fault)
 		return o.fault
+	case !o.ended:
+		e.task.phase, e.task.verdict = ready, o.verdict
+		e.task.verdict.state = sl.fit(e.task.id, o.verdict.state)
 	}
-	if o.ended || !slices.Contains(sl.list, e.id) { // or taken away, as it ended
-		return nil
-	}
-	o.state = sl.fit(e.id, o.state)
-	sl.results[e.id] = verdict{state: o.state, took: o.took}
 	return nil
 }

@@ -15,8 +15,8 @@ var errStays = errors.New("the worker's znode stays")
 // parting is what the Multi does with which a slot leaves.
 type parting struct {
 	ops     []session.Op
-	written []string // tasks whose results it writes
-	given   int      // how many it gives back
+	written []*holding // those whose results it writes
+	given   int        // how many it gives back
 }
 
 // leave commits what is ready, gives back what is not, and deletes the slot's
@@ -81,8 +81,8 @@ func (sl *slot) leave() error {
 
 // left logs what was done.
 func (sl *slot) left(p parting) {
-	for _, id := range p.written {
-		sl.tell(id, sl.results[id])
+	for _, h := range p.written {
+		sl.tell(h)
 	}
 	if p.given > 0 {
 		sl.log.Info("gave back its tasks", "tasks", p.given)
@@ -92,23 +92,22 @@ func (sl *slot) left(p parting) {
 // giveBack returns the writes that end this slot's hold of its tasks.
 func (sl *slot) giveBack() (p parting, err error) {
 	room := sl.room()
-	for _, id := range sl.list {
-		v, ready := sl.results[id]
-		if v.freeOnly {
+	for _, h := range sl.list {
+		if h.verdict.freeOnly {
 			continue
 		}
-		state, version, err := readState(sl.s, id)
+		state, version, err := sl.readState(h.id)
 		if err != nil {
 			return p, err
 		}
 		if state.Phase != task.Pending {
 			continue
 		}
-		op := session.Set(task.StatePath(id), sl.fit(id, v.state).Bytes(), version)
-		if ready && sl.s.Size(op) <= room && !sl.resting() {
-			p.written = append(p.written, id)
+		op := session.Set(task.StatePath(h.id), sl.fit(h.id, h.verdict.state).Bytes(), version)
+		if h.phase == ready && sl.s.Size(op) <= room && !sl.resting() {
+			p.written = append(p.written, h)
 		} else {
-			op = session.Set(task.StatePath(id), state.Bytes(), version)
+			op = session.Set(task.StatePath(h.id), state.Bytes(), version)
 			p.given++
 		}
 		room -= sl.s.Size(op)

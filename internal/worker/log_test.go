@@ -83,7 +83,7 @@ func TestLog(t *testing.T) {
 	parallel(t, "tells_that_a_task_is_done_when_that_is_committed_and_how_long_the_execution_took", func(t *testing.T) {
 		j, d, b, _, worker, proxy := logged(t)
 		const wait = 300 * time.Millisecond // for the servers
-		held, release := proxy.Hold(zktest.OpGetData, 1, zktest.Naming(task.DataPath("t")))
+		held, release := proxy.Hold(zktest.OpMultiRead, 1, zktest.Naming(task.DataPath("t")))
 		d.submit("t", "wait")
 		d.assign(worker, "t")
 		happened(t, "read of the payload", held)

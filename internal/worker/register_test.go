@@ -1,11 +1,11 @@
 package worker
 
 import (
+	"os"
 	"slices"
 	"testing"
 
 	"github.com/go-zookeeper/zk"
-	"github.com/google/uuid"
 
 	"taskkeeper/internal/task"
 	"taskkeeper/internal/zktest"
@@ -19,9 +19,26 @@ func TestRegister(t *testing.T) {
 		p := host(t, open(t, root, testTimeout), 3, nil)
 		for _, id := range d.workers(3) {
 			stat := d.stat(task.WorkerPath(id))
-			if _, err := uuid.Parse(id); err != nil || stat.DataLength != 0 || stat.EphemeralOwner != p.s.ID() {
-				t.Errorf("%s: %v, %d bytes, owner %#x, want %#x", id, err, stat.DataLength, stat.EphemeralOwner, p.s.ID())
+			queue, host, pid := task.ParseWorkerName(id)
+			if queue != "" || host == "" || pid != os.Getpid() || stat.DataLength != 0 || stat.EphemeralOwner != p.s.ID() {
+				t.Errorf("%s: %d bytes, owner %#x, want %#x", id, stat.DataLength, stat.EphemeralOwner, p.s.ID())
 			}
+		}
+	})
+	parallel(t, "in_its_queue", func(t *testing.T) {
+		root := zktest.Connect(t)
+		d := newDesk(t, root)
+		hostAs(t, open(t, root, testTimeout), Config{Queue: "gpu"})
+		worker := d.worker()
+		if queue, _, pid := task.ParseWorkerName(worker); queue != "gpu" || pid != os.Getpid() {
+			t.Errorf("worker %s", worker)
+		}
+		id := task.NewSubmitter("gpu").NewID()
+		d.submit(id, "0")
+		d.assign(worker, id)
+		d.state(id, "done 0")
+		if err := Run(t.Context(), nil, Config{Queue: "a.b"}); err == nil {
+			t.Error("there is a queue a.b")
 		}
 	})
 	parallel(t, "makes_the_permanent_znodes_that_are_missing", func(t *testing.T) {

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/go-zookeeper/zk"
-	"github.com/google/uuid"
 
 	"taskkeeper/internal/command"
 	"taskkeeper/internal/session"
@@ -37,21 +35,18 @@ type slot struct {
 	hints *session.Hints
 
 	// Owned by the goroutine of run.
-	list    []string           // the znode's content as last known
-	version int32              // and its version
-	watch   watch              // on the znode
-	stale   bool               // the znode is to be read
-	at      map[string]int32   // versions of /tasks/<id>, where they are known not to be 0
-	results map[string]verdict // executions that ended, not committed yet
-	ahead   map[string]*fetch  // payloads that are read, or being read
+	list    []*holding // the znode's content as last known
+	version int32      // and its version
+	watch   watch      // on the znode
+	stale   bool       // the znode is to be read
 	running *execution
-	reading sync.WaitGroup // reads of payloads under way
+	reading sync.WaitGroup // reads ahead under way
 
 	todo      chan job     // takes what is to be executed
 	finished  chan outcome // receives what running came to
-	committed chan receipt // receives the fate of the one commit under way
-	sent      []string     // what that commit holds
-	restUntil time.Time    // nothing is committed before: see rest
+	written   chan receipt // receives the fate of the one write under way
+	sent      []*holding   // what that write takes off the list, in its order; nil: none is under way
+	restUntil time.Time    // nothing is written before: see rest
 }
 
 // watch is one on a slot's znode. What it hints at may be a commit of the slot's own:
@@ -63,30 +58,20 @@ type watch struct {
 	version int32 // that the znode has, by what has been hinted at
 }
 
-// verdict is what a commit is to write for a task.
-type verdict struct {
-	state    task.State
-	took     time.Duration
-	freeOnly bool // the task is finished by another hand, or gone
-}
-
-// receipt is the answer to a commit.
+// receipt is the answer to a write.
 type receipt struct {
 	results []session.Result
 	err     error
 }
 
 func newSlot(s *session.Session, group *session.Group, cfg Config, e entry) *slot {
-	id := uuid.NewString()
+	id := cfg.newName()
 	return &slot{
 		s: s, group: group, cfg: cfg, entry: e, id: id, path: task.WorkerPath(id),
-		log:       cfg.Logger.With("worker", id),
-		at:        make(map[string]int32),
-		results:   make(map[string]verdict),
-		ahead:     make(map[string]*fetch),
-		todo:      make(chan job, 1),
-		finished:  make(chan outcome, 1),
-		committed: make(chan receipt, 1),
+		log:      cfg.Logger.With("worker", id),
+		todo:     make(chan job, 1),
+		finished: make(chan outcome, 1),
+		written:  make(chan receipt, 1),
 	}
 }
 
@@ -198,16 +183,16 @@ func (sl *slot) serve(draining, leaving context.Context) error {
 		} else if sl.running == nil && sl.sent == nil {
 			return nil
 		}
-		sl.commit()
+		sl.write()
 		select {
 		case <-drain:
 			drain = nil
 			if sl.running != nil && sl.cfg.Drain > 0 {
-				sl.log.Info("draining", "task", sl.running.id)
+				sl.log.Info("draining", "task", sl.running.task.id)
 			}
 		case <-leaving.Done():
 			if sl.running != nil && sl.s.Err() == nil {
-				sl.log.Info("leaving, cancelling the task to give it back", "task", sl.running.id)
+				sl.log.Info("leaving, cancelling the task to give it back", "task", sl.running.task.id)
 			}
 			return nil
 		case <-sl.hints.C:
@@ -223,7 +208,7 @@ func (sl *slot) serve(draining, leaving context.Context) error {
 			if err := sl.finish(o); err != nil {
 				return err
 			}
-		case r := <-sl.committed:
+		case r := <-sl.written:
 			if err := sl.settle(r); err != nil {
 				return err
 			}
@@ -264,27 +249,17 @@ func (sl *slot) read() error {
 	// A hint that came meanwhile may be of what was read: then it is read once more.
 	w.version = stat.Version
 	sl.watch, sl.stale = w, false
-	sl.list, sl.version = list.IDs, stat.Version
-	for id := range sl.results {
-		if !slices.Contains(sl.list, id) {
-			sl.log.Warn("task was taken away, or the answer to its commit was lost", "task", id)
-			delete(sl.results, id)
+	sl.version = stat.Version
+	var gone []*holding
+	sl.list, gone = merge(sl.list, list)
+	for _, h := range gone {
+		switch h.phase {
+		case ready:
+			sl.log.Warn("task was taken away, or the answer to its commit was lost", "task", h.id)
+		case running:
+			sl.log.Warn("task was taken away, cancelling it", "task", h.id)
+			sl.running.cancel()
 		}
-	}
-	for id := range sl.at {
-		if !slices.Contains(sl.list, id) {
-			delete(sl.at, id)
-		}
-	}
-	for id := range sl.ahead {
-		if !slices.Contains(sl.list, id) {
-			delete(sl.ahead, id)
-		}
-	}
-	if sl.running != nil && !sl.running.taken && !slices.Contains(sl.list, sl.running.id) {
-		sl.running.taken = true
-		sl.log.Warn("task was taken away, cancelling it", "task", sl.running.id)
-		sl.running.cancel()
 	}
 	return nil
 }
@@ -297,6 +272,6 @@ func (sl *slot) stop() {
 		_ = sl.finish(<-sl.finished) // leave gives back what could not be begun
 	}
 	if sl.sent != nil {
-		_ = sl.settle(<-sl.committed) // leave reads what came of it
+		_ = sl.settle(<-sl.written) // leave reads what came of it
 	}
 }

@@ -26,7 +26,7 @@ func TestRequestsOfATask(t *testing.T) {
 	for i := range tasks {
 		d.assign(worker, fmt.Sprint(i))
 		d.free(worker)
-		want = append(want, zktest.OpGetData, zktest.OpGetData, zktest.OpMulti)
+		want = append(want, zktest.OpGetData, zktest.OpMultiRead, zktest.OpMulti)
 	}
 	sent := slices.DeleteFunc(proxy.Seen(), func(op zktest.Op) bool { return op == zktest.OpPing })
 	if !slices.Equal(sent, want) {

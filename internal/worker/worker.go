@@ -15,6 +15,7 @@ import (
 // Config says what a process executes. Its zero value executes the
 // assignment's simulated computation in one slot.
 type Config struct {
+	Queue   string        // whose tasks; default: the default queue
 	Slots   int           // how many tasks at a time; default 1
 	Run     task.Func     // what executes a task; default task.Sleep
 	Timeout time.Duration // a task that runs longer fails; default: no limit
@@ -47,6 +48,11 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	cfg = cfg.withDefaults()
 	if cfg.Slots < 0 {
 		return fmt.Errorf("%d slots: want at least 1", cfg.Slots)
+	}
+	if cfg.Queue != "" {
+		if _, err := task.ParseQueue(cfg.Queue); err != nil {
+			return fmt.Errorf("queue: %w", err)
+		}
 	}
 	group := s.NewGroup()
 	late, cancel := delayed(ctx, cfg.Drain)

@@ -1,0 +1,75 @@
+package cmdtest
+
+import (
+	"regexp"
+	"testing"
+)
+
+func TestQueue(t *testing.T) {
+	start := newService(t)
+	t.Run("ids_and_names_carry_it", func(t *testing.T) {
+		sv := start(t)
+		sv.master()
+		sv.worker("--queue", "gpu", "--shell", "--exec", `echo "$TASK_ID" "$WORKER_ID"`)
+		for _, args := range [][]string{{"run", "0"}, {"--count", "1", "--max-sleep", "0s"}} {
+			c := sv.start("client", append(args, "--queue", "gpu")...)
+			c.Exit(0)
+			if got := c.Stdout.String(); !regexp.MustCompile(`gpu\.[0-9a-f-]{36} gpu\.[A-Za-z0-9_-]+:[0-9]+-[0-9a-f-]{36}( after .*)?$`).MatchString(got) {
+				t.Errorf("%q: stdout %q", args, got)
+			}
+		}
+		c := sv.start("client", "submit", "--queue", "gpu", "0")
+		c.Exit(0)
+		id := c.Stdout.String()
+		c = sv.start("client", "wait", id)
+		c.Exit(0)
+		if got := c.Stdout.String(); !regexp.MustCompile(`^gpu\.[0-9a-f-]{36} gpu\.`).MatchString(got) || got[:len(id)] != id {
+			t.Errorf("task %q: stdout %q", id, got)
+		}
+		sv.empty()
+	})
+	t.Run("is_shown_by_status_and_explain_whoever_made_it", func(t *testing.T) {
+		sv := start(t)
+		sv.dirs()
+		sv.master()
+		w := sv.worker("--queue", "cpu")
+		sv.hand.CreateEphemeral("/workers/gpu.me", "")
+		out, _ := sv.says(0, "status")
+		matches(t, out, `
+leader    .*
+backups   none
+workers   2: 0 busy, 2 free
+tasks     none
+
+queue +worker +has +for
+cpu +[\w-]+:\d+ +nothing +[\d.ms]+
+gpu +me +nothing +[\d.ms]+`)
+		for _, one := range sv.status().Workers.List {
+			if one.ID == "gpu.me" && (one.Queue != "gpu" || one.Host != "me" || one.PID != 0) ||
+				one.ID != "gpu.me" && (one.Queue != "cpu" || one.PID != w.Pid()) {
+				t.Errorf("worker %+v", one)
+			}
+		}
+	})
+	t.Run("without_a_worker_is_named", func(t *testing.T) {
+		sv := start(t)
+		sv.dirs()
+		sv.hand.CreateEphemeral("/workers/cpu.me", "")
+		sv.hand.CreateSeq("/master/by-hand-", "me:1")
+		sv.hand.Create("/tasks/gpu.t1", "pending")
+		out, _ := sv.says(0, "status")
+		matches(t, out, `(?s).*warning   1 task pending: no worker takes tasks of queue gpu: start one with --queue.*`)
+		out, _ = sv.says(0, "explain", "gpu.t1")
+		matches(t, out, `(?s)task       gpu.t1\nqueue      gpu\nstate      pending\nwaits      no worker takes tasks of queue gpu: start one with --queue\n.*`)
+	})
+	t.Run("is_refused_where_it_is_no_name", func(t *testing.T) {
+		sv := start(t)
+		for _, args := range [][]string{{"worker"}, {"client"}, {"client", "run"}, {"client", "submit"}} {
+			for _, queue := range []string{"", "a.b", "-a", "a/b"} {
+				c := sv.start(args[0], append(args[1:], "--queue="+queue)...)
+				c.Exit(2)
+				oneLine(t, c, args[0]+`: --queue: "`+queue+`" is no name of a queue: want 1 to 64 `)
+			}
+		}
+	})
+}
