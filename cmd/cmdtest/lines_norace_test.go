@@ -31,7 +31,7 @@ func TestLongRun(t *testing.T) {
 	if err := os.WriteFile(in, []byte(text.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	sv.master()
+	sv.master("--max-losses", "0") // on a busy machine one task may meet three of the kills
 	worker := func() *proc.Child { return sv.worker("--slots", "16", "--log-level", "info") }
 	workers := []*proc.Child{worker(), worker()}
 	c := proc.Run(t, proc.Command{Path: "/bin/sh", Args: []string{"-c", `"$0" run --json --zk "$1" --file "$2" > "$3"`,

@@ -53,9 +53,9 @@ func (sv *service) pipe(in string, args ...string) *proc.Child {
 	})
 }
 
-func (sv *service) master() *proc.Child {
+func (sv *service) master(args ...string) *proc.Child {
 	sv.t.Helper()
-	p := sv.start("master")
+	p := sv.start("master", args...)
 	p.Line(p.Stderr, "candidate=")
 	return p
 }
