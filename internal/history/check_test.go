@@ -143,11 +143,11 @@ func TestCheck(t *testing.T) {
 		"what_it_is_asked_for_it_returns":     {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w t,-u", "11 = /workers/w t", "1 = /workers/v u"}, ""},
 		"what_it_is_asked_for_with_a_commit":  {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w -t,-u", "11 = /workers/w | = /tasks/t done", "1 = /workers/v u"}, ""},
 		"what_it_is_not_asked_for_it_returns": {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w -t,u", "11 = /workers/w t"}, "give back /workers/w"},
-		"what_is_not_begun_goes_to_another":   {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w t", "1 = /workers/v u"}, ""},
+		"the_leader_takes_what_is_not_begun":  {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w t", "1 = /workers/v u"}, "assign /workers/w"},
 		"what_is_begun_is_taken_back":         {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w u"}, "assign /workers/w"},
 		"all_is_taken_back":                   {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w"}, "assign /workers/w assign /workers/w"},
 		"a_backup_takes_what_is_not_begun":    {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "2 = /workers/w t"}, "assign /workers/w leader /workers/w"},
-		"done_by_whom_it_was_taken_from":      {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w t", "11 = /workers/w | = /tasks/u done"}, "commit /tasks/u give back /workers/w"},
+		"done_by_whom_it_was_taken_from":      {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w t", "11 = /workers/w | = /tasks/u done"}, "assign /workers/w commit /tasks/u give back /workers/w"},
 
 		// commit
 		"done_twice":    {lines{assign, commit, "11 = /tasks/t done 1"}, "commit /tasks/t"},

@@ -67,7 +67,7 @@
 //	            another's worker znode, assigns, and counts losses
 //	assign      a task comes into one live worker's list, which was empty, while
 //	            it is pending and nobody else has it; it is taken back only when
-//	            it was withdrawn, or stands behind another one in its worker's list
+//	            it was withdrawn. A worker returns only what it is asked for
 //	commit      a task is finished once, and nothing is written over that: by the
 //	            session of the worker that listed it, which takes it off its list
 //	            in that transaction, or by the leader for its losses. One exception:

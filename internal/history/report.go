@@ -56,7 +56,7 @@ type Report struct {
 	MostAssigned int // executions of one task
 	GivenBack    int // tasks of workers that left
 	TakenBack    int // withdrawn tasks, from their workers
-	Spared       int // tasks that were not begun, from workers that stood still
+	Returned     int // tasks that were not begun, by workers that were asked for them
 	Losses       int // counted ones
 
 	Workers     int // registered

@@ -116,18 +116,13 @@ func (j *judge) judgeLettingGo(c *workerChange, id string, owns bool) {
 	t := j.tasks[id]
 	switch {
 	case owns && t.exists && t.phase == task.Pending && !t.change.set && slices.Contains(c.was.back, id):
-		j.report.Spared++
+		j.report.Returned++
 		j.report.Assigned-- // it was not executed: that is the first one
 		t.assigned--
 	case owns:
 		if t.exists && t.phase == task.Pending {
 			j.violation(RuleGive, path, "frees itself of task %s: %s", id, t.change.was.describe())
 		}
-	case j.leads() && t.exists && t.phase == task.Pending && !t.change.set && len(c.now.list) > 0 && c.now.list[0] == c.was.list[0]:
-		j.led()
-		j.report.Spared++
-		j.report.Assigned-- // it was not executed: that is the first one
-		t.assigned--
 	default:
 		j.report.TakenBack++
 		if j.leads() {
