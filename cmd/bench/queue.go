@@ -42,9 +42,10 @@ func (s *site) fill(ctx context.Context, n int) error {
 }
 
 func newIDs(n int) []string {
+	submitter := task.NewSubmitter("")
 	ids := make([]string, n)
 	for i := range ids {
-		ids[i] = task.NewID()
+		ids[i] = submitter.NewID()
 	}
 	return ids
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -33,25 +32,8 @@ func DataPath(id string) string { return DataDir + "/" + id }
 // WorkerPath is the znode of a worker's assignment.
 func WorkerPath(id string) string { return WorkersDir + "/" + id }
 
-// NewID returns a new task id. Ids made by one process sort by the order in
-// which they were made; those of several processes by their clocks.
+// NewID returns a new task id, of a submitter that has no other.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
-
-// HandMade tells whether a task's name is not one that NewID makes. Such a
-// task's state may be anything from the start, and it goes first.
-func HandMade(id string) bool {
-	_, byUs := MadeAt(id)
-	return !byUs
-}
-
-// MadeAt is when NewID made an id, by the clock of who did; false if it did not.
-func MadeAt(id string) (at time.Time, byUs bool) {
-	u, err := uuid.Parse(id)
-	if err != nil || u.Version() != 7 || u.String() != id {
-		return time.Time{}, false
-	}
-	return time.Unix(u.Time().UnixTime()), true
-}
 
 // MaxID is how long an id may be, in bytes: several are to go into one packet.
 const MaxID = 1024

@@ -39,7 +39,7 @@ func FuzzParsersAreLinear(f *testing.F) {
 		for name, parse := range map[string]func([]byte){
 			"ParseList":  func(b []byte) { _, _ = ParseList(b) },
 			"ParseState": func(b []byte) { _ = ParseState(b).Bytes() },
-			"MadeAt":     func(b []byte) { MadeAt(string(b)) },
+			"ParseName":  func(b []byte) { ParseName(string(b)) },
 			"ValidID":    func(b []byte) { ValidID(string(b)) },
 		} {
 			began := time.Now()

@@ -126,43 +126,6 @@ func FuzzParseList(f *testing.F) {
 }
 
 func TestIDs(t *testing.T) {
-	t.Run("sort_by_submission", func(t *testing.T) {
-		var ids []string
-		for range 10_000 {
-			ids = append(ids, NewID())
-		}
-		if !slices.IsSorted(ids) {
-			t.Error("ids made one after the other are not sorted")
-		}
-		if len(slices.Compact(ids)) != 10_000 {
-			t.Error("an id was made twice")
-		}
-	})
-	t.Run("made_by_hand", func(t *testing.T) {
-		id := NewID()
-		for name, want := range map[string]bool{
-			id: false, "t1": true, "": true, strings.ToUpper(id): true, "{" + id + "}": true,
-			"9b2ce4f0-7c1e-4c39-9d5c-1f6a0c6f2a11": true, // version 4
-		} {
-			if HandMade(name) != want {
-				t.Errorf("HandMade(%q) = %t", name, !want)
-			}
-		}
-	})
-	t.Run("tell_when_they_were_made", func(t *testing.T) {
-		now := time.Now()
-		if at, byUs := MadeAt(NewID()); !byUs || at.Sub(now).Abs() > time.Minute {
-			t.Errorf("made at %v, %t; now is %v", at, byUs, now)
-		}
-		// The timestamp of RFC 9562's example.
-		at, byUs := MadeAt("017f22e2-79b0-7cc3-98c4-dc0c0c07398f")
-		if want := time.Date(2022, 2, 22, 19, 22, 22, 0, time.UTC); !byUs || !at.Equal(want) {
-			t.Errorf("made at %v, %t; want %v", at, byUs, want)
-		}
-		if _, byUs := MadeAt("t1"); byUs {
-			t.Error("t1 is made by hand")
-		}
-	})
 	t.Run("valid", func(t *testing.T) {
 		for name, want := range map[string]bool{
 			"t1": true, NewID(): true, "my task": true,
