@@ -152,7 +152,8 @@ func (w *handWorker) busy() (bool, error) {
 	return len(w.list) > 0, err
 }
 
-// finish commits results for the whole list.
+// finish commits results for the whole list, unless the leader has asked for some of it
+// since it was read.
 func (w *handWorker) finish() error {
 	ops := []session.Op{session.Set(w.path, nil, w.version)}
 	for _, id := range w.list {
@@ -160,6 +161,9 @@ func (w *handWorker) finish() error {
 	}
 	_, err := w.s.Multi(ops...)
 	w.list = nil
+	if errors.Is(err, zk.ErrBadVersion) {
+		return nil
+	}
 	return err
 }
 
