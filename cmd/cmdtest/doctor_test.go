@@ -121,11 +121,10 @@ var wrong = map[string]struct {
 		sv.hand.Create("/tasks/sound/`x`/;y", "")
 		sv.lock("/tasks/sound/`x`")
 	}, "\"ROOT/tasks/sound/`x`\"  a child that is none of the service's own: it keeps the znode above it from being deleted" + byMend},
-	"an_id_that_is_no_argument": {func(sv *service) {
+	"a_name_that_would_ask_a_worker_for_another": {func(sv *service) {
 		sv.hand.Create("/tasks/-x", "pending")
 		sv.hand.Create("/data/-x", "1")
-		sv.hand.CreateEphemeral("/workers/w", "gone\n-x")
-	}, "ROOT/workers/w  lists gone, which is no task" + byMend},
+	}, "ROOT/tasks/-x  an odd name, which cannot stand in a worker's list: it is never assigned\n    delete ROOT/tasks/-x\n    delete ROOT/data/-x"},
 	"workers_that_may_not_be_listed": {func(sv *service) { sv.lock("/workers") },
 		"ROOT/workers  may not be read: list /workers: no permission\n    setAcl ROOT/workers world:anyone:cdrwa"},
 }
