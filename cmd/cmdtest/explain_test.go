@@ -51,8 +51,10 @@ runs       on worker `+id+`, for [\d.ms]+: no result is committed yet
 state      pending
 waits      the only worker is busy
 `+rest)
-		sv.hand.Create("/tasks/mine", "pending")
-		explain(second, `
+		third := task.NewID()
+		sv.hand.Create("/data/"+third, "3600")
+		sv.hand.Create("/tasks/"+third, "pending")
+		explain(third, `
 state      pending
 waits      the only worker is busy, and 1 task is ahead of it
 `+rest)

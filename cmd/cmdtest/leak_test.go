@@ -21,10 +21,10 @@ import (
 // an entry at the server.
 func TestLeak(t *testing.T) {
 	const slots = 16
-	// At rest the leader watches its candidate, the three directories and each worker;
-	// but only once it has been at rest for a moment. Each worker watches itself: for
-	// good, which the server counts twice.
-	const watches = 4 + slots + 2*slots
+	// At rest the leader watches its candidate, /master and /tasks, and all below
+	// /workers. That watch and those of the workers, each on itself, are for good, which
+	// the server counts twice.
+	const watches = 3 + 2 + 2*slots
 	server := zktest.NewServer(t, zktest.Options{})
 	address, err := session.ParseAddress(server.Addr() + "/leak")
 	if err != nil {
