@@ -20,6 +20,7 @@ const (
 
 // TestBrokenWorker spoils the program of a running worker, under load.
 func TestBrokenWorker(t *testing.T) {
+	t.Parallel()
 	const good = "#!/bin/sh\nread x\necho 0\n"
 	start := newService(t)
 	// place writes a program beside another one, which may be running, and puts it there.

@@ -23,6 +23,7 @@ func status(pid, name string) string {
 }
 
 func TestExecInAContainer(t *testing.T) {
+	t.Parallel()
 	sv := newService(t)(t)
 	sv.master()
 	// The first task's command leaves a process behind in a session of its own, and

@@ -52,6 +52,7 @@ func wants(t *testing.T, c *proc.Child, status int, stdout, stderr []string) {
 const noTask = "no such task: it was never submitted, or was already collected, expired or cancelled"
 
 func TestSubmit(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("leaves_tasks_that_outlive_the_client_in_the_order_of_the_lines", func(t *testing.T) {
 		sv := start(t)
@@ -121,6 +122,7 @@ func TestSubmit(t *testing.T) {
 }
 
 func TestWait(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("prints_results_in_the_order_of_the_ids_and_removes_each", func(t *testing.T) {
 		sv := start(t)
@@ -223,6 +225,7 @@ func TestWait(t *testing.T) {
 }
 
 func TestCancelAndRetry(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("cancel_stops_what_a_worker_runs_within_a_second", func(t *testing.T) {
 		sv := start(t)

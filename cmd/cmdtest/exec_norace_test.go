@@ -13,6 +13,7 @@ import (
 )
 
 func TestReconnectExec(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("ends_the_command_of_a_paused_worker_when_it_wakes_up_after_its_session", func(t *testing.T) {
 		sv := start(t)

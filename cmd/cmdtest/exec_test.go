@@ -57,6 +57,7 @@ func answered(t *testing.T, c *proc.Child, want string) {
 }
 
 func TestExec(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	for name, c := range map[string]struct {
 		args    []string
@@ -191,6 +192,7 @@ func (sv *service) behind(args ...string) *proc.Child {
 }
 
 func TestExecEnds(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	// busy is a worker that executes naps, and the client that waits for it.
 	busy := func(t *testing.T, args ...string) (sv *service, w, c *proc.Child, payload string) {

@@ -56,6 +56,7 @@ func stopped(t *testing.T) (path string) {
 // TestBlockedLog has the leader's and the worker's log block, while they have much to
 // say.
 func TestBlockedLog(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	const many = 3000
 	for name, blocked := range map[string]func(t *testing.T) string{

@@ -28,6 +28,7 @@ func build(t *testing.T, program string) func(t *testing.T, env string, args ...
 // TestPrograms is what all programs have in common. A program with commands is
 // tried with one that connects.
 func TestPrograms(t *testing.T) {
+	t.Parallel()
 	for program, command := range map[string][]string{
 		"client":   {"run", "0"},
 		"election": nil,

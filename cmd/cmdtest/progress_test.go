@@ -123,6 +123,7 @@ func frames(s *screen) []string {
 }
 
 func TestRunProgressBar(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	begin := func(t *testing.T, sv *service, in string, side *os.File, args ...string) *exec.Cmd {
 		t.Helper()

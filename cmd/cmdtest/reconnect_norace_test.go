@@ -12,6 +12,7 @@ import (
 )
 
 func TestReconnectElection(t *testing.T) {
+	t.Parallel()
 	t.Run("starts_over_when_its_session_expired", func(t *testing.T) {
 		root := zktest.Connect(t)
 		cs := contenders(t, root, "--session-timeout", "20s", "--log-level", "debug")

@@ -16,6 +16,7 @@ import (
 )
 
 func TestReconnectService(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("a_paused_worker_that_wakes_up_finishes_nothing", func(t *testing.T) {
 		sv := start(t)
