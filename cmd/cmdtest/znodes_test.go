@@ -111,9 +111,11 @@ type kind struct {
 // all of them when it begins to lead: with each, a task of now is done at once, and
 // nobody's watchdog ends it.
 func TestHostileZnodesStopNobody(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	for name, kinds := range hostileZnodes {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			sv := start(t)
 			server := zktest.NewServer(t, zktest.Options{})
 			zktest.Conn(t, server.Addr()).Create("/lab", "")
