@@ -133,7 +133,9 @@ func TestNewLeader(t *testing.T) {
 		r.decides("assign " + a + " w1")
 	})
 	t.Run("decides nothing while the znode of any worker is to be read", func(t *testing.T) {
-		r := lead(t, []string{a}, "w1", "w2")
+		r := lead(t, nil, "w1", "w2")
+		r.decides() // it knows all that a new leader must know
+		r.list(a)
 		r.given(WorkerChanged{"w2", 1})
 		r.decides()
 		r.given(WorkerRead{ID: "w2", List: []string{a}, Version: 1}) // by hand
@@ -142,6 +144,25 @@ func TestNewLeader(t *testing.T) {
 		r.given(WorkersListed{[]string{"w1", "w2", "w3"}})
 		r.decides()
 		r.given(WorkerRead{ID: "w3", List: []string{b}}) // made so, by hand
+		r.decides()
+	})
+	t.Run("reads the losses although it lists /tasks last", func(t *testing.T) {
+		r := &rig{t: t, s: New(3)}
+		r.given(WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1"}, WorkerRead{ID: "w2", List: []string{b}, Version: 1})
+		r.decides()
+		r.list(a, b)
+		r.reads(b)
+		r.decides()
+	})
+	t.Run("reads every worker first, however many there are", func(t *testing.T) {
+		r := &rig{t: t, s: New(3)}
+		names := []string{"w1"}
+		for i := range mostAwaited + 1 {
+			names = append(names, fmt.Sprint("x", i))
+		}
+		r.s.Handle(WorkersListed{names}, r.now)
+		r.given(WorkerRead{ID: "w1"})
+		r.list(a)
 		r.decides()
 	})
 	t.Run("does not wait for thousands of names under /workers that came at once", func(t *testing.T) {
