@@ -256,10 +256,7 @@ func (s *Scheduler) assignLastAttempts(q *queue, d *Decision) (places []*worker)
 
 // reclaim asks workers that stand still for what they have not begun.
 func (s *Scheduler) reclaim(q *queue, d *Decision, now time.Time) {
-	idle := q.free.Len()
-	if q.pending.Len() > 0 {
-		idle = 0
-	}
+	idle := q.free.Len() // nothing is pending for them, or they would have got it
 	var stuck []*worker
 	q.batched.Ascend(func(w *worker) bool {
 		at := reclaimAt(w.changed, idle > 0)

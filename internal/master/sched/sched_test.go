@@ -240,6 +240,33 @@ func TestAssignment(t *testing.T) {
 		r.given(WorkerChanged{"w1", 1}, WorkerRead{ID: "w1", Version: 1})
 		r.decides("assign " + b + " w1")
 	})
+	t.Run("that its worker stood against has the worker read", func(t *testing.T) {
+		for _, why := range []Why{Moved, Gone} {
+			r := lead(t, ids[:1], "w1")
+			r.decides("assign " + a + " w1")
+			r.given(Refused{r.last[0], "", why})
+			if d := r.decide(); !slices.Equal(d.ReadWorkers, []string{"w1"}) || len(d.Moves) > 0 {
+				t.Errorf("decided %+v", d)
+			}
+		}
+	})
+	t.Run("waits after a reconnect until every worker was read", func(t *testing.T) {
+		r := lead(t, ids[:1], "w1", "w2", "odd")
+		r.given(WorkerUnusable{ID: "odd", Malformed: true}, AllChanged{})
+		if d := r.decide(); !slices.Equal(d.ReadWorkers, []string{"odd", "w1", "w2"}) || len(d.Moves) > 0 {
+			t.Errorf("decided %+v", d)
+		}
+	})
+	t.Run("of a task is over when its worker's list is malformed", func(t *testing.T) {
+		r := lead(t, ids[:1], "w1", "w2")
+		r.decides("assign " + a + " w1")
+		r.carryOut()
+		r.given(WorkerUnusable{ID: "w1", Malformed: true})
+		r.after(releasePause)
+		r.reads(a)
+		r.given(pending(a, 0, 0))
+		r.decides("assign " + a + " w2")
+	})
 	t.Run("goes to a worker again only when a read says that it is free", func(t *testing.T) {
 		r := lead(t, ids[:2], "w1")
 		r.decides("assign " + a + " w1")
@@ -275,7 +302,9 @@ func TestAssignment(t *testing.T) {
 		r := lead(t, ids[:1], "w1", "w2")
 		r.decides("assign " + a + " w1")
 		r.given(Unknown{r.last[0]})
-		r.decides()
+		if d := r.decide(); !slices.Equal(d.ReadWorkers, []string{"w1"}) || !slices.Equal(d.ReadTasks, []string{a}) || len(d.Moves) > 0 {
+			t.Errorf("decided %+v", d)
+		}
 		r.given(WorkerRead{ID: "w1", List: []string{a}, Version: 1}, pending(a, 0, 0))
 		r.decides() // it was carried out
 		r = lead(t, ids[:1], "w1", "w2")
@@ -483,6 +512,17 @@ func TestLostWorker(t *testing.T) {
 		r.given(pending(a, 0, 5))
 		r.decides("assign " + a + "! w2")
 		if c := r.last[0].Tasks[0]; c.Version != 5 || c.Losses != 0 {
+			t.Errorf("claim %+v", c)
+		}
+	})
+	t.Run("costs a second loss, at the version that the first one was written at", func(t *testing.T) {
+		r := lost(t, 0, true)
+		r.given(pending(a, 0, 5))
+		r.decides("assign " + a + "! w2")
+		r.carryOut()
+		r.given(WorkersListed{[]string{"w2", "w3"}}, WorkerRead{ID: "w3"}, WorkerGone{"w2", true}, pending(a, 1, 6))
+		r.decides("assign " + a + "! w3")
+		if c := r.last[0].Tasks[0]; c.Version != 6 || c.Losses != 1 {
 			t.Errorf("claim %+v", c)
 		}
 	})

@@ -200,7 +200,7 @@ func (e WorkerGone) handle(s *Scheduler, _ time.Time) {
 		case t == nil:
 		case i > 0:
 			s.become(t, Unverified, detail{cause: behindLost})
-		case e.Blame && t.version >= 0:
+		case e.Blame:
 			s.become(t, Unverified, detail{cause: lostAtStart})
 		default:
 			s.become(t, Unverified, detail{cause: refused})
