@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -23,7 +24,7 @@ import (
 
 func main() {
 	cli.OneProcessor()
-	cli.Main(command())
+	os.Exit(cli.Main(command(), os.Exit))
 }
 
 func command() *cobra.Command {

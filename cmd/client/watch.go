@@ -86,9 +86,10 @@ func watch(ctx context.Context, cmd *cobra.Command, common *cli.Common, interval
 
 // look sends a status now and then, until ctx ends.
 func look(ctx context.Context, s *session.Session, interval time.Duration, seen chan<- inspect.Status) error {
+	watcher := inspect.NewWatcher(s)
 	for {
 		began := time.Now()
-		tree, err := inspect.Read(ctx, s)
+		tree, err := watcher.Read(ctx)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,7 +22,7 @@ const (
 	window    = 1000 // of these at a time
 )
 
-func main() { cli.Main(command()) }
+func main() { os.Exit(cli.Main(command(), os.Exit)) }
 
 func command() *cobra.Command {
 	var evidence string

@@ -31,7 +31,7 @@ const (
 )
 
 func main() {
-	cli.Main(&cobra.Command{
+	os.Exit(cli.Main(&cobra.Command{
 		Use:     "demo",
 		Short:   "Show the service at work, with a failover in the middle",
 		Long:    "Run a ZooKeeper server, two masters, two workers with two slots each (each slot has\nan id) and two clients on this machine for about 20 s; end the leader and kill a worker\nhalf-way; and count what came of all tasks. The status is 1 if anything was lost or\nleft behind.",
@@ -41,7 +41,7 @@ func main() {
 			defer cancel()
 			return demo(ctx)
 		},
-	})
+	}, os.Exit))
 }
 
 func demo(ctx context.Context) error {

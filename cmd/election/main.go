@@ -11,7 +11,7 @@ import (
 	"taskkeeper/internal/session"
 )
 
-func main() { cli.Main(command()) }
+func main() { os.Exit(cli.Main(command(), os.Exit)) }
 
 func command() *cobra.Command {
 	var common cli.Common

@@ -3,12 +3,14 @@
 package main
 
 import (
+	"os"
+
 	"github.com/spf13/cobra"
 
 	"taskkeeper/internal/cli"
 )
 
-func main() { cli.Main(command()) }
+func main() { os.Exit(cli.Main(command(), os.Exit)) }
 
 func command() *cobra.Command {
 	var common cli.Common

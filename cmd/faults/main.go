@@ -17,7 +17,7 @@ import (
 	"taskkeeper/internal/cli"
 )
 
-func main() { cli.Main(command()) }
+func main() { os.Exit(cli.Main(command(), os.Exit)) }
 
 func command() *cobra.Command {
 	var length time.Duration

@@ -16,7 +16,7 @@ import (
 
 func main() {
 	cli.OneProcessor()
-	cli.Main(command())
+	os.Exit(cli.Main(command(), os.Exit))
 }
 
 func command() *cobra.Command {
@@ -43,7 +43,7 @@ harm: ZooKeeper refuses what it writes.`,
 			host, _ := os.Hostname() // a text for people
 			cfg := master.Config{
 				Who: fmt.Sprintf("%s:%d", host, os.Getpid()), MaxLosses: maxLosses, Retention: retention, Logger: log,
-				Stuck: func(err error) { common.Abort("giving up, so that another master leads", err) },
+				Stuck: func(err error) { common.Abort(os.Exit, "giving up, so that another master leads", err) },
 			}
 			if maxLosses == 0 {
 				cfg.MaxLosses = -1

@@ -59,7 +59,7 @@ const notHere = 77
 // limit is for what takes some 20 s.
 const limit = 3 * time.Minute
 
-func main() { cli.Main(command()) }
+func main() { os.Exit(cli.Main(command(), os.Exit)) }
 
 func command() *cobra.Command {
 	names := slices.Sorted(maps.Keys(scenarios))

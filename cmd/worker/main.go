@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,8 +16,10 @@ import (
 )
 
 func main() {
-	command.Supervise()
-	cli.Main(root(cli.OneProcessor()))
+	if command.Supervise() {
+		return
+	}
+	os.Exit(cli.Main(root(cli.OneProcessor()), os.Exit))
 }
 
 // long is longer than anything that is meant.

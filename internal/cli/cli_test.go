@@ -22,7 +22,7 @@ const programEnv = "CLI_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(programEnv) != "" {
-		Main(program())
+		os.Exit(Main(program(), os.Exit))
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -91,7 +91,7 @@ func program() *cobra.Command {
 	})
 	add("abort", func(context.Context) error {
 		flood()
-		common.Abort("stuck", errors.New("no turn"))
+		common.Abort(os.Exit, "stuck", errors.New("no turn"))
 		return nil
 	})
 	add("answer", func(ctx context.Context) error {

@@ -1,7 +1,7 @@
 // Package cli is what all programs share on their command line: the flags that
 // reach ZooKeeper, the log, signals, errors and exit statuses.
 //
-//	func main() { cli.Main(command()) }
+//	func main() { os.Exit(cli.Main(command(), os.Exit)) }
 //
 //	func command() *cobra.Command {
 //		var common cli.Common

@@ -54,11 +54,11 @@ func (l lines) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Abort ends the process with status 1, for an error that it cannot go on with, and
-// logs why with the stacks of all goroutines. However stuck the process is, and its
+// Abort ends the process by exit with status 1, for an error that it cannot go on with,
+// and logs why with the stacks of all goroutines. However stuck the process is, and its
 // log, it ends.
-func (c *Common) Abort(msg string, err error) {
-	time.AfterFunc(lastWords, func() { os.Exit(1) }) // whatever becomes of the rest
+func (c *Common) Abort(exit func(status int), msg string, err error) {
+	time.AfterFunc(lastWords, func() { exit(1) }) // whatever becomes of the rest
 	var stacks strings.Builder
 	_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
 	if c.LogFormat == "json" {
@@ -68,7 +68,7 @@ func (c *Common) Abort(msg string, err error) {
 		stderr.append(stderr.file, []byte(stacks.String()))
 	}
 	stderr.flush(lastWords, lastWords)
-	os.Exit(1)
+	exit(1)
 }
 
 // longest is how much of a value is logged, in bytes: names and payloads can be as

@@ -60,8 +60,9 @@ type stopped struct{ signal syscall.Signal }
 
 func (e stopped) Error() string { return "stopped by " + unix.SignalName(e.signal) }
 
-// Main runs the command and ends the process. SIGINT, SIGTERM and SIGHUP end the
-// command's context; a second one ends the process at once. A daemon returns
+// Main runs the command and returns the status with which the process is to end. SIGINT,
+// SIGTERM and SIGHUP end the command's context; a second one calls exit, which ends the
+// process at once. A daemon returns
 // nil when its context ends. A command that has no answer yet returns the
 // context's error: then the status is the signal's. SIGHUP stays ignored if it was
 // (nohup). A broken pipe is an error of who writes to it, and no signal: whatever
@@ -73,10 +74,10 @@ func (e stopped) Error() string { return "stopped by " + unix.SignalName(e.signa
 // does who reads the log.
 //
 // A command whose Args is nil takes no arguments.
-func Main(cmd *cobra.Command) {
-	status := run(withSignals(), cmd)
+func Main(cmd *cobra.Command, exit func(status int)) (status int) {
+	status = run(withSignals(exit), cmd)
 	stderr.flush(flushStill, flushTime)
-	os.Exit(status)
+	return status
 }
 
 // echo is how soon after a signal the same one is no second: timeout(1) signals its
@@ -85,7 +86,7 @@ const echo = 100 * time.Millisecond
 
 // withSignals returns the context that the first signal ends. The process ends with
 // the goroutine that waits for them.
-func withSignals() context.Context {
+func withSignals(exit func(status int)) context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
@@ -100,7 +101,7 @@ func withSignals() context.Context {
 		for sig := range signals {
 			if sig != first || time.Since(at) > echo {
 				stderr.flush(lastWords, lastWords)
-				os.Exit(128 + int(sig.(syscall.Signal)))
+				exit(128 + int(sig.(syscall.Signal)))
 			}
 		}
 	}()

@@ -22,7 +22,9 @@ import (
 const programEnv = "COMMAND_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
-	Supervise()
+	if Supervise() {
+		return
+	}
 	if os.Getenv(shortageEnv) != "" {
 		executeShortOfProcesses()
 		os.Exit(0)

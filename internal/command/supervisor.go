@@ -24,18 +24,19 @@ const (
 	reportFD = 4 // written: see fate
 )
 
-// Supervise does not return in a process that was started as a supervisor. A
-// program that uses this package calls it before anything else.
-func Supervise() {
+// Supervise does the work of a process that was started as a supervisor, and tells
+// whether this one was: then it is to end. A program that uses this package calls it
+// before anything else.
+func Supervise() (was bool) {
 	if len(os.Args) < 4 || os.Args[0] != supervisorName {
-		return
+		return false
 	}
 	killAfter, err := time.ParseDuration(os.Args[1])
 	if err != nil {
-		return
+		return false
 	}
 	supervise(killAfter, os.Args[2], os.Args[3:])
-	os.Exit(0)
+	return true
 }
 
 func supervise(killAfter time.Duration, path string, words []string) {

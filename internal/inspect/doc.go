@@ -2,11 +2,12 @@
 // Mend it writes nothing; a root znode that is missing is an empty one.
 //
 //	Read     ─► Tree ─► Summarize ─► Status       who leads, who works, how many tasks wait
+//	Watcher  ─► Tree ─► Summarize ─► Status       again and again, of the tree what has changed
 //	Look     ─► Case ─► Explain   ─► Explanation  one task, and why it waits
 //	Diagnose ─► Tree ─► Findings, in two looks    what no program of ours leaves behind
 //	                    Finding  ─► Mend          does what mends it
 //
-// Read, Look and Diagnose are all the I/O, each behind a Sync; the rest are
+// Read, Watcher, Look and Diagnose are all the I/O, each behind a Sync; the rest are
 // functions of what they return.
 //
 // # What a Tree is not

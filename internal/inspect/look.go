@@ -17,9 +17,12 @@ import (
 // tasks are ahead of it, their states are read as well.
 func Look(ctx context.Context, s *session.Session, id string) (*Case, error) {
 	c := &Case{Tree: new(Tree)}
+	if err := s.Sync(); err != nil {
+		return nil, err
+	}
 	// The workers before the task: whoever commits meanwhile is seen to have
 	// finished it, not to have lost it.
-	if err := c.Tree.readRoles(ctx, s); err != nil {
+	if err := c.Tree.readRoles(ctx, s, new(known)); err != nil {
 		return nil, err
 	}
 	payload, _, err := s.Get(task.DataPath(id))

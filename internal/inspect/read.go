@@ -21,24 +21,24 @@ const pipeline = 64
 
 // Read reads the tree but for the payloads. It ends early with ctx.
 func Read(ctx context.Context, s *session.Session) (*Tree, error) {
-	t := new(Tree)
-	if err := t.readRoles(ctx, s); err != nil {
+	t, k := new(Tree), new(known)
+	if err := s.Sync(); err != nil {
 		return nil, err
 	}
-	return t, t.readTasks(ctx, s)
+	if err := t.readRoles(ctx, s, k); err != nil {
+		return nil, err
+	}
+	return t, t.readTasks(ctx, s, k)
 }
 
-// readRoles reads the candidates and the workers, behind a Sync.
-func (t *Tree) readRoles(ctx context.Context, s *session.Session) error {
-	if err := s.Sync(); err != nil {
-		return err
-	}
-	names, err := t.list(s, task.MasterDir)
+// readRoles reads the candidates and the workers, but for those that are known.
+func (t *Tree) readRoles(ctx context.Context, s *session.Session, k *known) error {
+	names, err := k.candidates.list(t, s, task.MasterDir)
 	if err != nil {
 		return err
 	}
 	candidates := election.Ordered(names)
-	t.Candidates, err = readAll(ctx, candidates, func(name string) (Candidate, error) {
+	t.Candidates, err = k.candidates.read(ctx, candidates, func(name string) (Candidate, error) {
 		data, z, err := get(s, task.MasterDir, name)
 		return Candidate{z, newText(data).Beginning}, err
 	})
@@ -54,10 +54,10 @@ func (t *Tree) readRoles(ctx context.Context, s *session.Session) error {
 			t.Strangers = append(t.Strangers, Znode{Name: name})
 		}
 	}
-	if names, err = t.list(s, task.WorkersDir); err != nil {
+	if names, err = k.workers.list(t, s, task.WorkersDir); err != nil {
 		return err
 	}
-	t.Workers, err = readAll(ctx, names, func(name string) (Worker, error) {
+	t.Workers, err = k.workers.read(ctx, names, func(name string) (Worker, error) {
 		data, z, err := get(s, task.WorkersDir, name)
 		list, odd := task.ParseList(data)
 		return Worker{z, list.IDs, odd}, err
@@ -65,12 +65,12 @@ func (t *Tree) readRoles(ctx context.Context, s *session.Session) error {
 	return err
 }
 
-func (t *Tree) readTasks(ctx context.Context, s *session.Session) error {
-	names, err := t.list(s, task.TasksDir)
+func (t *Tree) readTasks(ctx context.Context, s *session.Session, k *known) error {
+	names, err := k.tasks.list(t, s, task.TasksDir)
 	if err != nil {
 		return err
 	}
-	t.Tasks, err = readAll(ctx, names, func(name string) (Task, error) {
+	t.Tasks, err = k.tasks.read(ctx, names, func(name string) (Task, error) {
 		if !task.ValidID(name) {
 			return Task{Znode: Znode{Name: name}}, nil // never assigned, whatever it holds
 		}

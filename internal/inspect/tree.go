@@ -35,6 +35,8 @@ type Znode struct {
 	gone     bool // it has vanished since it was listed
 }
 
+func (z Znode) base() Znode { return z }
+
 // Candidate is a znode that runs for leader.
 type Candidate struct {
 	Znode

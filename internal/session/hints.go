@@ -6,7 +6,8 @@ import (
 )
 
 // Hints collects the paths of which a watch has fired, for one owner, until
-// the owner takes them. Nothing is lost but in a reconnect, which hints at all.
+// the owner takes them. Nothing is lost but in a reconnect, or of an owner that takes
+// none for long: either hints at all.
 type Hints struct {
 	// C receives when there is something to take.
 	C <-chan struct{}
@@ -17,9 +18,12 @@ type Hints struct {
 	all  bool
 }
 
+// mostHints is how many paths wait to be taken: some 15 MB.
+const mostHints = 100_000
+
 // Take returns what has been hinted at since the last call, and how often each. With
 // all set, every watched path is to be read again: the connection was lost meanwhile,
-// and with it every persistent watch.
+// and with it every persistent watch, or more was hinted at than is kept.
 func (h *Hints) Take() (paths map[string]int, all bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -30,7 +34,7 @@ func (h *Hints) Take() (paths map[string]int, all bool) {
 
 func (h *Hints) add(path string, all bool) {
 	h.mu.Lock()
-	if all {
+	if all || len(h.set) >= mostHints {
 		h.all = true
 	} else {
 		h.set[path]++

@@ -170,3 +170,23 @@ func TestHints(t *testing.T) {
 		}
 	})
 }
+
+func TestHintsThatNobodyTakes(t *testing.T) {
+	h := &Hints{wake: make(chan struct{}, 1), set: make(map[string]int)}
+	for i := range mostHints {
+		h.add(fmt.Sprint("/a/", i), false)
+	}
+	if paths, all := h.Take(); len(paths) != mostHints || all {
+		t.Errorf("%d paths, all %v", len(paths), all)
+	}
+	for i := range mostHints + 1 {
+		h.add(fmt.Sprint("/a/", i), false)
+	}
+	if paths, all := h.Take(); len(paths) != mostHints || !all {
+		t.Errorf("%d paths, all %v; want all, and no more of them", len(paths), all)
+	}
+	h.add("/a/1", false)
+	if paths, all := h.Take(); len(paths) != 1 || all {
+		t.Errorf("%d paths, all %v afterwards", len(paths), all)
+	}
+}

@@ -1,0 +1,27 @@
+package cli
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestExitStandsInMain lets no package end the process behind the back of its main.
+func TestExitStandsInMain(t *testing.T) {
+	internal := os.DirFS("..")
+	err := fs.WalkDir(internal, ".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || path == "zktest/testing.go" {
+			return err
+		}
+		source, err := fs.ReadFile(internal, path)
+		if bytes.Contains(source, []byte("os.Exit(")) && path != "cli/doc.go" {
+			t.Errorf("internal/%s calls os.Exit", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,153 @@
+package inspect
+
+import (
+	"context"
+	"strings"
+
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+// Watcher reads the tree again and again, for one goroutine. The servers tell it what
+// has changed (since ZooKeeper 3.6), and the rest it knows from the time before. So each
+// Tree is what Read would return, but for one thing: whether a znode may be read is
+// found out when it changes, or after a reconnect. A look costs
+//
+//	a Sync
+//	a listing of each of /master, /workers and /tasks in which names have come or gone
+//	a read of each znode there that has changed, up to 32 in a request
+//
+// The first look, and the first one after a reconnect, reads all; so does every look
+// where the servers know no recursive watch.
+type Watcher struct {
+	s       *session.Session
+	hints   *session.Hints
+	watches bool // the servers tell what changes
+	known   known
+}
+
+// NewWatcher returns a Watcher. A session has one at a time.
+func NewWatcher(s *session.Session) *Watcher {
+	return &Watcher{s: s, hints: s.Hints(task.MasterDir+"/", task.WorkersDir+"/", task.TasksDir+"/")}
+}
+
+// Read reads what has changed, and returns all. It ends early with ctx.
+func (w *Watcher) Read(ctx context.Context) (*Tree, error) {
+	if err := w.s.Sync(); err != nil { // whatever was hinted at before has arrived
+		return nil, err
+	}
+	w.takeHints()
+	if !w.watches {
+		if err := w.watch(); err != nil {
+			return nil, err
+		}
+	}
+	t := new(Tree)
+	if err := t.readRoles(ctx, w.s, &w.known); err != nil {
+		return nil, err
+	}
+	// A task that has just left a worker's list has changed with that.
+	w.takeHints()
+	return t, t.readTasks(ctx, w.s, &w.known)
+}
+
+// watch has the servers tell of every change from now on, if they can, and forgets what
+// was read before.
+func (w *Watcher) watch() (err error) {
+	for _, dir := range []string{task.MasterDir, task.WorkersDir, task.TasksDir} {
+		if w.watches, err = w.s.WatchTree(dir); err != nil {
+			return err
+		}
+	}
+	w.known = known{}
+	if w.watches {
+		w.known.candidates.keep()
+		w.known.workers.keep()
+		w.known.tasks.keep()
+	}
+	return nil
+}
+
+// takeHints forgets what has changed.
+func (w *Watcher) takeHints() {
+	paths, all := w.hints.Take()
+	for path := range paths {
+		i := strings.LastIndexByte(path, '/')
+		switch dir, name := path[:i], path[i+1:]; dir {
+		case task.MasterDir:
+			w.known.candidates.forget(name)
+		case task.WorkersDir:
+			w.known.workers.forget(name)
+		case task.TasksDir:
+			w.known.tasks.forget(name)
+		}
+	}
+	if all {
+		w.watches, w.known = false, known{}
+	}
+}
+
+// known is what was read, and has not changed since. The zero value keeps nothing.
+type known struct {
+	candidates children[Candidate]
+	workers    children[Worker]
+	tasks      children[Task]
+}
+
+// children is what is known of those of a permanent znode.
+type children[T interface{ base() Znode }] struct {
+	names  []string     // all, sorted; nil: not known, or none
+	byName map[string]T // nil: none is kept
+}
+
+func (c *children[T]) keep() { c.byName = make(map[string]T) }
+
+// forget has a child read again. One that is not known may be new.
+func (c *children[T]) forget(name string) {
+	if _, known := c.byName[name]; !known {
+		c.names = nil
+	}
+	delete(c.byName, name)
+}
+
+// list is Tree.list.
+func (c *children[T]) list(t *Tree, s *session.Session, dir string) (names []string, err error) {
+	if c.names == nil {
+		c.names, err = t.list(s, dir)
+	}
+	return c.names, err
+}
+
+// read is readAll, but for what is known. What may not be read is tried each time.
+func (c *children[T]) read(ctx context.Context, names []string, read func(name string) (T, error)) ([]T, error) {
+	if c.byName == nil {
+		return readAll(ctx, names, read)
+	}
+	var unknown []string
+	for _, name := range names {
+		if _, known := c.byName[name]; !known {
+			unknown = append(unknown, name)
+		}
+	}
+	changed, err := readAll(ctx, unknown, read)
+	if err != nil {
+		return nil, err
+	}
+	if len(changed) < len(unknown) { // some have gone
+		c.names = nil
+	}
+	for _, child := range changed {
+		c.byName[child.base().Name] = child
+	}
+	all := make([]T, 0, len(names))
+	for _, name := range names {
+		if child, there := c.byName[name]; there {
+			all = append(all, child)
+			if child.base().Err != nil {
+				delete(c.byName, name) // the servers may not tell what becomes of it
+				c.names = nil
+			}
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,159 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+	"taskkeeper/internal/zktest"
+)
+
+// submit creates pending tasks with the ids that a client makes.
+func submit(t *testing.T, s *session.Session, n int) (ids []string) {
+	t.Helper()
+	for len(ids) < n {
+		var ops []session.Op
+		for range min(500, n-len(ids)) {
+			id := task.NewID()
+			ids = append(ids, id)
+			ops = append(ops, session.Create(task.StatePath(id), []byte("pending")))
+		}
+		if _, err := s.Multi(ops...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ids
+}
+
+// sameAsRead has a Watcher read, and compares.
+func sameAsRead(t *testing.T, w *Watcher, s *session.Session) {
+	t.Helper()
+	got, err := w.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := Read(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s\nread %+v\nwant %+v", got, got, want)
+	}
+}
+
+func TestWatcher(t *testing.T) {
+	t.Run("reads_again_only_what_has_changed", func(t *testing.T) {
+		connect := zktest.Connect(t)
+		h := zktest.Conn(t, connect)
+		dirs(h)
+		h.CreateSeq("/master/m-", "me")
+		ids := submit(t, open(t, connect), 5000)
+		const workers = 16
+		worker := func(i int) string { return task.WorkerPath(fmt.Sprint("w", i)) }
+		for i := range workers {
+			h.CreateEphemeral(worker(i), ids[i])
+		}
+		proxy, through := zktest.Via(t, connect)
+		w := NewWatcher(open(t, through))
+		costs := func(mostReads int, want ...zktest.Op) {
+			t.Helper()
+			proxy.Seen()
+			tree, err := w.Read(t.Context())
+			if err != nil || len(tree.Tasks) != len(ids) || len(tree.Workers) != workers {
+				t.Fatalf("read %v, %v", tree, err)
+			}
+			all := proxy.Seen()
+			others := slices.DeleteFunc(slices.Clone(all), func(op zktest.Op) bool { return op == zktest.OpGetData || op == zktest.OpMultiRead })
+			if reads := len(all) - len(others); reads > mostReads || !slices.Equal(others, want) {
+				t.Errorf("%d requests: %v, want %v and at most %d reads", len(all), all, want, mostReads)
+			}
+		}
+		if _, err := w.Read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		costs(0, zktest.OpSync)
+		for i := range workers { // each finishes its task and gets another
+			h.Set(task.StatePath(ids[i]), "done")
+			h.Set(worker(i), ids[workers+i])
+		}
+		// 32 znodes go in a few requests: how many depends on when they are sent.
+		costs(8, zktest.OpSync)
+		costs(0, zktest.OpSync)
+		h.Create(task.StatePath("new"), "pending")
+		ids = append(ids, "new")
+		costs(1, zktest.OpSync, zktest.OpGetChildren)
+		costs(0, zktest.OpSync)
+		h.Delete(task.StatePath("new"))
+		ids = ids[:len(ids)-1]
+		costs(1, zktest.OpSync) // which finds that it has gone
+		costs(0, zktest.OpSync, zktest.OpGetChildren)
+		costs(0, zktest.OpSync)
+	})
+	t.Run("sees_a_task_finished_once_no_worker_lists_it_any_more", func(t *testing.T) {
+		connect := zktest.Connect(t)
+		h := zktest.Conn(t, connect)
+		dirs(h)
+		h.Create("/tasks/t", "pending")
+		h.CreateEphemeral("/workers/w", "")
+		proxy, through := zktest.Via(t, connect)
+		w := NewWatcher(open(t, through))
+		if _, err := w.Read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		h.Set("/workers/w", "t")
+		held, release := proxy.Hold(zktest.OpGetData, 1, zktest.Naming("/workers/w"))
+		trees := make(chan *Tree)
+		go func() { // ends with the look
+			tree, _ := w.Read(context.Background())
+			trees <- tree
+		}()
+		select {
+		case <-held:
+		case <-time.After(20 * time.Second):
+			t.Fatal("no read of the worker")
+		}
+		h.Set("/tasks/t", "done")
+		h.Set("/workers/w", "")
+		release()
+		if tree := <-trees; tree == nil || len(tree.Workers[0].Tasks) != 0 || tree.Tasks[0].Phase != task.Done {
+			t.Errorf("read %+v", tree)
+		}
+	})
+	t.Run("returns_what_Read_does_whatever_happens", func(t *testing.T) {
+		connect := zktest.Connect(t)
+		h := zktest.Conn(t, connect)
+		s := open(t, connect)
+		w := NewWatcher(open(t, connect))
+		sameAsRead(t, w, s) // nothing is there yet
+		dirs(h)
+		random := rand.New(rand.NewPCG(1, 2))
+		for _, name := range []string{"m-0000000003", "m-0000000001", "odd"} {
+			h.Create("/master/"+name, "")
+		}
+		for range 300 {
+			dir := []string{task.MasterDir, task.WorkersDir, task.TasksDir, task.TasksDir}[random.IntN(4)]
+			name := fmt.Sprintf("x-%010d", random.IntN(20))
+			data := []string{"", "pending", "pending 1", "done 1", "failed x", "?", "x-0000000001"}[random.IntN(7)]
+			path := dir + "/" + name
+			switch _, there := h.Stat(path); {
+			case !there:
+				h.CreateEphemeral(path, data)
+			case random.IntN(3) == 0:
+				h.Delete(path)
+			default:
+				h.Set(path, data)
+			}
+			if random.IntN(3) == 0 {
+				sameAsRead(t, w, s)
+			}
+		}
+		h.DeleteAll("/tasks")
+		sameAsRead(t, w, s)
+	})
+}
