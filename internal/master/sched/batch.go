@@ -49,7 +49,7 @@ const (
 	releasePause  = 2 * time.Second // in the usual course its client has removed it by then
 	freeReturns   = 2               // after the usual pause
 	longestPause  = 5 * time.Minute
-	finishedPause = 2 * time.Second        // between two looks at a finished task: somebody may have set it back to pending
+	finishedPause = 2 * time.Second        // between two looks at a failed task: somebody may retry it
 	finishedReads = 50                     // of those looks at most in
 	finishedPer   = 100 * time.Millisecond // so that many results that nobody collects cost little
 	leastAhead    = 32                     // tasks read when one was not what it was taken for,
@@ -65,6 +65,12 @@ const (
 	// have changed.
 	mostOddReads = 1000
 )
+
+// donePause is how long it takes until a task that is done is looked at again, that was
+// found to be done looks times in a row. Only a person sets it back to pending.
+func donePause(looks int) time.Duration {
+	return min(finishedPause<<min(looks, 10), 2*longestPause)
+}
 
 // returnPause is how long a task waits that was released so many times.
 func returnPause(returns int) time.Duration {

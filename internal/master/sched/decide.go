@@ -33,9 +33,10 @@ func (d *Decision) wake(at time.Time) {
 	}
 }
 
-// Decide returns what is to be done now. It changes nothing that it does not return:
-// the tasks and workers of a move are reserved until Carried, NotSent, Refused or
-// Unknown tells its fate. What is to be read is named again until it was.
+// Decide returns what is to be done now, and records that it did. The tasks and workers of
+// a move are reserved until Carried, NotSent, Refused or Unknown tells its fate. Workers
+// and tasks that are to be read are named again until they were; those of Recheck come
+// again later. Nothing else changes.
 func (s *Scheduler) Decide(now time.Time) Decision {
 	var d Decision
 	for _, index := range []*btree.BTreeG[*worker]{s.unread, s.newcomers} {
@@ -48,7 +49,7 @@ func (s *Scheduler) Decide(now time.Time) Decision {
 	}
 	s.readTasks(&d, now)
 	d.Blocked = s.unread.Len() > 0 || s.newcomers.Len() > 0 && (!s.complete || s.newcomers.Len() <= mostAwaited)
-	if d.Blocked || !s.ready(&d) {
+	if d.Blocked || !s.ready() {
 		return d
 	}
 	for t, ok := s.exhausted.Min(); ok; t, ok = s.exhausted.Min() {
@@ -82,30 +83,9 @@ func (s *Scheduler) Plenty() bool {
 
 // ready tells whether all was read that a new leader must know, the workers aside. Once
 // that is so it stays so.
-func (s *Scheduler) ready(d *Decision) bool {
-	if s.complete {
-		return true
-	}
-	if s.listing == 0 || !s.workersListed {
-		return false
-	}
-	firsts := s.unknownFirsts()
-	d.ReadTasks = append(d.ReadTasks, firsts...)
-	s.complete = len(firsts) == 0
+func (s *Scheduler) ready() bool {
+	s.complete = s.complete || s.listing > 0 && s.workersListed && len(s.firsts) == 0
 	return s.complete
-}
-
-// unknownFirsts returns the first tasks of workers' lists of which the losses are not
-// known: assigned by a leader before this one, or by hand.
-func (s *Scheduler) unknownFirsts() (ids []string) {
-	for _, w := range s.workers {
-		if len(w.list) > 0 {
-			if t := s.tasks[w.list[0]]; t != nil && t.version < 0 {
-				ids = append(ids, t.id)
-			}
-		}
-	}
-	return ids
 }
 
 // readTasks names the tasks that are to be looked at: a few, so that the loop turns.
@@ -122,6 +102,14 @@ func (s *Scheduler) readTasks(d *Decision, now time.Time) {
 		}
 		s.become(t, Unverified, detail{cause: why})
 	}
+	for id := range s.firsts {
+		if t := s.tasks[id]; t != nil && t.state == Assigned && t.version < 0 {
+			d.ReadTasks = append(d.ReadTasks, id)
+		} else {
+			delete(s.firsts, id)
+		}
+	}
+	slices.Sort(d.ReadTasks)
 	s.unverified.Ascend(func(t *entry) bool {
 		d.ReadTasks = append(d.ReadTasks, t.id)
 		return len(d.ReadTasks) < mostTaskReads
@@ -141,7 +129,12 @@ func (s *Scheduler) readTasks(d *Decision, now time.Time) {
 			d.wake(t.recheck)
 			break
 		}
-		s.become(t, Finished, detail{recheck: now.Add(finishedPause)})
+		next := detail{recheck: now.Add(finishedPause), done: t.done}
+		if t.done {
+			next.looks = t.looks + 1
+			next.recheck = now.Add(donePause(next.looks))
+		}
+		s.become(t, Finished, next)
 		d.Recheck = append(d.Recheck, Known{t.id, t.version, t.zxid})
 	}
 	if len(d.Recheck) > 0 {
@@ -228,7 +221,7 @@ func (s *Scheduler) give(w *worker, tasks []Claim) Move {
 func (s *Scheduler) assignLastAttempts(q *queue, d *Decision) (places []*worker) {
 	q.free.Ascend(func(w *worker) bool {
 		places = append(places, w)
-		return true
+		return q.lastAttempts.Len() > 0 || len(places) < q.pending.Len()
 	})
 	if q.lastAttempts.Len() == 0 {
 		return places

@@ -30,8 +30,9 @@ type Scheduler struct {
 
 	listing       int64 // the last one of /tasks that was merged; 0: none was
 	workersListed bool
-	complete      bool // all was read that a new leader must know
-	ahead         int  // tasks read when one was refused last; 0 since an assignment was carried out
+	complete      bool            // all was read that a new leader must know
+	firsts        map[string]bool // tasks that stand first in a list: their losses are to be read, unless they are known
+	ahead         int             // tasks read when one was refused last; 0 since an assignment was carried out
 	finishedNext  time.Time
 }
 
@@ -52,6 +53,7 @@ func New(maxLosses int) *Scheduler {
 		unlisted:   make(map[string]bool),
 		queues:     make(map[string]*queue),
 		staffed:    make(map[string]*queue),
+		firsts:     make(map[string]bool),
 	}
 }
 
@@ -135,6 +137,9 @@ func (s *Scheduler) add(id string, listing int64) {
 	case len(s.holders[id]) > 0: // by hand, or assigned by a leader before this one
 		t.version = -1
 		s.become(t, Assigned, detail{})
+		for _, w := range s.holders[id] {
+			s.firsts[w.list[0]] = true
+		}
 	case name.ByHand:
 		t.version = -1
 		s.become(t, Unverified, detail{cause: byHand})
@@ -170,7 +175,7 @@ func (e TaskRead) handle(s *Scheduler, now time.Time) {
 	var d detail
 	switch {
 	case e.State.Phase != task.Pending:
-		s.become(t, Finished, detail{recheck: now.Add(finishedPause)})
+		s.become(t, Finished, detail{recheck: now.Add(finishedPause), done: e.State.Phase == task.Done})
 		return
 	case state == Finished: // somebody set it back
 	case why == lostAtStart && !moved:

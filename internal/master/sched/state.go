@@ -65,6 +65,8 @@ type detail struct {
 	// Pending: it may be what its worker died of, and goes alone.
 	quarantined bool
 	recheck     time.Time // Released, Finished: when it is looked at again
+	looks       int       // Finished, and done: how often it was found to be so in a row
+	done        bool      // Finished: it is done, not failed, malformed, or not to be used
 }
 
 // alone tells whether a pending task may not share a batch.

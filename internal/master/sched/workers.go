@@ -118,6 +118,9 @@ func (s *Scheduler) lists(w *worker, list, back []string, version int32, listing
 			s.become(t, Assigned, detail{})
 		}
 	}
+	if len(list) > 0 {
+		s.firsts[list[0]] = true
+	}
 	for _, id := range left {
 		if t := s.letGo(w, id); t == nil {
 		} else if slices.Contains(asked, id) {
