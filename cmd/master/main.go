@@ -59,7 +59,7 @@ harm: ZooKeeper refuses what it writes.`,
 		"Fail a task when it has been lost with this `number` of workers, one after the other, because it may be what kills them. 0 assigns it for ever.",
 		cli.Int(0, 1_000_000))
 	cli.Var(cmd.Flags(), &retention, "retention", master.DefaultRetention,
-		"Keep the result of a task that outlives its client for this `duration`, then remove it if nobody collected it. Every new leader counts anew. 0 keeps it for ever.",
+		"Keep the result of a task that outlives its client for this `duration`, then remove it if nobody collected it. Its age is by the clock of the servers, whoever leads. 0 keeps it for ever.",
 		parseRetention)
 	common.AddTo(cmd)
 	return cmd

@@ -81,7 +81,8 @@
 //     version at which it was assigned was lost with it: the next assignment
 //     writes "pending n+1", or "failed" at the last loss allowed. A version that
 //     moved means that it was finished or given back: nothing is counted, and the
-//     log says that the worker left. The others of its list had not started.
+//     log says that the worker left. For the others of its list nothing is counted, though
+//     the second may have been begun while the first was committed; they go alone.
 //     Nothing is counted either when the leader itself was out of touch with the
 //     servers within the last two session timeouts: an outage ends sessions whose
 //     workers are well, and a loss that is not counted only lets a task be tried

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -17,8 +20,8 @@ const (
 	// The janitor looks eight times in a retention time, within these bounds.
 	leastSweep = time.Second
 	mostSweep  = 10 * time.Minute
-	// removals is how many tasks are removed together, so that others get their turn
-	// at the servers.
+	// removals is how many tasks are looked at, and removed, at a time: it bounds what
+	// is under way at once.
 	removals = 300
 	// mostSkew is how far ahead of the servers a submitter's clock may be for the time in
 	// its ids to be believed.
@@ -44,6 +47,9 @@ type janitor struct {
 	signed time.Time       // by the servers' clock, when the candidate was written
 	since  time.Time       // then, by this process's monotonic clock
 	lone   map[string]bool // payloads that had no task when it looked last
+
+	mu      sync.Mutex      // guards the rest
+	refused map[string]bool // directories that nothing may be deleted in, in this sweep
 }
 
 func newJanitor(m *master, fence session.Op) *janitor {
@@ -143,6 +149,7 @@ func (j *janitor) sweep(ctx context.Context) error {
 		}
 	}
 	j.lone = lone
+	j.refused = make(map[string]bool)
 	for len(due) > 0 && ctx.Err() == nil {
 		some := due[:min(removals, len(due))]
 		due = due[len(some):]
@@ -156,11 +163,7 @@ func (j *janitor) sweep(ctx context.Context) error {
 				return j.removeTask(id)
 			})
 		}
-		switch err := g.Wait(); {
-		case session.Refused(err): // as all the others would be
-			j.rights.Lacks(task.DataDir, session.RightDelete, err)
-			return nil
-		case err != nil:
+		if err := g.Wait(); err != nil {
 			return err
 		}
 	}
@@ -246,16 +249,24 @@ func (j *janitor) passOver(path string, err error) error {
 // remove carries a removal out. One that was written or collected meanwhile, or of which
 // no answer came, is looked at again in the next sweep.
 func (j *janitor) remove(id, message string, ops []session.Op) error {
+	if j.isRefused(ops[1:]) {
+		return nil
+	}
 	_, err := j.group.Multi(ops...)
 	var refused *session.OpError
 	switch {
 	case err == nil:
 		j.log.Info(message, "task", id)
 		for _, op := range ops[1:] {
-			j.rights.Has(op.Path[:len(op.Path)-len(id)-1], session.RightDelete)
+			j.rights.Has(dirOf(op.Path), session.RightDelete)
 		}
-	case errors.Is(err, session.ErrOver), session.Refused(err):
+	case errors.Is(err, session.ErrOver):
 		return err
+	case session.Refused(err):
+		dir := j.rights.Lacks(task.DataDir, session.RightDelete, err)
+		j.mu.Lock()
+		j.refused[dir] = true
+		j.mu.Unlock()
 	case errors.As(err, &refused) && refused.Index == 0:
 		j.log.Warn("removal refused by ZooKeeper: this master leads no more", "candidate", j.fence.Path, "err", refused)
 		return errDeposed
@@ -266,3 +277,13 @@ func (j *janitor) remove(id, message string, ops []session.Op) error {
 	}
 	return nil
 }
+
+// isRefused tells whether one of the operations was refused to others in this sweep.
+func (j *janitor) isRefused(ops []session.Op) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.ContainsFunc(ops, func(op session.Op) bool { return j.refused[dirOf(op.Path)] })
+}
+
+// dirOf is the directory that a task's state or payload is in.
+func dirOf(path string) string { return path[:strings.LastIndexByte(path, '/')] }

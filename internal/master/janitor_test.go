@@ -249,6 +249,22 @@ func TestJanitor(t *testing.T) {
 			t.Errorf("%d payloads are left", n)
 		}
 	})
+	t.Run("removes payloads though no task may be removed, and says which right is missing", func(t *testing.T) {
+		j, h, _, log := keeper(t)
+		finished(h, "t", "done 1")
+		h.Create("/data/alone", "")
+		if err := j.s.SetACL("/tasks", zk.WorldACL(zk.PermAll&^zk.PermDelete), -1); err != nil {
+			t.Fatal(err)
+		}
+		sweep(t, j, 2*hour)
+		sweep(t, j, 2*hour)
+		if got := left(h); got != "[t] [t]" {
+			t.Errorf("left %s", got)
+		}
+		if n := strings.Count(log.String(), "WARN"); n != 1 || !strings.Contains(log.String(), "znode=/tasks right=delete") {
+			t.Errorf("it says:\n%s", log)
+		}
+	})
 	t.Run("makes /data when it is missing", func(t *testing.T) {
 		j, h, _, _ := keeper(t)
 		h.Delete("/data")

@@ -128,7 +128,7 @@ func (s *Scheduler) undo(m Move, culprit string, now time.Time) {
 		switch {
 		case t == nil || t.state != Assigning && t.state != Failing:
 		case c.ID == culprit:
-			s.become(t, Unverified, detail{cause: refused})
+			s.become(t, Unverified, detail{cause: inDoubt})
 		case t.state == Failing:
 			s.become(t, Exhausted, detail{lost: c.CountLoss})
 		default:
@@ -149,7 +149,7 @@ func (s *Scheduler) verifyAhead(q *queue) {
 	s.ahead = min(max(leastAhead, 2*s.ahead), mostAhead)
 	for _, id := range q.pending.Next(s.ahead) {
 		if t := s.tasks[id]; !t.verified {
-			s.become(t, Unverified, detail{cause: refused})
+			s.become(t, Unverified, detail{cause: inDoubt})
 		}
 	}
 }
@@ -161,7 +161,7 @@ type Unknown struct{ Move Move }
 func (e Unknown) handle(s *Scheduler, _ time.Time) {
 	for _, c := range e.Move.Tasks {
 		if t := s.tasks[c.ID]; t != nil && (t.state == Assigning || t.state == Failing) {
-			why := refused
+			why := inDoubt
 			if c.CountLoss { // unless the move wrote its state, it still stands
 				why = lostAtStart
 			}

@@ -146,6 +146,15 @@ func TestNewLeader(t *testing.T) {
 		r.given(WorkerRead{ID: "w3", List: []string{b}}) // made so, by hand
 		r.decides()
 	})
+	t.Run("reads the losses of a task that a worker comes to later", func(t *testing.T) {
+		r := &rig{t: t, s: New(3)}
+		r.given(TasksListed{[]string{a, b}, 1}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1", List: []string{a, b}, Version: 1}, WorkerRead{ID: "w2"})
+		r.reads(a)
+		r.given(pending(a, 0, 1), WorkerRead{ID: "w1", List: []string{b}, Version: 2})
+		r.reads(b)
+		r.given(pending(b, 1, 4), WorkerGone{"w1", true}, pending(b, 1, 4))
+		r.decides("assign " + b + "! w2")
+	})
 	t.Run("reads the losses although it lists /tasks last", func(t *testing.T) {
 		r := &rig{t: t, s: New(3)}
 		r.given(WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1"}, WorkerRead{ID: "w2", List: []string{b}, Version: 1})
@@ -426,6 +435,36 @@ func TestReleasedTask(t *testing.T) {
 			t.Errorf("decided %+v", d)
 		}
 	})
+}
+
+// 20,000 results that nobody collects do not keep a failed task waiting that is retried.
+func TestFailedTaskIsSeenToBeRetried(t *testing.T) {
+	ids := newIDs(20_001)
+	r := lead(t, ids)
+	for i, id := range ids {
+		state := task.NewDone(nil)
+		if i == 0 {
+			state = task.NewFailed("so")
+		}
+		r.s.Handle(Refused{Move{Kind: Assign, Tasks: []Claim{{ID: id}}}, id, Moved}, r.now)
+		r.s.Handle(TaskRead{ID: id, State: state, Version: 1}, r.now)
+	}
+	var last time.Time
+	longest := time.Duration(0)
+	for at := time.Duration(0); at < 20*time.Minute; at += 100 * time.Millisecond {
+		r.after(100 * time.Millisecond)
+		for _, k := range r.s.Decide(r.now).Recheck {
+			if k.ID == ids[0] {
+				if at > 10*time.Minute {
+					longest = max(longest, r.now.Sub(last))
+				}
+				last = r.now
+			}
+		}
+	}
+	if longest == 0 || longest > 2*finishedPause || r.now.Sub(last) > 2*finishedPause {
+		t.Errorf("it is looked at every %v, last %v ago", longest, r.now.Sub(last))
+	}
 }
 
 func TestFinishedTasks(t *testing.T) {

@@ -34,7 +34,7 @@ type cause int
 
 const (
 	byHand      cause = iota // its name was made by hand: its state may be anything
-	refused                  // its state is not what it was taken for, or that is not known
+	inDoubt                  // its state is not what it was taken for, or that is not known
 	wasReleased              // it left its worker's list, and is still there
 	wasReturned              // its worker was asked for it, and lists it no more
 	behindLost               // it stood behind another task in the list of a worker that is gone
@@ -60,7 +60,7 @@ type entry struct {
 // detail is what belongs to a task's state. Another state has another.
 type detail struct {
 	cause cause // Unverified
-	// Pending, Released: the execution before was lost, and the next assignment counts it.
+	// Pending, Released, Exhausted: the execution before was lost, and the next assignment counts it.
 	lost bool
 	// Pending: it may be what its worker died of, and goes alone.
 	quarantined bool

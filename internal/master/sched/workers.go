@@ -206,7 +206,7 @@ func (e WorkerGone) handle(s *Scheduler, _ time.Time) {
 		case e.Blame:
 			s.become(t, Unverified, detail{cause: lostAtStart})
 		default:
-			s.become(t, Unverified, detail{cause: refused})
+			s.become(t, Unverified, detail{cause: inDoubt})
 		}
 	}
 }
