@@ -39,9 +39,25 @@ func (l *leader) gone(id string) {
 			d.open++
 		}
 	}
-	if d.open == 0 {
+	switch {
+	case len(held) == 0:
+		l.idle = append(l.idle, id)
+	case d.open == 0:
 		l.tellDeparture(d)
 	}
+}
+
+// tellIdle tells of the workers that are gone and had no task. One process may have
+// had thousands. Whether they left or their session was lost leaves no trace.
+func (l *leader) tellIdle() {
+	switch len(l.idle) {
+	case 0:
+	case 1:
+		l.log.Info("worker left or lost its session, with no task", "worker", l.idle[0])
+	default:
+		l.log.Info("workers left or lost their sessions, with no task", "workers", len(l.idle), "among", l.idle[0])
+	}
+	l.idle = nil
 }
 
 // fate is what a task's state tells of its worker.
@@ -113,8 +129,8 @@ func (l *leader) tellDeparture(d *departure) {
 			attrs = append(attrs, "returned", d.returned)
 		}
 		what := "worker left"
-		if d.finished+d.returned == 0 { // then both leave the same traces: none
-			what = "worker left or lost its session, with no task"
+		if d.finished+d.returned == 0 { // its tasks are not there any more
+			what = "worker left or lost its session"
 		}
 		l.log.Info(what, attrs...)
 		return

@@ -45,6 +45,7 @@ type leader struct {
 	tree    bool // one watch tells of everything below /workers
 	odd     *complaints
 	traces  map[string]trace // by task
+	idle    []string         // workers found gone in this turn that had no task
 
 	// Shared.
 	turns atomic.Int64 // of the loop, begun and ended: odd while one lasts
@@ -116,9 +117,15 @@ func (l *leader) loop(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// turn decides once, carries that out, and reads what is to be read. While workers are
-// to be read before anything else can be decided, no more hints are taken: those that
-// workers make all the time would put decisions off for ever.
+// turn is one round of the loop:
+//
+//	hints of watches ──► listings that are due ──► hints again ──► Decide
+//	    ▲                                                            │
+//	    └── reads of workers and tasks ◄── moves, in one Multi ◄─────┘
+//
+// While workers are to be read before anything can be decided (blocked, by the decision
+// before), the first line is left out: the hints that workers make all the time would
+// put decisions off for ever.
 func (l *leader) turn(blocked bool) (d sched.Decision, err error) {
 	if !blocked {
 		if err := l.takeHints(); err != nil {
@@ -140,6 +147,7 @@ func (l *leader) turn(blocked bool) (d sched.Decision, err error) {
 	if err := l.readWorkers(d.ReadWorkers); err != nil {
 		return d, err
 	}
+	l.tellIdle()
 	if err := l.readTasks(d.ReadTasks); err != nil {
 		return d, err
 	}

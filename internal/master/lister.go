@@ -69,7 +69,7 @@ func (l *lister) begin(watch bool) error {
 	return err
 }
 
-// merge records that a listing has ended. It tells whether that has names.
+// merge records that a listing has ended. It is false if the listing was refused.
 func (l *lister) merge(a listing) bool {
 	l.busy = false
 	if a.err != nil {

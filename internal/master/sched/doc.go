@@ -8,30 +8,27 @@
 // Each task that /tasks lists has exactly one state. One function, become, changes it
 // and moves the task between the indexes.
 //
-//	                       listed, and made by a client
-//	                                    │
-//	  listed, and made by hand          │         read: pending
-//	       │                            ▼ ◄──────────────────────────┐
-//	       ▼         read: pending ┌─────────┐  Decide               │
-//	┌────────────┐ ───────────────►│ Pending ├─────────┐             │
-//	│ Unverified │ ◄───────────────┴─────────┘         ▼             │
-//	└─┬─┬────────┘  one before it was refused    ┌───────────┐       │
-//	  │ │   ▲ ▲ ▲                                │ Assigning │       │
-//	  │ │   │ │ └──── refused, or unknown ───────┴─────┬─────┘       │
-//	  │ │   │ │                                        ▼ carried out │
-//	  │ │   │ │       its worker is gone,        ┌──────────┐        │
-//	  │ │   │ └────── or returned it ────────────┤ Assigned │        │
-//	  │ │   │                                    └─────┬────┘        │
-//	  │ │   │ after a while     ┌──────────┐           │             │
-//	  │ │   └───────────────────┤ Released │◄──────────┘ left its    │
-//	  │ │                       └──────────┘             worker's    │
-//	  │ │                                                list        │
-//	  │ │ read: done, failed or malformed                ┌──────────┐│
-//	  │ └───────────────────────────────────────────────►│ Finished ├┘
-//	  ▼ read: the last loss allowed                      └──────────┘
-//	┌───────────┐  Decide   ┌─────────┐  carried out          ▲
-//	│ Exhausted ├──────────►│ Failing ├───────────────────────┘
-//	└───────────┘           └─────────┘
+//	state        entered when                            left to
+//	Unverified   listed, and made by hand;               Pending: read as pending
+//	             refused, or its fate is unknown;        Exhausted: the last loss allowed
+//	             its worker is gone, or returned it;     Finished: read as done, failed or
+//	             Released for a while                      malformed, or not to be read
+//	Pending      listed, and made by a client;           Assigning: Decide
+//	             read as pending                         Unverified: one before it was refused
+//	Assigning    Decide                                  Assigned: carried out
+//	                                                     Pending: not sent
+//	                                                     Unverified: refused, or unknown
+//	                                                     Released: may not be written now
+//	Assigned     carried out; a worker's list names it   Released: left its worker's list
+//	                                                     Unverified: its worker is gone, or
+//	                                                       returned it
+//	Released     left the last list that had it: most    Unverified: after a while
+//	             likely it is finished
+//	Finished     read so; failed by the leader           Pending: somebody set it back
+//	Exhausted    the last loss allowed                   Failing: Decide
+//	Failing      Decide                                  Finished: carried out
+//	                                                     Exhausted: not sent
+//	                                                     Unverified: refused, or unknown
 //
 // A worker's list that names a task makes it Assigned, whatever it was. A task that a
 // listing of /tasks lacks is forgotten in any state. If a worker lists it, it is
