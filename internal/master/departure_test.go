@@ -25,6 +25,12 @@ func (j *journal) Write(p []byte) (int, error) {
 	return j.text.Write(p)
 }
 
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
 // of returns the lines about a worker, but for those of assignments.
 func (j *journal) of(worker string) (lines []string) {
 	j.mu.Lock()

@@ -87,12 +87,12 @@ type master struct {
 
 // candidacy joins the election, waits, and leads.
 func (m *master) candidacy(ctx context.Context) (err error) {
-	err = m.rights.Patiently(ctx, "/", session.RightCreate, func() error { return m.s.EnsureDirs(task.Dirs()...) })
+	err = m.rights.RegisterPatiently(ctx, "/", func() error { return m.s.EnsureDirs(task.Dirs()...) })
 	if err != nil {
 		return err
 	}
 	var c *election.Candidate
-	err = m.rights.Patiently(ctx, task.MasterDir, session.RightCreate, func() (err error) {
+	err = m.rights.RegisterPatiently(ctx, task.MasterDir, func() (err error) {
 		c, err = election.Join(m.s, m.cfg.Who, m.rights)
 		return err
 	})

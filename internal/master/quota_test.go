@@ -1,6 +1,8 @@
 package master
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,4 +44,25 @@ func TestLossOverAQuotaWaitsUntilItFits(t *testing.T) {
 	h.Delete("/zookeeper/quota/tasks/zookeeper_limits")
 	expect(t, h, "/workers/w2", "t1")
 	expect(t, h, "/tasks/t1", "pending 1")
+}
+
+// A deposed leader runs again, and a worker registers anew, when a quota lets them.
+func TestCandidacyOverAQuotaWaitsUntilItFits(t *testing.T) {
+	t.Parallel()
+	server := zktest.NewServer(t, zktest.Options{Flags: []string{"-Dzookeeper.enforceQuota=true"}})
+	h := zktest.Conn(t, server.Addr())
+	makeDirs(h)
+	j := new(journal)
+	runAs(t, open(t, server.Addr()), Config{Logger: slog.New(slog.NewTextHandler(j, nil))})
+	zktest.Eventually(t, "a candidate", func() (bool, string) { return len(h.Children("/master")) == 1, "" })
+	h.SetQuota("/master", 1, -1) // itself
+	h.Delete("/master/" + h.Children("/master")[0])
+	zktest.Eventually(t, "a warning", func() (bool, string) {
+		log := j.String()
+		return strings.Contains(log, "a quota is in the way") && strings.Contains(log, "znode=/master"), log
+	})
+	h.Delete("/zookeeper/quota/master/zookeeper_limits")
+	submit(h, "t1")
+	h.CreateEphemeral("/workers/w1", "")
+	expect(t, h, "/workers/w1", "t1")
 }

@@ -58,7 +58,11 @@ func (r *Rights) Lacks(znode string, right Right, err error) (on string) {
 	defer r.mu.Unlock()
 	if l := (lack{znode, right}); !r.missing[l] {
 		r.missing[l] = true
-		r.log.Warn("a right is missing", "znode", znode, "right", string(right), "err", err)
+		what := "a right is missing"
+		if errors.Is(err, ErrQuota) {
+			what = "a quota is in the way"
+		}
+		r.log.Warn(what, "znode", znode, "right", string(right), "err", err)
 	}
 	return znode
 }
@@ -76,9 +80,20 @@ func (r *Rights) Has(znode string, right Right) {
 // Patiently repeats a call for as long as it is refused for want of a right, and until
 // ctx ends: then it returns the refusal. Lacks tells which znode it is about.
 func (r *Rights) Patiently(ctx context.Context, znode string, right Right, call func() error) error {
+	return r.patiently(ctx, znode, right, Refused, call)
+}
+
+// RegisterPatiently is Patiently for a role's own znode: a quota is waited for as well, for
+// a program that runs is not to end by it.
+func (r *Rights) RegisterPatiently(ctx context.Context, dir string, call func() error) error {
+	waits := func(err error) bool { return Refused(err) || errors.Is(err, ErrQuota) }
+	return r.patiently(ctx, dir, RightCreate, waits, call)
+}
+
+func (r *Rights) patiently(ctx context.Context, znode string, right Right, waits func(error) bool, call func() error) error {
 	for on := znode; ; {
 		err := call()
-		if !Refused(err) || ctx.Err() != nil {
+		if !waits(err) || ctx.Err() != nil {
 			if err == nil {
 				r.Has(on, right)
 			}

@@ -85,9 +85,9 @@ func (sl *slot) run(draining, leaving context.Context) (again bool, err error) {
 	executor.Go(sl.executor)
 	defer executor.Wait()
 	defer close(sl.todo)
-	err = sl.cfg.rights.Patiently(draining, task.WorkersDir, session.RightCreate, sl.register)
+	err = sl.cfg.rights.RegisterPatiently(draining, task.WorkersDir, sl.register)
 	switch {
-	case session.Refused(err): // and told to stop meanwhile
+	case err != nil && draining.Err() != nil && !errors.Is(err, session.ErrOver): // told to stop while it was refused
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("register worker: %w", err)
