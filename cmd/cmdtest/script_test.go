@@ -146,7 +146,7 @@ func TestZooKeeperScript(t *testing.T) {
 		p.start("--port", port)
 		own := `port ` + port + ` is taken by the ZooKeeper server of ` + regexp.QuoteMeta(filepath.Join(p.dir, ".zk", port))
 		other := filepath.Join(p.dir, "other")
-		p.zookeeper(1, own+`: choose`, "start", "--no-install", "--port", port, "--dir", other)
+		p.zookeeper(1, own+`; stop it: scripts/zookeeper stop; or choose another port with --port`, "start", "--no-install", "--port", port, "--dir", other)
 		p.zookeeper(3, `not running \(`+own, "status", "--port", port, "--dir", other)
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -155,6 +155,7 @@ func TestZooKeeperScript(t *testing.T) {
 		defer l.Close()
 		_, foreign, _ := net.SplitHostPort(l.Addr().String())
 		p.zookeeper(3, `not running \(port `+foreign+` is taken by another program\)`, "status", "--port", foreign)
+		p.zookeeper(1, `port `+foreign+` is taken by another program; choose another port with --port`, "start", "--no-install", "--port", foreign)
 	})
 	t.Run("does_not_run_what_stands_in_a_configuration", func(t *testing.T) {
 		p := newProject(t, "zookeeper")
