@@ -62,7 +62,7 @@ func (p *project) zookeeper(status int, want string, args ...string) {
 func (p *project) start(args ...string) {
 	p.t.Helper()
 	p.t.Cleanup(func() { p.stop(args...) })
-	p.zookeeper(0, `127\.0\.0\.1:\d+\nheap: at most \d+MB \(--heap\)`, append([]string{"start", "--no-install", "--heap", "128"}, args...)...)
+	p.zookeeper(0, `127\.0\.0\.1:\d+\nheap: the server may use up to \d+ MB of memory \(another limit: --heap MB\)`, append([]string{"start", "--no-install", "--heap", "128"}, args...)...)
 }
 
 // stop stops a server, when the test's context has ended.
@@ -156,6 +156,20 @@ func TestZooKeeperScript(t *testing.T) {
 		_, foreign, _ := net.SplitHostPort(l.Addr().String())
 		p.zookeeper(3, `not running \(port `+foreign+` is taken by another program\)`, "status", "--port", foreign)
 		p.zookeeper(1, `port `+foreign+` is taken by another program; choose another port with --port`, "start", "--no-install", "--port", foreign)
+	})
+	t.Run("shows_a_failed_start_without_stack_frames", func(t *testing.T) {
+		p, port := newProject(t, "zookeeper"), freePort(t)
+		p.write(".zk/other/data/version-2", "no folder", 0o600)
+		c := proc.Run(t, proc.Command{
+			Path: filepath.Join(p.dir, "scripts/zookeeper"),
+			Args: []string{"start", "--no-install", "--port", port, "--dir", filepath.Join(p.dir, ".zk/other")},
+		})
+		c.Exit(1)
+		said := c.Stderr.Lines()
+		if got := strings.Join(said, "\n"); len(said) > 9 || strings.Contains(got, "\tat ") || !strings.Contains(got, "/data/version-2") ||
+			!strings.HasSuffix(got, " A busy machine may need another try.") {
+			t.Errorf("said %s", got)
+		}
 	})
 	t.Run("does_not_run_what_stands_in_a_configuration", func(t *testing.T) {
 		p := newProject(t, "zookeeper")
