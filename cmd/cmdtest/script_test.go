@@ -98,7 +98,7 @@ func TestZooKeeperScript(t *testing.T) {
 		p.zookeeper(1, `but it does not answer`, "status")
 		p.zookeeper(0, `^resumed: 127\.0\.0\.1:`+port, "resume")
 		p.zookeeper(0, `^stopped: 127\.0\.0\.1:`+port, "stop")
-		p.zookeeper(0, `^not running`, "stop")
+		p.zookeeper(0, `^not running: 127\.0\.0\.1:2181\n`, "stop")
 	})
 	t.Run("leaves_the_choice_of_several", func(t *testing.T) {
 		p, one, two := newProject(t, "zookeeper"), freePort(t), freePort(t)
@@ -124,7 +124,7 @@ func TestZooKeeperScript(t *testing.T) {
 		p.zookeeper(0, `(?s)^1 .*\n2 .*\n3 `, "status")
 		p.zookeeper(0, `^stopped: `, "stop", "2")
 		p.zookeeper(0, `2 +127\.0\.0\.1:\d+ +down`, "status")
-		p.zookeeper(0, `(?s)stopped: .*not running.*stopped: `, "stop")
+		p.zookeeper(0, `^stopped: \S+\nnot running: 127\.0\.0\.1:\d+\nstopped: `, "stop")
 	})
 	t.Run("does_not_count_a_read_only_server_as_serving", func(t *testing.T) {
 		t.Setenv("SERVER_JVMFLAGS", "-Dreadonlymode.enabled=true")
