@@ -32,8 +32,9 @@ nothing without --mend.
 
 With --mend it prints each finding with its number and what mends it, and asks;
 then it looks again. With --yes it mends them all, and prints a line about each.
-What has changed since it was found is left alone. Exit status: 1 when there is
-a finding (left).`,
+What has changed since it was found is left alone. Exit status: 0 when
+nothing is wrong (any more), 1 when there is a finding (left) or it could not
+look, 2 for wrong use.`,
 		Example: `  client doctor
   client doctor --mend
   client doctor --zk zk1:2181,zk2:2181,zk3:2181/lab`,

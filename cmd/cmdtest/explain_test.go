@@ -44,7 +44,7 @@ waits      there is no worker: start one
 		w.Line(w.Stderr, "task started")
 		id := sv.hand.Children("/workers")[0]
 		explain(first, `
-state      pending
+state      running
 runs       on worker `+id+`, for [\d.ms]+: no result is committed yet
 `+rest)
 		explain(second, `

@@ -18,7 +18,7 @@ func TestLongRunOfLargePayloads(t *testing.T) {
 	const tasks, payload, result = 150, 800_000, 700_000
 	p, port := newProject(t, "zookeeper"), freePort(t)
 	t.Cleanup(func() { p.stop("--port", port) })
-	p.zookeeper(0, `heap: at most \d+MB`, "start", "--no-install", "--port", port)
+	p.zookeeper(0, `heap: the server may use up to \d+ MB`, "start", "--no-install", "--port", port)
 
 	sv := &service{t: t, dir: proc.Build(t, "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client"), root: "127.0.0.1:" + port, timeout: "20s"}
 	sv.master()

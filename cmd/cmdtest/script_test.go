@@ -62,7 +62,7 @@ func (p *project) zookeeper(status int, want string, args ...string) {
 func (p *project) start(args ...string) {
 	p.t.Helper()
 	p.t.Cleanup(func() { p.stop(args...) })
-	p.zookeeper(0, `127\.0\.0\.1:\d+\nheap: at most \d+MB \(--heap\)`, append([]string{"start", "--no-install", "--heap", "128"}, args...)...)
+	p.zookeeper(0, `127\.0\.0\.1:\d+\nheap: the server may use up to \d+ MB of memory \(another limit: --heap MB\)`, append([]string{"start", "--no-install", "--heap", "128"}, args...)...)
 }
 
 // stop stops a server, when the test's context has ended.
@@ -98,7 +98,7 @@ func TestZooKeeperScript(t *testing.T) {
 		p.zookeeper(1, `but it does not answer`, "status")
 		p.zookeeper(0, `^resumed: 127\.0\.0\.1:`+port, "resume")
 		p.zookeeper(0, `^stopped: 127\.0\.0\.1:`+port, "stop")
-		p.zookeeper(0, `^not running`, "stop")
+		p.zookeeper(0, `^not running: 127\.0\.0\.1:2181\n`, "stop")
 	})
 	t.Run("leaves_the_choice_of_several", func(t *testing.T) {
 		p, one, two := newProject(t, "zookeeper"), freePort(t), freePort(t)
@@ -124,7 +124,7 @@ func TestZooKeeperScript(t *testing.T) {
 		p.zookeeper(0, `(?s)^1 .*\n2 .*\n3 `, "status")
 		p.zookeeper(0, `^stopped: `, "stop", "2")
 		p.zookeeper(0, `2 +127\.0\.0\.1:\d+ +down`, "status")
-		p.zookeeper(0, `(?s)stopped: .*not running.*stopped: `, "stop")
+		p.zookeeper(0, `^stopped: \S+\nnot running: 127\.0\.0\.1:\d+\nstopped: `, "stop")
 	})
 	t.Run("does_not_count_a_read_only_server_as_serving", func(t *testing.T) {
 		t.Setenv("SERVER_JVMFLAGS", "-Dreadonlymode.enabled=true")
@@ -146,7 +146,7 @@ func TestZooKeeperScript(t *testing.T) {
 		p.start("--port", port)
 		own := `port ` + port + ` is taken by the ZooKeeper server of ` + regexp.QuoteMeta(filepath.Join(p.dir, ".zk", port))
 		other := filepath.Join(p.dir, "other")
-		p.zookeeper(1, own+`: choose`, "start", "--no-install", "--port", port, "--dir", other)
+		p.zookeeper(1, own+`; stop it: scripts/zookeeper stop; or choose another port with --port`, "start", "--no-install", "--port", port, "--dir", other)
 		p.zookeeper(3, `not running \(`+own, "status", "--port", port, "--dir", other)
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -155,6 +155,21 @@ func TestZooKeeperScript(t *testing.T) {
 		defer l.Close()
 		_, foreign, _ := net.SplitHostPort(l.Addr().String())
 		p.zookeeper(3, `not running \(port `+foreign+` is taken by another program\)`, "status", "--port", foreign)
+		p.zookeeper(1, `port `+foreign+` is taken by another program; choose another port with --port`, "start", "--no-install", "--port", foreign)
+	})
+	t.Run("shows_a_failed_start_without_stack_frames", func(t *testing.T) {
+		p, port := newProject(t, "zookeeper"), freePort(t)
+		p.write(".zk/other/data/version-2", "no folder", 0o600)
+		c := proc.Run(t, proc.Command{
+			Path: filepath.Join(p.dir, "scripts/zookeeper"),
+			Args: []string{"start", "--no-install", "--port", port, "--dir", filepath.Join(p.dir, ".zk/other")},
+		})
+		c.Exit(1)
+		said := c.Stderr.Lines()
+		if got := strings.Join(said, "\n"); len(said) > 9 || strings.Contains(got, "\tat ") || !strings.Contains(got, "/data/version-2") ||
+			!strings.HasSuffix(got, " A busy machine may need another try.") {
+			t.Errorf("said %s", got)
+		}
 	})
 	t.Run("does_not_run_what_stands_in_a_configuration", func(t *testing.T) {
 		p := newProject(t, "zookeeper")

@@ -18,9 +18,9 @@ import (
 const quiet = 2 * time.Second
 
 // stall says why no task can be done: there is no leader, or no worker, or the leader
-// may not list the tasks. It says so once, and once more when that is over. After quiet
-// it looks; from then on the watches that it sets tell when to look again. One goroutine
-// calls its methods.
+// may not list the tasks. It says so once, and once more when that is over and a task is
+// still open. After quiet it looks; from then on the watches that it sets tell when to
+// look again. One goroutine calls its methods.
 type stall struct {
 	s       *session.Session
 	log     *slog.Logger
@@ -153,6 +153,7 @@ func (st *stall) tell(missing string, open int) {
 	switch {
 	case missing == st.missing:
 		return
+	case missing == "" && open == 0: // the last task is finished: nothing waits any more
 	case missing != "":
 		st.log.Warn("no task can be done", "tasks", open, "missing", missing)
 	default:

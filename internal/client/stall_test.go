@@ -29,6 +29,30 @@ func (r *records) lines() []string {
 	return strings.Split(strings.TrimSuffix(r.String(), "\n"), "\n")
 }
 
+// TestStallEnd is of a task that is finished although no leader or no worker was there:
+// by a person.
+func TestStallEnd(t *testing.T) {
+	for name, tc := range map[string]struct {
+		open int
+		says string
+	}{
+		"is_not_told_when_no_task_is_open_any_more": {0, ""},
+		"is_told_when_other_tasks_are_open":         {2, `level=INFO msg="tasks can be done again" tasks=2`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			said := &records{stalls: true}
+			st := &stall{log: slog.New(slog.NewTextHandler(said, nil)), missing: "a worker: start one"}
+			st.count(tc.open, time.Now())
+			if got := said.String(); !strings.Contains(got, tc.says) || tc.says == "" && got != "" {
+				t.Errorf("said %q, want %q", got, tc.says)
+			}
+			if st.missing != "" {
+				t.Errorf("still says that %q is missing", st.missing)
+			}
+		})
+	}
+}
+
 func TestStall(t *testing.T) {
 	t.Parallel()
 	says := func(t *testing.T, said *records, n int, text string) {

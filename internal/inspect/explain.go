@@ -26,7 +26,7 @@ type Explanation struct {
 	Time      time.Time  `json:"time"` // when it was read, by this machine's clock
 	ID        string     `json:"id"`
 	Queue     string     `json:"queue"`               // "" is the default queue
-	State     string     `json:"state"`               // pending, done, failed or malformed
+	State     string     `json:"state"`               // of its znode: pending (also while it runs: see Waits), done, failed or malformed
 	Losses    int        `json:"losses"`              // executions lost with their workers; only while it is pending
 	Result    *Text      `json:"result,omitempty"`    // done
 	Reason    *Text      `json:"reason,omitempty"`    // failed
@@ -200,6 +200,9 @@ func (e Explanation) Text() string {
 		line("queue", "%s", name(e.Queue))
 	}
 	state := e.State
+	if e.Waits != nil && e.Waits.Why == waitRunning && state == task.Pending.String() {
+		state = "running" // as in status
+	}
 	switch {
 	case e.Result != nil:
 		state += fmt.Sprintf(", %s: %s", count(e.Result.Bytes, "byte"), quoted(*e.Result))

@@ -23,9 +23,13 @@ func TestExplain(t *testing.T) {
 		want []string // lines, among others
 	}{
 		"runs": {Case{Task: is("t2", 4*time.Second, "pending"), Tree: &Tree{Workers: []Worker{works("w", 3*time.Second, "t2")}}}, waitRunning,
-			[]string{"task       t2", "state      pending", "runs       on worker w, for 3.0s: no result is committed yet", "submitted  4.0s ago, at ", "owner      session 0x7, with which it vanishes"}},
+			[]string{"task       t2", "state      running", "runs       on worker w, for 3.0s: no result is committed yet", "submitted  4.0s ago, at ", "owner      session 0x7, with which it vanishes"}},
+		"runs_after_a_loss": {Case{Task: is("t2", 4*time.Second, "pending 1"), Tree: &Tree{Workers: []Worker{works("w", 3*time.Second, "t2")}}}, waitRunning,
+			[]string{"state      running, 1 execution lost with its worker"}},
+		"runs_although_its_state_is_malformed": {Case{Task: is("t2", 4*time.Second, "banana"), Tree: &Tree{Workers: []Worker{works("w", 3*time.Second, "t2")}}}, waitRunning,
+			[]string{"state      malformed", "runs       on worker w, for 3.0s: no result is committed yet"}},
 		"queues_behind_another": {Case{Task: is("t2", time.Second, "pending"), Tree: usual()}, waitQueued,
-			[]string{"queues     on worker w1, for 2.0s", "waits      1 task is before it in its worker's list"}},
+			[]string{"state      pending", "queues     on worker w1, for 2.0s", "waits      1 task is before it in its worker's list"}},
 		"is_held_by_two": {Case{Task: is("t1", time.Second, "pending"), Tree: busy}, waitRunning,
 			[]string{"runs       on worker w1, for 2.0s: no result is committed yet", "queues     on worker w3, for 1m00s"}},
 		"is_held_by_two_and_runs_on_the_second": {Case{Task: is("t", time.Second, "pending"),

@@ -39,7 +39,7 @@ type State struct {
 // Finished tells whether the task has its result or its failure.
 func (s State) Finished() bool { return s.Phase == Done || s.Phase == Failed }
 
-// ParseState reads what FormatState or a person wrote. It accepts anything:
+// ParseState reads what State.Bytes or a person wrote. It accepts anything:
 // a number of losses that is none is 0, a word that is none of ours is Odd.
 func ParseState(data []byte) State {
 	word, rest := data, []byte(nil)
