@@ -66,6 +66,7 @@ func (sl *slot) settle(r receipt) error {
 	var refused *session.OpError
 	switch {
 	case r.err == nil:
+		sl.restUntil = time.Time{} // the next outage is told again
 		returned := 0
 		for _, h := range sent {
 			if h.returns() {

@@ -46,7 +46,7 @@ type slot struct {
 	finished  chan outcome // receives what running came to
 	written   chan receipt // receives the fate of the one write under way
 	sent      []*holding   // what that write takes off the list, in its order; nil: none is under way
-	restUntil time.Time    // nothing is written before: see rest
+	restUntil time.Time    // nothing is written before: see rest; zero: the last write succeeded
 }
 
 // watch is one on a slot's znode. What it hints at may be a commit of the slot's own:
