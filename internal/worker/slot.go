@@ -253,7 +253,7 @@ func (sl *slot) read() error {
 	if err != nil {
 		return err
 	}
-	// A hint that came meanwhile may be of what was read: then it is read once more.
+	// An event that came meanwhile may predate this read: then the znode is read once too often.
 	w.version = stat.Version
 	sl.watch, sl.stale = w, false
 	sl.version = stat.Version
