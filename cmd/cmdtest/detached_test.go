@@ -267,6 +267,8 @@ func TestCancelAndRetry(t *testing.T) {
 		sv := start(t)
 		ids := sv.submit("a")
 		wants(t, sv.client("", "retry", ids[0]), 1, nil, []string{"task " + ids[0] + ": has not failed: pending", "client: 1 of 1 task not changed"})
+		sv.hand.Set("/tasks/"+ids[0], "banana")
+		wants(t, sv.client("", "retry", ids[0]), 1, nil, []string{"task " + ids[0] + ": has not failed: malformed", "client: 1 of 1 task not changed"})
 	})
 	t.Run("where_nothing_was_ever_submitted_say_so_and_create_nothing", func(t *testing.T) {
 		sv := start(t)

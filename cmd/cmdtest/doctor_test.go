@@ -78,11 +78,11 @@ var wrong = map[string]struct {
 		"ROOT/tasks/sound  malformed: its state is none of pending, done and failed, but banana split: it is never assigned\n    set ROOT/tasks/sound pending"},
 	"a_malformed_state_without_a_payload": {func(sv *service) { sv.hand.Create("/tasks/t2", "hello") },
 		"ROOT/tasks/t2  malformed: its state is none of pending, done and failed, but hello: it is never assigned; and it has no payload\n    delete ROOT/tasks/t2"},
-	"an_odd_name": {func(sv *service) {
+	"a_malformed_name": {func(sv *service) {
 		sv.hand.Create("/tasks/ t ", "pending")
 		sv.hand.Create("/data/ t ", "1")
 		sv.hand.Create("/data/ t /child", "1")
-	}, "\"ROOT/tasks/ t \"  an odd name, which cannot stand in a worker's list: it is never assigned" + byMend},
+	}, "\"ROOT/tasks/ t \"  a malformed name, which cannot stand in a worker's list: it is never assigned" + byMend},
 	"a_worker_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/workers/w", "sound") },
 		"ROOT/workers/w  not ephemeral: no worker, nothing is assigned to it\n    delete ROOT/workers/w"},
 	"a_list_that_is_no_workers": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", distinctLines(nearlyAll)) },
@@ -124,7 +124,7 @@ var wrong = map[string]struct {
 	"a_name_that_would_ask_a_worker_for_another": {func(sv *service) {
 		sv.hand.Create("/tasks/-x", "pending")
 		sv.hand.Create("/data/-x", "1")
-	}, "ROOT/tasks/-x  an odd name, which cannot stand in a worker's list: it is never assigned\n    delete ROOT/tasks/-x\n    delete ROOT/data/-x"},
+	}, "ROOT/tasks/-x  a malformed name, which cannot stand in a worker's list: it is never assigned\n    delete ROOT/tasks/-x\n    delete ROOT/data/-x"},
 	"workers_that_may_not_be_listed": {func(sv *service) { sv.lock("/workers") },
 		"ROOT/workers  may not be read: list /workers: no permission\n    setAcl ROOT/workers world:anyone:cdrwa"},
 }

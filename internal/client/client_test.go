@@ -126,11 +126,11 @@ func TestDo(t *testing.T) {
 		for i, state := range []string{"banana", "pending 1", "banana 2", "pending"} {
 			h.Set(task.StatePath(id), state)
 			zktest.Eventually(t, "state "+state+" is read", func() (bool, string) {
-				// It warns of the first odd one, and watches again after each.
+				// It warns of the first malformed one, and watches again after each.
 				n := watches(t, zktest.Shared(t), root, session)
 				return n == 1 && strings.Contains(r.warned.String(), "banana"), fmt.Sprint(n, " watches, ", r.warned)
 			})
-			if n := strings.Count(r.warned.String(), "odd znode"); n != 1 {
+			if n := strings.Count(r.warned.String(), "malformed znode"); n != 1 {
 				t.Errorf("%d warnings after state %d", n, i)
 			}
 		}

@@ -364,7 +364,7 @@ func (w *waiter) read(es []*waiting, watch bool) (finished int, err error) {
 			}
 			if a.state.Phase == task.Odd && !e.told {
 				e.told = true
-				w.log.Warn("odd znode", "znode", task.StatePath(e.id), "err", fmt.Sprintf("%.40q is no state of a task; waiting on", a.state.Text))
+				w.log.Warn("malformed znode", "znode", task.StatePath(e.id), "err", fmt.Sprintf("%.40q is no state of a task; waiting on", a.state.Text))
 			}
 			continue
 		}

@@ -72,14 +72,14 @@ func TestFindings(t *testing.T) {
 /lab/tasks/x  malformed: its state is none of pending, done and failed, but ?: it is never assigned; and it has no payload
     delete /lab/tasks/x
 `},
-		"an_odd_name": {func(t *Tree) { t.Tasks = append(t.Tasks, is(" x", time.Second, "pending")) }, `
-"/lab/tasks/ x"  an odd name, which cannot stand in a worker's list: it is never assigned (client doctor --mend mends it)
+		"a_malformed_name": {func(t *Tree) { t.Tasks = append(t.Tasks, is(" x", time.Second, "pending")) }, `
+"/lab/tasks/ x"  a malformed name, which cannot stand in a worker's list: it is never assigned (client doctor --mend mends it)
 `},
-		"an_odd_name_with_its_payload": {func(t *Tree) {
+		"a_malformed_name_with_its_payload": {func(t *Tree) {
 			t.Tasks = append(t.Tasks, is(`x" `, time.Second, "pending"))
 			t.Data = append(t.Data, below(payloads(`x" `)[0], "c"))
 		}, `
-"/lab/tasks/x" "  an odd name, which cannot stand in a worker's list: it is never assigned (client doctor --mend mends it)
+"/lab/tasks/x" "  a malformed name, which cannot stand in a worker's list: it is never assigned (client doctor --mend mends it)
 `},
 		"a_worker_that_is_not_ephemeral": {func(t *Tree) { t.Workers[1].Owner, t.Workers[1].Tasks = 0, []string{"gone"} }, `
 /lab/workers/w2  not ephemeral: no worker, nothing is assigned to it

@@ -180,7 +180,7 @@ func (c *Case) wait(holders []Holder) *Wait {
 			w.Text += fmt.Sprintf(", and %s %s ahead of it", count(c.Ahead, "task"), are(c.Ahead))
 		}
 	case waitSoon:
-		w.Text = "a worker is free: the leader is about to assign it (what came off a worker's list unfinished it sets aside for some seconds, after several times for minutes)"
+		w.Text = "a worker is free: the leader is about to assign it (a task that left a worker's list unfinished is retried after some seconds; after several such returns, after minutes)"
 	case waitApart:
 		w.Text = fmt.Sprintf("a worker is free, but its process executes task %s, which was lost %s as well: they go apart, for one of them may be what ends the process",
 			name(c.Rival.Name), often(c.Rival.Losses))

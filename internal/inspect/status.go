@@ -161,7 +161,7 @@ func malformed(x *Task) string {
 	case x.Err != nil:
 		return unreadable(x.Err)
 	case !task.ValidID(x.Name):
-		return "an odd name, which cannot stand in a worker's list: it is never assigned"
+		return "a malformed name, which cannot stand in a worker's list: it is never assigned"
 	}
 	return fmt.Sprintf("malformed: its state is none of pending, done and failed, but %s: it is never assigned", x.Text)
 }

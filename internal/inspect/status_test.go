@@ -123,7 +123,7 @@ warning   /master/notes: no candidate: its name does not end in ten digits
 warning   /workers/p: not ephemeral: no worker, nothing is assigned to it
 warning   /workers/q: may not be read: not authenticated
 warning   /tasks/t1: malformed: its state is none of pending, done and failed, but "banana\n": it is never assigned
-warning   /tasks/ t2: an odd name, which cannot stand in a worker's list: it is never assigned
+warning   /tasks/ t2: a malformed name, which cannot stand in a worker's list: it is never assigned
 warning   /tasks/t3: may not be read: not authenticated
 `},
 		"tasks_may_not_be_read": {secret("/tasks"), `

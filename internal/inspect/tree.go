@@ -12,7 +12,7 @@ type Tree struct {
 	Candidates []Candidate // the leader first
 	Strangers  []Znode     // names under /master that are no candidates; but for Diagnose the names alone
 	Workers    []Worker    // also what is none, by name
-	Tasks      []Task      // by name; of an odd name nothing more but for Diagnose
+	Tasks      []Task      // by name; of a malformed name nothing more but for Diagnose
 	Data       []Znode     // payloads, by name; only for Diagnose
 	Dirs       []Znode     // the permanent ones that are there, by path; only for Diagnose, but for those that cannot be read
 }

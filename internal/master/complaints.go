@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// mostTold is how many znodes are complained about, one by one. Of 200,000 odd
+	// mostTold is how many znodes are complained about, one by one. Of 200,000 malformed
 	// names nobody wants to read; client doctor lists them.
 	mostTold = 1000
 	// longestPath is how much of a path is kept and logged, in bytes: it may be
@@ -39,9 +39,9 @@ func (c *complaints) tell(path, what string) {
 	case c.full || c.told[path]:
 	case len(c.told) == mostTold:
 		c.full = true
-		c.log.Warn("more odd znodes than are told one by one: client doctor lists them", "told", mostTold)
+		c.log.Warn("more malformed znodes than are told one by one: client doctor lists them", "told", mostTold)
 	default:
 		c.told[path] = true
-		c.log.Warn("odd znode", "znode", path, "err", printable.Cut(what, 2*longestPath))
+		c.log.Warn("malformed znode", "znode", path, "err", printable.Cut(what, 2*longestPath))
 	}
 }

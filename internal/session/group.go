@@ -107,7 +107,7 @@ func (g *Group) sendAll() {
 // send carries out what is waiting, as much as goes together, and tells whether
 // more has come.
 func (g *Group) send() (more bool) {
-	runtime.Gosched() // who is about to write goes with it
+	runtime.Gosched() // goroutines that are ready to write run first, and join this batch
 	g.mu.Lock()
 	n, size := 0, 0
 	_, most := g.s.wire.Limits()

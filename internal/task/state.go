@@ -16,7 +16,7 @@ const (
 	Failed               // finished; State.Text is the reason
 )
 
-// String is the word that stands in the znode.
+// String is the word that stands in the znode; of Odd, what is said of it.
 func (p Phase) String() string {
 	switch p {
 	case Pending:
@@ -26,7 +26,7 @@ func (p Phase) String() string {
 	case Failed:
 		return "failed"
 	}
-	return "odd"
+	return "malformed"
 }
 
 // State is the content of /tasks/<id>.

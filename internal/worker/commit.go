@@ -66,6 +66,7 @@ func (sl *slot) settle(r receipt) error {
 	var refused *session.OpError
 	switch {
 	case r.err == nil:
+		sl.restUntil = time.Time{} // the next outage is told again
 		returned := 0
 		for _, h := range sent {
 			if h.returns() {
@@ -130,16 +131,21 @@ func (sl *slot) refused(why *session.OpError) error {
 	return nil
 }
 
-// readState reads a task's state. One that is gone, may not be read, or cannot
-// be, because its id is no name of a znode, is Odd. It fails when the session is
-// over.
+// readState reads a task's state: see stateOf.
 func (sl *slot) readState(id string) (task.State, int32, error) {
 	data, stat, err := sl.s.Get(task.StatePath(id))
-	if errors.Is(err, session.ErrOver) {
-		return task.State{}, 0, err
+	return stateOf(session.Read{Data: data, Stat: stat, Err: err})
+}
+
+// stateOf returns a task's state and its version as read. One that is gone, may not be
+// read, or cannot be, because its id is no name of a znode, is Odd. It fails when the
+// session is over.
+func stateOf(r session.Read) (task.State, int32, error) {
+	if errors.Is(r.Err, session.ErrOver) {
+		return task.State{}, 0, r.Err
 	}
-	if err != nil {
+	if r.Err != nil {
 		return task.State{Phase: task.Odd}, 0, nil
 	}
-	return task.ParseState(data), stat.Version, nil
+	return task.ParseState(r.Data), r.Stat.Version, nil
 }

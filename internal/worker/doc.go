@@ -27,6 +27,9 @@
 //	  its own znode is gone: cancel all, register anew │
 //	  told to stop: give back what is listed, leave    ▼
 //
+// A slot that registers anew does so at once the first time. Where its znodes go on to
+// be deleted or spoiled soon after, it waits for 1 s, 2 s, and so on up to 10 s.
+//
 // # The take
 //
 // A slot reads the payload and the state of a task in one request, and executes the task

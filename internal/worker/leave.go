@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/go-zookeeper/zk"
 
@@ -89,29 +90,37 @@ func (sl *slot) left(p parting) {
 	}
 }
 
+// readBack is how many states giveBack reads at once: as many as go in one request.
+const readBack = 32
+
 // giveBack returns the writes that end this slot's hold of its tasks.
 func (sl *slot) giveBack() (p parting, err error) {
+	held := slices.DeleteFunc(slices.Clone(sl.list), func(h *holding) bool { return h.verdict.freeOnly })
 	room := sl.room()
-	for _, h := range sl.list {
-		if h.verdict.freeOnly {
-			continue
+	for chunk := range slices.Chunk(held, readBack) {
+		paths := make([]string, len(chunk))
+		for i, h := range chunk {
+			paths[i] = task.StatePath(h.id)
 		}
-		state, version, err := sl.readState(h.id)
-		if err != nil {
-			return p, err
+		for i, r := range sl.s.GetAll(paths...) {
+			h := chunk[i]
+			state, version, err := stateOf(r)
+			if err != nil {
+				return p, err
+			}
+			if state.Phase != task.Pending {
+				continue
+			}
+			op := session.Set(paths[i], sl.fit(h.id, h.verdict.state).Bytes(), version)
+			if h.phase == ready && sl.s.Size(op) <= room && !sl.resting() {
+				p.written = append(p.written, h)
+			} else {
+				op = session.Set(paths[i], state.Bytes(), version)
+				p.given++
+			}
+			room -= sl.s.Size(op)
+			p.ops = append(p.ops, op)
 		}
-		if state.Phase != task.Pending {
-			continue
-		}
-		op := session.Set(task.StatePath(h.id), sl.fit(h.id, h.verdict.state).Bytes(), version)
-		if h.phase == ready && sl.s.Size(op) <= room && !sl.resting() {
-			p.written = append(p.written, h)
-		} else {
-			op = session.Set(task.StatePath(h.id), state.Bytes(), version)
-			p.given++
-		}
-		room -= sl.s.Size(op)
-		p.ops = append(p.ops, op)
 	}
 	return p, nil
 }

@@ -50,6 +50,33 @@ func TestLeave(t *testing.T) {
 			t.Errorf("left behind %q", got)
 		}
 	})
+	parallel(t, "gives_many_tasks_back_with_few_reads", func(t *testing.T) {
+		root := zktest.Connect(t)
+		d, b := newDesk(t, root), newBench(t)
+		proxy, through := zktest.Via(t, root)
+		p := host(t, open(t, through, testTimeout), 1, b.run)
+		worker := d.worker()
+		ids := make([]string, 100)
+		for i := range ids {
+			ids[i] = fmt.Sprint("t", i)
+			d.submit(ids[i], "wait")
+		}
+		d.Set(task.StatePath("t50"), "done by hand")
+		ids = append(ids, "unknown")
+		d.assign(worker, ids...)
+		b.began("t0")
+		proxy.Seen()
+		p.leave()
+		seen := proxy.Seen()
+		if reads := count(seen, zktest.OpGetData) + count(seen, zktest.OpMultiRead); reads > 20 { // 4 chunks, some of them in two requests, and what was read ahead
+			t.Errorf("%d requests to read %d states", reads, len(ids))
+		}
+		for _, id := range ids[:100] {
+			d.written(id, 1)
+		}
+		d.state("t50", "done by hand")
+		d.workers(0)
+	})
 	parallel(t, "gives_its_tasks_back_where_it_may_not_delete_its_znode", func(t *testing.T) {
 		d, b, p, worker := one(t)
 		d.submit("a", "wait")

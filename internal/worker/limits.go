@@ -57,7 +57,7 @@ func (sl *slot) overQuota(h *holding, now task.State, why error) {
 	h.verdict.state = task.NewFailed(reason)
 }
 
-// rest has nothing committed for a while.
+// rest has nothing committed for a while. It warns once, until a write has succeeded.
 func (sl *slot) rest(why error) {
 	if sl.restUntil.IsZero() {
 		sl.log.Warn("nothing can be committed, trying again from time to time", "err", why)

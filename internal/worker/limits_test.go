@@ -76,35 +76,55 @@ func TestResultOverAQuota(t *testing.T) {
 			d.written("t", 1)
 		})
 	}
-	t.Run("waits_where_nothing_may_be_written", func(t *testing.T) {
+	t.Run("waits_where_nothing_may_be_written_and_warns_of_each_such_time_once", func(t *testing.T) {
 		t.Parallel()
 		server := zktest.NewServer(t, zktest.Options{Flags: []string{"-Dzookeeper.enforceQuota=true"}})
 		proxy, through := zktest.Via(t, server.Addr())
 		d, b := newDesk(t, server.Addr()), newBench(t)
-		d.Create(task.StatePath("other"), "done "+strings.Repeat("y", 95))
-		host(t, open(t, through, testTimeout), 1, b.run)
+		j, log := newJournal(t)
+		hostAs(t, open(t, through, testTimeout), Config{Run: b.run, Logger: log})
 		worker := d.worker()
-		begin(d, b, worker, "t")
-		d.SetQuota(task.TasksDir, -1, 50) // less than there is
-		proxy.Seen()
-		b.end("t", "x")
-		commits := 0
-		seen := func() (bool, string) {
-			for _, op := range proxy.Seen() {
-				if op == zktest.OpMulti {
-					commits++
-				}
+		ids := []string{"first", "second"}
+		for i, id := range ids {
+			d.submit(id, "wait")
+			d.assign(worker, id)
+			b.began(ids[:i+1]...)
+			d.SetQuota(task.TasksDir, -1, 1) // less than there is
+			proxy.Seen()
+			before := time.Now()
+			b.end(id, "x")
+			warned := func() (bool, string) {
+				lines := j.lines("nothing can be committed, trying again from time to time")
+				return len(lines) == i+1, fmt.Sprint(lines)
 			}
-			return commits > 0, ""
-		}
-		zktest.Eventually(t, "a commit", seen)
-		before := time.Now()
-		d.Delete(task.StatePath("other"))
-		d.state("t", "done x")
-		d.free(worker)
-		b.once("t")
-		if seen(); commits > 2+int(time.Since(before)/(reread/2)) {
-			t.Errorf("%d commits in %s", commits, time.Since(before))
+			zktest.Eventually(t, "a warning", warned)
+			if i == 0 { // another attempt is no reason to warn again
+				commits := 0
+				zktest.Eventually(t, "another attempt", func() (bool, string) {
+					commits += count(proxy.Seen(), zktest.OpMulti)
+					return commits > 1, fmt.Sprint(commits, " commits")
+				})
+			}
+			d.SetQuota(task.TasksDir, -1, -1)
+			d.state(id, "done x")
+			d.free(worker)
+			b.once(id)
+			d.written(id, 1)
+			if commits := count(proxy.Seen(), zktest.OpMulti); commits > 2+int(time.Since(before)/(reread/2)) {
+				t.Errorf("%d commits in %s", commits, time.Since(before))
+			}
+			if ok, lines := warned(); !ok {
+				t.Errorf("%s: warned %s", id, lines)
+			}
 		}
 	})
+}
+
+func count(ops []zktest.Op, op zktest.Op) (n int) {
+	for _, o := range ops {
+		if o == op {
+			n++
+		}
+	}
+	return n
 }

@@ -15,6 +15,7 @@ import (
 
 // line is one of a log.
 type line struct {
+	Time   time.Time
 	Level  string
 	Msg    string
 	Task   string

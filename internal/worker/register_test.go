@@ -1,9 +1,11 @@
 package worker
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 
@@ -82,6 +84,34 @@ func TestRegister(t *testing.T) {
 		d.written("t", 1)
 		p.leave()
 	})
+	parallel(t, "anew_after_a_pause_when_its_znodes_are_deleted_one_after_the_other", func(t *testing.T) {
+		root := zktest.Connect(t)
+		d := newDesk(t, root)
+		j, log := newJournal(t)
+		p := hostAs(t, open(t, root, testTimeout), Config{Logger: log})
+		var paused []line
+		zktest.Eventually(t, "a pause", func() (bool, string) {
+			for _, worker := range d.Children(task.WorkersDir) {
+				d.Delete(task.WorkerPath(worker))
+			}
+			paused = j.lines("workers' znodes are deleted or spoiled one after the other, waiting before registering anew")
+			return len(paused) > 0, fmt.Sprint(paused)
+		})
+		before := len(j.lines("registered"))
+		if before < 2 {
+			t.Errorf("registered %d times before the first pause, want at once the first time", before)
+		}
+		d.worker()
+		var again []line
+		zktest.Eventually(t, "registered", func() (bool, string) {
+			again = j.lines("registered")[before:]
+			return len(again) > 0, ""
+		})
+		if d := again[0].Time.Sub(paused[0].Time); d < firstPause {
+			t.Errorf("registered %s after the pause began, want %s", d, firstPause)
+		}
+		p.leave()
+	})
 	parallel(t, "anew_when_its_znode_was_replaced_by_another", func(t *testing.T) {
 		d, _, p, old := one(t)
 		_, err := d.Conn.Multi(
@@ -128,4 +158,23 @@ func TestRegister(t *testing.T) {
 		permit(zk.PermAll)
 		d.workers(2)
 	})
+}
+
+func TestPausesBetweenRegistrations(t *testing.T) {
+	type loss struct{ lived, pause time.Duration }
+	const ms, s = time.Millisecond, time.Second
+	for name, losses := range map[string][]loss{
+		"grow_while_znodes_are_lost_soon":                    {{ms, 0}, {ms, 1 * s}, {ms, 2 * s}, {ms, 4 * s}, {ms, 8 * s}, {ms, 10 * s}, {ms, 10 * s}},
+		"do_not_follow_the_first_loss":                       {{time.Hour, 0}, {time.Hour, 0}},
+		"begin_anew_when_a_znode_lived_longer_than_the_next": {{ms, 0}, {ms, 1 * s}, {2 * s, 2 * s}, {5 * s, 0}, {ms, 1 * s}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var r renewals
+			for i, l := range losses {
+				if got := r.pause(l.lived); got != l.pause {
+					t.Errorf("loss %d, after %s: pause of %s, want %s", i+1, l.lived, got, l.pause)
+				}
+			}
+		})
+	}
 }

@@ -46,7 +46,7 @@ type slot struct {
 	finished  chan outcome // receives what running came to
 	written   chan receipt // receives the fate of the one write under way
 	sent      []*holding   // what that write takes off the list, in its order; nil: none is under way
-	restUntil time.Time    // nothing is written before: see rest
+	restUntil time.Time    // nothing is written before: see rest; zero: the last write succeeded
 }
 
 // watch is one on a slot's znode. What it hints at may be a commit of the slot's own:
@@ -76,38 +76,42 @@ func newSlot(s *session.Session, group *session.Group, cfg Config, e entry) *slo
 }
 
 // run registers the slot and serves until it has left: once draining has ended,
-// as soon as nothing runs; once leaving has, at once. Or until its znode is
-// gone, or a task cannot be begun, when it asks for another one to take its place.
-func (sl *slot) run(draining, leaving context.Context) (again bool, err error) {
+// as soon as nothing runs; once leaving has, at once. Another slot is to take its place
+// when it returns errGone, or command.ErrCannotStart: a task cannot be begun.
+func (sl *slot) run(draining, leaving context.Context) error {
 	sl.hints = sl.s.Hints(sl.path)
 	defer sl.s.Forget(sl.path)
 	var executor sync.WaitGroup
 	executor.Go(sl.executor)
 	defer executor.Wait()
 	defer close(sl.todo)
-	err = sl.cfg.rights.RegisterPatiently(draining, task.WorkersDir, sl.register)
+	err := sl.cfg.rights.RegisterPatiently(draining, task.WorkersDir, sl.register)
 	switch {
 	case err != nil && draining.Err() != nil && !errors.Is(err, session.ErrOver): // told to stop while it was refused
-		return false, nil
+		return nil
 	case err != nil:
-		return false, fmt.Errorf("register worker: %w", err)
+		return fmt.Errorf("register worker: %w", err)
 	}
 	sl.log.Info("registered")
 
 	err = sl.serve(draining, leaving)
 	sl.stop()
+	again := false
 	switch {
 	case errors.Is(err, errGone):
 		sl.log.Warn("the worker's znode is gone, registering anew", "znode", sl.path)
-		return draining.Err() == nil, nil
+		return errGone
 	case errors.Is(err, command.ErrCannotStart):
 		again = draining.Err() == nil
 	case err != nil && !errors.Is(err, session.ErrOver) && draining.Err() == nil:
 		// Someone changed its access, or typed more into it than can be handled.
 		sl.log.Warn("the worker's znode cannot be used, registering anew", "znode", sl.path, "err", err)
-		return true, sl.abandon()
+		if err := sl.abandon(); err != nil {
+			return err
+		}
+		return errGone
 	case err != nil && draining.Err() == nil:
-		return false, err
+		return err
 	}
 	switch err := sl.leave(); {
 	case errors.Is(err, errStays) && again:
@@ -117,7 +121,10 @@ func (sl *slot) run(draining, leaving context.Context) (again bool, err error) {
 	case err == nil && !again:
 		sl.log.Info("left")
 	}
-	return again, sl.s.Err()
+	if err := sl.s.Err(); err != nil || !again {
+		return err
+	}
+	return command.ErrCannotStart
 }
 
 // abandon deletes the slot's znode as it is. What it lists is lost with it. Where it may
@@ -246,7 +253,7 @@ func (sl *slot) read() error {
 	if err != nil {
 		return err
 	}
-	// A hint that came meanwhile may be of what was read: then it is read once more.
+	// An event that came meanwhile may predate this read: then the znode is read once too often.
 	w.version = stat.Version
 	sl.watch, sl.stale = w, false
 	sl.version = stat.Version

@@ -2,12 +2,14 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"taskkeeper/internal/command"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -67,14 +69,23 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	c := &capacity{log: cfg.Logger}
 	for range cfg.Slots {
 		slots.Go(func() error {
+			var renewals renewals
 			for {
 				e, ok := c.enter(entering)
 				if !ok {
 					return s.Err()
 				}
-				again, err := newSlot(s, group, cfg, e).run(draining, leaving)
+				began := time.Now()
+				err := newSlot(s, group, cfg, e).run(draining, leaving)
 				e.end()
-				if !again || err != nil {
+				switch {
+				case errors.Is(err, errGone):
+					if d := renewals.pause(time.Since(began)); d > 0 {
+						cfg.Logger.Warn("workers' znodes are deleted or spoiled one after the other, waiting before registering anew", "pause", d)
+						wait(entering, d)
+					}
+				case errors.Is(err, command.ErrCannotStart): // enter waits
+				default:
 					return err
 				}
 			}
@@ -83,17 +94,44 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	return slots.Wait()
 }
 
+// longestRenewal bounds the pauses of renewals: so long at most is a slot missing after
+// the last of its znodes was deleted.
+const longestRenewal = 10 * time.Second
+
+// renewals are the times that one slot registers anew because its znode was deleted or
+// cannot be used. Pauses keep it from registering in a tight loop with whoever does that.
+type renewals struct {
+	next time.Duration // the pause before the next one, if that comes soon
+}
+
+// pause returns how long to wait now that a znode was lost after the time lived: not at
+// all the first time, then 1 s, 2 s, and so on up to longestRenewal. A znode that
+// lived for longer than the pause would be counts as the first.
+func (r *renewals) pause(lived time.Duration) time.Duration {
+	if lived > r.next {
+		r.next = 0
+	}
+	d := r.next
+	r.next = min(max(2*d, firstPause), longestRenewal)
+	return d
+}
+
+// wait returns after d, or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
 // delayed returns a context that ends d after ctx has.
 func delayed(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		defer cancel()
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-late.Done():
-		}
+		wait(late, d)
 	})
 	return late, func() { stop(); cancel() }
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // SetQuota bounds how many znodes there may be, a path with all below it, and how many
-// bytes they hold; -1 stands for any number. A server enforces that with
+// bytes they hold; -1 stands for any number. The last bounds hold. A server enforces that with
 // -Dzookeeper.enforceQuota=true. It looks at what has been written, so that what is
 // on its way may exceed it.
 func (h *Hand) SetQuota(path string, znodes, bytes int) {
@@ -25,6 +25,10 @@ func (h *Hand) SetQuota(path string, znodes, bytes int) {
 		dir += "/" + name
 		create(dir, "")
 	}
-	create(dir+"/zookeeper_limits", fmt.Sprintf("count=-1,bytes=-1;byteHardLimit=%d;countHardLimit=%d", bytes, znodes))
+	limits := fmt.Sprintf("count=-1,bytes=-1;byteHardLimit=%d;countHardLimit=%d", bytes, znodes)
+	create(dir+"/zookeeper_limits", limits)
+	if _, err := h.Conn.Set(dir+"/zookeeper_limits", []byte(limits), -1); err != nil {
+		h.t.Fatalf("set the quota of %s: %v", path, err)
+	}
 	create(dir+"/zookeeper_stats", "count=0,bytes=0")
 }

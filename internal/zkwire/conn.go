@@ -14,9 +14,10 @@ import (
 
 // conn is the socket as go-zookeeper sees it.
 //
-// The library waits ten times too long for the answer to its handshake, and for
-// the answer's body without limit: a server that accepts and then is silent
-// would cost the session although others are listed. So until the answer is
+// The library waits for the answer to its handshake for 6.7 session timeouts (ten times
+// its read timeout, which is two thirds of the session's), and for the answer's body
+// without limit: a server that accepts and then is silent would cost the session
+// although others are listed. So until the answer is
 // there, complete, every deadline is the handshake's. The answer also tells
 // what the library keeps to itself: the timeout that the server granted. From then
 // on it waits for an answer, and between two pings, too long as well where that
@@ -140,7 +141,7 @@ func (c *conn) send() {
 			pinging = pingsRarely(c.t.Timeout())
 		case <-c.wake:
 		}
-		runtime.Gosched() // who is about to write goes with it
+		runtime.Gosched() // goroutines that are ready to write run first, and share this write
 		c.mu.Lock()
 		if pinging && c.greeted {
 			c.unsent = appendPing(c.unsent)

@@ -27,8 +27,8 @@
 // # What it adds, and why
 //
 //   - The handshake is bounded (handshakeBound). The library waits for 6.7 session
-//     timeouts: with one of 3 s and one of three servers frozen it took 20 s, and the
-//     session.
+//     timeouts (10 times two thirds of one): with a timeout of 3 s and one of three
+//     servers frozen, that took 20 s and lost the session.
 //   - Silence is bounded (silenceBound), with pings (longPing) where a session timeout is
 //     longer than 30 s: with one of 24 h the library notices a dead peer after 16 h.
 //   - A round of the servers in vain is followed by a pause that is drawn (hosts): 50 ms to

@@ -64,8 +64,10 @@ func (r *reads) answered(xid int32, size int) []read {
 	return sent
 }
 
-// lost records that no answer will come: it may have been too large to arrive in
-// time. It returns the reads that are left.
+// lost records that no answer will come, and returns the reads that are left. The answer
+// may have been too large to arrive in time. So each lost connection, for whatever reason,
+// bounds the next request to half of the reads that were under way, if these were several;
+// an answer to a full request doubles the bound again.
 func (r *reads) lost() []read {
 	if n := len(r.sent); n > 1 {
 		r.most.Store(int32(n / 2))
