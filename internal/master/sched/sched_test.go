@@ -565,6 +565,16 @@ func TestLostWorker(t *testing.T) {
 			t.Errorf("claim %+v", c)
 		}
 	})
+	t.Run("costs a loss though its count may not be written at first", func(t *testing.T) {
+		r := lost(t, 0, true)
+		r.given(pending(a, 0, 5))
+		r.decides("assign " + a + "! w2")
+		r.given(Refused{r.last[0], a, Unusable}) // over a quota
+		r.after(releasePause)
+		r.reads(a)
+		r.given(pending(a, 0, 5))
+		r.decides("assign " + a + "! w2")
+	})
 	t.Run("costs no loss where the task was written since", func(t *testing.T) {
 		r := lost(t, 0, true)
 		r.given(pending(a, 0, 6))
