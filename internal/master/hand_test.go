@@ -138,6 +138,11 @@ func TestJunk(t *testing.T) {
 	h.Set("/tasks/empty", "")
 	h.CreateEphemeral("/workers/odd", " \r\n junk \n junk\nother ")
 	h.Create("/workers/free-but-nobodys", "")
+	var large strings.Builder
+	for i := range task.MaxList + 1 {
+		fmt.Fprintln(&large, i)
+	}
+	h.CreateEphemeral("/workers/large", large.String())
 	start(t, connect)
 
 	t.Run("wedges_nobody", func(t *testing.T) {
@@ -149,11 +154,11 @@ func TestJunk(t *testing.T) {
 			return !strings.Contains(got, "junk"), fmt.Sprintf("%q", got)
 		})
 	})
-	t.Run("a_znode_that_no_session_keeps_is_no_worker", func(t *testing.T) {
+	t.Run("a_znode_that_no_session_keeps_or_that_lists_too_much_is_no_worker", func(t *testing.T) {
 		for range 5 {
 			settled(t, h)
 		}
-		for _, w := range []string{"free-but-nobodys", "persistent", " blank"} {
+		for _, w := range []string{"free-but-nobodys", "persistent", " blank", "large"} {
 			if stat, _ := h.Stat("/workers/" + w); stat.Version != 0 {
 				t.Errorf("/workers/%s was written", w)
 			}
