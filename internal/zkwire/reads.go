@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	mostReads  = 32 // go in one request
-	firstReads = 16 // at first: answers may be large
+	mostReads  = 128 // go in one request: a worker of many slots reads two znodes a task
+	firstReads = 16  // at first: answers may be large
 	// From this size of an answer on, in bytes, half as many go in the next request: a
 	// server builds the whole answer, and the client reads it within a deadline.
 	largeAnswer = 256 << 10

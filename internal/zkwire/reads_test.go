@@ -67,7 +67,7 @@ func TestReadsTogether(t *testing.T) {
 			r.next(nil)
 			return len(r.answered(r.sent[0].xid, size))
 		}
-		for i, want := range []int{firstReads, 2 * firstReads, mostReads} {
+		for i, want := range []int{firstReads, 2 * firstReads, 4 * firstReads, mostReads} {
 			if got := answer(1000); got != want {
 				t.Errorf("%d: %d", i, got)
 			}
