@@ -2,6 +2,9 @@ package master
 
 import (
 	"testing"
+	"time"
+
+	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/task"
 )
@@ -25,4 +28,35 @@ func TestLostWatchesCostTenSeconds(t *testing.T) {
 	finish(h, "w2", "t2")
 	submit(h, "t3")
 	expect(t, h, "/workers/w2", "t3")
+}
+
+// TestListingIsRefusedForAWhile takes the right to list /tasks away. The servers then
+// drop the event of a new task, and the leader's watch is gone with it.
+func TestListingIsRefusedForAWhile(t *testing.T) {
+	h, connect := tree(t)
+	s := open(t, connect)
+	run(t, open(t, connect), Config{Retention: -1})
+	h.CreateEphemeral("/workers/w1", "")
+	settled(t, h)
+	permit := func(perms int32) {
+		t.Helper()
+		if err := s.SetACL("/tasks", zk.WorldACL(perms), -1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	permit(zk.PermAll &^ zk.PermRead)
+	submit(h, "t1")
+	<-time.After(resync + time.Second) // it lists at last, and is refused
+	permit(zk.PermAll)
+	expect(t, h, "/workers/w1", "t1")
+	finish(h, "w1", "t1")
+	began := time.Now()
+	for _, id := range []string{"t2", "t3"} {
+		submit(h, id)
+		expect(t, h, "/workers/w1", id)
+		finish(h, "w1", id)
+	}
+	if took := time.Since(began); took > resync/2 {
+		t.Errorf("two tasks took %v", took)
+	}
 }
