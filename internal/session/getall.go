@@ -1,13 +1,9 @@
 package session
 
-import "github.com/go-zookeeper/zk"
+import "taskkeeper/internal/zkwire"
 
 // Read is what one read came to, as Get returns it.
-type Read struct {
-	Data []byte
-	Stat *zk.Stat
-	Err  error
-}
+type Read = zkwire.Read
 
 // GetAll reads several znodes, in one request where the servers know how (since
 // ZooKeeper 3.6) and the connection lasts. Each read succeeds or fails by itself.
@@ -18,9 +14,7 @@ func (s *Session) GetAll(paths ...string) []Read {
 		for i, path := range paths {
 			full[i] = s.full(path)
 		}
-		for i, a := range s.wire.GetAll(full) {
-			reads[i] = Read{a.Data, a.Stat, nil}
-		}
+		copy(reads, s.wire.GetAll(full)) // nil: not in one request
 	}
 	for i, path := range paths {
 		if r := &reads[i]; r.Stat == nil { // Get knows the errors, and waits for a connection

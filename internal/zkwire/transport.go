@@ -120,9 +120,8 @@ func (t *Transport) AddWatch(path string, mode WatchMode, done func(error)) {
 	}
 }
 
-// Data is what a read of a znode came to: its data and Stat, or the error of go-zookeeper
-// for that answer.
-type Data struct {
+// Read is what a read of a znode came to: its data and Stat, or an error.
+type Read struct {
 	Data []byte
 	Stat *zk.Stat
 	Err  error
@@ -131,14 +130,14 @@ type Data struct {
 // GetAll reads znodes in one request, with whatever else is read at that moment. It returns
 // nil where it cannot: there is no connection, it was lost, or the server knows no
 // multi-read. A single read that failed has Err, a [ServerError].
-func (t *Transport) GetAll(paths []string) []Data {
+func (t *Transport) GetAll(paths []string) []Read {
 	t.mu.Lock()
 	c := t.conn
 	t.mu.Unlock()
 	if c == nil {
 		return nil
 	}
-	answers := make([]Data, len(paths))
+	answers := make([]Read, len(paths))
 	reads := make([]read, len(paths))
 	var waiting sync.WaitGroup
 	for i, path := range paths {
