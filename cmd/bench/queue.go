@@ -19,16 +19,31 @@ const (
 	creators  = 8   // Multis under way
 )
 
-// queue is tasks that outlive whoever submitted them, the oldest first.
-type queue struct{ ids []string }
+// queue is tasks that outlive whoever submitted them, the oldest first. They have one
+// submitter: else they would take turns.
+type queue struct {
+	submitter *task.Submitter
+	ids       []string
+}
+
+func newQueue() *queue { return &queue{submitter: task.NewSubmitter("")} }
+
+// newIDs returns ids of n tasks more.
+func (q *queue) newIDs(n int) []string {
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = q.submitter.NewID()
+	}
+	return ids
+}
 
 // fill has n tasks wait.
 func (s *site) fill(ctx context.Context, n int) error {
-	s.queue = &queue{}
+	s.queue = newQueue()
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(creators)
 	for n > 0 {
-		ids := newIDs(min(perCreate, n))
+		ids := s.queue.newIDs(min(perCreate, n))
 		n -= len(ids)
 		s.queue.ids = append(s.queue.ids, ids...)
 		g.Go(func() error {
@@ -39,15 +54,6 @@ func (s *site) fill(ctx context.Context, n int) error {
 		})
 	}
 	return g.Wait()
-}
-
-func newIDs(n int) []string {
-	submitter := task.NewSubmitter("")
-	ids := make([]string, n)
-	for i := range ids {
-		ids[i] = submitter.NewID()
-	}
-	return ids
 }
 
 // submit makes the znodes of tasks, permanent ones.
@@ -136,10 +142,10 @@ func drain(ctx context.Context, rd *round) ([]sample, error) {
 // and those that are done are removed.
 func steady(ctx context.Context, rd *round) ([]sample, error) {
 	const blocks, block = 4, 250
-	s := rd.site
+	s, q := rd.site, newQueue()
 	var open, finished [][]string
 	more := func() error {
-		ids := newIDs(block)
+		ids := q.newIDs(block)
 		open = append(open, ids)
 		return s.submit(ids)
 	}

@@ -12,8 +12,10 @@ const (
 	longBatch  = 300 * time.Millisecond // one that takes longer shrinks
 
 	// reclaimIdle is how long a worker may stand still while another is free and has
-	// nothing to do. Most tasks that are worth a batch are shorter.
-	reclaimIdle = 25 * time.Millisecond
+	// nothing to do. Most tasks that are worth a batch are shorter. The worker's answer
+	// takes some milliseconds more. With no-op tasks, 40,000 of four clients on 64
+	// slots, 12 ms led to one question at most.
+	reclaimIdle = 12 * time.Millisecond
 	// reclaimStuck is the same while no worker is free: one may soon be. It is above
 	// longBatch, and above what a busy machine stands still for.
 	reclaimStuck = 500 * time.Millisecond
@@ -68,7 +70,7 @@ const (
 
 // donePause is how long it takes until a task that is done is looked at again, that was
 // found to be done looks times in a row. Only a person sets it back to pending.
-func donePause(looks int) time.Duration {
+func donePause(looks int32) time.Duration {
 	return min(finishedPause<<min(looks, 10), 2*longestPause)
 }
 

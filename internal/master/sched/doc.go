@@ -45,7 +45,7 @@
 //
 // A worker gets several tasks at once while more wait than there are workers and its
 // batches are short; see batch.go. What it has not begun is asked back when it stands
-// still: after 25 ms if another worker of the queue is free and nothing waits for it,
+// still: after 12 ms if another worker of the queue is free and nothing waits for it,
 // else after 500 ms. The worker answers; nothing is taken from it.
 //
 // # Rules that each keep a guarantee

@@ -10,7 +10,7 @@ import (
 )
 
 // State is where a listed task stands in the leader's view.
-type State int
+type State uint8
 
 // The states. See the package's documentation for the arrows between them.
 const (
@@ -30,7 +30,7 @@ func (s State) String() string {
 }
 
 // cause is why a task is Unverified.
-type cause int
+type cause uint8
 
 const (
 	byHand      cause = iota // its name was made by hand: its state may be anything
@@ -41,32 +41,32 @@ const (
 	lostAtStart              // it was the first in such a list: a loss, if nobody has written its state since
 )
 
-// entry is a task that /tasks lists.
+// entry is a task that /tasks lists. There may be 100,000.
 type entry struct {
 	id     string
 	queue  *queue
 	listed int64 // the last listing that had it
 
-	state State
 	detail
+	state State
 
-	version  int32 // of its state, as last known; -1 if not known
-	zxid     int64 // of that state's last write, if it was read as it is; else 0
+	verified bool  // the state was read, not concluded from the task's name
+	version  int32 // of the state, as last known; -1 if not known
+	zxid     int64 // of the state's last write, if it was read as it is; else 0
 	losses   int   // at that version
-	verified bool  // that was read, not concluded from the task's name
 	returns  int   // how often it was released, and its version had not moved
 }
 
 // detail is what belongs to a task's state. Another state has another.
 type detail struct {
-	cause cause // Unverified
+	recheck time.Time // Released, Finished: when it is looked at again
+	looks   int32     // Finished, and done: how often it was found to be so in a row
+	cause   cause     // Unverified
 	// Pending, Released, Exhausted: the execution before was lost, and the next assignment counts it.
 	lost bool
 	// Pending: it may be what its worker died of, and goes alone.
 	quarantined bool
-	recheck     time.Time // Released, Finished: when it is looked at again
-	looks       int       // Finished, and done: how often it was found to be so in a row
-	done        bool      // Finished: it is done, not failed, malformed, or not to be used
+	done        bool // Finished: it is done, not failed, malformed, or not to be used
 }
 
 // alone tells whether a pending task may not share a batch.
