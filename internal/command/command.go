@@ -83,21 +83,21 @@ func New(cfg Config) (*Command, error) {
 
 // Execute is a task.Func. When ctx ends it ends the command, with all that it
 // has started, and returns when that is done.
-func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error) {
+func (c *Command) Execute(ctx context.Context, e task.Execution) (task.Outcome, error) {
 	words, err := fill(c.cfg.Words, e.Payload)
 	if err != nil {
-		return nil, err
+		return task.Outcome{}, err
 	}
 	life, lifeline, err := os.Pipe()
 	if err != nil {
-		return nil, c.cannotStart(err)
+		return task.Outcome{}, c.cannotStart(err)
 	}
 	end := sync.OnceFunc(func() { lifeline.Close() })
 	defer end()
 	told, report, err := os.Pipe()
 	if err != nil {
 		life.Close()
-		return nil, c.cannotStart(err)
+		return task.Outcome{}, c.cannotStart(err)
 	}
 	defer told.Close()
 
@@ -117,7 +117,7 @@ func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error)
 	life.Close()
 	report.Close()
 	if err != nil {
-		return nil, c.startError(err, len(e.Payload))
+		return task.Outcome{}, c.startError(err, len(e.Payload))
 	}
 	defer context.AfterFunc(ctx, func() {
 		end()
@@ -145,28 +145,28 @@ func (c *Command) Execute(ctx context.Context, e task.Execution) ([]byte, error)
 	waitForSupervisor(cmd)
 	switch {
 	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
+		return task.Outcome{}, context.Cause(ctx)
 	case !fate.known && fate.group == 0 && !(fate.begins && signaled(cmd.ProcessState)):
-		return nil, c.cannotStart(fmt.Errorf("its supervisor ended before the command began: %v", cmd.ProcessState))
+		return task.Outcome{}, c.cannotStart(fmt.Errorf("its supervisor ended before the command began: %v", cmd.ProcessState))
 	case !fate.known && cmd.ProcessState.Exited(): // the Go runtime, for want of threads or memory
-		return nil, c.cannotStart(fmt.Errorf("%w: %v", ErrAbandoned, cmd.ProcessState))
+		return task.Outcome{}, c.cannotStart(fmt.Errorf("%w: %v", ErrAbandoned, cmd.ProcessState))
 	case !fate.known:
-		return nil, fmt.Errorf("the supervisor of %s was ended: %v", words[0], cmd.ProcessState)
+		return task.Outcome{}, fmt.Errorf("the supervisor of %s was ended: %v", words[0], cmd.ProcessState)
 	case fate.err != 0:
-		return nil, c.startError(fate.err, len(e.Payload))
+		return task.Outcome{}, c.startError(fate.err, len(e.Payload))
 	case stdout.size > hopeless:
-		return nil, fmt.Errorf("result of more than %d bytes is too large: at most %d", hopeless, c.cfg.MaxResult)
+		return task.Outcome{}, fmt.Errorf("result of more than %d bytes is too large: at most %d", hopeless, c.cfg.MaxResult)
 	case fate.status != 0:
-		return nil, errors.New(reason(fate.status, stderr.String()))
+		return task.Outcome{Exit: exit(fate.status), Stdout: stdout.data, Stderr: stderr.data}, errors.New(reason(fate.status, stderr.String()))
 	}
 	result := stdout.data
 	if !c.cfg.KeepEnd {
 		result = bytes.TrimSuffix(result, []byte("\n"))
 	}
 	if len(result) > c.cfg.MaxResult {
-		return nil, fmt.Errorf("result of %d bytes is too large: at most %d", stdout.size, c.cfg.MaxResult)
+		return task.Outcome{}, fmt.Errorf("result of %d bytes is too large: at most %d", stdout.size, c.cfg.MaxResult)
 	}
-	return result, nil
+	return task.Outcome{Result: result, Exit: "0", Stderr: stderr.data}, nil
 }
 
 // startError is why the supervisor, or the command, could not be executed.
@@ -194,6 +194,14 @@ func reason(status syscall.WaitStatus, stderr string) string {
 		return how
 	}
 	return how + ": " + stderr
+}
+
+// exit is how a command ended, as task.Outcome has it.
+func exit(status syscall.WaitStatus) string {
+	if status.Signaled() {
+		return signalName(status.Signal())
+	}
+	return strconv.Itoa(status.ExitStatus())
 }
 
 func signaled(s *os.ProcessState) bool { return s.Sys().(syscall.WaitStatus).Signaled() }

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		result, err := c.Execute(context.Background(), task.Execution{Task: "t"})
-		fmt.Printf("%s, %v\n", result, err)
+		fmt.Printf("%s, %v\n", result.Result, err)
 		os.Exit(0)
 	}
 	// The race detector makes each process that ends well sleep for a second.
@@ -67,7 +67,7 @@ func executeShortOfProcesses() {
 			if errors.Is(err, ErrCannotStart) {
 				fmt.Printf("%d cannot: %v\n", more, err)
 			} else {
-				fmt.Printf("%d %s: %q, %v\n", more, words[0], result, err)
+				fmt.Printf("%d %s: %q, %v\n", more, words[0], result.Result, err)
 			}
 		}
 	}
@@ -96,7 +96,7 @@ func execute(t *testing.T, c *Command, payload string) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	result, err := c.Execute(ctx, task.Execution{Task: "t1", Worker: "w1", Payload: []byte(payload)})
-	return string(result), err
+	return string(result.Result), err
 }
 
 func result(t *testing.T, c *Command, payload, want string) {
@@ -185,7 +185,7 @@ func TestExecute(t *testing.T) {
 			go func() {
 				want := strconv.Itoa(i)
 				got, err := c.Execute(t.Context(), task.Execution{Payload: []byte(want)})
-				if err == nil && string(got) != want {
+				if err == nil && string(got.Result) != want {
 					err = fmt.Errorf("%q, want %q", got, want)
 				}
 				errs <- err

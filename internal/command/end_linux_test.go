@@ -206,7 +206,7 @@ func TestStopped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := `level=WARN msg="the command's supervisor is stopped, so the command counts as running; kill -CONT continues it" task=t1 worker=w1 pid=` + string(pid) + "\n"
+		want := `level=WARN msg="the command's supervisor is stopped, so the command counts as running; kill -CONT continues it" task=t1 worker=w1 pid=` + string(pid.Result) + "\n"
 		if got := log.String(); strings.Count(got, "\n") != 1 || !strings.HasSuffix(got, want) {
 			t.Errorf("log %q, want %q", got, want)
 		}

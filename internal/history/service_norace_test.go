@@ -185,7 +185,7 @@ func (s *service) occupied() {
 }
 
 // run executes a task.
-func (s *service) run(ctx context.Context, e task.Execution) ([]byte, error) {
+func (s *service) run(ctx context.Context, e task.Execution) (task.Outcome, error) {
 	s.mu.Lock()
 	s.runs++
 	s.mu.Unlock()
@@ -193,10 +193,10 @@ func (s *service) run(ctx context.Context, e task.Execution) ([]byte, error) {
 		select {
 		case <-s.opened:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return task.Outcome{}, ctx.Err()
 		}
 	}
-	return e.Payload, nil
+	return task.Outcome{Result: e.Payload}, nil
 }
 
 // session is the last one through the proxy.

@@ -33,48 +33,110 @@ func (p Phase) String() string {
 type State struct {
 	Phase  Phase
 	Losses int    // Pending: executions lost with their workers
+	Facts  Facts  // all but those that other fields hold
 	Text   []byte // Done: the result; Failed: the reason; Odd: all of it
+
+	// Of a command, if its worker tells. What a command that is done wrote to standard
+	// output is its result.
+	Stdout, Stderr []byte
 }
 
 // Finished tells whether the task has its result or its failure.
 func (s State) Finished() bool { return s.Phase == Done || s.Phase == Failed }
 
 // ParseState reads what State.Bytes or a person wrote. It accepts anything:
-// a number of losses that is none is 0, a word that is none of ours is Odd.
+// a number of losses that is none is 0; a word that is none of ours is Odd, and so are facts
+// that are none, or longer than MaxFacts.
 func ParseState(data []byte) State {
 	word, rest := data, []byte(nil)
 	if i := bytes.IndexAny(data, " \t\r\n"); i >= 0 {
 		word, rest = data[:i], data[i+1:]
 	}
+	odd := State{Phase: Odd, Text: data}
+	var facts Facts
+	if plain, ok := bytes.CutSuffix(word, []byte(":")); ok {
+		line, body := []byte(nil), rest
+		if len(data) > len(word) && data[len(word)] != '\n' {
+			line, body, _ = bytes.Cut(rest, []byte("\n"))
+		}
+		if facts, ok = parseFacts(line); !ok || len(plain) == 0 {
+			return odd
+		}
+		word, rest = plain, body
+	}
+	s := State{Facts: facts}
 	switch string(word) {
 	case "", "pending":
 		if len(word) == 0 && len(bytes.TrimSpace(rest)) > 0 {
-			break
+			return odd
 		}
-		n, err := strconv.Atoi(string(bytes.TrimSpace(rest)))
-		if err != nil || n < 0 {
-			n = 0
+		s.Phase = Pending
+		losses := string(bytes.TrimSpace(rest))
+		if facts != "" {
+			losses = facts.Get(factLosses)
+			s.Facts = facts.without(func(key string) bool { return key == factLosses })
 		}
-		return State{Phase: Pending, Losses: n}
+		if n, err := strconv.Atoi(losses); err == nil && n > 0 {
+			s.Losses = n
+		}
+		return s
 	case "done":
-		return State{Phase: Done, Text: rest}
+		s.Phase = Done
 	case "failed":
-		return State{Phase: Failed, Text: rest}
+		s.Phase = Failed
+	default:
+		return odd
 	}
-	return State{Phase: Odd, Text: data}
+	s.Text, s.Stderr = cutEnd(rest, facts, factStderr)
+	s.Text, s.Stdout = cutEnd(s.Text, facts, factStdout)
+	s.Facts = facts.without(func(key string) bool { return key == factStdout || key == factStderr })
+	return s
+}
+
+// cutEnd cuts off as many bytes as a fact says, if there are as many.
+func cutEnd(text []byte, f Facts, key string) (rest, end []byte) {
+	n, ok := f.Int(key)
+	if !ok || n == 0 || n > int64(len(text)) {
+		return text, nil
+	}
+	at := len(text) - int(n)
+	return text[:at:at], text[at:]
 }
 
 // Bytes writes the state as ParseState reads it.
 func (s State) Bytes() []byte {
-	switch {
-	case s.Phase == Odd:
+	if s.Phase == Odd {
 		return s.Text
-	case s.Phase == Pending && s.Losses > 0:
-		return fmt.Appendf(nil, "pending %d", s.Losses)
-	case s.Phase == Pending, len(s.Text) == 0:
-		return []byte(s.Phase.String())
 	}
-	return append([]byte(s.Phase.String()+" "), s.Text...)
+	facts := s.Facts
+	if facts == "" && len(s.Stdout)+len(s.Stderr) == 0 {
+		switch {
+		case s.Phase == Pending && s.Losses > 0:
+			return fmt.Appendf(nil, "pending %d", s.Losses)
+		case s.Phase == Pending, len(s.Text) == 0:
+			return []byte(s.Phase.String())
+		}
+		return append([]byte(s.Phase.String()+" "), s.Text...)
+	}
+	if s.Phase == Pending {
+		if s.Losses > 0 {
+			facts = facts.With(factLosses, s.Losses)
+		}
+		return []byte("pending: " + string(facts))
+	}
+	if len(s.Stdout) > 0 {
+		facts = facts.With(factStdout, len(s.Stdout))
+	}
+	if len(s.Stderr) > 0 {
+		facts = facts.With(factStderr, len(s.Stderr))
+	}
+	var b bytes.Buffer
+	b.Grow(len(s.Text) + len(s.Stdout) + len(s.Stderr) + len(facts) + 16)
+	b.WriteString(s.Phase.String() + ": " + string(facts) + "\n")
+	b.Write(s.Text)
+	b.Write(s.Stdout)
+	b.Write(s.Stderr)
+	return b.Bytes()
 }
 
 // NewPending is the state of a task that lost n executions.
@@ -85,3 +147,7 @@ func NewDone(result []byte) State { return State{Phase: Done, Text: result} }
 
 // NewFailed is the state of a task that ended without a result.
 func NewFailed(reason string) State { return State{Phase: Failed, Text: []byte(reason)} }
+
+// Again is the state of a task that is to be executed anew: pending, with what its
+// submitter asks for.
+func (s State) Again() State { return State{Phase: Pending, Facts: s.Facts.Asked()} }

@@ -13,6 +13,7 @@ import (
 )
 
 func TestParseState(t *testing.T) {
+	long := strings.Repeat("x", MaxFacts)
 	tests := []struct {
 		name, data string
 		want       State
@@ -34,19 +35,39 @@ func TestParseState(t *testing.T) {
 		{"another word is odd", "banana 1", State{Phase: Odd, Text: []byte("banana 1")}},
 		{"case matters", "Done 1", State{Phase: Odd, Text: []byte("Done 1")}},
 		{"text after a leading blank is odd", " done", State{Phase: Odd, Text: []byte(" done")}},
+		{"pending with facts", "pending: losses=2 kind=command  timeout=100\n", State{Phase: Pending, Losses: 2, Facts: "kind=command timeout=100"}},
+		{"pending with no facts", "pending:", State{Phase: Pending}},
+		{"done with facts", "done: worker=w ran=7\n4\n2", State{Phase: Done, Facts: "worker=w ran=7", Text: []byte("4\n2")}},
+		{"done with facts and nothing else", "done: worker=w", State{Phase: Done, Facts: "worker=w"}},
+		{"facts of a later version are kept", "done: x=1 worker=w y=\nr", State{Phase: Done, Facts: "x=1 worker=w y=", Text: []byte("r")}},
+		{"the first of two values counts", "done: x=1 x=2\nr", State{Phase: Done, Facts: "x=1", Text: []byte("r")}},
+		{"standard error behind a result", "done: err=3\n42e\x00\n", State{Phase: Done, Text: []byte("42"), Stderr: []byte("e\x00\n")}},
+		{"both streams behind a reason", "failed: out=2 exit=1 err=3\nwhyOOEEE",
+			State{Phase: Failed, Facts: "exit=1", Text: []byte("why"), Stdout: []byte("OO"), Stderr: []byte("EEE")}},
+		{"a stream longer than all there is", "failed: err=9\nwhy", State{Phase: Failed, Text: []byte("why")}},
+		{"what is no fact is odd", "done: 42", State{Phase: Odd, Text: []byte("done: 42")}},
+		{"a fact without a key is odd", "done: =1\n", State{Phase: Odd, Text: []byte("done: =1\n")}},
+		{"a colon alone is odd", ": x=1\n", State{Phase: Odd, Text: []byte(": x=1\n")}},
+		{"facts that are too long are odd", "done: x=" + long, State{Phase: Odd, Text: []byte("done: x=" + long)}},
 	}
 	for _, tt := range tests {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
 			got := ParseState([]byte(tt.data))
-			if got.Phase != tt.want.Phase || got.Losses != tt.want.Losses || !bytes.Equal(got.Text, tt.want.Text) {
-				t.Errorf("ParseState(%q) = %+v, want %+v", tt.data, got, tt.want)
+			if !same(got, tt.want) {
+				t.Errorf("ParseState(%.100q) = %+v, want %+v", tt.data, got, tt.want)
 			}
 		})
 	}
 }
 
+func same(a, b State) bool {
+	return a.Phase == b.Phase && a.Losses == b.Losses && a.Facts == b.Facts &&
+		bytes.Equal(a.Text, b.Text) && bytes.Equal(a.Stdout, b.Stdout) && bytes.Equal(a.Stderr, b.Stderr)
+}
+
 func FuzzParseState(f *testing.F) {
-	for _, s := range []string{"", "pending", "pending 3", "done 42", "failed x y", "junk", "done\x00", " pending"} {
+	for _, s := range []string{"", "pending", "pending 3", "done 42", "failed x y", "junk", "done\x00", " pending",
+		"pending: losses=2 kind=command", "done: worker=w err=2\nxyz", "failed: out=1 err=1\nabc", "done:", "failed:\n", "done: 42"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -55,10 +76,35 @@ func FuzzParseState(f *testing.F) {
 			t.Fatalf("ParseState(%q) = %+v", data, s)
 		}
 		again := ParseState(s.Bytes())
-		if again.Phase != s.Phase || again.Losses != s.Losses || !bytes.Equal(again.Text, s.Text) {
+		if !same(again, s) {
 			t.Fatalf("%q is %+v, written and read again %+v", data, s, again)
 		}
 	})
+}
+
+func TestFacts(t *testing.T) {
+	asked := Facts("kind=command timeout=1500 new=1")
+	e := Executed{Worker: "host:1-x", Began: time.UnixMilli(1_700_000_000_123), Ran: 42 * time.Millisecond, Attempt: 2, Exit: "SIGKILL"}
+	f := e.Facts(asked)
+	if want := asked + " worker=host:1-x began=1700000000123 ran=42 attempt=2 exit=SIGKILL"; f != want {
+		t.Errorf("got %q, want %q", f, want)
+	}
+	if got := f.Executed(); !got.Began.Equal(e.Began) || got.Ran != e.Ran || got.Worker != e.Worker || got.Attempt != 2 || got.Exit != e.Exit {
+		t.Errorf("got %+v, want %+v", got, e)
+	}
+	if got := f.Asked(); got != asked {
+		t.Errorf("asked %q, want %q", got, asked)
+	}
+	if got := f.Duration(FactTimeout); got != 1500*time.Millisecond {
+		t.Errorf("timeout %s", got)
+	}
+	if got := Facts("timeout=-1").Duration(FactTimeout) + Facts("timeout=9223372036854775807").Duration(FactTimeout); got != 0 {
+		t.Errorf("timeout %s of what is none", got)
+	}
+	again := State{Phase: Failed, Facts: f, Text: []byte("why"), Stderr: []byte("x")}.Again()
+	if got := string(again.Bytes()); got != "pending: "+string(asked) {
+		t.Errorf("again %q", got)
+	}
 }
 
 func TestParseList(t *testing.T) {
@@ -144,8 +190,8 @@ func TestSleep(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
 			got, err := Sleep(t.Context(), Execution{Payload: []byte(" 1.5\n")})
-			if string(got) != "0" || err != nil || time.Since(start) != 1500*time.Millisecond {
-				t.Errorf("got %q, %v after %s", got, err, time.Since(start))
+			if string(got.Result) != "0" || err != nil || time.Since(start) != 1500*time.Millisecond {
+				t.Errorf("got %q, %v after %s", got.Result, err, time.Since(start))
 			}
 		})
 	})

@@ -142,7 +142,7 @@ func TestAnswer(t *testing.T) {
 				}
 			}
 			for _, id := range l.IDs {
-				state, _ := d.Get(task.StatePath(id))
+				state := d.plain(id)
 				b.mu.Lock()
 				executed := len(slices.DeleteFunc(slices.Clone(b.order), func(x string) bool { return x != id }))
 				b.mu.Unlock()
@@ -177,7 +177,7 @@ func TestTake(t *testing.T) {
 			d.Set(task.StatePath("t"), state)
 			d.assign(worker, "t")
 			d.free(worker)
-			d.state("t", state)
+			d.reads(task.StatePath("t"), state)
 			d.written("t", 1)
 			b.began()
 			if name == "malformed" {

@@ -110,7 +110,7 @@ func TestCommit(t *testing.T) {
 	parallel(t, "one_result_when_two_slots_of_a_process_hold_the_task", func(t *testing.T) {
 		root := zktest.Connect(t)
 		d := newDesk(t, root)
-		host(t, open(t, root, testTimeout), 2, func(context.Context, task.Execution) ([]byte, error) { return []byte("x"), nil })
+		host(t, open(t, root, testTimeout), 2, returns(func(context.Context, task.Execution) ([]byte, error) { return []byte("x"), nil }))
 		ids := d.workers(2)
 		for i := range 20 {
 			id := fmt.Sprint("t", i)

@@ -143,23 +143,31 @@ func (sl *slot) execute(j job) outcome {
 	if !sl.pending(id, f.state) {
 		return outcome{verdict: verdict{freeOnly: true}}
 	}
-	version := f.state.Stat.Version
+	v := verdict{version: f.state.Stat.Version}
+	asked := task.ParseState(f.state.Data)
+	told := asked.Facts.Asked()
 	if errors.Is(err, zk.ErrNoNode) {
 		err = errors.New("no payload in " + task.DataPath(id))
 	}
+	if err == nil {
+		err = sl.cfg.takes(asked.Facts.Get(task.FactKind))
+	}
 	if err != nil {
-		return outcome{verdict: verdict{state: task.NewFailed(err.Error()), version: version}}
+		v.state = task.NewFailed(err.Error())
+		v.state.Facts = task.Executed{Worker: sl.id, Attempt: asked.Losses + 1}.Facts(told)
+		return outcome{verdict: v}
 	}
 	sl.log.Info("task started", "task", id)
 	limited, cancel := ctx, func() {}
-	if sl.cfg.Timeout > 0 {
-		limited, cancel = context.WithTimeout(ctx, sl.cfg.Timeout)
+	limit := sl.cfg.limit(told.Duration(task.FactTimeout))
+	if limit > 0 {
+		limited, cancel = context.WithTimeout(ctx, limit)
 	}
 	defer cancel()
 	stop := sl.entry.beginning()
 	began := time.Now()
 	result, err := sl.cfg.Run(limited, task.Execution{Task: id, Worker: sl.id, Payload: payload})
-	v := verdict{state: task.NewDone(result), version: version, took: time.Since(began)}
+	v.took = time.Since(began)
 	stop()
 	switch {
 	case ctx.Err() != nil:
@@ -167,12 +175,39 @@ func (sl *slot) execute(j job) outcome {
 	case errors.Is(err, command.ErrCannotStart):
 		return outcome{fault: err}
 	case err != nil && limited.Err() != nil:
-		v.state = task.NewFailed(fmt.Sprintf("timed out after %s", sl.cfg.Timeout))
+		v.state = task.NewFailed(fmt.Sprintf("timed out after %s", limit))
 	case err != nil:
 		v.state = task.NewFailed(err.Error())
+	default:
+		v.state = task.NewDone(result.Result)
 	}
+	v.state.Facts = task.Executed{
+		Worker: sl.id, Began: began, Ran: v.took.Round(time.Millisecond), Attempt: asked.Losses + 1, Exit: result.Exit,
+	}.Facts(told)
+	v.state.Stdout, v.state.Stderr = result.Stdout, result.Stderr
 	sl.entry.begun()
 	return outcome{verdict: v}
+}
+
+// takes fails when this worker does not execute payloads of a kind.
+func (c Config) takes(kind string) error {
+	switch {
+	case kind == c.Kind:
+		return nil
+	case kind == task.KindCommand:
+		return errors.New("its payload is a command line, and this worker executes none: start workers with --any-command for its queue")
+	case kind == "":
+		return errors.New("its payload is no command line, and this worker executes nothing else (--any-command): submit to another queue")
+	}
+	return fmt.Errorf("its payload is of the kind %.40q, which this worker does not know", kind)
+}
+
+// limit is how long an execution may take; 0: any time.
+func (c Config) limit(asked time.Duration) time.Duration {
+	if c.Timeout == 0 || asked > 0 && asked < c.Timeout {
+		return asked
+	}
+	return c.Timeout
 }
 
 // pending tells whether a task whose state was read so is to be executed, and logs why

@@ -214,19 +214,26 @@ func TestFail(t *testing.T) {
 		parallel(t, "with_a_"+name+"_too_large_and_the_session_goes_on", func(t *testing.T) {
 			root := zktest.Connect(t)
 			d := newDesk(t, root)
-			p := host(t, open(t, root, testTimeout), 1, func(_ context.Context, e task.Execution) ([]byte, error) {
+			p := host(t, open(t, root, testTimeout), 1, returns(func(_ context.Context, e task.Execution) ([]byte, error) {
 				if e.Task == "large" {
 					return answer()
 				}
 				return e.Payload, nil
-			})
+			}))
 			worker := d.worker()
 			d.submit("large", "")
 			d.submit("t", strings.Repeat("y", 800_000))
 			d.assign(worker, "large", "t")
-			word := map[string]string{"result": "done ", "reason": "failed "}[name]
-			room := session.MaxPacket - p.s.Size(session.Set(task.WorkerPath(worker), []byte("large\nt"), 0), session.Set(task.StatePath("large"), []byte(word), 0))
-			d.state("large", fmt.Sprintf("failed result of 1048576 bytes is too large: at most %d", room))
+			room := session.MaxPacket - p.s.Size(session.Set(task.WorkerPath(worker), []byte("large\nt"), 0), session.Set(task.StatePath("large"), nil, 0))
+			var most int
+			zktest.Eventually(t, "state of large", func() (bool, string) {
+				got := d.plain("large")
+				_, err := fmt.Sscanf(got, "failed result of 1048576 bytes is too large: at most %d", &most)
+				return err == nil, got
+			})
+			if facts := room - most; facts < 50 || facts > 250 { // and the word
+				t.Errorf("at most %d, where there is room for %d", most, room)
+			}
 			d.state("t", "done "+strings.Repeat("y", 800_000))
 			d.free(worker)
 			if owner := d.stat(task.WorkerPath(worker)).EphemeralOwner; owner != p.s.ID() {

@@ -35,7 +35,7 @@ func TestLeave(t *testing.T) {
 		p.leave()
 		b.ended("a")
 		for id, want := range map[string]string{"a": "pending 2", "b": "pending", "finished": "done by hand"} {
-			if got, _ := d.Get(task.StatePath(id)); got != want {
+			if got := d.plain(id); got != want {
 				t.Errorf("%s: %q, want %q", id, got, want)
 			}
 		}

@@ -184,11 +184,11 @@ func broken(t *testing.T, slots int) (j *journal, d desk, b *bench, p *hosted, m
 	d, b = newDesk(t, root), newBench(t)
 	j, log := newJournal(t)
 	var mended atomic.Bool
-	p = hostAs(t, open(t, root, testTimeout), Config{Slots: slots, Logger: log, Run: func(ctx context.Context, e task.Execution) ([]byte, error) {
+	p = hostAs(t, open(t, root, testTimeout), Config{Slots: slots, Logger: log, Run: func(ctx context.Context, e task.Execution) (task.Outcome, error) {
 		if mended.Load() {
 			return b.run(ctx, e)
 		}
-		return nil, fmt.Errorf("%w: ./c: no such file", command.ErrCannotStart)
+		return task.Outcome{}, fmt.Errorf("%w: ./c: no such file", command.ErrCannotStart)
 	}})
 	return j, d, b, p, func() { mended.Store(true) }
 }
@@ -257,12 +257,12 @@ func TestCannotStart(t *testing.T) {
 	parallel(t, "writes_the_results_that_were_ready", func(t *testing.T) {
 		root := zktest.Connect(t)
 		d := newDesk(t, root)
-		host(t, open(t, root, testTimeout), 1, func(_ context.Context, e task.Execution) ([]byte, error) {
+		host(t, open(t, root, testTimeout), 1, returns(func(_ context.Context, e task.Execution) ([]byte, error) {
 			if e.Task == "b" {
 				return nil, command.ErrCannotStart
 			}
 			return e.Payload, nil
-		})
+		}))
 		worker := d.worker()
 		d.submit("a", "1")
 		d.submit("b", "2")

@@ -18,9 +18,10 @@ import (
 // assignment's simulated computation in one slot.
 type Config struct {
 	Queue   string        // whose tasks; default: the default queue
+	Kind    string        // which kind of payload Run takes: task.KindCommand, or "" for any other
 	Slots   int           // how many tasks at a time; default 1
 	Run     task.Func     // what executes a task; default task.Sleep
-	Timeout time.Duration // a task that runs longer fails; default: no limit
+	Timeout time.Duration // a task that runs longer fails, or longer than its submitter allows; default: no limit
 	Drain   time.Duration // how long a slot that is told to stop may run its task on; default: not at all
 	RunOn   bool          // what runs does so while no server is heard for the session's timeout; default: it is cancelled
 	Logger  *slog.Logger  // default: none

@@ -150,10 +150,33 @@ func (d desk) reads(path, want string) {
 	})
 }
 
-// state waits until a task's znode holds it.
+// state waits until a task's state is so, the facts aside.
 func (d desk) state(id, want string) {
 	d.t.Helper()
-	d.reads(task.StatePath(id), want)
+	zktest.Eventually(d.t, "state of "+id, func() (bool, string) {
+		got := d.plain(id)
+		return got == want, fmt.Sprintf("%.200q, want %.200q", got, want)
+	})
+}
+
+// plain is a task's state without facts; "" when it is gone.
+func (d desk) plain(id string) string {
+	d.t.Helper()
+	data, there := d.Get(task.StatePath(id))
+	if !there {
+		return ""
+	}
+	s := task.ParseState([]byte(data))
+	s.Facts = ""
+	return string(s.Bytes())
+}
+
+// returns is a task.Func without more than a result.
+func returns(f func(context.Context, task.Execution) ([]byte, error)) task.Func {
+	return func(ctx context.Context, e task.Execution) (task.Outcome, error) {
+		result, err := f(ctx, e)
+		return task.Outcome{Result: result}, err
+	}
 }
 
 // free waits until a worker's list is empty.
@@ -194,29 +217,29 @@ type bench struct {
 
 func newBench(t *testing.T) *bench { return &bench{t: t, gates: make(map[string]chan string)} }
 
-func (b *bench) run(ctx context.Context, e task.Execution) ([]byte, error) {
+func (b *bench) run(ctx context.Context, e task.Execution) (o task.Outcome, err error) {
 	id, payload := e.Task, e.Payload
 	b.mu.Lock()
 	b.order = append(b.order, id)
 	b.mu.Unlock()
 	if reason, ok := bytes.CutPrefix(payload, []byte("fail ")); ok {
-		return nil, errors.New(string(reason))
+		return o, errors.New(string(reason))
 	}
 	switch string(payload) {
 	case "wait":
 		select {
 		case result := <-b.gate(id):
-			return []byte(result), nil
+			return task.Outcome{Result: []byte(result)}, nil
 		case <-ctx.Done():
 			b.cancel(id)
-			return nil, ctx.Err()
+			return o, ctx.Err()
 		}
 	case "stubborn":
 		<-ctx.Done()
 		b.cancel(id)
-		return []byte(<-b.gate(id)), nil
+		return task.Outcome{Result: []byte(<-b.gate(id))}, nil
 	}
-	return payload, nil
+	return task.Outcome{Result: payload}, nil
 }
 
 func (b *bench) cancel(id string) {
