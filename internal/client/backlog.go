@@ -3,6 +3,8 @@ package client
 import (
 	"fmt"
 	"os"
+
+	"taskkeeper/internal/task"
 )
 
 const (
@@ -43,12 +45,17 @@ type segment struct {
 
 func newBacklog() *backlog { return &backlog{waiting: make(map[int]*finished)} }
 
+// bytesOf is how much of an outcome may go to a file.
+func bytesOf(o *finished) int64 {
+	return int64(len(o.State.Text) + len(o.State.Stdout) + len(o.State.Stderr))
+}
+
 // add takes an outcome. It fails when the result should go to a temporary file, and
 // cannot; then that waits in memory.
 func (b *backlog) add(o *finished) error {
 	b.waiting[o.turn] = o
-	b.bytes += int64(len(o.State.Text))
-	if b.bytes <= BacklogBytes || len(o.State.Text) == 0 {
+	b.bytes += bytesOf(o)
+	if b.bytes <= BacklogBytes || bytesOf(o) == 0 {
 		return nil
 	}
 	return b.spool(o)
@@ -65,7 +72,7 @@ func (b *backlog) first() *finished {
 
 // pop drops the first.
 func (b *backlog) pop() {
-	b.bytes -= int64(len(b.waiting[b.next].State.Text))
+	b.bytes -= bytesOf(b.waiting[b.next])
 	delete(b.waiting, b.next)
 	b.next++
 }
@@ -79,7 +86,7 @@ func (b *backlog) spool(o *finished) error {
 		_ = os.Remove(file.Name()) // at once: not even a kill leaves it
 		b.last = &segment{file: file}
 	}
-	n, err := b.last.file.WriteAt(o.State.Text, b.last.end)
+	n, err := b.last.file.WriteAt(o.State.Bytes(), b.last.end)
 	if err != nil {
 		return spoolError(err)
 	}
@@ -89,8 +96,8 @@ func (b *backlog) spool(o *finished) error {
 	if o.segment.end >= segmentBytes {
 		b.last = nil
 	}
-	b.bytes -= int64(n)
-	o.State.Text = nil
+	b.bytes -= bytesOf(o)
+	o.State = task.State{Phase: o.State.Phase}
 	return nil
 }
 
@@ -101,12 +108,12 @@ func spoolError(err error) error {
 
 // load reads a result back. One that cannot be read is no result.
 func (b *backlog) load(o *finished) {
-	text := make([]byte, o.size)
-	if _, err := o.segment.file.ReadAt(text, o.at); err != nil {
+	state := make([]byte, o.size)
+	if _, err := o.segment.file.ReadAt(state, o.at); err != nil {
 		o.Err = fmt.Errorf("read the result back: %w", err)
 	} else {
-		o.State.Text = text
-		b.bytes += int64(o.size)
+		o.State = task.ParseState(state)
+		b.bytes += bytesOf(o)
 	}
 	if o.segment.live--; o.segment.live == 0 {
 		o.segment.file.Close()

@@ -40,11 +40,11 @@ func behind(t *testing.T, b Batch, n, size int, full func()) (emitted []Outcome,
 		if it.Index == 1 {
 			<-first
 		}
-		o.State = task.NewDone(result(it.Index, size))
+		o.State = task.State{Phase: task.Done, Facts: "exit=0", Text: result(it.Index, size), Stderr: []byte("e")}
 		return o
 	}, func(o Outcome) error {
 		want := result(o.Index, size)
-		if o.Err == nil && !bytes.Equal(o.State.Text, want) {
+		if o.Err == nil && (!bytes.Equal(o.State.Text, want) || o.State.Facts != "exit=0" || string(o.State.Stderr) != "e") {
 			t.Errorf("result %d is another one", o.Index)
 		}
 		o.State.Text = nil

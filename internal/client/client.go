@@ -26,6 +26,7 @@ var ErrRemoved = errors.New("was removed before it finished")
 // Config is how a client works. Its zero value is the default.
 type Config struct {
 	Queue  string       // of the tasks that it submits; default: the default queue
+	Asks   task.Facts   // what it asks for each of them: task.FactKind, task.FactTimeout; default: nothing
 	Logger *slog.Logger // default: none
 }
 
@@ -38,6 +39,7 @@ type Config struct {
 type Client struct {
 	log    *slog.Logger
 	ids    *task.Submitter
+	fresh  []byte // the state of a task that it submits
 	rights *session.Rights
 
 	mu      sync.Mutex // guards the rest
@@ -65,7 +67,10 @@ func New(cfg Config) *Client {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Client{log: cfg.Logger, ids: task.NewSubmitter(cfg.Queue), rights: session.NewRights(cfg.Logger), arrived: make(chan struct{})}
+	return &Client{
+		log: cfg.Logger, ids: task.NewSubmitter(cfg.Queue), fresh: task.State{Phase: task.Pending, Facts: cfg.Asks}.Bytes(),
+		rights: session.NewRights(cfg.Logger), arrived: make(chan struct{}),
+	}
 }
 
 // NewID returns a new task id in the client's queue. All that the client submits carries
@@ -215,7 +220,7 @@ func (c *Client) do(ctx context.Context, sv *serving, id string, payload []byte)
 // submit is serving.submit, and waits until it may.
 func (c *Client) submit(ctx context.Context, sv *serving, id string, payload []byte, detached bool) error {
 	return c.rights.Patiently(ctx, task.DataDir, session.RightCreate, func() error {
-		return sv.submit(id, payload, detached)
+		return sv.submit(id, payload, c.fresh, detached)
 	})
 }
 
@@ -261,7 +266,7 @@ func removal(id string) []session.Op {
 
 // submit creates the task's two znodes: for as long as the session lasts, or
 // detached, for good.
-func (sv *serving) submit(id string, payload []byte, detached bool) error {
+func (sv *serving) submit(id string, payload, state []byte, detached bool) error {
 	if len(payload) > MaxPayload {
 		return TooLarge(int64(len(payload)))
 	}
@@ -272,7 +277,7 @@ func (sv *serving) submit(id string, payload []byte, detached bool) error {
 	}
 	ops := []session.Op{
 		create(task.DataPath(id), payload),
-		create(task.StatePath(id), task.NewPending(0).Bytes()),
+		create(task.StatePath(id), state),
 	}
 	for {
 		_, err := sv.group.Multi(ops...)

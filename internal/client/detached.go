@@ -188,7 +188,7 @@ func (c *Client) Retry(ctx context.Context, id string) error {
 			case stat.EphemeralOwner != 0:
 				return ErrAttached
 			}
-			_, err = sv.group.Multi(session.Set(task.StatePath(id), task.NewPending(0).Bytes(), stat.Version))
+			_, err = sv.group.Multi(session.Set(task.StatePath(id), s.Again().Bytes(), stat.Version))
 			switch {
 			case err == nil:
 				return nil

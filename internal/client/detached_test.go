@@ -191,6 +191,7 @@ func TestCancelAndRetry(t *testing.T) {
 		"cancel_leaves_a_failure":            {cancel, "failed so", ErrFinished, []string{"failed so", "a"}},
 		"cancel_tells_that_there_is_none":    {cancel, "-", task.ErrNone, nil},
 		"retry_makes_a_failed_one_pending":   {retry, "failed so", nil, []string{"pending", "a"}},
+		"retry_keeps_what_was_asked_for":     {retry, "failed: kind=command worker=w exit=1 err=1\nsoE", nil, []string{"pending: kind=command", "a"}},
 		"retry_leaves_one_that_waits":        {retry, "pending 1", ErrNotFailed, []string{"pending 1", "a"}},
 		"retry_leaves_a_result":              {retry, "done 1", ErrNotFailed, []string{"done 1", "a"}},
 		"retry_leaves_what_is_no_state":      {retry, "potato", ErrNotFailed, []string{"potato", "a"}},
