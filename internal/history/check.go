@@ -94,7 +94,8 @@ type taskState struct {
 	phase    task.Phase
 	since    time.Time // of its phase; when it is gone, of that
 	losses   int
-	reason   string   // Failed
+	reason   string // Failed
+	asks     task.Facts
 	holders  []string // the workers that list it
 	vanished int      // how many workers vanished that listed it first
 	assigned int
@@ -266,7 +267,7 @@ func (j *judge) task(id string, e Event) {
 		if t.used {
 			j.violation(RuleIDs, e.Path, "a task's id is used again")
 		}
-		t.exists, t.used, t.owner = true, true, e.Owner
+		t.exists, t.used, t.owner, t.asks = true, true, e.Owner, state.Facts.Asked()
 		t.phase, t.losses, t.since = state.Phase, state.Losses, j.txn.Time
 		j.report.Created++
 	case Set:
@@ -280,6 +281,9 @@ func (j *judge) task(id string, e Event) {
 			j.violation(RuleCommit, e.Path, "%.80q overwrites a finished state, %s", e.Data, t.phase)
 		default:
 			t.change.set = true
+		}
+		if asks := state.Facts.Asked(); asks != t.asks {
+			j.violation(RuleCommit, e.Path, "its submitter asks for %q, and %.80q does not hold that", t.asks, e.Data)
 		}
 		t.phase, t.losses, t.since = state.Phase, state.Losses, j.txn.Time
 		t.reason = ""

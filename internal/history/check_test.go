@@ -107,6 +107,11 @@ func TestCheck(t *testing.T) {
 		"a_hand": {lines{"99 = /tasks/t done 1 | + /workers/h t", "99 = /tasks/t done 2 | + /master/0000000001", "99 + /data/x | - /data/t"},
 			""},
 
+		"what_is_asked_for_stays": {lines{"21 + /data/u 1 | + /tasks/u pending: timeout=5 x=1", "1 = /workers/w u",
+			"11 = /workers/w | = /tasks/u failed: timeout=5 x=1 worker=w exit=1"}, ""},
+		"a_commit_drops_what_is_asked_for": {lines{"21 + /data/u 1 | + /tasks/u pending: timeout=5 x=1", "1 = /workers/w u",
+			"11 = /workers/w | = /tasks/u done: timeout=5 worker=w"}, "commit /tasks/u"},
+
 		// leader
 		"the_backup_assigns":               {lines{"2 = /workers/w t"}, "leader /workers/w"},
 		"a_worker_assigns_itself":          {lines{"11 = /workers/w t"}, "leader /workers/w"},

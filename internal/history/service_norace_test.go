@@ -79,7 +79,7 @@ func newService(t *testing.T, fault string, timeout time.Duration) *service {
 	}
 	s.hand = zktest.Conn(t, s.root)
 	s.proxy, s.through = zktest.Via(t, s.root)
-	s.client = client.New(client.Config{Logger: s.log})
+	s.client = client.New(client.Config{Logger: s.log, Asks: task.Facts("").With(task.FactTimeout, 600_000)})
 	s.open = sync.OnceFunc(func() { close(s.opened) })
 	var end func()
 	s.ctx, end = context.WithCancel(context.Background())

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"taskkeeper/internal/printable"
 	"taskkeeper/internal/task"
 )
 
@@ -23,25 +24,58 @@ type Case struct {
 // Explanation is what is known of a task, and as JSON what `client explain --json`
 // prints: the names of the fields stay. Seconds are numbers, times RFC 3339.
 type Explanation struct {
-	Time      time.Time  `json:"time"` // when it was read, by this machine's clock
-	ID        string     `json:"id"`
-	Queue     string     `json:"queue"`               // "" is the default queue
-	State     string     `json:"state"`               // of its znode: pending (also while it runs: see Waits), done, failed or malformed
-	Losses    int        `json:"losses"`              // executions lost with their workers; only while it is pending
-	Result    *Text      `json:"result,omitempty"`    // done
-	Reason    *Text      `json:"reason,omitempty"`    // failed
-	Submitted *time.Time `json:"submitted,omitempty"` // missing: the state may not be read
-	Age       float64    `json:"age_seconds"`         // since its submission
-	Finished  *time.Time `json:"finished,omitempty"`  // done or failed
-	Took      *float64   `json:"took_seconds,omitempty"`
-	Detached  bool       `json:"detached"`          // it outlives its client
-	Owner     string     `json:"owner,omitempty"`   // the session that it vanishes with: 0x…
-	Payload   *Text      `json:"payload,omitempty"` // missing: there is none, or it may not be read
-	Workers   []Holder   `json:"workers"`           // that list it: one at most, unless by hand
-	Waits     *Wait      `json:"waits,omitempty"`   // while it is not finished
-	Warnings  []Warning  `json:"warnings,omitempty"`
+	Time       time.Time  `json:"time"` // when it was read, by this machine's clock
+	ID         string     `json:"id"`
+	Queue      string     `json:"queue"`               // "" is the default queue
+	State      string     `json:"state"`               // of its znode: pending (also while it runs: see Waits), done, failed or malformed
+	Losses     int        `json:"losses"`              // executions lost with their workers; only while it is pending
+	Result     *Text      `json:"result,omitempty"`    // done
+	Reason     *Text      `json:"reason,omitempty"`    // failed
+	Submitted  *time.Time `json:"submitted,omitempty"` // missing: the state may not be read
+	Age        float64    `json:"age_seconds"`         // since its submission
+	Finished   *time.Time `json:"finished,omitempty"`  // done or failed
+	Took       *float64   `json:"took_seconds,omitempty"`
+	Kind       string     `json:"kind,omitempty"`            // of its payload, if its submitter says
+	Timeout    float64    `json:"timeout_seconds,omitempty"` // of an execution, if its submitter says
+	*Execution            // finished by a worker that tells
+	Detached   bool       `json:"detached"`          // it outlives its client
+	Owner      string     `json:"owner,omitempty"`   // the session that it vanishes with: 0x…
+	Payload    *Text      `json:"payload,omitempty"` // missing: there is none, or it may not be read
+	Workers    []Holder   `json:"workers"`           // that list it: one at most, unless by hand
+	Waits      *Wait      `json:"waits,omitempty"`   // while it is not finished
+	Warnings   []Warning  `json:"warnings,omitempty"`
 
 	payloadErr error
+}
+
+// Execution is what its worker tells of the execution that finished a task.
+type Execution struct {
+	Worker  string     `json:"worker"`
+	Host    string     `json:"host"` // these two by the worker's name, as in WorkerStatus
+	PID     int        `json:"pid"`
+	Attempt int        `json:"attempt"`         // executions lost with their workers, and this one
+	Began   *time.Time `json:"began,omitempty"` // by the worker's clock; missing: it was not begun
+	Ran     float64    `json:"ran_seconds"`
+	Waited  float64    `json:"waited_seconds"` // from its submission until then
+	Exit    string     `json:"exit,omitempty"` // a command's status, or the signal that ended it
+	Stderr  *Text      `json:"stderr,omitempty"`
+}
+
+// execution is nil when nothing is told.
+func execution(x *Task) *Execution {
+	told := x.Facts.Executed()
+	if told.Worker == "" {
+		return nil
+	}
+	e := &Execution{Worker: told.Worker, Attempt: told.Attempt, Ran: seconds(told.Ran), Exit: told.Exit}
+	_, e.Host, e.PID = task.ParseWorkerName(told.Worker)
+	if !told.Began.IsZero() {
+		e.Began, e.Waited = &told.Began, seconds(max(0, told.Began.Sub(x.Created)))
+	}
+	if x.Stderr.Bytes > 0 {
+		e.Stderr = &x.Stderr
+	}
+	return e
 }
 
 // Holder is a worker that lists a task.
@@ -141,6 +175,8 @@ func Explain(c *Case, now time.Time) Explanation {
 			e.Reason, e.Finished, e.Took = &x.Text, &x.Modified, &took
 		}
 	}
+	e.Kind, e.Timeout = x.Facts.Get(task.FactKind), seconds(x.Facts.Duration(task.FactTimeout))
+	e.Execution = execution(x)
 	e.Waits = c.wait(e.Workers)
 	return e
 }
@@ -231,6 +267,23 @@ func (e Explanation) Text() string {
 	if e.Finished != nil {
 		line("finished", "%s after that, at %s", secs(*e.Took), clock(*e.Finished))
 	}
+	if x := e.Execution; x != nil {
+		on := "on worker " + name(x.Worker)
+		if x.Began == nil {
+			line("executed", "not at all: refused %s", on)
+		} else {
+			line("executed", "%s, for %s, %s after its submission, at %s", on, secs(x.Ran), secs(x.Waited), clock(*x.Began))
+		}
+		if x.Attempt > 1 {
+			line("attempt", "%d", x.Attempt)
+		}
+		if x.Exit != "" {
+			line("exit", "%s", printable.Line(x.Exit))
+		}
+		if x.Stderr != nil {
+			line("stderr", "%s: %s", count(x.Stderr.Bytes, "byte"), quoted(*x.Stderr))
+		}
+	}
 	switch {
 	case e.Owner != "":
 		line("owner", "session %s, with which it vanishes", e.Owner)
@@ -239,6 +292,12 @@ func (e Explanation) Text() string {
 	}
 	for _, w := range e.Warnings {
 		line("warning", "%s", w.Text)
+	}
+	if e.Kind != "" {
+		line("kind", "%s", printable.Line(e.Kind))
+	}
+	if e.Timeout > 0 {
+		line("timeout", "%s for an execution", secs(e.Timeout))
 	}
 	switch {
 	case e.Payload != nil:

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -76,6 +77,11 @@ func TestExplain(t *testing.T) {
 			[]string{`state      done, 100 bytes: "` + strings.Repeat("x", beginning) + `"…`}},
 		"has_failed": {Case{Task: is("t4", time.Minute, "failed lost with 3 workers"), Tree: usual()}, "",
 			[]string{"state      failed: lost with 3 workers", "payload    none"}},
+		"was_executed": {Case{Task: is("t4", time.Minute, executed), Tree: usual()}, "",
+			[]string{"state      failed: why", "executed   on worker " + worker + ", for 1.5s, 300ms after its submission, at ", "attempt    2", "exit       SIGKILL",
+				`stderr     4 bytes: "err\n"`, "kind       command", "timeout    2.0s for an execution"}},
+		"was_refused_by_its_worker": {Case{Task: is("t4", time.Minute, "failed: worker=w attempt=1\nno payload"), Tree: usual()}, "",
+			[]string{"state      failed: no payload", "executed   not at all: refused on worker w"}},
 		"is_finished_and_listed": {Case{Task: is("t1", time.Minute, "done by hand"), Tree: usual()}, "",
 			[]string{"listed     by worker w1, for 2.0s: it frees itself"}},
 		"is_detached": {Case{Task: detached, Tree: usual()}, waitSoon,
@@ -100,6 +106,12 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+const worker = "h:7-01234567-89ab-4def-8123-456789abcdef"
+
+// executed is the state of a task that failed, submitted a minute ago.
+var executed = fmt.Sprintf("failed: kind=command timeout=2000 worker=%s began=%d ran=1500 attempt=2 exit=SIGKILL err=4\nwhyerr\n",
+	worker, now.Add(300*time.Millisecond-time.Minute).UnixMilli())
+
 func TestExplainJSON(t *testing.T) {
 	payload := newText([]byte{0xff})
 	for name, tc := range map[string]struct {
@@ -118,6 +130,10 @@ func TestExplainJSON(t *testing.T) {
 		"done": {Case{Task: is("t6", time.Minute, "done 42"), Tree: usual()},
 			`{"time":"TIME","id":"t6","queue":"","state":"done","losses":0,"result":{"bytes":2,"beginning":"42"},"submitted":"TIME","age_seconds":60,
 			"finished":"TIME","took_seconds":1,"detached":false,"owner":"0x7","workers":[]}`},
+		"executed": {Case{Task: is("t6", time.Minute, executed), Tree: usual()},
+			`{"time":"TIME","id":"t6","queue":"","state":"failed","losses":0,"reason":{"bytes":3,"beginning":"why"},"submitted":"TIME","age_seconds":60,
+			"finished":"TIME","took_seconds":1,"kind":"command","timeout_seconds":2,"worker":"` + worker + `","host":"h","pid":7,"attempt":2,"began":"TIME",
+			"ran_seconds":1.5,"waited_seconds":0.3,"exit":"SIGKILL","stderr":{"bytes":4,"beginning":"err\n"},"detached":false,"owner":"0x7","workers":[]}`},
 	} {
 		t.Run(name, func(t *testing.T) { sameJSON(t, Explain(&tc.c, now), tc.want) })
 	}

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/zktest"
 )
 
@@ -35,8 +34,7 @@ func works(name string, written time.Duration, tasks ...string) Worker {
 
 // is is a task that was submitted as long ago as told and finished a second later.
 func is(name string, made time.Duration, state string) Task {
-	s := task.ParseState([]byte(state))
-	return Task{z(name, made, made-time.Second), s.Phase, s.Losses, newText(s.Text)}
+	return newTask(z(name, made, made-time.Second), []byte(state))
 }
 
 func payloads(names ...string) (all []Znode) {

@@ -81,8 +81,12 @@ func (t *Tree) readTasks(ctx context.Context, s *session.Session, k *known) erro
 
 func getTask(s *session.Session, name string) (Task, error) {
 	data, z, err := get(s, task.TasksDir, name)
-	state := task.ParseState(data)
-	return Task{z, state.Phase, state.Losses, newText(state.Text)}, err
+	return newTask(z, data), err
+}
+
+func newTask(z Znode, data []byte) Task {
+	s := task.ParseState(data)
+	return Task{z, s.Phase, s.Losses, s.Facts, newText(s.Text), newText(s.Stderr)}
 }
 
 // list lists a permanent znode, sorted. One that is missing is empty; one that

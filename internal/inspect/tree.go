@@ -61,7 +61,9 @@ type Task struct {
 	Znode
 	Phase  task.Phase
 	Losses int
+	Facts  task.Facts
 	Text   Text // the result, the reason, or all of what is no state
+	Stderr Text
 }
 
 // wellFormed tells whether it is a task at all.

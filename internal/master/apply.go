@@ -28,9 +28,12 @@ func operations(m sched.Move) (ops []session.Op) {
 		path := task.StatePath(c.ID)
 		switch {
 		case m.Kind == sched.Fail:
-			return []session.Op{session.Set(path, task.NewFailed(lostReason(c.Losses+1)).Bytes(), c.Version)}
+			failed := task.NewFailed(lostReason(c.Losses + 1))
+			failed.Facts = c.Asks
+			return []session.Op{session.Set(path, failed.Bytes(), c.Version)}
 		case m.Kind == sched.Assign && c.CountLoss:
-			ops = append(ops, session.Set(path, task.NewPending(c.Losses+1).Bytes(), c.Version))
+			pending := task.State{Phase: task.Pending, Losses: c.Losses + 1, Facts: c.Asks}
+			ops = append(ops, session.Set(path, pending.Bytes(), c.Version))
 		case m.Kind == sched.Assign:
 			ops = append(ops, session.Check(path, c.Version))
 		}

@@ -39,6 +39,18 @@ func TestLoss(t *testing.T) {
 			t.Error("the payload of a failed task is gone")
 		}
 	})
+	t.Run("leaves_in_the_state_what_its_submitter_asks_for", func(t *testing.T) {
+		h, connect := tree(t)
+		start(t, connect)
+		id := task.NewID()
+		h.Create(task.DataPath(id), "gzip x")
+		h.Create(task.StatePath(id), "pending: kind=command timeout=5 new=1")
+		lose(t, h, connect, id)
+		lose(t, h, connect, id)
+		expect(t, h, task.StatePath(id), "pending: kind=command timeout=5 new=1 losses=1")
+		lose(t, h, connect, id)
+		expect(t, h, task.StatePath(id), "failed: kind=command timeout=5 new=1\nlost with 3 workers")
+	})
 	t.Run("of_a_process_with_many_workers_fails_one_task_at_most", func(t *testing.T) {
 		h, connect := tree(t)
 		start(t, connect)

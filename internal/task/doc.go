@@ -24,22 +24,44 @@
 //
 // One word; then, after one blank or newline, the rest as raw bytes:
 //
-//	pending            no result yet (empty data means the same)
-//	pending <n>        the same; n executions were lost with their workers
-//	done <result>      finished
-//	failed <reason>    finished
+//	pending                     no result yet (empty data means the same)
+//	pending <n>                 the same; n executions were lost with their workers
+//	pending: <facts>            the same, with what its submitter asks for
+//	done <result>               finished, by hand
+//	failed <reason>             finished, by hand
+//	done: <facts>\n<result>     finished, by a worker that tells of the execution
+//	failed: <facts>\n<reason>   the same
 //
-//	             submitted
-//	                 │
-//	                 ▼   a worker is lost: n+1
-//	            ┌─────────┐ ◄─────┐
-//	            │ pending │ ──────┘
-//	            └─┬─────┬─┘
-//	   committed  │     │  its own error, or the last loss allowed
-//	              ▼     ▼
-//	          ┌──────┐ ┌────────┐
-//	          │ done │ │ failed │ ───► pending, when someone has a detached
-//	          └──────┘ └────────┘      task done again
+// Facts are "key=value", separated by blanks. Keys that are not known are kept:
+//
+//	kind=command     asked for: the payload is a command line. A worker that executes none
+//	                 fails the task, and one that executes only those fails others
+//	timeout=<ms>     asked for: an execution that takes longer fails
+//	losses=<n>       of a pending task: executions lost with their workers
+//	worker=<id>      who executed it
+//	began=<ms>       since 1970, by the worker's clock
+//	ran=<ms>         how long it took
+//	attempt=<n>      the executions lost, and this one
+//	exit=<n>         of a command: its status, or the name of the signal that ended it
+//	err=<bytes>      of a command: as many bytes at the end of the text are the end of what
+//	                 it wrote to standard error
+//	out=<bytes>      of a command that failed: as many bytes before those are what it wrote
+//	                 to standard output
+//
+// Whoever writes a state leaves in it what was asked for. So a retry, a loss or a
+// give-back does not drop it.
+//
+//	          submitted
+//	              │
+//	              ▼   a worker is lost: n+1
+//	         ┌─────────┐ ◄─────┐
+//	         │ pending │ ──────┘
+//	         └─┬─────┬─┘
+//	committed  │     │  its own error, or the last loss allowed
+//	           ▼     ▼
+//	       ┌──────┐ ┌────────┐
+//	       │ done │ │ failed │ ───► pending, when someone has a detached
+//	       └──────┘ └────────┘      task done again
 //
 // Every write of a state names the version that it replaces, so a finished
 // state is never overwritten unknowingly. Any other word is neither pending nor finished:

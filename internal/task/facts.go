@@ -47,7 +47,7 @@ func (e Executed) Facts(asked Facts) Facts {
 		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}
-		b.WriteString(key + "=" + value)
+		b.WriteString(key + "=" + strings.Join(strings.Fields(value), "-"))
 	}
 	add(factWorker, e.Worker)
 	if !e.Began.IsZero() {
@@ -76,9 +76,12 @@ func (f Facts) Executed() Executed {
 // KindCommand says that the payload is a command line.
 const KindCommand = "command"
 
-// MaxFacts is how long facts may be, in bytes. Longer ones are a mistake, and the state
-// is malformed.
-const MaxFacts = 4 << 10
+// MaxFacts is how long facts may be, in bytes, and maxAsked those of a pending task: a
+// worker adds less than the rest. Longer ones are a mistake, and the state is malformed.
+const (
+	MaxFacts = 4 << 10
+	maxAsked = MaxFacts / 2
+)
 
 // parseFacts reads facts: of a key that comes twice, the first. It is false for a text
 // that holds something else, as "done: 42" does.

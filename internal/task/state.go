@@ -70,6 +70,9 @@ func ParseState(data []byte) State {
 		if len(word) == 0 && len(bytes.TrimSpace(rest)) > 0 {
 			return odd
 		}
+		if len(facts) > maxAsked {
+			return odd
+		}
 		s.Phase = Pending
 		losses := string(bytes.TrimSpace(rest))
 		if facts != "" {

@@ -48,6 +48,8 @@ func TestParseState(t *testing.T) {
 		{"what is no fact is odd", "done: 42", State{Phase: Odd, Text: []byte("done: 42")}},
 		{"a fact without a key is odd", "done: =1\n", State{Phase: Odd, Text: []byte("done: =1\n")}},
 		{"a colon alone is odd", ": x=1\n", State{Phase: Odd, Text: []byte(": x=1\n")}},
+		{"a pending task leaves its worker room for facts", "pending: x=" + long[:MaxFacts/2], State{Phase: Odd, Text: []byte("pending: x=" + long[:MaxFacts/2])}},
+		{"as long as a worker may make them", "done: x=" + long[2:], State{Phase: Done, Facts: Facts("x=" + long[2:])}},
 		{"facts that are too long are odd", "done: x=" + long, State{Phase: Odd, Text: []byte("done: x=" + long)}},
 	}
 	for _, tt := range tests {
@@ -91,6 +93,10 @@ func TestFacts(t *testing.T) {
 	}
 	if got := f.Executed(); !got.Began.Equal(e.Began) || got.Ran != e.Ran || got.Worker != e.Worker || got.Attempt != 2 || got.Exit != e.Exit {
 		t.Errorf("got %+v, want %+v", got, e)
+	}
+	most := Executed{Worker: strings.Repeat("w", MaxID), Began: e.Began, Ran: 1 << 62, Attempt: 1 << 62, Exit: "signal 1000000000"}.Facts(Facts("x=" + strings.Repeat("x", maxAsked-2)))
+	if s := (State{Phase: Failed, Facts: most, Stdout: []byte("o"), Stderr: []byte("e")}); ParseState(s.Bytes()).Phase != Failed {
+		t.Errorf("%d bytes of facts are malformed", len(most))
 	}
 	if got := f.Asked(); got != asked {
 		t.Errorf("asked %q, want %q", got, asked)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 
@@ -55,6 +56,61 @@ func TestExecute(t *testing.T) {
 		b.began("c", "a", "b")
 		d.free(worker)
 	})
+	parallel(t, "and_tells_the_facts", func(t *testing.T) {
+		root := zktest.Connect(t)
+		d := newDesk(t, root)
+		host(t, open(t, root, testTimeout), 1, func(ctx context.Context, e task.Execution) (task.Outcome, error) {
+			if string(e.Payload) == "long" {
+				<-ctx.Done()
+				return task.Outcome{Stderr: []byte("E")}, ctx.Err()
+			}
+			return task.Outcome{Exit: "3", Stdout: []byte("out"), Stderr: []byte("err\n")}, errors.New("why")
+		})
+		worker := d.worker()
+		d.submit("t", "")
+		d.Set(task.StatePath("t"), "pending: losses=2 timeout=60000 new=1")
+		d.submit("late", "long")
+		d.Set(task.StatePath("late"), "pending: timeout=50")
+		before := time.Now().Truncate(time.Millisecond)
+		d.assign(worker, "t", "late")
+		d.free(worker)
+		read := func(id string) task.State {
+			data, _ := d.Get(task.StatePath(id))
+			return task.ParseState([]byte(data))
+		}
+		got := read("t")
+		e := got.Facts.Executed()
+		if string(got.Text) != "why" || string(got.Stdout) != "out" || string(got.Stderr) != "err\n" || got.Facts.Asked() != "timeout=60000 new=1" {
+			t.Errorf("state %+v", got)
+		}
+		if e.Worker != worker || e.Attempt != 3 || e.Exit != "3" || e.Began.Before(before) || e.Began.After(time.Now()) {
+			t.Errorf("facts %+v", e)
+		}
+		got = read("late")
+		e = got.Facts.Executed()
+		if string(got.Text) != "timed out after 50ms" || string(got.Stderr) != "E" || e.Attempt != 1 || e.Ran < 50*time.Millisecond || e.Ran > time.Minute {
+			t.Errorf("state %+v", got)
+		}
+	})
+	for name, tt := range map[string]struct{ kind, state, want string }{
+		"a_command_line_where_none_is_executed":      {"", "pending: kind=command", "its payload is a command line, and this worker executes none: start workers with --any-command for its queue"},
+		"what_is_no_command_line_where_those_are":    {task.KindCommand, "pending", "its payload is no command line, and this worker executes nothing else (--any-command): submit to another queue"},
+		"a_kind_of_payload_that_is_not_known_(yet)":  {"", "pending: kind=film", `its payload is of the kind "film", which this worker does not know`},
+		"a_kind_of_payload_that_is_not_known_either": {task.KindCommand, "pending: kind=film", `its payload is of the kind "film", which this worker does not know`},
+	} {
+		parallel(t, "never_"+name, func(t *testing.T) {
+			root := zktest.Connect(t)
+			d, b := newDesk(t, root), newBench(t)
+			hostAs(t, open(t, root, testTimeout), Config{Run: b.run, Kind: tt.kind})
+			worker := d.worker()
+			d.submit("t", "x")
+			d.Set(task.StatePath("t"), tt.state)
+			d.assign(worker, "t")
+			d.state("t", "failed "+tt.want)
+			d.free(worker)
+			b.began()
+		})
+	}
 	parallel(t, "a_list_typed_with_blanks_and_repeats", func(t *testing.T) {
 		d, b, _, worker := one(t)
 		d.submit("a", "1")

@@ -28,14 +28,14 @@ func TestLeave(t *testing.T) {
 		for _, id := range []string{"a", "b", "finished"} {
 			d.submit(id, "wait")
 		}
-		d.Set(task.StatePath("a"), "pending 2")
+		d.Set(task.StatePath("a"), "pending: losses=2 timeout=100000")
 		d.assign(worker, "a", "b", "finished", "unknown")
 		b.began("a")
 		d.Set(task.StatePath("finished"), "done by hand")
 		p.leave()
 		b.ended("a")
-		for id, want := range map[string]string{"a": "pending 2", "b": "pending", "finished": "done by hand"} {
-			if got := d.plain(id); got != want {
+		for id, want := range map[string]string{"a": "pending: timeout=100000 losses=2", "b": "pending", "finished": "done by hand"} {
+			if got, _ := d.Get(task.StatePath(id)); got != want {
 				t.Errorf("%s: %q, want %q", id, got, want)
 			}
 		}

@@ -3,6 +3,8 @@ package sched
 import (
 	"slices"
 	"time"
+
+	"taskkeeper/internal/task"
 )
 
 // Move is one step of the leader's: one part of a transaction.
@@ -35,11 +37,13 @@ type Claim struct {
 	Losses    int  // so far
 	CountLoss bool // the last execution was lost too: the move writes that
 
+	Asks task.Facts // what is to stay in a state that the move writes
+
 	quarantined bool
 }
 
 func (t *entry) claim() Claim {
-	return Claim{ID: t.id, Version: t.version, Losses: t.losses, CountLoss: t.lost, quarantined: t.quarantined}
+	return Claim{ID: t.id, Version: t.version, Losses: t.losses, CountLoss: t.lost, Asks: t.asks, quarantined: t.quarantined}
 }
 
 // Carried is a move that was carried out. Version is the one of its worker's znode
@@ -130,9 +134,9 @@ func (s *Scheduler) undo(m Move, culprit string, now time.Time) {
 		case c.ID == culprit:
 			s.become(t, Unverified, detail{cause: inDoubt})
 		case t.state == Failing:
-			s.become(t, Exhausted, detail{lost: c.CountLoss})
+			s.become(t, Exhausted, detail{lost: c.CountLoss, asks: c.Asks})
 		default:
-			s.become(t, Pending, detail{lost: c.CountLoss, quarantined: c.quarantined})
+			s.become(t, Pending, detail{lost: c.CountLoss, asks: c.Asks, quarantined: c.quarantined})
 		}
 	}
 	if w := s.workers[m.Worker]; w != nil && w.state == writing {

@@ -179,7 +179,7 @@ func (e TaskRead) handle(s *Scheduler, now time.Time) {
 		return
 	case state == Finished: // somebody set it back
 	case why == lostAtStart && !moved:
-		d.lost = true
+		d.lost, d.asks = true, e.State.Facts
 	case why == behindLost:
 		d.quarantined = true
 	case why == wasReleased && !moved:

@@ -64,6 +64,7 @@ type detail struct {
 	cause   cause     // Unverified
 	// Pending, Released, Exhausted: the execution before was lost, and the next assignment counts it.
 	lost bool
+	asks task.Facts // Pending, Exhausted: what is to stay in its state when that is written
 	// Pending: it may be what its worker died of, and goes alone.
 	quarantined bool
 	done        bool // Finished: it is done, not failed, malformed, or not to be used
