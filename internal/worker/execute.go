@@ -83,7 +83,7 @@ func (sl *slot) start(leaving context.Context) {
 	}
 	defer sl.fetchAhead()
 	if sl.running != nil {
-		sl.heed(live)
+		sl.cancelAtCutOff(live)
 		return
 	}
 	i := slices.IndexFunc(sl.list, (*holding).mayBegin)
@@ -94,13 +94,14 @@ func (sl *slot) start(leaving context.Context) {
 	h.phase = running
 	ctx, cancel := sl.s.Within(leaving)
 	sl.running = &execution{task: h, cancel: cancel}
-	sl.heed(live)
+	sl.cancelAtCutOff(live)
 	sl.todo <- job{ctx, h.id, h.fetch} // the executor is idle
 	h.fetch = nil
 }
 
-// heed has the end of live noticed, though the loop waits for the connection then.
-func (sl *slot) heed(live context.Context) {
+// cancelAtCutOff cancels what runs when live ends, although the loop waits for the
+// connection then. With Config.RunOn it only says so.
+func (sl *slot) cancelAtCutOff(live context.Context) {
 	e := sl.running
 	if e.live == live {
 		return
