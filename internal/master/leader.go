@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -48,7 +47,7 @@ type leader struct {
 	idle    []string         // workers found gone in this turn that had no task
 
 	// Shared.
-	turns atomic.Int64 // of the loop, begun and ended: odd while one lasts
+	beat beat // the loop's
 }
 
 func newLeader(m *master, fence session.Op) *leader {
@@ -76,7 +75,7 @@ func (l *leader) lead(ctx context.Context, j *janitor) error {
 	g.Go(func() error { return l.tasks.serve(ctx) })
 	g.Go(func() error { return l.workers.serve(ctx) })
 	g.Go(func() error { return j.run(ctx) })
-	g.Go(func() error { return watchdog(ctx, l.s, &l.turns, l.stuck) })
+	g.Go(func() error { return watchdog(ctx, l.s, &l.beat, l.stuck) })
 	g.Go(func() error { return l.loop(ctx) })
 	return g.Wait()
 }
@@ -88,12 +87,13 @@ func (l *leader) loop(ctx context.Context) error {
 	defer timer.Stop()
 	var d sched.Decision
 	for ctx.Err() == nil {
-		l.turns.Add(1)
-		var err error
-		if d, err = l.turn(d.Blocked); err != nil {
+		err := l.beat.turn(func() (err error) {
+			d, err = l.turn(d.Blocked)
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		l.turns.Add(1)
 		if len(d.Moves)+len(d.ReadWorkers)+len(d.ReadTasks)+len(d.Recheck) > 0 {
 			continue
 		}

@@ -17,6 +17,17 @@ const tick = time.Second
 // errStuck means that the leader's loop does not turn any more.
 var errStuck = errors.New("the leader's loop is stuck")
 
+// beat counts the turns of a loop, as they begin and as they end: it is odd while one
+// lasts.
+type beat struct{ atomic.Int64 }
+
+// turn has the loop turn.
+func (b *beat) turn(do func() error) error {
+	b.Add(1)
+	defer b.Add(1)
+	return do()
+}
+
 // suspender is a session as the watchdog sees it.
 type suspender interface {
 	Suspended() (since time.Time, suspended bool)
@@ -26,22 +37,22 @@ type suspender interface {
 // watchdog calls stuck when the loop does not turn: a session lives for as long as its
 // pings go out, so nobody else would take over from a leader that is deadlocked. It
 // does not log: the log may be what the loop waits for.
-func watchdog(ctx context.Context, s suspender, turns *atomic.Int64, stuck func(error)) error {
-	err := watch(ctx, s, turns)
+func watchdog(ctx context.Context, s suspender, b *beat, stuck func(error)) error {
+	err := watch(ctx, s, b)
 	if err != nil {
 		stuck(err)
 	}
 	return err
 }
 
-// watch returns errStuck when a turn lasts for too long, nil when ctx ends. The number
-// of turns is odd while one lasts. Time is counted in ticks of this process: one that was
-// stopped has not been stuck. A loop that waits for a lost connection is not stuck either.
-func watch(ctx context.Context, s suspender, turns *atomic.Int64) error {
+// watch returns errStuck when a turn lasts for too long, nil when ctx ends. Time is counted
+// in ticks of this process: one that was stopped has not been stuck. A loop that waits for
+// a lost connection is not stuck either.
+func watch(ctx context.Context, s suspender, b *beat) error {
 	limit := int(max(patience, s.Timeout()) / tick)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	last, still := turns.Load(), 0
+	last, still := b.Load(), 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -49,7 +60,7 @@ func watch(ctx context.Context, s suspender, turns *atomic.Int64) error {
 		case <-ticker.C:
 		}
 		_, suspended := s.Suspended()
-		if now := turns.Load(); now != last || now%2 == 0 || suspended {
+		if now := b.Load(); now != last || now%2 == 0 || suspended {
 			last, still = now, 0
 			continue
 		}

@@ -4,68 +4,104 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/zktest"
 )
 
 // link is a session's state of connection.
-type link struct{ lost atomic.Bool }
+type link struct {
+	timeout time.Duration
+	lost    bool
+}
 
-func (l *link) Suspended() (time.Time, bool) { return time.Time{}, l.lost.Load() }
-func (l *link) Timeout() time.Duration       { return 4 * time.Second }
+func (l link) Suspended() (time.Time, bool) { return time.Time{}, l.lost }
+func (l link) Timeout() time.Duration       { return l.timeout }
 
 func TestWatchdog(t *testing.T) {
-	tests := []struct {
+	const never = time.Hour
+	for _, tt := range []struct {
 		name  string
-		begin int64 // the number of turns; odd while one lasts
-		turns bool  // the loop turns
-		lost  bool  // the connection is lost
-		want  error
+		turn  time.Duration // how long each turn of the loop lasts
+		pause time.Duration // how long it waits after one
+		link  link
+		want  time.Duration // when it is told, 0: not
 	}{
-		{"ends a loop whose turn does not end", 1, false, false, errStuck},
-		{"leaves a loop alone that turns", 0, true, false, nil},
-		{"leaves a loop alone that waits for something to happen", 2, false, false, nil},
-		{"leaves a loop alone that waits for a lost connection", 1, false, true, nil},
-	}
-	for _, tt := range tests {
+		{"ends a loop whose turn does not end", never, 0, link{timeout: 4 * time.Second}, patience + tick},
+		{"gives a turn as much time as a session has", never, 0, link{timeout: time.Minute}, time.Minute + tick},
+		{"leaves a loop alone whose turns last long", 8 * time.Second, 0, link{timeout: 4 * time.Second}, 0},
+		{"leaves a loop alone that turns and waits", tick / 2, tick / 2, link{timeout: 4 * time.Second}, 0},
+		{"leaves a loop alone that waits for something to happen", 0, never, link{timeout: 4 * time.Second}, 0},
+		{"leaves a loop alone that waits for a lost connection", never, 0, link{timeout: 4 * time.Second, lost: true}, 0},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var beat atomic.Int64
-				beat.Store(tt.begin)
-				var l link
-				l.lost.Store(tt.lost)
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				var b beat
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 				defer cancel()
-				var loop sync.WaitGroup
-				if tt.turns {
-					loop.Go(func() {
-						for ticker := time.NewTicker(tick); ; {
-							select {
-							case <-ticker.C:
-								beat.Add(2)
-							case <-ctx.Done():
-								return
-							}
-						}
-					})
+				pass := func(d time.Duration) error {
+					select {
+					case <-time.After(d):
+					case <-ctx.Done():
+					}
+					return nil
 				}
+				var loop sync.WaitGroup
+				loop.Go(func() {
+					for ctx.Err() == nil {
+						_ = b.turn(func() error { return pass(tt.turn) })
+						_ = pass(tt.pause)
+					}
+				})
 				began := time.Now()
 				var told error
-				err := watchdog(ctx, &l, &beat, func(err error) { told = err })
+				err := watchdog(ctx, tt.link, &b, func(err error) { told = err })
 				if told != err {
 					t.Errorf("it told %v, and returned %v", told, err)
 				}
-				if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
-					t.Errorf("got %v after %s", err, time.Since(began))
-				}
-				if err != nil && time.Since(began) > 2*patience {
-					t.Errorf("only after %s", time.Since(began))
+				took := time.Since(began)
+				if tt.want == 0 && err != nil || tt.want > 0 && (!errors.Is(err, errStuck) || took < tt.want || took > tt.want+tick) {
+					t.Errorf("got %v after %v", err, took)
 				}
 				cancel()
 				loop.Wait()
 			})
 		})
 	}
+}
+
+// TestStuckLeaderIsTold loses the answer to a leader's write, though its session lives.
+func TestStuckLeaderIsTold(t *testing.T) {
+	t.Parallel()
+	h, connect := tree(t)
+	proxy, via := zktest.Via(t, connect)
+	address, err := session.ParseAddress(via)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := session.Open(t.Context(), session.Config{Address: address, Timeout: 4 * time.Second, Logger: testLogger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	told := make(chan error, 1)
+	ended := make(chan error, 1)
+	go func() { ended <- Run(t.Context(), s, Config{Stuck: func(err error) { told <- err }}) }()
+	lost := proxy.Lose(zktest.OpMulti, 1, zktest.Naming("/workers/"))
+	submit(h, "t1")
+	h.CreateEphemeral("/workers/w1", "")
+	<-lost
+	select {
+	case err := <-told:
+		if !errors.Is(err, errStuck) {
+			t.Errorf("told %v", err)
+		}
+	case <-time.After(3 * patience):
+		t.Error("nobody was told")
+	}
+	s.Close()
+	<-ended
 }
