@@ -20,12 +20,6 @@ const (
 	// The janitor looks eight times in a retention time, within these bounds.
 	leastSweep = time.Second
 	mostSweep  = 10 * time.Minute
-	// removals is how many tasks are looked at, and removed, at a time: it bounds what
-	// is under way at once.
-	removals = 300
-	// mostSkew is how far ahead of the servers a submitter's clock may be for the time in
-	// its ids to be believed.
-	mostSkew = time.Hour
 )
 
 // janitor removes what nobody collected within the retention time: finished tasks that
@@ -86,8 +80,6 @@ func (j *janitor) sign() error {
 	for {
 		data, stat, err := j.s.Get(path)
 		switch {
-		case errors.Is(err, zk.ErrNoNode):
-			return errDeposed
 		case session.Refused(err): // a person closed it: the time of its creation has to do
 			stat, err = j.s.Stat(path)
 		case err == nil:
@@ -150,24 +142,20 @@ func (j *janitor) sweep(ctx context.Context) error {
 	}
 	j.lone = lone
 	j.refused = make(map[string]bool)
-	for len(due) > 0 && ctx.Err() == nil {
-		some := due[:min(removals, len(due))]
-		due = due[len(some):]
-		var g errgroup.Group
-		g.SetLimit(pipeline)
-		for _, id := range some {
-			g.Go(func() error {
-				if lone[id] {
-					return j.removeLone(id)
-				}
-				return j.removeTask(id)
-			})
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(pipeline)
+	for _, id := range due {
+		if ctx.Err() != nil {
+			break
 		}
-		if err := g.Wait(); err != nil {
-			return err
-		}
+		g.Go(func() error {
+			if lone[id] {
+				return j.removeLone(id)
+			}
+			return j.removeTask(id)
+		})
 	}
-	return nil
+	return g.Wait()
 }
 
 func (j *janitor) list(dir string) (names []string, ok bool, err error) {
@@ -183,11 +171,10 @@ func (j *janitor) list(dir string) (names []string, ok bool, err error) {
 }
 
 // mayBeOld tells whether a task is worth a look: not if its id was made a short while
-// ago, as far as its submitter's clock can be believed.
+// ago. A time ahead of the servers' is not believed.
 func (j *janitor) mayBeOld(id string) bool {
-	made := task.ParseName(id).Made
-	age := j.now().Sub(made)
-	return made.IsZero() || age >= j.retention || age < -mostSkew
+	age := j.now().Sub(task.ParseName(id).Made)
+	return age >= j.retention || age < 0
 }
 
 // removeTask removes a finished task that outlives its client and is due, with its
