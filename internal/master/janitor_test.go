@@ -120,7 +120,9 @@ func TestJanitor(t *testing.T) {
 	})
 	t.Run("believes the time in an id unless it lies ahead", func(t *testing.T) {
 		j, h, proxy, _ := keeper(t)
-		now, ahead := task.NewID(), "ffffffff-ffff-7000-8000-000000000001"
+		now, ahead, alone := task.NewID(), "ffffffff-ffff-7000-8000-000000000001", task.NewID()
+		h.Create(task.DataPath(alone), "")
+		j.lone = map[string]bool{alone: true}
 		for _, id := range []string{now, ahead} {
 			finished(h, id, "done 1")
 		}
@@ -132,27 +134,6 @@ func TestJanitor(t *testing.T) {
 		sweep(t, j, hour+time.Minute)
 		if got := left(h); got != "[] []" {
 			t.Errorf("left %s", got)
-		}
-	})
-	t.Run("leaves what was written while it looked", func(t *testing.T) {
-		j, h, proxy, log := keeper(t)
-		finished(h, "t", "failed so")
-		held, release := proxy.Hold(zktest.OpMulti, 1, zktest.Naming("/tasks/t"))
-		done := make(chan struct{})
-		go func() { defer close(done); sweep(t, j, 2*hour) }()
-		select {
-		case <-held:
-		case <-time.After(20 * time.Second):
-			t.Fatal("no removal was tried")
-		}
-		h.Set("/tasks/t", "pending") // retried
-		release()
-		<-done
-		if got := left(h); got != "[t] [t]" {
-			t.Errorf("left %s", got)
-		}
-		if strings.Contains(log.String(), "WARN") {
-			t.Errorf("it says:\n%s", log)
 		}
 	})
 	t.Run("costs no other its removal where one cannot be removed", func(t *testing.T) {
@@ -187,7 +168,7 @@ func TestJanitor(t *testing.T) {
 		}
 	})
 	t.Run("removes an old payload that had no task in two sweeps", func(t *testing.T) {
-		j, h, _, log := keeper(t)
+		j, h, proxy, log := keeper(t)
 		for _, id := range []string{"alone", "by-hand", "odd", "odd/below", "task-since"} {
 			h.Create("/data/"+id, "0")
 		}
@@ -203,7 +184,11 @@ func TestJanitor(t *testing.T) {
 		if n := strings.Count(log.String(), "WARN"); n != 1 || !strings.Contains(log.String(), "znode=/data/odd ") {
 			t.Errorf("it says:\n%s", log)
 		}
+		proxy.Seen()
 		sweep(t, j, 0)
+		if n := count(proxy.Seen(), zktest.OpMulti); n > 0 {
+			t.Errorf("tried again with %d Multis", n)
+		}
 		if _, ok := h.Get("/data/late"); !ok {
 			t.Error("one that is not old was removed")
 		}
@@ -211,18 +196,19 @@ func TestJanitor(t *testing.T) {
 	t.Run("takes nothing for alone that is submitted between its two listings", func(t *testing.T) {
 		j, h, proxy, _ := keeper(t)
 		j.lone = map[string]bool{"t": true}
-		held, release := proxy.Hold(zktest.OpGetChildren, 1, zktest.Naming("/data"))
-		done := make(chan struct{})
-		go func() { defer close(done); sweep(t, j, 2*hour) }()
-		select {
-		case <-held:
-		case <-time.After(20 * time.Second):
-			t.Fatal("/data was not listed")
-		}
-		submit(h, "t")
-		release()
-		<-done
+		during(t, proxy, zktest.OpGetChildren, "/data", func() { sweep(t, j, 2*hour) }, func() { submit(h, "t") })
 		if got := left(h); got != "[t] [t]" {
+			t.Errorf("left %s", got)
+		}
+	})
+	t.Run("leaves what has no name of a task alone", func(t *testing.T) {
+		j, h, _, _ := keeper(t)
+		finished(h, "-t", "done 1")
+		h.Create("/data/-alone", "")
+		for range 2 {
+			sweep(t, j, 2*hour)
+		}
+		if got := left(h); got != "[-t] [-alone -t]" {
 			t.Errorf("left %s", got)
 		}
 	})
@@ -247,6 +233,9 @@ func TestJanitor(t *testing.T) {
 		sweep(t, j, 2*hour)
 		if n := len(h.Children("/data")); n > 0 {
 			t.Errorf("%d payloads are left", n)
+		}
+		if !strings.Contains(log.String(), "there again") {
+			t.Errorf("it says:\n%s", log)
 		}
 	})
 	t.Run("removes payloads though no task may be removed, and says which right is missing", func(t *testing.T) {
