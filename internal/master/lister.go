@@ -113,9 +113,6 @@ func (l *lister) list(r request) (listing, error) {
 	default:
 		return listing{}, a.err
 	}
-	if back := l.dirs.s.Restored(); back.After(a.began) {
-		a.began = back // to wait for the connection is not to list
-	}
 	return a, nil
 }
 
