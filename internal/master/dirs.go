@@ -49,7 +49,7 @@ func (d *dirs) fired(path string) {
 // for. A missing one is made first: its absence says nothing of what was in it.
 func (d *dirs) list(path string, watch bool) ([]string, error) {
 	read := d.s.Children
-	if watch = watch && d.arm(path); watch {
+	if watch && d.arm(path) {
 		read = d.s.ChildrenW
 	}
 	for {
@@ -59,8 +59,8 @@ func (d *dirs) list(path string, watch bool) ([]string, error) {
 				continue
 			}
 		}
-		// It was not set; or the servers drop its events while the znode may not be read.
-		if err != nil && watch || session.Refused(err) {
+		// It was not set, or the servers drop its events while the znode may not be read.
+		if session.Refused(err) {
 			d.fired(path)
 		}
 		return names, err
