@@ -3,7 +3,63 @@ package master
 import (
 	"testing"
 	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/session"
 )
+
+func TestLister(t *testing.T) {
+	began := time.UnixMilli(1_000_000)
+	for _, tt := range []struct {
+		name  string
+		names int
+		took  time.Duration
+		err   error
+		short bool          // the loop lists it by itself
+		from  time.Duration // when the next may begin, from the end of this one
+		due   bool          // there is to be a next one though nothing happened
+	}{
+		{"lists what is short in the loop", shortList, time.Millisecond, nil, true, -listCredit - time.Millisecond + listShare*time.Millisecond, false},
+		{"lists what is long beside the loop", shortList + 1, 100 * time.Millisecond, nil, false, -listCredit - 100*time.Millisecond + listShare*100*time.Millisecond, false},
+		{"tries again after a while what is refused", 0, time.Millisecond, zk.ErrNoAuth, false, session.RefusedPause, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLister("/tasks", nil, nil)
+			l.due, l.busy = false, true
+			ended := began.Add(tt.took)
+			ok := l.merge(listing{names: make([]string, tt.names), began: began, ended: ended, err: tt.err})
+			if ok != (tt.err == nil) || l.busy || l.due != tt.due || l.short != tt.short {
+				t.Errorf("merged %t; busy %t, due %t, short %t", ok, l.busy, l.due, l.short)
+			}
+			if from := l.pace.from.Sub(ended); from != tt.from {
+				t.Errorf("the next may begin after %v, want %v", from, tt.from)
+			}
+			if ok && !l.pace.last.Equal(ended) {
+				t.Errorf("ended at %v, not %v", l.pace.last, ended)
+			}
+		})
+	}
+}
+
+// TestDirs arms one watch at a time: a watch cannot be removed.
+func TestDirs(t *testing.T) {
+	d := newDirs(nil)
+	for i, step := range []struct {
+		fired bool
+		want  bool // it is to be set
+	}{{false, true}, {false, false}, {true, true}, {false, false}} {
+		if step.fired {
+			d.fired("/tasks")
+		}
+		if got := d.arm("/tasks"); got != step.want {
+			t.Errorf("step %d: to be set %t", i, got)
+		}
+		if !d.isArmed("/tasks") || d.isArmed("/workers") {
+			t.Errorf("step %d: it does not know which is set", i)
+		}
+	}
+}
 
 func TestPace(t *testing.T) {
 	at := func(ms int) time.Time { return time.UnixMilli(1_000_000 + int64(ms)) }

@@ -1,12 +1,16 @@
 package master
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
+	"taskkeeper/internal/zktest"
 )
 
 // TestLostWatchesCostTenSeconds loses all that a leader's watches tell: it finds new
@@ -35,7 +39,9 @@ func TestLostWatchesCostTenSeconds(t *testing.T) {
 func TestListingIsRefusedForAWhile(t *testing.T) {
 	h, connect := tree(t)
 	s := open(t, connect)
-	run(t, open(t, connect), Config{Retention: -1})
+	proxy, via := zktest.Via(t, connect)
+	j := new(journal)
+	runAs(t, open(t, via), Config{Retention: -1, Logger: slog.New(slog.NewTextHandler(j, nil))})
 	h.CreateEphemeral("/workers/w1", "")
 	settled(t, h)
 	permit := func(perms int32) {
@@ -47,10 +53,24 @@ func TestListingIsRefusedForAWhile(t *testing.T) {
 	permit(zk.PermAll &^ zk.PermRead)
 	submit(h, "t1")
 	<-time.After(resync + time.Second) // it lists at last, and is refused
+	proxy.Seen()
+	<-time.After(session.RefusedPause)
+	if n := count(proxy.Seen(), zktest.OpGetChildren); n == 0 || n > 3 {
+		t.Errorf("listed %d times in %v while it is refused", n, session.RefusedPause)
+	}
 	permit(zk.PermAll)
-	expect(t, h, "/workers/w1", "t1")
-	finish(h, "w1", "t1")
 	began := time.Now()
+	expect(t, h, "/workers/w1", "t1")
+	if took := time.Since(began); took > 2*session.RefusedPause {
+		t.Errorf("its first task was assigned %v after it may list again", took)
+	}
+	finish(h, "w1", "t1")
+	for _, line := range []string{"a right is missing", "the right is there again"} {
+		if n := strings.Count(j.String(), line); n != 1 {
+			t.Errorf("%q is said %d times:\n%s", line, n, j)
+		}
+	}
+	began = time.Now()
 	for _, id := range []string{"t2", "t3"} {
 		submit(h, id)
 		expect(t, h, "/workers/w1", id)
