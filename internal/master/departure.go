@@ -30,20 +30,14 @@ type trace struct {
 // gone merges that a worker's znode is not there.
 func (l *leader) gone(id string) {
 	held := l.sched.Holds(id)
-	d := &departure{worker: id, blamed: l.steady()}
+	d := &departure{worker: id, blamed: l.steady(), open: len(held)}
 	l.handle(sched.WorkerGone{ID: id, Blame: d.blamed})
-	for _, k := range held {
-		if l.sched.ToVerify(k.ID) {
-			l.retrace(k.ID, fateNone)
-			l.traces[k.ID] = trace{d, k.Version, k.Version >= 0}
-			d.open++
-		}
+	for _, k := range held { // they are to be read now
+		l.retrace(k.ID, fateNone)
+		l.traces[k.ID] = trace{d, k.Version, k.Version >= 0}
 	}
-	switch {
-	case len(held) == 0:
+	if len(held) == 0 {
 		l.idle = append(l.idle, id)
-	case d.open == 0:
-		l.tellDeparture(d)
 	}
 }
 
@@ -64,7 +58,7 @@ func (l *leader) tellIdle() {
 type fate int
 
 const (
-	fateNone fate = iota // it is not there any more
+	fateNone fate = iota // it is not there any more, or does not tell
 	fateUntouched
 	fateFinished
 	fateReturned
@@ -94,14 +88,15 @@ func (l *leader) retrace(id string, f fate) {
 // trace takes what was read of a task.
 func (l *leader) trace(id string, a answer) {
 	t, ok := l.traces[id]
+	finished := task.ParseState(a.data).Finished()
 	switch {
 	case !ok:
-	case a.err != nil:
+	case a.err != nil, finished && a.stat.Version == t.version: // by another hand
 		l.retrace(id, fateNone)
+	case finished:
+		l.retrace(id, fateFinished)
 	case a.stat.Version == t.version:
 		l.retrace(id, fateUntouched)
-	case task.ParseState(a.data).Finished():
-		l.retrace(id, fateFinished)
 	default:
 		l.retrace(id, fateReturned)
 	}

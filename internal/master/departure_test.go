@@ -9,6 +9,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/task"
 	"taskkeeper/internal/zktest"
 )
@@ -93,4 +96,100 @@ func TestDepartures(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDepartureIsTold has workers go whose tasks are not simply theirs.
+func TestDepartureIsTold(t *testing.T) {
+	const untold = `"worker left or lost its session" worker=`
+	t1, t2 := task.NewID(), task.NewID()
+	stat := func(version int32) *zk.Stat { return &zk.Stat{Version: version} }
+	for _, tt := range []struct {
+		name string
+		do   func(l *leader, read func(id string, a answer))
+		want []string
+	}{
+		{"once, whatever is free", func(l *leader, _ func(string, answer)) {
+			l.gone("free")
+			l.tellIdle()
+			l.tellIdle()
+		}, []string{`"worker left or lost its session, with no task" worker=free`}},
+		{"when its tasks are not there any more", func(l *leader, read func(string, answer)) {
+			l.gone("w")
+			read(t1, answer{err: zk.ErrNoNode})
+			read(t2, answer{err: zk.ErrNoNode})
+		}, []string{untold + "w"}},
+		{"when all its tasks were read", func(l *leader, read func(string, answer)) {
+			l.gone("w")
+			read(t1, answer{[]byte("pending"), stat(0), nil})
+			read(t1, answer{[]byte("pending"), stat(0), nil})
+			read(t2, answer{[]byte("done 1"), stat(1), nil})
+		}, []string{`"worker gone, its tasks are free again" worker=w tasks=` + t1}},
+		{"when one of its tasks is withdrawn before it is read", func(l *leader, read func(string, answer)) {
+			l.gone("w")
+			l.loseTraces() // they are to be read yet
+			l.handle(sched.TasksListed{IDs: []string{t1}, Number: 2})
+			l.loseTraces()
+			read(t1, answer{[]byte("pending"), stat(0), nil})
+		}, []string{`"worker gone, its tasks are free again" worker=w tasks=` + t1}},
+		{"as no loss when its tasks were finished by hand before", func(l *leader, read func(string, answer)) {
+			byHand := answer{[]byte("done 42"), stat(1), nil}
+			read(t1, byHand)
+			read(t2, byHand)
+			l.gone("w")
+			read(t1, byHand)
+			read(t2, byHand)
+		}, []string{untold + "w"}},
+		{"when another has its task and goes as well", func(l *leader, read func(string, answer)) {
+			l.gone("w")
+			l.handle(sched.WorkerRead{ID: "free", Session: 1, List: []string{t1}, Version: 1, Listings: 1}) // by hand
+			l.gone("free")
+			read(t1, answer{[]byte("done 1"), stat(1), nil})
+			read(t2, answer{[]byte("done 1"), stat(1), nil})
+		}, []string{untold + "free", `"worker left" worker=w finished=1`}},
+		{"without what the tasks tell whose versions are not known", func(l *leader, read func(string, answer)) {
+			l.handle(sched.TasksListed{IDs: []string{t1, t2, "by-hand"}, Number: 2})
+			l.handle(sched.WorkerRead{ID: "w", Session: 2, List: []string{"by-hand"}, Version: 2, Listings: 2})
+			l.gone("w")
+			read("by-hand", answer{[]byte("done 1"), stat(1), nil})
+		}, []string{untold + "w"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h, connect := tree(t)
+			j := new(journal)
+			l := still(open(t, connect), h, slog.New(slog.NewTextHandler(j, nil)))
+			l.handle(sched.TasksListed{IDs: []string{t1, t2}, Number: 1})
+			l.handle(sched.WorkersListed{IDs: []string{"free", "w"}})
+			l.handle(sched.WorkerRead{ID: "free", Session: 1, Version: 0, Listings: 1})
+			l.handle(sched.WorkerRead{ID: "w", Session: 2, List: []string{t1, t2}, Version: 1, Listings: 1})
+			read := func(id string, a answer) {
+				if err := l.taskRead(id, a); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, id := range []string{t1, t2} {
+				read(id, answer{[]byte("pending"), stat(0), nil})
+			}
+			tt.do(l, read)
+			if got := append(j.of("free"), j.of("w")...); !slices.Equal(got, tt.want) {
+				t.Errorf("said %q, want %q", got, tt.want)
+			}
+			if len(l.traces) > 0 {
+				t.Errorf("it keeps %d traces", len(l.traces))
+			}
+		})
+	}
+	t.Run("in one line, however many tasks it had", func(t *testing.T) {
+		j := new(journal)
+		l := &leader{log: slog.New(slog.NewTextHandler(j, nil))}
+		d := &departure{worker: "w"}
+		for i := range mostNamed + 5 {
+			d.lost = append(d.lost, fmt.Sprintf("t%d", i))
+		}
+		l.tellDeparture(d)
+		for _, part := range []string{" t19 and 5 more", "no loss is counted"} {
+			if !strings.Contains(j.String(), part) || strings.Contains(j.String(), "t20") {
+				t.Errorf("said %s", j)
+			}
+		}
+	})
 }
