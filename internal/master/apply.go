@@ -52,8 +52,8 @@ func lostReason(n int) string {
 // holds, and tells the scheduler what became of each. Where an operation stood against
 // one of them, the others are decided again.
 func (l *leader) apply(moves []sched.Move) error {
-	for most := len(moves); len(moves) > 0; {
-		ops, ends := l.fenced(moves[:min(most, len(moves))])
+	for len(moves) > 0 {
+		ops, ends := l.fenced(moves)
 		batch := moves[:len(ends)]
 
 		results, err := l.s.Multi(ops...)
@@ -73,8 +73,7 @@ func (l *leader) apply(moves []sched.Move) error {
 				l.handle(sched.Unknown{Move: m})
 			}
 			moves = moves[len(batch):]
-		case errors.Is(err, session.ErrTooLarge) && len(batch) > 1: // by a long chroot
-			most = len(batch) / 2
+		case errors.Is(err, session.ErrTooLarge) && len(batch) > 1: // these servers take less than was known
 		case errors.Is(err, session.ErrTooLarge): // by what a person typed
 			l.odd.tell(task.WorkerPath(moves[0].Worker), "its list is "+err.Error())
 			l.handle(sched.Refused{Move: moves[0], Why: sched.Unusable})
@@ -101,13 +100,11 @@ func (l *leader) apply(moves []sched.Move) error {
 // and where those of each move end.
 func (l *leader) fenced(moves []sched.Move) (ops []session.Op, ends []int) {
 	ops = []session.Op{l.fence}
-	size, packet := l.fence.Size(), l.s.MaxPacket()/2 // there is a chroot in each path
+	size := l.s.Size(ops...)
 	for _, m := range moves {
 		add := operations(m)
-		for _, op := range add {
-			size += op.Size()
-		}
-		if size > packet && len(ends) > 0 {
+		size += l.s.Size(add...)
+		if size > l.s.MaxPacket() && len(ends) > 0 {
 			break
 		}
 		ops = append(ops, add...)
