@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/go-zookeeper/zk"
 	"github.com/google/uuid"
 
 	"taskkeeper/internal/master/sched"
@@ -37,13 +39,14 @@ func assigning(worker, id string, lost bool) sched.Move {
 var moves = []struct {
 	name string
 	move sched.Move
-	path string // of a znode that it writes
+	path string            // of a znode that it writes
+	want map[string]string // what the znodes hold then that it writes
 }{
-	{"assign", assigning("free", "t1", false), "/workers/free"},
-	{"assign after a loss", assigning("free", "t1", true), "/tasks/t1"},
-	{"revoke", sched.Move{Kind: sched.Revoke, Worker: "busy", Tasks: []sched.Claim{{ID: "withdrawn"}}}, "/workers/busy"},
-	{"reclaim", sched.Move{Kind: sched.Reclaim, Worker: "busy", List: []string{"withdrawn"}, Back: []string{"withdrawn"}}, "/workers/busy"},
-	{"fail", sched.Move{Kind: sched.Fail, Tasks: []sched.Claim{{ID: "t1"}}}, "/tasks/t1"},
+	{"assign", assigning("free", "t1", false), "/workers/free", map[string]string{"/workers/free": "t1"}},
+	{"assign after a loss", assigning("free", "t1", true), "/tasks/t1", map[string]string{"/workers/free": "t1", "/tasks/t1": "pending 1"}},
+	{"revoke", sched.Move{Kind: sched.Revoke, Worker: "busy", Tasks: []sched.Claim{{ID: "withdrawn"}}}, "/workers/busy", map[string]string{"/workers/busy": ""}},
+	{"reclaim", sched.Move{Kind: sched.Reclaim, Worker: "busy", List: []string{"withdrawn"}, Back: []string{"withdrawn"}}, "/workers/busy", map[string]string{"/workers/busy": "-withdrawn"}},
+	{"fail", sched.Move{Kind: sched.Fail, Tasks: []sched.Claim{{ID: "t1"}}}, "/tasks/t1", map[string]string{"/tasks/t1": "failed lost with 1 worker"}},
 }
 
 // busyTree has a pending task, a free worker, and one that lists what is no task.
@@ -73,6 +76,26 @@ func TestFence(t *testing.T) {
 			}
 			if _, err := s.Multi(operations(tt.move)...); err != nil {
 				t.Errorf("without the fence: %v", err)
+			}
+		})
+	}
+}
+
+// TestMoves shows what each move writes.
+func TestMoves(t *testing.T) {
+	was := map[string]string{"/tasks/t1": "pending", "/workers/free": "", "/workers/busy": "withdrawn"}
+	for _, tt := range moves {
+		t.Run(tt.name, func(t *testing.T) {
+			h, s := busyTree(t)
+			if err := still(s, h, testLogger(t)).apply([]sched.Move{tt.move}); err != nil {
+				t.Fatal(err)
+			}
+			want := maps.Clone(was)
+			maps.Copy(want, tt.want)
+			for path, want := range want {
+				if got, _ := h.Get(path); got != want {
+					t.Errorf("%s holds %q, want %q", path, got, want)
+				}
 			}
 		})
 	}
@@ -198,13 +221,45 @@ func TestApply(t *testing.T) {
 		submit(h, "t1")
 		h.CreateEphemeral("/workers/w1", "")
 		h.CreateEphemeral("/workers/w2", "")
-		l := still(open(t, connect), h, testLogger(t))
+		j := new(journal)
+		l := still(open(t, connect), h, slog.New(slog.NewTextHandler(j, nil)))
 		large := sched.Move{Kind: sched.Revoke, Worker: "w1", List: slices.Repeat([]string{strings.Repeat("x", 99)}, 9500)}
 		if err := l.apply([]sched.Move{large, assigning("w2", "t1", false)}); err != nil {
 			t.Fatal(err)
 		}
 		if got, _ := h.Get("/workers/w2"); got != "t1" {
 			t.Errorf("w2 holds %q", got)
+		}
+		if !strings.Contains(j.String(), "znode=/workers/w1 err=\"its list is ") {
+			t.Errorf("it says:\n%s", j)
+		}
+	})
+	t.Run("a znode that may not be written is named, once", func(t *testing.T) {
+		h, s := busyTree(t)
+		if err := s.SetACL("/workers/free", zk.WorldACL(zk.PermAll&^zk.PermWrite), -1); err != nil {
+			t.Fatal(err)
+		}
+		j := new(journal)
+		l := still(s, h, slog.New(slog.NewTextHandler(j, nil)))
+		for range 2 {
+			if err := l.apply([]sched.Move{assigning("free", "t1", false)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := strings.Count(j.String(), "znode=/workers/free "); n != 1 {
+			t.Errorf("it says %d times:\n%s", n, j)
+		}
+	})
+	t.Run("a list of many ids of no task makes one line", func(t *testing.T) {
+		h, s := busyTree(t)
+		j := new(journal)
+		l := still(s, h, slog.New(slog.NewTextHandler(j, nil)))
+		m := sched.Move{Kind: sched.Revoke, Worker: "busy", Tasks: make([]sched.Claim, manyIDs+1)}
+		if err := l.apply([]sched.Move{m}); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(j.String(), "\n"); n != 1 {
+			t.Errorf("%d lines", n)
 		}
 	})
 	t.Run("a long chroot makes packets smaller", func(t *testing.T) {
