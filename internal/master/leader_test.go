@@ -1,0 +1,93 @@
+package master
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/master/sched"
+	"taskkeeper/internal/task"
+)
+
+// TestMerge lists names that are none of a task or a worker.
+func TestMerge(t *testing.T) {
+	h, connect := tree(t)
+	j := new(journal)
+	l := still(open(t, connect), h, slog.New(slog.NewTextHandler(j, nil)))
+	id, long := task.NewID(), strings.Repeat("x", task.MaxID+1)
+	h.CreateEphemeral("/workers/w", "")
+	for number := range int64(2) {
+		l.mergeTasks(listing{names: []string{"-t", id}, number: number + 1})
+		l.mergeWorkers(listing{names: []string{long, "w"}, number: number + 1})
+	}
+	if !l.sched.Knows("w") || l.sched.Knows(long) {
+		t.Errorf("knows w: %t, a name of %d bytes: %t", l.sched.Knows("w"), len(long), l.sched.Knows(long))
+	}
+	if err := l.readWorkers([]string{"w"}); err != nil {
+		t.Fatal(err)
+	}
+	if d := l.sched.Decide(time.Now()); len(d.Moves) != 1 || len(d.ReadTasks)+len(d.ReadWorkers) != 0 {
+		t.Errorf("decides %+v", d)
+	}
+	for _, path := range []string{"/tasks/-t", "/workers/xxx"} {
+		if n := strings.Count(j.String(), path); n != 1 {
+			t.Errorf("%s is told %d times:\n%s", path, n, j)
+		}
+	}
+}
+
+// TestWhenItLists asks a leader when it is to list and to turn.
+func TestWhenItLists(t *testing.T) {
+	now := time.Now()
+	later := now.Add(time.Hour)
+	begin := func() *leader {
+		l := &leader{sched: sched.New(0), tasks: newLister("/tasks", nil, nil), workers: newLister("/workers", nil, nil)}
+		l.tasks.pace = pace{from: now, last: now}
+		l.workers.pace = l.tasks.pace
+		return l
+	}
+	is := func(t *testing.T, what string, got, want time.Time) {
+		t.Helper()
+		if !got.Equal(want) {
+			t.Errorf("%s: after %v, want %v", what, got.Sub(now), want.Sub(now))
+		}
+	}
+	t.Run("rarely while every worker has plenty to do", func(t *testing.T) {
+		l := begin()
+		is(t, "/tasks", l.from(l.tasks), now.Add(plentyPause))
+		is(t, "/workers", l.from(l.workers), now)
+		l.tasks.pace.from = later
+		is(t, "/tasks after a long listing", l.from(l.tasks), later)
+	})
+	t.Run("soon while a worker may need more", func(t *testing.T) {
+		l := begin()
+		l.handle(sched.WorkersListed{IDs: []string{"w"}})
+		l.handle(sched.WorkerRead{ID: "w", Session: 1})
+		is(t, "/tasks", l.from(l.tasks), now)
+	})
+	t.Run("and turns when it may", func(t *testing.T) {
+		l := begin()
+		l.workers.pace.from = later
+		is(t, "both are due", l.wake(sched.Decision{}), now.Add(plentyPause))
+		is(t, "a decision is due before", l.wake(sched.Decision{Wake: now}), now)
+		l.tasks.busy = true
+		is(t, "/tasks is being listed", l.wake(sched.Decision{}), later)
+		l.workers.due = false
+		if at := l.wake(sched.Decision{}); !at.IsZero() {
+			t.Errorf("nothing is due: after %v", at.Sub(now))
+		}
+	})
+	t.Run("not before, and not twice at once", func(t *testing.T) {
+		l := begin()
+		l.tasks.pace.from, l.workers.busy = later, true
+		if err := l.list(); err != nil || l.tasks.number != 0 || l.workers.number != 0 {
+			t.Errorf("%v; it began listing %d of /tasks and %d of /workers", err, l.tasks.number, l.workers.number)
+		}
+		l.tasks.pace.from = time.Time{}
+		l.tasks.pace.last = time.Time{}
+		if err := l.list(); err != nil || l.tasks.number != 1 || l.tasks.due {
+			t.Errorf("%v; it began listing %d of /tasks", err, l.tasks.number)
+		}
+	})
+}
