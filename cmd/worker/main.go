@@ -87,6 +87,7 @@ the session goes on it executes again what it has cancelled.`,
 				if err := enoughFiles(cfg.Slots); err != nil {
 					return err
 				}
+				defer c.Close()
 				cfg.Run = c.Execute
 				s.Leave += what.killAfter
 			}

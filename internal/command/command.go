@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
@@ -33,6 +31,7 @@ var ErrAbandoned = errors.New("its supervisor ended while the command ran")
 // Config says what to execute.
 type Config struct {
 	Words     []string      // the program and its arguments
+	Any       bool          // no Words: each payload is a command line
 	KillAfter time.Duration // what a command has to end in after SIGTERM; default: nothing
 	KeepEnd   bool          // leave the newline at the end of a result
 	MaxResult int           // in bytes; what is larger fails; default 800,000
@@ -43,13 +42,13 @@ type Config struct {
 // may never stop, so it is ended.
 const hopeless = 64 << 20
 
-// Command executes tasks. It holds nothing of an execution, so it may be used
-// for any number at a time.
+// Command executes tasks, any number at a time.
 type Command struct {
-	cfg   Config
-	self  string // this program
-	path  string
-	fills bool // {} stands in an argument; then standard input is empty
+	cfg  Config
+	self string // this program
+	path string
+	fed  bool // the payload is standard input; else that is empty
+	idle idle // the supervisors that wait for the next command
 }
 
 // New looks the program up.
@@ -60,128 +59,178 @@ func New(cfg Config) (*Command, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	self, err := executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	if cfg.Any {
+		return &Command{cfg: cfg, self: self}, nil
+	}
 	if len(cfg.Words) == 0 || cfg.Words[0] == "" {
-		return nil, errors.New("the command is empty: give a program and its arguments")
+		return nil, errEmpty
 	}
 	program := cfg.Words[0]
 	if err := checkPlaceholders(cfg.Words); err != nil {
 		return nil, err
 	}
+	path, err := lookPath(program)
+	if err != nil {
+		return nil, err
+	}
+	return &Command{cfg: cfg, self: self, path: path, fed: !slices.ContainsFunc(cfg.Words, holds)}, nil
+}
+
+var errEmpty = errors.New("the command is empty: give a program and its arguments")
+
+func lookPath(program string) (string, error) {
 	path, err := exec.LookPath(program)
 	if err != nil {
 		for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 			err = inner // those around it name the program, too
 		}
-		return nil, fmt.Errorf("cannot run %q: %w", program, err)
+		return "", fmt.Errorf("cannot run %.200q: %w", program, err)
 	}
-	self, err := executable()
-	if err != nil {
-		return nil, fmt.Errorf("find this program: %w", err)
-	}
-	return &Command{cfg: cfg, self: self, path: path, fills: slices.ContainsFunc(cfg.Words, holds)}, nil
+	return path, nil
 }
 
 // Execute is a task.Func. When ctx ends it ends the command, with all that it
 // has started, and returns when that is done.
 func (c *Command) Execute(ctx context.Context, e task.Execution) (task.Outcome, error) {
-	words, err := fill(c.cfg.Words, e.Payload)
-	if err != nil {
+	path, words := c.path, c.cfg.Words
+	var err error
+	if c.cfg.Any {
+		var status string
+		if path, words, status, err = parseLine(e.Payload); err != nil {
+			return task.Outcome{Exit: status}, err
+		}
+	} else if words, err = fill(words, e.Payload); err != nil {
 		return task.Outcome{}, err
 	}
-	life, lifeline, err := os.Pipe()
+	r, err := request{path: path, task: e.Task, worker: e.Worker, words: words}.encode()
 	if err != nil {
-		return task.Outcome{}, c.cannotStart(err)
+		return c.startError(err, path, words[0], len(e.Payload))
 	}
-	end := sync.OnceFunc(func() { lifeline.Close() })
-	defer end()
-	told, report, err := os.Pipe()
-	if err != nil {
-		life.Close()
-		return task.Outcome{}, c.cannotStart(err)
-	}
-	defer told.Close()
-
-	stdout := &head{keep: c.cfg.MaxResult + 1, most: hopeless, giveUp: end}
-	stderr := &tail{}
-	cmd := exec.Command(c.self)
-	cmd.Args = append([]string{supervisorName, c.cfg.KillAfter.String(), c.path}, words...)
-	cmd.Env = append(cmd.Environ(), "TASK_ID="+e.Task, "WORKER_ID="+e.Worker)
-	if !c.fills {
-		cmd.Stdin = bytes.NewReader(e.Payload)
-	}
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	cmd.ExtraFiles = []*os.File{lifeFD - 3: life, reportFD - 3: report}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C in the terminal is for the worker
-	cmd.WaitDelay = time.Second                           // for a process that got away and holds the output open
-	err = startSupervisor(cmd)
-	life.Close()
-	report.Close()
-	if err != nil {
-		return task.Outcome{}, c.startError(err, len(e.Payload))
-	}
-	defer context.AfterFunc(ctx, func() {
-		end()
-		_ = cmd.Process.Signal(syscall.SIGCONT) // a supervisor that is stopped would not notice
-	})()
-
-	watched := make(chan struct{})
-	var watching sync.WaitGroup
-	watching.Go(func() { c.watch(ctx, e, cmd.Process, watched) })
-
-	var fate fate
-	for lines := bufio.NewScanner(told); lines.Scan(); { // until the supervisor is gone
-		warned := fate.stopped
-		fate.add(lines.Text())
-		if fate.stopped && !warned {
-			c.cfg.Logger.Warn("command is stopped and counts as running; kill -CONT continues it",
-				"task", e.Task, "worker", e.Worker, "pid", fate.group)
+	for {
+		if ctx.Err() != nil {
+			return task.Outcome{}, context.Cause(ctx)
 		}
+		s, err := c.take()
+		if err != nil {
+			return task.Outcome{}, cannotStart(words[0], err)
+		}
+		used := s.used
+		x, err := c.execute(ctx, e, s, r)
+		if err != nil {
+			return task.Outcome{}, cannotStart(words[0], err)
+		}
+		if x.left != nil && !x.fate.begins && used { // ended while it was idle
+			continue
+		}
+		return c.outcome(ctx, x, path, words[0], len(e.Payload))
 	}
-	if fate.group > 0 && !fate.known {
-		_ = syscall.Kill(-fate.group, syscall.SIGKILL) // fails only when all are gone
+}
+
+// execution is what a command came to.
+type execution struct {
+	fate   fate
+	stdout *head
+	stderr *tail
+	left   *os.ProcessState // of the supervisor, if it is gone
+}
+
+// execute has a supervisor execute one command, and keeps it for the next one if it can.
+func (c *Command) execute(ctx context.Context, e task.Execution, s *supervisor, request []byte) (x execution, err error) {
+	pipes, err := openStreams(c.fed)
+	if err != nil {
+		c.keep(s)
+		return x, err
 	}
-	close(watched)
-	watching.Wait()
-	waitForSupervisor(cmd)
+	x.stdout, x.stderr = &head{keep: c.cfg.MaxResult + 1, most: hopeless, giveUp: s.end}, &tail{}
+	unwatch := c.watch(ctx, e, s)
+	undo := context.AfterFunc(ctx, s.end)
+	if c.fed {
+		pipes.feed(e.Payload)
+	}
+	s.used = true
+	sent := s.send(request, pipes.theirs)
+	pipes.closeTheirs()
+	pipes.collect(x.stdout, x.stderr)
+	if sent == nil {
+		s.listen(&x.fate, func() {
+			c.cfg.Logger.Warn("command is stopped and counts as running; kill -CONT continues it",
+				"task", e.Task, "worker", e.Worker, "pid", x.fate.group)
+		})
+	}
+	unwatch()
+	if x.fate.group > 0 && !x.fate.known {
+		_ = syscall.Kill(-x.fate.group, syscall.SIGKILL) // fails only when all are gone
+	}
+	pipes.finish()
+	if undo() && x.fate.known && s.reusable() {
+		c.keep(s)
+		return x, nil
+	}
+	state := s.drop()
+	if !x.fate.known {
+		x.left = state
+	}
+	return x, nil
+}
+
+// outcome is the task's, of an execution.
+func (c *Command) outcome(ctx context.Context, x execution, path, program string, payload int) (task.Outcome, error) {
+	f, state := x.fate, x.left
+	o := task.Outcome{Stderr: x.stderr.end()}
+	if f.known && f.err == 0 {
+		o.Exit = exit(f.status)
+	}
+	failed := func(format string, args ...any) (task.Outcome, error) {
+		o.Stdout = x.stdout.beginning()
+		return o, fmt.Errorf(format, args...)
+	}
 	switch {
 	case ctx.Err() != nil:
-		return task.Outcome{}, context.Cause(ctx)
-	case !fate.known && fate.group == 0 && !(fate.begins && signaled(cmd.ProcessState)):
-		return task.Outcome{}, c.cannotStart(fmt.Errorf("its supervisor ended before the command began: %v", cmd.ProcessState))
-	case !fate.known && cmd.ProcessState.Exited(): // the Go runtime, for want of threads or memory
-		return task.Outcome{}, c.cannotStart(fmt.Errorf("%w: %v", ErrAbandoned, cmd.ProcessState))
-	case !fate.known:
-		return task.Outcome{}, fmt.Errorf("the supervisor of %s was ended: %v", words[0], cmd.ProcessState)
-	case fate.err != 0:
-		return task.Outcome{}, c.startError(fate.err, len(e.Payload))
-	case stdout.size > hopeless:
-		return task.Outcome{}, fmt.Errorf("result of more than %d bytes is too large: at most %d", hopeless, c.cfg.MaxResult)
-	case fate.status != 0:
-		return task.Outcome{Exit: exit(fate.status), Stdout: stdout.data, Stderr: stderr.data}, errors.New(reason(fate.status, stderr.String()))
+		return failed("%w", context.Cause(ctx))
+	case !f.known && f.group == 0 && !(f.begins && signaled(state)):
+		return task.Outcome{}, cannotStart(program, fmt.Errorf("its supervisor ended before the command began: %v", state))
+	case !f.known && state.Exited(): // the Go runtime, for want of threads or memory
+		return task.Outcome{}, cannotStart(program, fmt.Errorf("%w: %v", ErrAbandoned, state))
+	case !f.known:
+		return failed("the supervisor of %.200s was ended: %v", program, state)
+	case f.err != 0:
+		return c.startError(f.err, path, program, payload)
+	case x.stdout.size > hopeless:
+		return failed("result of more than %d bytes is too large: at most %d", hopeless, c.cfg.MaxResult)
+	case f.status != 0:
+		return failed("%s", reason(f.status, x.stderr.String()))
 	}
-	result := stdout.data
+	result := x.stdout.data
 	if !c.cfg.KeepEnd {
 		result = bytes.TrimSuffix(result, []byte("\n"))
 	}
 	if len(result) > c.cfg.MaxResult {
-		return task.Outcome{}, fmt.Errorf("result of %d bytes is too large: at most %d", stdout.size, c.cfg.MaxResult)
+		return failed("result of %d bytes is too large: at most %d", x.stdout.size, c.cfg.MaxResult)
 	}
-	return task.Outcome{Result: result, Exit: "0", Stderr: stderr.data}, nil
+	o.Result = result
+	return o, nil
 }
 
-// startError is why the supervisor, or the command, could not be executed.
-func (c *Command) startError(err error, payload int) error {
-	if errors.Is(err, syscall.E2BIG) && c.fills {
-		return fmt.Errorf("start %s: the payload of %d bytes is too long for an argument: %s", c.cfg.Words[0], payload, withoutPlaceholder)
-	}
-	if _, missing := os.Stat(c.path); missing == nil && err == syscall.ENOENT {
+// startError is why the command could not be executed.
+func (c *Command) startError(err error, path, program string, payload int) (task.Outcome, error) {
+	switch _, missing := os.Stat(path); {
+	case errors.Is(err, syscall.E2BIG) && !c.cfg.Any && !c.fed:
+		return task.Outcome{}, fmt.Errorf("start %s: the payload of %d bytes is too long for an argument: %s", program, payload, withoutPlaceholder)
+	case missing == nil && err == syscall.ENOENT:
 		err = fmt.Errorf("%w: the file is there, but not the interpreter that its first line names", err)
 	}
-	return c.cannotStart(err)
+	if c.cfg.Any && !isWorkersFault(err) {
+		return task.Outcome{Exit: exitOf(err)}, fmt.Errorf("cannot run %.200q: %w", program, err)
+	}
+	return task.Outcome{}, cannotStart(program, err)
 }
 
-func (c *Command) cannotStart(err error) error {
-	return fmt.Errorf("%w: %s: %w", ErrCannotStart, c.cfg.Words[0], err)
+func cannotStart(program string, err error) error {
+	return fmt.Errorf("%w: %.200s: %w", ErrCannotStart, program, err)
 }
 
 // reason says how a command failed, and what it said about that.

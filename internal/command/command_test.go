@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		result, err := c.Execute(context.Background(), task.Execution{Task: "t"})
+		c.Close()
 		fmt.Printf("%s, %v\n", result.Result, err)
 		os.Exit(0)
 	}
@@ -64,6 +65,7 @@ func executeShortOfProcesses() {
 				panic(err)
 			}
 			result, err := c.Execute(context.Background(), task.Execution{Payload: []byte("x")})
+			c.Close()
 			if errors.Is(err, ErrCannotStart) {
 				fmt.Printf("%d cannot: %v\n", more, err)
 			} else {
@@ -78,10 +80,16 @@ const patience = 20 * time.Second
 
 func command(t *testing.T, words ...string) *Command {
 	t.Helper()
-	c, err := New(Config{Words: words, KillAfter: 200 * time.Millisecond})
+	return open(t, Config{Words: words, KillAfter: 200 * time.Millisecond})
+}
+
+func open(t *testing.T, cfg Config) *Command {
+	t.Helper()
+	c, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(c.Close)
 	return c
 }
 

@@ -22,6 +22,10 @@
 // it reads another argument as code, or that it takes a payload which begins with a
 // dash for an option (write -- before {}).
 //
+// With [Config.Any] the payload is the command line itself: [Split] makes words of it,
+// no shell does. Standard input is empty, and {} stands for itself. Whoever may submit
+// a task then runs what they want as the worker's user.
+//
 // # Whose fault
 //
 // An error that wraps [ErrCannotStart] is the worker's fault: the program or its
@@ -34,44 +38,62 @@
 // too large, and a supervisor killed by a signal, since the command itself may
 // have sent it and would do so again on each worker.
 //
+// Where the payload names the program, a program that is missing (exit status 127) or
+// cannot be executed (126) is the task's failure too. A shortage, and a program that is
+// being written, stay the worker's fault.
+//
 // # The supervisor
 //
 // Each command is the child of a supervisor: this program again, started under
 // another name, which [Supervise] recognizes. It sees to it that nothing of an
-// execution outlives it.
+// execution outlives it. It executes one command at a time, and lives on for the next
+// one: [Command] keeps those that are idle, as many as there were executions at a time.
 //
-//	worker ─── holds the lifeline, a pipe
+//	worker ─── holds the lifeline, a pipe; sends requests by a socket, gets reports
 //	  └─ supervisor ─── reads the lifeline; adopts orphans
 //	       └─ command ─── leads a session of its own; dies with the supervisor
 //	            └─ whatever it starts
 //
-//	         ┌─────────┐ the command ended       ┌─────────┐
-//	start ──►│ running ├────────────────────────►│ killing │ SIGKILL to all that is left,
-//	         └────┬────┘                         └──┬───▲──┘ until nothing is
-//	              │ the lifeline is closed          │   │
-//	              ▼                                 │   │ KillAfter is over
-//	         ┌─────────┐                            │   │
-//	         │  ending ├────────────────────────────┼───┘
-//	         └────┬────┘ SIGTERM to the group       ▼
-//	              └──────────────────────────────► end
-//	                nothing is left
+//	              a request  ┌─────────┐ the command ended  ┌─────────┐
+//	start ──► idle ─────────►│ running ├───────────────────►│ killing │ SIGKILL to all that is
+//	           ▲             └────┬────┘                    └─▲──┬──┬─┘ left, until nothing is
+//	           │                  │ the lifeline              │  │  │
+//	           │                  │ is closed    KillAfter is │  │  │ nothing is left, and the
+//	           │             ┌────▼────┐         over         │  │  │ lifeline is closed
+//	           │             │ ending  ├──────────────────────┘  │  ▼
+//	           │             └────┬────┘ SIGTERM to the group    │ end
+//	           │                  │ nothing is left              │
+//	           │                  └─────────► end                │ nothing is left, and the
+//	           └─────────────────────────────────────────────────┘ lifeline is open
 //
-// The worker closes the lifeline when the execution's context ends. When the
-// worker dies, by whatever cause, the kernel does; so then too the command gets
-// SIGTERM, and SIGKILL after Config.KillAfter. Where that is at most half the
-// session timeout, the command is gone before its task is assigned again: the
+// An idle supervisor ends with the socket.
+//
+// A request carries the descriptors of the command's standard files, which the worker has
+// made for this command and reads itself. A supervisor reports the end of a command, and
+// takes the next request, when it has no child: so nothing of a command is there when the
+// next one begins, and no descriptor of one gets into another. What a command changes of
+// its supervisor by other ways than signals (renice, prlimit) holds for later ones too.
+//
+// The worker closes the lifeline when the execution's context ends; that supervisor is
+// not used again. When the worker dies, by whatever cause, the kernel does; so then too
+// the command gets SIGTERM, and SIGKILL after Config.KillAfter. Where that is at most half
+// the session timeout, the command is gone before its task is assigned again: the
 // servers heard the worker a third of that time before its death, or later.
 //
-// What the command left running in the background is killed when it ends.
+// What the command left running in the background is killed when it ends. That costs one
+// system call where nothing is left, and else a look at all processes for each time that
+// some are. Processes that fork and exit again and again are caught as well: the number
+// of the next one is close to that of the last.
 //
 // In its session (setsid) a command has no terminal: /dev/tty cannot be opened, so
 // a program that would ask a person there fails instead of being stopped for
 // ever, and Ctrl-C is for the worker alone. A command that is stopped in another
 // way (SIGSTOP) counts as running, for a time limit as well; a warning names it,
 // once for each execution. Its descendants are not watched for that. A supervisor
-// that is stopped is named in the same way, within a second (on Linux). If it is
+// that is stopped is named in the same way, within about a second (on Linux). If it is
 // stopped over and over while it is to end the command, it is killed, and so is the
-// command's group.
+// command's group. One that somebody stopped while it was idle is killed, and another one
+// executes the next command; the same holds for one that was killed.
 //
 // # What holds where
 //

@@ -163,13 +163,10 @@ func TestStopped(t *testing.T) {
 	t.Run("command_is_named_in_a_warning_once_and_goes_on_when_it_may", func(t *testing.T) {
 		var log strings.Builder
 		// Its child lets it go on, twice.
-		c, err := New(Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), Words: []string{"sh", "-c", `
+		c := open(t, Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), Words: []string{"sh", "-c", `
 			stopped() { until grep -q "^State:.T" /proc/$$/status; do sleep 0.01; done; }
 			(for i in 1 2; do stopped; kill -CONT $$; done) &
 			kill -STOP $$; kill -STOP $$; echo "$$"`}})
-		if err != nil {
-			t.Fatal(err)
-		}
 		pid, err := execute(t, c, "")
 		if err != nil {
 			t.Fatal(err)
@@ -195,11 +192,8 @@ func TestStopped(t *testing.T) {
 			_ = os.WriteFile(told, nil, 0o600)
 			return log.Write(p)
 		})
-		c, err := New(Config{Logger: slog.New(slog.NewTextHandler(write, nil)), Words: []string{"sh", "-c",
+		c := open(t, Config{Logger: slog.New(slog.NewTextHandler(write, nil)), Words: []string{"sh", "-c",
 			"kill -STOP $PPID; until [ -e " + told + " ]; do sleep 0.01; done; kill -CONT $PPID; echo $PPID"}})
-		if err != nil {
-			t.Fatal(err)
-		}
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		pid, err := c.Execute(ctx, task.Execution{Task: "t1", Worker: "w1"})

@@ -1,7 +1,7 @@
 package command
 
-// Files is how many descriptors one execution holds at most, while it starts: the
-// two ends of five pipes (lifeline, report, standard input, output and error) and of
-// the one by which a start is reported, and the process's own. While it runs there
-// are six.
-const Files = 13
+// Files is how many descriptors one execution holds at most: of its supervisor a socket,
+// the lifeline and, on Linux, the process's own; and the two ends of three pipes, until
+// the supervisor has the others. Before, while a supervisor is started, there are eight.
+// While the command runs there are six, and three of a supervisor that is idle.
+const Files = 9

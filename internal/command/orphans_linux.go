@@ -1,22 +1,20 @@
 package command
 
 import (
-	"bytes"
 	"iter"
 	"os"
 	"strconv"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// adopts: processes whose parents end become children of the supervisor, so
-// that none is left when it has no child.
-const adopts = true
-
 // showName gives this process the name that ps and top show.
 func showName(name string) { _ = os.WriteFile("/proc/self/comm", []byte(name), 0) }
 
+// adoptOrphans has processes whose parents end become children of this one, so that
+// none is left when it has no child.
 func adoptOrphans() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
 func attributes() *syscall.SysProcAttr {
@@ -29,52 +27,110 @@ func executable() (string, error) {
 	return "/proc/self/exe", err
 }
 
-// killLeft kills the command's group, while the command itself keeps its number
-// from being used again, and the supervisor's children. Their own children become
-// the supervisor's by that, so it is called again when one has ended.
-func killLeft(group int, ended bool) {
-	if !ended {
-		_ = syscall.Kill(-group, syscall.SIGKILL)
+// change is a child that has ended, and keeps its number until it is reaped; or one
+// that was stopped.
+type change struct {
+	pid     int
+	stopped bool
+}
+
+// nextChange waits for one. Without block the pid is 0 if there is none now. It fails
+// when there is no child.
+func nextChange(block bool) (c change, err error) {
+	options := unix.WEXITED | unix.WSTOPPED | unix.WNOWAIT
+	if !block {
+		options |= unix.WNOHANG
 	}
-	for pid := range children() {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
+	var info unix.Siginfo
+	for err = error(unix.EINTR); err == unix.EINTR; {
+		err = unix.Waitid(unix.P_ALL, 0, &info, options, nil)
+	}
+	if err != nil || info.Signo == 0 {
+		return change{}, err
+	}
+	// The pid stands first in a union, which begins where a pointer may.
+	const pid = (3*4 + unsafe.Sizeof(uintptr(0)) - 1) &^ (unsafe.Sizeof(uintptr(0)) - 1)
+	c = change{int(*(*int32)(unsafe.Add(unsafe.Pointer(&info), pid))), info.Code == cldStopped}
+	if c.stopped { // do not tell that again
+		_ = unix.Waitid(unix.P_PID, c.pid, nil, unix.WSTOPPED|unix.WNOHANG, nil)
+	}
+	return c, nil
+}
+
+const cldStopped = 5 // CLD_STOPPED
+
+func (c change) reap() (status syscall.WaitStatus) {
+	for {
+		if _, err := syscall.Wait4(c.pid, &status, 0, nil); err != syscall.EINTR {
+			return status
+		}
 	}
 }
 
-// children are this process's, each with its state, Z for one that has ended.
-func children() iter.Seq2[int, byte] {
-	return func(yield func(pid int, state byte) bool) {
-		all, _ := os.ReadDir("/proc")
-		for _, entry := range all {
-			pid, err := strconv.Atoi(entry.Name())
-			if err != nil {
-				continue
-			}
-			stat, _ := os.ReadFile("/proc/" + entry.Name() + "/stat")
-			fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // the name before may hold anything
-			if len(fields) < 2 || string(fields[1]) != strconv.Itoa(os.Getpid()) {
-				continue
-			}
-			if !yield(pid, fields[0][0]) {
+// killChildren kills this process's. Their own children become this process's by that,
+// so it is called again when one has ended. Nobody may reap them meanwhile.
+func killChildren() {
+	for pid := range processes() {
+		if isChild(pid) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
+// killSuccessors kills children whose numbers come next after that of a child that has
+// ended. A process that forks and exits, again and again, is likely gone when a look at
+// all processes comes to it; its successor has one of these.
+func killSuccessors(pid int) {
+	for next := pid + 1; next <= pid+64; next++ {
+		if isChild(next) {
+			_ = syscall.Kill(next, syscall.SIGKILL)
+		}
+	}
+}
+
+func processes() iter.Seq[int] {
+	return func(yield func(pid int) bool) {
+		dir, err := os.Open("/proc")
+		if err != nil {
+			return
+		}
+		defer dir.Close()
+		names, _ := dir.Readdirnames(-1)
+		for _, name := range names {
+			if pid, err := strconv.Atoi(name); err == nil && !yield(pid) {
 				return
 			}
 		}
 	}
 }
 
+func isChild(pid int) bool {
+	return unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) == nil
+}
+
+// is tells whether a child has changed in one of the ways that the options name.
+func is(pid, options int) bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &info, options|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo != 0
+}
+
 // reap waits for the children that have ended, but for those of which the
 // function says that somebody else does.
 func reap(awaited func(pid int) bool) {
-	for pid, state := range children() {
-		if state == 'Z' && !awaited(pid) {
+	for pid := range processes() {
+		if is(pid, unix.WEXITED) && !awaited(pid) {
 			_, _ = syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
 		}
 	}
 }
 
 // isStopped tells whether a child of this process is stopped.
-func isStopped(pid int) bool {
-	var info unix.Siginfo
-	err := unix.Waitid(unix.P_PID, pid, &info, unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT, nil)
-	return err == nil && info.Signo != 0
+func isStopped(pid int) bool { return is(pid, unix.WSTOPPED) }
+
+// pipe is one that no other process inherits.
+func pipe() (read, write int, err error) {
+	var p [2]int
+	err = unix.Pipe2(p[:], unix.O_CLOEXEC)
+	return p[0], p[1], err
 }

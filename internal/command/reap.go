@@ -2,35 +2,35 @@ package command
 
 import (
 	"os"
-	"os/exec"
 	"os/signal"
 	"sync"
 	"syscall"
 	"time"
 )
 
-// supervisors are those that an Execute waits for. A process has one set of
+// supervisors are those that this package waits for. A process has one set of
 // children, so there is one of these.
 var supervisors = struct {
 	mu   sync.Mutex // held while one is started, so that none is a child but not here
 	pids map[int]bool
 }{pids: make(map[int]bool)}
 
-func startSupervisor(cmd *exec.Cmd) error {
+func startProcess(path string, args []string, attr *os.ProcAttr) (*os.Process, error) {
 	supervisors.mu.Lock()
 	defer supervisors.mu.Unlock()
-	err := cmd.Start()
+	p, err := os.StartProcess(path, args, attr)
 	if err == nil {
-		supervisors.pids[cmd.Process.Pid] = true
+		supervisors.pids[p.Pid] = true
 	}
-	return err
+	return p, err
 }
 
-func waitForSupervisor(cmd *exec.Cmd) {
-	_ = cmd.Wait() // the report tells
+func waitForProcess(p *os.Process) *os.ProcessState {
+	state, _ := p.Wait()
 	supervisors.mu.Lock()
 	defer supervisors.mu.Unlock()
-	delete(supervisors.pids, cmd.Process.Pid)
+	delete(supervisors.pids, p.Pid)
+	return state
 }
 
 // ReapOrphans does the duty of process 1, which a worker is when it is what a

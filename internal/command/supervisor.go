@@ -2,11 +2,10 @@ package command
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"runtime"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,115 +17,187 @@ import (
 // Linux shows 15 bytes.
 const supervisorName = "task-supervisor"
 
-// What a supervisor has open beside the command's standard files.
+// What a supervisor has open beside its standard files, which are /dev/null.
 const (
-	lifeFD   = 3 // read; closed at the other end = end the command
-	reportFD = 4 // written: see fate
+	lifeFD    = 3 // read; closed at the other end = end the command, and then yourself
+	requestFD = 4 // a socket: requests come, reports go (see fate)
 )
 
 // Supervise does the work of a process that was started as a supervisor, and tells
 // whether this one was: then it is to end. A program that uses this package calls it
 // before anything else.
 func Supervise() (was bool) {
-	if len(os.Args) < 4 || os.Args[0] != supervisorName {
+	if len(os.Args) != 2 || os.Args[0] != supervisorName {
 		return false
 	}
 	killAfter, err := time.ParseDuration(os.Args[1])
 	if err != nil {
 		return false
 	}
-	supervise(killAfter, os.Args[2], os.Args[3:])
+	supervise(killAfter)
 	return true
 }
 
-func supervise(killAfter time.Duration, path string, words []string) {
+func supervise(killAfter time.Duration) {
 	showName(supervisorName)
 	runtime.GOMAXPROCS(1) // so that few threads are needed
 	// The command's death signal is about the thread that starts it.
 	runtime.LockOSThread()
-	life, report := os.NewFile(lifeFD, "lifeline"), os.NewFile(reportFD, "report")
 	syscall.CloseOnExec(lifeFD)
-	syscall.CloseOnExec(reportFD)
-	// Caught, not ignored: a command would inherit that. The worker decides.
-	// All of them, for the runtime would exit by SIGABRT and others.
-	signal.Notify(make(chan os.Signal, 1))
-	changed := make(chan os.Signal, 1) // a child has ended or was stopped
-	signal.Notify(changed, syscall.SIGCHLD)
-	closed := make(chan struct{})
-	go func() { // ends with the process
-		_, _ = io.Copy(io.Discard, life)
-		close(closed)
-	}()
+	syscall.CloseOnExec(requestFD)
+	_ = syscall.SetNonblock(lifeFD, false)
+	catchSignals()
+	o := overseer{killAfter: killAfter}
+	go o.awaitEnd()  // ends with the process
 	createThreads(4) // the lifeline, signals, and what else runs
+	if adoptOrphans() != nil {
+		return
+	}
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "TASK_ID=") || strings.HasPrefix(v, "WORKER_ID=")
+	})
+	for {
+		r, files, err := receive(requestFD)
+		if err != nil || !o.execute(r, files, env) {
+			return
+		}
+	}
+}
 
-	err := adoptOrphans()
-	var pid int
-	if err == nil {
-		fmt.Fprintln(report, "begins") // the command may kill us before we tell its number
-		pid, err = syscall.ForkExec(path, words, &syscall.ProcAttr{
-			Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: attributes(),
-		})
+// catchSignals has no signal end this process: the worker decides. They are caught,
+// not ignored, since a command would inherit that. All of them, for the runtime would
+// exit by SIGABRT and others; but for SIGCHLD, which comes with each command, and
+// SIGURG, which the runtime sends to itself.
+func catchSignals() {
+	var all []os.Signal
+	for sig := syscall.Signal(1); sig <= 64; sig++ {
+		if sig != syscall.SIGCHLD && sig != syscall.SIGURG {
+			all = append(all, sig)
+		}
+	}
+	signal.Notify(make(chan os.Signal, 1), all...)
+}
+
+// overseer executes one command after the other: see the states in the package's
+// documentation.
+type overseer struct {
+	killAfter time.Duration
+
+	mu      sync.Mutex // guards the rest, and is held while a child is reaped
+	closed  bool       // the lifeline is
+	pid     int        // of the command that runs, until it is reaped; else 0
+	killing bool       // what is left of the command is killed
+}
+
+// execute is false when no more is to be executed.
+func (o *overseer) execute(r request, files []int, env []string) bool {
+	stdio := make([]uintptr, 0, 3)
+	if len(files) == 2 {
+		stdio = append(stdio, 0)
+	}
+	for _, f := range files {
+		stdio = append(stdio, uintptr(f))
+	}
+	o.mu.Lock()
+	closed := o.closed
+	o.mu.Unlock()
+	if closed {
+		return false
+	}
+	report("begins\n") // the command may kill us before we tell its number
+	pid, err := syscall.ForkExec(r.path, r.words, &syscall.ProcAttr{
+		Env: append(env[:len(env):len(env)], "TASK_ID="+r.task, "WORKER_ID="+r.worker), Files: stdio, Sys: attributes(),
+	})
+	for _, f := range files { // the command alone reads and writes these
+		syscall.Close(f)
 	}
 	if err != nil {
 		errno, ok := err.(syscall.Errno)
 		if !ok {
-			errno = syscall.EINVAL // for a zero byte in a word
+			errno = syscall.EINVAL
 		}
-		fmt.Fprintf(report, "error %d\n", errno)
-		return
+		report(fmt.Sprintf("error %d\n", errno))
+		return true
 	}
-	fmt.Fprintf(report, "group %d\n", pid)
-	syscall.Close(0) // the command alone reads and writes these
-	syscall.Close(1)
+	report(fmt.Sprintf("group %d\n", pid))
+	o.mu.Lock()
+	o.pid, o.killing = pid, false
+	if o.closed {
+		o.terminate()
+	}
+	o.mu.Unlock()
+	report(fmt.Sprintf("status %d\n", o.wait(pid)))
+	return true
+}
 
-	var (
-		status   syscall.WaitStatus
-		ended    bool // the command has
-		stopped  bool // it was, and that is reported
-		ending   bool // it was told to
-		killing  bool
-		deadline <-chan time.Time
-	)
+// wait returns when nothing of the command is left, with its status.
+func (o *overseer) wait(pid int) (status syscall.WaitStatus) {
+	stopped := false // and that is reported
 	for {
-		for {
-			var ws syscall.WaitStatus
-			got, err := syscall.Wait4(-1, &ws, syscall.WNOHANG|syscall.WUNTRACED, nil)
-			if err == syscall.EINTR {
-				continue
-			}
-			if err != nil { // no child is left
-				if !adopts {
-					killLeft(pid, ended)
-				}
-				fmt.Fprintf(report, "status %d\n", status)
-				return
-			}
-			if got == 0 {
-				break
-			}
-			switch {
-			case got == pid && !ws.Stopped():
-				status, ended = ws, true
-			case got == pid && !stopped:
+		o.mu.Lock()
+		killing := o.killing
+		o.mu.Unlock()
+		c, err := nextChange(!killing)
+		if err == nil && c.pid == 0 { // none has ended, so some live
+			o.mu.Lock()
+			killChildren()
+			o.mu.Unlock()
+			c, err = nextChange(true)
+		}
+		switch {
+		case err != nil: // no child is left
+			return status
+		case c.stopped:
+			if c.pid == pid && !stopped {
 				stopped = true
-				fmt.Fprintln(report, "stopped")
+				report("stopped\n")
+			}
+			continue
+		}
+		o.mu.Lock()
+		if c.pid == pid {
+			o.killing = o.killing || !o.closed // else all of it has the time to end well
+			if o.killing {
+				_ = syscall.Kill(-pid, syscall.SIGKILL)
+			}
+			status = c.reap()
+			o.pid = 0
+		} else {
+			c.reap()
+			if o.killing {
+				killSuccessors(c.pid)
 			}
 		}
-		if killing = killing || ended && !ending; killing {
-			killLeft(pid, ended)
+		o.mu.Unlock()
+	}
+}
+
+// awaitEnd ends the command when the worker closes the lifeline, or is gone.
+func (o *overseer) awaitEnd() {
+	for buf := make([]byte, 1); ; {
+		if n, err := syscall.Read(lifeFD, buf); n <= 0 && err != syscall.EINTR {
+			break
 		}
-		select {
-		case <-changed:
-		case <-closed:
-			closed, ending = nil, true
-			if !ended {
-				_ = syscall.Kill(-pid, syscall.SIGTERM)
-				_ = syscall.Kill(-pid, syscall.SIGCONT) // one that is stopped would not know
-			}
-			deadline = time.After(killAfter)
-		case <-deadline:
-			killing = true
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	o.terminate()
+	time.AfterFunc(o.killAfter, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.killing = true
+		if o.pid > 0 {
+			_ = syscall.Kill(-o.pid, syscall.SIGKILL)
 		}
+		killChildren()
+	})
+}
+
+func (o *overseer) terminate() {
+	if o.pid > 0 {
+		_ = syscall.Kill(-o.pid, syscall.SIGTERM)
+		_ = syscall.Kill(-o.pid, syscall.SIGCONT) // one that is stopped would not know
 	}
 }
 
@@ -148,34 +219,4 @@ func createThreads(threads int) {
 	created.Wait()
 	close(leave)
 	left.Wait()
-}
-
-// fate is what a supervisor reports, in lines: "begins" just before the command does;
-// "group" and a number, once it runs; "stopped" when it is; then "status" and a wait status; or "error"
-// and a number when it could not be started. Neither of these two means that the
-// supervisor was ended.
-type fate struct {
-	begins  bool
-	group   int
-	stopped bool
-	status  syscall.WaitStatus
-	err     syscall.Errno
-	known   bool
-}
-
-func (f *fate) add(line string) {
-	word, rest, _ := strings.Cut(line, " ")
-	n, err := strconv.ParseUint(rest, 10, 32)
-	switch {
-	case word == "error" && err == nil:
-		f.err, f.known = syscall.Errno(n), true
-	case word == "group" && err == nil && n > 1: // else it would mean us, or all
-		f.group = int(n)
-	case word == "begins":
-		f.begins = true
-	case word == "stopped":
-		f.stopped = true
-	case word == "status" && err == nil:
-		f.status, f.known = syscall.WaitStatus(n), true
-	}
 }

@@ -165,7 +165,7 @@ func TestTail(t *testing.T) {
 			if whole.String() != c.want || bytewise.String() != c.want {
 				t.Errorf("%q, want %q", whole.String(), c.want)
 			}
-			if cap(bytewise.data) > 4*tailBytes || !bytes.Equal(whole.data, bytewise.data) {
+			if cap(bytewise.data) > 4*maxStream || !bytes.Equal(whole.data, bytewise.data) {
 				t.Errorf("keeps %d bytes", cap(bytewise.data))
 			}
 		})

@@ -1,0 +1,48 @@
+package command
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"slices"
+	"syscall"
+)
+
+// What a shell tells of a command that it cannot execute.
+const (
+	exitNotExecutable = "126"
+	exitNotFound      = "127"
+)
+
+// parseLine makes a command of a payload: see Config.Any. If there is none the task
+// fails, with that exit status.
+func parseLine(payload []byte) (path string, words []string, status string, err error) {
+	if bytes.IndexByte(payload, 0) >= 0 {
+		return "", nil, "", errors.New("the command line holds a zero byte")
+	}
+	words, err = split(string(payload))
+	if err != nil {
+		return "", nil, "", fmt.Errorf("the command line %.200q: %w", payload, err)
+	}
+	if path, err = lookPath(words[0]); err != nil {
+		return "", nil, exitOf(err), err
+	}
+	return path, words, "", nil
+}
+
+func exitOf(err error) string {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
+		return exitNotFound
+	}
+	return exitNotExecutable
+}
+
+// isWorkersFault tells whether another worker, or this one later, may be able to execute
+// what the task names.
+func isWorkersFault(err error) bool {
+	return slices.ContainsFunc([]error{
+		syscall.ETXTBSY, syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE,
+	}, func(fault error) bool { return errors.Is(err, fault) })
+}

@@ -1,0 +1,212 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"taskkeeper/internal/task"
+)
+
+// supervisor is one as its worker sees it.
+type supervisor struct {
+	process  *os.Process
+	conn     *net.UnixConn // requests go, reports come
+	reports  *bufio.Reader // of conn
+	lifeline *os.File
+	ended    atomic.Bool // the lifeline is closed
+	used     bool        // it has executed a command
+}
+
+// idle are the supervisors that execute nothing.
+type idle struct {
+	mu     sync.Mutex // guards the rest
+	all    []*supervisor
+	closed bool
+}
+
+// take returns a supervisor that is idle, or a new one. One that somebody has stopped
+// meanwhile would not begin.
+func (c *Command) take() (*supervisor, error) {
+	for {
+		c.idle.mu.Lock()
+		n := len(c.idle.all)
+		if n == 0 {
+			c.idle.mu.Unlock()
+			return startSupervisor(c.self, c.cfg.KillAfter)
+		}
+		s := c.idle.all[n-1]
+		c.idle.all = c.idle.all[:n-1]
+		c.idle.mu.Unlock()
+		if !isStopped(s.process.Pid) {
+			return s, nil
+		}
+		s.drop()
+	}
+}
+
+func (c *Command) keep(s *supervisor) {
+	c.idle.mu.Lock()
+	defer c.idle.mu.Unlock()
+	if c.idle.closed {
+		s.drop()
+		return
+	}
+	c.idle.all = append(c.idle.all, s)
+}
+
+// Close ends the supervisors that are idle, and has the others end when they are.
+func (c *Command) Close() {
+	c.idle.mu.Lock()
+	defer c.idle.mu.Unlock()
+	c.idle.closed = true
+	for _, s := range c.idle.all {
+		_ = s.process.Kill() // all of them, and then wait
+	}
+	for _, s := range c.idle.all {
+		s.drop()
+	}
+	c.idle.all = nil
+}
+
+func startSupervisor(self string, killAfter time.Duration) (s *supervisor, err error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	life, lifeline, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer life.Close()
+	ours, theirs, err := socketpair()
+	if err != nil {
+		lifeline.Close()
+		return nil, err
+	}
+	defer theirs.Close()
+	s = &supervisor{conn: ours, reports: bufio.NewReaderSize(ours, 128), lifeline: lifeline}
+	s.process, err = startProcess(self, []string{supervisorName, killAfter.String()}, &os.ProcAttr{
+		Files: []*os.File{null, null, null, lifeFD: life, requestFD: theirs},
+		Sys:   &syscall.SysProcAttr{Setpgid: true}, // a Ctrl-C in the terminal is for the worker
+	})
+	if err != nil {
+		lifeline.Close()
+		ours.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func socketpair() (ours *net.UnixConn, theirs *os.File, err error) {
+	syscall.ForkLock.RLock()
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(pair[0])
+		syscall.CloseOnExec(pair[1])
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return nil, nil, err
+	}
+	file := os.NewFile(uintptr(pair[0]), "supervisor")
+	theirs = os.NewFile(uintptr(pair[1]), "worker")
+	defer file.Close() // the connection has a descriptor of its own
+	conn, err := net.FileConn(file)
+	if err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return conn.(*net.UnixConn), theirs, nil
+}
+
+// end has the supervisor end what it executes, and then itself.
+func (s *supervisor) end() {
+	if !s.ended.Swap(true) {
+		s.lifeline.Close()
+	}
+	_ = s.process.Signal(syscall.SIGCONT) // one that is stopped would not notice
+}
+
+// drop ends a supervisor that executes nothing, and tells how it has ended.
+func (s *supervisor) drop() *os.ProcessState {
+	_ = s.process.Kill()
+	s.end()
+	s.conn.Close()
+	return waitForProcess(s.process)
+}
+
+// send has a command executed. It fails when the supervisor is gone.
+func (s *supervisor) send(request []byte, files []int) error {
+	n, _, err := s.conn.WriteMsgUnix(request, syscall.UnixRights(files...), nil)
+	if err == nil && n < len(request) {
+		_, err = s.conn.Write(request[n:])
+	}
+	return err
+}
+
+// listen takes what the supervisor reports, until the command's fate is known or the
+// supervisor is gone.
+func (s *supervisor) listen(f *fate, stopped func()) {
+	for !f.known {
+		line, err := s.reports.ReadSlice('\n')
+		if err != nil {
+			return
+		}
+		was := f.stopped
+		f.add(string(line[:len(line)-1]))
+		if f.stopped && !was {
+			stopped()
+		}
+	}
+}
+
+// reusable tells whether the supervisor waits for a request, after a command whose fate
+// is known.
+func (s *supervisor) reusable() bool { return !s.ended.Load() && s.reports.Buffered() == 0 }
+
+// look is how often a supervisor is looked at.
+const look = time.Second
+
+// watch warns once when the supervisor of an execution is stopped, as the command can
+// do: it tells nothing then. One that is stopped again, and still, after ctx has ended
+// is killed, and the command with it.
+func (c *Command) watch(ctx context.Context, e task.Execution, s *supervisor) (end func()) {
+	over, gone := make(chan struct{}), make(chan struct{})
+	first := time.AfterFunc(look, func() { // few run for so long
+		defer close(gone)
+		ticker := time.NewTicker(look)
+		defer ticker.Stop()
+		warned, late := false, 0
+		for {
+			switch {
+			case !isStopped(s.process.Pid):
+			case ctx.Err() != nil:
+				if late++; late > 1 { // it has got SIGCONT
+					_ = s.process.Kill()
+				}
+			case !warned:
+				warned = true
+				c.cfg.Logger.Warn("the command's supervisor is stopped, so the command counts as running; kill -CONT continues it",
+					"task", e.Task, "worker", e.Worker, "pid", s.process.Pid)
+			}
+			select {
+			case <-over:
+				return
+			case <-ticker.C:
+			}
+		}
+	})
+	return func() {
+		if !first.Stop() {
+			close(over)
+			<-gone
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Split splits a command line into words by the quoting rules of POSIX. Nothing
+// is expanded, so *, ~ and the like stand for themselves, and within double
+// quotes $ and ` too: so a script for sh -c may stand there. What a shell would
+// act upon without quotes, $HOME or |, is refused: silently taken as a word it
+// would surprise.
+func Split(line string) ([]string, error) {
+	if !utf8.ValidString(line) {
+		return nil, fmt.Errorf("%q is no text in UTF-8", line)
+	}
+	words, err := split(line)
+	if err != nil && err != errEmpty {
+		err = fmt.Errorf("%q: %w", line, err)
+	}
+	return words, err
+}
+
+var errSeveral = errors.New("it is more than one program with its arguments: quote what is meant as it is, or use --shell")
+
+// First words by which a shell does something else.
+var (
+	several  = regexp.MustCompile(`^(!$|[A-Za-z_]\w*\+?=)`)
+	reserved = strings.Fields("{ } case do done elif else esac fi for function if in then until while")
+)
+
+// split takes any bytes. It reads them once and does not nest, however deeply they do:
+// the line may be a payload.
+func split(line string) (words []string, err error) {
+	s := splitter{line: line}
+	for s.next(len(words) == 0) {
+		begin := s.at
+		word, err := s.word()
+		if err != nil {
+			return nil, err
+		}
+		if raw := line[begin:s.at]; len(words) == 0 {
+			switch {
+			case several.MatchString(raw):
+				return nil, errSeveral
+			case slices.Contains(reserved, raw):
+				return nil, errExpansion(begin)
+			}
+		}
+		words = append(words, word)
+	}
+	switch {
+	case s.at < len(line):
+		return nil, errSeveral
+	case len(words) == 0:
+		return nil, errEmpty
+	}
+	return words, nil
+}
+
+// splitter has read a line up to a byte.
+type splitter struct {
+	line string
+	at   int
+}
+
+// meta ends a word, if it has no quotes.
+const meta = " \t\n|&;<>()"
+
+// next goes to the next word. A line that has ended can be followed only by nothing.
+func (s *splitter) next(first bool) bool {
+	ended := false
+	for ; s.at < len(s.line); s.at++ {
+		switch c := s.line[s.at]; {
+		case c == ' ' || c == '\t':
+		case c == '\n':
+			ended = !first
+		case strings.HasPrefix(s.line[s.at:], "\\\n"):
+			s.at++
+		case c == '#':
+			if n := strings.IndexByte(s.line[s.at:], '\n'); n >= 0 {
+				s.at += n - 1
+			} else {
+				s.at = len(s.line) - 1
+			}
+		default:
+			return !ended && strings.IndexByte(meta, c) < 0
+		}
+	}
+	return false
+}
+
+func (s *splitter) word() (string, error) {
+	var b strings.Builder
+	for ; s.at < len(s.line); s.at++ {
+		c, rest := s.line[s.at], s.line[s.at+1:]
+		switch {
+		case strings.IndexByte(meta, c) >= 0:
+			if strings.IndexByte(" \t\n", c) < 0 {
+				return "", errSeveral
+			}
+			return b.String(), nil
+		case c == '\\' && rest != "":
+			s.at++
+			if rest[0] != '\n' {
+				b.WriteByte(rest[0])
+			}
+		case c == '\'':
+			text, _, closed := strings.Cut(rest, "'")
+			if !closed {
+				return "", errOpen(c, s.at)
+			}
+			b.WriteString(text)
+			s.at += len(text) + 1
+		case c == '"':
+			text, length, err := s.doubleQuoted(rest)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(text)
+			s.at += length + 1
+		case c == '`' || c == '$' && rest != "" && (strings.IndexByte("'\"{(@*#?$!-_", rest[0]) >= 0 || isAlphanumeric(rest[0])):
+			return "", errExpansion(s.at)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String(), nil
+}
+
+// doubleQuoted is what stands within double quotes, and how long that is. A quote within
+// a substitution would not end them for a shell, so it is refused.
+func (s *splitter) doubleQuoted(rest string) (text string, length int, err error) {
+	var b strings.Builder
+	var parentheses, braces, backquotes int
+	for i := 0; i < len(rest); i++ {
+		c := rest[i]
+		follows := byte(0)
+		if i+1 < len(rest) {
+			follows = rest[i+1]
+		}
+		switch {
+		case c == '"' && (parentheses > 0 || braces > 0 || backquotes%2 > 0):
+			return "", 0, errExpansion(s.at + 1 + i)
+		case c == '"':
+			return b.String(), i, nil
+		case c == '\\' && strings.IndexByte("$`\"\\\n", follows) >= 0 && i+1 < len(rest):
+			i++
+			if follows == '\n' {
+				continue
+			}
+			c = follows
+		case c == '`':
+			backquotes++
+		case c == '(' && (parentheses > 0 || i > 0 && rest[i-1] == '$'):
+			parentheses++
+		case c == ')' && parentheses > 0:
+			parentheses--
+		case c == '{' && i > 0 && rest[i-1] == '$':
+			braces++
+		case c == '}' && braces > 0:
+			braces--
+		}
+		b.WriteByte(c)
+	}
+	return "", 0, errOpen('"', s.at)
+}
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+}
+
+func errOpen(quote byte, at int) error {
+	return fmt.Errorf("there is no closing quote `%c`, at byte %d", quote, at+1)
+}
+
+func errExpansion(at int) error {
+	return fmt.Errorf("only a shell understands what begins at byte %d: put it between single quotes, or use --shell", at+1)
+}
