@@ -21,13 +21,18 @@ import (
 // programEnv makes this test binary a program that executes its arguments.
 const programEnv = "COMMAND_TEST_PROGRAM"
 
+// programs are others that this test binary is, by the variable that says so.
+var programs = map[string]func(){shortageEnv: executeShortOfProcesses}
+
 func TestMain(m *testing.M) {
 	if Supervise() {
 		return
 	}
-	if os.Getenv(shortageEnv) != "" {
-		executeShortOfProcesses()
-		os.Exit(0)
+	for env, run := range programs {
+		if os.Getenv(env) != "" {
+			run()
+			os.Exit(0)
+		}
 	}
 	if os.Getenv(programEnv) != "" {
 		c, err := New(Config{Words: os.Args[1:], KillAfter: time.Second})
@@ -35,8 +40,11 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		result, err := c.Execute(context.Background(), task.Execution{Task: "t"})
-		c.Close()
 		fmt.Printf("%s, %v\n", result.Result, err)
+		if os.Getenv(programEnv) == "idle" {
+			select {}
+		}
+		c.Close()
 		os.Exit(0)
 	}
 	// The race detector makes each process that ends well sleep for a second.

@@ -80,10 +80,10 @@
 // the session timeout, the command is gone before its task is assigned again: the
 // servers heard the worker a third of that time before its death, or later.
 //
-// What the command left running in the background is killed when it ends. That costs one
-// system call where nothing is left, and else a look at all processes for each time that
-// some are. Processes that fork and exit again and again are caught as well: the number
-// of the next one is close to that of the last.
+// What the command left running in the background is killed when it ends. Where nothing is
+// left one system call tells that, and else all processes are looked at. Processes that fork
+// and exit, again and again, are caught as well: the numbers of those that live are close to
+// that of one that has ended just now, and only those are tried.
 //
 // In its session (setsid) a command has no terminal: /dev/tty cannot be opened, so
 // a program that would ask a person there fails instead of being stopped for

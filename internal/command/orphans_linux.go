@@ -71,22 +71,25 @@ func (c change) reap() (status syscall.WaitStatus) {
 // so it is called again when one has ended. Nobody may reap them meanwhile.
 func killChildren() {
 	for pid := range processes() {
-		if isChild(pid) {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
+		killChild(pid)
 	}
 }
 
-// killSuccessors kills children whose numbers come next after that of a child that has
-// ended. A process that forks and exits, again and again, is likely gone when a look at
-// all processes comes to it; its successor has one of these.
-func killSuccessors(pid int) {
-	for next := pid + 1; next <= pid+64; next++ {
-		if isChild(next) {
-			_ = syscall.Kill(next, syscall.SIGKILL)
-		}
+// near is how many processes may have begun while one waits for a processor.
+const near = 256
+
+// killNear kills children whose numbers are close to that of one that has ended just now.
+// It is quick: where processes fork and exit, again and again, those that a look at all
+// processes finds are gone when it comes to them. Most of them only wait for a processor,
+// and are caught within the time that this process has one.
+func killNear(pid int) (some bool) {
+	for n := pid + near; n > max(1, pid-near); n-- {
+		some = killChild(n) || some
 	}
+	return some
 }
+
+func killChild(pid int) bool { return isChild(pid) && syscall.Kill(pid, syscall.SIGKILL) == nil }
 
 func processes() iter.Seq[int] {
 	return func(yield func(pid int) bool) {

@@ -37,8 +37,8 @@ func nextChange(block bool) (c change, err error) {
 func (c change) reap() syscall.WaitStatus { return c.status }
 
 // What left the group is not known here.
-func killChildren()      {}
-func killSuccessors(int) {}
+func killChildren()     {}
+func killNear(int) bool { return false }
 
 func reap(func(int) bool) {}
 

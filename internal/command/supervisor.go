@@ -130,18 +130,25 @@ func (o *overseer) execute(r request, files []int, env []string) bool {
 	return true
 }
 
+// atMost is how many children are reaped before those that live are killed again.
+const atMost = 64
+
 // wait returns when nothing of the command is left, with its status.
 func (o *overseer) wait(pid int) (status syscall.WaitStatus) {
 	stopped := false // and that is reported
+	reaped, last := 0, 0
 	for {
 		o.mu.Lock()
 		killing := o.killing
 		o.mu.Unlock()
 		c, err := nextChange(!killing)
-		if err == nil && c.pid == 0 { // none has ended, so some live
+		if err == nil && killing && (c.pid == 0 || reaped == atMost) { // so some live
 			o.mu.Lock()
-			killChildren()
+			if reaped == 0 || !killNear(last) {
+				killChildren()
+			}
 			o.mu.Unlock()
+			reaped = 0
 			c, err = nextChange(true)
 		}
 		switch {
@@ -164,9 +171,7 @@ func (o *overseer) wait(pid int) (status syscall.WaitStatus) {
 			o.pid = 0
 		} else {
 			c.reap()
-			if o.killing {
-				killSuccessors(c.pid)
-			}
+			reaped, last = reaped+1, c.pid
 		}
 		o.mu.Unlock()
 	}
