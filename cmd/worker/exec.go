@@ -17,6 +17,7 @@ import (
 type executed struct {
 	line      string
 	shell     bool
+	any       bool
 	killAfter time.Duration
 	trim      bool
 }
@@ -26,6 +27,8 @@ func (e *executed) addTo(flags *pflag.FlagSet) {
 		"Execute each task by this `command`. It is split into words at blanks, with a shell's quotes, and nothing is expanded.")
 	flags.BoolVar(&e.shell, "shell", false,
 		`Give the string of --exec to sh -c. The payload is "$1" there; a script without "$1" reads it from standard input. {} is refused.`)
+	flags.BoolVar(&e.any, "any-command", false,
+		`Execute what comes: the payload of each task is its command line, split as the string of --exec is. Whoever may submit a task may so run anything here as this worker's user. Without --queue the queue is "command".`)
 	cli.Var(flags, &e.killAfter, "kill-after", 2*time.Second,
 		"A command that is to end gets SIGTERM, with its process group, and after this `duration` SIGKILL. More than half the session timeout lets another worker begin the task before, when this one is killed.",
 		cli.Duration(0, time.Hour))
@@ -63,6 +66,10 @@ func (e *executed) command(cmd *cobra.Command, args []string, log *slog.Logger) 
 	words, from := args, "behind --"
 	var err error
 	switch {
+	case e.any && (given("exec") || e.shell || len(args) > 0):
+		return nil, cli.WrongUse("--any-command executes what its tasks say: leave --exec, --shell and a command behind -- out")
+	case e.any:
+		words, from = nil, "--any-command"
 	case given("exec") && len(args) > 0:
 		return nil, cli.WrongUse("--exec and a command behind -- exclude each other: give one of them")
 	case e.shell && len(args) > 0:
@@ -70,7 +77,7 @@ func (e *executed) command(cmd *cobra.Command, args []string, log *slog.Logger) 
 	case !given("exec") && len(args) == 0:
 		for _, flag := range []string{"shell", "kill-after", "trim"} {
 			if given(flag) {
-				return nil, cli.WrongUse("--%s is about a command: give one with --exec", flag)
+				return nil, cli.WrongUse("--%s is about a command: give one with --exec, or --any-command", flag)
 			}
 		}
 		return nil, nil
@@ -84,7 +91,7 @@ func (e *executed) command(cmd *cobra.Command, args []string, log *slog.Logger) 
 	var c *command.Command
 	if err == nil {
 		c, err = command.New(command.Config{
-			Words: words, KillAfter: e.killAfter, KeepEnd: !e.trim, MaxResult: worker.MaxResult, Logger: log,
+			Words: words, Any: e.any, KillAfter: e.killAfter, KeepEnd: !e.trim, MaxResult: worker.MaxResult, Logger: log,
 		})
 	}
 	if err != nil {

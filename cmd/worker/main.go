@@ -25,6 +25,9 @@ func main() {
 // long is longer than anything that is meant.
 const long = 30 * 24 * time.Hour
 
+// commandQueue keeps command lines from workers that would take them for something else.
+const commandQueue = "command"
+
 func root(cpus int) *cobra.Command {
 	var common cli.Common
 	var cfg worker.Config
@@ -50,6 +53,13 @@ su, awk, xargs) nowhere. Every other program is trusted to take an argument for
 data, but not as the value of an option that usually takes code (-c, -e, -x,
 --exec); where a payload may begin with a dash, write -- before {}.
 
+With --any-command the payload is the command line itself, and standard input is
+empty: whoever may submit a task may run anything here as this worker's user. No
+shell reads the line; for one it says sh -c and a script between single quotes.
+A program that is missing or cannot be executed fails the task, with exit status
+127 or 126. Such a worker fails tasks that are no command lines, and the others
+fail those that are.
+
 Without a command a task is a simulated computation: the payload is a number of
 seconds to sleep, the result is 0.
 
@@ -65,6 +75,7 @@ the session goes on it executes again what it has cancelled.`,
 		Example: `  worker --exec 'gzip -9'
   worker --slots 0 --timeout 1m -- gzip -9c -- {}
   worker --shell --exec 'curl -fsS -- "$1" | sha256sum' --drain 30s
+  worker --any-command --slots 0
   worker --slots 4 --zk zk1:2181,zk2:2181,zk3:2181/lab`,
 		Args: arguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -73,6 +84,12 @@ the session goes on it executes again what it has cancelled.`,
 			cfg.RunOn = cutOff == "continue"
 			if cfg.Slots == 0 {
 				cfg.Slots = cpus
+			}
+			if what.any {
+				cfg.Kind = task.KindCommand
+				if !cmd.Flags().Changed("queue") {
+					cfg.Queue = commandQueue
+				}
 			}
 			if err := cfg.Check(common.ZK); err != nil {
 				return cli.WrongUse("%w", err)
