@@ -28,10 +28,11 @@ type input struct {
 	from io.ReadCloser     // set by open, unless there are args
 	rest *io.SectionReader // the same, where it can be read twice
 
-	taken   atomic.Int64          // items that were sent
-	ended   atomic.Bool           // there are no more
-	failed  atomic.Pointer[error] // why it could not be read to its end
-	counted atomic.Int64          // items in rest; 0 until they are counted
+	taken     atomic.Int64          // items that were sent
+	ended     atomic.Bool           // no more are sent
+	exhausted atomic.Bool           // because there are no more
+	failed    atomic.Pointer[error] // why it could not be read to its end
+	counted   atomic.Int64          // items in rest; 0 until they are counted
 }
 
 // flags adds those that say where payloads come from.
@@ -105,7 +106,7 @@ func (in *input) count(ctx context.Context) {
 	}
 	r := bufio.NewReaderSize(in.rest, 64<<10)
 	for n := int64(0); ctx.Err() == nil; {
-		_, size, err := record(r, in.end(), 0)
+		_, size, err := record(r, in.ending(), 0)
 		if size > 0 || err == nil && !in.ids {
 			n++
 		}
@@ -119,8 +120,8 @@ func (in *input) count(ctx context.Context) {
 	}
 }
 
-// end is what each payload ends with.
-func (in *input) end() byte {
+// ending is what each payload ends with.
+func (in *input) ending() byte {
 	if in.nul {
 		return 0
 	}
@@ -174,6 +175,7 @@ func (in *input) items(ctx context.Context) <-chan client.Item {
 					return
 				}
 			}
+			in.exhausted.Store(true)
 		}()
 		return out
 	}
@@ -183,10 +185,11 @@ func (in *input) items(ctx context.Context) <-chan client.Item {
 		defer in.from.Close()
 		r := bufio.NewReaderSize(in.from, 64<<10)
 		for i := 1; ; i++ {
-			payload, size, err := record(r, in.end(), client.MaxPayload)
+			payload, size, err := record(r, in.ending(), client.MaxPayload)
 			it := client.Item{Index: i, Payload: payload}
 			switch {
 			case err == io.EOF && size == 0:
+				in.exhausted.Store(true)
 				return
 			case err != nil && err != io.EOF:
 				in.failed.Store(&err)
@@ -194,7 +197,11 @@ func (in *input) items(ctx context.Context) <-chan client.Item {
 			case size > client.MaxPayload:
 				it.Err = client.TooLarge(size)
 			}
-			if !send(it) || err == io.EOF {
+			if !send(it) {
+				return
+			}
+			if err == io.EOF {
+				in.exhausted.Store(true)
 				return
 			}
 		}

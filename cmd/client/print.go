@@ -3,15 +3,13 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"time"
-	"unicode/utf8"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"taskkeeper/internal/client"
@@ -30,97 +28,123 @@ func reason(o client.Outcome) string {
 	return ""
 }
 
+// isFailure tells whether an outcome is an end, and no result.
+func isFailure(o client.Outcome) bool {
+	return !o.Withdrawn && (o.Err != nil || o.State.Phase == task.Failed)
+}
+
+// inputOf is the input that an outcome's task was made from.
+func inputOf(it client.Item) []byte {
+	if it.Input != nil {
+		return it.Input
+	}
+	return it.Payload
+}
+
 // byPayload and byID name what failed.
-func byPayload(o client.Outcome) string { return fmt.Sprintf("payload %.80q", o.Payload) }
+func byPayload(o client.Outcome) string { return fmt.Sprintf("payload %.80q", inputOf(o.Item)) }
 func byID(o client.Outcome) string {
 	return "task " + printable.Line(printable.Cut(string(o.Payload), 80))
 }
 
-// printer prints outcomes to stdout, and what failed to stderr unless asJSON. Once it
-// has failed it prints nothing more.
-func printer(cmd *cobra.Command, name func(client.Outcome) string, asJSON bool) func(client.Outcome) error {
-	out := bufio.NewWriter(cmd.OutOrStdout())
-	show := printText(out, cmd.ErrOrStderr(), name)
-	if asJSON {
-		show = printJSON(out)
+// printing says how outcomes are printed.
+type printing struct {
+	json  bool
+	quiet bool
+}
+
+func (p *printing) flags(f *pflag.FlagSet) {
+	f.BoolVar(&p.json, "json", false, "Print an object a line for every task, also for the failed and the withdrawn ones. Standard output and standard error of commands are fields of it.")
+	f.BoolVar(&p.quiet, "quiet", false, "Keep back what commands wrote to standard error. Tasks that failed are named all the same.")
+}
+
+// printer prints outcomes. Once it has failed it prints nothing more.
+type printer struct {
+	printing
+	name      func(client.Outcome) string
+	out, errs *bufio.Writer
+	silent    bool // nothing goes to out any more
+	broken    error
+
+	terminal, errTerminal bool // out and errs are, and would act upon some bytes
+}
+
+func newPrinter(cmd *cobra.Command, p printing, name func(client.Outcome) string) *printer {
+	return &printer{
+		printing: p, name: name,
+		out: bufio.NewWriter(cmd.OutOrStdout()), errs: bufio.NewWriter(cmd.ErrOrStderr()),
+		terminal: term.IsTerminal(int(os.Stdout.Fd())), errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
-	var broken error
-	return func(o client.Outcome) error {
-		if broken == nil {
-			broken = show(o)
-		}
-		if broken == nil {
-			broken = out.Flush()
-		}
-		return broken
+}
+
+// show prints an outcome, standard output first.
+func (p *printer) show(o client.Outcome) error {
+	if p.broken != nil {
+		return p.broken
 	}
+	if p.json {
+		p.broken = encode(p.out, newLine(o))
+	} else {
+		p.text(o)
+	}
+	for _, w := range []*bufio.Writer{p.out, p.errs} {
+		if err := w.Flush(); p.broken == nil {
+			p.broken = err
+		}
+	}
+	return p.broken
+}
+
+// text prints a result, or what a command that failed wrote to standard output; then what
+// it wrote to standard error, and that it failed. Writers keep their first error.
+func (p *printer) text(o client.Outcome) {
+	if !p.silent && o.Err == nil {
+		stream := o.State.Stdout
+		if o.State.Phase == task.Done {
+			stream = append(o.State.Text, '\n')
+		}
+		p.stream(p.out, p.terminal, stream)
+	}
+	if !p.quiet {
+		p.stream(p.errs, p.errTerminal, o.State.Stderr)
+	}
+	switch why := indented(p.reason(o)); {
+	case o.Err != nil:
+		fmt.Fprintf(p.errs, "%s: %s\n", p.name(o), why)
+	case o.State.Phase == task.Failed:
+		fmt.Fprintf(p.errs, "%s: failed: %s\n", p.name(o), why)
+	}
+}
+
+// stream prints what a command wrote, byte by byte, but to a terminal. It ends a last line
+// that has no end: what follows is no part of it.
+func (p *printer) stream(to io.Writer, terminal bool, text []byte) {
+	if len(text) == 0 {
+		return
+	}
+	if text[len(text)-1] != '\n' {
+		text = append(text, '\n')
+	}
+	if terminal {
+		text = []byte(printable.Text(string(text), ""))
+	}
+	_, _ = to.Write(text)
+}
+
+// reason leaves out the end of standard error, where all of it was just printed.
+func (p *printer) reason(o client.Outcome) string {
+	why := reason(o)
+	if p.quiet || len(o.State.Stderr) == 0 {
+		return why
+	}
+	exit := o.State.Facts.Executed().Exit
+	for _, short := range []string{"exit status " + exit, "ended by " + exit} {
+		if strings.HasPrefix(why, short+": ") {
+			return short
+		}
+	}
+	return why
 }
 
 // indented is a text from elsewhere as it is printed: no line of it passes for ours.
 func indented(text string) string { return printable.Text(text, "  ") }
-
-// printText prints results to out, one a line, and what failed to errs. A result is
-// printed byte by byte, but for a terminal, which would act upon some of them.
-func printText(out, errs io.Writer, name func(client.Outcome) string) func(client.Outcome) error {
-	terminal := term.IsTerminal(int(os.Stdout.Fd()))
-	return func(o client.Outcome) error {
-		var err error
-		switch why := indented(reason(o)); {
-		case o.Err != nil:
-			_, err = fmt.Fprintf(errs, "%s: %s\n", name(o), why)
-		case why != "" || o.State.Phase == task.Failed:
-			_, err = fmt.Fprintf(errs, "%s: failed: %s\n", name(o), why)
-		case terminal:
-			_, err = fmt.Fprintln(out, printable.Text(string(o.State.Text), ""))
-		default:
-			_, err = out.Write(append(o.State.Text, '\n'))
-		}
-		return err
-	}
-}
-
-// line is an outcome as a line of JSON. Bytes that are no UTF-8 go in the field
-// of that name with _base64 at its end.
-type line struct {
-	ID            string  `json:"id,omitempty"`
-	Index         int     `json:"index"`
-	Payload       *string `json:"payload,omitempty"`
-	PayloadBase64 string  `json:"payload_base64,omitempty"`
-	State         string  `json:"state"` // done or failed; pending or unknown where nothing ends the waiting
-	Result        *string `json:"result,omitempty"`
-	ResultBase64  string  `json:"result_base64,omitempty"`
-	Reason        string  `json:"reason,omitempty"`
-	Attempts      int     `json:"attempts,omitempty"`
-	Seconds       float64 `json:"seconds"` // the last attempt's
-}
-
-func printJSON(out io.Writer) func(client.Outcome) error {
-	return func(o client.Outcome) error {
-		l := line{
-			ID: o.ID, Index: o.Index, State: task.Done.String(), Reason: reason(o),
-			Attempts: o.Attempts, Seconds: float64(o.Took.Round(time.Millisecond).Milliseconds()) / 1000,
-		}
-		if o.ID != string(o.Payload) {
-			l.Payload, l.PayloadBase64 = text(o.Payload)
-		}
-		switch {
-		case errors.Is(o.Err, task.ErrNone):
-			l.State = "unknown"
-		case errors.Is(o.Err, errStill):
-			l.State = task.Pending.String()
-		case o.Err != nil || o.State.Phase == task.Failed:
-			l.State = task.Failed.String()
-		default:
-			l.Result, l.ResultBase64 = text(o.State.Text)
-		}
-		return encode(out, l)
-	}
-}
-
-func text(b []byte) (plain *string, encoded string) {
-	if !utf8.Valid(b) {
-		return nil, base64.StdEncoding.EncodeToString(b)
-	}
-	s := string(b)
-	return &s, ""
-}

@@ -54,7 +54,7 @@ SIGTERM or SIGINT (Ctrl-C) stops waiting; the tasks go on.`,
 	f := cmd.Flags()
 	f.BoolVar(&w.keep, "keep", false, "Leave the tasks where they are.")
 	f.BoolVar(&w.batch.Unordered, "unordered", false, "Print results as they come.")
-	f.BoolVar(&w.asJSON, "json", false, "Print an object a line for every task, the failed and unknown ones too.")
+	w.print.flags(f)
 	cli.Var(f, &w.timeout, "timeout", 0, "Stop waiting for a task after this `duration`; it goes on, and counts as failed here. 0s waits for ever.",
 		cli.Duration(0, 30*24*time.Hour))
 	return cmd
@@ -62,16 +62,17 @@ SIGTERM or SIGINT (Ctrl-C) stops waiting; the tasks go on.`,
 
 // waiting is a run of 'client wait'.
 type waiting struct {
-	batch        client.Batch
-	keep, asJSON bool
-	timeout      time.Duration
-	log          *slog.Logger
+	batch   client.Batch
+	print   printing
+	keep    bool
+	timeout time.Duration
+	log     *slog.Logger
 }
 
 func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input, bar *progress) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop() // ends the reading
-	show := printer(cmd, byID, w.asJSON)
+	p := newPrinter(cmd, w.print, byID)
 	w.batch.Judge = func(o client.Outcome) error {
 		bar.count(o)
 		return nil
@@ -91,17 +92,26 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 	done, failed, unknown, left := 0, 0, 0, 0
 	err := w.batch.Each(ctx, in.items(ctx), do, func(o client.Outcome) error {
 		if o.Withdrawn {
+			o.Withdrawn, o.Err = false, fmt.Errorf("%w: %w", errStill, o.Err)
+			p.silent = !w.batch.Unordered
 			left++
+			if w.print.json {
+				return p.show(o)
+			}
 			return nil
 		}
-		if err := show(o); err != nil {
+		if p.silent && !w.print.json {
+			left++ // it stays, and its result with it
+			return nil
+		}
+		if err := p.show(o); err != nil {
 			left++
 			return err
 		}
 		switch {
 		case errors.Is(o.Err, task.ErrNone):
 			unknown++
-		case o.Err != nil || o.State.Phase == task.Failed:
+		case isFailure(o):
 			failed++
 		default:
 			done++
@@ -119,7 +129,7 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 	_ = cleaning.Wait()
 	switch {
 	case ctx.Err() != nil:
-		return cli.SoFar(ctx.Err(), "%d done, %d failed, %d unknown, %d not finished", done, failed, unknown, left)
+		return cli.SoFar(ctx.Err(), "%d done, %d failed, %d unknown, %d left", done, failed, unknown, left)
 	case err != nil:
 		return fmt.Errorf("%w: %d done, %d failed, %d unknown; the other %d stay", err, done, failed, unknown, left)
 	case in.failure() != nil:

@@ -201,7 +201,7 @@ func TestWait(t *testing.T) {
 		c := sv.client("", "wait", ids[0], ids[1])
 		c.Line(c.Stdout, "1")
 		c.Send(syscall.SIGINT)
-		wants(t, c, 130, []string{"1"}, []string{"client: stopped by SIGINT: 1 done, 0 failed, 0 unknown, 1 not finished"})
+		wants(t, c, 130, []string{"1"}, []string{"client: stopped by SIGINT: 1 done, 0 failed, 0 unknown, 1 left"})
 		if got, _ := sv.hand.Get("/tasks/" + ids[1]); got != "pending" {
 			t.Errorf("left %q", got)
 		}

@@ -34,14 +34,14 @@ func TestHostileText(t *testing.T) {
 		sv := start(t)
 		m := sv.master()
 		w := sv.worker("--exec", script+" {}")
-		c := sv.start("client", "run", "1", "--log-level", "error")
+		c := sv.start("client", "run", "1", "--quiet", "--log-level", "error")
 		c.Exit(1)
 		if got := c.Stderr.String(); !strings.Contains(got, shown) || !strings.HasSuffix(got, "\nclient: 1 of 1 task failed") {
 			t.Errorf("stderr %q", got)
 		}
 		id, _ := sv.says(0, "submit", "1")
 		w.Line(w.Stderr, "task="+id)
-		_, got := sv.says(1, "wait", "--keep", id)
+		_, got := sv.says(1, "wait", "--keep", "--quiet", id)
 		if !strings.Contains(got, shown) {
 			t.Errorf("stderr %q", got)
 		}
@@ -63,13 +63,13 @@ func TestHostileText(t *testing.T) {
 		sv := start(t)
 		sv.master()
 		sv.worker("--exec", script+" {}")
-		c := sv.start("client", "run", "0")
+		c := sv.start("client", "run", "--quiet", "0")
 		c.Exit(0)
 		if got := c.Stdout.String(); got != hostile {
 			t.Errorf("stdout %q", got)
 		}
 		side, screen := terminal(t)
-		on := exec.CommandContext(t.Context(), filepath.Join(sv.dir, "client"), "run", "--zk", sv.root, "0")
+		on := exec.CommandContext(t.Context(), filepath.Join(sv.dir, "client"), "run", "--quiet", "--zk", sv.root, "0")
 		var stderr bytes.Buffer
 		on.Stdout, on.Stderr = side, &stderr
 		if err := on.Run(); err != nil {
@@ -91,7 +91,7 @@ func TestHostileText(t *testing.T) {
 		m.Line(m.Stderr, `a\u202eb c`)
 		for _, args := range [][]string{
 			{"status"}, {"status", "--json"}, {"explain", name}, {"explain", name, "--json"}, {"explain", "none\u202e"},
-			{"run", "--timeout", "1ms", "\x1b"}, {"wait", "t\u202e"}, {"cancel", "t\u202e"}, {"retry", "t\u202e"}, {"submit", "--zk", "\x1b"},
+			{"run", "--deadline", "1ms", "\x1b"}, {"wait", "t\u202e"}, {"cancel", "t\u202e"}, {"retry", "t\u202e"}, {"submit", "--zk", "\x1b"},
 		} {
 			c := sv.start("client", args...)
 			if _, err := c.Wait(t.Context()); err != nil {

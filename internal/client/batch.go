@@ -29,7 +29,8 @@ const (
 type Item struct {
 	Index   int // among all items, from 1
 	Payload []byte
-	Err     error // why it cannot be submitted, if so
+	Input   []byte // what the payload was made from, if that is something else
+	Err     error  // why it cannot be submitted, if so
 }
 
 // Outcome is what became of an item: a State that is Done or Failed; or Err.
@@ -46,9 +47,10 @@ var ErrTimeout = errors.New("not finished in time")
 // Batch says how many tasks are done together. Its zero value is the default.
 type Batch struct {
 	Window    int           // how many items are taken up and not yet emitted; default DefaultWindow
+	Jobs      int           // how many of those are not finished; default Window
 	Unordered bool          // emit outcomes as they come, not in the order of the items
 	Retries   int           // how often a task that failed is submitted again, under a new id
-	Timeout   time.Duration // withdraw a task that is not finished so long after its submission; 0 never
+	Deadline  time.Duration // withdraw a task that is not finished so long after its submission; 0 never
 	// Judge, if set, is told of each outcome as it comes, before it is its turn to be
 	// emitted, by a goroutine of its own. An error ends the batch as one of emit does.
 	Judge func(Outcome) error
@@ -64,7 +66,7 @@ type Batch struct {
 // for that, the batch ends as after an error of emit.
 func (b Batch) Do(ctx context.Context, c *Client, items <-chan Item, emit func(Outcome) error) error {
 	b.NewID = c.NewID
-	return b.Each(ctx, items, func(ctx context.Context, id string, it Item) Outcome { return b.attempt(ctx, c, id, it) }, emit)
+	return b.Each(ctx, items, func(ctx context.Context, id string, it Item) Outcome { return b.Attempt(ctx, c, id, it) }, emit)
 }
 
 // Each is Do, with whatever is to be done with an item: do gets the item's id
@@ -74,6 +76,9 @@ func (b Batch) Do(ctx context.Context, c *Client, items <-chan Item, emit func(O
 func (b Batch) Each(ctx context.Context, items <-chan Item, do func(ctx context.Context, id string, it Item) Outcome, emit func(Outcome) error) error {
 	if b.Window == 0 {
 		b.Window = DefaultWindow
+	}
+	if b.Jobs == 0 {
+		b.Jobs = b.Window
 	}
 	ctx, stop := context.WithCancelCause(ctx) // the first cause stays
 	defer stop(nil)
@@ -97,16 +102,19 @@ func (b Batch) Each(ctx context.Context, items <-chan Item, do func(ctx context.
 	return context.Cause(ctx)
 }
 
-// takeUp does items as far as there are places, and sends what became of them.
+// takeUp does items as far as there are places and jobs, and sends what became of them.
 func (b Batch) takeUp(ctx context.Context, items <-chan Item, places chan<- struct{}, load *semaphore.Weighted,
 	do func(ctx context.Context, id string, it Item) Outcome, done chan<- *finished) {
 	var flight sync.WaitGroup
 	defer flight.Wait()
+	jobs := make(chan struct{}, b.Jobs)
 	for turn := 0; ; turn++ {
-		select {
-		case places <- struct{}{}:
-		case <-ctx.Done():
-			return
+		for _, free := range []chan<- struct{}{places, jobs} {
+			select {
+			case free <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
 		}
 		select {
 		case it, ok := <-items:
@@ -128,6 +136,7 @@ func (b Batch) takeUp(ctx context.Context, items <-chan Item, places chan<- stru
 					o.Outcome = do(ctx, id, it)
 					o.Withdrawn = ctx.Err() != nil && errors.Is(o.Err, context.Cause(ctx))
 				}
+				<-jobs
 				done <- o
 			})
 		case <-ctx.Done():
@@ -171,8 +180,9 @@ func (b Batch) inTurn(done <-chan *finished, ready chan<- *finished, end func(er
 	}
 }
 
-// attempt submits an item until it is done, or has failed for the last time.
-func (b Batch) attempt(ctx context.Context, c *Client, id string, it Item) Outcome {
+// Attempt submits an item until it is done, or has failed for the last time: what Do does
+// with each. The first id is the given one, which c made.
+func (b Batch) Attempt(ctx context.Context, c *Client, id string, it Item) Outcome {
 	o := Outcome{Item: it}
 	pause := backoff.NewExponentialBackOff() // half a second, then half as much more each time, with jitter
 	for {
@@ -194,9 +204,9 @@ func (b Batch) attempt(ctx context.Context, c *Client, id string, it Item) Outco
 }
 
 func (b Batch) once(ctx context.Context, c *Client, id string, payload []byte) (Result, error) {
-	if b.Timeout > 0 {
+	if b.Deadline > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, b.Timeout, fmt.Errorf("%w: withdrawn after %s", ErrTimeout, b.Timeout))
+		ctx, cancel = context.WithTimeoutCause(ctx, b.Deadline, fmt.Errorf("%w: withdrawn after %s", ErrTimeout, b.Deadline))
 		defer cancel()
 	}
 	return c.DoAs(ctx, id, payload)

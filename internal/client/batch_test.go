@@ -62,6 +62,25 @@ func TestBatch(t *testing.T) {
 			t.Errorf("%d of %d emitted, %d at once; %v", len(emitted), len(sizes), most.Load(), err)
 		}
 	})
+	t.Run("has_few_jobs_at_once_and_a_result_that_waits_is_none", func(t *testing.T) {
+		var now, begun atomic.Int64
+		first := make(chan struct{})
+		_, emitted, err := each(t.Context(), Batch{Jobs: 2}, make([]int, 20), func(_ context.Context, it Item) error {
+			if now.Add(1) > 2 {
+				t.Error("a third job")
+			}
+			defer now.Add(-1)
+			if n := begun.Add(1); it.Index == 1 {
+				<-first // all others pass by
+			} else if n == 20 {
+				close(first)
+			}
+			return nil
+		})
+		if err != nil || len(emitted) != 20 || !slices.IsSorted(emitted) {
+			t.Errorf("emitted %v; %v", emitted, err)
+		}
+	})
 	t.Run("tells_of_all_that_it_took_up_when_it_is_ended_amid_them", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		var n atomic.Int64
