@@ -3,27 +3,26 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
-	"taskkeeper/internal/client"
-	"taskkeeper/internal/task"
+	"taskkeeper/internal/cli"
 )
 
-// input says where the payloads come from, or the ids of tasks.
+// input says where the lines come from that tasks are made of, or the ids of tasks.
 type input struct {
-	ids  bool // they are ids: blanks around them, empty ones and repeats are dropped
-	args []string
-	file string // "-" is standard input, as is no file and no args
-	nul  bool   // each ends with a NUL, not with a newline
+	ids     bool // they are ids: blanks around them, empty ones and repeats are dropped
+	args    []string
+	file    string    // "-" is standard input, as is no file and no args
+	nul     bool      // each line ends with a NUL, not with a newline
+	each    int       // lines a task; 0 = 1
+	command *template // makes a task's payload of them; nil: they are the payload
 
 	from io.ReadCloser     // set by open, unless there are args
 	rest *io.SectionReader // the same, where it can be read twice
@@ -32,13 +31,14 @@ type input struct {
 	ended     atomic.Bool           // no more are sent
 	exhausted atomic.Bool           // because there are no more
 	failed    atomic.Pointer[error] // why it could not be read to its end
-	counted   atomic.Int64          // items in rest; 0 until they are counted
+	counted   atomic.Int64          // lines in rest; 0 until they are counted
 }
 
 // flags adds those that say where payloads come from.
 func (in *input) flags(f *pflag.FlagSet) {
-	f.StringVarP(&in.file, "file", "f", "", "Read the payloads from this `file`, one a line; - is standard input.")
-	f.BoolVarP(&in.nul, "null", "0", false, "Payloads end with a NUL, not with a newline, as find -print0 has it.")
+	f.StringVarP(&in.file, "file", "f", "", "Read the input from this `file`, a task a line; - is standard input.")
+	f.BoolVarP(&in.nul, "null", "0", false, "Lines of input end with a NUL, not with a newline, as find -print0 has it.")
+	cli.VarP(f, &in.each, "max-args", "n", 1, "Make a task of each `number` of lines: its payload is these lines, or {} in a command stands for all of them, each a word.", cli.Int(1, 100_000))
 }
 
 // take is a command's Args: it opens the input, or tells what is wrong with it.
@@ -63,6 +63,8 @@ func (in *input) open(stdin *os.File) error {
 		in.read(f)
 	case in.ids && term.IsTerminal(int(stdin.Fd())):
 		return fmt.Errorf("ID is missing: give at least one, or lines of them on standard input")
+	case in.command != nil && in.file == "" && term.IsTerminal(int(stdin.Fd())):
+		return fmt.Errorf("the command has no input: give its lines by --file or on standard input")
 	case in.file == "" && term.IsTerminal(int(stdin.Fd())):
 		return fmt.Errorf("PAYLOAD is missing: give at least one, or lines by --file or on standard input")
 	case isDir(stdin):
@@ -91,14 +93,20 @@ func (in *input) sizes() (taken, total int) {
 	case ended:
 		return taken, taken
 	case len(in.args) > 0:
-		return taken, len(in.args)
+		return taken, in.tasks(len(in.args))
 	case counted > 0:
-		return taken, max(taken, counted)
+		return taken, max(taken, in.tasks(counted))
 	}
 	return taken, 0
 }
 
-// count counts the items beforehand, where the input can be read twice. Ids that are
+// tasks is how many tasks so many lines make.
+func (in *input) tasks(lines int) int {
+	each := max(1, in.each)
+	return (lines + each - 1) / each
+}
+
+// count counts the lines beforehand, where the input can be read twice. Ids that are
 // repeated are counted, until all are read.
 func (in *input) count(ctx context.Context) {
 	if in.rest == nil {
@@ -139,89 +147,4 @@ func (in *input) failure() error {
 		return fmt.Errorf("read input: %w", *err)
 	}
 	return nil
-}
-
-// items sends the payloads until there are no more, or they cannot be read on, and
-// closes: see failure. A read that blocks is left alone when ctx ends.
-func (in *input) items(ctx context.Context) <-chan client.Item {
-	out := make(chan client.Item)
-	seen := make(map[string]bool)
-	send := func(it client.Item) bool {
-		if in.ids && it.Err == nil {
-			id := strings.TrimSpace(string(it.Payload))
-			if id == "" || seen[id] {
-				return true
-			}
-			seen[id] = true
-			it.Index, it.Payload = len(seen), []byte(id)
-			if !task.ValidID(id) || strings.Contains(id, "/") {
-				it.Err = fmt.Errorf("this is no task's id")
-			}
-		}
-		select {
-		case out <- it:
-			in.taken.Add(1)
-			return true
-		case <-ctx.Done():
-			return false
-		}
-	}
-	if len(in.args) > 0 {
-		go func() { // ends with ctx
-			defer close(out)
-			defer in.ended.Store(true)
-			for i, p := range in.args {
-				if !send(client.Item{Index: i + 1, Payload: []byte(p)}) {
-					return
-				}
-			}
-			in.exhausted.Store(true)
-		}()
-		return out
-	}
-	go func() { // ends with ctx, or when a read returns
-		defer close(out)
-		defer in.ended.Store(true)
-		defer in.from.Close()
-		r := bufio.NewReaderSize(in.from, 64<<10)
-		for i := 1; ; i++ {
-			payload, size, err := record(r, in.ending(), client.MaxPayload)
-			it := client.Item{Index: i, Payload: payload}
-			switch {
-			case err == io.EOF && size == 0:
-				in.exhausted.Store(true)
-				return
-			case err != nil && err != io.EOF:
-				in.failed.Store(&err)
-				return
-			case size > client.MaxPayload:
-				it.Err = client.TooLarge(size)
-			}
-			if !send(it) {
-				return
-			}
-			if err == io.EOF {
-				in.exhausted.Store(true)
-				return
-			}
-		}
-	}()
-	return out
-}
-
-// record reads up to the next end, which is dropped. Of one that is larger than
-// most it keeps the beginning only, and tells its size. At the end of the input
-// the error is io.EOF, also behind a last record without an end.
-func record(r *bufio.Reader, end byte, most int) (kept []byte, size int64, err error) {
-	for {
-		part, err := r.ReadSlice(end)
-		if err == nil {
-			part = part[:len(part)-1]
-		}
-		size += int64(len(part))
-		kept = append(kept, part[:min(len(part), max(0, most-len(kept)))]...)
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return kept, size, err
-		}
-	}
 }

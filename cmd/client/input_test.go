@@ -54,6 +54,35 @@ func TestInput(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
+	t.Run("of_several_lines_a_task", func(t *testing.T) {
+		for text, want := range map[string][]string{
+			"a\nb\nc\n":                    {"a\nb", "c"},
+			"a\nb\nc\nd":                   {"a\nb", "c\nd"},
+			"\n\n":                         {"\n"},
+			"":                             nil,
+			large[2:] + "\nb\nc\n":         {client.TooLarge(client.MaxPayload + 1).Error(), "c"},
+			"b\n" + large + "\nc\nd\ne\nf\n": {client.TooLarge(client.MaxPayload + 3).Error(), "c\nd", "e\nf"},
+		} {
+			got := read(t, &input{each: 2, from: io.NopCloser(strings.NewReader(text))})
+			if !slices.Equal(got, want) {
+				t.Errorf("%.40q: got %q, want %q", text, got, want)
+			}
+		}
+		if got := read(t, &input{each: 2, args: []string{"a", "b", "c"}}); !slices.Equal(got, []string{"a\nb", "c"}) {
+			t.Errorf("arguments: got %q", got)
+		}
+	})
+	t.Run("makes_commands", func(t *testing.T) {
+		tmpl, err := newTemplate([]string{"echo", "{#}", "{}"}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := &input{each: 2, command: tmpl, args: []string{"a", "b c", "\x00", "d", large[1:]}}
+		want := []string{"echo 1 a 'b c'", errZero.Error(), client.TooLarge(client.MaxPayload + int64(len("echo 3 "))).Error()}
+		if got := read(t, in); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
 	t.Run("a_file", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "in")
 		if err := os.WriteFile(path, []byte("a\nb\n"), 0o644); err != nil {
@@ -75,6 +104,7 @@ func TestInput(t *testing.T) {
 		}{
 			"lines":    {"skipped\na\n\nb", &input{}, 3},
 			"NUL":      {"skipped\na\n\x00b\x00", &input{nul: true}, 2},
+			"several":  {"skipped\na\nb\nc\n", &input{each: 2}, 2},
 			"ids":      {"skipped\na\n\nb\n", &input{ids: true}, 2},
 			"too long": {"skipped\n" + large + "\nb\n", &input{}, 2},
 		} {

@@ -44,7 +44,7 @@ ZooKeeper removes its tasks.`,
   client run 0.1 0.2 0.3 --zk zk1:2181,zk2:2181,zk3:2181/lab`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := common.Logger()
-			return with(cmd.Context(), &common, queue, log, func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
+			return with(cmd.Context(), &common, client.Config{Queue: queue, Logger: log}, func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
 				return loop(ctx, cmd, c, count, maxSleep)
 			})
 		},
@@ -95,11 +95,11 @@ func outcome(r client.Result) string {
 	return fmt.Sprintf("result %s after %s", indented(string(r.State.Text)), r.Took.Round(time.Millisecond))
 }
 
-// with runs do with a client of a queue that is kept in touch with ZooKeeper meanwhile.
-// current is the last session so far, or nil.
-func with(ctx context.Context, common *cli.Common, queue string, log *slog.Logger,
+// with runs do with a client that is kept in touch with ZooKeeper meanwhile. current is
+// the last session so far, or nil.
+func with(ctx context.Context, common *cli.Common, cfg client.Config,
 	do func(ctx context.Context, c *client.Client, current func() *session.Session) error) error {
-	return withConfig(ctx, common.Session(log), queue, common.Wait, do)
+	return withConfig(ctx, common.Session(cfg.Logger), cfg, common.Wait, do)
 }
 
 // withIDs is with, for what is about tasks that are there: it creates nothing.
@@ -107,7 +107,7 @@ func withIDs(ctx context.Context, common *cli.Common, log *slog.Logger,
 	do func(ctx context.Context, c *client.Client, current func() *session.Session) error) error {
 	cfg := common.Session(log)
 	cfg.NoCreate = true
-	return noChroot(common, withConfig(ctx, cfg, "", common.Wait, do))
+	return noChroot(common, withConfig(ctx, cfg, client.Config{Logger: log}, common.Wait, do))
 }
 
 // noChroot says what it means that the chroot is not there.
@@ -118,11 +118,11 @@ func noChroot(common *cli.Common, err error) error {
 	return fmt.Errorf("no znode %s at %s: nothing was ever submitted there (--zk)", common.ZK.Chroot, strings.Join(common.ZK.Servers, ","))
 }
 
-func withConfig(ctx context.Context, cfg session.Config, queue string, wait time.Duration,
+func withConfig(ctx context.Context, cfg session.Config, of client.Config, wait time.Duration,
 	do func(ctx context.Context, c *client.Client, current func() *session.Session) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	c := client.New(client.Config{Queue: queue, Logger: cfg.Logger})
+	c := client.New(of)
 	served := make(chan error, 1)
 	var current atomic.Pointer[session.Session]
 	serve := func(ctx context.Context, s *session.Session) error {

@@ -13,12 +13,11 @@ import (
 )
 
 func runCommand(common *cli.Common) *cobra.Command {
-	var in input
-	r := running{in: &in}
-	var queue string
+	var a asking
+	r := running{in: &a.in}
 	var keepGoing bool
 	cmd := &cobra.Command{
-		Use:   "run [PAYLOAD...]",
+		Use:   "run [PAYLOAD... | -- COMMAND [ARGUMENT...]]",
 		Short: "Do each argument or line of input as a task; print the results",
 		Long: `Submit each argument as a task, or without arguments each line of standard
 input, and print the results to stdout in the same order, one a line. What
@@ -27,27 +26,30 @@ wrote to standard output goes to stdout. The input may be of any length: it is
 read as far as --window reaches. Results over 64 MB that wait for one before
 them go to temporary files in $TMPDIR. Exit status: 0 when all are done, 1 when
 any failed (why is on stderr, with its payload), 2 for wrong use.
-
+` + aboutCommands + `
 SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished. In order, stdout ends
 before the first input that is not done then; stderr tells which are not.`,
 		Example: `  client run 0.1 0.2 0.3
-  seq 1 100000 | client run --window 2000 > results`,
-		Args: in.take,
+  seq 1 100000 | client run --window 2000 > results
+  ls *.log | client run -- gzip -9 {}`,
+		Args: a.take,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := r.batch.Check(common.ZK, queue); err != nil {
+			if a.dryRun {
+				return a.show(cmd.Context(), cmd)
+			}
+			if err := r.batch.Check(common.ZK, a.queue); err != nil {
 				return cli.WrongUse("%w", err)
 			}
 			log := common.Logger()
-			r.bar = newProgress(os.Stderr, &in).of(queue)
-			return with(cmd.Context(), common, queue, log, func(ctx context.Context, c *client.Client, current func() *session.Session) error {
+			r.bar = newProgress(os.Stderr, &a.in).of(a.queue)
+			return with(cmd.Context(), common, a.config(log), func(ctx context.Context, c *client.Client, current func() *session.Session) error {
 				defer r.bar.start(ctx, current)()
 				return r.run(ctx, cmd, c)
 			})
 		},
 	}
 	f := cmd.Flags()
-	in.flags(f)
-	addQueue(f, &queue)
+	a.flags(cmd)
 	cli.Var(f, &r.batch.Window, "window", client.DefaultWindow,
 		"Have at most this `number` of tasks on their way, counting those whose results wait for one before them.", cli.Int(1, client.MaxWindow))
 	f.BoolVar(&r.batch.Unordered, "unordered", false, "Print results as they come.")

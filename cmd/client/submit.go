@@ -14,10 +14,9 @@ import (
 )
 
 func submitCommand(common *cli.Common) *cobra.Command {
-	var in input
-	var queue string
+	var a asking
 	cmd := &cobra.Command{
-		Use:   "submit [PAYLOAD...]",
+		Use:   "submit [PAYLOAD... | -- COMMAND [ARGUMENT...]]",
 		Short: "Submit tasks that outlive the client; print their ids",
 		Long: `Submit each argument, or without arguments each line of standard input, as a
 task that stays when this client ends, and print the ids to stdout in the same
@@ -25,20 +24,22 @@ order, one a line. 'client wait' fetches the results by these ids. What nobody
 fetches the leader removes after its --retention. Exit status: 0 when all were
 submitted, 1 when any was not (why is on stderr), 2 for wrong use. A task whose
 id cannot be printed is withdrawn.
-
+` + aboutCommands + `
 SIGTERM or SIGINT (Ctrl-C) stops; the tasks whose ids were printed stay.`,
 		Example: `  client submit 0.1 0.2 > ids
-  client wait < ids`,
-		Args: in.take,
+  client wait < ids
+  ls *.log | client submit -- gzip -9 {}`,
+		Args: a.take,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log := common.Logger()
-			return with(cmd.Context(), common, queue, log, func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
-				return submit(ctx, cmd, c, &in)
+			if a.dryRun {
+				return a.show(cmd.Context(), cmd)
+			}
+			return with(cmd.Context(), common, a.config(common.Logger()), func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
+				return submit(ctx, cmd, c, &a.in)
 			})
 		},
 	}
-	in.flags(cmd.Flags())
-	addQueue(cmd.Flags(), &queue)
+	a.flags(cmd)
 	return cmd
 }
 

@@ -21,7 +21,7 @@ func (sv *service) client(in string, args ...string) *proc.Child {
 	sv.t.Helper()
 	return proc.Run(sv.t, proc.Command{
 		Path: filepath.Join(sv.dir, "client"), In: in,
-		Args: append(args, "--zk", sv.root, "--session-timeout", sv.timeout, "--log-level", "error"),
+		Args: sv.with(args, "--log-level", "error"),
 	})
 }
 

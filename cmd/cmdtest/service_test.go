@@ -40,8 +40,17 @@ func (sv *service) start(program string, args ...string) *proc.Child {
 	sv.t.Helper()
 	return proc.Run(sv.t, proc.Command{
 		Path: filepath.Join(sv.dir, program),
-		Args: append(args, "--zk", sv.root, "--session-timeout", sv.timeout),
+		Args: sv.with(args),
 	})
+}
+
+// with adds the service's flags, before -- if there is one.
+func (sv *service) with(args []string, more ...string) []string {
+	at := slices.Index(args, "--")
+	if at < 0 {
+		at = len(args)
+	}
+	return slices.Concat(args[:at], []string{"--zk", sv.root, "--session-timeout", sv.timeout}, more, args[at:])
 }
 
 // pipe starts a client's run that reads its tasks from standard input.

@@ -15,8 +15,13 @@ import (
 // is printed after the flag's name: it names the value and what is wanted.
 // In usage, one word in `backquotes` stands for the value.
 func Var[T any](flags *pflag.FlagSet, p *T, name string, def T, usage string, parse func(string) (T, error)) {
+	VarP(flags, p, name, "", def, usage, parse)
+}
+
+// VarP is Var with a letter that stands for the name.
+func VarP[T any](flags *pflag.FlagSet, p *T, name, letter string, def T, usage string, parse func(string) (T, error)) {
 	*p = def
-	flags.Var(&value[T]{p, parse}, name, usage)
+	flags.VarP(&value[T]{p, parse}, name, letter, usage)
 }
 
 type value[T any] struct {

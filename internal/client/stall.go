@@ -142,6 +142,9 @@ func (st *stall) refused(path string) (missing string) {
 // missingWorker says what to start where none of the queues has a worker.
 func missingWorker(queues map[string]bool) string {
 	for queue := range queues {
+		if queue == task.KindCommand && len(queues) == 1 {
+			return "a worker of queue " + queue + ": start one with --any-command"
+		}
 		if queue != "" && len(queues) == 1 {
 			return "a worker of queue " + queue + ": start one with --queue"
 		}

@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // Split splits a command line into words by the quoting rules of POSIX. Nothing
@@ -15,9 +14,6 @@ import (
 // act upon without quotes, $HOME or |, is refused: silently taken as a word it
 // would surprise.
 func Split(line string) ([]string, error) {
-	if !utf8.ValidString(line) {
-		return nil, fmt.Errorf("%q is no text in UTF-8", line)
-	}
 	words, err := split(line)
 	if err != nil && err != errEmpty {
 		err = fmt.Errorf("%q: %w", line, err)

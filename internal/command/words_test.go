@@ -24,6 +24,7 @@ var plain = map[string][]string{
 	`convert é out/{}`:               {"convert", "é", "out/{}"},
 	`a if then =b x=y`:               {"a", "if", "then", "=b", "x=y"},
 	`a b\`:                           {"a", `b\`},
+	"a 'b\r\n' \xff\u00ff\r":         {"a", "b\r\n", "\xff\u00ff\r"},
 }
 
 func TestSplit(t *testing.T) {
@@ -57,23 +58,23 @@ func TestSplit(t *testing.T) {
 		}
 	})
 	for name, c := range map[string]struct{ line, want string }{
-		"nothing":             {"", "the command is empty"},
-		"blanks":              {" \n", "the command is empty"},
-		"an_open_quote":       {`a "b`, "closing quote `\"`, at byte 3"},
-		"an_open_quote_again": {`a 'b`, "closing quote `'`, at byte 3"},
-		"a_pipe":              {"a | b", "more than one program"},
-		"a_list":              {"a; b", "more than one program"},
-		"a_line_more":         {"a\nb", "more than one program"},
-		"an_end_of_list":      {"a;", "more than one program"},
-		"the_background":      {"a &", "more than one program"},
-		"a_redirection":       {"a > b", "more than one program"},
-		"an_assignment":       {"A=1 b", "more than one program"},
-		"a_negation":          {"! a", "more than one program"},
-		"a_subshell":          {"(a)", "more than one program"},
-		"a_variable":          {`a $HOME`, "begins at byte 3: put it between single quotes, or use --shell"},
-		"a_substitution":      {"a `b`", "begins at byte 3"},
-		"a_keyword":           {"if a", "at byte 1"},
-		"no_text":             {"a \xff", "UTF-8"},
+		"nothing":              {"", "the command is empty"},
+		"blanks":               {" \n", "the command is empty"},
+		"an_open_quote":        {`a "b`, "closing quote `\"`, at byte 3"},
+		"an_open_quote_again":  {`a 'b`, "closing quote `'`, at byte 3"},
+		"a_pipe":               {"a | b", "more than one program"},
+		"a_list":               {"a; b", "more than one program"},
+		"a_line_more":          {"a\nb", "more than one program"},
+		"an_end_of_list":       {"a;", "more than one program"},
+		"the_background":       {"a &", "more than one program"},
+		"a_redirection":        {"a > b", "more than one program"},
+		"an_assignment":        {"A=1 b", "more than one program"},
+		"a_negation":           {"! a", "more than one program"},
+		"a_subshell":           {"(a)", "more than one program"},
+		"a_variable":           {`a $HOME`, "begins at byte 3: put it between single quotes, or use --shell"},
+		"a_substitution":       {"a `b`", "begins at byte 3"},
+		"a_keyword":            {"if a", "at byte 1"},
+		"behind_other_letters": {"é `b`", "begins at byte 4"},
 	} {
 		t.Run("refuses_"+name, func(t *testing.T) {
 			got, err := Split(c.line)

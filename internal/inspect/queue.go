@@ -1,6 +1,10 @@
 package inspect
 
-import "fmt"
+import (
+	"fmt"
+
+	"taskkeeper/internal/task"
+)
 
 // ofQueue names a queue in a sentence.
 func ofQueue(queue string) string {
@@ -14,6 +18,8 @@ func ofQueue(queue string) string {
 // those of other queues.
 func NoWorker(queue string, others int) string {
 	switch {
+	case queue == task.KindCommand:
+		return fmt.Sprintf("no worker takes tasks of %s: start one with --any-command", ofQueue(queue))
 	case queue != "":
 		return fmt.Sprintf("no worker takes tasks of %s: start one with --queue", ofQueue(queue))
 	case others > 0:

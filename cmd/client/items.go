@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"taskkeeper/internal/client"
+	"taskkeeper/internal/task"
+)
+
+// items sends the tasks until there is no more input, or it cannot be read on, and
+// closes: see failure. A read that blocks is left alone when ctx ends.
+func (in *input) items(ctx context.Context) <-chan client.Item {
+	out := make(chan client.Item)
+	go func() { // ends with ctx, or when a read returns
+		defer close(out)
+		defer in.ended.Store(true)
+		if in.from != nil {
+			defer in.from.Close()
+		}
+		in.sendAll(ctx, out)
+	}()
+	return out
+}
+
+func (in *input) sendAll(ctx context.Context, out chan<- client.Item) {
+	send := func(it client.Item) bool {
+		select {
+		case out <- it:
+			in.taken.Add(1)
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	next := in.lines()
+	seen := make(map[string]bool) // ids
+	for n := 1; ; n++ {
+		lines, size, err := group(next, max(1, in.each))
+		if err != nil && err != io.EOF {
+			in.failed.Store(&err)
+			return
+		}
+		if len(lines) > 0 {
+			it := client.Item{}
+			if in.ids {
+				it = idItem(string(lines[0]), seen)
+			} else {
+				it = in.item(n, lines, size)
+			}
+			if it.Index > 0 && !send(it) {
+				return
+			}
+		}
+		if err != nil {
+			in.exhausted.Store(true)
+			return
+		}
+	}
+}
+
+// idItem is the item of an id; without an index if it is none, or has come before.
+func idItem(line string, seen map[string]bool) client.Item {
+	id := strings.TrimSpace(line)
+	if id == "" || seen[id] {
+		return client.Item{}
+	}
+	seen[id] = true
+	it := client.Item{Index: len(seen), Payload: []byte(id)}
+	if !task.ValidID(id) || strings.Contains(id, "/") {
+		it.Err = fmt.Errorf("this is no task's id")
+	}
+	return it
+}
+
+// item makes a task of lines.
+func (in *input) item(number int, lines [][]byte, size int64) client.Item {
+	it := client.Item{Index: number, Payload: bytes.Join(lines, []byte("\n"))}
+	if size > client.MaxPayload {
+		it.Err = client.TooLarge(size)
+		return it
+	}
+	if in.command == nil {
+		return it
+	}
+	it.Input = it.Payload
+	line, err := in.command.line(number, lines)
+	if err == nil && len(line) > client.MaxPayload {
+		err = client.TooLarge(int64(len(line)))
+	}
+	it.Payload, it.Err = []byte(line), err
+	return it
+}
+
+// source returns one line after the other, and how long it is: of one that is too large it
+// returns the beginning. At the end the error is io.EOF, and there may be a last line.
+type source func() (line []byte, size int64, err error)
+
+// lines returns the source of the input.
+func (in *input) lines() source {
+	if in.from != nil {
+		r := bufio.NewReaderSize(in.from, 64<<10)
+		return func() ([]byte, int64, error) { return record(r, in.ending(), client.MaxPayload) }
+	}
+	args := in.args
+	return func() ([]byte, int64, error) {
+		if len(args) == 0 {
+			return nil, 0, io.EOF
+		}
+		line := args[0]
+		args = args[1:]
+		return []byte(line), int64(len(line)), nil
+	}
+}
+
+// group returns the next lines, up to most, and the size of all together. Of too large ones
+// it returns the beginning.
+func group(next source, most int) (lines [][]byte, size int64, err error) {
+	for len(lines) < most {
+		line, n, err := next()
+		if err != nil && (err != io.EOF || n == 0) {
+			return lines, size, err
+		}
+		if len(lines) > 0 {
+			n++ // what joins them
+		}
+		size += n
+		if len(lines) > 0 && size > client.MaxPayload {
+			line = nil
+		}
+		lines = append(lines, line)
+		if err != nil {
+			return lines, size, err
+		}
+	}
+	return lines, size, nil
+}
+
+// record reads up to the next end, which is dropped. Of one that is larger than
+// most it keeps the beginning only, and tells its size. At the end of the input
+// the error is io.EOF, also behind a last record without an end.
+func record(r *bufio.Reader, end byte, most int) (kept []byte, size int64, err error) {
+	for {
+		part, err := r.ReadSlice(end)
+		if err == nil {
+			part = part[:len(part)-1]
+		}
+		size += int64(len(part))
+		kept = append(kept, part[:min(len(part), max(0, most-len(kept)))]...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return kept, size, err
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// template makes a command line of a task's lines of input. Its placeholders are those of
+// GNU parallel:
+//
+//	{}    the line                 dir/a.tar.gz
+//	{.}   without its extension    dir/a.tar
+//	{/}   the file's name          a.tar.gz
+//	{//}  the folder               dir
+//	{/.}  the name without it      a.tar
+//	{#}   the task's number        1
+//
+// Each becomes a part of one word, whatever the line holds. A word whose placeholders
+// stand for lines is there once for each line.
+type template struct {
+	words []word // of --shell one, the script
+	shell bool
+}
+
+// word is text and placeholders in turn. It begins with text, which may be empty.
+type word struct {
+	texts, holes []string // there is one text more
+}
+
+var placeholders = regexp.MustCompile(`\{(\.|/|//|/\.|#)?\}`)
+
+func parseWord(s string) word {
+	return word{texts: placeholders.Split(s, -1), holes: placeholders.FindAllString(s, -1)}
+}
+
+// ofLines tells whether a word has a placeholder that stands for a line.
+func (w word) ofLines() bool {
+	for _, hole := range w.holes {
+		if hole != "{#}" {
+			return true
+		}
+	}
+	return false
+}
+
+// fill puts in what stands for each placeholder.
+func (w word) fill(value func(hole string) string) string {
+	var b strings.Builder
+	for i, text := range w.texts {
+		b.WriteString(text)
+		if i < len(w.holes) {
+			b.WriteString(value(w.holes[i]))
+		}
+	}
+	return b.String()
+}
+
+// newTemplate reads the words of a command. Without any placeholder the line is appended.
+// With shell they are a script, joined by blanks.
+func newTemplate(words []string, shell bool) (*template, error) {
+	if shell {
+		words = []string{strings.Join(words, " ")}
+	}
+	if strings.TrimSpace(words[0]) == "" {
+		return nil, errors.New("the command behind -- is empty: give a program and its arguments")
+	}
+	t := &template{shell: shell}
+	holes := 0
+	for _, s := range words {
+		if strings.ContainsRune(s, 0) {
+			return nil, errZero
+		}
+		w := parseWord(s)
+		holes += len(w.holes)
+		t.words = append(t.words, w)
+	}
+	switch {
+	case holes > 0:
+	case shell:
+		t.words[0] = parseWord(words[0] + " {}")
+	default:
+		t.words = append(t.words, parseWord("{}"))
+	}
+	if shell {
+		return t, checkScript(t.words[0])
+	}
+	return t, nil
+}
+
+var errZero = errors.New("holds a zero byte, so it cannot be an argument of a command")
+
+// line is the command line for a task. It fails where a line holds a zero byte.
+func (t *template) line(number int, lines [][]byte) (string, error) {
+	for _, l := range lines {
+		if strings.ContainsRune(string(l), 0) {
+			return "", errZero
+		}
+	}
+	value := func(hole string, line []byte) string {
+		if hole == "{#}" {
+			return strconv.Itoa(number)
+		}
+		return valueOf(hole, string(line))
+	}
+	if t.shell {
+		script := t.words[0].fill(func(hole string) string {
+			if hole == "{#}" {
+				lines = lines[:1]
+			}
+			values := make([]string, len(lines))
+			for i, l := range lines {
+				values[i] = quote(value(hole, l), true)
+			}
+			return strings.Join(values, " ")
+		})
+		return quoteAll([]string{"sh", "-c", script}), nil
+	}
+	var words []string
+	for _, w := range t.words {
+		of := lines
+		if !w.ofLines() {
+			of = lines[:1]
+		}
+		for _, l := range of {
+			words = append(words, w.fill(func(hole string) string { return value(hole, l) }))
+		}
+	}
+	return quoteAll(words), nil
+}
+
+// valueOf is what a placeholder stands for.
+func valueOf(hole, line string) string {
+	switch hole {
+	case "{.}":
+		return withoutExtension(line)
+	case "{/}":
+		return base(line)
+	case "{//}":
+		return folder(line)
+	case "{/.}":
+		return withoutExtension(base(line))
+	}
+	return line
+}
+
+// withoutExtension leaves out what begins at the last dot of the file's name.
+func withoutExtension(path string) string {
+	if dot := strings.LastIndexByte(path, '.'); dot > strings.LastIndexByte(path, '/') {
+		return path[:dot]
+	}
+	return path
+}
+
+func base(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+
+// folder is what dirname(1) prints.
+func folder(path string) string {
+	rest := strings.TrimRight(path, "/")
+	slash := strings.LastIndexByte(rest, '/')
+	switch {
+	case rest == "" && path != "":
+		return "/"
+	case slash < 0:
+		return "."
+	}
+	if rest = strings.TrimRight(rest[:slash], "/"); rest == "" {
+		return "/"
+	}
+	return rest
+}
