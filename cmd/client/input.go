@@ -24,14 +24,19 @@ type input struct {
 	each    int       // lines a task; 0 = 1
 	command *template // makes a task's payload of them; nil: they are the payload
 
+	log     *joblog // what earlier runs did is not done again; nil: there was none
+	reprint bool    // but it is sent: its results are to be printed again
+
 	from io.ReadCloser     // set by open, unless there are args
 	rest *io.SectionReader // the same, where it can be read twice
 
-	taken     atomic.Int64          // items that were sent
-	ended     atomic.Bool           // no more are sent
-	exhausted atomic.Bool           // because there are no more
-	failed    atomic.Pointer[error] // why it could not be read to its end
-	counted   atomic.Int64          // lines in rest; 0 until they are counted
+	taken         atomic.Int64          // items that were sent
+	ended         atomic.Bool           // no more are sent
+	exhausted     atomic.Bool           // because there are no more
+	skipped       atomic.Int64          // items that an earlier run did
+	skippedFailed atomic.Int64          // those of them that failed
+	failed        atomic.Pointer[error] // why it could not be read to its end
+	counted       atomic.Int64          // lines in rest; 0 until they are counted
 }
 
 // flags adds those that say where payloads come from.
@@ -93,9 +98,9 @@ func (in *input) sizes() (taken, total int) {
 	case ended:
 		return taken, taken
 	case len(in.args) > 0:
-		return taken, in.tasks(len(in.args))
+		return taken, in.tasks(len(in.args)) - int(in.skipped.Load())
 	case counted > 0:
-		return taken, max(taken, in.tasks(counted))
+		return taken, max(taken, in.tasks(counted)-int(in.skipped.Load()))
 	}
 	return taken, 0
 }
@@ -144,7 +149,7 @@ func isDir(f *os.File) bool {
 // failure is why the input could not be read to its end; nil if it could.
 func (in *input) failure() error {
 	if err := in.failed.Load(); err != nil {
-		return fmt.Errorf("read input: %w", *err)
+		return *err
 	}
 	return nil
 }

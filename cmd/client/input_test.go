@@ -56,11 +56,11 @@ func TestInput(t *testing.T) {
 	})
 	t.Run("of_several_lines_a_task", func(t *testing.T) {
 		for text, want := range map[string][]string{
-			"a\nb\nc\n":                    {"a\nb", "c"},
-			"a\nb\nc\nd":                   {"a\nb", "c\nd"},
-			"\n\n":                         {"\n"},
-			"":                             nil,
-			large[2:] + "\nb\nc\n":         {client.TooLarge(client.MaxPayload + 1).Error(), "c"},
+			"a\nb\nc\n":                      {"a\nb", "c"},
+			"a\nb\nc\nd":                     {"a\nb", "c\nd"},
+			"\n\n":                           {"\n"},
+			"":                               nil,
+			large[2:] + "\nb\nc\n":           {client.TooLarge(client.MaxPayload + 1).Error(), "c"},
 			"b\n" + large + "\nc\nd\ne\nf\n": {client.TooLarge(client.MaxPayload + 3).Error(), "c\nd", "e\nf"},
 		} {
 			got := read(t, &input{each: 2, from: io.NopCloser(strings.NewReader(text))})

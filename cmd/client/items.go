@@ -38,11 +38,38 @@ func (in *input) sendAll(ctx context.Context, out chan<- client.Item) {
 			return false
 		}
 	}
+	var held []client.Item // until all that the joblog has is known to be of this input
+	offer := func(it client.Item) bool {
+		if in.log == nil || it.Index > in.log.last {
+			return send(it)
+		}
+		past, did, err := in.log.did(it)
+		switch {
+		case err != nil:
+			in.failed.Store(&err)
+			return false
+		case did && !in.reprint:
+			in.skipped.Add(1)
+			if past.failed {
+				in.skippedFailed.Add(1)
+			}
+		default:
+			held = append(held, it)
+		}
+		for it.Index == in.log.last && len(held) > 0 {
+			if !send(held[0]) {
+				return false
+			}
+			held = held[1:]
+		}
+		return true
+	}
 	next := in.lines()
 	seen := make(map[string]bool) // ids
 	for n := 1; ; n++ {
 		lines, size, err := group(next, max(1, in.each))
 		if err != nil && err != io.EOF {
+			err = fmt.Errorf("read input: %w", err)
 			in.failed.Store(&err)
 			return
 		}
@@ -53,11 +80,19 @@ func (in *input) sendAll(ctx context.Context, out chan<- client.Item) {
 			} else {
 				it = in.item(n, lines, size)
 			}
-			if it.Index > 0 && !send(it) {
+			if it.Index > 0 && !offer(it) {
 				return
 			}
 		}
 		if err != nil {
+			have := n
+			if len(lines) == 0 {
+				have--
+			}
+			if in.log != nil && have < in.log.last {
+				err = fmt.Errorf("--resume: the input ends at %d, and the joblog has %d as well: it is of another run", have, in.log.last)
+				in.failed.Store(&err)
+			}
 			in.exhausted.Store(true)
 			return
 		}
@@ -88,12 +123,13 @@ func (in *input) item(number int, lines [][]byte, size int64) client.Item {
 	if in.command == nil {
 		return it
 	}
-	it.Input = it.Payload
 	line, err := in.command.line(number, lines)
 	if err == nil && len(line) > client.MaxPayload {
 		err = client.TooLarge(int64(len(line)))
 	}
-	it.Payload, it.Err = []byte(line), err
+	if it.Err = err; err == nil {
+		it.Input, it.Payload = it.Payload, []byte(line)
+	}
 	return it
 }
 

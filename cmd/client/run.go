@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 func runCommand(common *cli.Common) *cobra.Command {
 	var a asking
+	var k keeping
 	r := running{in: &a.in}
 	var keepGoing bool
 	cmd := &cobra.Command{
@@ -26,7 +28,7 @@ wrote to standard output goes to stdout. The input may be of any length: it is
 read as far as --window reaches. Results over 64 MB that wait for one before
 them go to temporary files in $TMPDIR. Exit status: 0 when all are done, 1 when
 any failed (why is on stderr, with its payload), 2 for wrong use.
-` + aboutCommands + `
+` + aboutCommands + aboutJoblog + `
 SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished. In order, stdout ends
 before the first input that is not done then; stderr tells which are not.`,
 		Example: `  client run 0.1 0.2 0.3
@@ -34,18 +36,25 @@ before the first input that is not done then; stderr tells which are not.`,
   ls *.log | client run -- gzip -9 {}`,
 		Args: a.take,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := k.check(); err != nil {
+				return err
+			}
 			if a.dryRun {
 				return a.show(cmd.Context(), cmd)
 			}
 			if err := r.batch.Check(common.ZK, a.queue); err != nil {
 				return cli.WrongUse("%w", err)
 			}
+			if err := k.open(&r); err != nil {
+				return err
+			}
 			log := common.Logger()
 			r.bar = newProgress(os.Stderr, &a.in).of(a.queue)
-			return with(cmd.Context(), common, a.config(log), func(ctx context.Context, c *client.Client, current func() *session.Session) error {
+			err := with(cmd.Context(), common, a.config(log), func(ctx context.Context, c *client.Client, current func() *session.Session) error {
 				defer r.bar.start(ctx, current)()
 				return r.run(ctx, cmd, c)
 			})
+			return cmp.Or(err, r.log.close())
 		},
 	}
 	f := cmd.Flags()
@@ -60,5 +69,6 @@ before the first input that is not done then; stderr tells which are not.`,
 	f.BoolVar(&keepGoing, "keep-going", true, "Go on when a task fails.")
 	f.BoolVar(&r.failFast, "fail-fast", false, "Withdraw what is left when a task fails.")
 	cmd.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
+	k.flags(cmd)
 	return cmd
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,44 +24,101 @@ type running struct {
 	print    printing
 	failFast bool
 	bar      *progress
+	log      *joblog  // nil: none
+	results  *results // nil: they are not kept
 
 	// Owned by the goroutine that prints.
 	printer      *printer
 	done, failed int
+	before       tally // done and failed in earlier runs, of what is printed again
 	last         int   // the largest index that was taken up
 	undone       []int // withdrawn
 	unprinted    []int // finished, and not printed because one before them is not
 	unwritten    int   // finished, and could not be printed
 }
 
-func (r *running) run(ctx context.Context, cmd *cobra.Command, c *client.Client) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop() // ends the reading
+func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Client) error {
+	ctx, stop := context.WithCancelCause(parent)
+	defer stop(nil) // ends the reading
 	r.printer = newPrinter(cmd, r.print, byPayload)
-	r.batch.Judge = r.judge
-	err := r.batch.Do(ctx, c, r.in.items(ctx), r.emit)
+	r.batch.Judge, r.batch.NewID = r.judge, c.NewID
+	err := r.batch.Each(ctx, r.in.items(ctx), func(ctx context.Context, id string, it client.Item) client.Outcome {
+		o, err := r.do(ctx, c, id, it)
+		if err != nil {
+			stop(err)
+			o.Err = err
+		}
+		return o
+	}, r.emit)
+	r.before.done += int(r.in.skipped.Load() - r.in.skippedFailed.Load())
+	r.before.failed += int(r.in.skippedFailed.Load())
 	sum := fmt.Sprintf("%d done, %d failed, %d withdrawn", r.done, r.failed, len(r.undone))
+	if n := r.before.done + r.before.failed; n > 0 {
+		sum += fmt.Sprintf(", %d ended in earlier runs", n)
+	}
 	if err != nil && r.unwritten == 0 {
 		r.tellLeft(cmd.ErrOrStderr())
 	}
 	switch {
-	case ctx.Err() != nil:
-		return cli.SoFar(ctx.Err(), "%s", sum)
+	case parent.Err() != nil:
+		return cli.SoFar(parent.Err(), "%s", sum)
 	case r.unwritten > 0:
 		return fmt.Errorf("%w: %d done, %d failed, %d not written, %d withdrawn", err, r.done, r.failed, r.unwritten, len(r.undone))
 	case err != nil:
 		return fmt.Errorf("%w: %s", err, sum)
 	case r.in.failure() != nil:
 		return fmt.Errorf("%w: %d done, %d failed", r.in.failure(), r.done, r.failed)
+	case r.before.failed > 0:
+		return fmt.Errorf("%s failed, %d of them in an earlier run, which --resume-failed does again",
+			of(r.failed+r.before.failed, r.done+r.failed+r.before.done+r.before.failed), r.before.failed)
 	case r.failed > 0:
-		return fmt.Errorf("%s failed", of(r.failed, r.done+r.failed))
+		return fmt.Errorf("%s failed", of(r.failed, r.done+r.failed+r.before.done))
 	}
 	return nil
+}
+
+// do does a task, unless its results are there from an earlier run, and keeps what it came
+// to. It fails when that cannot be kept.
+func (r *running) do(ctx context.Context, c *client.Client, id string, it client.Item) (client.Outcome, error) {
+	if r.log != nil && r.results != nil {
+		if past, did, _ := r.log.did(it); did {
+			if o, ok := r.results.load(it, past); ok {
+				return o, nil
+			}
+		}
+	}
+	o := r.batch.Attempt(ctx, c, id, it)
+	if r.results == nil || ctx.Err() != nil && errors.Is(o.Err, context.Cause(ctx)) {
+		return o, nil
+	}
+	return o, r.results.store(o)
+}
+
+// earlier tells whether an outcome is that of an earlier run.
+func (r *running) earlier(o client.Outcome) bool {
+	if r.log == nil || o.Attempts > 0 || o.Withdrawn {
+		return false
+	}
+	_, did, _ := r.log.did(o.Item)
+	return did
 }
 
 // judge is told of each task as it ends.
 func (r *running) judge(o client.Outcome) error {
 	r.bar.count(o)
+	if o.Withdrawn || r.earlier(o) {
+		return nil
+	}
+	if r.results != nil && o.Attempts == 0 { // it could not be submitted
+		if err := r.results.store(o); err != nil {
+			return err
+		}
+	}
+	if r.log != nil {
+		if err := r.log.add(newEntry(o, time.Now())); err != nil {
+			return err
+		}
+	}
 	if r.failFast && isFailure(o) {
 		return errFirst
 	}
@@ -87,6 +145,10 @@ func (r *running) emit(o client.Outcome) error {
 	}
 	switch {
 	case o.Withdrawn:
+	case r.earlier(o) && isFailure(o):
+		r.before.failed++
+	case r.earlier(o):
+		r.before.done++
 	case isFailure(o):
 		r.failed++
 	default:
