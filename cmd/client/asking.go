@@ -37,15 +37,15 @@ func (a *asking) flags(cmd *cobra.Command) {
 	f.BoolVar(&a.dryRun, "dry-run", false, "Print the commands or payloads, one a line, and submit nothing.")
 }
 
-// long tells about commands.
+// aboutCommands is a part of their help.
 const aboutCommands = `
 Behind -- stands a command, which each line of input is an argument of: a worker
 that was started with --any-command executes it, without a shell. {} stands for
-the line, {.} for it without its extension, {/} for the file's name, {//} for its
-folder, {/.} for the name without its extension, {#} for the number of the task.
-Each is a part of one word, whatever the line holds. Without any of them the
-line is the last argument. Such tasks go to the queue "command", unless --queue
-says another one.
+the line, {.} for it without its extension, {/} for the file's name, {//} for
+its folder, {/.} for the name without its extension, {#} for the number of the
+task. Each is a part of one word, whatever the line holds. Without any of them
+the line is the last argument. Such tasks go to the queue "command", unless
+--queue says another one.
 `
 
 // take is the command's Args: it reads the command behind --, and opens the input.

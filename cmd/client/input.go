@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -19,10 +20,11 @@ import (
 type input struct {
 	ids     bool // they are ids: blanks around them, empty ones and repeats are dropped
 	args    []string
-	file    string    // "-" is standard input, as is no file and no args
-	nul     bool      // each line ends with a NUL, not with a newline
-	each    int       // lines a task; 0 = 1
-	command *template // makes a task's payload of them; nil: they are the payload
+	file    string        // "-" is standard input, as is no file and no args
+	nul     bool          // each line ends with a NUL, not with a newline
+	each    int           // lines a task; 0 = 1
+	delay   time.Duration // between two tasks that are sent
+	command *template     // makes a task's payload of them; nil: they are the payload
 
 	log     *joblog // what earlier runs did is not done again; nil: there was none
 	reprint bool    // but it is sent: its results are to be printed again

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"taskkeeper/internal/client"
 	"taskkeeper/internal/task"
@@ -29,19 +30,33 @@ func (in *input) items(ctx context.Context) <-chan client.Item {
 }
 
 func (in *input) sendAll(ctx context.Context, out chan<- client.Item) {
-	send := func(it client.Item) bool {
+	var last time.Time // when a task was sent that is to be submitted
+	send := func(it client.Item, submit bool) bool {
+		if submit && !last.IsZero() && !sleep(ctx, time.Until(last.Add(in.delay))) {
+			return false
+		}
+		if ctx.Err() != nil {
+			return false
+		}
 		select {
 		case out <- it:
 			in.taken.Add(1)
+			if submit {
+				last = time.Now()
+			}
 			return true
 		case <-ctx.Done():
 			return false
 		}
 	}
-	var held []client.Item // until all that the joblog has is known to be of this input
+	type item struct {
+		client.Item
+		submit bool
+	}
+	var held []item // until all that the joblog has is known to be of this input
 	offer := func(it client.Item) bool {
 		if in.log == nil || it.Index > in.log.last {
-			return send(it)
+			return send(it, true)
 		}
 		past, did, err := in.log.did(it)
 		switch {
@@ -54,10 +69,10 @@ func (in *input) sendAll(ctx context.Context, out chan<- client.Item) {
 				in.skippedFailed.Add(1)
 			}
 		default:
-			held = append(held, it)
+			held = append(held, item{it, !did})
 		}
 		for it.Index == in.log.last && len(held) > 0 {
-			if !send(held[0]) {
+			if !send(held[0].Item, held[0].submit) {
 				return false
 			}
 			held = held[1:]
@@ -96,6 +111,21 @@ func (in *input) sendAll(ctx context.Context, out chan<- client.Item) {
 			in.exhausted.Store(true)
 			return
 		}
+	}
+}
+
+// sleep waits, and is false when ctx ends before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

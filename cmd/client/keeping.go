@@ -12,15 +12,15 @@ type keeping struct {
 	resume, resumeFailed bool
 }
 
+// aboutJoblog is a part of the help.
 const aboutJoblog = `
-With --joblog a line about each task is appended to a file as it ends, in the
-columns of GNU parallel; Seq is the number of the line of input, Exitval is -1
-for a failure without an exit status. --resume goes on after a run that was
-stopped or killed: with the same input it does what the file does not have. Each
-task is then once in it. Where results of that run were not printed yet, or the
-output is to be complete, use --results: what it keeps is printed again, in
-order; without it, only what this run does. A client that is killed loses no
-line. When the machine dies, what the last second brought may be done again.
+--joblog appends a line to a file for each task that ends, in the columns of GNU
+parallel. Seq is the number of the input, and Exitval is -1 for a failure
+without an exit status. --resume goes on after a run that was stopped or killed:
+with the same input it does what the file does not have. Only what this run does
+is printed then, unless --results keeps results: it prints those of earlier runs
+as well, in order. A client that is killed loses no line of the file. When the
+machine dies, what the last second brought may be done again.
 `
 
 func (k *keeping) flags(cmd *cobra.Command) {

@@ -51,11 +51,14 @@ func byID(o client.Outcome) string {
 type printing struct {
 	json  bool
 	quiet bool
+	tag   bool // each line begins with its task's input
+	nul   bool // results end with a NUL, not with a newline
 }
 
 func (p *printing) flags(f *pflag.FlagSet) {
 	f.BoolVar(&p.json, "json", false, "Print an object a line for every task, also for the failed and the withdrawn ones. Standard output and standard error of commands are fields of it.")
 	f.BoolVar(&p.quiet, "quiet", false, "Keep back what commands wrote to standard error. Tasks that failed are named all the same.")
+	f.BoolVar(&p.nul, "null-output", false, "Results end with a NUL, not with a newline.")
 }
 
 // printer prints outcomes. Once it has failed it prints nothing more.
@@ -98,15 +101,26 @@ func (p *printer) show(o client.Outcome) error {
 // text prints a result, or what a command that failed wrote to standard output; then what
 // it wrote to standard error, and that it failed. Writers keep their first error.
 func (p *printer) text(o client.Outcome) {
-	if !p.silent && o.Err == nil {
-		stream := o.State.Stdout
-		if o.State.Phase == task.Done {
-			stream = append(o.State.Text, '\n')
-		}
-		p.stream(p.out, p.terminal, stream)
+	tag := ""
+	if p.tag {
+		tag = inOneLine(inputOf(o.Item)) + "\t"
 	}
-	if !p.quiet {
-		p.stream(p.errs, p.errTerminal, o.State.Stderr)
+	if stdout := output(o); !p.silent && o.Err == nil && (len(stdout) > 0 || o.State.Phase == task.Done) {
+		end := "\n"
+		switch {
+		case p.nul:
+			end = "\x00"
+		case o.State.Phase == task.Failed && bytes.HasSuffix(stdout, []byte("\n")):
+			end = ""
+		}
+		p.stream(p.out, p.terminal, tag, stdout, end)
+	}
+	if stderr := o.State.Stderr; !p.quiet && len(stderr) > 0 {
+		end := "\n" // what follows is no part of it
+		if bytes.HasSuffix(stderr, []byte("\n")) {
+			end = ""
+		}
+		p.stream(p.errs, p.errTerminal, tag, stderr, end)
 	}
 	switch why := indented(p.reason(o)); {
 	case o.Err != nil:
@@ -116,19 +130,28 @@ func (p *printer) text(o client.Outcome) {
 	}
 }
 
-// stream prints what a command wrote, byte by byte, but to a terminal. It ends a last line
-// that has no end: what follows is no part of it.
-func (p *printer) stream(to io.Writer, terminal bool, text []byte) {
-	if len(text) == 0 {
-		return
-	}
-	if text[len(text)-1] != '\n' {
-		text = append(text, '\n')
-	}
+// stream prints what a command wrote, byte by byte, but to a terminal.
+func (p *printer) stream(to io.Writer, terminal bool, tag string, text []byte, end string) {
 	if terminal {
 		text = []byte(printable.Text(string(text), ""))
 	}
-	_, _ = to.Write(text)
+	if end == "\n" {
+		text, end = append(text, end...), ""
+	}
+	_, _ = to.Write(append(tagged(text, tag), end...))
+}
+
+// tagged has a tag before each line.
+func tagged(text []byte, tag string) []byte {
+	if tag == "" {
+		return text
+	}
+	body, end := bytes.CutSuffix(text, []byte("\n"))
+	text = append([]byte(tag), bytes.ReplaceAll(body, []byte("\n"), []byte("\n"+tag))...)
+	if end {
+		text = append(text, '\n')
+	}
+	return text
 }
 
 // reason leaves out the end of standard error, where all of it was just printed.

@@ -17,7 +17,7 @@ func runCommand(common *cli.Common) *cobra.Command {
 	var a asking
 	var k keeping
 	r := running{in: &a.in}
-	var keepGoing bool
+	var keepGoing, failFast bool
 	cmd := &cobra.Command{
 		Use:   "run [PAYLOAD... | -- COMMAND [ARGUMENT...]]",
 		Short: "Do each argument or line of input as a task; print the results",
@@ -42,6 +42,12 @@ before the first input that is not done then; stderr tells which are not.`,
 			if a.dryRun {
 				return a.show(cmd.Context(), cmd)
 			}
+			if failFast {
+				r.halt = haltAtFirst
+			}
+			if !cmd.Flags().Changed("window") {
+				r.batch.Window = max(r.batch.Window, r.batch.Jobs)
+			}
 			if err := r.batch.Check(common.ZK, a.queue); err != nil {
 				return cli.WrongUse("%w", err)
 			}
@@ -59,16 +65,20 @@ before the first input that is not done then; stderr tells which are not.`,
 	}
 	f := cmd.Flags()
 	a.flags(cmd)
+	cli.VarP(f, &r.batch.Jobs, "jobs", "j", 0, "Have at most this `number` of tasks under way. 0 stands for as many as --window says.", cli.Int(0, client.MaxWindow))
 	cli.Var(f, &r.batch.Window, "window", client.DefaultWindow,
-		"Have at most this `number` of tasks on their way, counting those whose results wait for one before them.", cli.Int(1, client.MaxWindow))
+		"Read at most this `number` of tasks ahead of the output: those under way, and those whose results wait for one before them. It bounds --jobs.", cli.Int(1, client.MaxWindow))
+	cli.Var(f, &a.in.delay, "delay", 0, "Wait for this `duration` between two submissions.", cli.Duration(0, 24*time.Hour))
 	f.BoolVar(&r.batch.Unordered, "unordered", false, "Print results as they come.")
+	f.BoolVar(&r.print.tag, "tag", false, "Begin each line of output, also on stderr, with the task's line of input and a tab.")
 	r.print.flags(f)
 	cli.Var(f, &r.batch.Retries, "retries", 0, "Submit a task that failed up to this `number` of times again, after a pause that grows.", cli.Int(0, 1000))
 	cli.Var(f, &r.batch.Deadline, "deadline", 0, "Withdraw a task that is not finished within this `duration` of its submission; it counts as failed. 0s waits for ever.",
 		cli.Duration(0, 30*24*time.Hour))
+	cli.Var(f, &r.halt, "halt", halt{}, "Stop at failures: `when` is now,fail=N to withdraw what is left, soon,fail=N to begin no more tasks, and N% for a share of those that have ended, which are 3 at least.", parseHalt)
 	f.BoolVar(&keepGoing, "keep-going", true, "Go on when a task fails.")
-	f.BoolVar(&r.failFast, "fail-fast", false, "Withdraw what is left when a task fails.")
-	cmd.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
+	f.BoolVar(&failFast, "fail-fast", false, "Withdraw what is left when a task fails: --halt now,fail=1.")
+	cmd.MarkFlagsMutuallyExclusive("keep-going", "fail-fast", "halt")
 	k.flags(cmd)
 	return cmd
 }

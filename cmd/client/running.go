@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,19 +14,20 @@ import (
 	"taskkeeper/internal/client"
 )
 
-// errFirst ends a batch at its first failure.
-var errFirst = errors.New("stopped at the first failure")
-
 // running is a run of 'client run'.
 type running struct {
 	// Fixed before it begins.
-	batch    client.Batch
-	in       *input
-	print    printing
-	failFast bool
-	bar      *progress
-	log      *joblog  // nil: none
-	results  *results // nil: they are not kept
+	batch   client.Batch
+	in      *input
+	print   printing
+	halt    halt
+	bar     *progress
+	log     *joblog  // nil: none
+	results *results // nil: they are not kept
+
+	stopReading     context.CancelFunc
+	ended, failures int         // owned by judge, of this run
+	halted          atomic.Bool // no more tasks are begun, as halt says
 
 	// Owned by the goroutine that prints.
 	printer      *printer
@@ -39,10 +41,13 @@ type running struct {
 
 func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Client) error {
 	ctx, stop := context.WithCancelCause(parent)
-	defer stop(nil) // ends the reading
+	defer stop(nil)
+	reading, stopReading := context.WithCancel(ctx)
+	defer stopReading()
+	r.stopReading = stopReading
 	r.printer = newPrinter(cmd, r.print, byPayload)
 	r.batch.Judge, r.batch.NewID = r.judge, c.NewID
-	err := r.batch.Each(ctx, r.in.items(ctx), func(ctx context.Context, id string, it client.Item) client.Outcome {
+	err := r.batch.Each(ctx, r.in.items(reading), func(ctx context.Context, id string, it client.Item) client.Outcome {
 		o, err := r.do(ctx, c, id, it)
 		if err != nil {
 			stop(err)
@@ -50,6 +55,9 @@ func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Clie
 		}
 		return o
 	}, r.emit)
+	if err == nil && r.halted.Load() {
+		err = r.halt.err()
+	}
 	r.before.done += int(r.in.skipped.Load() - r.in.skippedFailed.Load())
 	r.before.failed += int(r.in.skippedFailed.Load())
 	sum := fmt.Sprintf("%d done, %d failed, %d withdrawn", r.done, r.failed, len(r.undone))
@@ -119,9 +127,18 @@ func (r *running) judge(o client.Outcome) error {
 			return err
 		}
 	}
-	if r.failFast && isFailure(o) {
-		return errFirst
+	r.ended++
+	if isFailure(o) {
+		r.failures++
 	}
+	if !isFailure(o) || !r.halt.due(r.failures, r.ended) {
+		return nil
+	}
+	if !r.halt.soon {
+		return r.halt.err()
+	}
+	r.halted.Store(true)
+	r.stopReading()
 	return nil
 }
 

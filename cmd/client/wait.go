@@ -53,6 +53,7 @@ SIGTERM or SIGINT (Ctrl-C) stops waiting; the tasks go on.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&w.keep, "keep", false, "Leave the tasks where they are.")
+	f.BoolVar(&w.missing, "missing-ok", false, "Go on, and end well, where ids name no task any more: say how many, as after a wait that was ended.")
 	f.BoolVar(&w.batch.Unordered, "unordered", false, "Print results as they come.")
 	w.print.flags(f)
 	cli.Var(f, &w.timeout, "timeout", 0, "Stop waiting for a task after this `duration`; it goes on, and counts as failed here. 0s waits for ever.",
@@ -65,6 +66,7 @@ type waiting struct {
 	batch   client.Batch
 	print   printing
 	keep    bool
+	missing bool // that an id names no task is no failure
 	timeout time.Duration
 	log     *slog.Logger
 }
@@ -104,6 +106,10 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 			left++ // it stays, and its result with it
 			return nil
 		}
+		if gone := errors.Is(o.Err, task.ErrNone); gone && w.missing && !w.print.json {
+			unknown++
+			return nil
+		}
 		if err := p.show(o); err != nil {
 			left++
 			return err
@@ -135,7 +141,14 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 	case in.failure() != nil:
 		return fmt.Errorf("%w: %d done, %d failed, %d unknown", in.failure(), done, failed, unknown)
 	}
-	return verdict(done+failed+unknown, failed, unknown, "failed")
+	all := done + failed + unknown
+	if w.missing && unknown > 0 {
+		if _, err := fmt.Fprintf(cmd.ErrOrStderr(), "%s unknown\n", of(unknown, all)); err != nil {
+			return err
+		}
+		unknown = 0
+	}
+	return verdict(all, failed, unknown, "failed")
 }
 
 // verdict is the error of a command on tasks by their ids.

@@ -5,8 +5,12 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Check fails when one session may not hold so many tasks of a queue at that address.
+// Check fails when one session may not hold so many tasks under way of a queue at that address.
 func (b Batch) Check(a session.Address, queue string) error {
+	n := b.Window
+	if b.Jobs > 0 {
+		n = min(n, b.Jobs)
+	}
 	id := task.NewSubmitter(queue).NewID()
-	return session.CheckEphemeral("window", b.Window, a, task.DataPath(id), task.StatePath(id))
+	return session.CheckEphemeral("window", n, a, task.DataPath(id), task.StatePath(id))
 }
