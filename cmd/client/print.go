@@ -105,12 +105,14 @@ func (p *printer) text(o client.Outcome) {
 	if p.tag {
 		tag = inOneLine(inputOf(o.Item)) + "\t"
 	}
-	if stdout := output(o); !p.silent && o.Err == nil && (len(stdout) > 0 || o.State.Phase == task.Done) {
+	// What a command printed, as it is; else a result, which is a line.
+	printed := o.State.Phase == task.Failed || o.State.Facts.Get(task.FactKind) == task.KindCommand
+	if stdout := output(o); !p.silent && o.Err == nil && (len(stdout) > 0 || !printed || p.nul) {
 		end := "\n"
 		switch {
 		case p.nul:
 			end = "\x00"
-		case o.State.Phase == task.Failed && bytes.HasSuffix(stdout, []byte("\n")):
+		case printed:
 			end = ""
 		}
 		p.stream(p.out, p.terminal, tag, stdout, end)

@@ -29,7 +29,7 @@ func TestAnyCommand(t *testing.T) {
 	t.Run("executes_the_command_line_of_each_task_of_its_queue", func(t *testing.T) {
 		sv := start(t)
 		sv.master()
-		sv.worker("--any-command", "--trim=false", "--kill-after", "1s")
+		sv.worker("--any-command", "--kill-after", "1s")
 		for id, c := range map[string]struct {
 			payload, text, stdout, stderr, exit string
 			phase                               task.Phase
@@ -58,11 +58,24 @@ func TestAnyCommand(t *testing.T) {
 			t.Errorf("%s", s.Bytes())
 		}
 	})
+	t.Run("prints_through_the_client_what_commands_print", func(t *testing.T) {
+		sv := start(t)
+		sv.master()
+		sv.worker("--any-command")
+		c := sv.client("true\n'printf' a\nprintf 'b\\n\\n'\nprintf ''\nprintf c\nprintf 'd\\n'\n", "run", "--shell", "--", "eval")
+		c.Exit(0)
+		if got := c.Stdout.String(); got != "ab\n\ncd" {
+			t.Errorf("printed %q", got)
+		}
+	})
 	t.Run("is_refused_beside_another_command", func(t *testing.T) {
 		for _, args := range []string{"--exec|cat", "--shell|--exec|cat", "--|cat"} {
 			p := proc.Run(t, proc.Command{Path: filepath.Join(start(t).dir, "worker"), Args: append([]string{"--any-command"}, strings.Split(args, "|")...)})
 			p.Exit(2)
 			oneLine(t, p, "worker: --any-command executes what its tasks say: leave --exec, --shell and a command behind -- out")
 		}
+		p := proc.Run(t, proc.Command{Path: filepath.Join(start(t).dir, "worker"), Args: []string{"--any-command", "--trim"}})
+		p.Exit(2)
+		oneLine(t, p, "worker: --any-command keeps the output of commands as it is: leave --trim out")
 	})
 }

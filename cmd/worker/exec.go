@@ -33,7 +33,7 @@ func (e *executed) addTo(flags *pflag.FlagSet) {
 		"A command that is to end gets SIGTERM, with its process group, and after this `duration` SIGKILL. More than half the session timeout lets another worker begin the task before, when this one is killed.",
 		cli.Duration(0, time.Hour))
 	flags.BoolVar(&e.trim, "trim", true,
-		"Drop the newline at the end of a command's output. --trim=false keeps it.")
+		"Drop the newline at the end of what the command of --exec prints. --trim=false keeps it, as --any-command does.")
 }
 
 // limit reads a time limit.
@@ -66,6 +66,8 @@ func (e *executed) command(cmd *cobra.Command, args []string, log *slog.Logger) 
 	words, from := args, "behind --"
 	var err error
 	switch {
+	case e.any && given("trim") && e.trim:
+		return nil, cli.WrongUse("--any-command keeps the output of commands as it is: leave --trim out")
 	case e.any && (given("exec") || e.shell || len(args) > 0):
 		return nil, cli.WrongUse("--any-command executes what its tasks say: leave --exec, --shell and a command behind -- out")
 	case e.any:
@@ -91,7 +93,7 @@ func (e *executed) command(cmd *cobra.Command, args []string, log *slog.Logger) 
 	var c *command.Command
 	if err == nil {
 		c, err = command.New(command.Config{
-			Words: words, Any: e.any, KillAfter: e.killAfter, KeepEnd: !e.trim, MaxResult: worker.MaxResult, Logger: log,
+			Words: words, Any: e.any, KillAfter: e.killAfter, KeepEnd: e.any || !e.trim, MaxResult: worker.MaxResult, Logger: log,
 		})
 	}
 	if err != nil {
