@@ -113,6 +113,7 @@ func run(ctx context.Context, root *cobra.Command) (status int) {
 	out := newAnswers(ctx, os.Stdout)
 	root.SetOut(out)
 	root.SetErr(newAnswers(ctx, os.Stderr))
+	completeBash(root)
 	cmd, err := root.ExecuteContextC(ctx)
 	switch {
 	case *ran:
