@@ -157,12 +157,12 @@ func TestChosen(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	t.Run("reads_a_stat_whose_name_holds_anything", func(t *testing.T) {
-		got, err := parseStat([]byte("7 (a) b (c) S 1 7 7 0 -1 4194560 100 0 0 0 150 25 9 9 20 0 1 0 100 0 0"))
-		if err != nil || got != 1750*time.Millisecond {
-			t.Errorf("%v, %v", got, err)
+		got, waited, err := parseStat([]byte("7 (a) b (c) S 1 7 7 0 -1 4194560 100 0 0 0 150 25 9 9 20 0 1 0 100 0 0"))
+		if err != nil || got != 1750*time.Millisecond || waited != 180*time.Millisecond {
+			t.Errorf("%v, %v, %v", got, waited, err)
 		}
 		for _, bad := range []string{"", "7 (a) S 1 2", "7 (a) S 1 7 7 0 -1 4194560 100 0 0 0 x 25 9 9"} {
-			if _, err := parseStat([]byte(bad)); err == nil {
+			if _, _, err := parseStat([]byte(bad)); err == nil {
 				t.Errorf("%q is read", bad)
 			}
 		}

@@ -51,6 +51,8 @@ func rows() []row {
 			about: "100,000 waiting tasks are done by one worker process"},
 		{name: "loss", cast: cast{masters: 1}, measure: loss,
 			about: "half of 1,000 slots are lost at once, in two of four processes"},
+		{name: "commands", cast: cast{masters: 1}, measure: commands,
+			about: "2,000 × true by one worker process with 2 slots, beside xargs and parallel"},
 		{name: "mixed", cast: cast{masters: 1, workers: 1, slots: 8}, measure: mixed,
 			about: "80 tasks of 1 s among 2,000 short ones, on 8 slots"},
 	}

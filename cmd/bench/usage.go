@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -81,21 +82,25 @@ func processorTime(pid int) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	return parseStat(stat)
+	own, _, err := parseStat(stat)
+	return own, err
 }
 
 // parseStat reads "pid (name) state …", where the name may hold anything; utime
-// and stime are the 14th and the 15th field.
-func parseStat(stat []byte) (time.Duration, error) {
+// and stime are the 14th and the 15th field, and the next two are those of the children
+// that it has waited for, with theirs.
+func parseStat(stat []byte) (own, waited time.Duration, err error) {
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("%d fields behind the name", len(fields))
+	if len(fields) < 15 {
+		return 0, 0, fmt.Errorf("%d fields behind the name", len(fields))
 	}
-	var user, system int64
-	if _, err := fmt.Sscan(string(fields[11])+" "+string(fields[12]), &user, &system); err != nil {
-		return 0, err
+	var ticks [4]int64
+	for i := range ticks {
+		if ticks[i], err = strconv.ParseInt(string(fields[11+i]), 10, 64); err != nil {
+			return 0, 0, err
+		}
 	}
-	return time.Duration(user+system) * clockTick, nil
+	return time.Duration(ticks[0]+ticks[1]) * clockTick, time.Duration(ticks[2]+ticks[3]) * clockTick, nil
 }
 
 // memoryOf is what a process holds in memory, and held at most so far, in MB.
