@@ -21,7 +21,11 @@ const (
 // TestBrokenWorker spoils the program of a running worker, under load.
 func TestBrokenWorker(t *testing.T) {
 	t.Parallel()
-	const good = "#!/bin/sh\nread x\necho 0\n"
+	// No script: its interpreter opens it some time after it was executed.
+	good, err := os.ReadFile("/bin/sh")
+	if err != nil {
+		t.Fatal(err)
+	}
 	start := newService(t)
 	// place writes a program beside another one, which may be running, and puts it there.
 	place := func(path, text string) error {
@@ -51,11 +55,7 @@ func TestBrokenWorker(t *testing.T) {
 		},
 		"that_is_being_written": {
 			spoil: func(path string) error {
-				program, err := os.ReadFile("/bin/sh")
-				if err != nil {
-					return err
-				}
-				err = place(path, string(program))
+				err := place(path, string(good))
 				f, open := os.OpenFile(path, os.O_WRONLY, 0)
 				t.Cleanup(func() { f.Close() })
 				return errors.Join(err, open)
@@ -67,10 +67,10 @@ func TestBrokenWorker(t *testing.T) {
 			sv := start(t)
 			sv.master()
 			path := filepath.Join(t.TempDir(), "c")
-			if err := place(path, good); err != nil {
+			if err := place(path, string(good)); err != nil {
 				t.Fatal(err)
 			}
-			broken, healthy := sv.worker("--slots", "2", "--exec", path), sv.worker()
+			broken, healthy := sv.worker("--slots", "2", "--exec", path+` -c "read x; echo 0"`), sv.worker()
 			client := sv.start("client", append([]string{"run"}, slices.Repeat([]string{"0.02"}, 100)...)...)
 			client.Line(client.Stdout, "0")
 			if err := c.spoil(path); err != nil {
