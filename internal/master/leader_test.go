@@ -2,12 +2,14 @@ package master
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/task"
+	"taskkeeper/internal/zktest"
 )
 
 // TestMerge lists names that are none of a task or a worker.
@@ -68,8 +70,9 @@ func TestWhenItLists(t *testing.T) {
 	})
 	t.Run("and turns when it may", func(t *testing.T) {
 		l := begin()
+		is(t, "/workers is due first", l.wake(sched.Decision{}), now)
 		l.workers.pace.from = later
-		is(t, "both are due", l.wake(sched.Decision{}), now.Add(plentyPause))
+		is(t, "/tasks is due first", l.wake(sched.Decision{}), now.Add(plentyPause))
 		is(t, "a decision is due before", l.wake(sched.Decision{Wake: now}), now)
 		l.tasks.busy = true
 		is(t, "/tasks is being listed", l.wake(sched.Decision{}), later)
@@ -88,6 +91,57 @@ func TestWhenItLists(t *testing.T) {
 		l.tasks.pace.last = time.Time{}
 		if err := l.list(); err != nil || l.tasks.number != 1 || l.tasks.due {
 			t.Errorf("%v; it began listing %d of /tasks", err, l.tasks.number)
+		}
+	})
+}
+
+// TestTurn has a leader turn once.
+func TestTurn(t *testing.T) {
+	begin := func(t *testing.T) (*leader, *zktest.Hand, *zktest.Proxy) {
+		h, connect := tree(t)
+		proxy, via := zktest.Via(t, connect)
+		submit(h, "t1")
+		h.CreateEphemeral("/workers/w", "t1")
+		l := still(open(t, via), h, testLogger(t))
+		if err := l.watchTree(); err != nil {
+			t.Fatal(err)
+		}
+		turnUntilQuiet(t, l)
+		return l, h, proxy
+	}
+	t.Run("takes what a worker committed amid a listing for no withdrawal", func(t *testing.T) {
+		l, h, proxy := begin(t)
+		l.tasks.due, l.tasks.pace = true, pace{}
+		var d sched.Decision
+		var err error
+		during(t, proxy, zktest.OpGetChildren, "/tasks", func() { d, err = l.turn(false) }, func() {
+			finish(h, "w", "t1")
+			h.Delete("/tasks/t1")
+		})
+		if err != nil || len(d.Moves) > 0 || !slices.Equal(d.ReadWorkers, []string{"w"}) {
+			t.Errorf("%v; decides %+v", err, d)
+		}
+	})
+	t.Run("lists nothing while it may not decide before it has read", func(t *testing.T) {
+		l, _, _ := begin(t)
+		l.tasks.due, l.tasks.pace = true, pace{}
+		before := l.tasks.number
+		if _, err := l.turn(true); err != nil || l.tasks.number != before {
+			t.Errorf("%v; it listed", err)
+		}
+		if _, err := l.turn(false); err != nil || l.tasks.number != before+1 {
+			t.Errorf("%v; it did not list afterwards", err)
+		}
+	})
+	t.Run("wants another listing for a task that none has named yet", func(t *testing.T) {
+		l, h, _ := begin(t)
+		l.tasks.due = false
+		h.Set("/workers/w", "no-such-task")
+		if err := l.readWorkers([]string{"w"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.turn(true); err != nil || !l.tasks.due {
+			t.Errorf("%v; due: %t", err, l.tasks.due)
 		}
 	})
 }
