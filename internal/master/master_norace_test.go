@@ -293,3 +293,18 @@ func TestReconnectOldServer(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 }
+
+// TestReconnectSign loses the answer to a janitor's signature: it signs again, for what
+// time it is for the servers is to be known.
+func TestReconnectSign(t *testing.T) {
+	j, h, proxy, log := keeper(t)
+	lost := proxy.CutAfter(zktest.OpMulti, 1, zktest.Naming(j.fence.Path))
+	if err := j.sign(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, lost)
+	stat, _ := h.Stat(j.fence.Path)
+	if j.signed.UnixMilli() != stat.Mtime || log.Len() > 0 {
+		t.Errorf("signed at %d ms, written at %d ms; it says:\n%s", j.signed.UnixMilli(), stat.Mtime, log)
+	}
+}
