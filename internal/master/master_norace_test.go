@@ -308,3 +308,23 @@ func TestReconnectSign(t *testing.T) {
 		t.Errorf("signed at %d ms, written at %d ms; it says:\n%s", j.signed.UnixMilli(), stat.Mtime, log)
 	}
 }
+
+// TestReconnectReadsAgain cuts a leader's connection: a watch may have been lost with it.
+func TestReconnectReadsAgain(t *testing.T) {
+	h, connect := tree(t)
+	proxy, via := zktest.Via(t, connect)
+	l := still(open(t, via), h, testLogger(t))
+	turnUntilQuiet(t, l)
+	l.tasks.due, l.workers.due = false, false
+	cut := proxy.CutBefore(zktest.OpGetData, 1)
+	if _, _, err := l.s.Get("/tasks"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, cut)
+	zktest.Eventually(t, "everything is due", func() (bool, string) {
+		if err := l.takeHints(); err != nil {
+			t.Fatal(err)
+		}
+		return l.tasks.due && l.workers.due, fmt.Sprintf("/tasks: %t, /workers: %t", l.tasks.due, l.workers.due)
+	})
+}
