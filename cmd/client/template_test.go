@@ -92,7 +92,7 @@ func FuzzQuote(f *testing.F) {
 	f.Add("a\r\nb|c\r\n", "|")
 	f.Fuzz(func(t *testing.T, text, sep string) {
 		words := strings.Split(strings.ReplaceAll(text, "\x00", ""), sep)
-		if len(words) > 100 || words[0] == "" {
+		if len(words) == 0 || len(words) > 100 || words[0] == "" {
 			return // no program
 		}
 		line := quoteAll(words)

@@ -54,7 +54,7 @@ var dependence = regexp.MustCompile(`This script depends on the 'bash-completion
 func completeBash(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	bash, _, err := root.Find([]string{"completion", "bash"})
-	if err != nil || bash.RunE == nil {
+	if err != nil || bash == root {
 		return // a program without commands has none
 	}
 	bash.Long = dependence.ReplaceAllString(bash.Long, "")
