@@ -105,7 +105,7 @@ func (in *input) sendAll(ctx context.Context, out chan<- client.Item) {
 				have--
 			}
 			if in.log != nil && have < in.log.last {
-				err = fmt.Errorf("--resume: the input ends at %d, and the joblog has %d as well: it is of another run", have, in.log.last)
+				err = fmt.Errorf("--resume: the input ends at %d, and the joblog has %d as well: %w", have, in.log.last, errOtherRun)
 				in.failed.Store(&err)
 			}
 			in.exhausted.Store(true)

@@ -113,12 +113,15 @@ func (l *joblog) read(f io.Reader) (whole int64, err error) {
 	}
 }
 
+// errOtherRun means that a joblog and the input do not belong together.
+var errOtherRun = errors.New("it is of another run")
+
 // did tells whether an earlier run did a task, so that this one does not. It fails where
 // that was another one.
 func (l *joblog) did(it client.Item) (logged, bool, error) {
 	past, ok := l.past[it.Index]
 	if ok && past.command != maphash.String(l.seed, inOneLine(it.Payload)) {
-		return past, false, fmt.Errorf("--resume: input %d is %.80q, and the joblog has something else for it: it is of another run", it.Index, inOneLine(it.Payload))
+		return past, false, fmt.Errorf("--resume: input %d is %.80q, and the joblog has something else for it: %w", it.Index, inOneLine(it.Payload), errOtherRun)
 	}
 	return past, ok && !(past.failed && l.again), nil
 }

@@ -30,13 +30,13 @@ type running struct {
 	halted          atomic.Bool // no more tasks are begun, as halt says
 
 	// Owned by the goroutine that prints.
-	printer      *printer
-	done, failed int
-	before       tally // done and failed in earlier runs, of what is printed again
-	last         int   // the largest index that was taken up
-	undone       []int // withdrawn
-	unprinted    []int // finished, and not printed because one before them is not
-	unwritten    int   // finished, and could not be printed
+	printer                  *printer
+	done, failed             int
+	doneBefore, failedBefore int   // in earlier runs
+	last                     int   // the largest index that was taken up
+	undone                   []int // withdrawn
+	unprinted                []int // finished, and not printed because one before them is not
+	unwritten                int   // finished, and could not be printed
 }
 
 func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Client) error {
@@ -51,17 +51,17 @@ func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Clie
 		o, err := r.do(ctx, c, id, it)
 		if err != nil {
 			stop(err)
-			o.Err = err
+			o.Err = context.Cause(ctx) // it counts as withdrawn
 		}
 		return o
 	}, r.emit)
 	if err == nil && r.halted.Load() {
 		err = r.halt.err()
 	}
-	r.before.done += int(r.in.skipped.Load() - r.in.skippedFailed.Load())
-	r.before.failed += int(r.in.skippedFailed.Load())
+	r.doneBefore += int(r.in.skipped.Load() - r.in.skippedFailed.Load())
+	r.failedBefore += int(r.in.skippedFailed.Load())
 	sum := fmt.Sprintf("%d done, %d failed, %d withdrawn", r.done, r.failed, len(r.undone))
-	if n := r.before.done + r.before.failed; n > 0 {
+	if n := r.doneBefore + r.failedBefore; n > 0 {
 		sum += fmt.Sprintf(", %d ended in earlier runs", n)
 	}
 	if err != nil && r.unwritten == 0 {
@@ -74,13 +74,15 @@ func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Clie
 		return fmt.Errorf("%w: %d done, %d failed, %d not written, %d withdrawn", err, r.done, r.failed, r.unwritten, len(r.undone))
 	case err != nil:
 		return fmt.Errorf("%w: %s", err, sum)
+	case errors.Is(r.in.failure(), errOtherRun): // nothing was done
+		return r.in.failure()
 	case r.in.failure() != nil:
 		return fmt.Errorf("%w: %d done, %d failed", r.in.failure(), r.done, r.failed)
-	case r.before.failed > 0:
+	case r.failedBefore > 0:
 		return fmt.Errorf("%s failed, %d of them in an earlier run, which --resume-failed does again",
-			of(r.failed+r.before.failed, r.done+r.failed+r.before.done+r.before.failed), r.before.failed)
+			of(r.failed+r.failedBefore, r.done+r.failed+r.doneBefore+r.failedBefore), r.failedBefore)
 	case r.failed > 0:
-		return fmt.Errorf("%s failed", of(r.failed, r.done+r.failed+r.before.done))
+		return fmt.Errorf("%s failed", of(r.failed, r.done+r.failed+r.doneBefore))
 	}
 	return nil
 }
@@ -163,9 +165,9 @@ func (r *running) emit(o client.Outcome) error {
 	switch {
 	case o.Withdrawn:
 	case r.earlier(o) && isFailure(o):
-		r.before.failed++
+		r.failedBefore++
 	case r.earlier(o):
-		r.before.done++
+		r.doneBefore++
 	case isFailure(o):
 		r.failed++
 	default:
@@ -176,9 +178,14 @@ func (r *running) emit(o client.Outcome) error {
 
 // tellLeft says which inputs are not done, and which results are not printed.
 func (r *running) tellLeft(errs io.Writer) {
-	from := 0
-	if !r.in.exhausted.Load() {
-		from = r.last + 1
+	from := r.last + 1
+	for ; r.log != nil && from <= r.log.last; from++ {
+		if past, ok := r.log.past[from]; !ok || past.failed && r.log.again {
+			r.undone = append(r.undone, from)
+		}
+	}
+	if r.in.exhausted.Load() {
+		from = 0
 	}
 	if left := ranges(r.undone, from); left != "" {
 		fmt.Fprintf(errs, "not done: inputs %s\n", left)

@@ -73,7 +73,7 @@ func TestJoblog(t *testing.T) {
 		wants(t, sv.pipe("1\n2\n0\n", "--joblog", path, "--quiet"), 1, []string{"10", "5"}, []string{`payload "0": failed: exit status 4: zero`, "client: 1 of 3 tasks failed"})
 		wants(t, sv.pipe("1\n2\n0\n5\n", "--joblog", path), 1, nil, []string{"client: --joblog: " + path + ": is not empty: add --resume to go on with that run, or remove the file"})
 		wants(t, sv.pipe("1\n2\n0\n5\n", "--joblog", path, "--resume"), 1, []string{"2"}, []string{"client: 1 of 4 tasks failed, 1 of them in an earlier run, which --resume-failed does again"})
-		wants(t, sv.pipe("1\n2\n5\n0\n", "--joblog", path, "--resume"), 1, nil, []string{`client: --resume: input 3 is "5", and the joblog has something else for it: it is of another run: 0 done, 0 failed`})
+		wants(t, sv.pipe("1\n2\n5\n0\n", "--joblog", path, "--resume"), 1, nil, []string{`client: --resume: input 3 is "5", and the joblog has something else for it: it is of another run`})
 		wants(t, sv.pipe("1\n2\n0\n5\n", "--joblog", path, "--resume-failed", "--quiet"), 1, nil, []string{`payload "0": failed: exit status 4: zero`, "client: 1 of 4 tasks failed"})
 		got, n := logFile(t, path)
 		if n != 5 || got["3"][6] == "0" || got["4"][6] != "0" || got["4"][8] != "5" {
@@ -105,6 +105,22 @@ func TestJoblog(t *testing.T) {
 		if _, n := logFile(t, path); n != 3 {
 			t.Errorf("%d lines", n)
 		}
+		t.Run("and_tells_again_what_is_not_done", func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "log")
+			c := sv.pipe("a\nb\nc\nd\n", "--joblog", path)
+			ids := sv.tasks(4)
+			for _, i := range []int{1, 3} {
+				sv.hand.Set("/tasks/"+ids[i], "done x")
+			}
+			zktest.Eventually(t, "two lines", func() (bool, string) { _, n := logFile(t, path); return n == 2, "" })
+			c.Kill()
+			zktest.Eventually(t, "the tasks are gone", func() (bool, string) { return len(sv.hand.Children("/tasks")) == 0, "" })
+			c = sv.pipe("a\nb\nc\nd\ne\n", "--joblog", path, "--resume", "-j", "1")
+			sv.tasks(1)
+			c.Send(syscall.SIGINT)
+			wants(t, c, 130, nil, []string{"not done: inputs 1, 3 and all from 5 on", "client: stopped by SIGINT: 0 done, 0 failed, 1 withdrawn, 2 ended in earlier runs"})
+			sv.empty()
+		})
 		t.Run("and_json_has_what_was_kept", func(t *testing.T) {
 			c := sv.pipe("a\nb\nc\n", "--joblog", path, "--results", kept, "--resume", "--json")
 			c.Exit(1)
