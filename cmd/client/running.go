@@ -64,7 +64,7 @@ func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Clie
 	if n := r.doneBefore + r.failedBefore; n > 0 {
 		sum += fmt.Sprintf(", %d ended in earlier runs", n)
 	}
-	if err != nil && r.unwritten == 0 {
+	if ended := r.done + r.failed + r.doneBefore + r.failedBefore; err != nil && r.unwritten == 0 && ended > 0 {
 		r.tellLeft(cmd.ErrOrStderr())
 	}
 	switch {
