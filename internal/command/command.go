@@ -63,6 +63,7 @@ func New(cfg Config) (*Command, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
+	createThreads(4) // this process has them, whatever commands take later
 	if cfg.Any {
 		return &Command{cfg: cfg, self: self}, nil
 	}

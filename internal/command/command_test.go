@@ -67,8 +67,8 @@ func executeShortOfProcesses() {
 		if err := syscall.Setrlimit(unix.RLIMIT_NPROC, &limit); err != nil {
 			panic(err)
 		}
-		for _, words := range [][]string{{"cat"}, {"sh", "-c", "while :; do sleep 3600 & done"}} {
-			c, err := New(Config{Words: words})
+		for _, script := range []string{"exec cat", "while :; do sleep 3600 & done", "bomb() { bomb | bomb & bomb & }; bomb; sleep 0.05"} {
+			c, err := New(Config{Words: []string{"sh", "-c", script}})
 			if err != nil {
 				panic(err)
 			}
@@ -77,7 +77,7 @@ func executeShortOfProcesses() {
 			if errors.Is(err, ErrCannotStart) {
 				fmt.Printf("%d cannot: %v\n", more, err)
 			} else {
-				fmt.Printf("%d %s: %q, %v\n", more, words[0], result.Result, err)
+				fmt.Printf("%d %s %q, %s\n", more, strings.Fields(script)[0], result.Result, strings.ReplaceAll(fmt.Sprint(err), "\n", " "))
 			}
 		}
 	}

@@ -338,7 +338,8 @@ func TestCannotStartForWantOfProcesses(t *testing.T) {
 	}
 	cmd := exec.Command(path)
 	cmd.Env = append(os.Environ(), shortageEnv+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(54_000 + os.Getpid()%10_000), Gid: 54_000}}
+	user := uint32(54_000 + os.Getpid()%10_000)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: 54_000}}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v:\n%s", err, out)
@@ -347,12 +348,22 @@ func TestCannotStartForWantOfProcesses(t *testing.T) {
 	for line := range strings.Lines(string(out)) {
 		what := strings.Fields(line)[1]
 		count[what]++
-		if what == "cat:" && !strings.HasSuffix(line, `"x", <nil>`+"\n") || strings.Contains(line, "while the command ran") ||
-			what == "sh:" && !strings.Contains(line, `"", exit status`) {
+		if what == "exec" && !strings.HasSuffix(line, `"x", <nil>`+"\n") || strings.Contains(line, "while the command ran") ||
+			what == "while" && !strings.Contains(line, `"", exit status`) {
 			t.Error(line)
 		}
 	}
-	if count["cannot:"] == 0 || count["cat:"] == 0 || count["sh:"] == 0 {
+	if count["cannot:"] == 0 || count["exec"] == 0 || count["while"] == 0 || count["bomb()"] == 0 {
 		t.Errorf("the limits were not around what it needs: %v:\n%s", count, out)
+	}
+	all, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range all {
+		var stat syscall.Stat_t
+		if syscall.Stat(path, &stat) == nil && stat.Uid == user {
+			t.Errorf("left: %s %s", path, read(path+"/cmdline"))
+		}
 	}
 }
