@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -40,7 +41,8 @@ func Supervise() (was bool) {
 
 func supervise(killAfter time.Duration) {
 	showName(supervisorName)
-	runtime.GOMAXPROCS(1) // so that few threads are needed
+	runtime.GOMAXPROCS(1)  // so that few threads are needed
+	debug.SetGCPercent(25) // at 1 MB of garbage, which some hundred commands leave; there is one of us a slot
 	// The command's death signal is about the thread that starts it.
 	runtime.LockOSThread()
 	syscall.CloseOnExec(lifeFD)
