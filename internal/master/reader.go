@@ -173,6 +173,5 @@ func (l *leader) taskRead(id string, a answer) error {
 // which is gone was lost by itself. After an outage the sessions of many may end
 // at once, and those that come back late for as long as their timeouts.
 func (l *leader) steady() bool {
-	back := l.s.Restored()
-	return back.IsZero() || time.Since(back) > 2*l.s.Timeout()
+	return time.Since(l.s.Restored()) > 2*l.s.Timeout()
 }
