@@ -49,7 +49,7 @@ func changeCommand(common *cli.Common, change func(c *client.Client, ctx context
 	return &cobra.Command{
 		Args: in.take,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withIDs(cmd.Context(), common, common.Logger(), func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
+			return withIDs(cmd.Context(), common, logger(cmd, common, "warn"), func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
 				return changeAll(ctx, cmd, &in, func(ctx context.Context, id string) error { return change(c, ctx, id) })
 			})
 		},

@@ -54,6 +54,7 @@ ZooKeeper removes its tasks.`,
 		"Let a task sleep for a random time up to this `duration`. 0s makes tasks that do nothing.", cli.Duration(0, 24*time.Hour))
 	addQueue(cmd.Flags(), &queue)
 	common.AddTo(cmd)
+	cmd.PersistentFlags().Lookup("log-level").Usage += " Commands of the client, such as run, log warnings only without this flag."
 	cmd.AddCommand(runCommand(&common))
 	cmd.AddCommand(submitCommand(&common), waitCommand(&common), cancelCommand(&common), retryCommand(&common))
 	cmd.AddCommand(inspectCommands(&common)...)
@@ -108,6 +109,15 @@ func withIDs(ctx context.Context, common *cli.Common, log *slog.Logger,
 	cfg := common.Session(log)
 	cfg.NoCreate = true
 	return noChroot(common, withConfig(ctx, cfg, client.Config{Logger: log}, common.Wait, do))
+}
+
+// logger logs what has at least the level, if none is asked for. Commands that scripts use
+// log warnings, and the ends of what these tell.
+func logger(cmd *cobra.Command, common *cli.Common, level string) *slog.Logger {
+	if !cmd.Flags().Changed("log-level") {
+		common.LogLevel = level
+	}
+	return common.Logger()
 }
 
 // noChroot says what it means that the chroot is not there.

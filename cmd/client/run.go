@@ -54,7 +54,7 @@ before the first input that is not done then; stderr tells which are not.`,
 			if err := k.open(&r); err != nil {
 				return err
 			}
-			log := common.Logger()
+			log := logger(cmd, common, "warn")
 			r.bar = newProgress(os.Stderr, &a.in).of(a.queue)
 			err := with(cmd.Context(), common, a.config(log), func(ctx context.Context, c *client.Client, current func() *session.Session) error {
 				defer r.bar.start(ctx, current)()

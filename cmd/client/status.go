@@ -87,10 +87,7 @@ func encode(out io.Writer, v any) error {
 // reading runs do on a session that creates nothing, with another one when that
 // ends, until it succeeds. It logs what has at least the level, if none is asked for.
 func reading(ctx context.Context, cmd *cobra.Command, common *cli.Common, level string, do session.Role) error {
-	if !cmd.Flags().Changed("log-level") {
-		common.LogLevel = level
-	}
-	cfg := common.Session(common.Logger())
+	cfg := common.Session(logger(cmd, common, level))
 	cfg.NoCreate = true
 	answered := false
 	err := session.Run(ctx, cfg, common.Wait, func(ctx context.Context, s *session.Session) error {

@@ -34,7 +34,7 @@ SIGTERM or SIGINT (Ctrl-C) stops; the tasks whose ids were printed stay.`,
 			if a.dryRun {
 				return a.show(cmd.Context(), cmd)
 			}
-			return with(cmd.Context(), common, a.config(common.Logger()), func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
+			return with(cmd.Context(), common, a.config(logger(cmd, common, "warn")), func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
 				return submit(ctx, cmd, c, &a.in)
 			})
 		},

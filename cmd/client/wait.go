@@ -43,7 +43,7 @@ SIGTERM or SIGINT (Ctrl-C) stops waiting; the tasks go on.`,
   client wait --keep --json < ids`,
 		Args: in.take,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			w.log = common.Logger()
+			w.log = logger(cmd, common, "warn")
 			bar := newProgress(os.Stderr, &in)
 			return withIDs(cmd.Context(), common, w.log, func(ctx context.Context, c *client.Client, current func() *session.Session) error {
 				defer bar.start(ctx, current)()

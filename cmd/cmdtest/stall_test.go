@@ -23,7 +23,7 @@ func TestStall(t *testing.T) {
 		"wait": func(sv *service) *proc.Child {
 			s := sv.start("client", "submit", "0", "--log-level", "error")
 			s.Exit(0)
-			return sv.start("client", "wait", s.Stdout.Lines()[0])
+			return sv.start("client", "wait", s.Stdout.Lines()[0], "--log-level", "info")
 		},
 		"without_a_command": func(sv *service) *proc.Child { return sv.start("client", "--count", "1", "--max-sleep", "0s") },
 	} {
@@ -53,8 +53,8 @@ func TestIdle(t *testing.T) {
 	s := sv.start("client", "submit", "3600", "--log-level", "error")
 	s.Exit(0)
 	clients := map[string]*proc.Child{
-		"run":  sv.start("client", "run", "3600"),
-		"wait": sv.start("client", "wait", s.Stdout.Lines()[0]),
+		"run":  sv.start("client", "run", "3600", "--log-level", "info"),
+		"wait": sv.start("client", "wait", s.Stdout.Lines()[0], "--log-level", "info"),
 	}
 	programs := map[string]*proc.Child{"worker": w, "backup": sv.master()}
 	for name, c := range clients {

@@ -59,7 +59,7 @@ func demo(ctx context.Context) error {
 	}
 	defer server.Stop()
 	st.Say("ZooKeeper serves at %s. Two masters, two workers with two slots each, two clients follow.", server.Addr())
-	common := []string{"--zk", server.Addr() + "/demo", "--session-timeout", sessionTimeout.String(), "--log-format", "json"}
+	common := []string{"--zk", server.Addr() + "/demo", "--session-timeout", sessionTimeout.String(), "--log-format", "json", "--log-level", "info"}
 	enter := func(name, program string, args ...string) error {
 		return st.Enter(name, program, append(args, common...)...)
 	}

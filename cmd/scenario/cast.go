@@ -26,7 +26,7 @@ func (p *play) enter(name string, args ...string) (at time.Time) {
 			connect = proxy.Addr() + chroot
 		}
 		p.fail(p.st.EnterWithin(p.place(name), name, program, append(args,
-			"--zk", connect, "--session-timeout", p.timeout.String(), "--log-format", "json")...))
+			"--zk", connect, "--session-timeout", p.timeout.String(), "--log-format", "json", "--log-level", "info")...))
 	}
 	return at
 }

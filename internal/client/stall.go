@@ -160,7 +160,7 @@ func (st *stall) tell(missing string, open int) {
 	case missing != "":
 		st.log.Warn("no task can be done", "tasks", open, "missing", missing)
 	default:
-		st.log.Info("tasks can be done again", "tasks", open)
+		st.log.Warn("tasks can be done again", "tasks", open)
 	}
 	st.missing = missing
 }

@@ -73,7 +73,7 @@ func (r *Rights) Has(znode string, right Right) {
 	defer r.mu.Unlock()
 	if l := (lack{znode, right}); r.missing[l] {
 		delete(r.missing, l)
-		r.log.Info("the right is there again", "znode", znode, "right", string(right))
+		r.log.Warn("the right is there again", "znode", znode, "right", string(right))
 	}
 }
 

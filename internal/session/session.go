@@ -342,7 +342,7 @@ func (s *Session) connected(server string) {
 			s.log.Warn("the server granted another session timeout than was asked for", "asked", s.cfg.Timeout, "granted", s.Timeout())
 		}
 	} else {
-		s.log.Info("connected again", append(attrs, "away", away.Round(time.Millisecond))...)
+		s.log.Warn("connected again", append(attrs, "away", away.Round(time.Millisecond))...)
 	}
 	s.hub.all()
 }
