@@ -94,7 +94,7 @@ func parseEntry(line string) (e entry, err error) {
 		send: int(number(4)), receive: int(number(5)), exit: int(number(6)), signal: int(number(7)), command: columns[8],
 	}
 	if err == nil && e.seq < 1 {
-		err = fmt.Errorf("Seq is %d", e.seq)
+		err = fmt.Errorf("the Seq is %d", e.seq)
 	}
 	return e, err
 }
