@@ -115,7 +115,8 @@ func TestOldView(t *testing.T) {
 		for _, written := range paths {
 			t.Run(tt.name+" is refused when "+written[1:]+" was written since", func(t *testing.T) {
 				h, s := busyTree(t)
-				l := still(s, h, testLogger(t))
+				j := new(journal)
+				l := still(s, h, slog.New(slog.NewTextHandler(j, nil)))
 				h.Set(written, "since")
 				if err := l.apply([]sched.Move{tt.move}); err != nil {
 					t.Fatal(err)
@@ -126,6 +127,9 @@ func TestOldView(t *testing.T) {
 					if got, _ := h.Get(path); got != want {
 						t.Errorf("%s holds %q, want %q", path, got, want)
 					}
+				}
+				if strings.Contains(j.String(), "WARN") {
+					t.Errorf("it says:\n%s", j)
 				}
 			})
 		}
@@ -151,7 +155,8 @@ func turnUntilQuiet(t *testing.T, l *leader) {
 func TestApply(t *testing.T) {
 	t.Run("no move shares another's fate", func(t *testing.T) {
 		h, connect := tree(t)
-		l := still(open(t, connect), h, testLogger(t))
+		j := new(journal)
+		l := still(open(t, connect), h, slog.New(slog.NewTextHandler(j, nil)))
 		var ids, workers []string
 		for i := range 9 {
 			ids = append(ids, task.NewID())
@@ -192,6 +197,9 @@ func TestApply(t *testing.T) {
 		want := []string{ids[0], ids[2], ids[4], ids[5], ids[6], ids[7], ids[8]}
 		if !slices.Equal(assigned, want) {
 			t.Errorf("assigned %q, want %q", assigned, want)
+		}
+		if strings.Contains(j.String(), "WARN") {
+			t.Errorf("it says:\n%s", j)
 		}
 	})
 	for name, m := range map[string]sched.Move{
