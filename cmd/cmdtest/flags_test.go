@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"taskkeeper/internal/zktest"
 )
@@ -75,14 +76,13 @@ func TestRunFlags(t *testing.T) {
 	})
 	t.Run("delay_is_between_two_submissions", func(t *testing.T) {
 		sv := start(t)
+		began := time.Now()
 		sv.pipe("a\nb\nc\n", "--delay", "400ms")
-		last := int64(0)
-		for _, id := range sv.tasks(3) {
+		for i, id := range sv.tasks(3) {
 			stat, _ := sv.hand.Stat("/tasks/" + id)
-			if after := stat.Ctime - last; last > 0 && after < 300 {
-				t.Errorf("%d ms after the one before", after)
+			if after := time.UnixMilli(stat.Ctime + 1).Sub(began); after < time.Duration(i)*400*time.Millisecond {
+				t.Errorf("submission %d after %s", i+1, after)
 			}
-			last = stat.Ctime
 		}
 	})
 	t.Run("timeout_ends_an_execution_and_not_the_waiting", func(t *testing.T) {
