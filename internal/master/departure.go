@@ -20,8 +20,8 @@ type departure struct {
 	lost     []string
 }
 
-// trace is a task that a worker held which is gone.
-type trace struct {
+// awaitedState is a state that is to be read: of a task that a worker held which is gone.
+type awaitedState struct {
 	of      *departure
 	version int32 // of its state when it was assigned
 	known   bool  // it is that; else a state that moved tells nothing
@@ -33,8 +33,8 @@ func (l *leader) gone(id string) {
 	d := &departure{worker: id, blamed: l.steady(), open: len(held)}
 	l.handle(sched.WorkerGone{ID: id, Blame: d.blamed})
 	for _, k := range held { // they are to be read now
-		l.retrace(k.ID, fateNone)
-		l.traces[k.ID] = trace{d, k.Version, k.Version >= 0}
+		l.settle(k.ID, fateNone)
+		l.awaited[k.ID] = awaitedState{d, k.Version, k.Version >= 0}
 	}
 	if len(held) == 0 {
 		l.idle = append(l.idle, id)
@@ -64,13 +64,13 @@ const (
 	fateReturned
 )
 
-// retrace takes a task's fate.
-func (l *leader) retrace(id string, f fate) {
-	t, ok := l.traces[id]
+// settle takes a task's fate.
+func (l *leader) settle(id string, f fate) {
+	t, ok := l.awaited[id]
 	if !ok {
 		return
 	}
-	delete(l.traces, id)
+	delete(l.awaited, id)
 	d := t.of
 	switch {
 	case f == fateUntouched:
@@ -85,28 +85,28 @@ func (l *leader) retrace(id string, f fate) {
 	}
 }
 
-// trace takes what was read of a task.
-func (l *leader) trace(id string, a answer) {
-	t, ok := l.traces[id]
+// stateRead takes what was read of a task.
+func (l *leader) stateRead(id string, a answer) {
+	t, ok := l.awaited[id]
 	finished := task.ParseState(a.data).Finished()
 	switch {
 	case !ok:
 	case a.err != nil, finished && a.stat.Version == t.version: // by another hand
-		l.retrace(id, fateNone)
+		l.settle(id, fateNone)
 	case finished:
-		l.retrace(id, fateFinished)
+		l.settle(id, fateFinished)
 	case a.stat.Version == t.version:
-		l.retrace(id, fateUntouched)
+		l.settle(id, fateUntouched)
 	default:
-		l.retrace(id, fateReturned)
+		l.settle(id, fateReturned)
 	}
 }
 
-// loseTraces drops those of tasks that will not be read.
-func (l *leader) loseTraces() {
-	for id := range l.traces {
+// dropAwaited drops those of tasks that will not be read.
+func (l *leader) dropAwaited() {
+	for id := range l.awaited {
 		if !l.sched.ToVerify(id) {
-			l.retrace(id, fateNone)
+			l.settle(id, fateNone)
 		}
 	}
 }

@@ -126,9 +126,9 @@ func TestDepartureIsTold(t *testing.T) {
 		}, []string{`"worker gone, its tasks are free again" worker=w tasks=` + t1}},
 		{"when one of its tasks is withdrawn before it is read", func(l *leader, read func(string, answer)) {
 			l.gone("w")
-			l.loseTraces() // they are to be read yet
+			l.dropAwaited() // they are to be read yet
 			l.handle(sched.TasksListed{IDs: []string{t1}, Number: 2})
-			l.loseTraces()
+			l.dropAwaited()
 			read(t1, answer{[]byte("pending"), stat(0), nil})
 		}, []string{`"worker gone, its tasks are free again" worker=w tasks=` + t1}},
 		{"as no loss when its tasks were finished by hand before", func(l *leader, read func(string, answer)) {
@@ -173,8 +173,8 @@ func TestDepartureIsTold(t *testing.T) {
 			if got := append(j.of("free"), j.of("w")...); !slices.Equal(got, tt.want) {
 				t.Errorf("said %q, want %q", got, tt.want)
 			}
-			if len(l.traces) > 0 {
-				t.Errorf("it keeps %d traces", len(l.traces))
+			if len(l.awaited) > 0 {
+				t.Errorf("it keeps %d states awaited", len(l.awaited))
 			}
 		})
 	}

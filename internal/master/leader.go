@@ -43,8 +43,8 @@ type leader struct {
 	workers *lister
 	tree    bool // one watch tells of everything below /workers
 	odd     *complaints
-	traces  map[string]trace // by task
-	idle    []string         // workers found gone in this turn that had no task
+	awaited map[string]awaitedState // by task
+	idle    []string                // workers found gone in this turn that had no task
 
 	// Shared.
 	beat beat // the loop's
@@ -56,8 +56,8 @@ func newLeader(m *master, fence session.Op) *leader {
 		reader: reader{s: m.s, chunk: firstChunk},
 		sched:  sched.New(max(0, m.cfg.MaxLosses)),
 		tasks:  newLister(task.TasksDir, m.dirs, m.rights), workers: newLister(task.WorkersDir, m.dirs, m.rights),
-		odd:    newComplaints(m.cfg.Logger),
-		traces: make(map[string]trace),
+		odd:     newComplaints(m.cfg.Logger),
+		awaited: make(map[string]awaitedState),
 	}
 }
 
@@ -110,7 +110,7 @@ func (l *leader) loop(ctx context.Context) error {
 		case a := <-l.workers.listings:
 			l.mergeWorkers(a)
 		case <-resyncs.C:
-			l.loseTraces()
+			l.dropAwaited()
 			l.everything()
 		}
 	}

@@ -146,7 +146,7 @@ func (l *leader) recheck(tasks []sched.Known) error {
 // taskRead merges the answer to a read of a task's state.
 func (l *leader) taskRead(id string, a answer) error {
 	path := task.StatePath(id)
-	l.trace(id, a)
+	l.stateRead(id, a)
 	switch {
 	case errors.Is(a.err, zk.ErrNoNode):
 		l.handle(sched.TaskGone{ID: id})

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// patience is how long a turn of the loop may last while the session is well.
-const patience = 10 * time.Second
+// longestTurn is how long a turn of the loop may last while the session is well.
+const longestTurn = 10 * time.Second
 
 // tick is how often the watchdog looks.
 const tick = time.Second
@@ -49,7 +49,7 @@ func watchdog(ctx context.Context, s suspender, b *beat, stuck func(error)) erro
 // in ticks of this process: one that was stopped has not been stuck. A loop that waits for
 // a lost connection is not stuck either.
 func watch(ctx context.Context, s suspender, b *beat) error {
-	limit := int(max(patience, s.Timeout()) / tick)
+	limit := int(max(longestTurn, s.Timeout()) / tick)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	last, still := b.Load(), 0

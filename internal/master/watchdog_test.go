@@ -30,7 +30,7 @@ func TestWatchdog(t *testing.T) {
 		link  link
 		want  time.Duration // when it is told, 0: not
 	}{
-		{"ends a loop whose turn does not end", never, 0, link{timeout: 4 * time.Second}, patience + tick},
+		{"ends a loop whose turn does not end", never, 0, link{timeout: 4 * time.Second}, longestTurn + tick},
 		{"gives a turn as much time as a session has", never, 0, link{timeout: time.Minute}, time.Minute + tick},
 		{"leaves a loop alone whose turns last long", 8 * time.Second, 0, link{timeout: 4 * time.Second}, 0},
 		{"leaves a loop alone that turns and waits", tick / 2, tick / 2, link{timeout: 4 * time.Second}, 0},
@@ -99,7 +99,7 @@ func TestStuckLeaderIsTold(t *testing.T) {
 		if !errors.Is(err, errStuck) {
 			t.Errorf("told %v", err)
 		}
-	case <-time.After(3 * patience):
+	case <-time.After(3 * longestTurn):
 		t.Error("nobody was told")
 	}
 	s.Close()
