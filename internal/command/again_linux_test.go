@@ -204,7 +204,7 @@ func TestIdle(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := proc.Run(t, proc.Command{Path: self, Env: []string{programEnv + "=idle"}, Args: []string{"sh", "-c", "echo supervisor $PPID"}})
-			pid := number(t, strings.Trim(p.Line(p.Stdout, "supervisor "), "supervisor, <nil>"))
+			pid := number(t, strings.TrimSuffix(strings.TrimPrefix(p.Line(p.Stdout, "supervisor "), "supervisor "), ", <nil>"))
 			p.Send(sig)
 			p.Exit(128 + int(sig))
 			eventually(t, "the supervisor is gone", func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
