@@ -176,16 +176,19 @@ func TestJoblogFile(t *testing.T) {
 		}
 	})
 	t.Run("is refused for another input before any task is sent", func(t *testing.T) {
-		for text, want := range map[string]string{
-			"a\nx\nc\n": `--resume: input 2 is "x", and the joblog has something else for it: it is of another run`,
-			"a\n":       "--resume: the input ends at 1, and the joblog has 2 as well: it is of another run",
+		const third = joblogHeader + "\n3\t:\t1\t1\t1\t1\t0\t0\tc\n" // the first two were under way
+		for _, tc := range []struct{ log, input, want string }{
+			{first, "a x c", `--resume: input 2 is "x", and the joblog has something else for it: it is of another run`},
+			{first, "a", "--resume: the input ends at 1, and the joblog has 2 as well: it is of another run"},
+			{third, "a b x d", `--resume: input 3 is "x", and the joblog has something else for it: it is of another run`},
+			{third, "a b", "--resume: the input ends at 2, and the joblog has 3 as well: it is of another run"},
 		} {
-			in := &input{args: strings.Fields(text), log: open(t, write(t, first), true, true)}
+			in := &input{args: strings.Fields(tc.input), log: open(t, write(t, tc.log), true, true)}
 			for it := range in.items(t.Context()) {
 				t.Errorf("sent %+v", it)
 			}
-			if err := in.failure(); err == nil || err.Error() != want {
-				t.Errorf("%q: %v, want %q", text, err, want)
+			if err := in.failure(); err == nil || err.Error() != tc.want {
+				t.Errorf("%q: %v, want %q", tc.input, err, tc.want)
 			}
 		}
 	})

@@ -64,16 +64,25 @@ func TestBatch(t *testing.T) {
 	})
 	t.Run("has_few_jobs_at_once_and_a_result_that_waits_is_none", func(t *testing.T) {
 		var now, begun atomic.Int64
-		first := make(chan struct{})
+		release, last := make(chan struct{}), make(chan struct{})
+		go func() {
+			zktest.Eventually(t, "two jobs", func() (bool, string) { return now.Load() == 2, "" })
+			time.Sleep(50 * time.Millisecond) // for one too many
+			close(release)
+		}()
 		_, emitted, err := each(t.Context(), Batch{Jobs: 2}, make([]int, 20), func(_ context.Context, it Item) error {
 			if now.Add(1) > 2 {
 				t.Error("a third job")
 			}
 			defer now.Add(-1)
-			if n := begun.Add(1); it.Index == 1 {
-				<-first // all others pass by
-			} else if n == 20 {
-				close(first)
+			if begun.Add(1) == 20 {
+				close(last)
+			}
+			switch it.Index {
+			case 1:
+				<-last // the results of all others wait for it
+			case 2:
+				<-release
 			}
 			return nil
 		})
