@@ -224,12 +224,12 @@ func TestResults(t *testing.T) {
 			t.Fatal(err)
 		}
 		past := logged{failed: isFailure(o), receive: len(output(o))}
-		got, ok := r.load(it, past)
+		got, ok := r.load(it, past, "")
 		if !ok || string(output(got)) != string(output(o)) || reason(got) != reason(o) || string(got.State.Stderr) != string(o.State.Stderr) || isFailure(got) != isFailure(o) {
 			t.Errorf("%+v: got %+v, %v", o, got, ok)
 		}
 		if past.receive++; ok {
-			if _, ok := r.load(it, past); ok {
+			if _, ok := r.load(it, past, ""); ok {
 				t.Error("loaded what the joblog tells another size of")
 			}
 		}
@@ -244,7 +244,7 @@ func TestResults(t *testing.T) {
 	if err := os.Truncate(r.path(3, "exit"), 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := r.load(it, logged{receive: 2}); ok {
+	if _, ok := r.load(it, logged{receive: 2}, ""); ok {
 		t.Error("loaded what was not written to its end")
 	}
 }

@@ -63,7 +63,7 @@ ZooKeeper removes its tasks.`,
 
 func addQueue(flags *pflag.FlagSet, queue *string) {
 	cli.Var(flags, queue, "queue", "",
-		"Submit to the queue of this `name`: only workers with the same --queue take such tasks. Without this flag it is the default queue.", task.ParseQueue)
+		"Submit to the queue of this `name`: only workers with the same --queue take such tasks. Without this flag it is the default queue; for a command behind -- it is \"command\".", task.ParseQueue)
 }
 
 // loop is the assignment's client. It prints a line for each task.

@@ -58,7 +58,7 @@ type printing struct {
 func (p *printing) flags(f *pflag.FlagSet) {
 	f.BoolVar(&p.json, "json", false, "Print an object a line for every task, also for the failed and the withdrawn ones. Standard output and standard error of commands are fields of it.")
 	f.BoolVar(&p.quiet, "quiet", false, "Keep back what commands wrote to standard error. Tasks that failed are named all the same.")
-	f.BoolVar(&p.nul, "null-output", false, "Results end with a NUL, not with a newline.")
+	f.BoolVar(&p.nul, "null-output", false, "What a task prints ends with a NUL; a result has no newline before it, but those that its command printed.")
 }
 
 // printer prints outcomes. Once it has failed it prints nothing more.

@@ -69,8 +69,9 @@ func (r results) write(seq int, name string, text []byte) error {
 	return os.Rename(temporary, path)
 }
 
-// load returns what an earlier run kept, if that is all there.
-func (r results) load(it client.Item, past logged) (o client.Outcome, ok bool) {
+// load returns what an earlier run kept, if that is all there: of a task for which the
+// same was asked.
+func (r results) load(it client.Item, past logged, asks task.Facts) (o client.Outcome, ok bool) {
 	o.Item = it
 	exit, err := os.ReadFile(r.path(it.Index, "exit"))
 	if err != nil || !bytes.HasSuffix(exit, []byte("\n")) {
@@ -93,7 +94,7 @@ func (r results) load(it client.Item, past logged) (o client.Outcome, ok bool) {
 		o.State = task.NewFailed(string(why))
 		o.State.Stdout = stdout
 	}
-	o.State.Facts = task.Facts("exit=" + string(bytes.TrimSpace(exit)))
+	o.State.Facts = asks.With("exit", string(bytes.TrimSpace(exit)))
 	o.State.Stderr = stderr
 	return o, true
 }

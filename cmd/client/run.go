@@ -54,9 +54,10 @@ before the first input that is not done then; stderr tells which are not.`,
 			if err := k.open(&r); err != nil {
 				return err
 			}
-			log := logger(cmd, common, "warn")
+			cfg := a.config(logger(cmd, common, "warn"))
+			r.asks = cfg.Asks
 			r.bar = newProgress(os.Stderr, &a.in).of(a.queue)
-			err := with(cmd.Context(), common, a.config(log), func(ctx context.Context, c *client.Client, current func() *session.Session) error {
+			err := with(cmd.Context(), common, cfg, func(ctx context.Context, c *client.Client, current func() *session.Session) error {
 				defer r.bar.start(ctx, current)()
 				return r.run(ctx, cmd, c)
 			})

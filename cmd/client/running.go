@@ -12,6 +12,7 @@ import (
 
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/client"
+	"taskkeeper/internal/task"
 )
 
 // running is a run of 'client run'.
@@ -19,6 +20,7 @@ type running struct {
 	// Fixed before it begins.
 	batch   client.Batch
 	in      *input
+	asks    task.Facts // of each task
 	print   printing
 	halt    halt
 	bar     *progress
@@ -92,7 +94,7 @@ func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Clie
 func (r *running) do(ctx context.Context, c *client.Client, id string, it client.Item) (client.Outcome, error) {
 	if r.log != nil && r.results != nil {
 		if past, did, _ := r.log.did(it); did {
-			if o, ok := r.results.load(it, past); ok {
+			if o, ok := r.results.load(it, past, r.asks); ok {
 				return o, nil
 			}
 		}

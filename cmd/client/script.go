@@ -33,8 +33,8 @@ func checkScript(script word) error {
 		return true
 	})
 	if safe < len(script.holes) {
-		return fmt.Errorf("a placeholder stands within quotes, a here-document or the like, where its value could become code: "+
-			"let it stand outside, as in %s", `"$HOME"/{}`)
+		return fmt.Errorf("a placeholder stands within quotes, an arithmetic expression, a here-document or the like, where its value could become code: "+
+			"let it stand outside, as in %s, or set a variable: %s", `"$HOME"/{}`, `i={}; echo $((i%4))`)
 	}
 	return nil
 }

@@ -2,7 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -66,6 +69,9 @@ func newTemplate(words []string, shell bool) (*template, error) {
 	if strings.TrimSpace(words[0]) == "" {
 		return nil, errors.New("the command behind -- is empty: give a program and its arguments")
 	}
+	if err := misread(words, shell); err != nil {
+		return nil, err
+	}
 	t := &template{shell: shell}
 	holes := 0
 	for _, s := range words {
@@ -87,6 +93,27 @@ func newTemplate(words []string, shell bool) (*template, error) {
 		return t, checkScript(t.words[0])
 	}
 	return t, nil
+}
+
+// shells read the word behind -c as a script.
+var shells = []string{"sh", "ash", "bash", "dash", "ksh", "zsh"}
+
+// misread refuses what other programs, or a shell, would read in another way.
+func misread(words []string, shell bool) error {
+	if i := slices.Index(words, ":::"); i >= 0 {
+		return errors.New("::: is not known here: give the input by --file or on standard input, one line for each task")
+	}
+	if shell {
+		return nil
+	}
+	if len(words) == 1 && strings.ContainsAny(words[0], " \t\n") && !strings.Contains(words[0], "/") {
+		return fmt.Errorf("%.80q is one word, the name of a program: leave the quotes out, or add --shell for a shell to read it", words[0])
+	}
+	if len(words) > 2 && slices.Contains(shells, path.Base(words[0])) && strings.HasPrefix(words[1], "-") && strings.HasSuffix(words[1], "c") &&
+		placeholders.MatchString(words[2]) {
+		return fmt.Errorf("a placeholder in the script behind %s %s: its value could become code; use --shell -- SCRIPT, which quotes it", words[0], words[1])
+	}
+	return nil
 }
 
 var errZero = errors.New("holds a zero byte, so it cannot be an argument of a command")

@@ -75,6 +75,21 @@ func TestTemplate(t *testing.T) {
 			}
 		}
 	})
+	t.Run("what would be read in another way is refused", func(t *testing.T) {
+		for want, words := range map[string][]string{
+			"::: is not known here":                    {"echo", "{}", ":::", "a"},
+			`"echo $HOME" is one word`:                 {"echo $HOME"},
+			"a placeholder in the script behind sh -c": {"sh", "-c", "wc -l < {}"},
+			"behind /bin/bash -euc":                    {"/bin/bash", "-euc", "{}"},
+		} {
+			if _, err := newTemplate(words, false); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: %v", words, err)
+			}
+		}
+		if _, err := newTemplate([]string{"sh", "-c", `wc -l < "$1"`, "sh", "{}"}, false); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("an empty command is refused", func(t *testing.T) {
 		for _, shell := range []bool{false, true} {
 			if _, err := newTemplate([]string{" "}, shell); err == nil {

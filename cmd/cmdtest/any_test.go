@@ -67,6 +67,14 @@ func TestAnyCommand(t *testing.T) {
 		if got := c.Stdout.String(); got != "ab\n\ncd" {
 			t.Errorf("printed %q", got)
 		}
+		kept := []string{"run", "--joblog", filepath.Join(t.TempDir(), "joblog"), "--results", t.TempDir(), "--resume", "--", "printf"}
+		for range 2 { // the second run prints what the first one kept
+			c := sv.client("a\\n\nb\nc\\n\\n\n", kept...)
+			c.Exit(0)
+			if got := c.Stdout.String(); got != "a\nbc\n" {
+				t.Errorf("printed %q", got)
+			}
+		}
 	})
 	t.Run("is_refused_beside_another_command", func(t *testing.T) {
 		for _, args := range []string{"--exec|cat", "--shell|--exec|cat", "--|cat"} {

@@ -35,7 +35,7 @@ func TestStall(t *testing.T) {
 			c.Line(c.Stderr, `missing="a worker: start one"`)
 			sv.worker()
 			c.Exit(0)
-			if n := logged(c, "INF tasks can be done again"); n != 1 || logged(c, "no task can be done") != 2 {
+			if n := logged(c, "WRN tasks can be done again"); n != 1 || logged(c, "no task can be done") != 2 {
 				t.Errorf("stderr %s", c.Stderr)
 			}
 		})

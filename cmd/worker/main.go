@@ -115,7 +115,7 @@ the session goes on it executes again what it has cancelled.`,
 	}
 	flags := cmd.Flags()
 	cli.Var(flags, &cfg.Queue, "queue", "",
-		"Take only tasks of the queue of this `name`. Without this flag it is the default queue.", task.ParseQueue)
+		"Take only tasks of the queue of this `name`. Without this flag it is the default queue; with --any-command it is \"command\".", task.ParseQueue)
 	cli.Var(flags, &cfg.Slots, "slots", 1,
 		"Execute this `number` of tasks at a time. Each slot has its own znode. 0 stands for the number of CPUs.", cli.Int(0, 10_000))
 	what.addTo(flags)

@@ -221,7 +221,7 @@ func TestReconnect(t *testing.T) {
 		}
 		wantEchoes(t, endings, slices.Delete(ps, 100, 101))
 		wantEmpty(t, h)
-		if n := len(p.all()); n != 200 || s.Err() != nil || len(r.sessions) > 0 || strings.Contains(r.warned.String(), "again") {
+		if n := len(p.all()); n != 200 || s.Err() != nil || len(r.sessions) > 0 || strings.Contains(r.warned.String(), "submitting again") {
 			t.Errorf("%d tasks; session: %v; warned: %s", n, s.Err(), r.warned)
 		}
 	})

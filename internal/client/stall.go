@@ -84,16 +84,19 @@ func (st *stall) look(open int) error {
 		return nil // the session's log tells; a reconnect hints
 	}
 	var missing []string
-	queues := st.queues()
+	queues, others := st.queues(), ""
 	for _, dir := range []struct {
-		path, missing string
-		count         func(names []string) int
+		path    string
+		missing func() string
+		count   func(names []string) int
 	}{
-		{task.MasterDir, "a leader: start a master", func(names []string) int { return len(election.Ordered(names)) }},
-		{task.WorkersDir, missingWorker(queues), func(names []string) (n int) {
+		{task.MasterDir, func() string { return "a leader: start a master" }, func(names []string) int { return len(election.Ordered(names)) }},
+		{task.WorkersDir, func() string { return missingWorker(queues, others) }, func(names []string) (n int) {
 			for _, name := range names {
 				if queue, _ := task.SplitQueue(name); queues[queue] {
 					n++
+				} else {
+					others = queue
 				}
 			}
 			return n
@@ -118,7 +121,7 @@ func (st *stall) look(open int) error {
 			st.watched[dir.path] = true
 		}
 		if dir.count(names) == 0 {
-			missing = append(missing, dir.missing)
+			missing = append(missing, dir.missing())
 		}
 	}
 	switch _, _, err := st.s.Get(task.TasksDir); { // to list it would take longer
@@ -139,8 +142,9 @@ func (st *stall) refused(path string) (missing string) {
 	return "the right to read " + path + ": give it by setAcl"
 }
 
-// missingWorker says what to start where none of the queues has a worker.
-func missingWorker(queues map[string]bool) string {
+// missingWorker says what to start where none of the queues has a worker. Another queue
+// has some, or "".
+func missingWorker(queues map[string]bool, other string) string {
 	for queue := range queues {
 		if queue == task.KindCommand && len(queues) == 1 {
 			return "a worker of queue " + queue + ": start one with --any-command"
@@ -149,7 +153,13 @@ func missingWorker(queues map[string]bool) string {
 			return "a worker of queue " + queue + ": start one with --queue"
 		}
 	}
-	return "a worker: start one"
+	switch other {
+	case "":
+		return "a worker: start one"
+	case task.KindCommand:
+		return "a worker of the default queue: start one, or give the command behind -- to the workers of queue " + other
+	}
+	return "a worker of the default queue: start one; there are some of queue " + other
 }
 
 func (st *stall) tell(missing string, open int) {

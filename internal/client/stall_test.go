@@ -37,7 +37,7 @@ func TestStallEnd(t *testing.T) {
 		says string
 	}{
 		"is_not_told_when_no_task_is_open_any_more": {0, ""},
-		"is_told_when_other_tasks_are_open":         {2, `level=INFO msg="tasks can be done again" tasks=2`},
+		"is_told_when_other_tasks_are_open":         {2, `level=WARN msg="tasks can be done again" tasks=2`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			said := &records{stalls: true}
@@ -76,7 +76,7 @@ func TestStall(t *testing.T) {
 		h.CreateEphemeral(leader, "")
 		says(t, said, 2, `missing="a worker: start one"`)
 		h.CreateEphemeral(worker, "")
-		says(t, said, 3, `level=INFO msg="tasks can be done again" tasks=1`)
+		says(t, said, 3, `level=WARN msg="tasks can be done again" tasks=1`)
 		h.Delete(leader)
 		says(t, said, 4, `missing="a leader: start a master"`)
 		h.Set(task.StatePath(tasks(t, h, 1)[0]), "done 1") // by hand
@@ -120,7 +120,7 @@ func TestStall(t *testing.T) {
 			said := stalled(t, root)
 			says(t, said, 1, `level=WARN msg="no task can be done" tasks=1 missing="the right to read `+dir+`: give it by setAcl"`)
 			permit(zk.PermAll)
-			says(t, said, 2, `level=INFO msg="tasks can be done again" tasks=1`)
+			says(t, said, 2, `level=WARN msg="tasks can be done again" tasks=1`)
 			h.Set(task.StatePath(tasks(t, h, 1)[0]), "done 1")
 			wantEmpty(t, h)
 			if got := said.lines(); len(got) > 2 {
@@ -130,7 +130,7 @@ func TestStall(t *testing.T) {
 	}
 	t.Run("is_told_where_all_workers_are_of_other_queues", func(t *testing.T) {
 		t.Parallel()
-		for queue, missing := range map[string]string{"gpu": "a worker of queue gpu: start one with --queue", "": "a worker: start one"} {
+		for queue, missing := range map[string]string{"gpu": "a worker of queue gpu: start one with --queue", "": "a worker of the default queue: start one; there are some of queue cpu"} {
 			root := zktest.Connect(t)
 			h := zktest.Conn(t, root)
 			for _, dir := range task.Dirs() {
