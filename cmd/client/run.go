@@ -29,8 +29,9 @@ read as far as --window reaches. Results over 64 MB that wait for one before
 them go to temporary files in $TMPDIR. Exit status: 0 when all are done, 1 when
 any failed (why is on stderr, with its payload), 2 for wrong use.
 ` + aboutCommands + aboutJoblog + `
-SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished. In order, stdout ends
-before the first input that is not done then; stderr tells which are not.`,
+SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished. However a run ends,
+in order stdout ends before the first input that is not done; stderr tells which
+are not.`,
 		Example: `  client run 0.1 0.2 0.3
   seq 1 100000 | client run --window 2000 > results
   ls *.log | client run -- gzip -9 {}`,
