@@ -120,6 +120,31 @@ func TestJoblogFile(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+	t.Run("is left as it is where it is another file", func(t *testing.T) {
+		for _, text := range []string{"precious data", "precious\n", "Seq\tHost\tother"} {
+			path := write(t, text)
+			if _, err := openJoblog(path, true, false); err == nil || !strings.Contains(err.Error(), "is no joblog") {
+				t.Errorf("%q: %v", text, err)
+			}
+			holds(t, path, text)
+		}
+	})
+	t.Run("that was cut off in its header is begun anew", func(t *testing.T) {
+		path := write(t, joblogHeader[:7])
+		open(t, path, true, false)
+		holds(t, path, joblogHeader+"\n")
+	})
+	t.Run("tells inputs apart that look alike", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "log")
+		l := open(t, path, false, false)
+		o := client.Outcome{Item: client.Item{Index: 1, Payload: []byte("\xff")}}
+		if err := errors.Join(l.add(newEntry(o, time.Now())), l.close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := open(t, path, true, false).did(client.Item{Index: 1, Payload: []byte(`\xff`)}); !errors.Is(err, errOtherRun) {
+			t.Errorf("%v", err)
+		}
+	})
 	t.Run("tells what was done", func(t *testing.T) {
 		l := open(t, write(t, first), true, false)
 		if !did(l, 1, "a") || !did(l, 2, "b") || did(l, 3, "c") || l.last != 2 {

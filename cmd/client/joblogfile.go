@@ -34,6 +34,7 @@ type joblog struct {
 // logged is what is known of a task that ended in an earlier run.
 type logged struct {
 	failed  bool
+	send    int // 0: parallel does not tell
 	receive int
 	command uint64 // a hash: there may be millions
 }
@@ -85,11 +86,16 @@ func openJoblog(path string, resume, again bool) (_ *joblog, err error) {
 	return l, nil
 }
 
+var errNoJoblog = errors.New("is no joblog: its first line is not the header")
+
 // read reads what earlier runs did, and how many bytes are whole lines.
 func (l *joblog) read(f io.Reader) (whole int64, err error) {
 	r := bufio.NewReaderSize(f, 64<<10)
 	for n := 1; ; n++ {
 		text, err := r.ReadString('\n')
+		if err == io.EOF && n == 1 && !strings.HasPrefix(joblogHeader, text) {
+			return whole, errNoJoblog
+		}
 		if err == io.EOF {
 			return whole, nil
 		}
@@ -100,7 +106,7 @@ func (l *joblog) read(f io.Reader) (whole int64, err error) {
 		text = strings.TrimSuffix(text, "\n")
 		if n == 1 {
 			if text != joblogHeader {
-				return whole, errors.New("is no joblog: its first line is not the header")
+				return whole, errNoJoblog
 			}
 			continue
 		}
@@ -108,7 +114,7 @@ func (l *joblog) read(f io.Reader) (whole int64, err error) {
 		if err != nil {
 			return whole, fmt.Errorf("line %d %w", n, err)
 		}
-		l.past[e.seq] = logged{failed: e.failed(), receive: e.receive, command: maphash.String(l.seed, e.command)}
+		l.past[e.seq] = logged{failed: e.failed(), send: e.send, receive: e.receive, command: maphash.String(l.seed, e.command)}
 		l.last = max(l.last, e.seq)
 	}
 }
@@ -120,7 +126,7 @@ var errOtherRun = errors.New("it is of another run")
 // that was another one.
 func (l *joblog) did(it client.Item) (logged, bool, error) {
 	past, ok := l.past[it.Index]
-	if ok && past.command != maphash.String(l.seed, inOneLine(it.Payload)) {
+	if ok && (past.send > 0 && past.send != len(it.Payload) || past.command != maphash.String(l.seed, inOneLine(it.Payload))) {
 		return past, false, fmt.Errorf("--resume: input %d is %.80q, and the joblog has something else for it: %w", it.Index, inOneLine(it.Payload), errOtherRun)
 	}
 	return past, ok && !(past.failed && l.again), nil

@@ -7,12 +7,12 @@ import (
 )
 
 // quote writes a word so that a shell, and the worker's command.Split, reads exactly this
-// word: as it is, or between single quotes. The first word of a command may mean something
-// else without quotes: if, A=b.
+// word: as it is, or between single quotes. One that stands first, or amid a script, may mean
+// something else without quotes: if, A=b, 2>file.
 func quote(word string, first bool) string {
 	plain := word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-") == ""
 	if plain && first {
-		plain = !strings.Contains(word, "=") && !syntax.IsKeyword(word)
+		plain = !strings.Contains(word, "=") && !syntax.IsKeyword(word) && strings.Trim(word, "0123456789") != ""
 	}
 	if plain {
 		return word

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -14,6 +15,9 @@ const mark = "TASKKEEPERLINE"
 // backquotes, an expansion or a comment: there the quotes of its value would be text, and
 // the value could become code.
 func checkScript(script word) error {
+	if slices.ContainsFunc(script.texts, func(s string) bool { return strings.Contains(s, mark) }) {
+		return fmt.Errorf("the script behind -- holds %s, by which placeholders are found: write that in another way", mark)
+	}
 	text := script.fill(func(string) string { return mark })
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(text), "")
 	if err != nil {

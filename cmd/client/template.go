@@ -133,11 +133,12 @@ func (t *template) line(number int, lines [][]byte) (string, error) {
 	}
 	if t.shell {
 		script := t.words[0].fill(func(hole string) string {
+			of := lines
 			if hole == "{#}" {
-				lines = lines[:1]
+				of = lines[:1]
 			}
-			values := make([]string, len(lines))
-			for i, l := range lines {
+			values := make([]string, len(of))
+			for i, l := range of {
 				values[i] = quote(value(hole, l), true)
 			}
 			return strings.Join(values, " ")

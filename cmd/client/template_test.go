@@ -37,7 +37,9 @@ func TestTemplate(t *testing.T) {
 		"a script":                          {[]string{"cat", "{}", "|", "wc -l >{/}.n"}, true, []string{"d/it's"}, `sh -c 'cat '\''d/it'\''\'\'''\''s'\'' | wc -l >'\''it'\''\'\'''\''s'\''.n'`},
 		"a script without placeholder":      {[]string{"grep x <"}, true, []string{"a b"}, `sh -c 'grep x < '\''a b'\'''`},
 		"a script of several lines":         {[]string{"cat {} | wc"}, true, []string{"a", "b c"}, `sh -c 'cat a '\''b c'\'' | wc'`},
-		"a script that assigns":             {[]string{`x=$(cat {}); echo "$x" {#}`}, true, []string{"a b"}, `sh -c 'x=$(cat '\''a b'\''); echo "$x" 7'`},
+		"several lines behind the number":   {[]string{"echo {} {#} {}"}, true, []string{"a", "b"}, `sh -c 'echo a b '\''7'\'' a b'`},
+		"a number is no descriptor":         {[]string{"echo {}>f"}, true, []string{"2"}, `sh -c 'echo '\''2'\''>f'`},
+		"a script that assigns":             {[]string{`x=$(cat {}); echo "$x" {#}`}, true, []string{"a b"}, `sh -c 'x=$(cat '\''a b'\''); echo "$x" '\''7'\'''`},
 		"a script's values amid text":       {[]string{`cat \\\\{}{}`}, true, []string{"a"}, `sh -c 'cat \\\\aa'`},
 		"a script's value is no assignment": {[]string{"{} {}"}, true, []string{"A=b"}, `sh -c ''\''A=b'\'' '\''A=b'\'''`},
 	} {
@@ -67,7 +69,7 @@ func TestTemplate(t *testing.T) {
 	t.Run("a placeholder where its quotes are text is refused", func(t *testing.T) {
 		for _, script := range []string{
 			`echo "{}"`, `echo '{}'`, "echo `cat {}`", "cat <<E\n{}\nE", "cat <<'E'\n{}\nE", "echo a # {}", "echo a #", `echo $(({}))`, `echo ${x:-{}}`,
-			`echo "$(cat {})"`, `echo {} "{.}"`, `echo \{}`, `echo {}; (`,
+			`echo "$(cat {})"`, `echo {} "{.}"`, `echo \{}`, `echo {}; (`, `echo TASKKEEPERLINE "{}"`,
 		} {
 			if tmpl, err := newTemplate([]string{script}, true); err == nil {
 				line, _ := tmpl.line(1, [][]byte{[]byte("$(id)")})

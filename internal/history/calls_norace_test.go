@@ -155,7 +155,9 @@ var calls = []call{
 	},
 	{
 		name: "count_a_loss", role: "master",
-		match: func(id string) zktest.Match { return multi(opCheck, task.StatePath(id), "pending: timeout=600000 losses=1") },
+		match: func(id string) zktest.Match {
+			return multi(opCheck, task.StatePath(id), "pending: timeout=600000 losses=1")
+		},
 		begin: func(s *service, id string) { s.executing(id) },
 		provoke: func(s *service, id string) {
 			stat, _ := s.hand.Stat(task.WorkerPath(s.holder(id)))

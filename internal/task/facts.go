@@ -61,10 +61,13 @@ func (e Executed) Facts(asked Facts) Facts {
 	return Facts(b.String())
 }
 
+// latest is the end of the year 9999, after which RFC 3339 has no times.
+const latest = 253_402_300_800_000
+
 // Executed is what a worker told of its execution.
 func (f Facts) Executed() Executed {
 	e := Executed{Worker: f.Get(factWorker), Ran: f.Duration(factRan), Exit: f.Get(factExit)}
-	if ms, ok := f.Int(factBegan); ok {
+	if ms, ok := f.Int(factBegan); ok && ms < latest {
 		e.Began = time.UnixMilli(ms)
 	}
 	if n, ok := f.Int(factAttempt); ok {

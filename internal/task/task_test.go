@@ -107,6 +107,9 @@ func TestFacts(t *testing.T) {
 	if got := Facts("timeout=-1").Duration(FactTimeout) + Facts("timeout=9223372036854775807").Duration(FactTimeout); got != 0 {
 		t.Errorf("timeout %s of what is none", got)
 	}
+	if got := Facts("began=9223372036854775807").Executed().Began; !got.IsZero() {
+		t.Errorf("began %s", got)
+	}
 	again := State{Phase: Failed, Facts: f, Text: []byte("why"), Stderr: []byte("x")}.Again()
 	if got := string(again.Bytes()); got != "pending: "+string(asked) {
 		t.Errorf("again %q", got)

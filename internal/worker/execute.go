@@ -198,7 +198,7 @@ func (c Config) takes(kind string) error {
 	case kind == task.KindCommand:
 		return errors.New("its payload is a command line, and this worker executes none: start workers with --any-command for its queue")
 	case kind == "":
-		return errors.New("its payload is no command line, and this worker executes nothing else (--any-command): submit to another queue")
+		return errors.New("its payload is not said to be a command line (kind=command), and this worker executes nothing else: submit by client run -- COMMAND, or to another queue")
 	}
 	return fmt.Errorf("its payload is of the kind %.40q, which this worker does not know", kind)
 }
