@@ -112,7 +112,7 @@ func (p *printer) text(o client.Outcome) {
 		switch {
 		case p.nul:
 			end = "\x00"
-		case printed:
+		case printed && (!p.terminal || bytes.HasSuffix(stdout, []byte("\n"))): // there a line follows
 			end = ""
 		}
 		p.stream(p.out, p.terminal, tag, stdout, end)

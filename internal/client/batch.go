@@ -82,15 +82,15 @@ func (b Batch) Each(ctx context.Context, items <-chan Item, do func(ctx context.
 	}
 	ctx, stop := context.WithCancelCause(ctx) // the first cause stays
 	defer stop(nil)
-	places, load := make(chan struct{}, b.Window), semaphore.NewWeighted(WindowBytes)
+	places, jobs, load := make(chan struct{}, b.Window), make(chan struct{}, b.Jobs), semaphore.NewWeighted(WindowBytes)
 	done, ready := make(chan *finished), make(chan *finished)
 	go func() { // ends with items or ctx, and everything in flight
 		defer close(done)
-		b.takeUp(ctx, items, places, load, do, done)
+		b.takeUp(ctx, items, places, jobs, load, do, done)
 	}()
 	go func() { // ends with done
 		defer close(ready)
-		b.inTurn(done, ready, stop)
+		b.inTurn(done, ready, jobs, stop)
 	}()
 	for o := range ready {
 		if err := emit(o.Outcome); err != nil {
@@ -103,11 +103,10 @@ func (b Batch) Each(ctx context.Context, items <-chan Item, do func(ctx context.
 }
 
 // takeUp does items as far as there are places and jobs, and sends what became of them.
-func (b Batch) takeUp(ctx context.Context, items <-chan Item, places chan<- struct{}, load *semaphore.Weighted,
+func (b Batch) takeUp(ctx context.Context, items <-chan Item, places, jobs chan<- struct{}, load *semaphore.Weighted,
 	do func(ctx context.Context, id string, it Item) Outcome, done chan<- *finished) {
 	var flight sync.WaitGroup
 	defer flight.Wait()
-	jobs := make(chan struct{}, b.Jobs)
 	for turn := 0; ; turn++ {
 		for _, free := range []chan<- struct{}{places, jobs} {
 			select {
@@ -136,7 +135,6 @@ func (b Batch) takeUp(ctx context.Context, items <-chan Item, places chan<- stru
 					o.Outcome = do(ctx, id, it)
 					o.Withdrawn = ctx.Err() != nil && errors.Is(o.Err, context.Cause(ctx))
 				}
-				<-jobs
 				done <- o
 			})
 		case <-ctx.Done():
@@ -147,7 +145,8 @@ func (b Batch) takeUp(ctx context.Context, items <-chan Item, places chan<- stru
 
 // inTurn passes on what is done when it is its turn. It is always there to take what
 // is done: what that holds in memory is the backlog's to bound.
-func (b Batch) inTurn(done <-chan *finished, ready chan<- *finished, end func(error)) {
+// A job ends when it was judged: the verdict may be that no other begins.
+func (b Batch) inTurn(done <-chan *finished, ready chan<- *finished, jobs <-chan struct{}, end func(error)) {
 	backlog := newBacklog()
 	come := 0
 	for done != nil || len(backlog.waiting) > 0 {
@@ -169,6 +168,7 @@ func (b Batch) inTurn(done <-chan *finished, ready chan<- *finished, end func(er
 					end(err)
 				}
 			}
+			<-jobs
 			if b.Unordered {
 				o.turn = come
 			}

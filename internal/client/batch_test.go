@@ -90,6 +90,20 @@ func TestBatch(t *testing.T) {
 			t.Errorf("emitted %v; %v", emitted, err)
 		}
 	})
+	t.Run("begins_the_next_job_when_the_one_before_is_judged", func(t *testing.T) {
+		var begun, judged atomic.Int64
+		b := Batch{Jobs: 1, Judge: func(Outcome) error {
+			time.Sleep(10 * time.Microsecond) // for one too soon
+			if n := judged.Add(1); begun.Load() != n {
+				t.Errorf("%d jobs begun, %d judged", begun.Load(), n)
+			}
+			return nil
+		}}
+		_, emitted, err := each(t.Context(), b, make([]int, 200), func(context.Context, Item) error { begun.Add(1); return nil })
+		if err != nil || len(emitted) != 200 {
+			t.Errorf("emitted %d; %v", len(emitted), err)
+		}
+	})
 	t.Run("tells_of_all_that_it_took_up_when_it_is_ended_amid_them", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		var n atomic.Int64
