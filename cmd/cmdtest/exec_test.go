@@ -79,7 +79,7 @@ func TestExec(t *testing.T) {
 			sv := start(t)
 			sv.master()
 			sv.behind(c.args...)
-			client := sv.start("client", "run", c.payload)
+			client := sv.start("client", "run", "--quiet", c.payload)
 			if c.failure == "" {
 				client.Exit(0)
 				if got := client.Stdout.String(); got != c.want {
