@@ -13,7 +13,8 @@
 //	                unless there are more of them than versions it knows of.
 //	/data/<task>    read once, with /tasks/<task>, by the slot that executes the
 //	                task; those of the next few in its list meanwhile
-//	/tasks/<task>   written once, when the slot commits
+//	/tasks/<task>   written once, when the slot commits, with the facts of the
+//	                execution (see package task)
 //
 //	          ┌──────┐ listed                    ┌───────────┐
 //	   ──────►│ free ├──────────────────────────►│ executing │
@@ -120,7 +121,8 @@
 //
 // # The end of an execution
 //
-// A task fails with "timed out after …" when it runs longer than Config.Timeout.
+// A task fails with "timed out after …" when it runs longer than Config.Timeout, or than
+// its submitter allows.
 // An execution is told to end by its context: then, when its task is taken away,
 // when the slot leaves, when the session is over, and when the slot is cut off. The
 // slot waits for it, however long that takes: until then nothing else is begun, and
