@@ -94,7 +94,7 @@ func (r results) load(it client.Item, past logged, asks task.Facts) (o client.Ou
 		o.State = task.NewFailed(string(why))
 		o.State.Stdout = stdout
 	}
-	o.State.Facts = asks.With("exit", string(bytes.TrimSpace(exit)))
+	o.State.Facts = task.Executed{Exit: string(exit)}.Facts(asks)
 	o.State.Stderr = stderr
 	return o, true
 }

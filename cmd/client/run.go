@@ -22,9 +22,9 @@ func runCommand(common *cli.Common) *cobra.Command {
 		Use:   "run [PAYLOAD... | -- COMMAND [ARGUMENT...]]",
 		Short: "Do each argument or line of input as a task; print the results",
 		Long: `Submit each argument as a task, or without arguments each line of standard
-input, and print the results to stdout in the same order, one a line. What
-commands wrote to standard error goes to stderr, and what a command that failed
-wrote to standard output goes to stdout. The input may be of any length: it is
+input, and print the results to stdout in the same order, one a line. What a
+command behind -- prints goes to stdout as it is, with no newline more or less,
+also when it fails. What commands wrote to standard error goes to stderr. The input may be of any length: it is
 read as far as --window reaches. Results over 64 MB that wait for one before
 them go to temporary files in $TMPDIR. Exit status: 0 when all are done, 1 when
 any failed (why is on stderr, with its payload), 2 for wrong use.

@@ -44,6 +44,9 @@ func (e Executed) Facts(asked Facts) Facts {
 	b := strings.Builder{}
 	b.WriteString(string(asked))
 	add := func(key, value string) {
+		if value == "" {
+			return
+		}
 		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}
@@ -54,10 +57,10 @@ func (e Executed) Facts(asked Facts) Facts {
 		add(factBegan, strconv.FormatInt(e.Began.UnixMilli(), 10))
 		add(factRan, strconv.FormatInt(e.Ran.Milliseconds(), 10))
 	}
-	add(factAttempt, strconv.Itoa(e.Attempt))
-	if e.Exit != "" {
-		add(factExit, e.Exit)
+	if e.Attempt > 0 {
+		add(factAttempt, strconv.Itoa(e.Attempt))
 	}
+	add(factExit, e.Exit)
 	return Facts(b.String())
 }
 

@@ -98,6 +98,9 @@ func TestFacts(t *testing.T) {
 	if s := (State{Phase: Failed, Facts: most, Stdout: []byte("o"), Stderr: []byte("e")}); ParseState(s.Bytes()).Phase != Failed {
 		t.Errorf("%d bytes of facts are malformed", len(most))
 	}
+	if got := (Executed{Exit: "0"}).Facts("timeout=5"); got != "timeout=5 exit=0" {
+		t.Errorf("of an exit status alone %q", got)
+	}
 	if got := f.Asked(); got != asked {
 		t.Errorf("asked %q, want %q", got, asked)
 	}
