@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"taskkeeper/internal/command"
 	"taskkeeper/internal/proc"
 )
 
@@ -135,8 +136,16 @@ func TestDryRun(t *testing.T) {
 		theirs := proc.Run(t, proc.Command{Path: path, In: in, Args: append([]string{"-k", "--dry-run"}, words...)})
 		mine.Exit(0)
 		theirs.Exit(0)
-		if got, want := mine.Stdout.Lines(), theirs.Stdout.Lines(); !slices.Equal(got, want) {
-			t.Errorf("got  %q\nwant %q", got, want)
+		got, want := mine.Stdout.Lines(), theirs.Stdout.Lines()
+		if len(want) != 6 || len(got) != len(want) {
+			t.Fatalf("got  %q\nwant %q", got, want)
+		}
+		for i := range want { // the words, for each has its own way to quote them
+			got, err := command.Split(got[i])
+			want, werr := command.Split(want[i])
+			if err != nil || werr != nil || !slices.Equal(got, want) {
+				t.Errorf("got  %q, %v\nwant %q, %v", got, err, want, werr)
+			}
 		}
 	})
 }
