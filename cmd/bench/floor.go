@@ -31,10 +31,10 @@ type floor struct {
 	slots                  chan struct{} // one for each call under way
 }
 
-func openFloor(ctx context.Context, at session.Address, timeout time.Duration) (f *floor, err error) {
+func openFloor(ctx context.Context, at session.Address) (f *floor, err error) {
 	f = &floor{root: at.Chroot, slots: make(chan struct{}, pipeline)}
 	for _, to := range []**zk.Conn{&f.client, &f.master, &f.worker} {
-		c, events, err := zk.Connect(at.Servers, timeout, zk.WithLogInfo(false), zk.WithLogger(silent{}), zk.WithDialer(dial))
+		c, events, err := zk.Connect(at.Servers, session.DefaultTimeout, zk.WithLogInfo(false), zk.WithLogger(silent{}), zk.WithDialer(dial))
 		if err != nil {
 			return nil, err
 		}

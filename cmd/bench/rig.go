@@ -36,7 +36,7 @@ type rig struct {
 	level   string          // what they log
 	server  *zktest.Server  // nil: a running installation
 	base    session.Address // all is done below this chroot, which is the bench's own
-	timeout time.Duration   // of the sessions, as asked for
+	timeout time.Duration   // of the programs' sessions; the bench's own have the default, which outlasts a stall
 	sites   int             // opened so far
 }
 
@@ -77,7 +77,7 @@ func (r *rig) close() error {
 func (r *rig) remove(chroot string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	s, err := session.Open(ctx, session.Config{Address: session.Address{Servers: r.base.Servers}, Timeout: r.timeout})
+	s, err := session.Open(ctx, session.Config{Address: session.Address{Servers: r.base.Servers}})
 	if err == nil {
 		defer s.Close()
 		err = deleteAll(s, chroot)
@@ -161,7 +161,7 @@ func (r *rig) open(ctx context.Context, c cast) (s *site, err error) {
 	r.sites++
 	s = &site{rig: r, logs: filepath.Join(r.logs, fmt.Sprint(r.sites))}
 	at := session.Address{Servers: r.base.Servers, Chroot: fmt.Sprintf("%s/%d", r.base.Chroot, r.sites)}
-	s.cfg = session.Config{Address: at, Timeout: r.timeout}
+	s.cfg = session.Config{Address: at}
 	if err := os.Mkdir(s.logs, 0o755); err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ const (
 func batchOf(n int) string { return fmt.Sprintf("tasks, batch %d", n) }
 
 func floorLatency(ctx context.Context, rd *round) ([]sample, error) {
-	f, err := openFloor(ctx, rd.site.cfg.Address, rd.rig.timeout)
+	f, err := openFloor(ctx, rd.site.cfg.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func floorLatency(ctx context.Context, rd *round) ([]sample, error) {
 }
 
 func floorRate(ctx context.Context, rd *round) ([]sample, error) {
-	f, err := openFloor(ctx, rd.site.cfg.Address, rd.rig.timeout)
+	f, err := openFloor(ctx, rd.site.cfg.Address)
 	if err != nil {
 		return nil, err
 	}

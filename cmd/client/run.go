@@ -24,10 +24,11 @@ func runCommand(common *cli.Common) *cobra.Command {
 		Long: `Submit each argument as a task, or without arguments each line of standard
 input, and print the results to stdout in the same order, one a line. What a
 command behind -- prints goes to stdout as it is, with no newline more or less,
-also when it fails. What commands wrote to standard error goes to stderr. The input may be of any length: it is
-read as far as --window reaches. Results over 64 MB that wait for one before
-them go to temporary files in $TMPDIR. Exit status: 0 when all are done, 1 when
-any failed (why is on stderr, with its payload), 2 for wrong use.
+also when it fails. What commands wrote to standard error goes to stderr. The
+input may be of any length: it is read as far as --window reaches. Results over
+64 MB that wait for one before them go to temporary files in $TMPDIR. Exit
+status: 0 when all are done, 1 when any failed (why is on stderr, with its
+payload), 2 for wrong use.
 ` + aboutCommands + aboutJoblog + `
 SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished. However a run ends,
 in order stdout ends before the first input that is not done; stderr tells which
