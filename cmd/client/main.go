@@ -18,6 +18,7 @@ import (
 
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/client"
+	"taskkeeper/internal/member"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -58,6 +59,7 @@ ZooKeeper removes its tasks.`,
 	cmd.AddCommand(runCommand(&common))
 	cmd.AddCommand(submitCommand(&common), waitCommand(&common), cancelCommand(&common), retryCommand(&common))
 	cmd.AddCommand(inspectCommands(&common)...)
+	cmd.AddCommand(drainCommand(&common), undrainCommand(&common))
 	return cmd
 }
 
@@ -100,7 +102,7 @@ func outcome(r client.Result) string {
 // the last session so far, or nil.
 func with(ctx context.Context, common *cli.Common, cfg client.Config,
 	do func(ctx context.Context, c *client.Client, current func() *session.Session) error) error {
-	return withConfig(ctx, common.Session(cfg.Logger), cfg, common.Wait, do)
+	return withConfig(ctx, common, common.Session(cfg.Logger), cfg, do)
 }
 
 // withIDs is with, for what is about tasks that are there: it creates nothing.
@@ -108,7 +110,7 @@ func withIDs(ctx context.Context, common *cli.Common, log *slog.Logger,
 	do func(ctx context.Context, c *client.Client, current func() *session.Session) error) error {
 	cfg := common.Session(log)
 	cfg.NoCreate = true
-	return noChroot(common, withConfig(ctx, cfg, client.Config{Logger: log}, common.Wait, do))
+	return noChroot(common, withConfig(ctx, common, cfg, client.Config{Logger: log}, do))
 }
 
 // logger logs what has at least the level, if none is asked for. Commands that scripts use
@@ -128,7 +130,7 @@ func noChroot(common *cli.Common, err error) error {
 	return fmt.Errorf("no znode %s at %s: nothing was ever submitted there (--zk)", common.ZK.Chroot, strings.Join(common.ZK.Servers, ","))
 }
 
-func withConfig(ctx context.Context, cfg session.Config, of client.Config, wait time.Duration,
+func withConfig(ctx context.Context, common *cli.Common, cfg session.Config, of client.Config,
 	do func(ctx context.Context, c *client.Client, current func() *session.Session) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -140,7 +142,7 @@ func withConfig(ctx context.Context, cfg session.Config, of client.Config, wait 
 		return c.Serve(ctx, s)
 	}
 	go func() {
-		err := session.Run(ctx, cfg, wait, serve)
+		err := common.Run(ctx, cfg, member.Config{Role: member.Client}, serve)
 		stop(err) // nothing can be done without
 		served <- err
 	}()

@@ -11,6 +11,7 @@ import (
 
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/master"
+	"taskkeeper/internal/member"
 	"taskkeeper/internal/session"
 )
 
@@ -51,7 +52,7 @@ harm: ZooKeeper refuses what it writes.`,
 			if retention == 0 {
 				cfg.Retention = -1
 			}
-			return session.Run(cmd.Context(), common.Session(log), common.Wait,
+			return common.Run(cmd.Context(), common.Session(log), member.Config{Role: member.Master},
 				func(ctx context.Context, s *session.Session) error { return master.Run(ctx, s, cfg) })
 		},
 	}

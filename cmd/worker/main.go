@@ -10,6 +10,7 @@ import (
 
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/command"
+	"taskkeeper/internal/member"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 	"taskkeeper/internal/worker"
@@ -109,7 +110,7 @@ the session goes on it executes again what it has cancelled.`,
 				s.Leave += what.killAfter
 			}
 			defer command.ReapOrphans()()
-			return session.Run(cmd.Context(), s, common.Wait,
+			return common.Run(cmd.Context(), s, member.Config{Role: member.Worker, Queue: cfg.Queue},
 				func(ctx context.Context, s *session.Session) error { return worker.Run(ctx, s, cfg) })
 		},
 	}

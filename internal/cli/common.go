@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"taskkeeper/internal/member"
 	"taskkeeper/internal/session"
 )
 
@@ -71,6 +73,13 @@ func (c *Common) AddTo(cmd *cobra.Command) {
 		c.ZK = address
 		return nil
 	}
+}
+
+// Run plays a role of a member of the installation, with one session after the other: see
+// session.Run and member.Within.
+func (c *Common) Run(ctx context.Context, cfg session.Config, of member.Config, role session.Role) error {
+	of.Version, of.Logger = Version(), cfg.Logger
+	return session.Run(ctx, cfg, c.Wait, member.Within(of, role))
 }
 
 // Session is how to reach ZooKeeper, as the flags say.

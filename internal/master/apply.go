@@ -81,8 +81,7 @@ func (l *leader) apply(moves []sched.Move) error {
 		case !errors.As(err, &refused):
 			return err
 		case refused.Index == 0:
-			l.log.Warn("write refused by ZooKeeper: this master leads no more", "candidate", l.fence.Path, "err", refused)
-			return errDeposed
+			return l.deposed(refused)
 		default:
 			i, _ := slices.BinarySearch(ends, refused.Index+1)
 			culprit := moves[i]
@@ -94,6 +93,12 @@ func (l *leader) apply(moves []sched.Move) error {
 		}
 	}
 	return nil
+}
+
+// deposed tells that the fence stood against a write.
+func (l *leader) deposed(refused *session.OpError) error {
+	l.log.Warn("write refused by ZooKeeper: this master leads no more", "candidate", l.fence.Path, "err", refused)
+	return errDeposed
 }
 
 // fenced returns the operations of as many moves as a packet holds, behind the fence,

@@ -24,9 +24,9 @@ import (
 func still(s *session.Session, h *zktest.Hand, log *slog.Logger) *leader {
 	m := &master{s: s, cfg: Config{Logger: log, Retention: -1}.withDefaults(), dirs: newDirs(s)}
 	m.rights = session.NewRights(log)
-	m.hints = s.Hints(task.TasksDir, task.WorkersDir, task.WorkersDir+"/")
+	m.hints = s.Hints(task.TasksDir, task.WorkersDir, task.WorkersDir+"/", task.DrainDir)
 	l := newLeader(m, session.Check(h.CreateSeq("/master/x-", ""), session.AnyVersion))
-	l.tasks.short, l.workers.short = true, true // nobody serves them
+	l.tasks.short, l.workers.short, l.drains.short = true, true, true // nobody serves them
 	return l
 }
 
@@ -166,6 +166,7 @@ func TestApply(t *testing.T) {
 		}
 		l.handle(sched.TasksListed{IDs: ids, Number: 1})
 		l.handle(sched.WorkersListed{IDs: workers})
+		l.handle(sched.DrainsListed{})
 		if err := l.readWorkers(workers); err != nil {
 			t.Fatal(err)
 		}

@@ -41,6 +41,7 @@ type leader struct {
 	sched   *sched.Scheduler
 	tasks   *lister
 	workers *lister
+	drains  *lister
 	tree    bool // one watch tells of everything below /workers
 	odd     *complaints
 	awaited map[string]awaitedState // by task
@@ -56,6 +57,7 @@ func newLeader(m *master, fence session.Op) *leader {
 		reader: reader{s: m.s, chunk: firstChunk},
 		sched:  sched.New(max(0, m.cfg.MaxLosses)),
 		tasks:  newLister(task.TasksDir, m.dirs, m.rights), workers: newLister(task.WorkersDir, m.dirs, m.rights),
+		drains:  newLister(task.DrainDir, m.dirs, m.rights),
 		odd:     newComplaints(m.cfg.Logger),
 		awaited: make(map[string]awaitedState),
 	}
@@ -74,6 +76,7 @@ func (l *leader) lead(ctx context.Context, j *janitor) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return l.tasks.serve(ctx) })
 	g.Go(func() error { return l.workers.serve(ctx) })
+	g.Go(func() error { return l.drains.serve(ctx) })
 	g.Go(func() error { return j.run(ctx) })
 	g.Go(func() error { return watchdog(ctx, l.s, &l.beat, l.stuck) })
 	g.Go(func() error { return l.loop(ctx) })
@@ -94,7 +97,7 @@ func (l *leader) loop(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(d.Moves)+len(d.ReadWorkers)+len(d.ReadTasks)+len(d.Recheck) > 0 {
+		if len(d.Moves)+len(d.Drained)+len(d.ReadWorkers)+len(d.ReadTasks)+len(d.Recheck) > 0 {
 			continue
 		}
 		timer.Stop()
@@ -109,6 +112,10 @@ func (l *leader) loop(ctx context.Context) error {
 			l.mergeTasks(a)
 		case a := <-l.workers.listings:
 			l.mergeWorkers(a)
+		case a := <-l.drains.listings:
+			if err := l.mergeDrains(a); err != nil {
+				return err
+			}
 		case <-resyncs.C:
 			l.dropAwaited()
 			l.everything()
@@ -144,6 +151,9 @@ func (l *leader) turn(blocked bool) (d sched.Decision, err error) {
 	if err := l.apply(d.Moves); err != nil {
 		return d, err
 	}
+	if err := l.tellDrained(d.Drained); err != nil {
+		return d, err
+	}
 	if err := l.readWorkers(d.ReadWorkers); err != nil {
 		return d, err
 	}
@@ -157,7 +167,7 @@ func (l *leader) turn(blocked bool) (d sched.Decision, err error) {
 // wake is when the loop is to turn though nothing happened; the zero time: never.
 func (l *leader) wake(d sched.Decision) time.Time {
 	at := d.Wake
-	for _, dir := range []*lister{l.tasks, l.workers} {
+	for _, dir := range []*lister{l.tasks, l.workers, l.drains} {
 		if from := l.from(dir); dir.due && !dir.busy && (at.IsZero() || from.Before(at)) {
 			at = from
 		}
@@ -175,20 +185,19 @@ func (l *leader) from(dir *lister) time.Time {
 
 // list lists the directories that are due.
 func (l *leader) list() error {
-	for _, dir := range []*lister{l.workers, l.tasks} {
+	for _, dir := range []*lister{l.drains, l.workers, l.tasks} {
 		if !dir.due || dir.busy || time.Now().Before(l.from(dir)) {
 			continue
 		}
-		if err := dir.begin(dir == l.tasks || !l.tree); err != nil {
+		if err := dir.begin(dir != l.workers || !l.tree); err != nil {
 			return err
 		}
 	}
-	l.mergeIfThere()
-	return nil
+	return l.mergeIfThere()
 }
 
 // mergeIfThere merges the listings that have ended.
-func (l *leader) mergeIfThere() {
+func (l *leader) mergeIfThere() error {
 	select {
 	case a := <-l.workers.listings:
 		l.mergeWorkers(a)
@@ -198,6 +207,12 @@ func (l *leader) mergeIfThere() {
 	case a := <-l.tasks.listings:
 		l.mergeTasks(a)
 	default:
+	}
+	select {
+	case a := <-l.drains.listings:
+		return l.mergeDrains(a)
+	default:
+		return nil
 	}
 }
 
@@ -243,6 +258,8 @@ func (l *leader) takeHints() error {
 		switch {
 		case p == task.TasksDir:
 			l.tasks.due = true
+		case p == task.DrainDir:
+			l.drains.due = true
 		case !ofWorker || !l.sched.Knows(id):
 			l.workers.due = true
 		case l.tree:
@@ -260,7 +277,7 @@ func (l *leader) takeHints() error {
 
 // everything has everything read again.
 func (l *leader) everything() {
-	l.tasks.due, l.workers.due = true, true
+	l.tasks.due, l.workers.due, l.drains.due = true, true, true
 	l.handle(sched.AllChanged{})
 }
 

@@ -19,6 +19,7 @@ func TestMerge(t *testing.T) {
 	l := still(open(t, connect), h, slog.New(slog.NewTextHandler(j, nil)))
 	id, long := task.NewID(), strings.Repeat("x", task.MaxID+1)
 	h.CreateEphemeral("/workers/w", "")
+	l.handle(sched.DrainsListed{})
 	for number := range int64(2) {
 		l.mergeTasks(listing{names: []string{"-t", id}, number: number + 1})
 		l.mergeWorkers(listing{names: []string{long, "w"}, number: number + 1})
@@ -44,7 +45,8 @@ func TestWhenItLists(t *testing.T) {
 	now := time.Now()
 	later := now.Add(time.Hour)
 	begin := func() *leader {
-		l := &leader{sched: sched.New(0), tasks: newLister("/tasks", nil, nil), workers: newLister("/workers", nil, nil)}
+		l := &leader{sched: sched.New(0), tasks: newLister("/tasks", nil, nil), workers: newLister("/workers", nil, nil), drains: newLister("/drain", nil, nil)}
+		l.drains.due = false
 		l.tasks.pace = pace{from: now, last: now}
 		l.workers.pace = l.tasks.pace
 		return l

@@ -59,7 +59,7 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	m := &master{
 		s:     s,
 		cfg:   cfg.withDefaults(),
-		hints: s.Hints(task.TasksDir, task.WorkersDir, task.WorkersDir+"/"),
+		hints: s.Hints(task.TasksDir, task.WorkersDir, task.WorkersDir+"/", task.DrainDir),
 		dirs:  newDirs(s),
 	}
 	m.rights = session.NewRights(m.cfg.Logger)

@@ -18,16 +18,21 @@ const (
 	WorkersDir = "/workers"
 	TasksDir   = "/tasks"
 	DataDir    = "/data"
+	DrainDir   = "/drain"
+	MembersDir = "/members"
 )
 
 // Dirs lists the permanent znodes.
-func Dirs() []string { return []string{MasterDir, TasksDir, DataDir, WorkersDir} }
+func Dirs() []string { return []string{MasterDir, TasksDir, DataDir, WorkersDir, DrainDir, MembersDir} }
 
 // StatePath is the znode of a task's state.
 func StatePath(id string) string { return TasksDir + "/" + id }
 
 // DataPath is the znode of a task's payload.
 func DataPath(id string) string { return DataDir + "/" + id }
+
+// MemberPath is the znode of a master's or a worker's process.
+func MemberPath(name string) string { return MembersDir + "/" + name }
 
 // WorkerPath is the znode of a worker's assignment.
 func WorkerPath(id string) string { return WorkersDir + "/" + id }

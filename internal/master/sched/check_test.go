@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/google/btree"
+
+	"taskkeeper/internal/task"
 )
 
 // check tells what is wrong with the indexes: each task is to stand in exactly the one
@@ -83,7 +85,10 @@ func (s *Scheduler) check() error {
 			wrong("worker %s, state %d with %q, stands in %q", id, w.state, w.list, in["w "+id])
 		}
 		delete(in, "w "+id)
-		if w.state == free && len(w.list) > 0 || w.state == busy && len(w.list) == 0 {
+		if draining := slices.ContainsFunc(task.Drains(id), s.draining); w.state == drained && !draining || w.state == free && draining {
+			wrong("worker %s, state %d, draining: %t", id, w.state, draining)
+		}
+		if (w.state == free || w.state == drained) && len(w.list) > 0 || w.state == busy && len(w.list) == 0 {
 			wrong("worker %s, state %d, lists %q", id, w.state, w.list)
 		}
 		for _, t := range w.list {

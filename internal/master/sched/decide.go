@@ -15,6 +15,7 @@ type Decision struct {
 	Blocked     bool      // no move is decided before they were
 	ReadTasks   []string  // whose states are to be read
 	Recheck     []Known   // finished tasks: their states are to be read if they were written since
+	Drained     []Drain   // what they name is free, and is given nothing: that is to be written
 	Relist      bool      // a listing of /tasks is wanted that begins now or later
 	Wake        time.Time // when to decide again though nothing happened; zero: not at all
 }
@@ -36,7 +37,7 @@ func (d *Decision) wake(at time.Time) {
 // Decide returns what is to be done now, and records that it did. The tasks and workers of
 // a move are reserved until Carried, NotSent, Refused or Unknown tells its fate. Workers
 // and tasks that are to be read are named again until they were; those of Recheck come
-// again later. Nothing else changes.
+// again later. What is drained is named until DrainWritten. Nothing else changes.
 func (s *Scheduler) Decide(now time.Time) Decision {
 	var d Decision
 	for _, index := range []*btree.BTreeG[*worker]{s.unread, s.newcomers} {
@@ -56,6 +57,7 @@ func (s *Scheduler) Decide(now time.Time) Decision {
 		d.Moves = append(d.Moves, s.reserve(Move{Kind: Fail, Tasks: []Claim{t.claim()}}))
 	}
 	s.revoke(&d)
+	d.Drained = s.drained()
 	for _, name := range slices.Sorted(maps.Keys(s.staffed)) {
 		s.assign(s.staffed[name], &d)
 		s.reclaim(s.staffed[name], &d, now)
@@ -84,7 +86,7 @@ func (s *Scheduler) Plenty() bool {
 // ready tells whether all was read that a new leader must know, the workers aside. Once
 // that is so it stays so.
 func (s *Scheduler) ready() bool {
-	s.complete = s.complete || s.listing > 0 && s.workersListed && len(s.firsts) == 0
+	s.complete = s.complete || s.listing > 0 && s.workersListed && s.drains != nil && len(s.firsts) == 0
 	return s.complete
 }
 

@@ -13,7 +13,7 @@ func TestNewLeader(t *testing.T) {
 	t.Run("decides nothing until it listed both, read every worker, and the losses of what they execute", func(t *testing.T) {
 		r := &rig{t: t, s: New(3)}
 		for _, e := range []Event{
-			TasksListed{[]string{a, b}, 1}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1"},
+			TasksListed{[]string{a, b}, 1}, WorkersListed{[]string{"w1", "w2"}}, DrainsListed{}, WorkerRead{ID: "w1"},
 			WorkerRead{ID: "w2", List: []string{b}, Version: 1},
 		} {
 			r.decides()
@@ -40,7 +40,7 @@ func TestNewLeader(t *testing.T) {
 	})
 	t.Run("reads the losses of a task that a worker comes to later", func(t *testing.T) {
 		r := &rig{t: t, s: New(3)}
-		r.given(TasksListed{[]string{a, b}, 1}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1", List: []string{a, b}, Version: 1}, WorkerRead{ID: "w2"})
+		r.given(DrainsListed{}, TasksListed{[]string{a, b}, 1}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1", List: []string{a, b}, Version: 1}, WorkerRead{ID: "w2"})
 		r.reads(a)
 		r.given(pending(a, 0, 1), WorkerRead{ID: "w1", List: []string{b}, Version: 2})
 		r.reads(b)
@@ -49,7 +49,7 @@ func TestNewLeader(t *testing.T) {
 	})
 	t.Run("reads the losses although it lists /tasks last", func(t *testing.T) {
 		r := &rig{t: t, s: New(3)}
-		r.given(WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1"}, WorkerRead{ID: "w2", List: []string{b}, Version: 1})
+		r.given(DrainsListed{}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1"}, WorkerRead{ID: "w2", List: []string{b}, Version: 1})
 		r.decides()
 		r.list(a, b)
 		if d := r.decide(); !slices.Equal(d.ReadTasks, []string{b}) || len(d.Moves) > 0 {
@@ -84,13 +84,13 @@ func TestNewLeader(t *testing.T) {
 	})
 	t.Run("goes on when the state of what a worker executes may not be read", func(t *testing.T) {
 		r := &rig{t: t, s: New(3)}
-		r.given(TasksListed{[]string{a, b}, 1}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1"},
+		r.given(DrainsListed{}, TasksListed{[]string{a, b}, 1}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1"},
 			WorkerRead{ID: "w2", List: []string{b}, Version: 1}, TaskUnusable{b})
 		r.decides("assign " + a + " w1")
 	})
 	t.Run("counts the loss of what a leader before it assigned", func(t *testing.T) {
 		r := &rig{t: t, s: New(3)}
-		r.given(WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1"}, WorkerRead{ID: "w2", List: []string{b}, Version: 1},
+		r.given(DrainsListed{}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1"}, WorkerRead{ID: "w2", List: []string{b}, Version: 1},
 			TasksListed{[]string{b}, 1}, pending(b, 1, 3), WorkerGone{"w2", true}, pending(b, 1, 3))
 		r.decides("assign " + b + "! w1")
 		if c := r.last[0].Tasks[0]; c.Version != 3 || c.Losses != 1 {

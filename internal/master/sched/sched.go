@@ -28,6 +28,8 @@ type Scheduler struct {
 	queues    map[string]*queue
 	staffed   map[string]*queue // those with workers
 
+	drains map[string]Drain // the children of /drain; nil: they were not listed
+
 	listing       int64 // the last one of /tasks that was merged; 0: none was
 	workersListed bool
 	complete      bool            // all was read that a new leader must know

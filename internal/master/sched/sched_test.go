@@ -21,7 +21,7 @@ type rig struct {
 func lead(t *testing.T, tasks []string, workers ...string) *rig {
 	r := &rig{t: t, s: New(3), now: time.Unix(1_000_000, 0)}
 	r.list(tasks...)
-	r.given(WorkersListed{workers})
+	r.given(WorkersListed{workers}, DrainsListed{})
 	for _, w := range workers {
 		r.given(WorkerRead{ID: w, Session: int64(len(w) + int(w[len(w)-1]))})
 	}

@@ -178,6 +178,7 @@ const (
 	newcomer workerState = iota // a listing names it, and it was never read
 	unread                      // its znode is to be read again; until then it keeps what it listed
 	free                        // lists nothing
+	drained                     // lists nothing, and is to be given nothing
 	busy                        // lists something
 	writing                     // reserved by a move whose fate is not known
 	unusable                    // malformed, or not to be read or written: left alone
@@ -231,7 +232,7 @@ func (s *Scheduler) becomeWorker(w *worker, to workerState, set func()) {
 			w.queue.batched.ReplaceOrInsert(w)
 		}
 	}
-	if to == unusable {
+	if to == unusable || to == drained {
 		delete(w.queue.workers, w.id)
 	} else {
 		w.queue.workers[w.id] = w

@@ -94,7 +94,7 @@ func (s *Scheduler) lists(w *worker, list, back []string, version int32, listing
 	case w.hinted > version:
 		state = unread
 	case len(list) == 0:
-		state = free
+		state = s.withoutTasks(w)
 	}
 	s.becomeWorker(w, state, func() {
 		if version != w.version || len(came)+len(left) > 0 {

@@ -23,6 +23,7 @@ type world struct {
 	now     time.Time
 	tasks   map[string]*znode
 	workers map[string]*znode
+	drains  map[string]*znode
 	watch   map[string]int // how often a worker was written since the scheduler was told
 	listing int64          // of /tasks, that began
 	lists   []TasksListed  // that began and were not merged yet
@@ -41,7 +42,7 @@ type znode struct {
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		t: t, r: rand.New(rand.NewPCG(seed, 0)), s: New(maxLosses), now: time.Unix(0, 0),
-		tasks: map[string]*znode{}, workers: map[string]*znode{}, watch: map[string]int{},
+		tasks: map[string]*znode{}, workers: map[string]*znode{}, drains: map[string]*znode{}, watch: map[string]int{},
 	}
 	for _, queue := range []string{"", "", "gpu"} {
 		w.marks = append(w.marks, task.NewSubmitter(queue))
@@ -113,6 +114,27 @@ func (w *world) mergeListing() {
 
 func (w *world) listWorkers() { w.handle(WorkersListed{slices.Collect(maps.Keys(w.workers))}) }
 
+func (w *world) listDrains() {
+	var e DrainsListed
+	for name, z := range w.drains {
+		e.Drains = append(e.Drains, Drain{Name: name, Version: z.version, Drained: z.text != ""})
+	}
+	w.handle(e)
+}
+
+// writeDrained does what ZooKeeper does with what a decision finds drained.
+func (w *world) writeDrained(d Drain) {
+	if z := w.drains[d.Name]; z != nil && z.version == d.Version && w.r.IntN(10) > 0 {
+		for id := range w.workers {
+			if list, _ := w.list(id); len(list) > 0 && slices.Contains(task.Drains(id), d.Name) {
+				w.t.Fatalf("%s is drained, and worker %s lists %q", d.Name, id, list)
+			}
+		}
+		z.set("drained")
+	}
+	w.handle(DrainWritten{d.Name})
+}
+
 // tell tells the scheduler of some of the workers that were written.
 func (w *world) tell(all bool) {
 	for id, n := range w.watch {
@@ -137,6 +159,9 @@ func (w *world) turn() {
 	}
 	for _, m := range d.Moves {
 		w.carryOut(m)
+	}
+	for _, drain := range d.Drained {
+		w.writeDrained(drain)
 	}
 	for _, id := range d.ReadWorkers {
 		w.readWorker(id)
@@ -223,6 +248,11 @@ func (w *world) apply(m Move) Event {
 
 // judge checks an assignment that takes effect.
 func (w *world) judge(m Move) {
+	for _, name := range task.Drains(m.Worker) {
+		if z := w.drains[name]; z != nil && z.text != "" {
+			w.t.Fatalf("%q are assigned to %s, which is drained", m.List, m.Worker)
+		}
+	}
 	for _, c := range m.Tasks {
 		if queueOf(c.ID) != queueOf(m.Worker) {
 			w.t.Fatalf("task %s is assigned to %s, of another queue", c.ID, m.Worker)
@@ -311,7 +341,7 @@ func (w *world) anyStep() {
 	worker, someWorker := w.anyOf(w.workers)
 	id, someTask := w.anyOf(w.tasks)
 	queue := []string{"", "gpu."}[w.r.IntN(2)]
-	switch n := w.r.IntN(24); {
+	switch n := w.r.IntN(27); {
 	case n < 4:
 		state := "pending"
 		if w.r.IntN(20) == 0 { // copied here with its result
@@ -346,6 +376,7 @@ func (w *world) anyStep() {
 	case n == 16:
 		w.startListing()
 		w.listWorkers()
+		w.listDrains()
 	case n == 17:
 		w.mergeListing()
 	case n == 18:
@@ -358,6 +389,14 @@ func (w *world) anyStep() {
 		w.watch = map[string]int{}
 	case n == 20:
 		w.handle(AllChanged{})
+	case n == 21 && someWorker && len(w.drains) < 3:
+		w.drains[task.Drains(worker)[w.r.IntN(2)]] = &znode{}
+	case n == 22:
+		if name, some := w.anyOf(w.drains); some {
+			delete(w.drains, name)
+		}
+	case n == 23:
+		w.listDrains()
 	default:
 		w.tell(false)
 		w.turn()
@@ -377,6 +416,7 @@ func FuzzScheduler(f *testing.F) {
 			w.anyStep()
 		}
 		// With no more faults everything that is pending is finished.
+		clear(w.drains)
 		for _, queue := range []string{"", "gpu."} {
 			w.workers[w.name(queue)] = &znode{session: 9}
 		}
@@ -384,6 +424,7 @@ func FuzzScheduler(f *testing.F) {
 			w.startListing()
 			w.mergeListing()
 			w.listWorkers()
+			w.listDrains()
 			w.now = w.now.Add(time.Second)
 			w.tell(true)
 			w.turn()

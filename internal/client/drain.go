@@ -1,0 +1,87 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+// ErrNotDrained means that nothing of that name is drained.
+var ErrNotDrained = errors.New("is not drained")
+
+// Drain has the leader give no more tasks to the workers of a host, to those of a process,
+// <host>:<pid>, or to one worker, until Undrain; workers that come later are meant as
+// well. What was drained before stays so. It may have been carried out though it fails.
+func Drain(s *session.Session, name string) error {
+	for {
+		_, err := s.Multi(session.Create(task.DrainPath(name), nil))
+		switch {
+		case err == nil, errors.Is(err, zk.ErrNodeExists):
+			return nil
+		case errors.Is(err, session.ErrUnknown):
+		case errors.Is(err, zk.ErrNoNode):
+			if err := s.EnsureDirs(task.DrainDir); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("drain: %w", err)
+		}
+	}
+}
+
+// Undrain ends Drain. It fails with ErrNotDrained where there is nothing to end, which may
+// be so because this call was carried out and its answer lost.
+func Undrain(s *session.Session, name string) error {
+	for {
+		_, err := s.Multi(session.Delete(task.DrainPath(name), session.AnyVersion))
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, session.ErrUnknown):
+		case errors.Is(err, zk.ErrNoNode):
+			return ErrNotDrained
+		default:
+			return fmt.Errorf("undrain: %w", err)
+		}
+	}
+}
+
+// WaitDrained waits until the leader says that the workers of that name are free: they
+// get no more tasks until Undrain. Without a leader that is never. It fails with ctx's
+// cause, and with ErrNotDrained when somebody undrains them.
+func WaitDrained(ctx context.Context, s *session.Session, name string) error {
+	path := task.DrainPath(name)
+	hints := s.Hints(path)
+	defer s.Forget(path)
+	for {
+		data, _, err := s.GetW(path)
+		switch {
+		case errors.Is(err, zk.ErrNoNode):
+			return ErrNotDrained
+		case err != nil:
+			return err
+		case task.IsDrained(data):
+			return nil
+		}
+		select {
+		case <-hints.C:
+			hints.Take()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Workers lists the names of the workers that are registered, in no order.
+func Workers(s *session.Session) ([]string, error) {
+	names, _, err := s.Children(task.WorkersDir)
+	if errors.Is(err, zk.ErrNoNode) {
+		return nil, nil
+	}
+	return names, err
+}

@@ -1,0 +1,88 @@
+package master
+
+import (
+	"errors"
+	"log/slog"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"taskkeeper/internal/master/sched"
+	"taskkeeper/internal/zktest"
+)
+
+func TestDrain(t *testing.T) {
+	// on is a worker on a host, as a program registers it.
+	on := func(h *zktest.Hand, host, list string) string {
+		path := "/workers/" + host + ":7-" + uuid.NewString()
+		h.CreateEphemeral(path, list)
+		return path
+	}
+	t.Run("a host finishes what it has, and gets no more until it is undrained", func(t *testing.T) {
+		h, connect := tree(t)
+		start(t, connect)
+		node := on(h, "node", "")
+		submit(h, "t1")
+		expect(t, h, node, "t1")
+		h.Create("/drain/node", "")
+		submit(h, "t2")
+		expect(t, h, "/drain/node", "")
+		finish(h, node[len("/workers/"):], "t1")
+		expect(t, h, "/drain/node", "drained")
+		again := on(h, "node", "") // its worker was started again
+		other := on(h, "other", "")
+		expect(t, h, other, "t2")
+		submit(h, "t3")
+		finish(h, other[len("/workers/"):], "t2")
+		expect(t, h, other, "t3")
+		for _, path := range []string{node, again} {
+			if got, _ := h.Get(path); got != "" {
+				t.Errorf("%s is drained and has %q", path, got)
+			}
+		}
+		submit(h, "t4")
+		submit(h, "t5")
+		h.Delete("/drain/node")
+		zktest.Eventually(t, "both get a task", func() (bool, string) {
+			a, _ := h.Get(node)
+			b, _ := h.Get(again)
+			return a != "" && b != "", a + " and " + b
+		})
+	})
+	t.Run("a new leader drains what was drained, and keeps what a person wrote", func(t *testing.T) {
+		h, connect := tree(t)
+		h.Create("/drain/node", "disk full")
+		node, other := on(h, "node", ""), on(h, "other", "")
+		submit(h, "t1")
+		start(t, connect)
+		expect(t, h, other, "t1")
+		expect(t, h, "/drain/node", "drained disk full")
+		if got, _ := h.Get(node); got != "" {
+			t.Errorf("assigned %q", got)
+		}
+	})
+	t.Run("is told by the leader only, at the version that it read", func(t *testing.T) {
+		h, connect := tree(t)
+		l := still(open(t, connect), h, slog.New(slog.DiscardHandler))
+		h.Create("/drain/node", "")
+		h.Set("/drain/node", "why")
+		if err := l.tellDrained([]sched.Drain{{Name: "node", Version: 0}, {Name: "gone"}}); err != nil || !l.drains.due {
+			t.Errorf("%v, lists again: %t", err, l.drains.due)
+		}
+		h.Delete(l.fence.Path)
+		if err := l.tellDrained([]sched.Drain{{Name: "node", Version: 1}}); !errors.Is(err, errDeposed) {
+			t.Errorf("deposed: %v", err)
+		}
+		expect(t, h, "/drain/node", "why")
+	})
+	t.Run("of the same name once more is told once more", func(t *testing.T) {
+		h, connect := tree(t)
+		start(t, connect)
+		on(h, "node", "")
+		for range 5 {
+			h.Create("/drain/node", "")
+			expect(t, h, "/drain/node", "drained")
+			h.Delete("/drain/node")
+		}
+	})
+}

@@ -1,0 +1,181 @@
+package member
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/printable"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+// Protocol is the number that this version speaks.
+const Protocol = 1
+
+// ErrProtocol means that the installation speaks another protocol than this program.
+var ErrProtocol = errors.New("another protocol")
+
+// The roles.
+const (
+	Master = "master"
+	Worker = "worker"
+	Client = "client" // it is not told of under /members
+)
+
+// Facts of a znode.
+const (
+	factRole     = "role"
+	factProtocol = "protocol"
+	factVersion  = "version"
+)
+
+// Config is what is told of a process.
+type Config struct {
+	Role    string
+	Queue   string // of a worker
+	Version string // of the program
+	Logger  *slog.Logger
+}
+
+// Within returns a role that is played as a member. It fails with ErrProtocol, before it
+// begins or later, where the installation speaks another protocol than this program.
+func Within(cfg Config, role session.Role) session.Role {
+	return func(ctx context.Context, s *session.Session) error {
+		m := &member{cfg: cfg, s: s, hints: s.Hints(task.MembersDir)}
+		defer s.Forget(task.MembersDir)
+		if err := m.check(); err != nil {
+			return err
+		}
+		if cfg.Role != Client {
+			if err := m.register(); err != nil {
+				return err
+			}
+		}
+		ctx, cancel := context.WithCancelCause(ctx)
+		watched := make(chan struct{})
+		go func() {
+			defer close(watched)
+			if err := m.watch(ctx); err != nil {
+				cancel(err)
+			}
+		}()
+		err := role(ctx, s)
+		if cause := context.Cause(ctx); errors.Is(cause, ErrProtocol) {
+			err = cause
+		}
+		cancel(nil)
+		<-watched
+		return err
+	}
+}
+
+// member is a process on one session.
+type member struct {
+	cfg     Config
+	s       *session.Session
+	hints   *session.Hints
+	watched bool // the data of /members
+}
+
+// watch reads the protocol again whenever it may have changed.
+func (m *member) watch(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.hints.C:
+			if paths, _ := m.hints.Take(); paths[task.MembersDir] > 0 {
+				m.watched = false
+			}
+			if err := m.check(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// check reads the protocol of the installation. A master writes it where there is none.
+func (m *member) check() error {
+	for {
+		get := m.s.GetW
+		if m.watched {
+			get = m.s.Get
+		}
+		data, stat, err := get(task.MembersDir)
+		switch {
+		case errors.Is(err, zk.ErrNoNode) && m.cfg.Role == Client:
+			return nil // nothing is there yet, or any more
+		case errors.Is(err, zk.ErrNoNode):
+			if err := m.s.EnsureDirs(task.MembersDir); err != nil {
+				return m.without(err)
+			}
+			continue
+		case err != nil:
+			return m.without(err)
+		}
+		m.watched = true
+		facts := task.Facts(bytes.TrimSpace(data))
+		if spoken := cmp.Or(facts.Get(factProtocol), "1"); spoken != strconv.Itoa(Protocol) {
+			return m.foreign(spoken, facts.Get(factVersion))
+		}
+		if len(data) > 0 || m.cfg.Role != Master {
+			return nil
+		}
+		switch _, err := m.s.Multi(session.Set(task.MembersDir, []byte(m.facts()), stat.Version)); {
+		case err == nil, errors.Is(err, zk.ErrBadVersion), errors.Is(err, zk.ErrNoNode), errors.Is(err, session.ErrUnknown):
+		default:
+			return m.without(err)
+		}
+	}
+}
+
+func (m *member) facts() task.Facts {
+	return task.Facts("").With(factProtocol, Protocol).With(factVersion, m.cfg.Version)
+}
+
+// foreign is ErrProtocol, with what /members says.
+func (m *member) foreign(spoken, by string) error {
+	line := func(s string) string { return printable.Line(printable.Cut(s, 100)) }
+	return fmt.Errorf("%w: this is version %s, which speaks protocol %d; %s says protocol %s, written by version %s: use a version that speaks it",
+		ErrProtocol, m.cfg.Version, Protocol, task.MembersDir, line(spoken), line(cmp.Or(by, "unknown")))
+}
+
+// register creates the znode of the process.
+func (m *member) register() error {
+	host, _ := os.Hostname() // a text for people
+	path := task.MemberPath(task.NewWorkerName(m.cfg.Queue, host, os.Getpid()))
+	data := []byte(task.Facts("").With(factRole, m.cfg.Role) + " " + m.facts())
+	for {
+		_, err := m.s.Multi(session.CreateEphemeral(path, data))
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, zk.ErrNodeExists): // by a call whose answer was lost: the name is new
+			return nil
+		case errors.Is(err, session.ErrUnknown):
+		case errors.Is(err, zk.ErrNoNode):
+			if err := m.s.EnsureDirs(task.MembersDir); err != nil {
+				return m.without(err)
+			}
+		default:
+			return m.without(err)
+		}
+	}
+}
+
+// without logs what keeps a process from being a member, and lets its role go on.
+func (m *member) without(err error) error {
+	if errors.Is(err, session.ErrOver) {
+		return err
+	}
+	m.cfg.Logger.Warn("not told of under "+task.MembersDir+", or its protocol is not known", "err", err)
+	return nil
+}

@@ -1,0 +1,154 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/zktest"
+)
+
+func TestMain(m *testing.M) { zktest.Main(m) }
+
+func open(t *testing.T, connect string) *session.Session {
+	t.Helper()
+	address, err := session.ParseAddress(connect)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := session.Open(t.Context(), session.Config{Address: address, Timeout: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// play plays a role as a member until its context ends. began is closed when it has begun.
+func play(t *testing.T, connect string, cfg Config) (began chan struct{}, ended chan error) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	s := open(t, connect)
+	cfg.Version = "1.4.0"
+	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	began, ended = make(chan struct{}), make(chan error, 1)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		ended <- Within(cfg, func(ctx context.Context, _ *session.Session) error {
+			close(began)
+			<-ctx.Done()
+			return nil
+		})(ctx, s)
+	}()
+	t.Cleanup(func() { stop(); <-over })
+	return began, ended
+}
+
+func refused(t *testing.T, ended <-chan error, version string) {
+	t.Helper()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "version 1.4.0") || !strings.Contains(err.Error(), version) {
+			t.Errorf("ended with %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("goes on")
+	}
+}
+
+func TestProtocol(t *testing.T) {
+	for _, role := range []string{Master, Worker, Client} {
+		t.Run("another one keeps a "+role+" from beginning", func(t *testing.T) {
+			connect := zktest.Connect(t)
+			h := zktest.Conn(t, connect)
+			h.Create("/members", "protocol=2 version=2.0.1")
+			began, ended := play(t, connect, Config{Role: role})
+			refused(t, ended, "protocol 2, written by version 2.0.1")
+			select {
+			case <-began:
+				t.Error("began")
+			default:
+			}
+			if names := h.Children("/members"); len(names) > 0 {
+				t.Errorf("registered: %q", names)
+			}
+		})
+		t.Run("that is raised ends a "+role, func(t *testing.T) {
+			connect := zktest.Connect(t)
+			h := zktest.Conn(t, connect)
+			h.Create("/members", "protocol=1")
+			began, ended := play(t, connect, Config{Role: role})
+			<-began
+			for range 3 { // whoever watches is told each time
+				h.Set("/members", "protocol=1 version=1.5.0\n")
+			}
+			h.Set("/members", "protocol=2 \x1b[31m")
+			refused(t, ended, "protocol 2, written by version unknown")
+		})
+	}
+	t.Run("is written by the first master, and by nobody else", func(t *testing.T) {
+		connect := zktest.Connect(t)
+		h := zktest.Conn(t, connect)
+		began, _ := play(t, connect, Config{Role: Client})
+		<-began
+		if _, there := h.Get("/members"); there {
+			t.Error("a client made /members")
+		}
+		began, _ = play(t, connect, Config{Role: Worker, Queue: "gpu"})
+		<-began
+		if got, _ := h.Get("/members"); got != "" {
+			t.Errorf("a worker wrote %q", got)
+		}
+		began, _ = play(t, connect, Config{Role: Master})
+		<-began
+		if got, _ := h.Get("/members"); got != "protocol=1 version=1.4.0" {
+			t.Errorf("a master wrote %q", got)
+		}
+		var held []string
+		for _, name := range h.Children("/members") {
+			data, _ := h.Get("/members/" + name)
+			held = append(held, data)
+			if strings.HasPrefix(name, "gpu.") != strings.Contains(data, "role=worker") {
+				t.Errorf("%s holds %q", name, data)
+			}
+		}
+		if len(held) != 2 {
+			t.Errorf("members: %q", held)
+		}
+	})
+	t.Run("is read again from a tree that somebody removed and made anew", func(t *testing.T) {
+		connect := zktest.Connect(t)
+		h := zktest.Conn(t, connect)
+		began, ended := play(t, connect, Config{Role: Master})
+		<-began
+		h.DeleteAll("/members")
+		zktest.Eventually(t, "it is there again", func() (bool, string) {
+			got, there := h.Get("/members")
+			return strings.HasPrefix(got, "protocol=1"), map[bool]string{false: "not there", true: got}[there]
+		})
+		h.Set("/members", "protocol=7")
+		refused(t, ended, "protocol 7")
+	})
+}
+
+func TestRights(t *testing.T) {
+	connect := zktest.Connect(t)
+	h := zktest.Conn(t, connect)
+	h.Create("/members", "protocol=2")
+	if err := open(t, connect).SetACL("/members", zk.WorldACL(zk.PermAdmin), -1); err != nil {
+		t.Fatal(err)
+	}
+	began, _ := play(t, connect, Config{Role: Worker})
+	select {
+	case <-began: // it cannot know
+	case <-time.After(20 * time.Second):
+		t.Error("a role waits for what may not be read")
+	}
+}

@@ -1,0 +1,37 @@
+package task
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// DrainPath is the znode that drains a host, a process or a worker.
+func DrainPath(name string) string { return DrainDir + "/" + name }
+
+// Drains lists the children of /drain that drain a worker, each of them by itself: its
+// host, its process as <host>:<pid>, and its name.
+func Drains(worker string) []string {
+	_, host, pid := ParseWorkerName(worker)
+	names := []string{host, worker}
+	if pid != 0 {
+		names = append(names, fmt.Sprintf("%s:%d", host, pid))
+	}
+	return names
+}
+
+// drained is the word that the leader puts before what a child of /drain holds.
+const drained = "drained"
+
+// IsDrained reads what a child of /drain holds: the leader has written that all workers
+// of that name are free, and that none of them gets a task any more.
+func IsDrained(data []byte) bool {
+	word, _, _ := bytes.Cut(data, []byte{' '})
+	return string(bytes.TrimSpace(word)) == drained
+}
+
+// Drained is what the leader writes over what a child of /drain holds. A note of a person
+// stays behind the word.
+func Drained(data []byte) []byte {
+	return []byte(strings.TrimRight(drained+" "+string(bytes.TrimSpace(data)), " "))
+}

@@ -1,0 +1,44 @@
+package task
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestDrains(t *testing.T) {
+	const uuid = "0b5f5f7e-7c2c-4b0e-8f45-5b8f0d4b7a01"
+	for worker, want := range map[string][]string{
+		"node:7-" + uuid:     {"node", "node:7-" + uuid, "node:7"},
+		"gpu.node:7-" + uuid: {"node", "gpu.node:7-" + uuid, "node:7"},
+		"me":                 {"me", "me"},
+		"gpu.me":             {"me", "gpu.me"},
+	} {
+		if got := Drains(worker); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", worker, got, want)
+		}
+	}
+}
+
+func TestDrained(t *testing.T) {
+	for _, test := range []struct {
+		data    string
+		drained bool
+		then    string // what the leader writes over it
+	}{
+		{"", false, "drained"},
+		{" \n", false, "drained"},
+		{"disk full\n", false, "drained disk full"},
+		{"drained", true, "drained drained"},
+		{"drained\n", true, "drained drained"},
+		{"drained disk full", true, "drained drained disk full"},
+		{"drainedx", false, "drained drainedx"},
+		{"not drained", false, "drained not drained"},
+	} {
+		if got := IsDrained([]byte(test.data)); got != test.drained {
+			t.Errorf("%q is drained: %t", test.data, got)
+		}
+		if got := Drained([]byte(test.data)); string(got) != test.then || !IsDrained(got) {
+			t.Errorf("%q becomes %q", test.data, got)
+		}
+	}
+}
