@@ -17,7 +17,7 @@ import (
 // junkSize is about the most that a server takes in one request, in bytes.
 const junkSize = 900_000
 
-// junk writes into all four directories what no program of ours writes, leaves it
+// junk writes into all directories what no program of ours writes, leaves it
 // there for as long as the fault lasts, and removes it.
 func (r *run) junk(ctx context.Context, f fault) error {
 	conn, err := r.hand()

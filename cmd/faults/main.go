@@ -23,13 +23,14 @@ func command() *cobra.Command {
 	var length time.Duration
 	var seed uint64
 	var keep bool
+	var other string
 	cmd := &cobra.Command{
 		Use:   "faults",
 		Short: "Run the service under random faults, and judge every write",
 		Long: `Run masters, workers and clients on a ZooKeeper server of their own; kill, stop and
 pause them, cut their connections, lose requests and replies, block their logs, write junk into
-all znodes, kill and freeze the server and fill its disk, all at random; then let all come to an end and judge ZooKeeper's own log,
-write by write. The status is 1 if anything was not as it must be.`,
+all znodes, drain workers, kill and freeze the server and fill its disk, all at
+random; then let all come to an end and judge ZooKeeper's own log, write by write. The status is 1 if anything was not as it must be.`,
 		Example: "  faults --duration 10m\n  faults --seed 42",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			self, err := os.Executable()
@@ -39,7 +40,13 @@ write by write. The status is 1 if anything was not as it must be.`,
 			if !cmd.Flags().Changed("seed") {
 				seed = rand.Uint64N(1_000_000)
 			}
-			return perform(cmd.Context(), filepath.Dir(self), seed, length, keep, cmd.OutOrStdout())
+			o := options{bin: filepath.Dir(self), other: filepath.Dir(self), seed: seed, length: length, keep: keep}
+			if other != "" {
+				if o.other, err = filepath.Abs(other); err != nil {
+					return err
+				}
+			}
+			return perform(cmd.Context(), o, cmd.OutOrStdout())
 		},
 	}
 	cli.Var(cmd.Flags(), &length, "duration", time.Minute, "Let faults come for this `duration`.", cli.Duration(5*time.Second, 24*time.Hour))
@@ -51,6 +58,7 @@ write by write. The status is 1 if anything was not as it must be.`,
 			}
 			return n, nil
 		})
+	cmd.Flags().StringVar(&other, "other", "", "Take every second program from this `folder`, which holds another version of them.")
 	cmd.Flags().BoolVar(&keep, "keep", false, "Keep the logs, also when nothing was wrong.")
 	return cmd
 }

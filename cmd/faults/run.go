@@ -36,11 +36,18 @@ const (
 // cast is how many programs there are of each.
 var cast = map[target]int{masters: 3, workers: 4, clients: 3}
 
+// options say what is run.
+type options struct {
+	bin, other string // folders of the programs; every second one is from the other
+	seed       uint64
+	length     time.Duration
+	keep       bool // the logs, also when nothing was wrong
+}
+
 // run is a run under way.
 type run struct {
 	// Fixed at construction.
-	seed    uint64
-	length  time.Duration
+	options
 	out     io.Writer
 	st      *stage.Stage
 	server  *zktest.Server
@@ -58,7 +65,7 @@ type run struct {
 // perform runs the service for a while under faults and judges it. What the
 // programs logged and what the server wrote is kept in a folder if anything was
 // wrong.
-func perform(ctx context.Context, bin string, seed uint64, length time.Duration, keep bool, out io.Writer) (err error) {
+func perform(ctx context.Context, o options, out io.Writer) (err error) {
 	kept, err := os.MkdirTemp("", "taskkeeper-faults-")
 	if err != nil {
 		return err
@@ -68,25 +75,25 @@ func perform(ctx context.Context, bin string, seed uint64, length time.Duration,
 		return err
 	}
 	defer log.Close()
-	r := &run{seed: seed, length: length, out: out, st: stage.New(bin, log)}
+	r := &run{options: o, out: out, st: stage.New(o.bin, log)}
 	if r.server, err = zktest.Start(zktest.Options{Tick: serverTick}); err != nil {
 		return err
 	}
 	defer r.server.Stop()
 	defer r.st.Strike()
 	defer func() {
-		if err == nil && !keep {
+		if err == nil && !o.keep {
 			err = os.RemoveAll(kept)
 			return
 		}
 		cerr := os.CopyFS(filepath.Join(kept, "zookeeper"), os.DirFS(r.server.DataDir()))
-		fmt.Fprintf(out, "\nthe programs' logs and ZooKeeper's are in %s; SEED=%d repeats the faults\n", kept, seed)
+		fmt.Fprintf(out, "\nthe programs' logs and ZooKeeper's are in %s; SEED=%d repeats the faults\n", kept, o.seed)
 		err = errors.Join(err, cerr)
 	}()
 
-	faults := schedule(seed, length, cast)
+	faults := schedule(o.seed, o.length, cast)
 	fmt.Fprintf(out, "seed %d, %s: %d masters, %d workers with 2 slots, %d clients; session timeout %s, server tick %s\n\n",
-		seed, length, cast[masters], cast[workers], cast[clients], sessionTimeout, serverTick)
+		o.seed, o.length, cast[masters], cast[workers], cast[clients], sessionTimeout, serverTick)
 	if err := r.play(ctx, faults); err != nil {
 		return err
 	}
@@ -182,11 +189,15 @@ func (r *run) engage() error {
 			case clients:
 				m.ended = r.client
 			}
+			program := string(class)
+			if n%2 == 1 {
+				program = filepath.Join(r.other, program)
+			}
 			m.start = func() error {
 				if class == clients {
-					return r.st.Enter(m.name, string(class), append(append([]string{"run"}, payloads(r.seed, m.name)...), args...)...)
+					return r.st.Enter(m.name, program, append(append([]string{"run"}, payloads(r.seed, m.name)...), args...)...)
 				}
-				return r.st.Enter(m.name, string(class), args...)
+				return r.st.Enter(m.name, program, args...)
 			}
 			r.members = append(r.members, m)
 		}
@@ -221,7 +232,7 @@ func (r *run) attack(ctx context.Context, faults []fault) error {
 			break
 		}
 		h := hit{fault: f, began: time.Now()}
-		if suffer := map[target]func(context.Context, fault) error{server: r.serverFault, tree: r.junk}[f.target]; suffer != nil {
+		if suffer := map[target]func(context.Context, fault) error{server: r.serverFault, tree: r.treeFault}[f.target]; suffer != nil {
 			h.name = string(f.target)
 			under.Go(func() error {
 				err := suffer(ctx, f)
@@ -305,6 +316,14 @@ func (r *run) serverFault(ctx context.Context, f fault) error {
 	return r.server.Restart()
 }
 
+// treeFault writes into the tree what nobody needs, and removes it.
+func (r *run) treeFault(ctx context.Context, f fault) error {
+	if f.kind == drain {
+		return r.drain(ctx, f)
+	}
+	return r.junk(ctx, f)
+}
+
 // judge prints what came of the run, and fails if anything is not as it must be.
 func (r *run) judge() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -328,6 +347,7 @@ func (r *run) judge() error {
 		report.Created, report.Done, report.Failed, report.Withdrawn, r.results.Load())
 	fmt.Fprintf(r.out, "  executions     %d, at most %d of a task; %d given back, %d losses counted\n",
 		report.Assigned, report.MostAssigned, report.GivenBack, report.Losses)
+	fmt.Fprintf(r.out, "  drains         %d told by leaders\n", report.Drained)
 	fmt.Fprintf(r.out, "  sessions       %d, %d of them expired\n", report.Sessions, report.Expired)
 	fmt.Fprintf(r.out, "  writes         %d in ZooKeeper's own log; %d refused to candidates that were gone\n", report.Txns, report.Fenced)
 	fmt.Fprintf(r.out, "  work resumed   %-62s %6s %8s %8s\n", "(in ms, other faults in between included)", "faults", "median", "worst")

@@ -15,7 +15,7 @@ import (
 // TestReconnectFaults is a short run of always the same faults.
 func TestReconnectFaults(t *testing.T) {
 	bin := proc.Build(t, "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
-	if err := perform(t.Context(), bin, 1, 15*time.Second, false, t.Output()); err != nil {
+	if err := perform(t.Context(), options{bin: bin, other: bin, seed: 1, length: 15 * time.Second}, t.Output()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -33,7 +33,8 @@ const (
 	delay   kind = "delay"        // packets take longer for a while
 	block   kind = "blocked log"  // nobody reads what it logs for a while
 	full    kind = "full disk"    // each write to a file fails for a while
-	junk    kind = "junk znodes"  // written in all four folders, removed after a while
+	junk    kind = "junk znodes"  // written in all folders, removed after a while
+	drain   kind = "drain"        // of a worker process, or of all, for a while
 )
 
 // fault is one step of a schedule.
@@ -77,7 +78,7 @@ var chances = []struct {
 	{workers, 6, []kind{kill, kill, term, stop, cut, silence, request, reply, delay, block}},
 	{clients, 3, []kind{kill, term, stop, cut, silence, request, reply, delay}},
 	{server, 2, []kind{kill, kill, stop, term, full}},
-	{tree, 1, []kind{junk}},
+	{tree, 2, []kind{junk, drain}},
 }
 
 // schedule draws the faults of a run, in order of time. The same arguments give

@@ -26,6 +26,7 @@ func Check(txns []Txn, o Options) Report {
 		workers:    make(map[string]*workerState),
 		tasks:      make(map[string]*taskState),
 		payloads:   make(map[string]*payload),
+		drained:    make(map[string]bool),
 		ephemerals: make(map[int64]int),
 		ended:      make(map[int64]bool),
 		ran:        make(map[int64]bool),
@@ -49,6 +50,7 @@ type judge struct {
 	workers    map[string]*workerState // by id, also those that are gone
 	tasks      map[string]*taskState   // by id, also those that are gone
 	payloads   map[string]*payload     // by id, also those that are gone
+	drained    map[string]bool         // children of /drain that say so
 	ephemerals map[int64]int           // how many, by session
 	ended      map[int64]bool          // sessions
 	ran        map[int64]bool          // sessions that ever had a candidate
@@ -188,6 +190,8 @@ func (j *judge) event(e Event) {
 		j.task(name, e)
 	case task.DataDir:
 		j.payload(name, e)
+	case task.DrainDir:
+		j.drain(name, e)
 	}
 }
 

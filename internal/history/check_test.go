@@ -112,6 +112,15 @@ func TestCheck(t *testing.T) {
 		"a_commit_drops_what_is_asked_for": {lines{"21 + /data/u 1 | + /tasks/u pending: timeout=5 x=1", "1 = /workers/w u",
 			"11 = /workers/w | = /tasks/u done: timeout=5 worker=w"}, "commit /tasks/u"},
 
+		// drain
+		"drained":                     {lines{"9 +p /drain | +p /drain/w", "1 = /drain/w drained"}, ""},
+		"draining_still":              {lines{"9 +p /drain | +p /drain/w why", assign, commit, "1 = /drain/w drained why"}, ""},
+		"drained_and_assigned":        {lines{"9 +p /drain | +p /drain/w", "1 = /drain/w drained", assign}, "drain /workers/w"},
+		"drained_another":             {lines{"9 +p /drain | +p /drain/v", "1 = /drain/v drained", assign}, ""},
+		"undrained_and_assigned":      {lines{"9 +p /drain | +p /drain/w", "1 = /drain/w drained", "9 - /drain/w", assign}, ""},
+		"drained_while_it_has_a_task": {lines{"9 +p /drain | +p /drain/w", assign, "1 = /drain/w drained"}, "drain /drain/w"},
+		"a_backup_tells_of_a_drain":   {lines{"9 +p /drain | +p /drain/w", "2 = /drain/w drained"}, "drain /drain/w"},
+
 		// leader
 		"the_backup_assigns":               {lines{"2 = /workers/w t"}, "leader /workers/w"},
 		"a_worker_assigns_itself":          {lines{"11 = /workers/w t"}, "leader /workers/w"},

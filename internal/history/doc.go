@@ -87,6 +87,9 @@
 //	            leader, and no other master, removes results that outlive their
 //	            clients, as a whole, and such payloads without a task; neither
 //	            within the retention time after it was written, where that is known
+//	drain       only the leader writes that something is drained, when the workers of
+//	            that name list nothing; and none of them is assigned anything from
+//	            then on, until that is removed
 //	session     nothing of a session outlives it
 //	end         when all have left, /master, /workers, /tasks and /data are empty
 //

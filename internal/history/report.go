@@ -18,6 +18,7 @@ const (
 	RuleGive    Rule = "give back" // a worker that lets go of a task leaves it finished or given back
 	RuleIDs     Rule = "ids"       // an id names one thing for ever, made as a whole
 	RuleRemove  Rule = "remove"    // only its client removes a task that is not finished
+	RuleDrain   Rule = "drain"     // what is drained is free, and stays so
 	RuleSession Rule = "session"   // nothing of a session outlives it
 	RuleEnd     Rule = "end"       // in the end nothing is left
 )
@@ -58,6 +59,8 @@ type Report struct {
 	TakenBack    int // withdrawn tasks, from their workers
 	Returned     int // tasks that were not begun, by workers that were asked for them
 	Losses       int // counted ones
+
+	Drained int // times that a leader wrote that something was drained
 
 	Workers     int // registered
 	WorkersLost int // vanished with their sessions, or removed by others

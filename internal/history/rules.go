@@ -100,6 +100,11 @@ func (j *judge) judgeAssignment(c *workerChange, id string, owns bool) {
 	if len(c.was.list) > 0 {
 		j.violation(RuleAssign, path, "task %s assigned to a worker that is not free: %q", id, c.was.list)
 	}
+	for _, name := range task.Drains(c.now.id) {
+		if j.drained[name] {
+			j.violation(RuleDrain, path, "task %s assigned, and %s is drained", id, name)
+		}
+	}
 	t.assigned++
 	j.report.Assigned++
 	j.report.MostAssigned = max(j.report.MostAssigned, t.assigned)
@@ -317,5 +322,25 @@ func (j *judge) judgeSweep(p *payload) {
 	path, t := task.DataPath(p.id), j.tasks[p.id]
 	if j.mayRemove(path, p.since) && (p.owner != 0 || t != nil && t.exists) {
 		j.violation(RuleRemove, path, "removed by the leader, though it is a task's or a client's")
+	}
+}
+
+// drain judges that a leader writes that a host, a process or a worker is drained.
+func (j *judge) drain(name string, e Event) {
+	if e.Op != Set || !task.IsDrained(e.Data) {
+		delete(j.drained, name)
+		return
+	}
+	j.drained[name] = true
+	j.report.Drained++
+	if j.leads() {
+		j.led()
+	} else {
+		j.violation(RuleDrain, e.Path, "told by another than the leader 0x%x", j.lowest.owner)
+	}
+	for id, w := range j.workers {
+		if w.exists && len(w.list) > 0 && slices.Contains(task.Drains(id), name) {
+			j.violation(RuleDrain, e.Path, "drained, and worker %s has %q", id, w.list)
+		}
 	}
 }

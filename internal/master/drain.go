@@ -11,6 +11,9 @@ import (
 	"taskkeeper/internal/task"
 )
 
+// longestNote is how much of what a person wrote into a child of /drain is kept, in bytes.
+const longestNote = 1000
+
 // mergeDrains reads the children of /drain that a listing names.
 func (l *leader) mergeDrains(a listing) error {
 	if !l.drains.merge(a) {
@@ -29,7 +32,8 @@ func (l *leader) mergeDrains(a listing) error {
 			l.odd.tell(task.DrainPath(name), a.err.Error())
 			drains = append(drains, sched.Drain{Name: name, Drained: true})
 		default:
-			drains = append(drains, sched.Drain{Name: name, Data: a.data, Version: a.stat.Version, Drained: task.IsDrained(a.data)})
+			note := a.data[:min(len(a.data), longestNote)]
+			drains = append(drains, sched.Drain{Name: name, Data: note, Version: a.stat.Version, Drained: task.IsDrained(a.data)})
 		}
 		return nil
 	})

@@ -79,7 +79,7 @@ func (st *Stage) Strike() {
 }
 
 // Enter starts a program under a name, which begins with the program's: master,
-// worker or client. It is to log as JSON. Lines on its stdout count as results.
+// worker or client. The program is one of the folder, or a path. It is to log as JSON. Lines on its stdout count as results.
 func (st *Stage) Enter(name, program string, args ...string) error {
 	return st.EnterWithin(nil, name, program, args...)
 }
@@ -87,7 +87,10 @@ func (st *Stage) Enter(name, program string, args ...string) error {
 // EnterWithin is Enter, by a command that runs the program somewhere else on this
 // machine, and becomes it: ip netns exec NAME is one.
 func (st *Stage) EnterWithin(command []string, name, program string, args ...string) error {
-	args = slices.Concat(command, []string{filepath.Join(st.bin, program)}, args)
+	if !filepath.IsAbs(program) {
+		program = filepath.Join(st.bin, program)
+	}
+	args = slices.Concat(command, []string{program}, args)
 	p, err := proc.Start(proc.Command{Path: args[0], Args: args[1:]})
 	if err != nil {
 		return err

@@ -10,10 +10,14 @@ import (
 func DrainPath(name string) string { return DrainDir + "/" + name }
 
 // Drains lists the children of /drain that drain a worker, each of them by itself: its
-// host, its process as <host>:<pid>, and its name.
+// name, its host, and its process as <host>:<pid>. A worker made by hand has no process, and
+// its host is what stands behind its queue.
 func Drains(worker string) []string {
 	_, host, pid := ParseWorkerName(worker)
-	names := []string{host, worker}
+	names := []string{worker}
+	if host != worker {
+		names = append(names, host)
+	}
 	if pid != 0 {
 		names = append(names, fmt.Sprintf("%s:%d", host, pid))
 	}

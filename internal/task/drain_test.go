@@ -8,10 +8,10 @@ import (
 func TestDrains(t *testing.T) {
 	const uuid = "0b5f5f7e-7c2c-4b0e-8f45-5b8f0d4b7a01"
 	for worker, want := range map[string][]string{
-		"node:7-" + uuid:     {"node", "node:7-" + uuid, "node:7"},
-		"gpu.node:7-" + uuid: {"node", "gpu.node:7-" + uuid, "node:7"},
-		"me":                 {"me", "me"},
-		"gpu.me":             {"me", "gpu.me"},
+		"node:7-" + uuid:     {"node:7-" + uuid, "node", "node:7"},
+		"gpu.node:7-" + uuid: {"gpu.node:7-" + uuid, "node", "node:7"},
+		"me":                 {"me"},
+		"gpu.me":             {"gpu.me", "me"},
 	} {
 		if got := Drains(worker); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", worker, got, want)

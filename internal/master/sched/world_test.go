@@ -390,7 +390,8 @@ func (w *world) anyStep() {
 	case n == 20:
 		w.handle(AllChanged{})
 	case n == 21 && someWorker && len(w.drains) < 3:
-		w.drains[task.Drains(worker)[w.r.IntN(2)]] = &znode{}
+		names := task.Drains(worker)
+		w.drains[names[w.r.IntN(len(names))]] = &znode{}
 	case n == 22:
 		if name, some := w.anyOf(w.drains); some {
 			delete(w.drains, name)
