@@ -32,8 +32,8 @@ bench: build zookeeper ## speed, recovery and memory beside the bare ZooKeeper c
 report: scenarios compare ## all of that again, and the report with its tables and figures from it
 	@bin/report
 
-faults: build zookeeper ## random faults for DURATION (60s), judged write by write; SEED repeats some
-	@bin/faults $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED))
+faults: build zookeeper ## random faults for DURATION (60s), judged write by write; SEED repeats some, OTHER=COMMIT mixes in its programs
+	@bin/faults $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(if $(OTHER),--other "$$(scripts/other $(OTHER))")
 
 test: build zookeeper gcc ## all tests, against real servers
 	$(GO) test -race -timeout 30m ./...

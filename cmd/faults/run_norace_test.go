@@ -12,10 +12,13 @@ import (
 	"taskkeeper/internal/proc"
 )
 
-// TestReconnectFaults is a short run of always the same faults.
+// TestReconnectFaults is a short run of always the same faults, with two versions of the
+// programs.
 func TestReconnectFaults(t *testing.T) {
-	bin := proc.Build(t, "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
-	if err := perform(t.Context(), options{bin: bin, other: bin, seed: 1, length: 15 * time.Second}, t.Output()); err != nil {
+	programs := []string{"taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client"}
+	bin := proc.Build(t, programs...)
+	next := proc.Build(t, append([]string{"-ldflags=-X taskkeeper/internal/cli.version=next"}, programs...)...)
+	if err := perform(t.Context(), options{bin: bin, other: next, seed: 1, length: 15 * time.Second}, t.Output()); err != nil {
 		t.Fatal(err)
 	}
 }

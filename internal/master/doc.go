@@ -30,6 +30,8 @@
 //	                worker has enough to do
 //	/workers        listed when a name is unknown      made when missing
 //	/workers/<id>   at first, and when it changes      assigned, revoked, asked back
+//	/drain          listed when it changes             made when missing
+//	/drain/<name>   with each listing                  "drained", once what it names is free
 //	/tasks/<id>     when in doubt: see sched           "pending n" or "failed" after a loss
 //	/data           listed by the janitor              made when missing
 //	/data/<id>      its Stat, by the janitor           removed by the janitor
@@ -58,6 +60,15 @@
 // Each assignment also checks the task's version and the worker's, so that no
 // decision made on an old view takes effect. Where an operation stands against a Multi,
 // that move is merged as refused, and the others are decided again.
+//
+// # Draining
+//
+// A child of /drain names a host, a process as <host>:<pid>, or a worker. Its workers keep
+// what they have, and get nothing more. When they are free the leader writes "drained" into
+// the znode, once, before what a person wrote there. From then on nothing is assigned to
+// them until the znode is deleted: this leader has read the znode, and every later one lists
+// /drain before it decides. That costs a listing and a read of each child whenever one comes
+// or goes, and every 10 s; and one write for each drain. No task costs more by it.
 //
 // # Retention
 //

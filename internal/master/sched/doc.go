@@ -48,9 +48,12 @@
 // still: after 12 ms if another worker of the queue is free and nothing waits for it,
 // else after 500 ms. The worker answers; nothing is taken from it.
 //
+// A worker that /drain names (see [task.Drains]) gets nothing. It has a state of its own when
+// it lists nothing, so that it stands in no index of free workers.
+//
 // # Rules that each keep a guarantee
 //
-//   - Nothing is decided before /tasks and /workers were listed, every worker listed
+//   - Nothing is decided before /tasks, /workers and /drain were listed, every worker listed
 //     was read, and the state of the first task of each was read: it tells the losses.
 //   - Later, too, nothing is decided while the znode of a worker is to be read: a person
 //     may have assigned a task to it.
