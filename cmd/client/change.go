@@ -19,9 +19,9 @@ func cancelCommand(common *cli.Common) *cobra.Command {
 	cmd.Short = "Remove tasks that are not finished, and stop those that run"
 	cmd.Long = `Remove the tasks with these ids, or without arguments those with the ids on
 standard input. What a worker runs of them is stopped. The ids of those removed
-are printed. A finished task is left: 'client wait' collects it. Exit status: 0
-when all were removed, 1 when any was not (why is on stderr), 2 for wrong use, 3
-when any is no task (any more).`
+are printed. A finished task is left: 'client wait' collects it.
+Exit status: 0 when all were removed, 1 when any was not (why is on stderr), 2
+for wrong use, 3 when any is no task (any more).`
 	cmd.Example = `  client cancel 019ab1c0-7f3e-7cc3-98c4-dc0c0c07398f
   client cancel < ids`
 	return cmd
@@ -82,7 +82,7 @@ func changeAll(ctx context.Context, cmd *cobra.Command, in *input, change func(c
 			failed++
 		}
 		if errors.Is(o.Err, client.ErrFinished) {
-			o.Err = fmt.Errorf("%w; collect it: client wait %s", o.Err, o.Payload)
+			o.Err = fmt.Errorf("%w; collect it: %s wait %s", o.Err, cli.Program("client"), o.Payload)
 		}
 		if broken == nil {
 			_, broken = fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", byID(o), indented(o.Err.Error()))

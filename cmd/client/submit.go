@@ -20,10 +20,10 @@ func submitCommand(common *cli.Common) *cobra.Command {
 		Short: "Submit tasks that outlive the client; print their ids",
 		Long: `Submit each argument, or without arguments each line of standard input, as a
 task that stays when this client ends, and print the ids to stdout in the same
-order, one a line. 'client wait' fetches the results by these ids. What nobody
-fetches the leader removes after its --retention. Exit status: 0 when all were
-submitted, 1 when any was not (why is on stderr), 2 for wrong use. A task whose
-id cannot be printed is withdrawn.
+order, one a line. 'client wait' fetches the results by these ids.
+What nobody fetches the leader removes after its --retention. Exit status: 0
+when all were submitted, 1 when any was not (why is on stderr), 2 for wrong use.
+A task whose id cannot be printed is withdrawn.
 ` + aboutCommands + `
 SIGTERM or SIGINT (Ctrl-C) stops; the tasks whose ids were printed stay.`,
 		Example: `  client submit 0.1 0.2 > ids
