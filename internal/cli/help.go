@@ -34,7 +34,22 @@ func help(cmd *cobra.Command) {
 			fmt.Fprintf(&commands, "  %-*s %s\n", sub.NamePadding(), sub.Name(), sub.Short)
 		}
 	}
-	own, common := pflag.NewFlagSet("", pflag.ContinueOnError), pflag.NewFlagSet("", pflag.ContinueOnError)
+	own, common := flagsOf(cmd)
+
+	section := func(title, text string) {
+		if text = strings.Trim(text, "\n"); text != "" {
+			fmt.Fprintf(w, "\n%s:\n%s\n", title, text)
+		}
+	}
+	section("Commands", commands.String())
+	section("Example", cmd.Example)
+	section("Flags", own.FlagUsagesWrapped(helpWidth))
+	section("Common flags", common.FlagUsagesWrapped(helpWidth))
+}
+
+// flagsOf are a command's flags: its own, and those that all programs have.
+func flagsOf(cmd *cobra.Command) (own, common *pflag.FlagSet) {
+	own, common = pflag.NewFlagSet("", pflag.ContinueOnError), pflag.NewFlagSet("", pflag.ContinueOnError)
 	own.SortFlags, common.SortFlags = false, false
 	var last []*pflag.Flag
 	cmd.InheritedFlags() // merges them into Flags, in their order
@@ -52,16 +67,7 @@ func help(cmd *cobra.Command) {
 	for _, f := range last {
 		common.AddFlag(f)
 	}
-
-	section := func(title, text string) {
-		if text = strings.Trim(text, "\n"); text != "" {
-			fmt.Fprintf(w, "\n%s:\n%s\n", title, text)
-		}
-	}
-	section("Commands", commands.String())
-	section("Example", cmd.Example)
-	section("Flags", own.FlagUsagesWrapped(helpWidth))
-	section("Common flags", common.FlagUsagesWrapped(helpWidth))
+	return own, common
 }
 
 func useLine(cmd *cobra.Command) string {

@@ -182,6 +182,7 @@ func isLineEnd(r rune) bool { return r == '\n' || r == '\r' }
 // returns is set once a command runs: errors before that are cobra's own, and
 // mean wrong use.
 func prepare(root *cobra.Command) (ran *bool) {
+	name := root.Name()
 	byItsName(root)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
@@ -216,6 +217,7 @@ func prepare(root *cobra.Command) (ran *bool) {
 			}
 		}
 	})
+	addMan(root, name)
 	return ran
 }
 

@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// pages are the programs that are installed, and the sections of their man pages:
+// commands of users, and of those who look after the machine.
+var pages = map[string]int{"client": 1, "master": 8, "worker": 8}
+
+// addMan gives a program that is installed the command "man", which prints its man
+// page. It is hidden: what a person reads is installed with the program. The command
+// "completion", which cobra gives to programs that have commands, comes along with it.
+func addMan(root *cobra.Command, name string) {
+	section := pages[name]
+	if section == 0 {
+		return
+	}
+	root.AddCommand(&cobra.Command{
+		Use: "man", Short: "Print the man page", Hidden: true, Args: Args(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := io.WriteString(cmd.OutOrStdout(), manPage(root, name, section))
+			return err
+		},
+	})
+}
+
+// manPage is a program's page in roff, with the macros of man(7), from what its help is
+// made of. One page has all commands of the program.
+func manPage(root *cobra.Command, name string, section int) string {
+	p := &page{}
+	p.line(".TH %s %d %s %s", macro(strings.ToUpper(root.Name())), section, pageDate(), macro("taskkeeper "+Version()))
+	p.line(".nh\n.ad l") // what is to be typed is not divided
+	p.line(".SH NAME")
+	p.line(`%s \- %s`, roff(root.Name()), roff(strings.ToLower(root.Short[:1])+root.Short[1:]))
+	p.line(".SH SYNOPSIS")
+	synopsis := []string{root.UseLine()}
+	if root.HasAvailableSubCommands() {
+		synopsis = append(synopsis, useLine(root))
+	}
+	p.literal(strings.Join(synopsis, "\n"))
+
+	p.line(".SH DESCRIPTION")
+	p.text(root.Long)
+	own, common := flagsOf(root)
+	p.line(".SH OPTIONS")
+	p.flags(own)
+	p.line(".SS Common options")
+	p.flags(common)
+	p.commands(root)
+	p.line(".SH EXAMPLES")
+	p.literal(root.Example)
+
+	p.line(".SH ENVIRONMENT")
+	for _, v := range environment {
+		if len(v.of) == 0 || slices.Contains(v.of, name) {
+			p.item(`\fB`+roff(v.name)+`\fR`, v.text)
+		}
+	}
+	p.line(".SH EXIT STATUS")
+	for _, s := range exitStatuses {
+		p.item(`\fB`+roff(s.status)+`\fR  `+roff(s.of), s.text)
+	}
+	p.line(".SH SEE ALSO")
+	var others []string
+	for _, other := range []string{"client", "master", "worker"} {
+		if other != name {
+			others = append(others, fmt.Sprintf(`\fB%s\fR(%d)`, roff(Program(other)), pages[other]))
+		}
+	}
+	p.line("%s", strings.Join(others, ",\n"))
+	p.line(".PP\nREADME.md in share/doc/taskkeeper: how the programs work together.")
+	return p.String()
+}
+
+// pageDate does not depend on when or where a page is made: it is of $SOURCE_DATE_EPOCH,
+// else of the source's commit.
+func pageDate() string {
+	if epoch, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64); err == nil {
+		return time.Unix(epoch, 0).UTC().Format(time.DateOnly)
+	}
+	date := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.time" {
+				date, _, _ = strings.Cut(s.Value, "T")
+			}
+		}
+	}
+	return cmp.Or(date, time.Unix(0, 0).UTC().Format(time.DateOnly))
+}
+
+type page struct{ strings.Builder }
+
+func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
+
+// text writes paragraphs, which are filled. One that is indented stands as it is.
+func (p *page) text(text string) {
+	for i, paragraph := range strings.Split(strings.Trim(text, "\n"), "\n\n") {
+		if i > 0 {
+			p.line(".PP")
+		}
+		if strings.HasPrefix(paragraph, " ") {
+			p.literal(paragraph)
+		} else {
+			p.filled(paragraph)
+		}
+	}
+}
+
+// filled writes words, in lines that a person can read in the page's source as well.
+func (p *page) filled(text string) {
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if len(line)+1+len(word) > 72 && line != "" {
+			p.line("%s", roffLine(line)+notTheEnd(line))
+			line = ""
+		}
+		line = strings.TrimPrefix(line+" "+word, " ")
+	}
+	p.line("%s", roffLine(line))
+}
+
+// notTheEnd keeps roff from taking the end of a line for the end of a sentence, after
+// which it leaves more room than after others.
+func notTheEnd(line string) string {
+	if strings.ContainsAny(line[len(line)-1:], `.?!)'"`) {
+		return `\&`
+	}
+	return ""
+}
+
+// literal writes lines that are not filled.
+func (p *page) literal(text string) {
+	p.line(".nf")
+	for line := range strings.Lines(strings.Trim(text, "\n")) {
+		p.line("%s", roffLine(strings.TrimPrefix(strings.TrimRight(line, "\n"), "  ")))
+	}
+	p.line(".fi")
+}
+
+// item writes a term, which is roff, and what it means.
+func (p *page) item(term, text string) {
+	p.line(".TP\n%s", term)
+	p.filled(text)
+}
+
+func (p *page) flags(flags *pflag.FlagSet) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
+		}
+		alone := pflag.NewFlagSet("", pflag.ContinueOnError)
+		alone.AddFlag(f)
+		term, text, _ := strings.Cut(strings.TrimSpace(alone.FlagUsages()), "   ") // as the help has it
+		var words []string
+		for _, word := range strings.Fields(term) {
+			font := `\fI`
+			if strings.HasPrefix(word, "-") {
+				font = `\fB`
+			}
+			words = append(words, font+roff(word)+`\fR`)
+		}
+		p.item(strings.Join(words, " "), text)
+	})
+}
+
+// commands are described one after the other; the common options are not repeated.
+func (p *page) commands(root *cobra.Command) {
+	if !root.HasAvailableSubCommands() {
+		return
+	}
+	p.line(".SH COMMANDS")
+	for _, cmd := range root.Commands() {
+		if !cmd.IsAvailableCommand() {
+			continue
+		}
+		p.line(".SS %s", macro(cmd.Name()+": "+cmd.Short))
+		p.literal(cmd.UseLine())
+		p.line(".PP")
+		p.text(cmp.Or(cmd.Long, cmd.Short))
+		own, _ := flagsOf(cmd)
+		p.flags(own)
+		if cmd.Example != "" {
+			p.line(".PP\nExamples:\n.PP")
+			p.literal(cmd.Example)
+		}
+	}
+}
+
+// special are the characters that roff would not print as they are, in a terminal.
+var special = strings.NewReplacer(`\`, `\e`, `-`, `\-`, `'`, `\(aq`, "`", `\(ga`, `^`, `\(ha`, `~`, `\(ti`, `"`, `\(dq`)
+
+var notASCII = regexp.MustCompile(`[^\x00-\x7f]`)
+
+// roff writes a text so that roff prints just that.
+func roff(text string) string {
+	return notASCII.ReplaceAllStringFunc(special.Replace(text), func(c string) string {
+		return fmt.Sprintf(`\[u%04X]`, []rune(c)[0])
+	})
+}
+
+// roffLine is roff for the beginning of a line, where a dot would be a request.
+func roffLine(text string) string {
+	if strings.HasPrefix(text, ".") {
+		return `\&` + roff(text)
+	}
+	return roff(text)
+}
+
+// macro is a text as one argument of a macro.
+func macro(text string) string { return `"` + roff(text) + `"` }
