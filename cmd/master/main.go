@@ -44,6 +44,7 @@ harm: ZooKeeper refuses what it writes.`,
 			host, _ := os.Hostname() // a text for people
 			cfg := master.Config{
 				Who: fmt.Sprintf("%s:%d", host, os.Getpid()), MaxLosses: maxLosses, Retention: retention, Logger: log,
+				Ready: func() { cli.Ready(log) },
 				Stuck: func(err error) { common.Abort(os.Exit, "giving up, so that another master leads", err) },
 			}
 			if maxLosses == 0 {

@@ -82,6 +82,7 @@ the session goes on it executes again what it has cancelled.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			log := common.Logger()
 			cfg.Logger = log
+			cfg.Ready = func() { cli.Ready(log) }
 			cfg.RunOn = cutOff == "continue"
 			if cfg.Slots == 0 {
 				cfg.Slots = cpus

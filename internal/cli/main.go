@@ -75,6 +75,7 @@ func (e stopped) Error() string { return "stopped by " + unix.SignalName(e.signa
 //
 // A command whose Args is nil takes no arguments.
 func Main(cmd *cobra.Command, exit func(status int)) (status int) {
+	findManager()
 	status = run(withSignals(exit), cmd)
 	stderr.flush(flushStill, flushTime)
 	return status
@@ -98,6 +99,7 @@ func withSignals(exit func(status int)) context.Context {
 		first := <-signals
 		at := time.Now()
 		cancel(stopped{first.(syscall.Signal)})
+		_ = tell("STOPPING=1") // it knows before long
 		for sig := range signals {
 			if sig != first || time.Since(at) > echo {
 				stderr.flush(lastWords, lastWords)

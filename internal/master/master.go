@@ -27,6 +27,7 @@ type Config struct {
 	MaxLosses int           // the loss that fails a task; default DefaultMaxLosses, below 0 none does
 	Retention time.Duration // how long an uncollected result outlives its client; default DefaultRetention, below 0 for ever
 	Logger    *slog.Logger  // default: none
+	Ready     func()        // called whenever it has become a candidate; default: nothing
 
 	// Stuck is called when the leader's loop does not turn any more. It is to end
 	// the process, so that another master leads; default: it panics.
@@ -45,6 +46,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Ready == nil {
+		c.Ready = func() {}
 	}
 	if c.Stuck == nil {
 		c.Stuck = func(err error) { panic(err) }
@@ -99,6 +103,7 @@ func (m *master) candidacy(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	m.cfg.Ready()
 	log := m.cfg.Logger.With("candidate", c.Path())
 	defer func() {
 		rerr := c.Resign()

@@ -93,6 +93,7 @@ func (sl *slot) run(draining, leaving context.Context) error {
 		return fmt.Errorf("register worker: %w", err)
 	}
 	sl.log.Info("registered")
+	sl.cfg.Ready()
 
 	err = sl.serve(draining, leaving)
 	sl.stop()

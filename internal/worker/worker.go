@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,6 +27,7 @@ type Config struct {
 	Drain   time.Duration // how long a slot that is told to stop may run its task on; default: not at all
 	RunOn   bool          // what runs does so while no server is heard for the session's timeout; default: it is cancelled
 	Logger  *slog.Logger  // default: none
+	Ready   func()        // called once when all slots have registered; default: nothing
 
 	rights *session.Rights
 }
@@ -38,6 +41,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Ready == nil {
+		c.Ready = func() {}
 	}
 	c.rights = session.NewRights(c.Logger)
 	return c
@@ -68,8 +74,16 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	entering, done := s.Within(draining)
 	defer done()
 	c := &capacity{log: cfg.Logger}
+	var missing atomic.Int32 // slots that have not registered yet
+	missing.Store(int32(cfg.Slots))
 	for range cfg.Slots {
 		slots.Go(func() error {
+			slot := cfg
+			slot.Ready = sync.OnceFunc(func() { // when this one has
+				if missing.Add(-1) == 0 {
+					cfg.Ready()
+				}
+			})
 			var renewals renewals
 			for {
 				e, ok := c.enter(entering)
@@ -77,7 +91,7 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 					return s.Err()
 				}
 				began := time.Now()
-				err := newSlot(s, group, cfg, e).run(draining, leaving)
+				err := newSlot(s, group, slot, e).run(draining, leaving)
 				e.end()
 				switch {
 				case errors.Is(err, errGone):
