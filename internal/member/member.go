@@ -45,6 +45,19 @@ type Config struct {
 	Logger  *slog.Logger
 }
 
+// Told is what a member's znode tells, or /members itself.
+type Told struct {
+	Role     string // of a member
+	Protocol string // a number, unless a person wrote something else
+	Version  string // of the program that wrote it; "" if it does not tell
+}
+
+// Parse reads what a znode holds.
+func Parse(data []byte) Told {
+	facts := task.Facts(bytes.TrimSpace(data[:min(len(data), task.MaxFacts)]))
+	return Told{Role: facts.Get(factRole), Protocol: cmp.Or(facts.Get(factProtocol), "1"), Version: facts.Get(factVersion)}
+}
+
 // Within returns a role that is played as a member. It fails with ErrProtocol, before it
 // begins or later, where the installation speaks another protocol than this program.
 func Within(cfg Config, role session.Role) session.Role {
@@ -122,9 +135,8 @@ func (m *member) check() error {
 			return m.without(err)
 		}
 		m.watched = true
-		facts := task.Facts(bytes.TrimSpace(data))
-		if spoken := cmp.Or(facts.Get(factProtocol), "1"); spoken != strconv.Itoa(Protocol) {
-			return m.foreign(spoken, facts.Get(factVersion))
+		if told := Parse(data); told.Protocol != strconv.Itoa(Protocol) {
+			return m.foreign(told)
 		}
 		if len(data) > 0 || m.cfg.Role != Master {
 			return nil
@@ -141,11 +153,11 @@ func (m *member) facts() task.Facts {
 	return task.Facts("").With(factProtocol, Protocol).With(factVersion, m.cfg.Version)
 }
 
-// foreign is ErrProtocol, with what /members says.
-func (m *member) foreign(spoken, by string) error {
+// foreign is ErrProtocol, with what /members tells.
+func (m *member) foreign(told Told) error {
 	line := func(s string) string { return printable.Line(printable.Cut(s, 100)) }
 	return fmt.Errorf("%w: this is version %s, which speaks protocol %d; %s says protocol %s, written by version %s: use a version that speaks it",
-		ErrProtocol, m.cfg.Version, Protocol, task.MembersDir, line(spoken), line(cmp.Or(by, "unknown")))
+		ErrProtocol, m.cfg.Version, Protocol, task.MembersDir, line(told.Protocol), line(cmp.Or(told.Version, "unknown")))
 }
 
 // register creates the znode of the process.

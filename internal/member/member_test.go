@@ -63,6 +63,20 @@ func refused(t *testing.T, ended <-chan error, version string) {
 	}
 }
 
+func TestParse(t *testing.T) {
+	for data, want := range map[string]Told{
+		"":                                       {Protocol: "1"},
+		"role=worker protocol=2 version=1.4.0":   {Worker, "2", "1.4.0"},
+		" version=1.4.0 protocol=x later=yes \n": {"", "x", "1.4.0"},
+		"a note":                                 {Protocol: "1"},
+		"version=1.4.0 " + strings.Repeat("x", 1_000_000) + " role=worker": {Protocol: "1", Version: "1.4.0"},
+	} {
+		if got := Parse([]byte(data)); got != want {
+			t.Errorf("%.50q: %+v, want %+v", data, got, want)
+		}
+	}
+}
+
 func TestProtocol(t *testing.T) {
 	for _, role := range []string{Master, Worker, Client} {
 		t.Run("another one keeps a "+role+" from beginning", func(t *testing.T) {

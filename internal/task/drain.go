@@ -3,6 +3,7 @@ package task
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -22,6 +23,27 @@ func Drains(worker string) []string {
 		names = append(names, fmt.Sprintf("%s:%d", host, pid))
 	}
 	return names
+}
+
+// Draining is the names of the children of /drain.
+type Draining map[string]bool
+
+// NewDraining makes it of a listing.
+func NewDraining(names []string) Draining {
+	d := make(Draining, len(names))
+	for _, name := range names {
+		d[name] = true
+	}
+	return d
+}
+
+// Of lists those that drain a worker. None does if it is given tasks.
+func (d Draining) Of(worker string) (names []string) {
+	if len(d) == 0 {
+		return nil
+	}
+	names = slices.Compact(Drains(worker)) // a name by hand is its host's as well
+	return slices.DeleteFunc(names, func(name string) bool { return !d[name] })
 }
 
 // drained is the word that the leader puts before what a child of /drain holds.

@@ -42,3 +42,22 @@ func TestDrained(t *testing.T) {
 		}
 	}
 }
+
+func TestDrainingOf(t *testing.T) {
+	const uuid = "0b5f5f7e-7c2c-4b0e-8f45-5b8f0d4b7a01"
+	d := NewDraining([]string{"node", "node:7", "gpu.other:7-" + uuid, "me"})
+	for worker, want := range map[string][]string{
+		"node:7-" + uuid:      {"node", "node:7"},
+		"gpu.node:8-" + uuid:  {"node"},
+		"other:7-" + uuid:     nil,
+		"gpu.other:7-" + uuid: {"gpu.other:7-" + uuid},
+		"me":                  {"me"},
+	} {
+		if got := d.Of(worker); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", worker, got, want)
+		}
+		if got := NewDraining(nil).Of(worker); len(got) != 0 {
+			t.Errorf("%s: %q, and nothing is drained", worker, got)
+		}
+	}
+}
