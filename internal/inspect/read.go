@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"taskkeeper/internal/election"
+	"taskkeeper/internal/member"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -28,10 +29,13 @@ func Read(ctx context.Context, s *session.Session) (*Tree, error) {
 	if err := t.readRoles(ctx, s, k); err != nil {
 		return nil, err
 	}
+	if err := t.readMembers(ctx, s, k); err != nil {
+		return nil, err
+	}
 	return t, t.readTasks(ctx, s, k)
 }
 
-// readRoles reads the candidates and the workers, but for those that are known.
+// readRoles reads the candidates, the workers and what is drained, but for what is known.
 func (t *Tree) readRoles(ctx context.Context, s *session.Session, k *known) error {
 	names, err := k.candidates.list(t, s, task.MasterDir)
 	if err != nil {
@@ -62,6 +66,37 @@ func (t *Tree) readRoles(ctx context.Context, s *session.Session, k *known) erro
 		list, odd := task.ParseList(data)
 		return Worker{z, list.IDs, odd}, err
 	})
+	if err != nil {
+		return err
+	}
+	if names, err = k.drains.list(t, s, task.DrainDir); err != nil {
+		return err
+	}
+	t.Drains, err = k.drains.read(ctx, names, func(name string) (Drain, error) {
+		data, z, err := get(s, task.DrainDir, name)
+		return Drain{z, task.IsDrained(data)}, err
+	})
+	return err
+}
+
+// readMembers reads what the processes tell of themselves, and what they speak.
+func (t *Tree) readMembers(ctx context.Context, s *session.Session, k *known) error {
+	names, err := k.members.list(t, s, task.MembersDir)
+	if err != nil {
+		return err
+	}
+	read := func(dir, name string) (Member, error) {
+		data, z, err := get(s, dir, name)
+		return Member{z, member.Parse(data)}, err
+	}
+	t.Members, err = k.members.read(ctx, names, func(name string) (Member, error) { return read(task.MembersDir, name) })
+	if err != nil {
+		return err
+	}
+	own, err := k.protocol.read(ctx, []string{task.MembersDir[1:]}, func(name string) (Member, error) { return read("", name) })
+	if err == nil && len(own) > 0 && own[0].Err == nil {
+		t.Protocol = &own[0].Told
+	}
 	return err
 }
 

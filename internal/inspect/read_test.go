@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,10 +73,9 @@ func TestRead(t *testing.T) {
 		if n := Summarize(tree, time.Now()).Tasks.Malformed; n != 40 {
 			t.Errorf("%d malformed", n)
 		}
-		for _, op := range proxy.Seen() {
-			if op == zktest.OpGetData || op == zktest.OpMultiRead {
-				t.Errorf("a read of data: %v", op)
-			}
+		reads := slices.DeleteFunc(proxy.Seen(), func(op zktest.Op) bool { return op != zktest.OpGetData && op != zktest.OpMultiRead })
+		if len(reads) > 1 { // of /members
+			t.Errorf("reads of data: %v", reads)
 		}
 	})
 	t.Run("keeps_the_beginning_of_a_large_state", func(t *testing.T) {

@@ -4,17 +4,21 @@ import (
 	"fmt"
 	"time"
 
+	"taskkeeper/internal/member"
 	"taskkeeper/internal/task"
 )
 
 // Tree is what was read.
 type Tree struct {
-	Candidates []Candidate // the leader first
-	Strangers  []Znode     // names under /master that are no candidates; but for Diagnose the names alone
-	Workers    []Worker    // also what is none, by name
-	Tasks      []Task      // by name; of a malformed name nothing more but for Diagnose
-	Data       []Znode     // payloads, by name; only for Diagnose
-	Dirs       []Znode     // the permanent ones that are there, by path; only for Diagnose, but for those that cannot be read
+	Candidates []Candidate  // the leader first
+	Strangers  []Znode      // names under /master that are no candidates; but for Diagnose the names alone
+	Workers    []Worker     // also what is none, by name
+	Drains     []Drain      // by name
+	Members    []Member     // by name
+	Protocol   *member.Told // what /members itself tells; nil: it is not there, or may not be read
+	Tasks      []Task       // by name; of a malformed name nothing more but for Diagnose
+	Data       []Znode      // payloads, by name; only for Diagnose
+	Dirs       []Znode      // the permanent ones that are there, by path; only for Diagnose, but for those that cannot be read
 }
 
 // Znode is what all of them have in common.
@@ -55,6 +59,27 @@ func (w *Worker) queue() string { q, _ := task.SplitQueue(w.Name); return q }
 
 // usable tells whether the leader takes it for a worker.
 func (w *Worker) usable() bool { return w.Err == nil && w.Odd == nil && w.Owner != 0 }
+
+// Drain is a child of /drain.
+type Drain struct {
+	Znode
+	Drained bool // so says the leader
+}
+
+// Member is a child of /members.
+type Member struct {
+	Znode
+	member.Told
+}
+
+// draining is the names of the drains.
+func (t *Tree) draining() task.Draining {
+	names := make([]string, len(t.Drains))
+	for i := range t.Drains {
+		names[i] = t.Drains[i].Name
+	}
+	return task.NewDraining(names)
+}
 
 // Task is a child of /tasks.
 type Task struct {

@@ -14,7 +14,7 @@ import (
 // found out when it changes, or after a reconnect. A look costs
 //
 //	a Sync
-//	a listing of each of /master, /workers and /tasks in which names have come or gone
+//	a listing of each of the permanent znodes in which names have come or gone
 //	a read of each znode there that has changed, up to 32 in a request
 //
 // The first look, and the first one after a reconnect, reads all; so does every look
@@ -28,8 +28,15 @@ type Watcher struct {
 
 // NewWatcher returns a Watcher. A session has one at a time.
 func NewWatcher(s *session.Session) *Watcher {
-	return &Watcher{s: s, hints: s.Hints(task.MasterDir+"/", task.WorkersDir+"/", task.TasksDir+"/")}
+	keys := []string{task.MembersDir}
+	for _, dir := range watched {
+		keys = append(keys, dir+"/")
+	}
+	return &Watcher{s: s, hints: s.Hints(keys...)}
 }
+
+// watched is the permanent znodes of which a Watcher knows the children.
+var watched = []string{task.MasterDir, task.WorkersDir, task.DrainDir, task.MembersDir, task.TasksDir}
 
 // Read reads what has changed, and returns all. It ends early with ctx.
 func (w *Watcher) Read(ctx context.Context) (*Tree, error) {
@@ -46,6 +53,9 @@ func (w *Watcher) Read(ctx context.Context) (*Tree, error) {
 	if err := t.readRoles(ctx, w.s, &w.known); err != nil {
 		return nil, err
 	}
+	if err := t.readMembers(ctx, w.s, &w.known); err != nil {
+		return nil, err
+	}
 	// A task that has just left a worker's list has changed with that.
 	w.takeHints()
 	return t, t.readTasks(ctx, w.s, &w.known)
@@ -54,7 +64,7 @@ func (w *Watcher) Read(ctx context.Context) (*Tree, error) {
 // watch has the servers tell of every change from now on, if they can, and forgets what
 // was read before.
 func (w *Watcher) watch() (err error) {
-	for _, dir := range []string{task.MasterDir, task.WorkersDir, task.TasksDir} {
+	for _, dir := range watched {
 		if w.watches, err = w.s.WatchTree(dir); err != nil {
 			return err
 		}
@@ -63,6 +73,9 @@ func (w *Watcher) watch() (err error) {
 	if w.watches {
 		w.known.candidates.keep()
 		w.known.workers.keep()
+		w.known.drains.keep()
+		w.known.members.keep()
+		w.known.protocol.keep()
 		w.known.tasks.keep()
 	}
 	return nil
@@ -78,6 +91,12 @@ func (w *Watcher) takeHints() {
 			w.known.candidates.forget(name)
 		case task.WorkersDir:
 			w.known.workers.forget(name)
+		case task.DrainDir:
+			w.known.drains.forget(name)
+		case task.MembersDir:
+			w.known.members.forget(name)
+		case "": // /members itself
+			w.known.protocol.forget(name)
 		case task.TasksDir:
 			w.known.tasks.forget(name)
 		}
@@ -91,6 +110,9 @@ func (w *Watcher) takeHints() {
 type known struct {
 	candidates children[Candidate]
 	workers    children[Worker]
+	drains     children[Drain]
+	members    children[Member]
+	protocol   children[Member] // /members itself, as the only child
 	tasks      children[Task]
 }
 

@@ -85,6 +85,15 @@ func TestWatcher(t *testing.T) {
 		// 32 znodes go in a few requests: how many depends on when they are sent.
 		costs(8, zktest.OpSync)
 		costs(0, zktest.OpSync)
+		h.Set(task.MembersDir, "protocol=2")
+		costs(1, zktest.OpSync)
+		h.Create(task.DrainPath("node"), "")
+		costs(1, zktest.OpSync, zktest.OpGetChildren)
+		h.Set(task.DrainPath("node"), "drained")
+		costs(1, zktest.OpSync)
+		h.CreateEphemeral(task.MemberPath("w"), "")
+		costs(1, zktest.OpSync, zktest.OpGetChildren)
+		costs(0, zktest.OpSync)
 		h.Create(task.StatePath("new"), "pending")
 		ids = append(ids, "new")
 		costs(1, zktest.OpSync, zktest.OpGetChildren)
@@ -137,10 +146,13 @@ func TestWatcher(t *testing.T) {
 			h.Create("/master/"+name, "")
 		}
 		for range 300 {
-			dir := []string{task.MasterDir, task.WorkersDir, task.TasksDir, task.TasksDir}[random.IntN(4)]
+			dir := append(slices.Clone(watched), task.TasksDir)[random.IntN(len(watched)+1)]
 			name := fmt.Sprintf("x-%010d", random.IntN(20))
-			data := []string{"", "pending", "pending 1", "done 1", "failed x", "?", "x-0000000001"}[random.IntN(7)]
+			data := []string{"", "pending", "pending 1", "done 1", "failed x", "?", "x-0000000001", "drained", "role=worker protocol=2"}[random.IntN(9)]
 			path := dir + "/" + name
+			if random.IntN(10) == 0 {
+				h.Set(task.MembersDir, data)
+			}
 			switch _, there := h.Stat(path); {
 			case !there:
 				h.CreateEphemeral(path, data)
@@ -153,7 +165,11 @@ func TestWatcher(t *testing.T) {
 				sameAsRead(t, w, s)
 			}
 		}
-		h.DeleteAll("/tasks")
-		sameAsRead(t, w, s)
+		for _, dir := range []string{task.TasksDir, task.MembersDir} {
+			h.DeleteAll(dir)
+			sameAsRead(t, w, s)
+			h.Create(dir, "protocol=3")
+			sameAsRead(t, w, s)
+		}
 	})
 }
