@@ -81,11 +81,16 @@ func names(_ *cobra.Command, args []string) error {
 		return errors.New("NAME is missing: a machine, as 'client status' shows it, or a worker's id")
 	}
 	for _, name := range args {
-		if name == "" || len(name) > task.MaxID || name == "." || name == ".." || strings.Contains(name, "/") || printable.Line(name) != name {
+		if !isName(name) {
 			return fmt.Errorf("%.80q is no name of a machine or a worker", name)
 		}
 	}
 	return nil
+}
+
+// isName tells whether a text can name a machine, a process or a worker.
+func isName(s string) bool {
+	return s != "" && len(s) <= task.MaxID && s != "." && s != ".." && !strings.Contains(s, "/") && printable.Line(s) == s
 }
 
 // operate runs what an operator asks for, as a member, and again where the session ends.

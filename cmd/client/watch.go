@@ -24,7 +24,7 @@ const patience = time.Second
 
 // watch shows the status again and again until ctx ends. The screen is this
 // goroutine's; another one reads, and is stuck for as long as ZooKeeper is away.
-func watch(ctx context.Context, cmd *cobra.Command, common *cli.Common, interval time.Duration, show *screen) error {
+func watch(ctx context.Context, cmd *cobra.Command, common *cli.Common, interval time.Duration, only inspect.Filter, show *screen) error {
 	reader, stop := context.WithCancel(ctx)
 	var (
 		sessions = make(chan *session.Session)
@@ -38,7 +38,7 @@ func watch(ctx context.Context, cmd *cobra.Command, common *cli.Common, interval
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			return look(ctx, s, interval, seen)
+			return look(ctx, s, interval, only, seen)
 		})
 	}()
 	shown := func() (err error) {
@@ -85,7 +85,7 @@ func watch(ctx context.Context, cmd *cobra.Command, common *cli.Common, interval
 }
 
 // look sends a status now and then, until ctx ends.
-func look(ctx context.Context, s *session.Session, interval time.Duration, seen chan<- inspect.Status) error {
+func look(ctx context.Context, s *session.Session, interval time.Duration, only inspect.Filter, seen chan<- inspect.Status) error {
 	watcher := inspect.NewWatcher(s)
 	for {
 		began := time.Now()
@@ -95,7 +95,7 @@ func look(ctx context.Context, s *session.Session, interval time.Duration, seen 
 		}
 		timer := time.NewTimer(rest(interval, began, s.Restored(), time.Now()))
 		select {
-		case seen <- inspect.Summarize(tree, time.Now()):
+		case seen <- inspect.Summarize(tree, time.Now(), only):
 		case <-ctx.Done():
 		}
 		select {

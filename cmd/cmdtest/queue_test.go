@@ -40,10 +40,11 @@ leader    .*
 backups   none
 workers   2: 0 busy, 2 free
 tasks     none
+versions  .*
 
-queue +worker +has +for
-cpu +[\w-]+:\d+ +nothing +[\d.ms]+
-gpu +me +nothing +[\d.ms]+`)
+host +process +queue +busy +version +has +for(
+me +- +gpu +0/1 +- +nothing +[\d.ms]+|
+[\w-]+ +\d+ +cpu +0/1 +\S+ +nothing +[\d.ms]+){2}`)
 		for _, one := range sv.status().Workers.List {
 			if one.ID == "gpu.me" && (one.Queue != "gpu" || one.Host != "me" || one.PID != 0) ||
 				one.ID != "gpu.me" && (one.Queue != "cpu" || one.PID != w.Pid()) {

@@ -82,10 +82,10 @@ leader    \S+:\d+, for [\d.ms]+: /master/[0-9a-f-]{36}-0000000000
 backups   1: \S+:\d+
 workers   2: 2 busy, 0 free
 tasks     3: 1 pending \(the oldest for [\d.ms]+\), 2 running
+versions  \S+: 3 processes
 
-worker +has +for
-[\w-]+:\d+  [0-9a-f-]{36}  [\d.ms]+
-[\w-]+:\d+  [0-9a-f-]{36}  [\d.ms]+`)
+host +process +busy +version +has +for
+[\w-]+ +\d+ +2/2 +\S+ +[0-9a-f-]{36} and 1 more  [\d.ms]+`)
 		if errs != "" {
 			t.Errorf("stderr %q", errs)
 		}

@@ -38,7 +38,7 @@ func TestClocks(t *testing.T) {
 		"the servers' a little behind a client's": {submitted(time.Second, 5*time.Second), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := Summarize(tc.tree, now)
+			s := Summarize(tc.tree, now, Filter{})
 			switch {
 			case tc.want == "" && len(s.Warnings) > 0, tc.want != "" && (len(s.Warnings) != 1 || s.Warnings[0].Text != tc.want):
 				t.Errorf("warnings %q, want %q", s.Warnings, tc.want)
@@ -50,7 +50,7 @@ func TestClocks(t *testing.T) {
 		})
 	}
 	t.Run("ages count from the last write where the servers' is ahead", func(t *testing.T) {
-		s := Summarize(ahead(time.Hour), now)
+		s := Summarize(ahead(time.Hour), now, Filter{})
 		if got := s.Workers.List[0].Seconds; got != 3600+90 {
 			t.Errorf("busy for %v s", got)
 		}

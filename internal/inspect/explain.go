@@ -90,9 +90,9 @@ type Holder struct {
 }
 
 // Wait is why a task is not finished. Why is one of running, queued, no_leader,
-// no_worker (of its queue), all_busy, soon, apart (from others that were lost as often), malformed (its
-// name, its state, or not to be read), unreadable (a permanent znode, so that the reason
-// is not known).
+// no_worker (of its queue), all_drained (those of its queue), all_busy, soon, apart (from
+// others that were lost as often), malformed (its name, its state, or not to be read),
+// unreadable (a permanent znode, so that the reason is not known).
 type Wait struct {
 	Why   string `json:"why"`
 	Text  string `json:"text"`
@@ -104,6 +104,7 @@ const (
 	waitQueued    = "queued"
 	waitLeader    = "no_leader"
 	waitWorker    = "no_worker"
+	waitDrained   = "all_drained"
 	waitBusy      = "all_busy"
 	waitSoon      = "soon"
 	waitApart     = "apart"
@@ -113,7 +114,8 @@ const (
 
 // why tells why a task is not finished; "" if it is.
 func (c *Case) why(holders []Holder) string {
-	all, free := c.Tree.workersOf(c.Task.queue())
+	queue := c.Task.queue()
+	crew := c.Tree.crew(&queue)
 	switch {
 	case c.Task.Err == nil && (c.Task.Phase == task.Done || c.Task.Phase == task.Failed):
 		return ""
@@ -127,9 +129,11 @@ func (c *Case) why(holders []Holder) string {
 		return waitSecret
 	case len(c.Tree.Candidates) == 0:
 		return waitLeader
-	case all == 0:
+	case crew.total == 0:
 		return waitWorker
-	case free == 0:
+	case crew.total == crew.draining:
+		return waitDrained
+	case crew.free == 0:
 		return waitBusy
 	case c.Rival != nil:
 		return waitApart
@@ -184,7 +188,7 @@ func Explain(c *Case, now time.Time) Explanation {
 func (c *Case) wait(holders []Holder) *Wait {
 	w := &Wait{Why: c.why(holders)}
 	queue := c.Task.queue()
-	all, _ := c.Tree.workersOf(queue)
+	crew := c.Tree.crew(&queue)
 	switch w.Why {
 	case "":
 		return nil
@@ -200,18 +204,16 @@ func (c *Case) wait(holders []Holder) *Wait {
 	case waitLeader:
 		w.Text = "there is no leader: start a master"
 	case waitWorker:
-		others, _ := c.Tree.workers()
-		w.Text = NoWorker(queue, others)
+		w.Text = NoWorker(queue, c.Tree.crew(nil).total)
+	case waitDrained:
+		w.Text = AllDrained(queue, crew.total, crew.drains)
 	case waitBusy:
 		w.Ahead = &c.Ahead
-		of := ""
-		if queue != "" {
-			of = " of " + ofQueue(queue)
+		that := ""
+		if crew.draining > 0 {
+			that = "not drained"
 		}
-		w.Text = "all " + count(all, "worker") + of + " are busy"
-		if all == 1 {
-			w.Text = "the only worker" + of + " is busy"
-		}
+		w.Text = allWorkers(crew.total-crew.draining, queue, that, "busy")
 		if c.Ahead > 0 {
 			w.Text += fmt.Sprintf(", and %s %s ahead of it", count(c.Ahead, "task"), are(c.Ahead))
 		}

@@ -9,6 +9,14 @@ import (
 	"time"
 )
 
+// drained adds what is drained.
+func drained(t *Tree, names ...string) *Tree {
+	for _, name := range names {
+		t.Drains = append(t.Drains, Drain{Znode: z(name, time.Minute, time.Minute)})
+	}
+	return t
+}
+
 func TestExplain(t *testing.T) {
 	one := newText([]byte("0.5"))
 	busy := &Tree{Candidates: usual().Candidates, Workers: []Worker{works("w1", 2*time.Second, "t1", "t2"), works("w3", time.Minute, "t3", "t1")}}
@@ -53,6 +61,19 @@ func TestExplain(t *testing.T) {
 			[]string{"waits      the only worker of queue gpu is busy"}},
 		"waits_for_the_only_worker": {Case{Task: is("t4", time.Second, "pending"), Tree: only}, waitBusy,
 			[]string{"waits      the only worker is busy"}},
+		"waits_for_workers_that_are_drained": {Case{Task: is("t4", time.Second, "pending"), Tree: drained(usual(), "w1", "w2", "w3")}, waitDrained,
+			[]string{"waits      all 3 workers are drained: client undrain w1 w2 w3"}},
+		"waits_for_the_only_worker_of_its_queue_which_is_drained": {Case{Task: is("gpu.t4", time.Second, "pending"),
+			Tree: drained(&Tree{Candidates: usual().Candidates, Workers: []Worker{works("gpu.me", 0), works("w", 0)}}, "me", "other")}, waitDrained,
+			[]string{"waits      the only worker of queue gpu is drained: client undrain me"}},
+		"waits_for_a_worker_with_a_name_that_a_shell_would_run": {Case{Task: is("t4", time.Second, "pending"),
+			Tree: drained(&Tree{Candidates: usual().Candidates, Workers: []Worker{works("$(x)", 0)}}, "$(x)")}, waitDrained,
+			[]string{"waits      the only worker is drained: see /drain, and client undrain"}},
+		"waits_although_a_worker_is_free_that_is_drained": {Case{Task: is("t4", time.Second, "pending"), Tree: drained(usual(), "w2"), Ahead: 1}, waitBusy,
+			[]string{"waits      all 2 workers that are not drained are busy, and 1 task is ahead of it"}},
+		"waits_for_the_only_one_that_is_not_drained": {Case{Task: is("t4", time.Second, "pending"), Tree: drained(usual(), "w1", "w2")}, waitBusy,
+			[]string{"waits      the only worker that is not drained is busy"}},
+		"waits_for_a_free_worker_beside_one_that_is_drained": {Case{Task: is("t4", time.Second, "pending"), Tree: drained(usual(), "w1", "w3")}, waitSoon, nil},
 		"waits_with_one_ahead": {Case{Task: is("t4", time.Second, "pending"), Tree: busy, Ahead: 1}, waitBusy,
 			[]string{"waits      all 2 workers are busy, and 1 task is ahead of it"}},
 		"waits_with_many_ahead": {Case{Task: is("t4", time.Second, "pending"), Tree: busy, Ahead: 17}, waitBusy,

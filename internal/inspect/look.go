@@ -58,12 +58,15 @@ func (c *Case) rival(ctx context.Context, s *session.Session) error {
 	}
 	var names []string
 	process := make(map[string]int64) // of a task that is executed
-	free := make(map[int64]bool)      // processes with a worker that is free
+	free := make(map[int64]bool)      // processes with a worker that is free, and not drained
+	draining := c.Tree.draining()
 	for i := range c.Tree.Workers {
 		switch w := &c.Tree.Workers[i]; {
 		case !w.usable() || w.queue() != c.Task.queue():
 		case len(w.Tasks) == 0:
-			free[w.Owner] = true
+			if len(draining.Of(w.Name)) == 0 {
+				free[w.Owner] = true
+			}
 		default:
 			names = append(names, w.Tasks[0])
 			process[w.Tasks[0]] = w.Owner

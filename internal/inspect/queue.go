@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"fmt"
+	"strings"
 
 	"taskkeeper/internal/task"
 )
@@ -28,10 +29,29 @@ func NoWorker(queue string, others int) string {
 	return "there is no worker: start one"
 }
 
-// process is where a worker runs: "host:pid", or what else stands in its name.
-func process(host string, pid int) string {
-	if pid > 0 {
-		return fmt.Sprintf("%s:%d", host, pid)
+// allWorkers says what all workers of a queue are, which are n; that may say which.
+func allWorkers(n int, queue, that, what string) string {
+	who := "worker"
+	if n != 1 {
+		who += "s"
 	}
-	return host
+	if queue != "" {
+		who += " of " + ofQueue(queue)
+	}
+	if that != "" {
+		who += fmt.Sprintf(" that %s %s", are(n), that)
+	}
+	if n == 1 {
+		return fmt.Sprintf("the only %s is %s", who, what)
+	}
+	return fmt.Sprintf("all %d %s are %s", n, who, what)
+}
+
+// dottedHost is what to write instead of a host's whole name.
+func dottedHost(host string) string {
+	first, _, dotted := strings.Cut(host, ".")
+	if !dotted {
+		return ""
+	}
+	return "; of a machine say what stands before the first dot: " + name(first)
 }

@@ -70,7 +70,7 @@ func TestRead(t *testing.T) {
 		if err != nil || len(tree.Tasks) != 40 || len(tree.Strangers) != 40 {
 			t.Errorf("read %v, %v", tree, err)
 		}
-		if n := Summarize(tree, time.Now()).Tasks.Malformed; n != 40 {
+		if n := Summarize(tree, time.Now(), Filter{}).Tasks.Malformed; n != 40 {
 			t.Errorf("%d malformed", n)
 		}
 		reads := slices.DeleteFunc(proxy.Seen(), func(op zktest.Op) bool { return op != zktest.OpGetData && op != zktest.OpMultiRead })
@@ -186,6 +186,32 @@ func TestLookCountsWhatIsAssignedBefore(t *testing.T) {
 		if c, err := Look(t.Context(), s, id); err != nil || c.Ahead != want {
 			t.Errorf("%s: %+v, %v, want %d ahead", id, c, err, want)
 		}
+	}
+}
+
+func TestLookLeavesDrainedWorkersOut(t *testing.T) {
+	connect := zktest.Connect(t)
+	h, other := zktest.Conn(t, connect), zktest.Conn(t, connect)
+	dirs(h)
+	h.CreateSeq("/master/m-", "me")
+	for _, id := range []string{"t1", "t2"} {
+		h.Create(task.StatePath(id), "pending 2")
+	}
+	h.CreateEphemeral("/workers/busy", "t1")
+	h.CreateEphemeral("/workers/free", "")
+	other.CreateEphemeral("/workers/drained", "")
+	h.Create("/drain/drained", "")
+	s := open(t, connect)
+	if c, err := Look(t.Context(), s, "t2"); err != nil || c.Rival == nil || c.Rival.Name != "t1" {
+		t.Errorf("%+v, %v, want t1 as its rival", c, err)
+	}
+	h.Create("/drain/free", "")
+	if c, err := Look(t.Context(), s, "t2"); err != nil || Explain(c, time.Now()).Waits.Why != waitBusy {
+		t.Errorf("%+v, %v", c, err)
+	}
+	h.Create("/drain/busy", "")
+	if c, err := Look(t.Context(), s, "t2"); err != nil || Explain(c, time.Now()).Waits.Why != waitDrained {
+		t.Errorf("%+v, %v", c, err)
 	}
 }
 

@@ -3,11 +3,8 @@ package inspect
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"taskkeeper/internal/printable"
@@ -17,13 +14,24 @@ import (
 // Status is a summary of the tree, and as JSON what `client status --json` prints:
 // the names of the fields stay. Seconds are numbers, times RFC 3339.
 type Status struct {
-	Time       time.Time      `json:"time"`    // when it was read, by this machine's clock
-	Leader     *LeaderStatus  `json:"leader"`  // null: there is none, or /master may not be read
-	Backups    []LeaderStatus `json:"backups"` // in the order in which they will lead; null: /master may not be read
-	Workers    *WorkersStatus `json:"workers"` // null: /workers may not be read
-	Tasks      *TasksStatus   `json:"tasks"`   // null: /tasks may not be read
+	Time       time.Time      `json:"time"`     // when it was read, by this machine's clock
+	Leader     *LeaderStatus  `json:"leader"`   // null: there is none, or /master may not be read
+	Backups    []LeaderStatus `json:"backups"`  // in the order in which they will lead; null: /master may not be read
+	Workers    *WorkersStatus `json:"workers"`  // null: /workers may not be read
+	Tasks      *TasksStatus   `json:"tasks"`    // null: /tasks may not be read
+	Drains     []DrainStatus  `json:"drains"`   // by name; null: /drain may not be read
+	Protocol   *int           `json:"protocol"` // which all programs are to speak; null: it is not known
+	Versions   []Version      `json:"versions"` // of all masters and workers; null: /members may not be read
 	Unreadable []string       `json:"unreadable,omitempty"`
 	Warnings   []Warning      `json:"warnings"`
+
+	bySlot bool // Text lists each worker
+}
+
+// Filter is whose workers and tasks a Status is about. The zero value means all.
+type Filter struct {
+	Hosts []string // workers of these machines; none: of all
+	Queue *string  // workers and tasks of this queue; nil: of all
 }
 
 // LeaderStatus is a candidate.
@@ -32,26 +40,33 @@ type LeaderStatus struct {
 	Who       string    `json:"who"`       // what it says: "host:pid"
 	Since     time.Time `json:"since"`     // it leads, or has been a backup; a leader by hand: it joined
 	Seconds   float64   `json:"seconds"`   // since then
+	Version   string    `json:"version"`   // of the program; "": it does not tell
 }
 
 // WorkersStatus is how many workers there are, and all of them: the busy ones
 // first, those that have been longest at it.
 type WorkersStatus struct {
-	Total int            `json:"total"`
-	Busy  int            `json:"busy"`
-	Free  int            `json:"free"`
-	List  []WorkerStatus `json:"list"`
+	Total    int            `json:"total"`
+	Busy     int            `json:"busy"`
+	Free     int            `json:"free"`
+	Draining int            `json:"draining"` // of those busy or free
+	List     []WorkerStatus `json:"list"`
 }
 
 // WorkerStatus is a worker. It executes the first of its tasks; the others queue.
 type WorkerStatus struct {
-	ID      string    `json:"id"`
-	Queue   string    `json:"queue"` // whose tasks it takes; "" is the default queue
-	Host    string    `json:"host"`  // from its name; of one made by hand all that stands behind the queue
-	PID     int       `json:"pid"`   // 0: made by hand
-	Tasks   []string  `json:"tasks"` // none: it is free
-	Since   time.Time `json:"since"` // its list last changed
-	Seconds float64   `json:"seconds"`
+	ID       string    `json:"id"`
+	Queue    string    `json:"queue"` // whose tasks it takes; "" is the default queue
+	Host     string    `json:"host"`  // from its name; of one made by hand all that stands behind the queue
+	PID      int       `json:"pid"`   // 0: made by hand
+	Tasks    []string  `json:"tasks"` // none: it is free
+	Since    time.Time `json:"since"` // its list last changed
+	Seconds  float64   `json:"seconds"`
+	Version  string    `json:"version"`  // of its program; "": it does not tell
+	Draining bool      `json:"draining"` // it is given no more tasks
+	Drained  bool      `json:"drained"`  // so it is, and it has none: the leader says so
+
+	session int64
 }
 
 // TasksStatus counts tasks.
@@ -73,71 +88,100 @@ type Warning struct {
 	Text  string `json:"text"`
 }
 
-// Summarize makes a status of the tree.
-func Summarize(t *Tree, now time.Time) Status {
-	s := Status{Time: now.Truncate(time.Millisecond)}
+// Summarize makes a status, of the workers and tasks that only says.
+func Summarize(t *Tree, now time.Time, only Filter) Status {
+	s := Status{Time: now.Truncate(time.Millisecond), bySlot: len(only.Hosts) > 0}
 	now, s.Warnings = t.clocks(now)
 	s.Warnings = append([]Warning{}, s.Warnings...) // no null in JSON
-	warn := func(znode, format string, args ...any) {
-		s.Warnings = append(s.Warnings, Warning{znode, fmt.Sprintf(format, args...)})
-	}
 	for _, d := range t.Dirs {
 		if d.Err != nil {
 			s.Unreadable = append(s.Unreadable, d.Name)
-			warn(d.Name, "%s", unreadable(d.Err))
+			s.warn(d.Name, "%s", unreadable(d.Err))
 		}
+	}
+	if s.reads(task.MembersDir) {
+		s.summarizeMembers(t)
 	}
 	if s.reads(task.MasterDir) {
 		s.summarizeCandidates(t, now)
 		if s.Leader == nil {
-			warn("", "there is no leader: start a master")
+			s.warn("", "there is no leader: start a master")
 		}
 	}
 	if s.reads(task.WorkersDir) {
-		s.summarizeWorkers(t, now)
-		if s.Workers.Total == 0 {
-			warn("", "there is no worker: start one")
-		}
+		s.summarizeWorkers(t, now, only)
+	}
+	if s.reads(task.DrainDir) {
+		s.summarizeDrains(t, now, only)
 	}
 	if s.reads(task.TasksDir) {
-		s.summarizeTasks(t, now)
+		s.summarizeTasks(t, now, only)
 	}
-	if s.Workers != nil && s.Workers.Total > 0 && s.Tasks != nil {
-		for _, queue := range slices.Sorted(maps.Keys(s.Tasks.waits)) {
-			if all, _ := t.workersOf(queue); all == 0 {
-				warn("", "%s pending: %s", count(s.Tasks.waits[queue], "task"), NoWorker(queue, s.Workers.Total))
-			}
+	if s.reads(task.WorkersDir) {
+		s.warnOfWorkers(t, only)
+	}
+	s.warnOfZnodes(t)
+	return s
+}
+
+func (s *Status) warn(znode, format string, args ...any) {
+	s.Warnings = append(s.Warnings, Warning{znode, fmt.Sprintf(format, args...)})
+}
+
+// warnOfWorkers warns of tasks that nobody takes.
+func (s *Status) warnOfWorkers(t *Tree, only Filter) {
+	all := t.crew(nil)
+	for _, host := range only.Hosts {
+		if !slices.ContainsFunc(s.Workers.List, func(w WorkerStatus) bool { return w.Host == host }) {
+			s.warn("", "no worker of host %s is registered%s", name(host), dottedHost(host))
 		}
 	}
+	if all.total == 0 {
+		s.warn("", "there is no worker: start one")
+	}
+	if all.total == 0 || s.Tasks == nil {
+		return
+	}
+	for _, queue := range slices.Sorted(maps.Keys(s.Tasks.waits)) {
+		switch crew := t.crew(&queue); {
+		case crew.total == 0:
+			s.warn("", "%s pending: %s", count(s.Tasks.waits[queue], "task"), NoWorker(queue, all.total))
+		case crew.total == crew.draining:
+			s.warn("", "%s pending: %s", count(s.Tasks.waits[queue], "task"), AllDrained(queue, crew.total, crew.drains))
+		}
+	}
+}
+
+// warnOfZnodes warns of what is no candidate, no worker or no task.
+func (s *Status) warnOfZnodes(t *Tree) {
 	for _, c := range t.Candidates {
 		path := task.MasterDir + "/" + c.Name
 		switch {
 		case c.Err != nil:
-			warn(path, "%s", unreadable(c.Err))
+			s.warn(path, "%s", unreadable(c.Err))
 		case c.Owner == 0:
-			warn(path, "%s", notEphemeralCandidate)
+			s.warn(path, "%s", notEphemeralCandidate)
 		}
 	}
 	for _, z := range t.Strangers {
-		warn(task.MasterDir+"/"+z.Name, "%s", noCandidate)
+		s.warn(task.MasterDir+"/"+z.Name, "%s", noCandidate)
 	}
 	for i := range t.Workers {
 		w := &t.Workers[i]
 		switch {
 		case w.Err != nil:
-			warn(task.WorkerPath(w.Name), "%s", unreadable(w.Err))
+			s.warn(task.WorkerPath(w.Name), "%s", unreadable(w.Err))
 		case w.Owner == 0:
-			warn(task.WorkerPath(w.Name), "%s", notEphemeralWorker)
+			s.warn(task.WorkerPath(w.Name), "%s", notEphemeralWorker)
 		case w.Odd != nil:
-			warn(task.WorkerPath(w.Name), "%s", noList(w.Odd))
+			s.warn(task.WorkerPath(w.Name), "%s", noList(w.Odd))
 		}
 	}
 	for i := range t.Tasks {
 		if x := &t.Tasks[i]; !x.wellFormed() {
-			warn(task.StatePath(x.Name), "%s", malformed(x))
+			s.warn(task.StatePath(x.Name), "%s", malformed(x))
 		}
 	}
-	return s
 }
 
 const (
@@ -168,8 +212,9 @@ func malformed(x *Task) string {
 
 func (s *Status) summarizeCandidates(t *Tree, now time.Time) {
 	s.Backups = []LeaderStatus{}
+	members := t.bySession()
 	for i, c := range t.Candidates {
-		l := LeaderStatus{Candidate: task.MasterDir + "/" + c.Name, Who: c.Who, Since: c.Created}
+		l := LeaderStatus{Candidate: task.MasterDir + "/" + c.Name, Who: c.Who, Since: c.Created, Version: members[c.Owner].Version}
 		if i == 0 {
 			l.Since = c.Modified
 		}
@@ -182,36 +227,62 @@ func (s *Status) summarizeCandidates(t *Tree, now time.Time) {
 	}
 }
 
-func (s *Status) summarizeWorkers(t *Tree, now time.Time) {
-	s.Workers = &WorkersStatus{List: []WorkerStatus{}}
+func (s *Status) summarizeWorkers(t *Tree, now time.Time, only Filter) {
+	n := &WorkersStatus{List: []WorkerStatus{}}
+	s.Workers = n
+	members, drains, drained := t.bySession(), t.draining(), make(map[string]bool)
+	for i := range t.Drains {
+		drained[t.Drains[i].Name] = t.Drains[i].Drained
+	}
 	for i := range t.Workers {
 		w := &t.Workers[i]
-		if !w.usable() {
+		queue, host, pid := task.ParseWorkerName(w.Name)
+		if !w.usable() || !only.worker(queue, host) {
 			continue
 		}
-		tasks := w.Tasks
-		if tasks == nil {
-			tasks = []string{}
+		one := WorkerStatus{
+			ID: w.Name, Queue: queue, Host: host, PID: pid, Tasks: append([]string{}, w.Tasks...), // no null in JSON
+			Since: w.Modified, Seconds: seconds(since(now, w.Modified)), Version: members[w.Owner].Version, session: w.Owner,
 		}
-		queue, host, pid := task.ParseWorkerName(w.Name)
-		s.Workers.List = append(s.Workers.List, WorkerStatus{w.Name, queue, host, pid, tasks, w.Modified, seconds(since(now, w.Modified))})
+		for _, name := range drains.Of(w.Name) {
+			one.Draining = true
+			one.Drained = one.Drained || drained[name] && len(w.Tasks) == 0
+		}
+		n.Total++
+		if len(w.Tasks) > 0 {
+			n.Busy++
+		}
+		if one.Draining {
+			n.Draining++
+		}
+		n.List = append(n.List, one)
 	}
-	s.Workers.Total, s.Workers.Free = t.workers()
-	s.Workers.Busy = s.Workers.Total - s.Workers.Free
-	slices.SortStableFunc(s.Workers.List, func(a, b WorkerStatus) int {
+	n.Free = n.Total - n.Busy
+	slices.SortStableFunc(n.List, func(a, b WorkerStatus) int {
 		return cmp.Or(cmp.Compare(min(1, len(b.Tasks)), min(1, len(a.Tasks))), a.Since.Compare(b.Since))
 	})
 }
 
-func (s *Status) summarizeTasks(t *Tree, now time.Time) {
+// worker tells whether a worker is meant.
+func (f Filter) worker(queue, host string) bool {
+	return (len(f.Hosts) == 0 || slices.Contains(f.Hosts, host)) && f.queue(queue)
+}
+
+func (f Filter) queue(queue string) bool { return f.Queue == nil || *f.Queue == queue }
+
+func (s *Status) summarizeTasks(t *Tree, now time.Time, only Filter) {
 	held, running := t.holders(), 0
-	n := &TasksStatus{Total: len(t.Tasks), waits: make(map[string]int)}
+	n := &TasksStatus{waits: make(map[string]int)}
 	s.Tasks = n
 	if s.reads(task.WorkersDir) {
 		n.Running = &running
 	}
 	for i := range t.Tasks {
 		x := &t.Tasks[i]
+		if !only.queue(x.queue()) {
+			continue
+		}
+		n.Total++
 		switch {
 		case !x.wellFormed():
 			n.Malformed++
@@ -228,140 +299,5 @@ func (s *Status) summarizeTasks(t *Tree, now time.Time) {
 				n.OldestPending = &a
 			}
 		}
-	}
-}
-
-// shown is how many of the same kind a text lists.
-const shown = 10
-
-// Text is the status for people.
-func (s Status) Text() string {
-	var b strings.Builder
-	line := func(label, format string, args ...any) {
-		fmt.Fprintf(&b, "%-10s%s\n", label, fmt.Sprintf(format, args...))
-	}
-	for1 := func(sec float64) string { return age(time.Duration(sec * float64(time.Second))) }
-	const secret = "may not be read"
-	switch {
-	case !s.reads(task.MasterDir):
-		line("leader", secret)
-	case s.Leader == nil:
-		line("leader", "none")
-	default:
-		line("leader", "%s, for %s: %s", name(s.Leader.Who), for1(s.Leader.Seconds), name(s.Leader.Candidate))
-	}
-	var who []string
-	for _, c := range s.Backups[:min(shown, len(s.Backups))] {
-		who = append(who, name(c.Who))
-	}
-	if s.Backups != nil {
-		line("backups", "%s", list(len(s.Backups), strings.Join(who, ", ")))
-	}
-	w := s.Workers
-	if w == nil {
-		w = new(WorkersStatus)
-		line("workers", secret)
-	} else {
-		line("workers", "%s", list(w.Total, fmt.Sprintf("%d busy, %d free", w.Busy, w.Free)))
-	}
-	if s.Tasks == nil {
-		line("tasks", secret)
-	} else {
-		line("tasks", "%s", list(s.Tasks.Total, s.Tasks.text(for1)))
-	}
-
-	if w.Total > 0 {
-		b.WriteByte('\n')
-		w.table(&b, s.queues(), for1)
-		more(&b, w.Total)
-	}
-	if len(s.Warnings) > 0 {
-		b.WriteByte('\n')
-		for _, x := range s.Warnings[:min(shown, len(s.Warnings))] {
-			if x.Znode != "" {
-				x.Text = name(x.Znode) + ": " + x.Text
-			}
-			line("warning", "%s", x.Text)
-		}
-		more(&b, len(s.Warnings))
-	}
-	return b.String()
-}
-
-// queues tells whether any worker, or any task that waits, is in a queue.
-func (s Status) queues() bool {
-	if s.Workers != nil && slices.ContainsFunc(s.Workers.List, func(w WorkerStatus) bool { return w.Queue != "" }) {
-		return true
-	}
-	if s.Tasks != nil {
-		for queue := range s.Tasks.waits {
-			if queue != "" {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// table lists the first workers.
-func (w *WorkersStatus) table(out io.Writer, queues bool, for1 func(float64) string) {
-	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	row := func(queue, worker, has, since string) {
-		if queues {
-			worker = queue + "\t" + worker
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\n", worker, has, since)
-	}
-	row("queue", "worker", "has", "for")
-	for _, one := range w.List[:min(shown, w.Total)] {
-		queue, has := "-", "nothing"
-		if one.Queue != "" {
-			queue = name(one.Queue)
-		}
-		if len(one.Tasks) > 0 {
-			has = name(one.Tasks[0])
-		}
-		if n := len(one.Tasks) - 1; n > 0 {
-			has += fmt.Sprintf(" and %d more", n)
-		}
-		row(queue, name(process(one.Host, one.PID)), has, for1(one.Seconds))
-	}
-	_ = tw.Flush() // into memory
-}
-
-func (n *TasksStatus) text(for1 func(float64) string) string {
-	parts := []string{fmt.Sprintf("%d pending", n.Pending)}
-	if n.Running == nil {
-		parts[0] += " or running"
-	}
-	if n.OldestPending != nil {
-		parts[0] += " (the oldest for " + for1(*n.OldestPending) + ")"
-	}
-	if n.Running != nil {
-		parts = append(parts, fmt.Sprintf("%d running", *n.Running))
-	}
-	if n.Done+n.Failed > 0 {
-		parts = append(parts, fmt.Sprintf("%d done and %d failed, not collected", n.Done, n.Failed))
-	}
-	if n.Malformed > 0 {
-		parts = append(parts, fmt.Sprintf("%d malformed", n.Malformed))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// list is a number, and what it is made of.
-func list(n int, what string) string {
-	switch {
-	case n == 0:
-		return "none"
-	case what == "":
-		return fmt.Sprint(n)
-	}
-	return fmt.Sprintf("%d: %s", n, what)
-}
-
-func more(b *strings.Builder, n int) {
-	if n > shown {
-		fmt.Fprintf(b, "and %d more\n", n-shown)
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"taskkeeper/internal/member"
 	"taskkeeper/internal/task"
 )
 
@@ -60,21 +62,86 @@ func queued() *Tree {
 	}
 }
 
+// on makes a znode one of a session.
+func on(session int64, z Znode) Znode { z.Owner = session; return z }
+
+// slots are workers of a process, which is a session's: the first so many have a task.
+func slots(session int64, process string, n, busy int, since time.Duration) (all []Worker) {
+	for i := range n {
+		w := works(fmt.Sprintf("%s-0198d8e2-4d2c-4a41-8f31-%012x", process, i), since-time.Duration(i)*time.Second)
+		w.Znode = on(session, w.Znode)
+		if i < busy {
+			w.Tasks = []string{fmt.Sprintf("t%s-%d", process, i)}
+		}
+		all = append(all, w)
+	}
+	return all
+}
+
+func tells(session int64, role, version string) Member {
+	return Member{on(session, z("m", time.Hour, time.Hour)), member.Told{Role: role, Protocol: "1", Version: version}}
+}
+
+// several is a service on three machines, one of which is drained and one draining, with
+// programs of two versions and an old one.
+func several() *Tree {
+	t := &Tree{
+		Candidates: []Candidate{
+			{on(1, z("a-0000000003", time.Hour, 192*time.Second)), "vm.example.org:1"},
+			{on(2, z("b-0000000004", time.Minute, time.Minute)), "vm:2"},
+		},
+		Drains: []Drain{
+			{z("n1", time.Hour, time.Hour), true},
+			{z("n2:22", time.Minute, time.Minute), false},
+			{z("n3:31-0198d8e2-4d2c-4a41-8f31-000000000001", time.Second, time.Second), false},
+			{z("n\x1b", time.Second, time.Second), false},
+		},
+		Members: []Member{
+			tells(1, member.Master, "1.4.0"), tells(2, member.Master, "1.5.0"), tells(11, member.Worker, "1.4.0"),
+			tells(21, member.Worker, "1.4.0"), tells(22, member.Worker, "1.5.0"),
+		},
+		Protocol: &member.Told{Protocol: "1", Version: "1.4.0"},
+		Tasks:    []Task{is("t", time.Second, "pending"), is("gpu.t", time.Second, "pending")},
+	}
+	t.Workers = slices.Concat(slots(22, "n2:22", 2, 1, time.Minute), slots(31, "n3:31", 100, 98, 100*time.Second),
+		slots(11, "gpu.n1:11", 2, 0, time.Minute), slots(21, "n2:21", 1, 0, time.Minute))
+	return t
+}
+
 func TestStatusText(t *testing.T) {
 	for name, tc := range map[string]struct {
 		tree *Tree
 		want string
 	}{
+		"of_several_machines_and_versions": {several(), `
+leader    vm.example.org:1, for 3m12s: /master/a-0000000003
+backups   1: vm:2
+workers   105: 99 busy, 6 free; 5 of them draining or drained
+tasks     2: 2 pending (the oldest for 1.0s), 0 running
+versions  -: 1 process, 1.4.0: 3, 1.5.0: 2
+drain     n1, for 1h00m: drained
+drain     n2:22, for 1m00s: draining, 1 of 2 workers busy
+drain     n3:31-0198d8e2-4d2c-4a41-8f31-000000000001, for 1.0s: draining, 1 of 1 worker busy
+drain     "n\x1b", for 1.0s: no worker there is registered
+
+host  process  queue  busy    drain     version  has                   for
+n1    11       gpu    0/2     drained   1.4.0    nothing               59.0s
+n2    21       -      0/1     -         1.4.0    nothing               1m00s
+n2    22       -      1/2     draining  1.5.0    tn2:22-0              1m00s
+n3    31       -      98/100  1 of 100  -        tn3:31-0 and 97 more  1m40s
+
+warning   1 task pending: all 2 workers of queue gpu are drained: client undrain n1
+`},
 		"at_work": {usual(), `
 leader    vm:1, for 3m12s: /master/a-0000000003
 backups   1: vm:2
 workers   3: 2 busy, 1 free
 tasks     8: 2 pending (the oldest for 8.0s), 3 running, 1 done and 2 failed, not collected
 
-worker  has            for
-w3      t3             1m30s
-w1      t1 and 1 more  2.0s
-w2      nothing        1m00s
+host  process  busy  version  has            for
+w1    -        1/1   -        t1 and 1 more  2.0s
+w2    -        0/1   -        nothing        1m00s
+w3    -        1/1   -        t3             1m30s
 `},
 		"in_queues": {queued(), `
 leader    vm:1, for 3m12s: /master/a-0000000003
@@ -82,10 +149,10 @@ backups   1: vm:2
 workers   3: 1 busy, 2 free
 tasks     4: 3 pending (the oldest for 3.0s), 1 running
 
-queue    worker   has      for
-gpu      n1:4242  gpu.t1   2.0s
-gpu      me       nothing  1m00s
-"a\x1b"  n2:1     nothing  1m00s
+host  process  queue    busy  version  has      for
+me    -        gpu      0/1   -        nothing  1m00s
+n1    4242     gpu      1/1   -        gpu.t1   2.0s
+n2    1        "a\x1b"  0/1   -        nothing  1m00s
 
 warning   2 tasks pending: no worker takes tasks of the default queue: start one without --queue
 warning   1 task pending: no worker takes tasks of queue tpu: start one with --queue
@@ -132,10 +199,10 @@ backups   1: vm:2
 workers   3: 2 busy, 1 free
 tasks     may not be read
 
-worker  has            for
-w3      t3             1m30s
-w1      t1 and 1 more  2.0s
-w2      nothing        1m00s
+host  process  busy  version  has            for
+w1    -        1/1   -        t1 and 1 more  2.0s
+w2    -        0/1   -        nothing        1m00s
+w3    -        1/1   -        t3             1m30s
 
 warning   /tasks: may not be read: no
 `},
@@ -149,7 +216,7 @@ warning   /workers: may not be read: no
 `},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := Summarize(tc.tree, now).Text(); got != tc.want[1:] {
+			if got := Summarize(tc.tree, now, Filter{}).Text(); got != tc.want[1:] {
 				t.Errorf("got\n%s\nwant\n%s", got, tc.want[1:])
 			}
 		})
@@ -159,7 +226,7 @@ warning   /workers: may not be read: no
 func TestStatusOfAListThatIsNone(t *testing.T) {
 	tree := usual()
 	tree.Workers = append(tree.Workers, Worker{Znode: z("long", 0, 0), Odd: task.ErrList})
-	s := Summarize(tree, now)
+	s := Summarize(tree, now, Filter{})
 	want := Warning{"/workers/long", "lists more than 10000 ids: no worker, nothing is assigned to it"}
 	if len(s.Warnings) != 1 || s.Warnings[0] != want || s.Workers.Total != 3 {
 		t.Errorf("%d workers, warnings %q", s.Workers.Total, s.Warnings)
@@ -172,23 +239,72 @@ func TestStatusOfMany(t *testing.T) {
 	for i := range 60 {
 		tree.Workers = append(tree.Workers, works(fmt.Sprintf("w%02d", i), time.Duration(i)*time.Second, "t"))
 		tree.Tasks = append(tree.Tasks, is(fmt.Sprintf("t%02d", i), time.Second, "junk"))
+		tree.Drains = append(tree.Drains, Drain{Znode: z(fmt.Sprintf("x%02d", i), 0, 0)})
 		tree.Candidates = append(tree.Candidates, cand(fmt.Sprintf("x%02d-0000000009", i), fmt.Sprintf("vm:%d", i), 0, 0))
 	}
-	s := Summarize(tree, now)
+	s := Summarize(tree, now, Filter{})
 	text := s.Text()
-	if n := strings.Count(text, "\n"); n != 4+1+1+shown+1+1+shown+1 {
+	if n := strings.Count(text, "\n"); n != 4+shown+1+1+1+60+1+shown+1 {
 		t.Errorf("%d lines:\n%s", n, text)
 	}
-	for _, want := range []string{"workers   60: 60 busy, 0 free\n", "w59", "w50", "and 50 more\n", "backups   61: vm:2, vm:0, "} {
+	for _, want := range []string{"workers   60: 60 busy, 0 free\n", "w00", "w59", "and 50 more\n", "backups   61: vm:2, vm:0, "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
-	if strings.Contains(text, "w49") {
-		t.Errorf("not the longest:\n%s", text)
-	}
-	if len(s.Workers.List) != 60 || len(s.Warnings) != 60 || len(s.Backups) != 61 {
+	if len(s.Drains) != 60 || len(s.Workers.List) != 60 || len(s.Warnings) != 60 || len(s.Backups) != 61 {
 		t.Errorf("JSON does not have all: %d, %d, %d", len(s.Workers.List), len(s.Warnings), len(s.Backups))
+	}
+}
+
+func TestStatusFilter(t *testing.T) {
+	queue := func(name string) *string { return &name }
+	for name, tc := range map[string]struct {
+		only Filter
+		want string // what begins otherwise, and the lists
+	}{
+		"of_a_machine": {Filter{Hosts: []string{"n2"}}, `
+workers   3: 1 busy, 2 free; 2 of them draining or drained
+tasks     2: 2 pending (the oldest for 1.0s), 0 running
+drain     n2:22, for 1m00s: draining, 1 of 2 workers busy
+
+host  process  queue  busy  drain     version  has       for
+n2    21       -      0/1   -         1.4.0    nothing   1m00s
+n2    22       -      1/2   draining  1.5.0    tn2:22-0  1m00s
+
+worker                                      has       for
+n2:22-0198d8e2-4d2c-4a41-8f31-000000000000  tn2:22-0  1m00s
+n2:21-0198d8e2-4d2c-4a41-8f31-000000000000  nothing   1m00s
+n2:22-0198d8e2-4d2c-4a41-8f31-000000000001  nothing   59.0s
+
+warning   1 task pending: all 2 workers of queue gpu are drained: client undrain n1
+`},
+		"of_a_queue": {Filter{Queue: queue("gpu")}, `
+workers   2: 0 busy, 2 free; 2 of them draining or drained
+tasks     1: 1 pending (the oldest for 1.0s), 0 running
+drain     n1, for 1h00m: drained
+
+host  process  queue  busy  drain    version  has      for
+n1    11       gpu    0/2   drained  1.4.0    nothing  59.0s
+
+warning   1 task pending: all 2 workers of queue gpu are drained: client undrain n1
+`},
+		"of_the_default_queue_and_a_machine_that_has_others": {Filter{Hosts: []string{"n1", "vm.example.org"}, Queue: queue("")}, `
+workers   none
+tasks     1: 1 pending (the oldest for 1.0s), 0 running
+
+warning   no worker of host n1 is registered
+warning   no worker of host vm.example.org is registered; of a machine say what stands before the first dot: vm
+`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Summarize(several(), now, tc.only).Text()
+			_, got, _ = strings.Cut(got, "\nbackups   1: vm:2\n")
+			got = strings.Replace(got, "versions  -: 1 process, 1.4.0: 3, 1.5.0: 2\n", "", 1)
+			if got != tc.want[1:] {
+				t.Errorf("got\n%s\nwant\n%s", got, tc.want[1:])
+			}
+		})
 	}
 }
 
@@ -198,22 +314,37 @@ func TestStatusJSON(t *testing.T) {
 		want string
 	}{
 		"nothing_is_there": {new(Tree), `{"time":"TIME","leader":null,"backups":[],
-			"workers":{"total":0,"busy":0,"free":0,"list":[]},
+			"workers":{"total":0,"busy":0,"free":0,"draining":0,"list":[]},
 			"tasks":{"total":0,"pending":0,"oldest_pending_seconds":null,"running":0,"done":0,"failed":0,"malformed":0},
+			"drains":[],"protocol":null,"versions":[],
 			"warnings":[{"text":"there is no leader: start a master"},{"text":"there is no worker: start one"}]}`},
-		"nothing_may_be_read": {secret("/master", "/workers", "/tasks"), `{"time":"TIME","leader":null,"backups":null,"workers":null,"tasks":null,
-			"unreadable":["/master","/workers","/tasks"],
-			"warnings":[{"znode":"/master","text":"may not be read: no"},{"znode":"/workers","text":"may not be read: no"},{"znode":"/tasks","text":"may not be read: no"}]}`},
-		"at_work": {usual(), `{"time":"TIME","leader":{"candidate":"/master/a-0000000003","who":"vm:1","since":"TIME","seconds":192},
-			"backups":[{"candidate":"/master/b-0000000004","who":"vm:2","since":"TIME","seconds":600}],
-			"workers":{"total":3,"busy":2,"free":1,"list":[
-				{"id":"w3","queue":"","host":"w3","pid":0,"tasks":["t3"],"since":"TIME","seconds":90},
-				{"id":"w1","queue":"","host":"w1","pid":0,"tasks":["t1","t2"],"since":"TIME","seconds":2},
-				{"id":"w2","queue":"","host":"w2","pid":0,"tasks":[],"since":"TIME","seconds":60}]},
+		"nothing_may_be_read": {secret("/master", "/workers", "/tasks", "/drain", "/members"), `{"time":"TIME","leader":null,"backups":null,"workers":null,"tasks":null,
+			"drains":null,"protocol":null,"versions":null,"unreadable":["/master","/workers","/tasks","/drain","/members"],
+			"warnings":[{"znode":"/master","text":"may not be read: no"},{"znode":"/workers","text":"may not be read: no"},{"znode":"/tasks","text":"may not be read: no"},{"znode":"/drain","text":"may not be read: no"},{"znode":"/members","text":"may not be read: no"}]}`},
+		"at_work": {usual(), `{"time":"TIME","leader":{"candidate":"/master/a-0000000003","who":"vm:1","since":"TIME","seconds":192,"version":""},
+			"backups":[{"candidate":"/master/b-0000000004","who":"vm:2","since":"TIME","seconds":600,"version":""}],
+			"workers":{"total":3,"busy":2,"free":1,"draining":0,"list":[
+				{"id":"w3","queue":"","host":"w3","pid":0,"tasks":["t3"],"since":"TIME","seconds":90,"version":"","draining":false,"drained":false},
+				{"id":"w1","queue":"","host":"w1","pid":0,"tasks":["t1","t2"],"since":"TIME","seconds":2,"version":"","draining":false,"drained":false},
+				{"id":"w2","queue":"","host":"w2","pid":0,"tasks":[],"since":"TIME","seconds":60,"version":"","draining":false,"drained":false}]},
 			"tasks":{"total":8,"pending":2,"oldest_pending_seconds":8,"running":3,"done":1,"failed":2,"malformed":0},
+			"drains":[],"protocol":null,"versions":[{"version":"","processes":1}],
 			"warnings":[]}`},
+		"of_one_machine": {func() *Tree {
+			t := several()
+			t.Workers, t.Tasks, t.Drains = slots(11, "n1:11", 1, 0, time.Minute), nil, t.Drains[:1]
+			t.Protocol = &member.Told{Protocol: "2", Version: "2.0.1"}
+			return t
+		}(), `{"time":"TIME","leader":{"candidate":"/master/a-0000000003","who":"vm.example.org:1","since":"TIME","seconds":192,"version":"1.4.0"},
+			"backups":[{"candidate":"/master/b-0000000004","who":"vm:2","since":"TIME","seconds":60,"version":"1.5.0"}],
+			"workers":{"total":1,"busy":0,"free":1,"draining":1,"list":[
+				{"id":"n1:11-0198d8e2-4d2c-4a41-8f31-000000000000","queue":"","host":"n1","pid":11,"tasks":[],"since":"TIME","seconds":60,"version":"1.4.0","draining":true,"drained":true}]},
+			"tasks":{"total":0,"pending":0,"oldest_pending_seconds":null,"running":0,"done":0,"failed":0,"malformed":0},
+			"drains":[{"name":"n1","since":"TIME","seconds":3600,"drained":true,"workers":1,"busy":0}],"protocol":2,
+			"versions":[{"version":"1.4.0","processes":3},{"version":"1.5.0","processes":2}],
+			"warnings":[{"znode":"/members","text":"all programs are to speak protocol 2, so says version 2.0.1; this client speaks protocol 1"}]}`},
 	} {
-		t.Run(name, func(t *testing.T) { sameJSON(t, Summarize(tc.tree, now), tc.want) })
+		t.Run(name, func(t *testing.T) { sameJSON(t, Summarize(tc.tree, now, Filter{}), tc.want) })
 	}
 }
 

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"taskkeeper/internal/member"
@@ -112,30 +113,50 @@ func (t *Tree) holders() map[string][]*Worker {
 // queue is the one that it is in.
 func (t *Task) queue() string { q, _ := task.SplitQueue(t.Name); return q }
 
-// workers counts the workers, and those that are free.
-func (t *Tree) workers() (all, free int) {
-	return t.workersThat(func(*Worker) bool { return true })
+// crew counts workers.
+type crew struct {
+	total    int
+	draining int
+	free     int      // and not draining
+	drains   []string // that drain any of them, sorted
 }
 
-// workersOf counts those of a queue.
-func (t *Tree) workersOf(queue string) (all, free int) {
-	return t.workersThat(func(w *Worker) bool { return w.queue() == queue })
-}
-
-func (t *Tree) workersThat(count func(*Worker) bool) (all, free int) {
+// crew counts the workers of a queue; nil: of all.
+func (t *Tree) crew(queue *string) (c crew) {
+	draining := t.draining()
 	for i := range t.Workers {
-		if w := &t.Workers[i]; w.usable() && count(w) {
-			all++
-			if len(w.Tasks) == 0 {
-				free++
-			}
+		w := &t.Workers[i]
+		if !w.usable() || queue != nil && w.queue() != *queue {
+			continue
+		}
+		drains := draining.Of(w.Name)
+		c.total++
+		switch {
+		case len(drains) > 0:
+			c.draining++
+			c.drains = append(c.drains, drains...)
+		case len(w.Tasks) == 0:
+			c.free++
 		}
 	}
-	return all, free
+	slices.Sort(c.drains)
+	c.drains = slices.Compact(c.drains)
+	return c
+}
+
+// bySession is what processes tell of themselves. All znodes of a process are of one session.
+func (t *Tree) bySession() map[int64]member.Told {
+	processes := make(map[int64]member.Told, len(t.Members))
+	for i := range t.Members {
+		if m := &t.Members[i]; m.Err == nil && m.Owner != 0 {
+			processes[m.Owner] = m.Told
+		}
+	}
+	return processes
 }
 
 // String counts what there is.
 func (t *Tree) String() string {
-	workers, _ := t.workers()
+	workers := t.crew(nil).total
 	return fmt.Sprintf("%s, %s, %s", count(len(t.Candidates), "candidate"), count(workers, "worker"), count(len(t.Tasks), "task"))
 }

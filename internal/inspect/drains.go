@@ -1,0 +1,82 @@
+package inspect
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"taskkeeper/internal/task"
+)
+
+// DrainStatus is a child of /drain: it names workers that are given no more tasks.
+type DrainStatus struct {
+	Name    string    `json:"name"`  // of a machine, or "host:pid" of a process, or of a worker
+	Since   time.Time `json:"since"` // it was made
+	Seconds float64   `json:"seconds"`
+	Drained bool      `json:"drained"` // the leader says that its workers have no tasks
+	Workers int       `json:"workers"` // that it drains; 0: none is registered now
+	Busy    int       `json:"busy"`    // of these
+}
+
+func (s *Status) summarizeDrains(t *Tree, now time.Time, only Filter) {
+	s.Drains = []DrainStatus{}
+	type counts struct{ workers, busy, meant int }
+	of := make(map[string]counts)
+	draining := t.draining()
+	for i := range t.Workers {
+		w := &t.Workers[i]
+		if !w.usable() {
+			continue
+		}
+		queue, host, _ := task.ParseWorkerName(w.Name)
+		for _, name := range draining.Of(w.Name) {
+			n := of[name]
+			n.workers++
+			n.busy += min(1, len(w.Tasks))
+			if only.worker(queue, host) {
+				n.meant++
+			}
+			of[name] = n
+		}
+	}
+	for _, d := range t.Drains {
+		n := of[d.Name]
+		if n.meant == 0 && !only.drain(d.Name, n.workers) {
+			continue
+		}
+		s.Drains = append(s.Drains, DrainStatus{d.Name, d.Created, seconds(since(now, d.Created)), d.Drained, n.workers, n.busy})
+	}
+}
+
+// drain tells whether a drain is meant that drains none of the workers that are.
+func (f Filter) drain(name string, workers int) bool {
+	_, host, _ := task.ParseWorkerName(name)
+	host, _, _ = strings.Cut(host, ":")
+	return workers == 0 && f.worker("", host)
+}
+
+func (d DrainStatus) text() string {
+	switch {
+	case d.Workers == 0:
+		return "no worker there is registered"
+	case d.Busy > 0:
+		return fmt.Sprintf("draining, %d of %s busy", d.Busy, count(d.Workers, "worker"))
+	case d.Drained:
+		return "drained"
+	}
+	return "draining"
+}
+
+// AllDrained says that a queue's workers are drained, which are n, and by what.
+func AllDrained(queue string, n int, drains []string) string {
+	return allWorkers(n, queue, "", "drained") + ": " + undrain(drains)
+}
+
+// undrain is the command that ends drains, where it is safe to paste.
+func undrain(drains []string) string {
+	if len(drains) == 0 || len(drains) > shown || slices.ContainsFunc(drains, func(name string) bool { return !plain(name) || name[0] == '-' }) {
+		return "see /drain, and client undrain"
+	}
+	return "client undrain " + strings.Join(drains, " ")
+}
