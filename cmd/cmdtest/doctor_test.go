@@ -125,6 +125,14 @@ var wrong = map[string]struct {
 		sv.hand.Create("/tasks/-x", "pending")
 		sv.hand.Create("/data/-x", "1")
 	}, "ROOT/tasks/-x  a malformed name, which cannot stand in a worker's list: it is never assigned\n    delete ROOT/tasks/-x\n    delete ROOT/data/-x"},
+	"a_drain_of_a_process_that_is_gone": {func(sv *service) { sv.hand.Create("/drain/node:7", "drained") },
+		"ROOT/drain/node:7  drains a worker that is gone\n    delete ROOT/drain/node:7"},
+	"a_child_below_a_drain": {func(sv *service) { sv.hand.Create("/drain/node", ""); sv.hand.Create("/drain/node/below", "") },
+		"ROOT/drain/node/below  a child that is none of the service's own: it keeps the znode above it from being deleted\n    delete ROOT/drain/node/below"},
+	"a_member_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/members/m", "role=worker protocol=1") },
+		"ROOT/members/m  not ephemeral: no process, no session ends it\n    delete ROOT/members/m"},
+	"drains_that_may_not_be_listed": {func(sv *service) { sv.lock("/drain") },
+		"ROOT/drain  may not be read: list /drain: no permission\n    setAcl ROOT/drain world:anyone:cdrwa"},
 	"workers_that_may_not_be_listed": {func(sv *service) { sv.lock("/workers") },
 		"ROOT/workers  may not be read: list /workers: no permission\n    setAcl ROOT/workers world:anyone:cdrwa"},
 }

@@ -85,6 +85,8 @@ func examine(ctx context.Context, s *session.Session) (*Tree, error) {
 		{task.MasterDir, needNode, len(t.Candidates), func(i int) *Znode { return &t.Candidates[i].Znode }},
 		{task.MasterDir, 0, len(t.Strangers), func(i int) *Znode { return &t.Strangers[i] }},
 		{task.WorkersDir, needNode, len(t.Workers), func(i int) *Znode { return &t.Workers[i].Znode }},
+		{task.DrainDir, needNode, len(t.Drains), func(i int) *Znode { return &t.Drains[i].Znode }},
+		{task.MembersDir, needData, len(t.Members), func(i int) *Znode { return &t.Members[i].Znode }},
 		{task.TasksDir, needNode, len(t.Tasks), func(i int) *Znode { return &t.Tasks[i].Znode }},
 		{task.DataDir, needData, len(t.Data), func(i int) *Znode { return &t.Data[i] }},
 	} {
@@ -108,6 +110,8 @@ func examine(ctx context.Context, s *session.Session) (*Tree, error) {
 	t.Data = slices.DeleteFunc(t.Data, func(z Znode) bool { return z.gone })
 	t.Strangers = slices.DeleteFunc(t.Strangers, func(z Znode) bool { return z.gone })
 	t.Tasks = slices.DeleteFunc(t.Tasks, func(x Task) bool { return x.gone })
+	t.Drains = slices.DeleteFunc(t.Drains, func(d Drain) bool { return d.gone })
+	t.Members = slices.DeleteFunc(t.Members, func(m Member) bool { return m.gone })
 	return t, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"taskkeeper/internal/member"
 	"taskkeeper/internal/printable"
 	"taskkeeper/internal/task"
 )
@@ -85,6 +86,8 @@ func Findings(t *Tree, root string) []Finding {
 	}
 	d.master()
 	d.workers()
+	d.drains()
+	d.members()
 	d.states()
 	d.payloads()
 	return d.found
@@ -170,6 +173,47 @@ func (d *doctor) workers() {
 		default:
 			d.list(path, w, held)
 		}
+	}
+}
+
+// drains finds what drains a process or a worker that does not come back. That of a
+// machine is kept for those that do.
+func (d *doctor) drains() {
+	there := make(map[string]bool)
+	is := func(name string) {
+		for _, drain := range task.Drains(name) {
+			there[drain] = true
+		}
+	}
+	for i := range d.tree.Workers {
+		is(d.tree.Workers[i].Name)
+	}
+	for i := range d.tree.Members {
+		if m := &d.tree.Members[i]; m.Err != nil || m.Role == member.Worker { // between two sessions it has no worker
+			is(m.Name)
+		}
+	}
+	for i := range d.tree.Drains {
+		z := &d.tree.Drains[i].Znode
+		path := task.DrainPath(z.Name)
+		if strings.Contains(z.Name, ":") && !there[z.Name] {
+			d.find(path, z, "drains a worker that is gone", removing(path, z))
+			continue
+		}
+		d.access(path, z)
+		d.below(path, z)
+	}
+}
+
+func (d *doctor) members() {
+	for i := range d.tree.Members {
+		z := &d.tree.Members[i].Znode
+		path := task.MemberPath(z.Name)
+		if z.Err == nil && z.Owner == 0 {
+			d.find(path, z, "not ephemeral: no process, no session ends it", removing(path, z))
+			continue
+		}
+		d.access(path, z)
 	}
 }
 

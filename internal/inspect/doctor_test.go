@@ -5,13 +5,20 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"taskkeeper/internal/member"
 )
 
 // sound is a service at work, with its payloads.
 func sound() *Tree {
 	t := usual()
 	t.Data = payloads("t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8")
-	t.Dirs = payloads("/master", "/tasks", "/data", "/workers")
+	t.Dirs = payloads("/master", "/tasks", "/data", "/workers", "/drain", "/members")
+	t.Workers = append(t.Workers, works(worker, time.Minute), works("gpu.h:8"+worker[3:], time.Minute))
+	for _, name := range []string{"h", "gone", "h:7", worker, "gpu.h:8" + worker[3:], "h:9"} {
+		t.Drains = append(t.Drains, Drain{Znode: permanent(z(name, time.Minute, time.Minute))})
+	}
+	t.Members = []Member{{z("h:9"+worker[3:], time.Minute, time.Minute), member.Told{Role: member.Worker}}}
 	return t
 }
 
@@ -30,7 +37,7 @@ func TestFindings(t *testing.T) {
 	}{
 		"none":                       {func(*Tree) {}, ``},
 		"an_empty_tree":              {func(t *Tree) { *t = Tree{} }, ``},
-		"nobody_to_assign":           {func(t *Tree) { t.Candidates, t.Workers = nil, nil }, ``}, // status tells
+		"nobody_to_assign":           {func(t *Tree) { t.Candidates, t.Workers, t.Drains = nil, nil, nil }, ``}, // status tells
 		"finished_without_a_payload": {func(t *Tree) { t.Data = t.Data[:5] }, ``},                // as hands make them
 		"an_assignment_without_a_task": {func(t *Tree) { t.Workers[1].Tasks = []string{"gone"} }, `
 /lab/workers/w2  lists gone, which is no task
@@ -96,6 +103,31 @@ func TestFindings(t *testing.T) {
 		"a_name_that_is_no_candidate": {func(t *Tree) { t.Strangers = []Znode{below(payloads("notes")[0], "c")} }, `
 /lab/master/notes  no candidate: its name does not end in ten digits
     deleteall /lab/master/notes
+`},
+		"drains_of_workers_that_are_gone": {func(t *Tree) { t.Workers, t.Members[0].Role = t.Workers[:3], member.Master }, `
+/lab/drain/h:7  drains a worker that is gone
+    delete /lab/drain/h:7
+/lab/drain/` + worker + `  drains a worker that is gone
+    delete /lab/drain/` + worker + `
+/lab/drain/gpu.h:8` + worker[3:] + `  drains a worker that is gone
+    delete /lab/drain/gpu.h:8` + worker[3:] + `
+/lab/drain/h:9  drains a worker that is gone
+    delete /lab/drain/h:9
+`},
+		"a_member_that_is_not_ephemeral": {func(t *Tree) { t.Members[0].Znode = permanent(below(t.Members[0].Znode, "c")) }, `
+/lab/members/h:9` + worker[3:] + `  not ephemeral: no process, no session ends it
+    deleteall /lab/members/h:9` + worker[3:] + `
+`},
+		"what_keeps_a_drain_from_being_ended_or_read": {func(t *Tree) {
+			t.Drains[0].Znode, t.Drains[1].Znode = below(t.Drains[0].Znode, "c"), closed(t.Drains[1].Znode)
+			t.Members[0].Znode = unreadableZ(t.Members[0].Znode)
+		}, `
+/lab/drain/h/c  ` + payloadsChild + `
+    delete /lab/drain/h/c
+/lab/drain/gone  its ACL keeps the service from its work
+    setAcl /lab/drain/gone world:anyone:cdrwa
+/lab/members/h:9` + worker[3:] + `  may not be read: not authenticated
+    setAcl /lab/members/h:9` + worker[3:] + ` world:anyone:cdrwa
 `},
 		"children": {func(t *Tree) {
 			t.Tasks[3].Below, t.Data[3].Below = payloads("a", "b c"), payloads("d")
