@@ -145,16 +145,24 @@ func why(s *session.Session, queue *string) string {
 	if err == nil && leader == "" {
 		return "there is no leader: start a master"
 	}
-	workers, _, err := s.Children(task.WorkersDir)
-	takes := func(worker string) bool {
-		q, _ := task.SplitQueue(worker)
-		return queue == nil || q == *queue
-	}
-	if err != nil || slices.ContainsFunc(workers, takes) {
+	workers, err := client.Workers(s)
+	if err != nil {
 		return ""
 	}
+	others := len(workers)
+	workers = slices.DeleteFunc(workers, func(worker string) bool {
+		q, _ := task.SplitQueue(worker)
+		return queue != nil && q != *queue
+	})
 	if queue == nil {
 		queue = new(string)
 	}
-	return inspect.NoWorker(*queue, len(workers))
+	if len(workers) == 0 {
+		return inspect.NoWorker(*queue, others)
+	}
+	taking, drains, err := client.Taking(s, workers)
+	if err != nil || taking > 0 {
+		return ""
+	}
+	return inspect.AllDrained(*queue, len(workers), drains)
 }

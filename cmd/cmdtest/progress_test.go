@@ -106,6 +106,9 @@ func TestRunProgress(t *testing.T) {
 	see("0 done, 0 failed, 3 under way  (there is no leader: start a master)")
 	sv.master()
 	see("(there is no worker: start one)")
+	sv.hand.Create("/drain/w", "")
+	sv.hand.CreateEphemeral("/workers/w", "")
+	see("(the only worker is drained: client undrain w)")
 	sv.worker()
 	if err := c.Wait(); c.ProcessState.ExitCode() != 1 {
 		t.Errorf("client: %v", err)

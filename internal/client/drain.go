@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/go-zookeeper/zk"
 
@@ -84,4 +85,29 @@ func Workers(s *session.Session) ([]string, error) {
 		return nil, nil
 	}
 	return names, err
+}
+
+// Taking counts those of some workers that are not drained, and lists the drains of the
+// others.
+func Taking(s *session.Session, workers []string) (n int, drains []string, err error) {
+	names, _, err := s.Children(task.DrainDir)
+	if err != nil && !errors.Is(err, zk.ErrNoNode) {
+		return 0, nil, err
+	}
+	n, drains = taking(workers, names)
+	return n, drains, nil
+}
+
+// taking is Taking, of a listing of /drain.
+func taking(workers, drains []string) (n int, of []string) {
+	draining := task.NewDraining(drains)
+	for _, w := range workers {
+		by := draining.Of(w)
+		if len(by) == 0 {
+			n++
+		}
+		of = append(of, by...)
+	}
+	slices.Sort(of)
+	return n, slices.Compact(of)
 }

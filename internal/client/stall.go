@@ -17,15 +17,15 @@ import (
 // new leader or a restarted worker takes less.
 const quiet = 2 * time.Second
 
-// stall says why no task can be done: there is no leader, or no worker, or the leader
-// may not list the tasks. It says so once, and once more when that is over and a task is
+// stall says why no task can be done: there is no leader, or no worker, or none that is not
+// drained, or the leader may not list the tasks. It says so once, and once more when that is over and a task is
 // still open. After quiet it looks; from then on the watches that it sets tell when to
 // look again. One goroutine calls its methods.
 type stall struct {
 	s       *session.Session
 	log     *slog.Logger
 	queues  func() map[string]bool // of the open tasks
-	hints   *session.Hints         // a candidate or a worker came or went
+	hints   *session.Hints         // a candidate, a worker or a drain came or went
 	watched map[string]bool
 
 	due     <-chan time.Time // when to look; nil if only a hint tells
@@ -34,10 +34,10 @@ type stall struct {
 }
 
 func newStall(s *session.Session, log *slog.Logger, queues func() map[string]bool) *stall {
-	return &stall{s: s, log: log, queues: queues, hints: s.Hints(task.MasterDir, task.WorkersDir), watched: make(map[string]bool)}
+	return &stall{s: s, log: log, queues: queues, hints: s.Hints(task.MasterDir, task.WorkersDir, task.DrainDir), watched: make(map[string]bool)}
 }
 
-func (st *stall) end() { st.s.Forget(task.MasterDir, task.WorkersDir) }
+func (st *stall) end() { st.s.Forget(task.MasterDir, task.WorkersDir, task.DrainDir) }
 
 // count takes note of how many tasks are open, and when one was last finished, or came
 // while there was none.
@@ -85,20 +85,28 @@ func (st *stall) look(open int) error {
 	}
 	var missing []string
 	queues, others := st.queues(), ""
+	var workers, drains []string // of the queues, and of these workers
 	for _, dir := range []struct {
 		path    string
 		missing func() string
 		count   func(names []string) int
 	}{
 		{task.MasterDir, func() string { return "a leader: start a master" }, func(names []string) int { return len(election.Ordered(names)) }},
-		{task.WorkersDir, func() string { return missingWorker(queues, others) }, func(names []string) (n int) {
+		{task.WorkersDir, func() string { return missingWorker(queues, others) }, func(names []string) int {
 			for _, name := range names {
 				if queue, _ := task.SplitQueue(name); queues[queue] {
-					n++
+					workers = append(workers, name)
 				} else {
 					others = queue
 				}
 			}
+			return len(workers)
+		}},
+		{task.DrainDir, func() string { return "a worker that is not drained: " + task.Undrain(drains) }, func(names []string) (n int) {
+			if len(workers) == 0 {
+				return 1 // that was said
+			}
+			n, drains = taking(workers, names)
 			return n
 		}},
 	} {
@@ -113,6 +121,8 @@ func (st *stall) look(open int) error {
 		case session.Refused(err):
 			missing = append(missing, st.refused(dir.path))
 			continue
+		case errors.Is(err, zk.ErrNoNode) && dir.path == task.DrainDir:
+			continue // nothing is drained
 		case errors.Is(err, zk.ErrNoNode):
 			st.due = time.After(quiet) // nothing is watched
 		case err != nil:

@@ -148,6 +148,31 @@ func TestStall(t *testing.T) {
 			says(t, said, 2, "tasks can be done again")
 		}
 	})
+	t.Run("is_told_where_all_workers_are_drained", func(t *testing.T) {
+		t.Parallel()
+		root := zktest.Connect(t)
+		h := zktest.Conn(t, root)
+		for _, dir := range task.Dirs() {
+			h.Create(dir, "")
+		}
+		h.CreateEphemeral(leader, "")
+		for _, w := range []string{"gpu.a", "gpu.b", "other"} {
+			h.CreateEphemeral("/workers/"+w, "")
+		}
+		for _, drain := range []string{"a", "b", "gpu.b"} {
+			h.Create("/drain/"+drain, "")
+		}
+		said := stalledIn(t, root, "gpu")
+		says(t, said, 1, `tasks=1 missing="a worker that is not drained: client undrain a b gpu.b"`)
+		h.Delete("/drain/b")
+		says(t, said, 2, `tasks=1 missing="a worker that is not drained: client undrain a gpu.b"`)
+		h.Delete("/drain/gpu.b")
+		says(t, said, 3, "tasks can be done again")
+		h.Create("/drain/gpu.b", "")
+		says(t, said, 4, `tasks=1 missing="a worker that is not drained: client undrain a gpu.b"`)
+		h.CreateEphemeral("/workers/gpu.c", "")
+		says(t, said, 5, "tasks can be done again")
+	})
 	t.Run("is_none_while_there_are_both_nor_when_a_worker_is_back_soon", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)
@@ -162,13 +187,13 @@ func TestStall(t *testing.T) {
 		asked := 0
 		looks := func(n int) {
 			t.Helper()
-			zktest.Eventually(t, "looks who leads and who works", func() (bool, string) {
+			zktest.Eventually(t, "looks who leads, who works and what is drained", func() (bool, string) {
 				for _, op := range proxy.Seen() {
 					if op == zktest.OpGetChildren {
 						asked++
 					}
 				}
-				return asked >= 2*n, fmt.Sprint(asked)
+				return asked >= 3*n, fmt.Sprint(asked)
 			})
 		}
 		looks(1)

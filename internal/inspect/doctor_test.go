@@ -38,7 +38,7 @@ func TestFindings(t *testing.T) {
 		"none":                       {func(*Tree) {}, ``},
 		"an_empty_tree":              {func(t *Tree) { *t = Tree{} }, ``},
 		"nobody_to_assign":           {func(t *Tree) { t.Candidates, t.Workers, t.Drains = nil, nil, nil }, ``}, // status tells
-		"finished_without_a_payload": {func(t *Tree) { t.Data = t.Data[:5] }, ``},                // as hands make them
+		"finished_without_a_payload": {func(t *Tree) { t.Data = t.Data[:5] }, ``},                               // as hands make them
 		"an_assignment_without_a_task": {func(t *Tree) { t.Workers[1].Tasks = []string{"gone"} }, `
 /lab/workers/w2  lists gone, which is no task
     set /lab/workers/w2 ""

@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -70,13 +69,5 @@ func (d DrainStatus) text() string {
 
 // AllDrained says that a queue's workers are drained, which are n, and by what.
 func AllDrained(queue string, n int, drains []string) string {
-	return allWorkers(n, queue, "", "drained") + ": " + undrain(drains)
-}
-
-// undrain is the command that ends drains, where it is safe to paste.
-func undrain(drains []string) string {
-	if len(drains) == 0 || len(drains) > shown || slices.ContainsFunc(drains, func(name string) bool { return !plain(name) || name[0] == '-' }) {
-		return "see /drain, and client undrain"
-	}
-	return "client undrain " + strings.Join(drains, " ")
+	return allWorkers(n, queue, "", "drained") + ": " + task.Undrain(drains)
 }

@@ -46,6 +46,25 @@ func (d Draining) Of(worker string) (names []string) {
 	return slices.DeleteFunc(names, func(name string) bool { return !d[name] })
 }
 
+// A text lists as many names, each of as many bytes, at most.
+const (
+	mostUndrained = 10
+	maxUndrained  = 128
+)
+
+// Undrain tells a person how to end drains. A command is named only where it can be pasted:
+// names made by hand could be more than names to a shell.
+func Undrain(drains []string) string {
+	odd := func(name string) bool {
+		bare := strings.NewReplacer(":", "", ".", "").Replace(name)
+		return plain(bare) != bare || name[0] == askBack || len(name) > maxUndrained
+	}
+	if len(drains) == 0 || len(drains) > mostUndrained || slices.ContainsFunc(drains, odd) {
+		return "see " + DrainDir + ", and client undrain"
+	}
+	return "client undrain " + strings.Join(drains, " ")
+}
+
 // drained is the word that the leader puts before what a child of /drain holds.
 const drained = "drained"
 

@@ -2,6 +2,7 @@ package task
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -58,6 +59,33 @@ func TestDrainingOf(t *testing.T) {
 		}
 		if got := NewDraining(nil).Of(worker); len(got) != 0 {
 			t.Errorf("%s: %q, and nothing is drained", worker, got)
+		}
+	}
+}
+
+func TestUndrain(t *testing.T) {
+	const see = "see /drain, and client undrain"
+	many := make([]string, mostUndrained+1)
+	for i := range many {
+		many[i] = "n"
+	}
+	for _, test := range []struct {
+		drains []string
+		want   string
+	}{
+		{[]string{"node1", "gpu.node-2:7-0b5f5f7e"}, "client undrain node1 gpu.node-2:7-0b5f5f7e"},
+		{many[1:], "client undrain n n n n n n n n n n"},
+		{many, see},
+		{nil, see},
+		{[]string{"node", "-x"}, see},
+		{[]string{"$(x)"}, see},
+		{[]string{"a b"}, see},
+		{[]string{"a\nb"}, see},
+		{[]string{"\u00e4"}, see},
+		{[]string{strings.Repeat("x", maxUndrained+1)}, see},
+	} {
+		if got := Undrain(test.drains); got != test.want {
+			t.Errorf("%q: %q, want %q", test.drains, got, test.want)
 		}
 	}
 }
