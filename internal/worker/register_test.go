@@ -48,7 +48,7 @@ func TestRegister(t *testing.T) {
 		d := desk{Hand: zktest.Conn(t, root), t: t}
 		host(t, open(t, root, testTimeout), 1, nil)
 		d.worker()
-		if got := d.Children("/"); !slices.Equal(got, []string{"data", "master", "tasks", "workers"}) {
+		if got := d.Children("/"); !slices.Equal(got, []string{"data", "drain", "master", "members", "tasks", "workers"}) {
 			t.Errorf("permanent znodes: %q", got)
 		}
 	})
