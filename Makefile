@@ -2,12 +2,13 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo scenarios compare bench report faults test lint check zk-up zk-down clean
+.PHONY: help build demo scenarios compare bench report faults test lint check zk-up zk-down install uninstall dist clean
 
 # Go's own installer does not put it into PATH.
 GO := $(or $(shell command -v go),$(wildcard /usr/local/go/bin/go),go)
-VERSION := $(or $(shell git describe --always --dirty 2>/dev/null),dev)
+VERSION := $(or $(shell git describe --always --dirty --abbrev=12 2>/dev/null),dev)
 LDFLAGS := -X taskkeeper/internal/cli.version=$(VERSION)
+PACKAGE = GO="$(GO)" VERSION="$(VERSION)" PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/package
 SHELL_SCRIPTS = $(shell grep -lE '^\#!.*\bbash' scripts/* .ci/run)
 
 help: ## this list
@@ -54,8 +55,17 @@ zk-up: ## a ZooKeeper server on 127.0.0.1:2181
 zk-down: ## stop it
 	@scripts/zookeeper stop --port 2181
 
-clean: ## remove bin/; .zk/ stays, it may hold data
-	rm -rf bin
+install: ## the programs, their man pages, completions and systemd units; PREFIX=/usr/local DESTDIR=
+	@$(PACKAGE) install
+
+uninstall: ## remove what make install installs
+	@$(PACKAGE) uninstall
+
+dist: ## static programs for linux/amd64 and linux/arm64 with all that, and SHA256SUMS, into dist/
+	@$(PACKAGE) dist
+
+clean: ## remove bin/ and dist/; .zk/ stays, it may hold data
+	rm -rf bin dist
 
 .PHONY: zookeeper gcc
 zookeeper:

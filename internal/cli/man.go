@@ -63,12 +63,8 @@ func manPage(root *cobra.Command, name string, section int) string {
 	p.line(".SH EXAMPLES")
 	p.literal(root.Example)
 
-	p.line(".SH ENVIRONMENT")
-	for _, v := range environment {
-		if len(v.of) == 0 || slices.Contains(v.of, name) {
-			p.item(`\fB`+roff(v.name)+`\fR`, v.text)
-		}
-	}
+	p.entries(".SH ENVIRONMENT", environment, name)
+	p.entries(".SH FILES", files, name)
 	p.line(".SH EXIT STATUS")
 	for _, s := range exitStatuses {
 		p.item(`\fB`+roff(s.status)+`\fR  `+roff(s.of), s.text)
@@ -155,6 +151,20 @@ func (p *page) literal(text string) {
 func (p *page) item(term, text string) {
 	p.line(".TP\n%s", term)
 	p.filled(text)
+}
+
+// entries writes a section of what is about this program, if anything is.
+func (p *page) entries(title string, all []manEntry, program string) {
+	for _, t := range all {
+		if len(t.of) > 0 && !slices.Contains(t.of, program) {
+			continue
+		}
+		if title != "" {
+			p.line("%s", title)
+			title = ""
+		}
+		p.item(`\fB`+roff(t.name)+`\fR`, t.text)
+	}
 }
 
 func (p *page) flags(flags *pflag.FlagSet) {

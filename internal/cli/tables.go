@@ -1,11 +1,20 @@
 package cli
 
-// environment is what the programs read in it, and what a worker sets for its commands.
-var environment = []struct {
+// manEntry stands in the man pages of some programs.
+type manEntry struct {
 	name string
-	of   []string // programs; nil: all
+	of   []string // the programs; nil: all
 	text string
-}{
+}
+
+// files are read by the systemd units.
+var files = []manEntry{
+	{"/etc/taskkeeper/taskkeeper.env", []string{"master", "worker"}, "The environment of the systemd units on this machine: ZK_SERVERS, and more flags in MASTER_ARGS and WORKER_ARGS. It may be missing."},
+	{"/etc/taskkeeper/worker-INSTANCE.env", []string{"worker"}, "The environment of taskkeeper-worker@INSTANCE.service alone. It may be missing."},
+}
+
+// environment is what the programs read in it, and what a worker sets for its commands.
+var environment = []manEntry{
 	{serversEnv, nil, "Where ZooKeeper is, as for --zk, which comes first."},
 	{"GOMAXPROCS", nil, "On how many processors the program runs at a time. Without it that is one."},
 	{"NO_COLOR", nil, "If it is set, the log has no colours on a terminal."},
