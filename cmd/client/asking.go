@@ -22,6 +22,7 @@ import (
 type asking struct {
 	in      input
 	queue   string
+	workers int // to wait for
 	shell   bool
 	timeout time.Duration // of each execution
 	dryRun  bool
@@ -31,6 +32,7 @@ func (a *asking) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	a.in.flags(f)
 	addQueue(f, &a.queue)
+	addWorkers(f, &a.workers)
 	f.BoolVar(&a.shell, "shell", false, "Join the words behind -- by blanks and give them to sh -c, with {} and the like quoted: for pipes and redirections.")
 	cli.Var(f, &a.timeout, "timeout", 0, "Have the worker end an execution that takes longer than this `duration`; the task fails. 0s sets no limit beside the worker's own.",
 		cli.Duration(0, 30*24*time.Hour))
@@ -69,6 +71,11 @@ func (a *asking) take(cmd *cobra.Command, args []string) error {
 		}
 	}
 	return a.in.open(os.Stdin)
+}
+
+// await waits for the workers that are asked for.
+func (a *asking) await(ctx context.Context, cmd *cobra.Command, c *client.Client) error {
+	return await(ctx, cmd, c, a.queue, a.workers)
 }
 
 // config is a client's for these tasks.

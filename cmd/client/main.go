@@ -31,7 +31,7 @@ func main() {
 func command() *cobra.Command {
 	var common cli.Common
 	var queue string
-	var count int
+	var number, workers int
 	var maxSleep time.Duration
 	cmd := &cobra.Command{
 		Use:   "client",
@@ -46,14 +46,22 @@ ZooKeeper removes its tasks.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := common.Logger()
 			return with(cmd.Context(), &common, client.Config{Queue: queue, Logger: log}, func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
-				return loop(ctx, cmd, c, count, maxSleep)
+				err := await(ctx, cmd, c, queue, workers)
+				switch {
+				case ctx.Err() != nil:
+					return nil
+				case err != nil:
+					return err
+				}
+				return loop(ctx, cmd, c, number, maxSleep)
 			})
 		},
 	}
-	cli.Var(cmd.Flags(), &count, "count", 0, "Stop after this `number` of tasks. 0 goes on for ever.", cli.Int(0, 1_000_000_000))
+	cli.Var(cmd.Flags(), &number, "count", 0, "Stop after this `number` of tasks. 0 goes on for ever.", cli.Int(0, 1_000_000_000))
 	cli.Var(cmd.Flags(), &maxSleep, "max-sleep", 2*time.Second,
 		"Let a task sleep for a random time up to this `duration`. 0s makes tasks that do nothing.", cli.Duration(0, 24*time.Hour))
 	addQueue(cmd.Flags(), &queue)
+	addWorkers(cmd.Flags(), &workers)
 	common.AddTo(cmd)
 	cmd.PersistentFlags().Lookup("log-level").Usage += " Commands of the client, such as run, log warnings only without this flag."
 	cmd.AddCommand(runCommand(&common))

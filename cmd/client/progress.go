@@ -31,8 +31,8 @@ const (
 // draws none.
 type progress struct {
 	in    *input
-	began time.Time
-	queue *string // of all tasks; nil: they may be of several
+	queue *string   // of all tasks; nil: they may be of several
+	began time.Time // when it was started
 
 	mu           sync.Mutex // guards the rest
 	done, failed int
@@ -45,7 +45,7 @@ func newProgress(out *os.File, in *input) *progress {
 	if !term.IsTerminal(int(out.Fd())) || os.Getenv("TERM") == "dumb" {
 		return nil
 	}
-	return &progress{in: in, began: time.Now(), last: time.Now()}
+	return &progress{in: in}
 }
 
 // count counts a finished task. In order, its result may still wait for one before it.
@@ -68,6 +68,7 @@ func (p *progress) start(ctx context.Context, current func() *session.Session) (
 	if p == nil {
 		return func() {}
 	}
+	p.began, p.last = time.Now(), time.Now()
 	ctx, stop := context.WithCancel(ctx)
 	var drawing sync.WaitGroup
 	drawing.Go(func() { p.draw(ctx, current) })

@@ -60,6 +60,9 @@ are not.`,
 			r.asks = cfg.Asks
 			r.bar = newProgress(os.Stderr, &a.in).of(a.queue)
 			err := with(cmd.Context(), common, cfg, func(ctx context.Context, c *client.Client, current func() *session.Session) error {
+				if err := a.await(ctx, cmd, c); err != nil {
+					return err
+				}
 				defer r.bar.start(ctx, current)()
 				return r.run(ctx, cmd, c)
 			})

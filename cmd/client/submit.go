@@ -35,6 +35,9 @@ SIGTERM or SIGINT (Ctrl-C) stops; the tasks whose ids were printed stay.`,
 				return a.show(cmd.Context(), cmd)
 			}
 			return with(cmd.Context(), common, a.config(logger(cmd, common, "warn")), func(ctx context.Context, c *client.Client, _ func() *session.Session) error {
+				if err := a.await(ctx, cmd, c); err != nil {
+					return err
+				}
 				return submit(ctx, cmd, c, &a.in)
 			})
 		},

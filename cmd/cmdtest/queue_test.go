@@ -2,7 +2,11 @@ package cmdtest
 
 import (
 	"regexp"
+	"strings"
+	"syscall"
 	"testing"
+
+	"taskkeeper/internal/zktest"
 )
 
 func TestQueue(t *testing.T) {
@@ -71,6 +75,75 @@ me +- +gpu +0/1 +- +nothing +[\d.ms]+|
 				c.Exit(2)
 				oneLine(t, c, args[0]+`: --queue: "`+queue+`" is no name of a queue: want 1 to 64 `)
 			}
+		}
+	})
+}
+
+func TestWaitForWorkers(t *testing.T) {
+	start := newService(t)
+	for name, args := range map[string][]string{
+		"run":               {"run", "0"},
+		"submit":            {"submit", "0"},
+		"without a command": {"--count", "1", "--max-sleep", "0s"},
+	} {
+		t.Run("of a client "+name+" submits nothing before", func(t *testing.T) {
+			t.Parallel()
+			sv := start(t)
+			sv.dirs()
+			sv.master()
+			c := sv.start("client", append(args, "--wait-for-workers", "2", "--queue", "gpu")...)
+			c.Line(c.Stderr, "waiting for 2 workers of queue gpu: 0 are there")
+			sv.hand.CreateEphemeral("/workers/gpu.w", "")
+			sv.hand.Create("/drain/w", "")
+			zktest.Eventually(t, "one is drained", func() (bool, string) {
+				said := c.Stderr.String()
+				return strings.Contains(said, "waiting for 2 workers of queue gpu: 0 are there, and 1 is drained"), said
+			})
+			if tasks := sv.hand.Children("/tasks"); len(tasks) > 0 {
+				t.Errorf("tasks %q", tasks)
+			}
+			sv.worker("--queue", "gpu", "--slots", "2")
+			c.Exit(0)
+			if c.Stdout.String() == "" {
+				t.Errorf("no output, stderr %s", c.Stderr)
+			}
+		})
+		t.Run("of a client "+name+" is silent where they are there", func(t *testing.T) {
+			t.Parallel()
+			sv := start(t)
+			sv.master()
+			sv.worker("--slots", "2")
+			c := sv.start("client", append(args, "--wait-for-workers", "2", "--log-level", "warn")...)
+			c.Exit(0)
+			if got := c.Stderr.String(); got != "" {
+				t.Errorf("stderr %q", got)
+			}
+		})
+	}
+	t.Run("ends with Ctrl-C", func(t *testing.T) {
+		t.Parallel()
+		for status, args := range map[int][]string{128 + 2: {"run", "0"}, 0: {}} {
+			sv := start(t)
+			c := sv.start("client", append(args, "--wait-for-workers", "1", "--log-level", "warn")...)
+			line := c.Line(c.Stderr, "waiting for 1 worker of the default queue: 0 are there")
+			c.Send(syscall.SIGINT)
+			c.Exit(status)
+			want := line
+			if status != 0 {
+				want += "\nclient: stopped by SIGINT: nothing was submitted"
+			}
+			if got := c.Stderr.String(); got != want {
+				t.Errorf("%q: stderr %q, want %q", args, got, want)
+			}
+		}
+	})
+	t.Run("is refused for what is no number of workers", func(t *testing.T) {
+		t.Parallel()
+		sv := start(t)
+		for _, n := range []string{"-1", "1000001", "x"} {
+			c := sv.start("client", "run", "0", "--wait-for-workers="+n)
+			c.Exit(2)
+			oneLine(t, c, `client: --wait-for-workers: must be a number from 0 to 1000000, not "`+n+`"`)
 		}
 	})
 }

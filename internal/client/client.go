@@ -38,6 +38,7 @@ type Config struct {
 // Batch.Check. What is being cleaned up comes on top, for some milliseconds.
 type Client struct {
 	log    *slog.Logger
+	queue  string
 	ids    *task.Submitter
 	fresh  []byte // the state of a task that it submits
 	rights *session.Rights
@@ -68,7 +69,7 @@ func New(cfg Config) *Client {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Client{
-		log: cfg.Logger, ids: task.NewSubmitter(cfg.Queue), fresh: task.State{Phase: task.Pending, Facts: cfg.Asks}.Bytes(),
+		log: cfg.Logger, queue: cfg.Queue, ids: task.NewSubmitter(cfg.Queue), fresh: task.State{Phase: task.Pending, Facts: cfg.Asks}.Bytes(),
 		rights: session.NewRights(cfg.Logger), arrived: make(chan struct{}),
 	}
 }

@@ -54,7 +54,9 @@
 //
 // A client that waits does nothing else: no timer runs but one of ten seconds, for the
 // lost watches. When no task is finished for two seconds it looks once whether there is
-// a leader and a worker, and watches both; what is missing is warned of.
+// a leader, and a worker that is not drained, and watches /master, /workers and /drain;
+// what is missing is warned of. WaitForWorkers watches the last two before any task is
+// submitted.
 //
 // # What is held in memory
 //
