@@ -1,0 +1,131 @@
+package cmdtest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/proc"
+)
+
+// section returns a section of the README, without its heading.
+func section(t *testing.T, heading string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "\n## "+heading+"\n")
+	if !found {
+		t.Fatalf("README has no section %q", heading)
+	}
+	rest, _, _ = strings.Cut(rest, "\n## ")
+	return rest
+}
+
+// example is a command in an example of the README, and what is shown below it.
+type example struct {
+	command string
+	output  []string
+}
+
+// examples returns the commands behind a prompt, in their order. A command goes on in the
+// next line behind a backslash.
+func examples(text, prompt string) (all []example) {
+	goesOn := false
+	for line := range strings.Lines(text) {
+		line, indented := strings.CutPrefix(strings.TrimRight(line, "\n"), "    ")
+		command, is := strings.CutPrefix(line, prompt+" ")
+		last := len(all) - 1
+		switch {
+		case !indented:
+			goesOn = false
+		case goesOn:
+			all[last].command += "\n" + line
+			goesOn = strings.HasSuffix(line, `\`)
+		case is:
+			all = append(all, example{command: command})
+			goesOn = strings.HasSuffix(line, `\`)
+		case last >= 0:
+			all[last].output = append(all[last].output, line)
+		}
+	}
+	return all
+}
+
+// shape is a text without what differs from run to run.
+func shape(text string) string {
+	for _, volatile := range []struct{ pattern, is string }{
+		{`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(-\d{10})?`, "ID"},
+		{`\b\d+(\.\d+)?(ms|s|m\d+s|m)\b`, "AGE"},
+		{`:\d+\b`, ":PID"},
+		{`v?\d\S*-g?[0-9a-f]{7,}(-dirty)?|\b[0-9a-f]{7,40}(-dirty)?\b`, "VERSION"},
+		{` +`, " "},
+	} {
+		text = regexp.MustCompile(volatile.pattern).ReplaceAllString(text, volatile.is)
+	}
+	return strings.TrimSpace(text)
+}
+
+// TestSeveralMachines runs the README's section of that name as it stands: on machines with
+// a real systemd, in namespaces.
+func TestSeveralMachines(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("git", "clone", "-q", root, dir+"/taskkeeper").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	text := section(t, "Several machines")
+	var machines string
+	for _, e := range examples(text, "$") {
+		if machines = strings.TrimPrefix(e.command, "sudo "); strings.HasPrefix(machines, "scripts/machines") {
+			break
+		}
+		p := proc.Run(t, proc.Command{Path: "/bin/bash", Args: []string{"-ec", "cd " + dir + "/taskkeeper\n" + e.command}})
+		endsWell(t, p)
+	}
+	inside := examples(text, "#")
+	if !strings.HasPrefix(machines, "scripts/machines") || len(inside) == 0 {
+		t.Fatalf("README says no scripts/machines, or nothing for its shell: %q", machines)
+	}
+	var script strings.Builder
+	for i, e := range inside {
+		fmt.Fprintf(&script, "echo '%s%d'\n%s\n", marker, i, e.command)
+	}
+	if err := os.WriteFile(dir+"/script", []byte(script.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := proc.Run(t, proc.Command{Path: "/bin/bash", Args: []string{"-ec", "cd " + dir + "/taskkeeper; exec " + machines + " bash -e " + dir + "/script"}})
+	endsWell(t, p)
+	for i, e := range inside {
+		if len(e.output) == 0 {
+			continue
+		}
+		_, got, _ := strings.Cut(p.Stdout.String()+"\n", fmt.Sprintf("%s%d\n", marker, i))
+		got, _, _ = strings.Cut(got, marker)
+		if got, want := shape(got), shape(strings.Join(e.output, "\n")); got != want {
+			t.Errorf("%s prints\n%s\nand in README it prints\n%s", e.command, got, want)
+		}
+	}
+}
+
+const marker = "---- command "
+
+// endsWell waits for a process that builds programs, or starts machines.
+func endsWell(t *testing.T, p *proc.Child) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	if status, err := p.Wait(ctx); err != nil || status != 0 {
+		t.Fatalf("%s: exit status %d, %v", p, status, err)
+	}
+}
