@@ -1,3 +1,7 @@
+//go:build !race
+
+// What it runs is built by make, without the race detector.
+
 package cmdtest
 
 import (
@@ -73,9 +77,9 @@ func shape(text string) string {
 	return strings.TrimSpace(text)
 }
 
-// TestSeveralMachines runs the README's section of that name as it stands: on machines with
+// TestLongRunSeveralMachines runs the README's section of that name as it stands: on machines with
 // a real systemd, in namespaces.
-func TestSeveralMachines(t *testing.T) {
+func TestLongRunSeveralMachines(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
