@@ -9,7 +9,7 @@ GO := $(or $(shell command -v go),$(wildcard /usr/local/go/bin/go),go)
 VERSION := $(or $(shell git describe --always --dirty --abbrev=12 2>/dev/null),dev)
 LDFLAGS := -X taskkeeper/internal/cli.version=$(VERSION)
 PACKAGE = GO="$(GO)" VERSION="$(VERSION)" PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/package
-SHELL_SCRIPTS = $(shell grep -lE '^\#!.*\bbash' scripts/* .ci/run)
+SHELL_SCRIPTS = $(shell grep -d skip -lE '^\#!.*\bbash' scripts/* .ci/run)
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18

@@ -17,6 +17,17 @@
 //		return cmd
 //	}
 //
+// # Names and man pages
+//
+// The programs of the service are installed as taskkeeper-master and so on. One that was
+// started by such a name speaks of itself by it: see Program. Its hidden command "man"
+// prints its man page, from what its help is made of.
+//
+// # Service managers
+//
+// With $NOTIFY_SOCKET a program tells a service manager when it is ready, and when it is
+// told to end. The variable leaves the environment at the start.
+//
 // # What blocks nobody
 //
 // Stderr may take nothing for long: a stopped terminal, a full pipe, a full disk. So
@@ -34,6 +45,8 @@
 //	128+ signal: a command that was to answer was stopped before it did, or a
 //	     second signal came; of SIGPIPE, 141: nobody reads the output any more
 //	any  the command returned an ExitError
+//
+// What each program ends with is in exitStatuses, and in its man page.
 //
 // Whatever goes wrong is one line on stderr, with the program's name.
 package cli
