@@ -55,6 +55,7 @@ var rights = []struct {
 	{task.DataDir, "read", zk.PermRead, []role{theLeader}},
 	{task.DataDir, "create", zk.PermCreate, []role{theRun, theLoop, theSubmit}},
 	{task.DataDir, "delete", zk.PermDelete, []role{theRun, theLoop}},
+	{task.DrainDir, "read", zk.PermRead, []role{theLeader, theRun, theLoop}},
 	{task.MasterDir, "write", zk.PermWrite, nil},
 	{task.WorkersDir, "write", zk.PermWrite, nil},
 	{task.TasksDir, "write", zk.PermWrite, nil},

@@ -136,6 +136,16 @@ warning   /tasks/t1: malformed: its state is none of pending, done and failed, b
 			t.Errorf("JSON %+v", s)
 		}
 	})
+	t.Run("warns_of_a_protocol_that_it_does_not_speak", func(t *testing.T) {
+		sv := start(t)
+		sv.master()
+		sv.hand.Set("/members", "protocol=2 version=2.0.1")
+		out, _ := sv.says(0, "status")
+		const want = "\nwarning   /members: all programs are to speak protocol 2, so says version 2.0.1; this client speaks protocol 1\n"
+		if s := sv.status(); !strings.Contains(out, want) || s.Protocol == nil || *s.Protocol != 2 {
+			t.Errorf("got\n%s\nJSON %+v", out, s)
+		}
+	})
 	t.Run("says_what_may_not_be_read_and_fails", func(t *testing.T) {
 		for dir, want := range map[string]string{"/tasks": "tasks     may not be read", "/workers": "workers   may not be read", "/master": "leader    may not be read"} {
 			sv := start(t)
@@ -319,6 +329,8 @@ func TestInspect(t *testing.T) {
 			"client: --interval goes with --watch":             {"status", "--interval", "1s"},
 			`client: --interval: must be a duration from 50ms`: {"status", "--watch", "--interval", "0"},
 			`client: unexpected argument "x"`:                  {"status", "x"},
+			`client: --host: "" is no name of a machine`:       {"status", "--host", "a,"},
+			`client: --queue: "a.b" is no name of a queue: `:   {"status", "--queue", "a.b"},
 			"client: unknown flag: --watch":                    {"doctor", "--watch"},
 			`client: unexpected argument "/tasks"`:             {"doctor", "/tasks"},
 			"client: ID is missing":                            {"explain"},
