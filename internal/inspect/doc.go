@@ -1,7 +1,8 @@
 // Package inspect tells people what is in the tree and what is wrong with it. But for
 // Mend it writes nothing; a root znode that is missing is an empty one.
 //
-//	Read     ─► Tree ─► Summarize ─► Status       who leads, who works, how many tasks wait
+//	Read     ─► Tree ─► Summarize ─► Status       who leads, who works, what is drained, of
+//	                                              which version, and how many tasks wait
 //	Watcher  ─► Tree ─► Summarize ─► Status       again and again, of the tree what has changed
 //	Look     ─► Case ─► Explain   ─► Explanation  one task, and why it waits
 //	Diagnose ─► Tree ─► Findings, in two looks    what no program of ours leaves behind
@@ -20,6 +21,10 @@
 //
 // Ages are by this machine's clock and the times in ZooKeeper's Stat, which are by
 // the clock of its servers' leader. They are for people; nothing is decided by them.
+//
+// A process tells its version under /members. Its candidate or its workers are found by
+// their session, which is that of its member: names could be alike. Who has no member is
+// an older program, or a person.
 //
 // # Two looks
 //

@@ -10,6 +10,9 @@
 //	/tasks/<id>               the task's state                         client, worker,     its client; the leader,
 //	                                                                   leader (losses)     if it is not collected
 //	/data/<id>                the payload, never changed               client              with its task
+//	/drain/<name>             a note, or nothing; "drained" before it  client; leader      client
+//	/members                  what all programs speak: package member  the first master    nobody
+//	/members/<name>           what a process tells of itself           master, worker      its session's end
 //
 // All of it is plain text that a person reads and types in a ZooKeeper shell:
 // every role can be played by hand.
@@ -66,6 +69,12 @@
 // Every write of a state names the version that it replaces, so a finished
 // state is never overwritten unknowingly. Any other word is neither pending nor finished:
 // it is left alone.
+//
+// # Drains
+//
+// A child of /drain names a host, a process as <host>:<pid>, or a worker. What it names is
+// given no task for as long as the znode is there. When none of those workers has a task,
+// the leader writes "drained" before what the znode holds.
 //
 // # Names
 //
