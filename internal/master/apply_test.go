@@ -26,7 +26,7 @@ func still(s *session.Session, h *zktest.Hand, log *slog.Logger) *leader {
 	m.rights = session.NewRights(log)
 	m.hints = s.Hints(task.TasksDir, task.WorkersDir, task.WorkersDir+"/", task.DrainDir)
 	l := newLeader(m, session.Check(h.CreateSeq("/master/x-", ""), session.AnyVersion))
-	l.tasks.short, l.workers.short, l.drains.short = true, true, true // nobody serves them
+	l.tasks.short, l.workers.short = true, true // nobody serves them
 	return l
 }
 

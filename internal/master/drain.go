@@ -2,7 +2,9 @@ package master
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 
@@ -14,13 +16,56 @@ import (
 // longestNote is how much of what a person wrote into a child of /drain is kept, in bytes.
 const longestNote = 1000
 
-// mergeDrains reads the children of /drain that a listing names.
-func (l *leader) mergeDrains(a listing) error {
-	if !l.drains.merge(a) {
+// mostDrains is of how many children of /drain the data are read. The names of more are
+// enough to drain what they name, and nobody is told when it is drained.
+const mostDrains = 1000
+
+// listDrains lists /drain and reads its children. It does so within the loop, because a
+// listing that began before "drained" was written, and was merged after that, might lack
+// what was created in between.
+func (l *leader) listDrains() error {
+	began := time.Now()
+	names, err := l.dirs.list(task.DrainDir, true)
+	switch {
+	case err == nil:
+		l.rights.Has(task.DrainDir, session.RightRead)
+	case session.Refused(err):
+		l.rights.Lacks(task.DrainDir, session.RightRead, err)
+		l.drains.pace.from = began.Add(session.RefusedPause)
 		return nil
+	default:
+		return err
 	}
-	var drains []sched.Drain
-	err := l.readAll(a.names, func(name string) answer {
+	l.drains.due = false
+	open, err := l.openDrains(names)
+	if err != nil {
+		return err
+	}
+	before := l.sched.Drains()
+	l.handle(sched.DrainsListed{Names: names, Open: open})
+	after := l.sched.Drains()
+	l.tellWithout(after, before, "draining")
+	l.tellWithout(before, after, "takes tasks again")
+	l.drains.pace.listed(began, time.Now())
+	return nil
+}
+
+// tellWithout logs the names of the first sorted list that the other lacks.
+func (l *leader) tellWithout(names, known []string, what string) {
+	for _, name := range names {
+		if _, there := slices.BinarySearch(known, name); !there {
+			l.log.Info(what, "name", name)
+		}
+	}
+}
+
+// openDrains reads children of /drain, and returns those that do not say "drained".
+func (l *leader) openDrains(names []string) (open []sched.Drain, err error) {
+	if len(names) > mostDrains {
+		l.odd.tell(task.DrainDir, fmt.Sprintf("more than %d children: what they name gets no tasks, and is not said to be drained", mostDrains))
+		return nil, nil
+	}
+	err = l.readAll(names, func(name string) answer {
 		data, stat, err := l.s.Get(task.DrainPath(name))
 		return answer{data, stat, err}
 	}, func(name string, a answer) error {
@@ -28,32 +73,14 @@ func (l *leader) mergeDrains(a listing) error {
 		case errors.Is(a.err, zk.ErrNoNode): // undrained meanwhile
 		case errors.Is(a.err, session.ErrOver):
 			return a.err
-		case a.err != nil: // its name says enough
+		case a.err != nil: // its name is enough to drain it
 			l.odd.tell(task.DrainPath(name), a.err.Error())
-			drains = append(drains, sched.Drain{Name: name, Drained: true})
-		default:
-			note := a.data[:min(len(a.data), longestNote)]
-			drains = append(drains, sched.Drain{Name: name, Data: note, Version: a.stat.Version, Drained: task.IsDrained(a.data)})
+		case !task.IsDrained(a.data):
+			open = append(open, sched.Drain{Name: name, Data: a.data[:min(len(a.data), longestNote)], Version: a.stat.Version})
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	before := l.sched.Drains()
-	l.handle(sched.DrainsListed{Drains: drains})
-	after := l.sched.Drains()
-	for _, name := range after {
-		if !slices.Contains(before, name) {
-			l.log.Info("draining", "name", name)
-		}
-	}
-	for _, name := range before {
-		if !slices.Contains(after, name) {
-			l.log.Info("takes tasks again", "name", name)
-		}
-	}
-	return nil
+	return open, err
 }
 
 // tellDrained writes that what each of the drains names is free. Nothing was assigned to
@@ -69,7 +96,13 @@ func (l *leader) tellDrained(drains []sched.Drain) error {
 			l.log.Info("drained", "name", d.Name)
 		case errors.As(err, &refused) && refused.Index == 0:
 			return l.deposed(refused)
-		case errors.Is(err, session.ErrUnknown), errors.Is(err, zk.ErrBadVersion), errors.Is(err, zk.ErrNoNode):
+		case errors.Is(err, session.ErrUnknown):
+			// Without a Sync the next listing may be older than this write, if it was one.
+			if err := l.s.Sync(); err != nil {
+				return err
+			}
+			l.drains.due = true
+		case errors.Is(err, zk.ErrBadVersion), errors.Is(err, zk.ErrNoNode):
 			l.drains.due = true
 		case errors.Is(err, session.ErrOver):
 			return err

@@ -41,7 +41,10 @@ type leader struct {
 	sched   *sched.Scheduler
 	tasks   *lister
 	workers *lister
-	drains  *lister
+	drains  struct {
+		due  bool // a child of /drain may have come, changed or gone
+		pace pace
+	}
 	tree    bool // one watch tells of everything below /workers
 	odd     *complaints
 	awaited map[string]awaitedState // by task
@@ -52,15 +55,16 @@ type leader struct {
 }
 
 func newLeader(m *master, fence session.Op) *leader {
-	return &leader{
+	l := &leader{
 		s: m.s, fence: fence, log: m.cfg.Logger, rights: m.rights, hints: m.hints, dirs: m.dirs, stuck: m.cfg.Stuck,
 		reader: reader{s: m.s, chunk: firstChunk},
 		sched:  sched.New(max(0, m.cfg.MaxLosses)),
 		tasks:  newLister(task.TasksDir, m.dirs, m.rights), workers: newLister(task.WorkersDir, m.dirs, m.rights),
-		drains:  newLister(task.DrainDir, m.dirs, m.rights),
 		odd:     newComplaints(m.cfg.Logger),
 		awaited: make(map[string]awaitedState),
 	}
+	l.drains.due = true
+	return l
 }
 
 // lead assigns tasks until ctx ends, the term with it, or until ZooKeeper
@@ -76,7 +80,6 @@ func (l *leader) lead(ctx context.Context, j *janitor) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return l.tasks.serve(ctx) })
 	g.Go(func() error { return l.workers.serve(ctx) })
-	g.Go(func() error { return l.drains.serve(ctx) })
 	g.Go(func() error { return j.run(ctx) })
 	g.Go(func() error { return watchdog(ctx, l.s, &l.beat, l.stuck) })
 	g.Go(func() error { return l.loop(ctx) })
@@ -112,10 +115,6 @@ func (l *leader) loop(ctx context.Context) error {
 			l.mergeTasks(a)
 		case a := <-l.workers.listings:
 			l.mergeWorkers(a)
-		case a := <-l.drains.listings:
-			if err := l.mergeDrains(a); err != nil {
-				return err
-			}
 		case <-resyncs.C:
 			l.dropAwaited()
 			l.everything()
@@ -167,10 +166,13 @@ func (l *leader) turn(blocked bool) (d sched.Decision, err error) {
 // wake is when the loop is to turn though nothing happened; the zero time: never.
 func (l *leader) wake(d sched.Decision) time.Time {
 	at := d.Wake
-	for _, dir := range []*lister{l.tasks, l.workers, l.drains} {
+	for _, dir := range []*lister{l.tasks, l.workers} {
 		if from := l.from(dir); dir.due && !dir.busy && (at.IsZero() || from.Before(at)) {
 			at = from
 		}
+	}
+	if from := l.drains.pace.from; l.drains.due && (at.IsZero() || from.Before(at)) {
+		at = from
 	}
 	return at
 }
@@ -185,19 +187,25 @@ func (l *leader) from(dir *lister) time.Time {
 
 // list lists the directories that are due.
 func (l *leader) list() error {
-	for _, dir := range []*lister{l.drains, l.workers, l.tasks} {
-		if !dir.due || dir.busy || time.Now().Before(l.from(dir)) {
-			continue
-		}
-		if err := dir.begin(dir != l.workers || !l.tree); err != nil {
+	if l.drains.due && !time.Now().Before(l.drains.pace.from) {
+		if err := l.listDrains(); err != nil {
 			return err
 		}
 	}
-	return l.mergeIfThere()
+	for _, dir := range []*lister{l.workers, l.tasks} {
+		if !dir.due || dir.busy || time.Now().Before(l.from(dir)) {
+			continue
+		}
+		if err := dir.begin(dir == l.tasks || !l.tree); err != nil {
+			return err
+		}
+	}
+	l.mergeIfThere()
+	return nil
 }
 
 // mergeIfThere merges the listings that have ended.
-func (l *leader) mergeIfThere() error {
+func (l *leader) mergeIfThere() {
 	select {
 	case a := <-l.workers.listings:
 		l.mergeWorkers(a)
@@ -207,12 +215,6 @@ func (l *leader) mergeIfThere() error {
 	case a := <-l.tasks.listings:
 		l.mergeTasks(a)
 	default:
-	}
-	select {
-	case a := <-l.drains.listings:
-		return l.mergeDrains(a)
-	default:
-		return nil
 	}
 }
 

@@ -45,8 +45,7 @@ func TestWhenItLists(t *testing.T) {
 	now := time.Now()
 	later := now.Add(time.Hour)
 	begin := func() *leader {
-		l := &leader{sched: sched.New(0), tasks: newLister("/tasks", nil, nil), workers: newLister("/workers", nil, nil), drains: newLister("/drain", nil, nil)}
-		l.drains.due = false
+		l := &leader{sched: sched.New(0), tasks: newLister("/tasks", nil, nil), workers: newLister("/workers", nil, nil)}
 		l.tasks.pace = pace{from: now, last: now}
 		l.workers.pace = l.tasks.pace
 		return l

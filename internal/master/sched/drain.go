@@ -9,22 +9,27 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Drain is a child of /drain. What it names is given no task: the workers of a host, those
-// of a process, or one worker.
+// Drain is a child of /drain of which nobody has written yet that what it names is free.
 type Drain struct {
 	Name    string
 	Data    []byte
 	Version int32
-	Drained bool // it says that what it names is free
 }
 
-// DrainsListed is all children of /drain.
-type DrainsListed struct{ Drains []Drain }
+// DrainsListed is a listing of /drain. What a child names is given no task: the workers of
+// a host, those of a process, or one worker.
+type DrainsListed struct {
+	Names []string // all
+	Open  []Drain  // of them, those that are to be written when what they name is free
+}
 
 func (e DrainsListed) handle(s *Scheduler, _ time.Time) {
-	s.drains = make(map[string]Drain, len(e.Drains))
-	for _, d := range e.Drains {
-		s.drains[d.Name] = d
+	s.drains, s.openDrains = make(map[string]bool, len(e.Names)), make(map[string]Drain, len(e.Open))
+	for _, name := range e.Names {
+		s.drains[name] = true
+	}
+	for _, d := range e.Open {
+		s.openDrains[d.Name] = d
 	}
 	for _, w := range s.workers {
 		if w.state == free || w.state == drained {
@@ -36,20 +41,12 @@ func (e DrainsListed) handle(s *Scheduler, _ time.Time) {
 // DrainWritten is a Drain of a decision that was written, or that could not be.
 type DrainWritten struct{ Name string }
 
-func (e DrainWritten) handle(s *Scheduler, _ time.Time) {
-	if d, there := s.drains[e.Name]; there {
-		d.Drained = true
-		s.drains[e.Name] = d
-	}
-}
+func (e DrainWritten) handle(s *Scheduler, _ time.Time) { delete(s.openDrains, e.Name) }
 
 // Drains are the names of the children of /drain, sorted.
 func (s *Scheduler) Drains() []string { return slices.Sorted(maps.Keys(s.drains)) }
 
-func (s *Scheduler) draining(name string) bool {
-	_, draining := s.drains[name]
-	return draining
-}
+func (s *Scheduler) draining(name string) bool { return s.drains[name] }
 
 // withoutTasks is the state of a worker that lists nothing.
 func (s *Scheduler) withoutTasks(w *worker) workerState {
@@ -59,20 +56,20 @@ func (s *Scheduler) withoutTasks(w *worker) workerState {
 	return free
 }
 
-// drained returns the drains all of whose workers are free now, and do not say so yet.
+// drained returns the open drains all of whose workers are free. What a worker has that may
+// not be read is not known.
 func (s *Scheduler) drained() []Drain {
-	open := maps.Clone(s.drains)
-	maps.DeleteFunc(open, func(_ string, d Drain) bool { return d.Drained })
-	if len(open) == 0 {
+	if len(s.openDrains) == 0 {
 		return nil
 	}
+	idle := maps.Clone(s.openDrains)
 	for _, w := range s.workers {
-		if w.state == drained || w.state == unusable && len(w.list) == 0 {
+		if w.state == drained || w.state == malformed {
 			continue
 		}
 		for _, name := range task.Drains(w.id) {
-			delete(open, name)
+			delete(idle, name)
 		}
 	}
-	return slices.SortedFunc(maps.Values(open), func(a, b Drain) int { return cmp.Compare(a.Name, b.Name) })
+	return slices.SortedFunc(maps.Values(idle), func(a, b Drain) int { return cmp.Compare(a.Name, b.Name) })
 }

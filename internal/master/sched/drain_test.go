@@ -12,6 +12,15 @@ const (
 	onHost10 = "host10:7-0b5f5f7e-7c2c-4b0e-8f45-5b8f0d4b7a04"
 )
 
+// drains is a listing of drains that are open.
+func drains(names ...string) DrainsListed {
+	e := DrainsListed{Names: names}
+	for _, name := range names {
+		e.Open = append(e.Open, Drain{Name: name})
+	}
+	return e
+}
+
 func TestDrain(t *testing.T) {
 	all := []string{onHost1, alsoOn1, gpuOn1, onHost10, "me"}
 	ids := newIDs(9)
@@ -29,7 +38,7 @@ func TestDrain(t *testing.T) {
 	} {
 		t.Run("of "+test.drain+" leaves the others", func(t *testing.T) {
 			r := lead(t, ids, all...)
-			r.given(DrainsListed{[]Drain{{Name: test.drain, Drained: true}}})
+			r.given(DrainsListed{Names: []string{test.drain}})
 			var got []string
 			for _, m := range r.decide().Moves {
 				got = append(got, m.Worker)
@@ -55,7 +64,7 @@ func TestDrain(t *testing.T) {
 			}
 		}
 		assigned := r.last
-		r.given(DrainsListed{[]Drain{{Name: "host1"}, {Name: "host2"}}})
+		r.given(drains("host1", "host2"))
 		told("host2") // it has no worker
 		r.given(DrainWritten{"host2"})
 		told()
@@ -73,21 +82,32 @@ func TestDrain(t *testing.T) {
 	t.Run("does not tell while the fate of an assignment is not known", func(t *testing.T) {
 		r := lead(t, ids[:1], onHost1)
 		r.decides("assign " + ids[0] + " " + onHost1)
-		r.given(DrainsListed{[]Drain{{Name: "host1"}}}, Unknown{r.last[0]})
+		r.given(drains("host1"), Unknown{r.last[0]})
 		if d := r.decide(); len(d.Drained) > 0 || !slices.Equal(d.ReadWorkers, []string{onHost1}) {
+			t.Errorf("decided %+v", d)
+		}
+	})
+	t.Run("is told of a host with a znode that is no worker, and not of one with a worker that may not be read", func(t *testing.T) {
+		r := lead(t, nil, onHost1, alsoOn1)
+		r.given(WorkerUnusable{ID: onHost1, Malformed: true}, drains("host1"))
+		if d := r.decide(); len(d.Drained) != 1 {
+			t.Errorf("decided %+v", d)
+		}
+		r.given(WorkersListed{[]string{onHost1, alsoOn1, gpuOn1}}, WorkerUnusable{ID: gpuOn1})
+		if d := r.decide(); len(d.Drained) > 0 {
 			t.Errorf("decided %+v", d)
 		}
 	})
 	t.Run("that is deleted gives the worker tasks again", func(t *testing.T) {
 		r := lead(t, ids[:1], onHost1)
-		r.given(DrainsListed{[]Drain{{Name: "host1"}}})
+		r.given(drains("host1"))
 		r.decides()
 		r.given(DrainsListed{})
 		r.decides("assign " + ids[0] + " " + onHost1)
 	})
 	t.Run("holds for a worker that comes later", func(t *testing.T) {
 		r := lead(t, ids[:1])
-		r.given(DrainsListed{[]Drain{{Name: "host1"}}}, WorkersListed{[]string{onHost1}}, WorkerRead{ID: onHost1})
+		r.given(drains("host1"), WorkersListed{[]string{onHost1}}, WorkerRead{ID: onHost1})
 		r.decides()
 	})
 	t.Run("is to be known before anything is decided", func(t *testing.T) {

@@ -175,13 +175,14 @@ func (s *Scheduler) forget(t *entry) {
 type workerState int
 
 const (
-	newcomer workerState = iota // a listing names it, and it was never read
-	unread                      // its znode is to be read again; until then it keeps what it listed
-	free                        // lists nothing
-	drained                     // lists nothing, and is to be given nothing
-	busy                        // lists something
-	writing                     // reserved by a move whose fate is not known
-	unusable                    // malformed, or not to be read or written: left alone
+	newcomer  workerState = iota // a listing names it, and it was never read
+	unread                       // its znode is to be read again; until then it keeps what it listed
+	free                         // lists nothing
+	drained                      // lists nothing, and is to be given nothing
+	busy                         // lists something
+	writing                      // reserved by a move whose fate is not known
+	unusable                     // not to be read or written: left alone
+	malformed                    // no worker: lists nothing, left alone
 )
 
 // worker is a znode under /workers.
@@ -232,7 +233,7 @@ func (s *Scheduler) becomeWorker(w *worker, to workerState, set func()) {
 			w.queue.batched.ReplaceOrInsert(w)
 		}
 	}
-	if to == unusable || to == drained {
+	if to == unusable || to == malformed || to == drained {
 		delete(w.queue.workers, w.id)
 	} else {
 		w.queue.workers[w.id] = w

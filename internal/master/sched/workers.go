@@ -51,7 +51,7 @@ type AllChanged struct{}
 func (AllChanged) handle(s *Scheduler, _ time.Time) {
 	odd := 0
 	for _, w := range s.workers {
-		if w.state == unusable {
+		if w.state == unusable || w.state == malformed {
 			if odd++; odd > mostOddReads {
 				continue // another time
 			}
@@ -174,10 +174,12 @@ func (e WorkerUnusable) handle(s *Scheduler, now time.Time) {
 	if w == nil {
 		return
 	}
-	if e.Malformed {
-		s.lists(w, nil, nil, w.version, w.listings, now)
+	if !e.Malformed {
+		s.becomeWorker(w, unusable, nil)
+		return
 	}
-	s.becomeWorker(w, unusable, nil)
+	s.lists(w, nil, nil, w.version, w.listings, now)
+	s.becomeWorker(w, malformed, nil)
 }
 
 // WorkerGone is a worker whose znode is not there.

@@ -117,7 +117,10 @@ func (w *world) listWorkers() { w.handle(WorkersListed{slices.Collect(maps.Keys(
 func (w *world) listDrains() {
 	var e DrainsListed
 	for name, z := range w.drains {
-		e.Drains = append(e.Drains, Drain{Name: name, Version: z.version, Drained: z.text != ""})
+		e.Names = append(e.Names, name)
+		if z.text == "" {
+			e.Open = append(e.Open, Drain{Name: name, Version: z.version})
+		}
 	}
 	w.handle(e)
 }
