@@ -68,6 +68,21 @@ func TestReconnectLostReply(t *testing.T) {
 				t.Errorf("no sync after the lost reply, but %v", seen)
 			}
 		})
+		t.Run("of_what_is_drained_"+form, func(t *testing.T) {
+			h, proxy, _ := setup(t)
+			h.CreateEphemeral("/workers/w1", "")
+			settled(t, h)
+			happened := cut(proxy, zktest.Naming("/drain/w1"))
+			proxy.Seen()
+			h.Create("/drain/w1", "")
+			await(t, happened)
+			expect(t, h, "/drain/w1", "drained")
+			written(t, h, "/drain/w1", 1)
+			seen := proxy.Seen()
+			if at := slices.Index(seen, zktest.OpSync); at < 0 || !slices.Contains(seen[at:], zktest.OpGetChildren) {
+				t.Errorf("no sync before /drain is listed after the lost reply, but %v", seen)
+			}
+		})
 		t.Run("of_a_take_back_"+form, func(t *testing.T) {
 			h, proxy, _ := setup(t)
 			id := task.NewID()
