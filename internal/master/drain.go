@@ -37,6 +37,13 @@ func (l *leader) listDrains() error {
 		return err
 	}
 	l.drains.due = false
+	names = slices.DeleteFunc(names, func(name string) bool {
+		if len(name) <= task.MaxID {
+			return false
+		}
+		l.odd.tell(task.DrainPath(name), "drains nothing: its name is too long; left alone")
+		return true
+	})
 	open, err := l.openDrains(names)
 	if err != nil {
 		return err
