@@ -10,12 +10,12 @@ import (
 
 // DrainStatus is a child of /drain: it names workers that are given no more tasks.
 type DrainStatus struct {
-	Name    string    `json:"name"`  // of a machine, or "host:pid" of a process, or of a worker
-	Since   time.Time `json:"since"` // it was made
-	Seconds float64   `json:"seconds"`
-	Drained bool      `json:"drained"` // the leader says that its workers have no tasks
-	Workers int       `json:"workers"` // that it drains; 0: none is registered now
-	Busy    int       `json:"busy"`    // of these
+	Name    string     `json:"name"`  // of a machine, or "host:pid" of a process, or of a worker
+	Since   *time.Time `json:"since"` // it was made; null: it may not be read
+	Seconds float64    `json:"seconds"`
+	Drained bool       `json:"drained"` // the leader says that its workers have no tasks
+	Workers int        `json:"workers"` // that it drains; 0: none is registered now
+	Busy    int        `json:"busy"`    // of these
 }
 
 func (s *Status) summarizeDrains(t *Tree, now time.Time, only Filter) {
@@ -44,7 +44,11 @@ func (s *Status) summarizeDrains(t *Tree, now time.Time, only Filter) {
 		if n.meant == 0 && !only.drain(d.Name, n.workers) {
 			continue
 		}
-		s.Drains = append(s.Drains, DrainStatus{d.Name, d.Created, seconds(since(now, d.Created)), d.Drained, n.workers, n.busy})
+		one := DrainStatus{Name: d.Name, Drained: d.Drained, Workers: n.workers, Busy: n.busy}
+		if d.Err == nil {
+			one.Since, one.Seconds = &d.Created, seconds(since(now, d.Created))
+		}
+		s.Drains = append(s.Drains, one)
 	}
 }
 
@@ -55,7 +59,15 @@ func (f Filter) drain(name string, workers int) bool {
 	return workers == 0 && f.worker("", host)
 }
 
-func (d DrainStatus) text() string {
+// text is the drain in a line.
+func (d DrainStatus) text(for1 func(float64) string) string {
+	if d.Since == nil {
+		return name(d.Name) + ": " + d.state()
+	}
+	return fmt.Sprintf("%s, for %s: %s", name(d.Name), for1(d.Seconds), d.state())
+}
+
+func (d DrainStatus) state() string {
 	switch {
 	case d.Workers == 0:
 		return "no worker there is registered"

@@ -177,6 +177,16 @@ func (s *Status) warnOfZnodes(t *Tree) {
 			s.warn(task.WorkerPath(w.Name), "%s", noList(w.Odd))
 		}
 	}
+	for _, d := range t.Drains {
+		if d.Err != nil {
+			s.warn(task.DrainPath(d.Name), "%s", unreadable(d.Err))
+		}
+	}
+	for _, m := range t.Members {
+		if m.Err != nil {
+			s.warn(task.MemberPath(m.Name), "%s", unreadable(m.Err))
+		}
+	}
 	for i := range t.Tasks {
 		if x := &t.Tasks[i]; !x.wellFormed() {
 			s.warn(task.StatePath(x.Name), "%s", malformed(x))

@@ -176,12 +176,15 @@ warning   there is no worker: start one
 				{Znode: permanent(z("p", 0, 0)), Tasks: []string{"t1"}},
 				{Znode: Znode{Name: "q", Err: errors.New("not authenticated")}},
 			},
-			Tasks: []Task{is("t1", time.Second, "banana\n"), is(" t2", time.Second, "pending"), {Znode: Znode{Name: "t3", Err: errors.New("not authenticated")}}},
+			Drains:  []Drain{{Znode: Znode{Name: "d", Err: errors.New("not authenticated")}}},
+			Members: []Member{{Znode: Znode{Name: "m", Err: errors.New("not authenticated")}}},
+			Tasks:   []Task{is("t1", time.Second, "banana\n"), is(" t2", time.Second, "pending"), {Znode: Znode{Name: "t3", Err: errors.New("not authenticated")}}},
 		}, `
 leader    "x\ny", for 1m00s: /master/c-0000000001
 backups   1: ""
 workers   none
 tasks     3: 0 pending, 0 running, 3 malformed
+drain     d: no worker there is registered
 
 warning   there is no worker: start one
 warning   /master/c-0000000001: not ephemeral: no session ends this candidate, it keeps its place until it is deleted
@@ -189,9 +192,11 @@ warning   /master/d-0000000002: may not be read: not authenticated
 warning   /master/notes: no candidate: its name does not end in ten digits
 warning   /workers/p: not ephemeral: no worker, nothing is assigned to it
 warning   /workers/q: may not be read: not authenticated
+warning   /drain/d: may not be read: not authenticated
+warning   /members/m: may not be read: not authenticated
 warning   /tasks/t1: malformed: its state is none of pending, done and failed, but "banana\n": it is never assigned
 warning   /tasks/ t2: a malformed name, which cannot stand in a worker's list: it is never assigned
-warning   /tasks/t3: may not be read: not authenticated
+and 1 more
 `},
 		"tasks_may_not_be_read": {secret("/tasks"), `
 leader    vm:1, for 3m12s: /master/a-0000000003

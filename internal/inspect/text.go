@@ -58,7 +58,7 @@ func (s Status) Text() string {
 		line("versions", "%s", versionsText(s.Versions))
 	}
 	for _, d := range s.Drains[:min(shown, len(s.Drains))] {
-		line("drain", "%s, for %s: %s", name(d.Name), for1(d.Seconds), d.text())
+		line("drain", "%s", d.text(for1))
 	}
 	more(&b, len(s.Drains))
 
