@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -20,7 +21,7 @@ import (
 )
 
 func drainCommand(common *cli.Common) *cobra.Command {
-	var wait bool
+	var o drainOptions
 	cmd := &cobra.Command{
 		Use:   "drain NAME...",
 		Short: "Let machines finish what they have, and give them no more tasks",
@@ -30,19 +31,28 @@ whole id. They finish what they have. The drain holds until 'client undrain', al
 when the workers of that machine are started again. By hand it is the znode
 /drain/NAME, which the leader sets to "drained" when those workers are free.
 
---wait returns when that is so. Exit status: 0 when done, 1 when it failed, or
-when somebody undrained a NAME meanwhile, 2 for wrong use.`,
+--wait returns when that is so. Exit status: 0 when done, 1 when it failed, when
+it was not so within --timeout, or when somebody undrained a NAME meanwhile, 2
+for wrong use, 3 when a NAME has no worker: then nothing is drained.`,
 		Example: `  client drain node3 --wait
   client drain node3:4711`,
 		Args: names,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			return operate(cmd, common, func(ctx context.Context, s *session.Session) error {
-				return drain(ctx, cmd, s, names, wait)
+				return drain(ctx, cmd, s, names, o)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&wait, "wait", false, "Return when those workers are free, which is when nothing runs there any more.")
+	f := cmd.Flags()
+	f.BoolVar(&o.wait, "wait", false, "Return when those workers are free, which is when nothing runs there any more.")
+	cli.Var(f, &o.timeout, "timeout", 0, "With --wait: stop waiting after this `duration`. The drain holds. 0s waits for ever.", cli.Duration(0, 30*24*time.Hour))
+	f.BoolVar(&o.missingOK, "missing-ok", false, "Drain a NAME as well of which no worker is registered: those that come get no tasks.")
 	return cmd
+}
+
+type drainOptions struct {
+	wait, missingOK bool
+	timeout         time.Duration
 }
 
 func undrainCommand(common *cli.Common) *cobra.Command {
@@ -109,33 +119,44 @@ func operate(cmd *cobra.Command, common *cli.Common, do session.Role) error {
 	return noChroot(common, err)
 }
 
-func drain(ctx context.Context, cmd *cobra.Command, s *session.Session, names []string, wait bool) error {
+func drain(ctx context.Context, cmd *cobra.Command, s *session.Session, names []string, o drainOptions) error {
 	workers, err := client.Workers(s)
 	if err != nil {
 		return err
 	}
+	var missing []string
 	for _, name := range names {
 		known := slices.ContainsFunc(workers, func(w string) bool { return slices.Contains(task.Drains(w), name) })
 		if host, _, dotted := strings.Cut(name, "."); dotted && !known && !strings.Contains(name, ":") {
 			return cli.WrongUse("no worker is called %s; of a machine say what stands before the first dot: %s", name, host)
 		}
+		if !known {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 && !o.missingOK {
+		return &cli.ExitError{Status: 3, Err: fmt.Errorf("no worker of %s is registered: nothing is drained (--missing-ok drains it all the same)", strings.Join(missing, ", "))}
+	}
+	for _, name := range names {
 		if err := client.Drain(s, name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if !known {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s: no worker there is registered now; those that come get no tasks\n", name)
-		}
-		if !wait {
+		if !o.wait {
 			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: draining\n", name); err != nil {
 				return err
 			}
 		}
 	}
-	if !wait {
+	if !o.wait {
 		return nil
 	}
 	if path, _, err := election.Leader(s); err == nil && path == "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "there is no leader, which is to say when they are drained: start a master")
+	}
+	if o.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("not drained within %s; the drain holds", o.timeout))
+		defer cancel()
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, name := range names {

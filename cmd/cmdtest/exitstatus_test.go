@@ -75,6 +75,18 @@ var exitStatusRows = map[string]func(t *testing.T, sv *service){
 		sv.hand.Create("/data/old", "0.5")
 		sv.client("", "doctor").Exit(1)
 	},
+	"1  client drain": func(t *testing.T, sv *service) {
+		sv.dirs()
+		sv.client("", "drain", "--missing-ok", "node", "--wait", "--timeout", "100ms").Exit(1)
+	},
+	"3  client drain": func(t *testing.T, sv *service) {
+		sv.dirs()
+		sv.client("", "drain", "node").Exit(3)
+		if got := sv.hand.Children("/drain"); len(got) > 0 {
+			t.Errorf("drained: %q", got)
+		}
+		sv.client("", "drain", "--missing-ok", "node").Exit(0)
+	},
 	"1  worker": func(t *testing.T, sv *service) {
 		c := proc.Run(t, proc.Command{Path: "/bin/sh", Args: append([]string{"-c", `ulimit -n 24 && exec "$0" "$@"`, filepath.Join(sv.dir, "worker")}, sv.with([]string{"--slots", "2", "--exec", "true"})...)})
 		c.Exit(1)

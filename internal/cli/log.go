@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/pprof"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -34,7 +35,7 @@ func (c *Common) handler(w io.Writer) slog.Handler {
 	if c.LogFormat == "json" {
 		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: replace})
 	}
-	return &textHandler{w: w, level: level, coloured: coloured(os.Stderr)}
+	return &textHandler{w: w, level: level, coloured: coloured(os.Stderr), journal: toJournal(os.Stderr)}
 }
 
 // notice is the line in the place of those that were dropped.
@@ -106,6 +107,7 @@ type textHandler struct {
 	w        io.Writer
 	level    slog.Level
 	coloured bool
+	journal  bool   // which has a time for each line, and takes its level from the beginning
 	groups   string // before a key
 	attrs    string // of all records
 }
@@ -128,17 +130,21 @@ func (h *textHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
 	var b strings.Builder
-	b.WriteString(h.colour(faint, r.Time.Format("15:04:05.000")))
-	level, colour := "DBG", plain
+	level, colour, priority := "DBG", plain, "<7>"
 	switch {
 	case r.Level >= slog.LevelError:
-		level, colour = "ERR", red
+		level, colour, priority = "ERR", red, journalError
 	case r.Level >= slog.LevelWarn:
-		level, colour = "WRN", yellow
+		level, colour, priority = "WRN", yellow, "<4>"
 	case r.Level >= slog.LevelInfo:
-		level, colour = "INF", green
+		level, colour, priority = "INF", green, "<6>"
 	}
-	b.WriteString(" " + h.colour(colour, level) + " " + fit(r.Message) + h.attrs)
+	if h.journal {
+		b.WriteString(priority)
+	} else {
+		b.WriteString(h.colour(faint, r.Time.Format("15:04:05.000")) + " ")
+	}
+	b.WriteString(h.colour(colour, level) + " " + fit(r.Message) + h.attrs)
 	r.Attrs(func(a slog.Attr) bool {
 		b.WriteString(h.attr(h.groups, a))
 		return true
@@ -185,6 +191,21 @@ func (h *textHandler) colour(colour, text string) string {
 		return text
 	}
 	return colour + text + "\x1b[0m"
+}
+
+// journalError begins a line of the journal that tells of an error: sd-daemon(3) has the
+// numbers.
+const journalError = "<3>"
+
+// toJournal tells whether systemd's journal reads a file: see JOURNAL_STREAM in
+// systemd.exec(5).
+func toJournal(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && os.Getenv("JOURNAL_STREAM") == fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
 }
 
 // coloured follows no-color.org.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -25,6 +27,37 @@ func TestLogger(t *testing.T) {
 		}
 		if _, err := time.Parse("15:04:05.000", strings.Fields(lines[0])[0]); err != nil {
 			t.Error(err)
+		}
+	})
+	t.Run("writes_levels_for_systemds_journal_which_has_the_time", func(t *testing.T) {
+		f, err := os.Create(filepath.Join(t.TempDir(), "journal"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stat := info.Sys().(*syscall.Stat_t)
+		for stream, want := range map[string]bool{
+			fmt.Sprintf("%d:%d", stat.Dev, stat.Ino):   true,
+			fmt.Sprintf("%d:%d", stat.Dev, stat.Ino+1): false, // stderr goes elsewhere
+			"": false,
+		} {
+			t.Setenv("JOURNAL_STREAM", stream)
+			if toJournal(f) != want {
+				t.Errorf("%q is the journal: %t", stream, !want)
+			}
+		}
+		var b strings.Builder
+		log := slog.New(&textHandler{w: &b, level: slog.LevelDebug, journal: true})
+		log.Debug("a")
+		log.Info("b")
+		log.Warn("c", "task", "t1")
+		log.Error("d")
+		if got := b.String(); got != "<7>DBG a\n<6>INF b\n<4>WRN c task=t1\n<3>ERR d\n" {
+			t.Errorf("%q", got)
 		}
 	})
 	t.Run("writes_JSON", func(t *testing.T) {

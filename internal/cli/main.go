@@ -161,7 +161,11 @@ func report(cmd *cobra.Command, cause, err error) (status int) {
 		status = 1
 	}
 	text := printable.Line(printable.Cut(oneLine(err.Error()), longestError))
-	stderr.append(stderr.file, fmt.Appendf(nil, "%s: %s%s\n", cmd.Root().Name(), text, hint))
+	line := fmt.Sprintf("%s: %s%s\n", cmd.Root().Name(), text, hint)
+	if toJournal(os.Stderr) {
+		line = journalError + line
+	}
+	stderr.append(stderr.file, []byte(line))
 	return status
 }
 

@@ -217,6 +217,7 @@ var notASCII = regexp.MustCompile(`[^\x00-\x7f]`)
 
 // roff writes a text so that roff prints just that.
 func roff(text string) string {
+	text = strings.ReplaceAll(text, "…", "...") // a terminal without UTF-8 would drop it
 	return notASCII.ReplaceAllStringFunc(special.Replace(text), func(c string) string {
 		return fmt.Sprintf(`\[u%04X]`, []rune(c)[0])
 	})

@@ -13,9 +13,10 @@ type DrainStatus struct {
 	Name    string     `json:"name"`  // of a machine, or "host:pid" of a process, or of a worker
 	Since   *time.Time `json:"since"` // it was made; null: it may not be read
 	Seconds float64    `json:"seconds"`
-	Drained bool       `json:"drained"` // the leader says that its workers have no tasks
-	Workers int        `json:"workers"` // that it drains; 0: none is registered now
-	Busy    int        `json:"busy"`    // of these
+	Drained bool       `json:"drained"`        // the leader says that its workers have no tasks
+	Note    string     `json:"note,omitempty"` // of a person
+	Workers int        `json:"workers"`        // that it drains; 0: none is registered now
+	Busy    int        `json:"busy"`           // of these
 }
 
 func (s *Status) summarizeDrains(t *Tree, now time.Time, only Filter) {
@@ -44,7 +45,7 @@ func (s *Status) summarizeDrains(t *Tree, now time.Time, only Filter) {
 		if n.meant == 0 && !only.drain(d.Name, n.workers) {
 			continue
 		}
-		one := DrainStatus{Name: d.Name, Drained: d.Drained, Workers: n.workers, Busy: n.busy}
+		one := DrainStatus{Name: d.Name, Drained: d.Drained, Note: d.Note, Workers: n.workers, Busy: n.busy}
 		if d.Err == nil {
 			one.Since, one.Seconds = &d.Created, seconds(since(now, d.Created))
 		}
@@ -68,6 +69,13 @@ func (d DrainStatus) text(for1 func(float64) string) string {
 }
 
 func (d DrainStatus) state() string {
+	if d.Note != "" {
+		return d.progress() + ": " + inQuotes(d.Note)
+	}
+	return d.progress()
+}
+
+func (d DrainStatus) progress() string {
 	switch {
 	case d.Workers == 0:
 		return "no worker there is registered"

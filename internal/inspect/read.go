@@ -74,7 +74,7 @@ func (t *Tree) readRoles(ctx context.Context, s *session.Session, k *known) erro
 	}
 	t.Drains, err = k.drains.read(ctx, names, func(name string) (Drain, error) {
 		data, z, err := get(s, task.DrainDir, name)
-		return Drain{z, task.IsDrained(data)}, err
+		return Drain{z, task.IsDrained(data), newText([]byte(task.DrainNote(data))).Beginning}, err
 	})
 	return err
 }

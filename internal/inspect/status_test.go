@@ -91,10 +91,10 @@ func several() *Tree {
 			{on(2, z("b-0000000004", time.Minute, time.Minute)), "vm:2"},
 		},
 		Drains: []Drain{
-			{z("n1", time.Hour, time.Hour), true},
-			{z("n2:22", time.Minute, time.Minute), false},
-			{z("n3:31-0198d8e2-4d2c-4a41-8f31-000000000001", time.Second, time.Second), false},
-			{z("n\x1b", time.Second, time.Second), false},
+			{z("n1", time.Hour, time.Hour), true, "disk\n full"},
+			{z("n2:22", time.Minute, time.Minute), false, ""},
+			{z("n3:31-0198d8e2-4d2c-4a41-8f31-000000000001", time.Second, time.Second), false, ""},
+			{z("n\x1b", time.Second, time.Second), false, ""},
 		},
 		Members: []Member{
 			tells(1, member.Master, "1.4.0"), tells(2, member.Master, "1.5.0"), tells(11, member.Worker, "1.4.0"),
@@ -119,7 +119,7 @@ backups   1: vm:2
 workers   105: 99 busy, 6 free; 5 of them draining or drained
 tasks     2: 2 pending (the oldest for 1.0s), 0 running
 versions  -: 1 process, 1.4.0: 3, 1.5.0: 2
-drain     n1, for 1h00m: drained
+drain     n1, for 1h00m: drained: "disk\n full"
 drain     n2:22, for 1m00s: draining, 1 of 2 workers busy
 drain     n3:31-0198d8e2-4d2c-4a41-8f31-000000000001, for 1.0s: draining, 1 of 1 worker busy
 drain     "n\x1b", for 1.0s: no worker there is registered

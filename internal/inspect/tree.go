@@ -64,7 +64,8 @@ func (w *Worker) usable() bool { return w.Err == nil && w.Odd == nil && w.Owner 
 // Drain is a child of /drain.
 type Drain struct {
 	Znode
-	Drained bool // so says the leader
+	Drained bool   // so says the leader
+	Note    string // of a person
 }
 
 // Member is a child of /members.

@@ -75,6 +75,14 @@ func IsDrained(data []byte) bool {
 	return string(bytes.TrimSpace(word)) == drained
 }
 
+// DrainNote is what a person wrote into a child of /drain.
+func DrainNote(data []byte) string {
+	if IsDrained(data) {
+		_, data, _ = bytes.Cut(data, []byte{' '})
+	}
+	return string(bytes.TrimSpace(data))
+}
+
 // Drained is what the leader writes over what a child of /drain holds. A note of a person
 // stays behind the word.
 func Drained(data []byte) []byte {

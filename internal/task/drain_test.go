@@ -24,19 +24,23 @@ func TestDrained(t *testing.T) {
 	for _, test := range []struct {
 		data    string
 		drained bool
+		note    string
 		then    string // what the leader writes over it
 	}{
-		{"", false, "drained"},
-		{" \n", false, "drained"},
-		{"disk full\n", false, "drained disk full"},
-		{"drained", true, "drained drained"},
-		{"drained\n", true, "drained drained"},
-		{"drained disk full", true, "drained drained disk full"},
-		{"drainedx", false, "drained drainedx"},
-		{"not drained", false, "drained not drained"},
+		{"", false, "", "drained"},
+		{" \n", false, "", "drained"},
+		{"disk full\n", false, "disk full", "drained disk full"},
+		{"drained", true, "", "drained drained"},
+		{"drained\n", true, "", "drained drained"},
+		{"drained disk full", true, "disk full", "drained drained disk full"},
+		{"drainedx", false, "drainedx", "drained drainedx"},
+		{"not drained", false, "not drained", "drained not drained"},
 	} {
 		if got := IsDrained([]byte(test.data)); got != test.drained {
 			t.Errorf("%q is drained: %t", test.data, got)
+		}
+		if got := DrainNote([]byte(test.data)); got != test.note {
+			t.Errorf("%q has the note %q", test.data, got)
 		}
 		if got := Drained([]byte(test.data)); string(got) != test.then || !IsDrained(got) {
 			t.Errorf("%q becomes %q", test.data, got)
