@@ -345,7 +345,7 @@ func TestStatusJSON(t *testing.T) {
 			"workers":{"total":1,"busy":0,"free":1,"draining":1,"list":[
 				{"id":"n1:11-0198d8e2-4d2c-4a41-8f31-000000000000","queue":"","host":"n1","pid":11,"tasks":[],"since":"TIME","seconds":60,"version":"1.4.0","draining":true,"drained":true}]},
 			"tasks":{"total":0,"pending":0,"oldest_pending_seconds":null,"running":0,"done":0,"failed":0,"malformed":0},
-			"drains":[{"name":"n1","since":"TIME","seconds":3600,"drained":true,"workers":1,"busy":0}],"protocol":2,
+			"drains":[{"name":"n1","since":"TIME","seconds":3600,"drained":true,"note":"disk\n full","workers":1,"busy":0}],"protocol":2,
 			"versions":[{"version":"1.4.0","processes":3},{"version":"1.5.0","processes":2}],
 			"warnings":[{"znode":"/members","text":"all programs are to speak protocol 2, so says version 2.0.1; this client speaks protocol 1"}]}`},
 	} {
