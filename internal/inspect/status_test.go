@@ -287,7 +287,7 @@ warning   1 task pending: all 2 workers of queue gpu are drained: client undrain
 		"of_a_queue": {Filter{Queue: queue("gpu")}, `
 workers   2: 0 busy, 2 free; 2 of them draining or drained
 tasks     1: 1 pending (the oldest for 1.0s), 0 running
-drain     n1, for 1h00m: drained
+drain     n1, for 1h00m: drained: "disk\n full"
 
 host  process  queue  busy  drain    version  has      for
 n1    11       gpu    0/2   drained  1.4.0    nothing  59.0s
