@@ -8,7 +8,8 @@ SHELL := bash
 GO := $(or $(shell command -v go),$(wildcard /usr/local/go/bin/go),go)
 VERSION := $(or $(shell git describe --always --dirty --abbrev=12 2>/dev/null),dev)
 LDFLAGS := -X taskkeeper/internal/cli.version=$(VERSION)
-PACKAGE = GO="$(GO)" VERSION="$(VERSION)" PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/package
+# scripts/package reads them: no shell is to see what stands in them.
+export GO VERSION PREFIX DESTDIR
 SHELL_SCRIPTS = $(shell grep -d skip -lE '^\#!.*\bbash' scripts/* .ci/run)
 
 help: ## this list
@@ -56,13 +57,13 @@ zk-down: ## stop it
 	@scripts/zookeeper stop --port 2181
 
 install: ## the programs, their man pages, completions and systemd units; PREFIX=/usr/local DESTDIR=
-	@$(PACKAGE) install
+	@scripts/package install
 
 uninstall: ## remove what make install installs
-	@$(PACKAGE) uninstall
+	@scripts/package uninstall
 
 dist: ## static programs for linux/amd64 and linux/arm64 with all that, and SHA256SUMS, into dist/
-	@$(PACKAGE) dist
+	@scripts/package dist
 
 clean: ## remove bin/ and dist/; .zk/ stays, it may hold data
 	rm -rf bin dist

@@ -127,8 +127,8 @@ func drain(ctx context.Context, cmd *cobra.Command, s *session.Session, names []
 	var missing []string
 	for _, name := range names {
 		known := slices.ContainsFunc(workers, func(w string) bool { return slices.Contains(task.Drains(w), name) })
-		if host, _, dotted := strings.Cut(name, "."); dotted && !known && !strings.Contains(name, ":") {
-			return cli.WrongUse("no worker is called %s; of a machine say what stands before the first dot: %s", name, host)
+		if before, behind, dotted := strings.Cut(name, "."); dotted && !known && !strings.Contains(name, ":") {
+			return cli.WrongUse("no worker is called %s: of a machine say what stands before its first dot, %s, and no queue, %s", name, before, behind)
 		}
 		if !known {
 			missing = append(missing, name)

@@ -46,6 +46,8 @@ func Undrain(s *session.Session, name string) error {
 		case errors.Is(err, session.ErrUnknown):
 		case errors.Is(err, zk.ErrNoNode):
 			return ErrNotDrained
+		case errors.Is(err, zk.ErrNotEmpty):
+			return fmt.Errorf("undrain: there are znodes below %s, and no program of ours makes any: delete them first", task.DrainPath(name))
 		default:
 			return fmt.Errorf("undrain: %w", err)
 		}
@@ -60,13 +62,17 @@ func WaitDrained(ctx context.Context, s *session.Session, name string) error {
 	hints := s.Hints(path)
 	defer s.Forget(path)
 	for {
-		data, _, err := s.GetW(path)
+		data, stat, err := s.GetW(path)
+		told := false
+		if err == nil {
+			told, _ = task.ParseDrain(data, stat.Version)
+		}
 		switch {
 		case errors.Is(err, zk.ErrNoNode):
 			return ErrNotDrained
 		case err != nil:
 			return err
-		case task.IsDrained(data):
+		case told:
 			return nil
 		}
 		select {

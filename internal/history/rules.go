@@ -327,7 +327,7 @@ func (j *judge) judgeSweep(p *payload) {
 
 // drain judges that a leader writes that a host, a process or a worker is drained.
 func (j *judge) drain(name string, e Event) {
-	if e.Op != Set || !task.IsDrained(e.Data) {
+	if told, _ := task.ParseDrain(e.Data, e.Version); e.Op != Set || !told {
 		delete(j.drained, name)
 		return
 	}

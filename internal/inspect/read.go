@@ -74,7 +74,8 @@ func (t *Tree) readRoles(ctx context.Context, s *session.Session, k *known) erro
 	}
 	t.Drains, err = k.drains.read(ctx, names, func(name string) (Drain, error) {
 		data, z, err := get(s, task.DrainDir, name)
-		return Drain{z, task.IsDrained(data), newText([]byte(task.DrainNote(data))).Beginning}, err
+		drained, note := task.ParseDrain(data, z.Version)
+		return Drain{z, drained, newText([]byte(note)).Beginning}, err
 	})
 	return err
 }
@@ -159,7 +160,7 @@ func znode(name string, stat *zk.Stat, err error) (Znode, error) {
 	case err == nil:
 		return Znode{
 			Name: name, Created: time.UnixMilli(stat.Ctime), Modified: time.UnixMilli(stat.Mtime),
-			Mzxid: stat.Mzxid, Owner: stat.EphemeralOwner, Pzxid: stat.Pzxid, Aversion: stat.Aversion, children: stat.NumChildren,
+			Mzxid: stat.Mzxid, Version: stat.Version, Owner: stat.EphemeralOwner, Pzxid: stat.Pzxid, Aversion: stat.Aversion, children: stat.NumChildren,
 		}, nil
 	case errors.Is(err, zk.ErrNoNode), errors.Is(err, session.ErrOver):
 		return Znode{}, err

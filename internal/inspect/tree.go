@@ -28,6 +28,7 @@ type Znode struct {
 	Err               error // it may not be read: then all below is unknown
 	Created, Modified time.Time
 	Mzxid             int64
+	Version           int32
 	Owner             int64 // the session that it vanishes with; 0 = it is permanent
 
 	// Only for Diagnose.

@@ -82,40 +82,61 @@ func (l *leader) openDrains(names []string) (open []sched.Drain, err error) {
 			return a.err
 		case a.err != nil: // its name is enough to drain it
 			l.odd.tell(task.DrainPath(name), a.err.Error())
-		case !task.IsDrained(a.data):
-			open = append(open, sched.Drain{Name: name, Data: a.data[:min(len(a.data), longestNote)], Version: a.stat.Version})
+		default:
+			if drained, note := task.ParseDrain(a.data, a.stat.Version); !drained {
+				open = append(open, sched.Drain{Name: name, Note: note[:min(len(note), longestNote)], Version: a.stat.Version})
+			}
 		}
 		return nil
 	})
 	return open, err
 }
 
-// tellDrained writes that what each of the drains names is free. Nothing was assigned to
-// it since the drain was read, and nothing will be: not by this leader, and not by a later
-// one, which lists /drain before it decides.
+// drainsPerTurn is how many drains are written in one turn.
+const drainsPerTurn = 100
+
+// tellDrained writes that what drains name is free. Nothing was assigned to that since the
+// drain was read, and nothing will be: not by this leader, and not by a later one, which
+// lists /drain before it decides.
 func (l *leader) tellDrained(drains []sched.Drain) error {
+	if len(drains) == 0 {
+		return nil
+	}
+	drains = drains[:min(len(drains), drainsPerTurn)]
+	ops := []session.Op{l.fence}
 	for _, d := range drains {
-		path := task.DrainPath(d.Name)
-		_, err := l.s.Multi(l.fence, session.Set(path, task.Drained(d.Data), d.Version))
-		var refused *session.OpError
-		switch {
-		case err == nil:
+		ops = append(ops, session.Set(task.DrainPath(d.Name), task.Drained(d.Note), d.Version))
+	}
+	_, err := l.s.Multi(ops...)
+	var refused *session.OpError
+	switch {
+	case err == nil:
+		for _, d := range drains {
 			l.log.Info("drained", "name", d.Name)
-		case errors.As(err, &refused) && refused.Index == 0:
-			return l.deposed(refused)
-		case errors.Is(err, session.ErrUnknown):
-			// Without a Sync the next listing may be older than this write, if it was one.
-			if err := l.s.Sync(); err != nil {
-				return err
-			}
-			l.drains.due = true
-		case errors.Is(err, zk.ErrBadVersion), errors.Is(err, zk.ErrNoNode):
-			l.drains.due = true
-		case errors.Is(err, session.ErrOver):
-			return err
-		default:
-			l.odd.tell(path, err.Error())
 		}
+	case errors.Is(err, session.ErrUnknown):
+		// Without a Sync the next listing may be older than this write, if it was one.
+		if err := l.s.Sync(); err != nil {
+			return err
+		}
+		l.drains.due = true
+	case errors.Is(err, session.ErrTooLarge) && len(drains) > 1:
+		return l.tellDrained(drains[:len(drains)/2])
+	case errors.Is(err, session.ErrTooLarge):
+		l.odd.tell(task.DrainPath(drains[0].Name), err.Error())
+	case !errors.As(err, &refused):
+		return err
+	case refused.Index == 0:
+		return l.deposed(refused)
+	default: // the others are decided again
+		drains = drains[refused.Index-1 : refused.Index]
+		if errors.Is(err, zk.ErrBadVersion) || errors.Is(err, zk.ErrNoNode) {
+			l.drains.due = true
+		} else {
+			l.odd.tell(refused.Op.Path, refused.Err.Error())
+		}
+	}
+	for _, d := range drains {
 		l.handle(sched.DrainWritten{Name: d.Name})
 	}
 	return nil

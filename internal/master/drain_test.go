@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -66,8 +67,23 @@ func TestDrain(t *testing.T) {
 		l := still(open(t, connect), h, slog.New(slog.DiscardHandler))
 		h.Create("/drain/node", "")
 		h.Set("/drain/node", "why")
-		if err := l.tellDrained([]sched.Drain{{Name: "node", Version: 0}, {Name: "gone"}}); err != nil || !l.drains.due {
-			t.Errorf("%v, lists again: %t", err, l.drains.due)
+		h.Create("/drain/other", "")
+		l.handle(sched.TasksListed{Number: 1})
+		l.handle(sched.WorkersListed{})
+		l.handle(sched.DrainsListed{Names: []string{"gone", "node", "other"}, Open: []sched.Drain{{Name: "gone"}, {Name: "node"}, {Name: "other"}}})
+		l.drains.due = false
+		for _, left := range []int{3, 2, 1, 0} { // one is refused in each turn, and then the rest is written
+			open := l.sched.Decide(time.Now()).Drained
+			if len(open) != left {
+				t.Fatalf("%d are open, want %d", len(open), left)
+			}
+			if err := l.tellDrained(open); err != nil {
+				t.Fatal(err)
+			}
+		}
+		expect(t, h, "/drain/other", "drained")
+		if !l.drains.due {
+			t.Error("does not list again what it did not write")
 		}
 		h.Delete(l.fence.Path)
 		if err := l.tellDrained([]sched.Drain{{Name: "node", Version: 1}}); !errors.Is(err, errDeposed) {

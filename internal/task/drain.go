@@ -1,7 +1,6 @@
 package task
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,8 +41,7 @@ func (d Draining) Of(worker string) (names []string) {
 	if len(d) == 0 {
 		return nil
 	}
-	names = slices.Compact(Drains(worker)) // a name by hand is its host's as well
-	return slices.DeleteFunc(names, func(name string) bool { return !d[name] })
+	return slices.DeleteFunc(Drains(worker), func(name string) bool { return !d[name] })
 }
 
 // A text lists as many names, each of as many bytes, at most.
@@ -68,23 +66,16 @@ func Undrain(drains []string) string {
 // drained is the word that the leader puts before what a child of /drain holds.
 const drained = "drained"
 
-// IsDrained reads what a child of /drain holds: the leader has written that all workers
-// of that name are free, and that none of them gets a task any more.
-func IsDrained(data []byte) bool {
-	word, _, _ := bytes.Cut(data, []byte{' '})
-	return string(bytes.TrimSpace(word)) == drained
-}
-
-// DrainNote is what a person wrote into a child of /drain.
-func DrainNote(data []byte) string {
-	if IsDrained(data) {
-		_, data, _ = bytes.Cut(data, []byte{' '})
+// ParseDrain reads what a child of /drain holds, at a version: whether the leader has written
+// that all workers of that name are free and get no more tasks, and the note of a person. What
+// was there from the beginning, at version 0, is a note.
+func ParseDrain(data []byte, version int32) (isDrained bool, note string) {
+	word, rest, _ := strings.Cut(strings.TrimSpace(string(data)), " ")
+	if version > 0 && word == drained {
+		return true, strings.TrimSpace(rest)
 	}
-	return string(bytes.TrimSpace(data))
+	return false, strings.TrimSpace(string(data))
 }
 
-// Drained is what the leader writes over what a child of /drain holds. A note of a person
-// stays behind the word.
-func Drained(data []byte) []byte {
-	return []byte(strings.TrimRight(drained+" "+string(bytes.TrimSpace(data)), " "))
-}
+// Drained is what the leader writes over such a note.
+func Drained(note string) []byte { return []byte(strings.TrimSpace(drained + " " + note)) }

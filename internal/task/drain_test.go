@@ -20,30 +20,30 @@ func TestDrains(t *testing.T) {
 	}
 }
 
-func TestDrained(t *testing.T) {
+func TestParseDrain(t *testing.T) {
 	for _, test := range []struct {
 		data    string
+		version int32
 		drained bool
 		note    string
-		then    string // what the leader writes over it
 	}{
-		{"", false, "", "drained"},
-		{" \n", false, "", "drained"},
-		{"disk full\n", false, "disk full", "drained disk full"},
-		{"drained", true, "", "drained drained"},
-		{"drained\n", true, "", "drained drained"},
-		{"drained disk full", true, "disk full", "drained drained disk full"},
-		{"drainedx", false, "drainedx", "drained drainedx"},
-		{"not drained", false, "not drained", "drained not drained"},
+		{"", 0, false, ""},
+		{" \n", 1, false, ""},
+		{"disk full\n", 0, false, "disk full"},
+		{"drained", 1, true, ""},
+		{"drained\n", 2, true, ""},
+		{"drained disk full", 1, true, "disk full"},
+		{"drained disk full", 0, false, "drained disk full"}, // so a person made it
+		{"drainedx", 1, false, "drainedx"},
+		{"not drained", 1, false, "not drained"},
 	} {
-		if got := IsDrained([]byte(test.data)); got != test.drained {
-			t.Errorf("%q is drained: %t", test.data, got)
+		drained, note := ParseDrain([]byte(test.data), test.version)
+		if drained != test.drained || note != test.note {
+			t.Errorf("%q at version %d: %t, %q", test.data, test.version, drained, note)
 		}
-		if got := DrainNote([]byte(test.data)); got != test.note {
-			t.Errorf("%q has the note %q", test.data, got)
-		}
-		if got := Drained([]byte(test.data)); string(got) != test.then || !IsDrained(got) {
-			t.Errorf("%q becomes %q", test.data, got)
+		told := Drained(note)
+		if again, kept := ParseDrain(told, 1); !again || kept != note {
+			t.Errorf("%q becomes %q", test.data, told)
 		}
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"slices"
 
 	"github.com/google/btree"
-
-	"taskkeeper/internal/task"
 )
 
 // check tells what is wrong with the indexes: each task is to stand in exactly the one
@@ -85,7 +83,7 @@ func (s *Scheduler) check() error {
 			wrong("worker %s, state %d with %q, stands in %q", id, w.state, w.list, in["w "+id])
 		}
 		delete(in, "w "+id)
-		if draining := slices.ContainsFunc(task.Drains(id), s.draining); w.state == drained && !draining || w.state == free && draining {
+		if draining := len(s.drains.Of(id)) > 0; w.state == drained && !draining || w.state == free && draining {
 			wrong("worker %s, state %d, draining: %t", id, w.state, draining)
 		}
 		if (w.state == free || w.state == drained) && len(w.list) > 0 || w.state == busy && len(w.list) == 0 {

@@ -12,7 +12,7 @@ import (
 // Drain is a child of /drain of which nobody has written yet that what it names is free.
 type Drain struct {
 	Name    string
-	Data    []byte
+	Note    string // of a person
 	Version int32
 }
 
@@ -24,10 +24,7 @@ type DrainsListed struct {
 }
 
 func (e DrainsListed) handle(s *Scheduler, _ time.Time) {
-	s.drains, s.openDrains = make(map[string]bool, len(e.Names)), make(map[string]Drain, len(e.Open))
-	for _, name := range e.Names {
-		s.drains[name] = true
-	}
+	s.drains, s.openDrains = task.NewDraining(e.Names), make(map[string]Drain, len(e.Open))
 	for _, d := range e.Open {
 		s.openDrains[d.Name] = d
 	}
@@ -46,11 +43,9 @@ func (e DrainWritten) handle(s *Scheduler, _ time.Time) { delete(s.openDrains, e
 // Drains are the names of the children of /drain, sorted.
 func (s *Scheduler) Drains() []string { return slices.Sorted(maps.Keys(s.drains)) }
 
-func (s *Scheduler) draining(name string) bool { return s.drains[name] }
-
 // withoutTasks is the state of a worker that lists nothing.
 func (s *Scheduler) withoutTasks(w *worker) workerState {
-	if len(s.drains) > 0 && slices.ContainsFunc(task.Drains(w.id), s.draining) {
+	if len(s.drains.Of(w.id)) > 0 {
 		return drained
 	}
 	return free

@@ -28,7 +28,7 @@ type Scheduler struct {
 	queues    map[string]*queue
 	staffed   map[string]*queue // those with workers
 
-	drains     map[string]bool  // the children of /drain; nil: they were not listed
+	drains     task.Draining    // the children of /drain; nil: they were not listed
 	openDrains map[string]Drain // of them, those that are to be written when what they name is free
 
 	listing       int64 // the last one of /tasks that was merged; 0: none was
