@@ -61,7 +61,7 @@ func TestBench(t *testing.T) {
 	})
 	t.Run("measures_a_running_installation_and_leaves_nothing", func(t *testing.T) {
 		root := zktest.Connect(t)
-		p, gone := run(t, bin, "idle", "loss", "mixed", "--rounds", "1", "--scale", "0.01", "--zk", root, "--session-timeout", "1s", "--json")
+		p, gone := run(t, bin, "idle", "loss", "mixed", "--rounds", "1", "--scale", "0.01", "--zk", root, "--session-timeout", "2s", "--json")
 		<-p.Done()
 		p.Exit(0)
 		gone()
