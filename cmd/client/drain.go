@@ -26,10 +26,12 @@ func drainCommand(common *cli.Common) *cobra.Command {
 		Use:   "drain NAME...",
 		Short: "Let machines finish what they have, and give them no more tasks",
 		Long: `Have the leader assign no more tasks to the workers of each NAME: a machine, as
-'client status' shows it, or one process there (node3:4711), or one worker by its
-whole id. They finish what they have. The drain holds until 'client undrain', also
-when the workers of that machine are started again. By hand it is the znode
-/drain/NAME, which the leader sets to "drained" when those workers are free.
+'client status' shows it, or one process there (node3:4711), or one
+worker by its whole id. They finish what they have. The drain holds until
+'client undrain', also when the workers of that machine are started
+again.
+By hand it is the znode /drain/NAME, which the leader sets to "drained" when
+those workers are free.
 
 --wait returns when that is so. Exit status: 0 when done, 1 when it failed, when
 it was not so within --timeout, or when somebody undrained a NAME meanwhile, 2
@@ -59,9 +61,9 @@ func undrainCommand(common *cli.Common) *cobra.Command {
 	return &cobra.Command{
 		Use:   "undrain NAME...",
 		Short: "Give machines that were drained tasks again",
-		Long: `End what 'client drain' began for each NAME. A NAME that is not drained is told on
-stderr, and is no error. Exit status: 0 when done, 1 when it failed, 2 for wrong
-use.`,
+		Long: `End what 'client drain' began for each NAME. A NAME that is not
+drained is told on stderr, and is no error. Exit status: 0 when done, 1 when it
+failed, 2 for wrong use.`,
 		Example: `  client undrain node3`,
 		Args:    names,
 		RunE: func(cmd *cobra.Command, names []string) error {

@@ -37,7 +37,8 @@ chroot that is missing. --watch goes on until SIGINT (Ctrl-C), also while
 ZooKeeper is away. Exit status: 1 when a part may not be read.
 
 --host and --queue restrict the workers and the drains, in JSON as well, and the
-numbers of workers with them; --queue also those of tasks. The rest is about all.
+numbers of workers with them; --queue also those of tasks. The rest is about
+all.
 
 Ages are by the clock of ZooKeeper's servers. A warning tells when that clock is
 known to be wrong: ahead of this machine's, or behind that of a client with a

@@ -21,10 +21,10 @@ import (
 // an entry at the server.
 func TestLeak(t *testing.T) {
 	const slots = 16
-	// At rest the leader watches its candidate, /master and /tasks, and all below
+	// At rest the leader watches its candidate, /master, /tasks and /drain, and all below
 	// /workers. That watch and those of the workers, each on itself, are for good, which
 	// the server counts twice.
-	const watches = 3 + 2 + 2*slots
+	const watches = 4 + 2 + 2*slots
 	server := zktest.NewServer(t, zktest.Options{})
 	address, err := session.ParseAddress(server.Addr() + "/leak")
 	if err != nil {

@@ -9,7 +9,7 @@ func TestRoff(t *testing.T) {
 		"`~^\\n*_<|$1%":       "\\(ga\\(ti\\(ha\\en*_<|$1%",
 		".hidden a.b":         `\&.hidden a.b`,
 		"'.PP'":               `\(aq.PP\(aq`,
-		"host:port[,…][/dir]": `host:port[,\[u2026]][/dir]`,
+		"host:port[,…][/dir]": `host:port[,...][/dir]`,
 	} {
 		if got := roffLine(text); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
