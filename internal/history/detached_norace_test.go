@@ -19,7 +19,7 @@ import (
 // some are collected, cancelled, or set back after a failure, the rest is left to
 // the leader, and leaders change.
 func TestReconnectDetached(t *testing.T) {
-	const tasks, chroot, kept = 120, "/app", time.Second
+	const tasks, chroot, kept = 120, "/app", 4 * time.Second
 	server := zktest.NewServer(t, zktest.Options{})
 	connect := server.Addr() + chroot
 	cfg := session.Config{Timeout: 5 * time.Second}

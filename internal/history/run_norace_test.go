@@ -153,8 +153,8 @@ func TestReconnectRun(t *testing.T) {
 		r.Assigned < r.Done || r.MostAssigned > 3,
 		r.Losses > 2 || r.WorkersLost != 2 || r.Workers != 3*2+2,
 		len(r.Terms) != 2 || r.Terms[0].Ended.IsZero() || r.Terms[1].FirstAssign.Before(r.Terms[0].Ended),
-		r.Terms[0].Assigned+r.Terms[1].Assigned != r.Assigned:
-		t.Errorf("this cannot be: %+v", r)
+		r.Terms[0].Assigned+r.Terms[1].Assigned != r.Assigned+r.Returned:
+		t.Errorf("this cannot be: %v, %d returned, terms %+v", r, r.Returned, r.Terms)
 	}
 	for _, o := range r.Orphans {
 		if o.Again.Before(o.Gone) && !o.Again.IsZero() {
