@@ -24,18 +24,19 @@ func drainCommand(common *cli.Common) *cobra.Command {
 	var o drainOptions
 	cmd := &cobra.Command{
 		Use:   "drain NAME...",
-		Short: "Let machines finish what they have, and give them no more tasks",
-		Long: `Have the leader assign no more tasks to the workers of each NAME: a machine, as
-'client status' shows it, or one process there (node3:4711), or one
-worker by its whole id. They finish what they have. The drain holds until
-'client undrain', also when the workers of that machine are started
-again.
-By hand it is the znode /drain/NAME, which the leader sets to "drained" when
-those workers are free.
+		Short: "Let hosts finish what they have, and give them no more tasks",
+		Long: `Have the leader assign no more tasks to the workers of each NAME. A NAME is a
+host (see 'client status'), a process there (node3:4711), or the whole id
+of a worker. The workers finish what they have. The drain holds until
+'client undrain', also when workers of that NAME are started again.
 
---wait returns when that is so. Exit status: 0 when done, 1 when it failed, when
-it was not so within --timeout, or when somebody undrained a NAME meanwhile, 2
-for wrong use, 3 when a NAME has no worker: then nothing is drained.`,
+A drain is the znode /drain/NAME, which may be created and deleted by hand as
+well. The leader writes "drained" into it when the workers are free; then --wait
+returns.
+
+Exit status: 0 when done, 1 when it failed, when --timeout came first, or when
+somebody undrained a NAME meanwhile, 2 for wrong use, 3 when a NAME has no
+worker: then nothing is drained.`,
 		Example: `  client drain node3 --wait
   client drain node3:4711`,
 		Args: names,
@@ -46,9 +47,9 @@ for wrong use, 3 when a NAME has no worker: then nothing is drained.`,
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&o.wait, "wait", false, "Return when those workers are free, which is when nothing runs there any more.")
+	f.BoolVar(&o.wait, "wait", false, "Return when the workers are free: nothing runs there any more.")
 	cli.Var(f, &o.timeout, "timeout", 0, "With --wait: stop waiting after this `duration`. The drain holds. 0s waits for ever.", cli.Duration(0, 30*24*time.Hour))
-	f.BoolVar(&o.missingOK, "missing-ok", false, "Drain a NAME as well of which no worker is registered: those that come get no tasks.")
+	f.BoolVar(&o.missingOK, "missing-ok", false, "Also drain a NAME that has no worker. Workers that come later get no tasks.")
 	return cmd
 }
 
@@ -60,10 +61,10 @@ type drainOptions struct {
 func undrainCommand(common *cli.Common) *cobra.Command {
 	return &cobra.Command{
 		Use:   "undrain NAME...",
-		Short: "Give machines that were drained tasks again",
-		Long: `End what 'client drain' began for each NAME. A NAME that is not
-drained is told on stderr, and is no error. Exit status: 0 when done, 1 when it
-failed, 2 for wrong use.`,
+		Short: "Give hosts that were drained tasks again",
+		Long: `End what 'client drain' began for each NAME. stderr names those that
+were not drained; that is no error. Exit status: 0 when done, 1 when it failed,
+2 for wrong use.`,
 		Example: `  client undrain node3`,
 		Args:    names,
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -87,20 +88,20 @@ failed, 2 for wrong use.`,
 	}
 }
 
-// names checks the names of machines, processes and workers.
+// names checks the names of hosts, processes and workers.
 func names(_ *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return errors.New("NAME is missing: a machine, as 'client status' shows it, or a worker's id")
+		return errors.New("NAME is missing: a host, as 'client status' shows it, or a worker's id")
 	}
 	for _, name := range args {
 		if !isName(name) {
-			return fmt.Errorf("%.80q is no name of a machine or a worker", name)
+			return fmt.Errorf("%.80q is no name of a host or a worker", name)
 		}
 	}
 	return nil
 }
 
-// isName tells whether a text can name a machine, a process or a worker.
+// isName tells whether a text can name a host, a process or a worker.
 func isName(s string) bool {
 	return s != "" && len(s) <= task.MaxID && s != "." && s != ".." && !strings.Contains(s, "/") && printable.Line(s) == s
 }
@@ -130,7 +131,7 @@ func drain(ctx context.Context, cmd *cobra.Command, s *session.Session, names []
 	for _, name := range names {
 		known := slices.ContainsFunc(workers, func(w string) bool { return slices.Contains(task.Drains(w), name) })
 		if before, behind, dotted := strings.Cut(name, "."); dotted && !known && !strings.Contains(name, ":") {
-			return cli.WrongUse("no worker is called %s: of a machine say what stands before its first dot, %s, and no queue, %s", name, before, behind)
+			return cli.WrongUse("no worker is called %s: of a host name what stands before its first dot, %s, and no queue, %s", name, before, behind)
 		}
 		if !known {
 			missing = append(missing, name)
@@ -153,7 +154,7 @@ func drain(ctx context.Context, cmd *cobra.Command, s *session.Session, names []
 		return nil
 	}
 	if path, _, err := election.Leader(s); err == nil && path == "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), "there is no leader, which is to say when they are drained: start a master")
+		fmt.Fprintln(cmd.ErrOrStderr(), "no leader can say when they are drained: start a master")
 	}
 	if o.timeout > 0 {
 		var cancel context.CancelFunc

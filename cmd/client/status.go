@@ -30,7 +30,7 @@ func statusCommand(common *cli.Common) *cobra.Command {
 		Use:   "status",
 		Short: "Tell who leads, who works, and how many tasks wait",
 		Long: `Print who leads and since when, how many tasks wait, run and are not collected,
-which versions there are, what is drained, the worker processes by machine, and
+which versions there are, what is drained, the worker processes by host, and
 what a person should look at. A process has a line: how many of its slots are
 busy, and the task that has run for longest. It writes nothing, not even a
 chroot that is missing. --watch goes on until SIGINT (Ctrl-C), also while
@@ -100,11 +100,11 @@ func (l list) String() string { return strings.Join(l, ",") }
 const defaultQueue = "-"
 
 func (o *onlyFlags) flags(f *pflag.FlagSet) {
-	cli.Var(f, &o.hosts, "host", nil, "Show only the workers of the machines of these `names`, and each of them in a line: with commas between them, or with several such flags.",
+	cli.Var(f, &o.hosts, "host", nil, "Show only the workers of the hosts of these `names`, each worker in a line. Several names have commas between them, or a flag each.",
 		func(s string) (list, error) {
 			for host := range strings.SplitSeq(s, ",") {
 				if !isName(host) {
-					return nil, fmt.Errorf("%.80q is no name of a machine", host)
+					return nil, fmt.Errorf("%.80q is no name of a host", host)
 				}
 				o.hosts = append(o.hosts, host)
 			}

@@ -329,7 +329,7 @@ func TestInspect(t *testing.T) {
 			"client: --interval goes with --watch":             {"status", "--interval", "1s"},
 			`client: --interval: must be a duration from 50ms`: {"status", "--watch", "--interval", "0"},
 			`client: unexpected argument "x"`:                  {"status", "x"},
-			`client: --host: "" is no name of a machine`:       {"status", "--host", "a,"},
+			`client: --host: "" is no name of a host`:          {"status", "--host", "a,"},
 			`client: --queue: "a.b" is no name of a queue: `:   {"status", "--queue", "a.b"},
 			"client: unknown flag: --watch":                    {"doctor", "--watch"},
 			`client: unexpected argument "/tasks"`:             {"doctor", "/tasks"},

@@ -132,3 +132,33 @@ func TestOtherProtocol(t *testing.T) {
 		t.Errorf("they made %q", got)
 	}
 }
+
+// TestRaisedProtocol raises the protocol while programs that do not speak it are at work.
+func TestRaisedProtocol(t *testing.T) {
+	t.Parallel()
+	bin := version(t, "1.4.0")
+	root := zktest.Connect(t)
+	h := zktest.Conn(t, root)
+	start := func(args ...string) *proc.Child {
+		return proc.Run(t, proc.Command{Path: filepath.Join(bin, args[0]), Args: append(args[1:], "--zk", root, "--log-level", "info")})
+	}
+	m, w := start("master"), start("worker")
+	_, name, _ := strings.Cut(w.Line(w.Stderr, "registered"), "worker=")
+	run := start("client", "run", "3600")
+	w.Line(w.Stderr, "task started")
+	drain := start("client", "drain", strings.TrimSpace(name), "--wait")
+	wait := start("client", "run", "--wait-for-workers", "9", "0")
+	wait.Line(wait.Stderr, "waiting for")
+	zktest.Eventually(t, "it is draining", func() (bool, string) {
+		drains := h.Children("/drain")
+		return len(drains) == 1, strings.Join(drains, " ")
+	})
+	h.Set("/members", "protocol=2 version=2.0.1")
+	for _, p := range []*proc.Child{m, w, run, drain, wait} {
+		p.Exit(1)
+		p.Line(p.Stderr, "another protocol: this is version 1.4.0, which speaks protocol 1; /members says protocol 2, written by version 2.0.1")
+	}
+	if left := append(h.Children("/tasks"), h.Children("/workers")...); len(left) > 0 {
+		t.Errorf("left: %q", left)
+	}
+}

@@ -10,7 +10,7 @@ import (
 
 // DrainStatus is a child of /drain: it names workers that are given no more tasks.
 type DrainStatus struct {
-	Name    string     `json:"name"`  // of a machine, or "host:pid" of a process, or of a worker
+	Name    string     `json:"name"`  // of a host, or "host:pid" of a process, or of a worker
 	Since   *time.Time `json:"since"` // it was made; null: it may not be read
 	Seconds float64    `json:"seconds"`
 	Drained bool       `json:"drained"`        // the leader says that its workers have no tasks

@@ -53,5 +53,5 @@ func dottedHost(host string) string {
 	if !dotted {
 		return ""
 	}
-	return "; of a machine say what stands before the first dot: " + name(first)
+	return "; of a host name what stands before the first dot: " + name(first)
 }

@@ -30,7 +30,7 @@ type Status struct {
 
 // Filter is whose workers and tasks a Status is about. The zero value means all.
 type Filter struct {
-	Hosts []string // workers of these machines; none: of all
+	Hosts []string // workers of these hosts; none: of all
 	Queue *string  // workers and tasks of this queue; nil: of all
 }
 

@@ -16,13 +16,13 @@ import (
 // longestNote is how much of what a person wrote into a child of /drain is kept, in bytes.
 const longestNote = 1000
 
-// mostDrains is of how many children of /drain the data are read. The names of more are
-// enough to drain what they name, and nobody is told when it is drained.
+// mostDrains is how many children of /drain are read. Of more, only the names are used: they
+// drain what they name, but "drained" is not written.
 const mostDrains = 1000
 
-// listDrains lists /drain and reads its children. It does so within the loop, because a
-// listing that began before "drained" was written, and was merged after that, might lack
-// what was created in between.
+// listDrains lists /drain and reads its children. The loop waits for it: a listing beside the
+// loop could begin before "drained" is written, and be merged afterwards without a znode
+// that was made in between.
 func (l *leader) listDrains() error {
 	began := time.Now()
 	names, err := l.dirs.list(task.DrainDir, true)
@@ -51,14 +51,14 @@ func (l *leader) listDrains() error {
 	before := l.sched.Drains()
 	l.handle(sched.DrainsListed{Names: names, Open: open})
 	after := l.sched.Drains()
-	l.tellWithout(after, before, "draining")
-	l.tellWithout(before, after, "takes tasks again")
+	l.logOthers(after, before, "draining")
+	l.logOthers(before, after, "takes tasks again")
 	l.drains.pace.listed(began, time.Now())
 	return nil
 }
 
-// tellWithout logs the names of the first sorted list that the other lacks.
-func (l *leader) tellWithout(names, known []string, what string) {
+// logOthers logs the names that are not known. Both lists are sorted.
+func (l *leader) logOthers(names, known []string, what string) {
 	for _, name := range names {
 		if _, there := slices.BinarySearch(known, name); !there {
 			l.log.Info(what, "name", name)
@@ -69,7 +69,7 @@ func (l *leader) tellWithout(names, known []string, what string) {
 // openDrains reads children of /drain, and returns those that do not say "drained".
 func (l *leader) openDrains(names []string) (open []sched.Drain, err error) {
 	if len(names) > mostDrains {
-		l.odd.tell(task.DrainDir, fmt.Sprintf("more than %d children: what they name gets no tasks, and is not said to be drained", mostDrains))
+		l.odd.tell(task.DrainDir, fmt.Sprintf("more than %d children: what they name gets no tasks, but \"drained\" is not written", mostDrains))
 		return nil, nil
 	}
 	err = l.readAll(names, func(name string) answer {
@@ -95,10 +95,10 @@ func (l *leader) openDrains(names []string) (open []sched.Drain, err error) {
 // drainsPerTurn is how many drains are written in one turn.
 const drainsPerTurn = 100
 
-// tellDrained writes that what drains name is free. Nothing was assigned to that since the
-// drain was read, and nothing will be: not by this leader, and not by a later one, which
-// lists /drain before it decides.
-func (l *leader) tellDrained(drains []sched.Drain) error {
+// writeDrained writes "drained" for drains whose workers are free. This leader has assigned
+// nothing to them since it read the drains. It will not, nor will a later leader, which lists
+// /drain before it decides.
+func (l *leader) writeDrained(drains []sched.Drain) error {
 	if len(drains) == 0 {
 		return nil
 	}
@@ -115,13 +115,13 @@ func (l *leader) tellDrained(drains []sched.Drain) error {
 			l.log.Info("drained", "name", d.Name)
 		}
 	case errors.Is(err, session.ErrUnknown):
-		// Without a Sync the next listing may be older than this write, if it was one.
+		// Without a Sync the next listing may be older than this write.
 		if err := l.s.Sync(); err != nil {
 			return err
 		}
 		l.drains.due = true
 	case errors.Is(err, session.ErrTooLarge) && len(drains) > 1:
-		return l.tellDrained(drains[:len(drains)/2])
+		return l.writeDrained(drains[:len(drains)/2])
 	case errors.Is(err, session.ErrTooLarge):
 		l.odd.tell(task.DrainPath(drains[0].Name), err.Error())
 	case !errors.As(err, &refused):

@@ -77,7 +77,7 @@ func TestDrain(t *testing.T) {
 			if len(open) != left {
 				t.Fatalf("%d are open, want %d", len(open), left)
 			}
-			if err := l.tellDrained(open); err != nil {
+			if err := l.writeDrained(open); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -86,7 +86,7 @@ func TestDrain(t *testing.T) {
 			t.Error("does not list again what it did not write")
 		}
 		h.Delete(l.fence.Path)
-		if err := l.tellDrained([]sched.Drain{{Name: "node", Version: 1}}); !errors.Is(err, errDeposed) {
+		if err := l.writeDrained([]sched.Drain{{Name: "node", Version: 1}}); !errors.Is(err, errDeposed) {
 			t.Errorf("deposed: %v", err)
 		}
 		expect(t, h, "/drain/node", "why")

@@ -150,7 +150,7 @@ func (l *leader) turn(blocked bool) (d sched.Decision, err error) {
 	if err := l.apply(d.Moves); err != nil {
 		return d, err
 	}
-	if err := l.tellDrained(d.Drained); err != nil {
+	if err := l.writeDrained(d.Drained); err != nil {
 		return d, err
 	}
 	if err := l.readWorkers(d.ReadWorkers); err != nil {

@@ -27,7 +27,7 @@ var ErrProtocol = errors.New("another protocol")
 const (
 	Master = "master"
 	Worker = "worker"
-	Client = "client" // it is not told of under /members
+	Client = "client" // has no znode under /members
 )
 
 // Facts of a znode.
@@ -37,7 +37,7 @@ const (
 	factVersion  = "version"
 )
 
-// Config is what is told of a process.
+// Config describes a process.
 type Config struct {
 	Role    string
 	Queue   string // of a worker
@@ -45,11 +45,11 @@ type Config struct {
 	Logger  *slog.Logger
 }
 
-// Told is what a member's znode tells, or /members itself.
+// Told is what a member's znode holds, or /members itself.
 type Told struct {
 	Role     string // of a member
 	Protocol string // a number, unless a person wrote something else
-	Version  string // of the program that wrote it; "" if it does not tell
+	Version  string // of the program that wrote it; "": none is given
 }
 
 // Parse reads what a znode holds.
@@ -170,7 +170,7 @@ func (m *member) register() error {
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, zk.ErrNodeExists): // by a call whose answer was lost: the name is new
+		case errors.Is(err, zk.ErrNodeExists): // a call before made it, and its answer was lost: the name is new
 			return nil
 		case errors.Is(err, session.ErrUnknown):
 		case errors.Is(err, zk.ErrNoNode):
@@ -183,11 +183,11 @@ func (m *member) register() error {
 	}
 }
 
-// without logs what keeps a process from being a member, and lets its role go on.
+// without logs why a process is no member. Its role goes on.
 func (m *member) without(err error) error {
 	if errors.Is(err, session.ErrOver) {
 		return err
 	}
-	m.cfg.Logger.Warn("not told of under "+task.MembersDir+", or its protocol is not known", "err", err)
+	m.cfg.Logger.Warn("not registered under "+task.MembersDir+", or the protocol there is not known", "err", err)
 	return nil
 }

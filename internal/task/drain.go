@@ -10,8 +10,8 @@ import (
 func DrainPath(name string) string { return DrainDir + "/" + name }
 
 // Drains lists the children of /drain that drain a worker, each of them by itself: its
-// name, its host, and its process as <host>:<pid>. A worker made by hand has no process, and
-// its host is what stands behind its queue.
+// name, its host, and its process as <host>:<pid>. For a worker made by hand that is its
+// name, and its name without the queue.
 func Drains(worker string) []string {
 	_, host, pid := ParseWorkerName(worker)
 	names := []string{worker}
@@ -36,7 +36,7 @@ func NewDraining(names []string) Draining {
 	return d
 }
 
-// Of lists those that drain a worker. None does if it is given tasks.
+// Of lists the names that drain a worker; a worker without any is given tasks.
 func (d Draining) Of(worker string) (names []string) {
 	if len(d) == 0 {
 		return nil
@@ -44,14 +44,14 @@ func (d Draining) Of(worker string) (names []string) {
 	return slices.DeleteFunc(Drains(worker), func(name string) bool { return !d[name] })
 }
 
-// A text lists as many names, each of as many bytes, at most.
+// What Undrain lists: at most so many names, each of at most so many bytes.
 const (
 	mostUndrained = 10
 	maxUndrained  = 128
 )
 
-// Undrain tells a person how to end drains. A command is named only where it can be pasted:
-// names made by hand could be more than names to a shell.
+// Undrain tells a person how to end drains. It gives a command only if a shell takes all names
+// for plain words: a name made by hand may hold anything.
 func Undrain(drains []string) string {
 	odd := func(name string) bool {
 		bare := strings.NewReplacer(":", "", ".", "").Replace(name)
