@@ -17,10 +17,10 @@ import (
 // new leader or a restarted worker takes less.
 const quiet = 2 * time.Second
 
-// stall says why no task can be done: there is no leader, or no worker, or none that is not
-// drained, or the leader may not list the tasks. It says so once, and once more when that is over and a task is
-// still open. After quiet it looks; from then on the watches that it sets tell when to
-// look again. One goroutine calls its methods.
+// stall says why no task can be done: there is no leader, no worker, or none that is not
+// drained; or the leader may not list the tasks. It says so once, and once more when that is
+// over and a task is still open. After quiet it looks; from then on the watches that it sets
+// tell when to look again. One goroutine calls its methods.
 type stall struct {
 	s       *session.Session
 	log     *slog.Logger

@@ -176,8 +176,8 @@ func (d *doctor) workers() {
 	}
 }
 
-// drains finds what drains a process or a worker that does not come back. That of a
-// machine is kept for those that do.
+// drains finds drains of processes and workers that are gone: they do not come back. A drain of
+// a host stays for workers that come later.
 func (d *doctor) drains() {
 	there := make(map[string]bool)
 	is := func(name string) {
