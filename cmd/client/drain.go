@@ -26,8 +26,8 @@ func drainCommand(common *cli.Common) *cobra.Command {
 		Use:   "drain NAME...",
 		Short: "Let hosts finish what they have, and give them no more tasks",
 		Long: `Have the leader assign no more tasks to the workers of each NAME. A NAME is a
-host (see 'client status'), a process there (node3:4711), or the whole
-id of a worker. The workers finish what they have. The drain holds until
+host (see 'client status'), a process there (node3:4711), or the
+whole id of a worker. The workers finish what they have. The drain holds until
 'client undrain', also when workers of that NAME are started again.
 
 A drain is the znode /drain/NAME, which may be created and deleted by hand as
