@@ -27,10 +27,11 @@ func command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "faults",
 		Short: "Run the service under random faults, and judge every write",
-		Long: `Run masters, workers and clients on a ZooKeeper server of their own; kill, stop and
-pause them, cut their connections, lose requests and replies, block their logs, write junk into
-all znodes, drain workers, kill and freeze the server and fill its disk, all at
-random; then let all come to an end and judge ZooKeeper's own log, write by write. The status is 1 if anything was not as it must be.`,
+		Long: `Run masters, workers and clients on a ZooKeeper server of their own. Kill, stop
+and pause them, cut their connections, lose requests and replies, block their
+logs, write junk into all znodes, drain workers, kill and freeze the server and
+fill its disk, all at random. Then let all come to an end, and judge ZooKeeper's
+own log, write by write. The status is 1 if anything was not as it must be.`,
 		Example: "  faults --duration 10m\n  faults --seed 42",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			self, err := os.Executable()
