@@ -58,6 +58,16 @@ func (p *project) zookeeper(status int, want string, args ...string) {
 	}
 }
 
+// eventually asks until scripts/zookeeper's standard output matches want.
+func (p *project) eventually(what, want string, args ...string) {
+	p.t.Helper()
+	zktest.Eventually(p.t, what, func() (bool, string) {
+		c := proc.Run(p.t, proc.Command{Path: filepath.Join(p.dir, "scripts/zookeeper"), Args: args})
+		<-c.Done()
+		return regexp.MustCompile(want).MatchString(c.Stdout.String()), c.Stdout.String()
+	})
+}
+
 // start starts a server, which is stopped when the test ends.
 func (p *project) start(args ...string) {
 	p.t.Helper()
@@ -123,6 +133,7 @@ func TestZooKeeperScript(t *testing.T) {
 		t.Cleanup(func() { p.stop("--port", port) })
 		p.zookeeper(0, `(?s)^1 .*\n2 .*\n3 `, "status")
 		p.zookeeper(0, `^stopped: `, "stop", "2")
+		p.eventually("server 2 is down, and the others have a leader", ` leader `, "status")
 		p.zookeeper(0, `2 +127\.0\.0\.1:\d+ +down`, "status")
 		p.zookeeper(0, `^stopped: \S+\nnot running: 127\.0\.0\.1:\d+\nstopped: `, "stop")
 	})
@@ -133,11 +144,7 @@ func TestZooKeeperScript(t *testing.T) {
 		t.Cleanup(func() { p.stop("--port", port) })
 		p.zookeeper(0, `^stopped: `, "stop", "--port", port, "1")
 		p.zookeeper(0, `^stopped: `, "stop", "--port", port, "2")
-		zktest.Eventually(t, "server 3 is read-only", func() (bool, string) {
-			c := proc.Run(t, proc.Command{Path: filepath.Join(p.dir, "scripts/zookeeper"), Args: []string{"status", "--port", port}})
-			<-c.Done()
-			return strings.Contains(c.Stdout.String(), " read-only "), c.Stdout.String()
-		})
+		p.eventually("server 3 is read-only", ` read-only `, "status", "--port", port)
 		p.zookeeper(1, `3 +127\.0\.0\.1:\d+ +read-only `, "status", "--port", port)
 		p.zookeeper(1, `(?s)^running: .*Mode: read-only\n.*but it is read-only`, "status", "--dir", filepath.Join(p.dir, ".zk", port, "server-3"))
 	})
