@@ -163,8 +163,12 @@ func (c *Command) execute(ctx context.Context, e task.Execution, s *supervisor, 
 		})
 	}
 	unwatch()
-	if x.fate.group > 0 && !x.fate.known {
+	switch {
+	case x.fate.known:
+	case x.fate.group > 0:
 		_ = syscall.Kill(-x.fate.group, syscall.SIGKILL) // fails only when all are gone
+	case x.fate.begins: // it stopped or killed its supervisor before that told its number
+		killByName(e.Task, e.Worker)
 	}
 	pipes.finish()
 	if undo() && x.fate.known && s.reusable() {

@@ -100,9 +100,10 @@
 //   - On Linux a supervisor adopts the orphans below it
 //     (PR_SET_CHILD_SUBREAPER), so also those processes end that left the
 //     process group. If it is killed itself, by SIGKILL, the command is killed
-//     by the kernel and the rest of its group by the worker; what left the
-//     group lives on, and all that the command started does if the worker is
-//     killed in the same moment.
+//     by the kernel and the rest of its group by the worker, which finds it by
+//     $TASK_ID and $WORKER_ID where the supervisor had no time to tell its number;
+//     what left the group lives on, and all that the command started does if the
+//     worker is killed in the same moment.
 //   - A worker that is process 1 (of a container) waits for the orphans that
 //     become its children, see [ReapOrphans]: what left the group of a command
 //     whose supervisor was killed, and what a person who looked in left behind.

@@ -225,6 +225,26 @@ func TestStopped(t *testing.T) {
 		}
 		eventually(t, "all processes are gone", func() bool { return len(alive(m)) == 0 })
 	})
+	t.Run("supervisor_before_it_tells_the_command's_number_is_found_by_the_environment", func(t *testing.T) {
+		start := func(worker string) string {
+			m := marker(t)
+			c := exec.CommandContext(t.Context(), "sh", "-c", "setsid sleep "+m+" & setsid sleep "+m+"; sleep "+m)
+			c.Env = append(os.Environ(), "TASK_ID=t1", "WORKER_ID="+worker)
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			go c.Wait()
+			eventually(t, "it runs", func() bool { return len(alive(m)) == 3 })
+			return m
+		}
+		m, other := start("w1"), start("w12")
+		killByName("t1", "w1")
+		eventually(t, "all of it is gone", func() bool { return len(alive(m)) == 0 })
+		if got := alive(other); len(got) != 3 {
+			t.Errorf("of another worker's there is left %q", got)
+		}
+		killByName("t1", "w12")
+	})
 	t.Run("child_of_the_command_is_not_the_command", func(t *testing.T) {
 		// An orphan becomes the supervisor's own child before it stops.
 		result(t, sh(t, `(sh -c 'sleep 0.1; kill -STOP $$' &); sleep 0.3; echo x`), "", "x")

@@ -3,7 +3,9 @@ package command
 import (
 	"iter"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -90,6 +92,21 @@ func killNear(pid int) (some bool) {
 }
 
 func killChild(pid int) bool { return isChild(pid) && syscall.Kill(pid, syscall.SIGKILL) == nil }
+
+// killByName kills what executes a task for a worker, as far as its environment tells.
+func killByName(task, worker string) {
+	want := []string{"TASK_ID=" + task, "WORKER_ID=" + worker}
+	for some := true; some; { // what was killed may have started another one
+		some = false
+		for pid := range processes() {
+			text, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ") // nothing, of one that has ended
+			env := strings.Split(string(text), "\x00")
+			if slices.Contains(env, want[0]) && slices.Contains(env, want[1]) {
+				some = syscall.Kill(pid, syscall.SIGKILL) == nil || some
+			}
+		}
+	}
+}
 
 func processes() iter.Seq[int] {
 	return func(yield func(pid int) bool) {
