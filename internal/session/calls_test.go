@@ -123,7 +123,7 @@ func TestMulti(t *testing.T) {
 		}
 	})
 	t.Run("sends_what_just_fits", func(t *testing.T) {
-		s := newSession(t, zktest.Connect(t), patient) // a server is silent while it does so much
+		s := newSession(t, zktest.Connect(t), calm)
 		overhead := Create("/a", nil).Size() + len(s.cfg.Address.Chroot)
 		data := bytes.Repeat([]byte("x"), MaxPacket-overhead)
 		write(t, s, Create("/a", data))

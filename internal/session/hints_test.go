@@ -131,7 +131,8 @@ func TestHints(t *testing.T) {
 		expect(t, a, "/a")
 	})
 	t.Run("are_all_there_when_hundreds_of_watches_fire_at_once", func(t *testing.T) {
-		s, hand := start(t)
+		root := zktest.Connect(t)
+		s, hand := newSession(t, root, calm), zktest.Conn(t, root)
 		const n = 800
 		many := s.Hints("/many/")
 		hand.Create("/many", "")
@@ -142,7 +143,7 @@ func TestHints(t *testing.T) {
 			want = append(want, path)
 			create, set = append(create, Create(path, nil)), append(set, Set(path, nil, 0))
 		}
-		other := newSession(t, s.cfg.Address.String())
+		other := newSession(t, root, calm)
 		write(t, other, create...)
 		watch(t, s, want...)
 		write(t, other, set...)

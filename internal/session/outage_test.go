@@ -25,6 +25,9 @@ func giveUp(d time.Duration) func(*Config) { return func(c *Config) { c.GiveUp =
 // their timeouts pass between the server's start and its first answer.
 func patient(c *Config) { c.Timeout = 4 * time.Second }
 
+// calm is for sessions whose servers have so much to do that they are silent for seconds.
+func calm(c *Config) { c.Timeout = 30 * time.Second }
+
 // proven fails the test unless the session still is the one it was.
 func proven(t *testing.T, s *Session, id int64) {
 	t.Helper()
