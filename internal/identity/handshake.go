@@ -1,0 +1,92 @@
+package identity
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+)
+
+// Client is how to speak TLS with the server of this name, as it was typed: the server's
+// certificate must be for it. It reads the files.
+func (f Files) Client(serverName string) (*tls.Config, error) {
+	m, err := f.read()
+	if err != nil {
+		return nil, err
+	}
+	cfg := &tls.Config{ServerName: serverName, RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+	for _, ca := range m.authorities {
+		cfg.RootCAs.AddCert(ca)
+	}
+	if m.own != nil {
+		// Whatever CAs the server asks for: it says better than an empty answer would that
+		// it does not take this one.
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return m.own, nil }
+	}
+	return cfg, nil
+}
+
+// Secure returns the connection to use from now on, after the TLS handshake with a server,
+// given as host:port; without files it is raw itself. It is bounded by ctx, which may end
+// later. On an error it has closed raw; an [Error] lasts until a person mends something.
+func (f Files) Secure(ctx context.Context, raw net.Conn, server string) (net.Conn, error) {
+	if f.IsZero() {
+		return raw, nil
+	}
+	host, _, err := net.SplitHostPort(server)
+	if err != nil {
+		host = server
+	}
+	cfg, err := f.Client(host)
+	if err != nil {
+		raw.Close()
+		return nil, &Error{err}
+	}
+	c := &conn{raw: raw, files: f, server: server, host: host}
+	answer := cfg.GetClientCertificate
+	cfg.GetClientCertificate = func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		c.asked = true
+		if answer == nil {
+			return new(tls.Certificate), nil // none
+		}
+		own, err := answer(r)
+		c.own = own.Leaf
+		return own, err
+	}
+	c.Conn = tls.Client(raw, cfg)
+	if err := c.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, c.explain(err, true)
+	}
+	return c, nil
+}
+
+// conn is a TLS connection that explains what a server refuses.
+type conn struct {
+	*tls.Conn
+	raw          net.Conn
+	files        Files
+	server, host string
+
+	// Set in the handshake.
+	asked bool              // the server asked for a certificate
+	own   *x509.Certificate // the one it was given; nil: none
+}
+
+// Read tells more than tls.Conn does where the server refuses the certificate: with TLS 1.3
+// the handshake is over by then.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		err = c.explain(err, false)
+	}
+	return n, err
+}
+
+// Close closes the connection at once. The Close of tls.Conn first tells the other end, and
+// waits for up to 5 s where that takes nothing. ZooKeeper has a message of its own for the
+// end of a session.
+func (c *conn) Close() error { return c.raw.Close() }
