@@ -26,8 +26,18 @@ const spread = 100 * time.Millisecond
 // if there is none; later it waits for as long as it takes. Once ctx has ended
 // the role may work on for Config.Leave while the session is live, and then has
 // the session's timeout to leave, at most 30 s; then its session is ended.
+//
+// The files for TLS are checked before anything is dialed, and watched for as long as Run lasts.
 func Run(ctx context.Context, cfg Config, wait time.Duration, role Role) error {
 	cfg = cfg.withDefaults()
+	if err := cfg.TLS.Check(); err != nil {
+		return err
+	}
+	watched, unwatch := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { cfg.TLS.Watch(watched, cfg.Logger) })
+	defer watch.Wait()
+	defer unwatch()
 	for first := true; ; first = false {
 		s, err := open(ctx, cfg, first, wait)
 		if ctx.Err() != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/identity"
 	"taskkeeper/internal/zkwire"
 )
 
@@ -26,6 +27,7 @@ var ErrNoChroot = errors.New("there is no such chroot")
 // Config says how to reach ZooKeeper.
 type Config struct {
 	Address  Address
+	TLS      identity.Files
 	Timeout  time.Duration // session timeout to ask for; default DefaultTimeout; servers clamp it
 	GiveUp   time.Duration // how long a serving server may refuse the session; default 3 Timeout, from 15 s to 1 min
 	Leave    time.Duration // how long a role may work on once it was told to end; default: not at all
@@ -88,7 +90,7 @@ func Open(ctx context.Context, cfg Config) (*Session, error) {
 	}
 	s.ctx, s.over = context.WithCancelCause(context.Background())
 	s.live, s.lapse = context.WithCancel(s.ctx)
-	s.wire = zkwire.New(s.ctx, zkwire.Config{Timeout: cfg.Timeout, Logger: cfg.Logger, Refused: s.refused})
+	s.wire = zkwire.New(s.ctx, zkwire.Config{Timeout: cfg.Timeout, TLS: cfg.TLS, Logger: cfg.Logger, Refused: s.refused})
 	conn, events, err := s.wire.Connect(cfg.Address.Servers, s.onEvent)
 	if err != nil {
 		s.over(errClosed)

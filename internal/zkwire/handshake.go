@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"time"
+
+	"taskkeeper/internal/identity"
 )
 
 // handshakeBound is how long a server may take for the handshake. Each gets its
@@ -55,8 +56,16 @@ func (c *conn) greet() error {
 // ungreeted says why a handshake was not answered. A server that closes it, and serves
 // others, refuses this session.
 func (c *conn) ungreeted(err error) {
-	c.t.failed(fmt.Errorf("%s: no answer to the handshake: %w", c.server, err))
-	if !isTimeout(err) && c.t.SessionID() != 0 && serves(c.t.ctx, c.server) {
+	var fault *identity.Error
+	switch {
+	case errors.As(err, &fault): // it says all
+	case isTimeout(err), c.t.SessionID() != 0, !c.t.cfg.TLS.IsZero(), !speaksTLS(c.t.ctx, c.server):
+		err = fmt.Errorf("%s: no answer to the handshake: %w", c.server, err)
+	default:
+		err = fmt.Errorf("%s: it speaks TLS: is that its secureClientPort? Give --tls-ca or $%s", c.server, identity.CAVariable)
+	}
+	c.t.failed(err)
+	if fault == nil && !isTimeout(err) && c.t.SessionID() != 0 && serves(c.t.ctx, c.server, c.t.cfg.TLS) {
 		c.t.cfg.Refused(c.server)
 	}
 }
@@ -70,18 +79,9 @@ func isTimeout(err error) bool {
 // without a quorum does not, and is waited for. It asks by the four-letter word
 // srvr, which is allowed by default. A server without a quorum answers that too,
 // but not with its mode; or it is read-only, and refuses whoever may write.
-func serves(ctx context.Context, server string) bool {
+func serves(ctx context.Context, server string, files identity.Files) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	c, err := new(net.Dialer).DialContext(ctx, "tcp", server)
-	if err != nil {
-		return false
-	}
-	defer c.Close()
-	defer context.AfterFunc(ctx, func() { c.Close() })()
-	if _, err := io.WriteString(c, "srvr"); err != nil {
-		return false
-	}
-	answer, _ := io.ReadAll(io.LimitReader(c, 4<<10))
-	return strings.Contains(string(answer), "Mode: ") && !strings.Contains(string(answer), "Mode: read-only")
+	answer, _ := Ask(ctx, server, files, "srvr")
+	return strings.Contains(answer, "Mode: ") && !strings.Contains(answer, "Mode: read-only")
 }

@@ -12,11 +12,14 @@ import (
 	"time"
 
 	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/identity"
 )
 
-// Config says what a Transport is for. All fields are required.
+// Config says what a Transport is for. All fields are required, but for TLS.
 type Config struct {
 	Timeout time.Duration // session timeout to ask for
+	TLS     identity.Files
 	Logger  *slog.Logger
 	// Refused is called when a server that serves others has closed a handshake of
 	// this session. It may block, and delays only the next try to connect.
@@ -42,6 +45,7 @@ type Transport struct {
 	mu      sync.Mutex // guards the rest
 	conn    *conn      // nil before the first
 	lastErr error
+	logged  map[string]bool // faults of TLS since the last good handshake
 }
 
 // New returns a Transport that makes connections until ctx ends.
@@ -165,7 +169,7 @@ func (t *Transport) GetAll(paths []string) []Read {
 }
 
 // dial is go-zookeeper's dialer. It pauses between rounds in vain, and it bounds the
-// handshake. Once the context has ended it fails. The library would open another
+// handshake: that of TCP, of TLS and of ZooKeeper together. Once the context has ended it fails. The library would open another
 // session after an expiry, and send there what is still queued; without a connection
 // it cannot.
 func (t *Transport) dial(network, server string, timeout time.Duration) (net.Conn, error) {
@@ -173,14 +177,15 @@ func (t *Transport) dial(network, server string, timeout time.Duration) (net.Con
 	case <-time.After(t.hosts.pause()):
 	case <-t.ctx.Done():
 	}
-	bound := handshakeBound(t.Timeout(), t.hosts.Len())
-	d := net.Dialer{Timeout: min(timeout, bound)}
-	raw, err := d.DialContext(t.ctx, network, server)
+	deadline := time.Now().Add(handshakeBound(t.Timeout(), t.hosts.Len()))
+	ctx, cancel := context.WithDeadline(t.ctx, deadline)
+	defer cancel()
+	raw, err := connect(ctx, network, server, timeout, t.cfg.TLS)
 	if err != nil {
 		t.failed(err)
 		return nil, err
 	}
-	c := newConn(t, raw, server, time.Now().Add(bound))
+	c := newConn(t, raw, server, deadline)
 	t.use(c)
 	go c.send() // until the connection is closed, by the next one if not before
 	return c, nil
@@ -205,12 +210,26 @@ func (t *Transport) use(c *conn) {
 func (t *Transport) granted(answer connectHead) {
 	t.session.Store(answer.session)
 	t.timeout.Store(int64(answer.timeout))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.logged = nil
 }
 
+// failed records what went wrong. A session that is cut off waits, without a word; so what a
+// person has to mend is logged, once.
 func (t *Transport) failed(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lastErr = err
+	var fault *identity.Error
+	if t.SessionID() == 0 || !errors.As(err, &fault) || t.logged[err.Error()] {
+		return
+	}
+	if t.logged == nil {
+		t.logged = make(map[string]bool)
+	}
+	t.logged[err.Error()] = true
+	t.cfg.Logger.Error("no connection to ZooKeeper", "err", err)
 }
 
 // hear records that a server was heard. What a frame holds must have come soon after
