@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"taskkeeper/internal/identity"
 	"taskkeeper/internal/member"
 	"taskkeeper/internal/session"
 )
@@ -21,6 +23,7 @@ const serversEnv = "ZK_SERVERS"
 // AddTo is the program's own default; the others get the common ones.
 type Common struct {
 	ZK             session.Address
+	TLS            identity.Files
 	SessionTimeout time.Duration
 	Wait           time.Duration // for the first session
 	LogFormat      string
@@ -46,6 +49,12 @@ func (c *Common) AddTo(cmd *cobra.Command) {
 	Var(flags, &c.ZK, "zk", def.ZK,
 		"Where ZooKeeper is: `servers` as host:port[,host:port…], and /chroot after the last of them to keep all znodes below that one, which is created when it is missing. Without this flag, $"+serversEnv+" is used if it is set.",
 		session.ParseAddress)
+	flags.StringVar(&c.TLS.CA, "tls-ca", "",
+		"Speak TLS, with servers whose certificate is signed by a CA in this `file`, in PEM. By itself it means encryption without an identity. Without this flag, $"+identity.CAVariable+" is used if it is set.")
+	flags.StringVar(&c.TLS.Cert, "tls-cert", "",
+		"The certificate of this process, in a PEM `file`, with the intermediate ones behind it. Who may do what goes by its subject. It is read at each connection, so a renewed one needs no restart. Without this flag, $"+identity.CertVariable+" is used if it is set.")
+	flags.StringVar(&c.TLS.Key, "tls-key", "",
+		"The certificate's key, in a PEM `file` that no other user may read. Without this flag, $"+identity.KeyVariable+" is used if it is set.")
 	Var(flags, &c.SessionTimeout, "session-timeout", cmp.Or(def.SessionTimeout, defaults.SessionTimeout),
 		"After a `duration` of silence ZooKeeper takes this process for dead. Servers raise or lower it to their own bounds; the log's first line tells what they granted.",
 		// With less, a busy machine could not even finish the handshake.
@@ -59,20 +68,32 @@ func (c *Common) AddTo(cmd *cobra.Command) {
 	Var(flags, &c.LogLevel, "log-level", cmp.Or(def.LogLevel, defaults.LogLevel),
 		"Log what has at least this `level`: debug, info, warn or error.",
 		OneOf("debug", "info", "warn", "error"))
-	markCommon(flags, "zk", "session-timeout", "wait", "log-format", "log-level")
+	markCommon(flags, "zk", "tls-ca", "tls-cert", "tls-key", "session-timeout", "wait", "log-format", "log-level")
 
-	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		env := os.Getenv(serversEnv)
-		if env == "" || cmd.Flags().Changed("zk") {
-			return nil
-		}
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return c.fromEnvironment(cmd.Flags()) }
+}
+
+// fromEnvironment takes from the environment what the flags do not say.
+func (c *Common) fromEnvironment(flags *pflag.FlagSet) error {
+	if env := os.Getenv(serversEnv); env != "" && !flags.Changed("zk") {
 		address, err := session.ParseAddress(env)
 		if err != nil {
 			return fmt.Errorf("$%s: %w", serversEnv, err)
 		}
 		c.ZK = address
-		return nil
 	}
+	name := func(path *string, flag, variable string) string {
+		if flags.Changed(flag) {
+			return "--" + flag
+		}
+		*path = os.Getenv(variable)
+		return "$" + variable
+	}
+	ca := name(&c.TLS.CA, "tls-ca", identity.CAVariable)
+	cert := name(&c.TLS.Cert, "tls-cert", identity.CertVariable)
+	key := name(&c.TLS.Key, "tls-key", identity.KeyVariable)
+	c.TLS = c.TLS.Named(ca, cert, key)
+	return c.TLS.Complete()
 }
 
 // Run plays a role of a member of the installation, with one session after the other: see
@@ -84,5 +105,5 @@ func (c *Common) Run(ctx context.Context, cfg session.Config, of member.Config, 
 
 // Session is how to reach ZooKeeper, as the flags say.
 func (c *Common) Session(log *slog.Logger) session.Config {
-	return session.Config{Address: c.ZK, Timeout: c.SessionTimeout, Logger: log}
+	return session.Config{Address: c.ZK, TLS: c.TLS, Timeout: c.SessionTimeout, Logger: log}
 }

@@ -1,5 +1,7 @@
 package cli
 
+import "taskkeeper/internal/identity"
+
 // manEntry stands in the man pages of some programs.
 type manEntry struct {
 	name string
@@ -16,6 +18,7 @@ var files = []manEntry{
 // environment is what the programs read in it, and what a worker sets for its commands.
 var environment = []manEntry{
 	{serversEnv, nil, "Where ZooKeeper is, as for --zk, which comes first."},
+	{identity.CAVariable + ", " + identity.CertVariable + ", " + identity.KeyVariable, nil, "The files for TLS, as for --tls-ca, --tls-cert and --tls-key, each of which comes first. The commands of a worker do not get these variables."},
 	{"GOMAXPROCS", nil, "On how many processors the program runs at a time. Without it that is one."},
 	{"NO_COLOR", nil, "If it is set, the log has no colours on a terminal."},
 	{"TERM", nil, "If it is dumb, the log has no colours, and the client draws nothing."},
@@ -28,7 +31,7 @@ var environment = []manEntry{
 var exitStatuses = []struct{ status, of, text string }{
 	{"0", "all programs", "Done: all that was asked for. --help and --version end so too."},
 	{"0", "master, worker, client without a command, client status --watch", "Ended by SIGINT, SIGTERM or SIGHUP, in order."},
-	{"1", "all programs", "It did not work; one line on standard error says why. So it ends if ZooKeeper does not answer within --wait at the start."},
+	{"1", "all programs", "It did not work; one line on standard error says why. So it ends if a file for TLS is of no use, or ZooKeeper does not answer within --wait, at the start."},
 	{"1", "client run, client wait", "A task failed; or it was not finished in time, or it was withdrawn, since --deadline, --timeout, --halt or --fail-fast say so."},
 	{"1", "client submit, client cancel, client retry", "A task was not submitted, not removed, or not made pending again."},
 	{"1", "client status", "A part of the tree may not be read. The rest is printed."},
@@ -36,7 +39,7 @@ var exitStatuses = []struct{ status, of, text string }{
 	{"1", "client doctor", "Something is wrong in the tree, and was not mended."},
 	{"1", "worker", "The limit of open files is too low for --slots."},
 	{"1", "master", "It led, and did not get on for the session timeout, or for 10 s if that is longer. It ends so that another master leads. Standard error has the stacks of its goroutines."},
-	{"2", "all programs", "Wrong use: a flag, an argument or $ZK_SERVERS cannot be understood. Nothing was done."},
+	{"2", "all programs", "Wrong use: a flag, an argument, $ZK_SERVERS or $ZK_TLS_… cannot be understood. Nothing was done."},
 	{"2", "all programs, by SIGQUIT, SIGABRT or a crash", "The program ended itself at once. Standard error has the stacks of its goroutines."},
 	{"3", "client drain", "No worker of a name is registered. Nothing was drained. 'drain --missing-ok' does not end so."},
 	{"3", "client wait, client cancel, client retry, client explain", "An id names no task: it is unknown, or the task was removed. This comes before 1. 'wait --missing-ok' does not end so."},
