@@ -15,6 +15,10 @@
 // An [Ensemble] is several servers that serve as one. On a [Network] each of them,
 // and each program, has a host of its own, which can be cut off.
 //
+// With TLS a server takes nobody without a certificate of its [CA]. [Roles] have one each; a
+// Hand, and whatever else here talks to the server, is the admin. The server then keeps
+// an audit log.
+//
 // In tests, [Main] goes into TestMain, [Connect] gives each test a root of its
 // own on a server that the package's tests share, and [NewServer] a server to
 // kill or pause. A [Hand] plays any role by hand, as a person in ZooKeeper's

@@ -36,7 +36,18 @@ func StartEnsemble(servers int, o Options) (*Ensemble, error) {
 		return nil, err
 	}
 	e := &Ensemble{dir: dir}
-	if err := e.seat(servers, script, o); err != nil {
+	var ca *CA
+	if o.TLS {
+		var hosts []string
+		for _, h := range o.Hosts {
+			hosts = append(hosts, h.Addr)
+		}
+		ca, err = certify(dir, hosts)
+	}
+	if err == nil {
+		err = e.seat(servers, script, ca, o)
+	}
+	if err != nil {
 		e.Stop()
 		return nil, err
 	}
@@ -48,7 +59,7 @@ func StartEnsemble(servers int, o Options) (*Ensemble, error) {
 }
 
 // seat gives each server its place.
-func (e *Ensemble) seat(servers int, script string, o Options) error {
+func (e *Ensemble) seat(servers int, script string, ca *CA, o Options) error {
 	member := []string{"--servers", strconv.Itoa(servers)}
 	port := usualPort
 	if o.Hosts != nil {
@@ -66,7 +77,7 @@ func (e *Ensemble) seat(servers int, script string, o Options) error {
 	member = append(member, "--dir", e.dir, "--port", strconv.Itoa(port))
 	for n := 1; n <= servers; n++ {
 		s := &Server{
-			script: script, dir: filepath.Join(e.dir, fmt.Sprintf("server-%d", n)), at: Host{Addr: host}, port: port, tick: o.Tick, flags: o.Flags,
+			script: script, dir: filepath.Join(e.dir, fmt.Sprintf("server-%d", n)), at: Host{Addr: host}, port: port, tick: o.Tick, flags: o.Flags, ca: ca,
 			member: append(member[:len(member):len(member)], strconv.Itoa(n)),
 		}
 		if o.Hosts != nil {
@@ -169,7 +180,7 @@ func (e *Ensemble) Follower() *Server {
 // Stop ends all servers and removes their files.
 func (e *Ensemble) Stop() {
 	for _, s := range e.Servers {
-		s.Kill()
+		s.Stop()
 	}
 	os.RemoveAll(e.dir)
 }

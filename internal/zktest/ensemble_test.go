@@ -2,8 +2,12 @@ package zktest
 
 import (
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"testing"
+
+	"taskkeeper/internal/identity"
 )
 
 func TestEnsemble(t *testing.T) {
@@ -12,6 +16,35 @@ func TestEnsemble(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Stop)
+	testEnsemble(t, e)
+}
+
+func TestEnsembleWithTLS(t *testing.T) {
+	e, err := StartEnsemble(3, Options{TLS: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Stop)
+	testEnsemble(t, e)
+
+	s := e.Servers[0]
+	election := net.JoinHostPort(host, strconv.Itoa(s.port+1000+between))
+	quorum := s.ca.files("quorum")
+	quorum.Key = quorum.Cert
+	conn, err := Dial(election, quorum, askLimit)
+	if err != nil {
+		t.Fatalf("the certificate of a server, at the port for elections: %v", err)
+	}
+	conn.Close()
+	for name, who := range map[string]identity.Files{"no certificate": {CA: s.ca.file}, "the admin": s.Identity("admin")} {
+		if conn, err := Dial(election, who, askLimit); err == nil {
+			t.Errorf("%s is taken for one of the servers", name)
+			conn.Close()
+		}
+	}
+}
+
+func testEnsemble(t *testing.T, e *Ensemble) {
 	modes := func() (leaders, followers int) {
 		for _, s := range e.Servers {
 			switch mode, _ := s.Mode(); mode {

@@ -32,7 +32,7 @@ func ExpireSession(addr string, session int64) error {
 }
 
 func closeSession(addr string, session int64) (known bool, err error) {
-	conn, err := net.DialTimeout("tcp", addr, 2*time.Second)
+	conn, err := Dial(addr, adminOf(addr), 2*time.Second)
 	if err != nil {
 		return false, err
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/identity"
 )
 
 // handTimeout is the session timeout of a Hand: long, so that none of them
@@ -30,8 +32,14 @@ type Hand struct {
 }
 
 // Conn opens a session to host:port[,host:port…][/chroot]; it is closed when
-// the test ends.
+// the test ends. Where a Server has TLS, it is the admin's.
 func Conn(t testing.TB, connectString string) *Hand {
+	t.Helper()
+	return ConnAs(t, connectString, adminOf(connectString))
+}
+
+// ConnAs is Conn as somebody: the zero value connects without TLS.
+func ConnAs(t testing.TB, connectString string, who identity.Files) *Hand {
 	t.Helper()
 	servers, root, _ := strings.Cut(connectString, "/")
 	if root != "" {
@@ -45,8 +53,8 @@ func Conn(t testing.TB, connectString string) *Hand {
 	)
 	conn, _, err := zk.Connect(strings.Split(servers, ","), handTimeout,
 		zk.WithLogger(silent{}),
-		zk.WithDialer(func(network, addr string, timeout time.Duration) (net.Conn, error) {
-			c, err := net.DialTimeout(network, addr, timeout)
+		zk.WithDialer(func(_, addr string, timeout time.Duration) (net.Conn, error) {
+			c, err := Dial(addr, who, timeout)
 			if err != nil {
 				return nil, err
 			}

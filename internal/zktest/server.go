@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"taskkeeper/internal/identity"
 )
 
 const (
@@ -44,6 +46,10 @@ type Options struct {
 	// all run on 127.0.0.1.
 	Hosts []Host
 
+	// TLS has the server take nobody without a certificate, on its only port. It then keeps
+	// an audit log as well.
+	TLS bool
+
 	// Flags are more flags for the server's Java, as -Djute.maxbuffer=262144.
 	Flags []string
 }
@@ -59,6 +65,7 @@ type Server struct {
 	port   int
 	tick   time.Duration
 	flags  []string
+	ca     *CA      // nil without TLS
 	member []string // what makes it one of an ensemble: arguments of the script
 
 	mu      sync.Mutex
@@ -77,6 +84,12 @@ func Start(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{script: script, dir: dir, at: Host{Addr: host}, tick: o.Tick, flags: o.Flags}
+	if o.TLS {
+		if s.ca, err = certify(dir, nil); err != nil {
+			os.RemoveAll(dir)
+			return nil, err
+		}
+	}
 
 	// Another program may take the port between our look and the server's bind.
 	for range 3 {
@@ -136,6 +149,9 @@ func (s *Server) launch() error {
 	if err != nil {
 		return fmt.Errorf("start ZooKeeper on port %d: %w", s.port, err)
 	}
+	if s.ca != nil {
+		admins.Store(s.Addr(), s.Identity("admin"))
+	}
 	s.process = p
 	return nil
 }
@@ -173,10 +189,15 @@ func (s *Server) spawn() (*process, error) {
 	} else {
 		args = append(args, "--port", strconv.Itoa(s.port), "--dir", s.dir)
 	}
+	flags := s.flags
+	if s.ca != nil {
+		args = slices.Insert(args, 2, "--tls", "--all-words")
+		flags = append(flags[:len(flags):len(flags)], "-Dzookeeper.audit.enable=true")
+	}
 	args = append(slices.Clone(s.at.Within), args...)
 	cmd := exec.Command(args[0], args[1:]...)
-	if len(s.flags) > 0 {
-		cmd.Env = append(os.Environ(), "SERVER_JVMFLAGS="+strings.Join(s.flags, " "))
+	if len(flags) > 0 {
+		cmd.Env = append(os.Environ(), "SERVER_JVMFLAGS="+strings.Join(flags, " "))
 	}
 	cmd.Stdout = log
 	cmd.Stderr = log
@@ -283,6 +304,7 @@ func (s *Server) Wipe() error {
 // Stop ends the server, if need be, and removes its files.
 func (s *Server) Stop() {
 	s.Kill()
+	admins.Delete(s.Addr())
 	os.RemoveAll(s.dir)
 }
 
@@ -309,7 +331,11 @@ func (s *Server) Srvr() (string, error) { return s.Ask("srvr") }
 
 // Ask sends one of ZooKeeper's four-letter words and returns the answer.
 func (s *Server) Ask(word string) (string, error) {
-	conn, err := net.DialTimeout("tcp", s.Addr(), askLimit)
+	return ask(s.Addr(), s.Identity("admin"), word)
+}
+
+func ask(addr string, who identity.Files, word string) (string, error) {
+	conn, err := Dial(addr, who, askLimit)
 	if err != nil {
 		return "", err
 	}
@@ -320,7 +346,7 @@ func (s *Server) Ask(word string) (string, error) {
 	}
 	answer, err := io.ReadAll(conn)
 	if err != nil {
-		return "", fmt.Errorf("ask %s %s: %w", s.Addr(), word, err)
+		return "", fmt.Errorf("ask %s %s: %w", addr, word, err)
 	}
 	return string(answer), nil
 }
