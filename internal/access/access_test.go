@@ -1,0 +1,229 @@
+package access
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/task"
+)
+
+const roles = `# who is who
+admin   x509:CN=tk-admin
+master  x509:CN=tk-master
+worker  x509:CN=tk-worker
+client  x509:CN=tk-client x509:CN=alice   # each by itself
+viewer  x509:CN=tk-viewer
+`
+
+func parse(t *testing.T, text string) Policy {
+	t.Helper()
+	p, err := Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// show is an ACL in a line, with the names alone.
+func show(acl []zk.ACL) string {
+	var all []string
+	for _, a := range acl {
+		who := strings.TrimPrefix(strings.TrimPrefix(a.ID, "CN="), "tk-")
+		if a.Scheme == "auth" {
+			who = "creator"
+		}
+		all = append(all, who+":"+Letters(a.Perms))
+	}
+	return strings.Join(all, " ")
+}
+
+func TestWhoMayDoWhatWithEachZnode(t *testing.T) {
+	p := parse(t, roles)
+	for _, want := range []struct{ path, creates, closed string }{
+		{"", "admin:cdrwa master:cr worker:r client:r alice:r viewer:r", ""},
+		{"/access", "admin:cdrwa anyone:r", ""},
+		{"/master", "admin:cdrwa master:cdr viewer:r", ""},
+		{"/master/4a71cc9b-", "admin:cdrwa master:rw viewer:r", ""},
+		{"/workers", "admin:cdrwa master:r worker:cd viewer:r", ""},
+		{"/workers/gpu.vm:1-x", "admin:cdrwa master:rw worker:rw viewer:r", ""},
+		{"/tasks", "admin:cdrwa master:dr client:cd alice:cd viewer:r", ""},
+		{"/tasks/t", "admin:cdrwa master:rw worker:rw viewer:r creator:rw", "admin:cdrwa master:rw worker:rw viewer:r client:rw alice:rw"},
+		{"/tasks/t/junk", "admin:cdrwa master:rw worker:rw viewer:r creator:rw", "admin:cdrwa master:rw worker:rw viewer:r client:rw alice:rw"},
+		{"/data", "admin:cdrwa master:dr client:cd alice:cd viewer:r", ""},
+		{"/data/t", "admin:cdrwa master:r worker:r creator:r", "admin:cdrwa master:r worker:r client:r alice:r"},
+		{"/drain", "admin:cdrwa master:r viewer:r", ""},
+		{"/drain/vm", "admin:cdrwa master:rw viewer:r", ""},
+		{"/members", "admin:cdrwa master:crw worker:cr client:r alice:r viewer:r", ""},
+		{"/members/vm:1-x", "admin:cdrwa master:r worker:r viewer:r", ""},
+		{"/zookeeper", "admin:cdrwa viewer:r", ""},
+		{"/zookeeper/quota", "admin:cdrwa viewer:r", ""},
+		{"/zookeeper/quota/app/tasks/zookeeper_limits", "admin:cdrwa viewer:r", ""},
+		{"/zookeeper/config", "admin:cdrwa", ""},
+		{"/other", "admin:cdrwa", ""},
+		{"/other/x", "admin:cdrwa", ""},
+	} {
+		if want.closed == "" {
+			want.closed = want.creates
+		}
+		if got := show(p.For(want.path)); got != want.creates {
+			t.Errorf("%s as it is created:\n%s, want\n%s", want.path, got, want.creates)
+		}
+		if got := show(p.Closed(want.path, zk.WorldACL(zk.PermAll))); got != want.closed {
+			t.Errorf("%s as it is closed:\n%s, want\n%s", want.path, got, want.closed)
+		}
+	}
+	for _, dir := range task.Dirs() {
+		if _, listed := table[dir]; !listed {
+			t.Errorf("%s has no row", dir)
+		}
+		if _, listed := table[dir+"/x"]; !listed {
+			t.Errorf("%s/x has no row", dir)
+		}
+	}
+}
+
+func TestAnOpenPolicyGivesEveryoneAllRights(t *testing.T) {
+	var p Policy
+	for _, path := range []string{"", "/tasks", "/tasks/t", "/other"} {
+		if got := show(p.For(path)) + " " + show(p.Closed(path, nil)); got != "anyone:cdrwa anyone:cdrwa" {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	if !p.IsZero() || p.String() != "" || len(p.Roles("x509:CN=a")) != 0 {
+		t.Errorf("%+v", p)
+	}
+	if !p.Obeys("/tasks", zk.WorldACL(zk.PermAll)) || p.Obeys("/tasks", zk.WorldACL(zk.PermRead)) {
+		t.Error("what obeys it is what is open to all")
+	}
+}
+
+func TestAnIDWithSeveralRolesHasOneEntry(t *testing.T) {
+	p := parse(t, "admin x509:CN=a\nmaster x509:CN=a x509:CN=m\nworker x509:CN=m\nclient world:anyone\n")
+	if got := show(p.For("/workers")); got != "a:cdrwa m:cdr" {
+		t.Error(got)
+	}
+	if got := fmt.Sprint(p.Roles("x509:CN=m"), p.Roles("x509:CN=other"), p.Roles("")); got != "[master worker client] [client] [client]" {
+		t.Error(got)
+	}
+	if !p.Uses("x509") || !p.Uses("world") || p.Uses("digest") {
+		t.Error("the schemes")
+	}
+}
+
+func TestTheCreatorOfATaskStaysTheOnlyClientThatReadsIt(t *testing.T) {
+	p := parse(t, roles)
+	made := func(id string) []zk.ACL { // as the server writes it
+		acl := slices.Clone(p.For("/tasks/t"))
+		acl[len(acl)-1].Scheme, acl[len(acl)-1].ID = "x509", id
+		return acl
+	}
+	for _, tc := range []struct {
+		name   string
+		acl    []zk.ACL
+		obeys  bool
+		closed string
+	}{
+		{"a client's", made("CN=alice"), true, "admin:cdrwa master:rw worker:rw viewer:r alice:rw"},
+		{"an admin's", made("CN=tk-admin"), true, "admin:cdrwa master:rw worker:rw viewer:r"},
+		{"of one that is no client any more", made("CN=bob"), false, "admin:cdrwa master:rw worker:rw viewer:r"},
+		{"everyone's", zk.WorldACL(zk.PermAll), false, "admin:cdrwa master:rw worker:rw viewer:r client:rw alice:rw"},
+		{"a client's, of an older policy", []zk.ACL{{Perms: zk.PermAll, Scheme: "x509", ID: "CN=old"}, {Perms: zk.PermRead, Scheme: "x509", ID: "CN=alice"}}, false,
+			"admin:cdrwa master:rw worker:rw viewer:r alice:rw"},
+		{"nobody's", []zk.ACL{{Perms: zk.PermAll, Scheme: "digest", ID: "me:secret"}}, false, "admin:cdrwa master:rw worker:rw viewer:r"},
+		{"a client's, with a right more", append(made("CN=alice"), zk.ACL{Perms: zk.PermDelete, Scheme: "x509", ID: "CN=alice"}), false,
+			"admin:cdrwa master:rw worker:rw viewer:r alice:rw"},
+	} {
+		if got := p.Obeys("/tasks/t", tc.acl); got != tc.obeys {
+			t.Errorf("%s: obeys: %v", tc.name, got)
+		}
+		closed := p.Closed("/tasks/t", tc.acl)
+		if got := show(closed); got != tc.closed {
+			t.Errorf("%s: closed as\n%s, want\n%s", tc.name, got, tc.closed)
+		}
+		if !p.Obeys("/tasks/t", closed) {
+			t.Errorf("%s: what is closed does not obey", tc.name)
+		}
+	}
+}
+
+func TestNeeds(t *testing.T) {
+	for _, tc := range []struct {
+		path  string
+		perms int32
+		want  string
+	}{
+		{"/drain", zk.PermCreate, "[admin]"},
+		{"/data/t", zk.PermRead, "[admin master worker its creator]"},
+		{"/tasks", zk.PermRead, "[admin master viewer]"},
+		{"/tasks", zk.PermRead | zk.PermWrite, "[admin]"},
+	} {
+		if got := fmt.Sprint(Needs(tc.path, tc.perms)); got != tc.want {
+			t.Errorf("%s %s: %s, want %s", tc.path, Letters(tc.perms), got, tc.want)
+		}
+	}
+	if !May([]Role{Client}, Znode, zk.PermRead) || !May([]Role{Worker, Master}, "/data/t", zk.PermRead) || May([]Role{Viewer, Client}, "/data/t", zk.PermRead) {
+		t.Error("who may read")
+	}
+}
+
+var bad = []struct{ text, says string }{
+	{"", "no line gives an admin, who alone can change the policy"},
+	{"admin\n", "no line gives an admin, who alone can change the policy"},
+	{"# admin x509:CN=a", "no line gives an admin, who alone can change the policy"},
+	{"admin x509:CN=a\nboss x509:CN=b\n", `line 2: "boss" is no role: want admin, master, worker, client or viewer`},
+	{"admin x509:CN=a\n\nworker x509:CN=w\nworker x509:CN=v", "line 4: worker stands in a line above as well: write all its ids in one line"},
+	{"admin x509:CN=a,O=b", `line 1: "x509:CN=a,O=b" has a comma, which ZooKeeper's shell cannot read in an ACL: use certificates with a CN alone`},
+	{"admin CN=a", `line 1: "CN=a" is no id: want scheme:id, such as x509:CN=tk-worker, without blanks`},
+	{"admin x509:CN=Jo Do", `line 1: "Do" is no id: want scheme:id, such as x509:CN=tk-worker, without blanks`},
+	{"admin x509:", `line 1: "x509:" is no id: want scheme:id, such as x509:CN=tk-worker, without blanks`},
+	{"admin x509:tk", `line 1: "x509:tk" is no subject of a certificate: want such as x509:CN=tk`},
+	{"admin world:me", `line 1: "world:me" is nobody: want world:anyone`},
+	{"admin auth:me", `line 1: "auth:me" names nobody in particular: want the id of a program`},
+	{"admin x509:CN=\x1b[2J", `line 1: "x509:CN=\x1b[2J" has characters that cannot be printed`},
+	{"\xff\n", `line 1: "\xff" is no role: want admin, master, worker, client or viewer`},
+	{strings.Repeat("#\n", 5000), "10000 bytes, at most 8192: several programs may have one certificate"},
+}
+
+func TestAPolicyThatCannotBeReadNamesTheLine(t *testing.T) {
+	for _, tc := range bad {
+		if p, err := Parse([]byte(tc.text)); err == nil || err.Error() != tc.says || !p.IsZero() {
+			t.Errorf("%.40q: %v, want\n%s", tc.text, err, tc.says)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(roles))
+	for _, tc := range bad {
+		f.Add([]byte(tc.text))
+	}
+	f.Add([]byte("admin ip:127.0.0.1 #\r\nclient world:anyone\tdigest:a:b=\nviewer"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := Parse(text)
+		if err != nil {
+			if strings.ContainsAny(err.Error(), "\n\r\x1b") || len(err.Error()) > 1000 {
+				t.Errorf("no line: %q", err)
+			}
+			return
+		}
+		again, err := Parse([]byte(p.String()))
+		if err != nil || again.String() != p.String() {
+			t.Errorf("%q reads as %q: %v", p, again, err)
+		}
+		for _, path := range []string{"", "/tasks", "/tasks/t", "/data/t", string(text)} {
+			acl := p.Closed(path, nil)
+			if !p.Obeys(path, acl) || !slices.ContainsFunc(acl, func(a zk.ACL) bool { return a.Perms == zk.PermAll }) {
+				t.Errorf("%q: %v", path, acl)
+			}
+			for _, a := range slices.Concat(acl, p.For(path)) {
+				if a.Perms == 0 || a.Scheme == "" || a.ID == "" && a.Scheme != "auth" {
+					t.Errorf("%q: %v", path, a)
+				}
+			}
+		}
+	})
+}

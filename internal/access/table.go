@@ -1,0 +1,125 @@
+package access
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/go-zookeeper/zk"
+)
+
+// Znode is where the policy is, below the chroot.
+const Znode = "/access"
+
+// Role is what a process is to the installation.
+type Role string
+
+const (
+	Admin  Role = "admin"
+	Master Role = "master"
+	Worker Role = "worker"
+	Client Role = "client"
+	Viewer Role = "viewer"
+)
+
+// Roles lists all of them.
+func Roles() []Role { return []Role{Admin, Master, Worker, Client, Viewer} }
+
+// row is who may do what with a znode, in the letters of ZooKeeper's shell.
+type row struct{ admin, master, worker, client, viewer, creator, everyone string }
+
+// table has a row for each znode; "x" stands for any name. To delete a znode is a right on
+// the one above it. A creator is a client.
+//
+// Everyone reads the policy: so a program whose certificate has no role can say so.
+var table = map[string]row{
+	//                     admin    master  worker  client  viewer  creator  everyone
+	"/":                  {"cdrwa", "cr", "r", "r", "r", "", ""},
+	Znode:                {"cdrwa", "", "", "", "", "", "r"},
+	"/master":            {"cdrwa", "cdr", "", "", "r", "", ""},
+	"/master/x":          {"cdrwa", "rw", "", "", "r", "", ""},
+	"/workers":           {"cdrwa", "r", "cd", "", "r", "", ""},
+	"/workers/x":         {"cdrwa", "rw", "rw", "", "r", "", ""},
+	"/tasks":             {"cdrwa", "dr", "", "cd", "r", "", ""},
+	"/tasks/x":           {"cdrwa", "rw", "rw", "", "r", "rw", ""},
+	"/data":              {"cdrwa", "dr", "", "cd", "r", "", ""},
+	"/data/x":            {"cdrwa", "r", "r", "", "", "r", ""},
+	"/drain":             {"cdrwa", "r", "", "", "r", "", ""},
+	"/drain/x":           {"cdrwa", "rw", "", "", "r", "", ""},
+	"/members":           {"cdrwa", "crw", "cr", "r", "r", "", ""},
+	"/members/x":         {"cdrwa", "r", "r", "", "r", "", ""},
+	"/zookeeper":         {"cdrwa", "", "", "", "r", "", ""}, // the servers' own, which has the quotas
+	"/zookeeper/quota":   {"cdrwa", "", "", "", "r", "", ""},
+	"/zookeeper/quota/x": {"cdrwa", "", "", "", "r", "", ""},
+}
+
+// unlisted is the row of a znode that no program of ours creates.
+var unlisted = row{admin: "cdrwa"}
+
+// place is a path's row in the table: that of the znode, or of the one below one of ours
+// that it belongs to.
+func place(path string) string {
+	const quotas = "/zookeeper/quota/"
+	if strings.HasPrefix(path, quotas) {
+		return quotas + "x"
+	}
+	dir, name, below := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	switch {
+	case !below:
+		return "/" + dir
+	case "/"+dir == "/zookeeper":
+		return "/" + dir + "/" + name
+	}
+	return "/" + dir + "/x"
+}
+
+func rowOf(path string) row {
+	r, listed := table[place(path)]
+	if !listed {
+		return unlisted
+	}
+	return r
+}
+
+// of is a role's rights.
+func (r row) of(role Role) int32 {
+	return rights(map[Role]string{Admin: r.admin, Master: r.master, Worker: r.worker, Client: r.client, Viewer: r.viewer}[role])
+}
+
+// rights reads letters.
+func rights(letters string) (perms int32) {
+	for _, letter := range letters {
+		perms |= map[rune]int32{'c': zk.PermCreate, 'd': zk.PermDelete, 'r': zk.PermRead, 'w': zk.PermWrite, 'a': zk.PermAdmin}[letter]
+	}
+	return perms
+}
+
+// Letters writes rights as ZooKeeper's shell does.
+func Letters(perms int32) string {
+	var b strings.Builder
+	for _, letter := range "cdrwa" {
+		if perms&rights(string(letter)) != 0 {
+			b.WriteRune(letter)
+		}
+	}
+	return b.String()
+}
+
+// Needs lists who has all of some rights on a znode: roles, and "its creator".
+func Needs(path string, perms int32) (who []string) {
+	r := rowOf(path)
+	for _, role := range Roles() {
+		if r.of(role)&perms == perms {
+			who = append(who, string(role))
+		}
+	}
+	if r.creator != "" && rights(r.creator)&perms == perms {
+		who = append(who, "its creator")
+	}
+	return who
+}
+
+// May tells whether any of some roles has all of some rights on a znode, whoever created it.
+func May(roles []Role, path string, perms int32) bool {
+	return rights(rowOf(path).everyone)&perms == perms ||
+		slices.ContainsFunc(roles, func(role Role) bool { return rowOf(path).of(role)&perms == perms })
+}
