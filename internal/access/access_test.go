@@ -156,12 +156,12 @@ func TestNeeds(t *testing.T) {
 		perms int32
 		want  string
 	}{
-		{"/drain", zk.PermCreate, "[admin]"},
-		{"/data/t", zk.PermRead, "[admin master worker its creator]"},
-		{"/tasks", zk.PermRead, "[admin master viewer]"},
-		{"/tasks", zk.PermRead | zk.PermWrite, "[admin]"},
+		{"/drain", zk.PermCreate, "admin"},
+		{"/data/t", zk.PermRead, "admin, master, worker or its creator"},
+		{"/tasks", zk.PermRead, "admin, master or viewer"},
+		{"/tasks", zk.PermRead | zk.PermWrite, "admin"},
 	} {
-		if got := fmt.Sprint(Needs(tc.path, tc.perms)); got != tc.want {
+		if got := Needs(tc.path, tc.perms); got != tc.want {
 			t.Errorf("%s %s: %s, want %s", tc.path, Letters(tc.perms), got, tc.want)
 		}
 	}

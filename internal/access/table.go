@@ -104,8 +104,9 @@ func Letters(perms int32) string {
 	return b.String()
 }
 
-// Needs lists who has all of some rights on a znode: roles, and "its creator".
-func Needs(path string, perms int32) (who []string) {
+// Needs says who has all of some rights on a znode: "admin, client or its creator".
+func Needs(path string, perms int32) string {
+	var who []string
 	r := rowOf(path)
 	for _, role := range Roles() {
 		if r.of(role)&perms == perms {
@@ -115,7 +116,8 @@ func Needs(path string, perms int32) (who []string) {
 	if r.creator != "" && rights(r.creator)&perms == perms {
 		who = append(who, "its creator")
 	}
-	return who
+	last := len(who) - 1
+	return strings.Join(slices.DeleteFunc([]string{strings.Join(who[:last], ", "), who[last]}, func(s string) bool { return s == "" }), " or ")
 }
 
 // May tells whether any of some roles has all of some rights on a znode, whoever created it.

@@ -17,7 +17,7 @@ func (s *Session) Stat(path string) (stat *zk.Stat, err error) {
 		stat = found
 		return err
 	})
-	return stat, wrap("get the Stat of", path, err)
+	return stat, s.wrap("get the Stat of", path, zk.PermRead, err)
 }
 
 // SetACL replaces a znode's ACL, which must be at version. ErrUnknown means the same
@@ -36,6 +36,6 @@ func (s *Session) SetACL(path string, acl []zk.ACL, version int32) error {
 		case err != nil && !definite(err):
 			err = fmt.Errorf("%w: %w", ErrUnknown, err)
 		}
-		return wrap("set the ACL of", path, err)
+		return s.wrap("set the ACL of", path, zk.PermAdmin, err)
 	}
 }

@@ -100,3 +100,12 @@ func forbidden(r rune) bool {
 
 // String is the connect string.
 func (a Address) String() string { return strings.Join(a.Servers, ",") + a.Chroot }
+
+// loopback tells whether all servers are on this machine, and nobody else reaches them there.
+func (a Address) loopback() bool {
+	return !slices.ContainsFunc(a.Servers, func(server string) bool {
+		host, _, _ := net.SplitHostPort(server)
+		ip := net.ParseIP(host)
+		return host != "localhost" && (ip == nil || !ip.IsLoopback())
+	})
+}

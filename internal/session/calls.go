@@ -21,6 +21,7 @@ type Op struct {
 	data    []byte
 	version int32
 	flags   int32
+	acl     []zk.ACL // of what is created; nil: by the policy
 }
 
 type opKind string
@@ -38,6 +39,11 @@ func Check(path string, version int32) Op { return Op{Path: path, kind: opCheck,
 
 // Create makes a permanent znode.
 func Create(path string, data []byte) Op { return Op{Path: path, kind: opCreate, data: data} }
+
+// CreateWith makes a permanent znode with an ACL that is not the policy's of this moment.
+func CreateWith(path string, data []byte, acl []zk.ACL) Op {
+	return Op{Path: path, kind: opCreate, data: data, acl: acl}
+}
 
 // CreateEphemeral makes a znode that vanishes with this session.
 func CreateEphemeral(path string, data []byte) Op {
@@ -64,12 +70,13 @@ func (o Op) Size() int { return len(o.Path) + len(o.data) + 128 }
 
 func (o Op) String() string { return string(o.kind) + " " + o.Path }
 
-func (o Op) request(path string) any {
+// request is the operation on a path, with the ACL of what it creates.
+func (o Op) request(path string, acl []zk.ACL) any {
 	switch o.kind {
 	case opCheck:
 		return &zk.CheckVersionRequest{Path: path, Version: o.version}
 	case opCreate:
-		return &zk.CreateRequest{Path: path, Data: o.data, Acl: zk.WorldACL(zk.PermAll), Flags: o.flags}
+		return &zk.CreateRequest{Path: path, Data: o.data, Acl: acl, Flags: o.flags}
 	case opSet:
 		return &zk.SetDataRequest{Path: path, Data: o.data, Version: o.version}
 	default:
@@ -92,12 +99,49 @@ func (s *Session) MaxPacket() int {
 	return most
 }
 
-// Size is what operations come to in a packet, in bytes, with the chroot.
+// Size is what operations come to in a packet, in bytes, with the chroot and ACLs.
 func (s *Session) Size(ops ...Op) (size int) {
+	r := s.policy.known()
 	for _, op := range ops {
 		size += op.Size() + len(s.cfg.Address.Chroot)
+		if op.kind == opCreate && !r.IsZero() {
+			size += aclSize(s.acl(r, op.Path))
+		}
 	}
 	return size
+}
+
+// requests is the operations as they are sent, each create with its ACL.
+func (s *Session) requests(ops []Op) ([]any, error) {
+	reqs := make([]any, len(ops))
+	for i, op := range ops {
+		if op.kind == opCreate && op.acl == nil {
+			r, err := s.currentRules()
+			switch {
+			case err != nil:
+				return nil, err
+			case r.err != nil:
+				return nil, &OpError{Index: i, Op: op, Err: r.err}
+			}
+			op.acl = s.acl(r, op.Path)
+		}
+		reqs[i] = op.request(s.full(op.Path), op.acl)
+	}
+	return reqs, nil
+}
+
+// needs is the right that the operation needs, and on which znode.
+func (o Op) needs() (path string, perms int32) {
+	switch o.kind {
+	case opCheck:
+		return o.Path, zk.PermRead
+	case opSet:
+		return o.Path, zk.PermWrite
+	case opCreate:
+		return parent(o.Path), zk.PermCreate
+	default:
+		return parent(o.Path), zk.PermDelete
+	}
 }
 
 // Multi carries out all operations or none. See the package's documentation
@@ -106,10 +150,7 @@ func (s *Session) Multi(ops ...Op) ([]Result, error) {
 	if len(ops) == 0 {
 		return nil, nil
 	}
-	reqs, size := make([]any, len(ops)), s.Size(ops...)
-	for i, op := range ops {
-		reqs[i] = op.request(s.full(op.Path))
-	}
+	size := s.Size(ops...)
 	for {
 		if most := s.MaxPacket(); size > most {
 			return nil, fmt.Errorf("%s and %d more: %w: %d bytes, at most %d", ops[0], len(ops)-1, ErrTooLarge, size, most)
@@ -122,8 +163,12 @@ func (s *Session) Multi(ops ...Op) ([]Result, error) {
 		if err := s.await(); err != nil {
 			return nil, err
 		}
+		reqs, err := s.requests(ops)
+		if err != nil {
+			return nil, err
+		}
 		answers, err := s.conn.Multi(reqs...)
-		refused, err := refusal(ops, answers), named(err)
+		refused, err := s.refusal(ops, answers), named(err)
 		switch {
 		case err == nil:
 			results := make([]Result, len(answers))
@@ -158,7 +203,7 @@ const throttledPause = 500 * time.Millisecond
 
 // refusal finds the operation that the server refused, if it was so: those
 // before it carry no error, those after it one of their own kind.
-func refusal(ops []Op, answers []zk.MultiResponse) *OpError {
+func (s *Session) refusal(ops []Op, answers []zk.MultiResponse) *OpError {
 	for i, a := range answers {
 		if a.Error == nil {
 			continue
@@ -166,6 +211,9 @@ func refusal(ops []Op, answers []zk.MultiResponse) *OpError {
 		err := named(a.Error)
 		if i >= len(ops) || !definite(err) {
 			return nil
+		}
+		if Refused(err) {
+			err = s.denied(ops[i].needs())
 		}
 		return &OpError{Index: i, Op: ops[i], Err: err}
 	}
@@ -178,7 +226,7 @@ func (s *Session) Get(path string) (data []byte, stat *zk.Stat, err error) {
 		data, stat, err = s.conn.Get(s.full(path))
 		return err
 	})
-	return data, stat, wrap("get", path, err)
+	return data, stat, s.wrap("get", path, zk.PermRead, err)
 }
 
 // GetW is Get and sets a watch, which hints once when the znode changes or
@@ -188,7 +236,7 @@ func (s *Session) GetW(path string) (data []byte, stat *zk.Stat, err error) {
 		data, stat, _, err = s.conn.GetW(s.full(path))
 		return err
 	})
-	return data, stat, wrap("get", path, err)
+	return data, stat, s.wrap("get", path, zk.PermRead, err)
 }
 
 // Children lists the names of a znode's children, in no order; zk.ErrNoNode if
@@ -198,7 +246,7 @@ func (s *Session) Children(path string) (names []string, stat *zk.Stat, err erro
 		names, stat, err = s.conn.Children(s.full(path))
 		return err
 	})
-	return names, stat, wrap("list", path, err)
+	return names, stat, s.wrap("list", path, zk.PermRead, err)
 }
 
 // ChildrenW is Children and sets a watch, which hints once when a child comes
@@ -208,7 +256,7 @@ func (s *Session) ChildrenW(path string) (names []string, stat *zk.Stat, err err
 		names, stat, _, err = s.conn.ChildrenW(s.full(path))
 		return err
 	})
-	return names, stat, wrap("list", path, err)
+	return names, stat, s.wrap("list", path, zk.PermRead, err)
 }
 
 // ACL reads who may do what with a znode, and its Stat; zk.ErrNoNode if there is
@@ -218,7 +266,7 @@ func (s *Session) ACL(path string) (acl []zk.ACL, stat *zk.Stat, err error) {
 		acl, stat, err = s.conn.GetACL(s.full(path))
 		return err
 	})
-	return acl, stat, wrap("get the ACL of", path, err)
+	return acl, stat, s.wrap("get the ACL of", path, zk.PermRead, err)
 }
 
 // Sync returns when whatever was written before, by anyone, shows in reads of
@@ -229,10 +277,14 @@ func (s *Session) Sync() error {
 	if root == "" {
 		root = "/"
 	}
-	return wrap("sync", root, s.read(func() error {
+	err := s.read(func() error {
 		_, err := s.conn.Sync(root)
 		return err
-	}))
+	})
+	if err != nil {
+		err = fmt.Errorf("sync %s: %w", root, err)
+	}
+	return err
 }
 
 // oddRetries is how often a read is repeated that was answered with an error

@@ -53,6 +53,15 @@
 // Calls take no context. They end at the latest with the session, and Run ends
 // the session of a role that does not leave in time.
 //
+// # The policy
+//
+// What is created has the ACL that the installation's policy gives it: see package access.
+// A session reads /access at its start, and watches it; where it may have changed, and after
+// each reconnect, the next create reads it first. While it cannot be read, each create is
+// refused like one for which a right is missing, so a role waits. Nothing else costs
+// anything: in an open installation one read a session. Without a certificate of
+// its own a creator has no id: then all clients of the policy may read its tasks.
+//
 // # Watches
 //
 // Watches are hints. Events arrive as paths in a Hints, coalesced; whoever

@@ -64,10 +64,10 @@ func named(err error) error {
 
 // noAuth is zk.ErrNoAuth, whose text says "not authenticated": the server knows who
 // asks well enough, and the ACL does not let him.
-type noAuth struct{}
+type noAuth struct{ why string }
 
-func (noAuth) Error() string { return "no permission" }
-func (noAuth) Unwrap() error { return zk.ErrNoAuth }
+func (e noAuth) Error() string { return strings.TrimSuffix("no permission: "+e.why, ": ") }
+func (noAuth) Unwrap() error   { return zk.ErrNoAuth }
 
 // definite tells whether an error speaks of the operation itself. Some speak of
 // the session, and go-zookeeper has no names for all of those.
@@ -100,16 +100,12 @@ type OpError struct {
 func (e *OpError) Error() string {
 	text := e.Op.String() + ": " + e.Err.Error()
 	if errors.Is(e.Err, ErrQuota) { // which is a directory's, or of one above
-		text += " on " + e.Op.Path[:max(1, strings.LastIndexByte(e.Op.Path, '/'))]
+		text += " on " + parent(e.Op.Path)
 	}
 	return text
 }
 
 func (e *OpError) Unwrap() error { return e.Err }
 
-func wrap(verb, path string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s %s: %w", verb, path, err)
-}
+// parent is the path of the znode above.
+func parent(path string) string { return path[:max(1, strings.LastIndexByte(path, '/'))] }

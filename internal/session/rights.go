@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -52,7 +51,7 @@ func NewRights(log *slog.Logger) *Rights {
 func (r *Rights) Lacks(znode string, right Right, err error) (on string) {
 	var refused *OpError
 	if errors.As(err, &refused) && (refused.Op.kind == opCreate || refused.Op.kind == opDelete) {
-		znode = refused.Op.Path[:max(1, strings.LastIndexByte(refused.Op.Path, '/'))]
+		znode = parent(refused.Op.Path)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/access"
 	"taskkeeper/internal/identity"
 	"taskkeeper/internal/zkwire"
 )
@@ -31,11 +32,15 @@ type Config struct {
 	Timeout  time.Duration // session timeout to ask for; default DefaultTimeout; servers clamp it
 	GiveUp   time.Duration // how long a serving server may refuse the session; default 3 Timeout, from 15 s to 1 min
 	Leave    time.Duration // how long a role may work on once it was told to end; default: not at all
+	Role     access.Role   // that the program needs by the policy; default: none in particular
 	NoCreate bool          // for who only reads: Open fails with ErrNoChroot where it would create the chroot
 	Logger   *slog.Logger  // default: none
 
 	again bool // a session before this one has ended
 }
+
+// subject is that of the certificate; "" without one.
+func (c Config) subject() string { return "" }
 
 func (c Config) withDefaults() Config {
 	if c.Timeout <= 0 {
@@ -63,6 +68,7 @@ type Session struct {
 	conn     *zk.Conn
 	events   <-chan zk.Event
 	hub      hub
+	policy   policy
 	oneShot  atomic.Bool // the servers set no persistent watches
 	reported atomic.Bool // the first handshake has been logged
 
@@ -122,6 +128,9 @@ func (s *Session) begin(ctx context.Context) error {
 		default:
 			err = s.makeChroot()
 		}
+		if err == nil {
+			_, err = s.currentRules()
+		}
 		begun <- err
 	}()
 	servers := strings.Join(s.cfg.Address.Servers, ",")
@@ -164,7 +173,10 @@ func (s *Session) findChroot() error {
 	if err == nil && !exists {
 		err = ErrNoChroot
 	}
-	return wrap("find", chroot, err)
+	if err != nil {
+		err = fmt.Errorf("find %s: %w", chroot, err)
+	}
+	return err
 }
 
 func (s *Session) exists(full string) (exists bool, err error) {
@@ -182,21 +194,32 @@ func (s *Session) makeDir(full string) error {
 	if exists {
 		return nil
 	}
+	path, ours := strings.CutPrefix(full, s.cfg.Address.Chroot)
+	acl := zk.WorldACL(zk.PermAll) // of what is above the chroot
+	if err == nil && ours {
+		var r rules
+		r, err = s.currentRules()
+		err = cmp.Or(err, r.err)
+		acl = s.acl(r, path)
+	}
 	create := func() error {
-		_, err := s.conn.Create(full, nil, 0, zk.WorldACL(zk.PermAll))
+		_, err := s.conn.Create(full, nil, 0, acl)
 		return err
 	}
 	if err == nil {
 		err = s.read(create)
 	}
-	if parent := full[:strings.LastIndexByte(full, '/')]; parent != "" && errors.Is(err, zk.ErrNoNode) {
-		if err := s.makeDir(parent); err != nil {
+	if above := full[:strings.LastIndexByte(full, '/')]; above != "" && errors.Is(err, zk.ErrNoNode) {
+		if err := s.makeDir(above); err != nil {
 			return err
 		}
 		err = s.read(create)
 	}
-	if err == nil || errors.Is(err, zk.ErrNodeExists) {
+	switch {
+	case err == nil || errors.Is(err, zk.ErrNodeExists):
 		return nil
+	case err == noAuth{} && ours && path != "":
+		err = s.denied(parent(path), zk.PermCreate)
 	}
 	return fmt.Errorf("create znode %s: %w", full, err)
 }
@@ -311,7 +334,12 @@ func (s *Session) refused(addr string) {
 func (s *Session) onEvent(ev zk.Event) {
 	switch {
 	case ev.Type != zk.EventSession:
-		s.hub.fired(strings.TrimPrefix(ev.Path, s.cfg.Address.Chroot))
+		path := strings.TrimPrefix(ev.Path, s.cfg.Address.Chroot)
+		if path == access.Znode {
+			s.policy.watched.Store(false)
+			s.policy.mayHaveChanged()
+		}
+		s.hub.fired(path)
 	case ev.State == zk.StateHasSession:
 		s.connected(ev.Server)
 	case ev.State == zk.StateDisconnected:
@@ -330,6 +358,7 @@ func (s *Session) connected(server string) {
 	if s.cfg.again || !s.lostAt.IsZero() {
 		s.backAt = time.Now()
 	}
+	s.policy.mayHaveChanged()
 	if s.lapsing != nil && !s.lapsing.Stop() {
 		s.live, s.lapse = context.WithCancel(s.ctx) // the old one has ended, or is about to
 	}

@@ -15,7 +15,7 @@ import (
 // the end of the connection: it is for a path that is watched about as long.
 func (s *Session) GetPersistentW(path string) (data []byte, stat *zk.Stat, persistent bool, err error) {
 	if err := s.await(); err != nil {
-		return nil, nil, false, wrap("get", path, err)
+		return nil, nil, false, s.wrap("get", path, zk.PermRead, err)
 	}
 	if s.oneShot.Load() {
 		data, stat, err = s.GetW(path)
@@ -36,7 +36,7 @@ func (s *Session) GetPersistentW(path string) (data []byte, stat *zk.Stat, persi
 // It can keep ChildrenW on the same path from firing.
 func (s *Session) WatchTree(path string) (set bool, err error) {
 	if err := s.await(); err != nil {
-		return false, wrap("watch all below", path, err)
+		return false, s.wrap("watch all below", path, zk.PermRead, err)
 	}
 	if s.oneShot.Load() {
 		return false, nil

@@ -1,0 +1,223 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/access"
+)
+
+// policy is what a session knows of /access. The first create that comes after it may
+// have changed reads it again: at a session's start, when the watch fires, and after a
+// reconnect.
+type policy struct {
+	changes atomic.Int64 // how often it may have changed
+	watched atomic.Bool  // a watch is set
+	rules   atomic.Pointer[rules]
+	reading sync.Mutex // one reads at a time
+}
+
+// rules is what was read.
+type rules struct {
+	access.Policy
+	err  error // it cannot be read: nothing is created
+	seen int64 // changes before that
+}
+
+// mayHaveChanged runs on the library's goroutines.
+func (p *policy) mayHaveChanged() { p.changes.Add(1) }
+
+// known is what was read last.
+func (p *policy) known() rules {
+	if r := p.rules.Load(); r != nil {
+		return *r
+	}
+	return rules{}
+}
+
+// Policy is who may do what here, as it is now. The error is ErrOver, or says why the policy
+// cannot be read: then nothing is created.
+func (s *Session) Policy() (access.Policy, error) {
+	r, err := s.currentRules()
+	if err != nil {
+		return access.Policy{}, err
+	}
+	return r.Policy, r.err
+}
+
+// currentRules reads the policy, if it may have changed. It fails when the session is over.
+func (s *Session) currentRules() (rules, error) {
+	p := &s.policy
+	if r := p.rules.Load(); r != nil && r.seen == p.changes.Load() {
+		return *r, nil
+	}
+	p.reading.Lock()
+	defer p.reading.Unlock()
+	was := p.rules.Load()
+	if was != nil && was.seen == p.changes.Load() {
+		return *was, nil
+	}
+	r := rules{seen: p.changes.Load()}
+	data, err := s.readPolicy()
+	switch {
+	case errors.Is(err, ErrOver):
+		return rules{}, err
+	case errors.Is(err, zk.ErrNoNode):
+	case err != nil:
+		r.err = errNoPolicy{err}
+	default:
+		if r.Policy, err = access.Parse(data); err != nil {
+			r.err = errNoPolicy{fmt.Errorf("%s: %w", access.Znode, err)}
+		}
+	}
+	p.rules.Store(&r)
+	s.tell(was, r)
+	return r, nil
+}
+
+// readPolicy reads /access and sees to it that a watch is set; zk.ErrNoNode if it is not there.
+func (s *Session) readPolicy() ([]byte, error) {
+	for {
+		there := false
+		err := s.read(func() (err error) {
+			if s.policy.watched.Swap(true) { // before the watch can fire
+				there, _, err = s.conn.Exists(s.full(access.Znode))
+			} else if there, _, _, err = s.conn.ExistsW(s.full(access.Znode)); err != nil {
+				s.policy.watched.Store(false)
+			}
+			return err
+		})
+		if err == nil && !there {
+			err = zk.ErrNoNode
+		}
+		if err != nil {
+			return nil, s.wrap("find", access.Znode, zk.PermRead, err)
+		}
+		data, _, err := s.Get(access.Znode)
+		if !errors.Is(err, zk.ErrNoNode) {
+			return data, err
+		}
+	}
+}
+
+// tell logs what the policy means for the program, where it has changed.
+func (s *Session) tell(was *rules, is rules) {
+	first := was == nil
+	if first {
+		was = &rules{}
+	}
+	same := was.String() == is.String() && fmt.Sprint(was.err) == fmt.Sprint(is.err)
+	switch {
+	case is.err != nil && !same:
+		s.log.Error("the policy cannot be read: nothing is created here until it can", "err", is.err)
+	case is.err == nil && is.IsZero() && !s.cfg.Address.loopback() && (first && !s.cfg.again || !same):
+		s.log.Warn("open: anyone who reaches the servers may do anything; see client access")
+	case !is.IsZero() && !same:
+		s.tellRole(is.Policy)
+	}
+}
+
+// tellRole warns of a certificate that does not have the program's role.
+func (s *Session) tellRole(p access.Policy) {
+	if s.cfg.Role == "" || !s.knowsRoles(p) || slices.Contains(p.Roles(s.id()), s.cfg.Role) {
+		return
+	}
+	s.log.Warn("this program does not have its role by the policy: it will be refused", "role", string(s.cfg.Role), "policy", s.standing(p))
+}
+
+// id is what the session is to the policy: the subject of its certificate; "" without one.
+func (s *Session) id() string {
+	if subject := s.cfg.subject(); subject != "" {
+		return "x509:" + subject
+	}
+	return ""
+}
+
+// knowsRoles tells whether the roles of this session can be known here: what the servers take
+// it for but for its certificate is theirs to know.
+func (s *Session) knowsRoles(p access.Policy) bool {
+	return s.id() != "" || !slices.ContainsFunc([]string{"ip", "digest", "sasl"}, p.Uses)
+}
+
+// Standing says in words who this session is by its policy.
+func (s *Session) Standing() string { return s.standing(s.policy.known().Policy) }
+
+func (s *Session) standing(p access.Policy) string {
+	who := "a session without a certificate (--tls-cert)"
+	if id := s.id(); id != "" {
+		who = strings.TrimPrefix(id, "x509:")
+	}
+	var roles []string
+	for _, r := range p.Roles(s.id()) {
+		article := "a "
+		if r == access.Admin {
+			article = "an "
+		}
+		roles = append(roles, article+string(r))
+	}
+	switch {
+	case p.IsZero():
+		return who + " may do anything, as everyone may"
+	case len(roles) > 0:
+		return who + " is " + strings.Join(roles, " and ") + " by " + access.Znode
+	case !s.knowsRoles(p):
+		return who + " has the roles that the servers find by " + access.Znode
+	}
+	return who + " has no role by " + access.Znode
+}
+
+// Roles are those of this session by its policy, as far as they can be known here.
+func (s *Session) Roles() []access.Role { return s.policy.known().Roles(s.id()) }
+
+// acl is the ACL of what this session creates at a path below the chroot. Without a certificate
+// its creator has no id that would tell it from other clients.
+func (s *Session) acl(r rules, path string) []zk.ACL {
+	if s.id() == "" {
+		return r.Closed(path, nil)
+	}
+	return r.For(path)
+}
+
+// aclSize is what an ACL adds to a packet, in bytes.
+func aclSize(acl []zk.ACL) (size int) {
+	for _, a := range acl {
+		size += 12 + len(a.Scheme) + len(a.ID)
+	}
+	return size
+}
+
+// errNoPolicy refuses what would be created while the policy cannot be read. It is a refusal
+// for want of a right: who waits for rights waits for the policy.
+type errNoPolicy struct{ err error }
+
+func (e errNoPolicy) Error() string { return e.err.Error() }
+func (e errNoPolicy) Unwrap() error { return zk.ErrNoAuth }
+
+// denied says who was refused what, and who would not be.
+func (s *Session) denied(path string, perms int32) error {
+	p := s.policy.known().Policy
+	if p.IsZero() {
+		return noAuth{}
+	}
+	if access.May(p.Roles(s.id()), path, perms) {
+		return noAuth{fmt.Sprintf("%s, which permits this: see client access show", s.standing(p))}
+	}
+	return noAuth{fmt.Sprintf("%s; this needs %s", s.standing(p), access.Needs(path, perms))}
+}
+
+// wrap adds to an error what was done with which znode, and which rights that needs.
+func (s *Session) wrap(verb, path string, needs int32, err error) error {
+	if err == nil {
+		return nil
+	}
+	if Refused(err) {
+		err = s.denied(path, needs)
+	}
+	return fmt.Errorf("%s %s: %w", verb, path, err)
+}
