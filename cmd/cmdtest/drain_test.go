@@ -57,7 +57,7 @@ func TestDrain(t *testing.T) {
 	workers := map[string]*proc.Child{"alpha": sv.workerOn("alpha", "--slots", "2"), "beta": sv.workerOn("beta", "--slots", "2")}
 	nap := func(tasks int) *proc.Child { return sv.pipe(strings.Repeat("0.02\n", tasks), "--json") }
 
-	long, _ := sv.says(0, "submit", "4")
+	long, _ := sv.says(0, "submit", "8")
 	var host string
 	zktest.Eventually(t, "it is executed", func() (bool, string) {
 		for _, w := range sv.status().Workers.List {
@@ -67,7 +67,7 @@ func TestDrain(t *testing.T) {
 		}
 		return host != "", ""
 	})
-	const many = 700 // more than the others do meanwhile
+	const many = 1500 // more than the others do meanwhile
 	load := nap(many)
 	load.Line(load.Stdout, `"host":"`+host+`"`)
 
