@@ -122,6 +122,21 @@ func (p Policy) Uses(scheme string) bool {
 	return false
 }
 
+// IDs lists the ids that have any role, each once.
+func (p Policy) IDs() (ids []string) {
+	for _, role := range Roles() {
+		ids = append(ids, p.ids[role]...)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// Entry is an ACL's entry for an id.
+func Entry(id string, perms int32) zk.ACL {
+	scheme, name, _ := strings.Cut(id, ":")
+	return zk.ACL{Perms: perms, Scheme: scheme, ID: name}
+}
+
 const everyone = "world:anyone"
 
 // Roles lists the roles of an id; also those that everyone has.
@@ -186,14 +201,14 @@ func (p Policy) Obeys(path string, acl []zk.ACL) bool {
 // acl has an entry for each id that has any right.
 func (p Policy) acl(r row, creators []string) (acl []zk.ACL) {
 	add := func(id string, perms int32) {
-		scheme, name, _ := strings.Cut(id, ":")
-		i := slices.IndexFunc(acl, func(a zk.ACL) bool { return a.Scheme == scheme && a.ID == name })
+		entry := Entry(id, perms)
+		i := slices.IndexFunc(acl, func(a zk.ACL) bool { return a.Scheme == entry.Scheme && a.ID == entry.ID })
 		switch {
 		case perms == 0:
 		case i >= 0:
 			acl[i].Perms |= perms
 		default:
-			acl = append(acl, zk.ACL{Perms: perms, Scheme: scheme, ID: name})
+			acl = append(acl, entry)
 		}
 	}
 	for _, role := range Roles() {

@@ -40,11 +40,6 @@ func Check(path string, version int32) Op { return Op{Path: path, kind: opCheck,
 // Create makes a permanent znode.
 func Create(path string, data []byte) Op { return Op{Path: path, kind: opCreate, data: data} }
 
-// CreateWith makes a permanent znode with an ACL that is not the policy's of this moment.
-func CreateWith(path string, data []byte, acl []zk.ACL) Op {
-	return Op{Path: path, kind: opCreate, data: data, acl: acl}
-}
-
 // CreateEphemeral makes a znode that vanishes with this session.
 func CreateEphemeral(path string, data []byte) Op {
 	return Op{Path: path, kind: opCreate, data: data, flags: zk.FlagEphemeral}
@@ -63,6 +58,9 @@ func Set(path string, data []byte, version int32) Op {
 
 // Delete removes path, which must be at version and have no children.
 func Delete(path string, version int32) Op { return Op{Path: path, kind: opDelete, version: version} }
+
+// With gives what an operation creates an ACL that is not the policy's of this moment.
+func (o Op) With(acl []zk.ACL) Op { o.acl = acl; return o }
 
 // Size is what the operation adds to a packet, in bytes, within a chroot of
 // ordinary length.
@@ -339,4 +337,10 @@ func (s *Session) await() error {
 	}
 }
 
-func (s *Session) full(path string) string { return s.cfg.Address.Chroot + path }
+// full is a path as the servers have it; "/" is the chroot.
+func (s *Session) full(path string) string {
+	if path == "/" && s.cfg.Address.Chroot != "" {
+		return s.cfg.Address.Chroot
+	}
+	return s.cfg.Address.Chroot + path
+}

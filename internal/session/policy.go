@@ -18,7 +18,7 @@ import (
 // reconnect.
 type policy struct {
 	changes atomic.Int64 // how often it may have changed
-	watched atomic.Bool  // a watch is set
+	watched atomic.Bool  // a watch is set that fires once
 	rules   atomic.Pointer[rules]
 	reading sync.Mutex // one reads at a time
 }
@@ -29,9 +29,6 @@ type rules struct {
 	err  error // it cannot be read: nothing is created
 	seen int64 // changes before that
 }
-
-// mayHaveChanged runs on the library's goroutines.
-func (p *policy) mayHaveChanged() { p.changes.Add(1) }
 
 // known is what was read last.
 func (p *policy) known() rules {
@@ -83,6 +80,10 @@ func (s *Session) currentRules() (rules, error) {
 
 // readPolicy reads /access and sees to it that a watch is set; zk.ErrNoNode if it is not there.
 func (s *Session) readPolicy() ([]byte, error) {
+	if !s.oneShot.Load() {
+		data, _, _, err := s.GetPersistentW(access.Znode)
+		return data, err
+	}
 	for {
 		there := false
 		err := s.read(func() (err error) {
@@ -128,15 +129,15 @@ func (s *Session) tellRole(p access.Policy) {
 	if s.cfg.Role == "" || !s.knowsRoles(p) || slices.Contains(p.Roles(s.id()), s.cfg.Role) {
 		return
 	}
-	s.log.Warn("this program does not have its role by the policy: it will be refused", "role", string(s.cfg.Role), "policy", s.standing(p))
+	s.log.Warn("this program does not have its role by the policy: it will be refused", "role", string(s.cfg.Role), "policy", s.Standing(p))
 }
 
 // id is what the session is to the policy: the subject of its certificate; "" without one.
 func (s *Session) id() string {
-	if subject := s.cfg.subject(); subject != "" {
-		return "x509:" + subject
+	if s.who == "" {
+		return ""
 	}
-	return ""
+	return "x509:" + s.who
 }
 
 // knowsRoles tells whether the roles of this session can be known here: what the servers take
@@ -145,13 +146,11 @@ func (s *Session) knowsRoles(p access.Policy) bool {
 	return s.id() != "" || !slices.ContainsFunc([]string{"ip", "digest", "sasl"}, p.Uses)
 }
 
-// Standing says in words who this session is by its policy.
-func (s *Session) Standing() string { return s.standing(s.policy.known().Policy) }
-
-func (s *Session) standing(p access.Policy) string {
+// Standing says in words who this session is by a policy.
+func (s *Session) Standing(p access.Policy) string {
 	who := "a session without a certificate (--tls-cert)"
-	if id := s.id(); id != "" {
-		who = strings.TrimPrefix(id, "x509:")
+	if s.who != "" {
+		who = s.who
 	}
 	var roles []string
 	for _, r := range p.Roles(s.id()) {
@@ -206,9 +205,9 @@ func (s *Session) denied(path string, perms int32) error {
 		return noAuth{}
 	}
 	if access.May(p.Roles(s.id()), path, perms) {
-		return noAuth{fmt.Sprintf("%s, which permits this: see client access show", s.standing(p))}
+		return noAuth{fmt.Sprintf("%s, which permits this: see client access show", s.Standing(p))}
 	}
-	return noAuth{fmt.Sprintf("%s; this needs %s", s.standing(p), access.Needs(path, perms))}
+	return noAuth{fmt.Sprintf("%s; this needs %s", s.Standing(p), access.Needs(path, perms))}
 }
 
 // wrap adds to an error what was done with which znode, and which rights that needs.

@@ -59,7 +59,7 @@ func TestWhatIsCreatedHasTheACLOfThePolicy(t *testing.T) {
 		obeys(t, root, path, mine)
 	}
 	open := zk.WorldACL(zk.PermAll)
-	write(t, s, CreateWith("/tasks/c", nil, open))
+	write(t, s, Create("/tasks/c", nil).With(open))
 	obeys(t, root, "/tasks/c", "")
 	if s.Size(Create("/tasks/a", nil)) < Create("/tasks/a", nil).Size()+3*len("ip10.0.0.1") {
 		t.Error("the size of a packet leaves ACLs out")
@@ -68,8 +68,18 @@ func TestWhatIsCreatedHasTheACLOfThePolicy(t *testing.T) {
 
 func TestAPolicyThatComesOrGoesLaterHoldsForWhatIsCreatedFromThenOn(t *testing.T) {
 	root := zktest.Connect(t)
+	t.Run("with_a_watch_that_stays", func(t *testing.T) { comesAndGoes(t, root, func(*zktest.Proxy) {}) })
+	t.Run("with_watches_that_fire_once", func(t *testing.T) {
+		comesAndGoes(t, zktest.Connect(t), func(p *zktest.Proxy) { p.Unknown(zktest.OpAddWatch) })
+	})
+}
+
+// comesAndGoes changes the policy under a session.
+func comesAndGoes(t *testing.T, root string, servers func(*zktest.Proxy)) {
 	h := zktest.Conn(t, root)
-	s := newSession(t, root)
+	proxy, through := zktest.Via(t, root)
+	servers(proxy)
+	s := newSession(t, through)
 	create := func(path, policy string) {
 		t.Helper()
 		must(t, s.Sync()) // behind what was written by hand
@@ -122,8 +132,8 @@ func TestThePolicyIsReadOnceASession(t *testing.T) {
 		policy string
 		reads  []zktest.Op
 	}{
-		"open":   {"", []zktest.Op{zktest.OpExists, zktest.OpExists}}, // the chroot, /access
-		"closed": {mine, []zktest.Op{zktest.OpExists, zktest.OpExists, zktest.OpGetData}},
+		"open":   {"", []zktest.Op{zktest.OpExists, zktest.OpAddWatch, zktest.OpGetData}}, // the chroot, /access
+		"closed": {mine, []zktest.Op{zktest.OpExists, zktest.OpAddWatch, zktest.OpGetData}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := zktest.Connect(t)
@@ -286,4 +296,47 @@ func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// asRole is newSession with a certificate of one of the roles, on a server with TLS.
+func asRole(t *testing.T, server *zktest.Server, root, role string) *Session {
+	t.Helper()
+	return newSession(t, root, func(c *Config) { c.TLS = server.Identity(role) })
+}
+
+func TestWhoCreatesATaskIsTheOnlyClientThatReadsIt(t *testing.T) {
+	server := zktest.NewServer(t, zktest.Options{TLS: true})
+	root := server.Addr() + "/app"
+	admin := asRole(t, server, root, "admin")
+	const policy = "admin x509:CN=tk-admin\nmaster x509:CN=tk-master\nworker x509:CN=tk-worker\nclient x509:CN=tk-client x509:CN=tk-viewer\n"
+	write(t, admin, Create("/access", []byte(policy)))
+	must(t, admin.Sync())
+	must(t, admin.EnsureDirs("/tasks", "/data", "/drain"))
+	p, err := admin.Policy()
+	must(t, err)
+	must(t, admin.SetACL("/", p.For("/"), -1))
+	client, other := asRole(t, server, root, "client"), asRole(t, server, root, "viewer")
+	write(t, client, CreateEphemeral("/tasks/t", nil), CreateEphemeral("/data/t", nil))
+	for _, path := range []string{"/tasks/t", "/data/t"} {
+		obeys(t, root, path, policy)
+		if _, _, err := client.Get(path); err != nil {
+			t.Errorf("its creator: %v", err)
+		}
+		if _, _, err := other.Get(path); !Refused(err) {
+			t.Errorf("another client: %v", err)
+		}
+	}
+	if _, err := client.Multi(Create("/drain/vm", nil)); !Refused(err) || err.Error() != "create /drain/vm: no permission: CN=tk-client is a client by /access; this needs admin" {
+		t.Errorf("a drain: %v", err)
+	}
+	if _, _, err := client.Children("/tasks"); !Refused(err) || !strings.HasSuffix(err.Error(), "CN=tk-client is a client by /access; this needs admin, master or viewer") {
+		t.Errorf("a listing: %v", err)
+	}
+	if _, _, err := other.Get("/tasks/t"); !strings.HasSuffix(err.Error(), "this needs admin, master, worker, viewer or its creator") {
+		t.Error(err)
+	}
+	if err := asRole(t, server, root, "worker").EnsureDirs("/drain", "/workers"); !Refused(err) ||
+		!strings.HasSuffix(err.Error(), "create znode /app/workers: no permission: CN=tk-worker is a worker by /access; this needs admin or master") {
+		t.Errorf("a permanent znode: %v", err)
+	}
 }

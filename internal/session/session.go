@@ -39,9 +39,6 @@ type Config struct {
 	again bool // a session before this one has ended
 }
 
-// subject is that of the certificate; "" without one.
-func (c Config) subject() string { return "" }
-
 func (c Config) withDefaults() Config {
 	if c.Timeout <= 0 {
 		c.Timeout = DefaultTimeout
@@ -60,6 +57,7 @@ func (c Config) withDefaults() Config {
 type Session struct {
 	// Fixed once open.
 	cfg  Config
+	who  string // the subject of the certificate; "" without one
 	log  *slog.Logger
 	ctx  context.Context // ends with the session; no connection is made after that
 	over context.CancelCauseFunc
@@ -88,8 +86,13 @@ type Session struct {
 // that went wrong. The session outlives ctx: end it with Close.
 func Open(ctx context.Context, cfg Config) (*Session, error) {
 	cfg = cfg.withDefaults()
+	who, err := cfg.TLS.Subject()
+	if err != nil {
+		return nil, err
+	}
 	s := &Session{
 		cfg: cfg,
+		who: who,
 		log: cfg.Logger,
 		hub: hub{byKey: make(map[string]*Hints)},
 		up:  make(chan struct{}),
@@ -337,7 +340,7 @@ func (s *Session) onEvent(ev zk.Event) {
 		path := strings.TrimPrefix(ev.Path, s.cfg.Address.Chroot)
 		if path == access.Znode {
 			s.policy.watched.Store(false)
-			s.policy.mayHaveChanged()
+			s.policy.changes.Add(1)
 		}
 		s.hub.fired(path)
 	case ev.State == zk.StateHasSession:
@@ -358,7 +361,7 @@ func (s *Session) connected(server string) {
 	if s.cfg.again || !s.lostAt.IsZero() {
 		s.backAt = time.Now()
 	}
-	s.policy.mayHaveChanged()
+	s.policy.changes.Add(1)
 	if s.lapsing != nil && !s.lapsing.Stop() {
 		s.live, s.lapse = context.WithCancel(s.ctx) // the old one has ended, or is about to
 	}

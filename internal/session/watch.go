@@ -52,6 +52,7 @@ func (s *Session) watched(err error) {
 		return
 	}
 	s.oneShot.Store(true)
+	s.policy.changes.Add(1)
 	s.log.Debug("no persistent watches here", "err", err)
 	s.hub.all()
 }
