@@ -1,0 +1,212 @@
+package closing
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/go-zookeeper/zk"
+	"github.com/google/uuid"
+
+	"taskkeeper/internal/access"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+// Order is what Close is to do.
+type Order struct {
+	Text  []byte // of the policy, as it is written
+	Quota *Quota // nil: as it is
+	Force bool   // even if the caller is no admin by the policy
+}
+
+// ErrLockedOut means that the caller would be no admin any more.
+var ErrLockedOut = errors.New("you would lock yourself out")
+
+// Close gives the installation a policy. It may be called again, with the same policy or another one.
+func Close(ctx context.Context, t Tree, o Order) (Report, error) {
+	policy, err := access.Parse(o.Text)
+	if err != nil {
+		return Report{}, err
+	}
+	if err := t.try(policy, o.Force); err != nil {
+		return Report{}, err
+	}
+	previous, err := t.write(o.Text, policy)
+	if err != nil {
+		return Report{}, err
+	}
+	for _, dir := range task.Dirs() {
+		if err := create(t.Session, dir, nil, policy); err != nil {
+			return Report{}, err
+		}
+	}
+	if o.Quota != nil {
+		if err := t.setQuota(*o.Quota, policy); err != nil {
+			return Report{}, err
+		}
+	}
+	w := newWalk(t, policy, previous)
+	err = w.passes(ctx)
+	if err == nil {
+		err = t.unchanged(o.Text)
+	}
+	return w.Report, orRefused(w.Report, err)
+}
+
+// orRefused makes an error of what could not be changed.
+func orRefused(r Report, err error) error {
+	if err == nil && len(r.Refused) > 0 {
+		err = fmt.Errorf("%d znodes are left as they were, such as %s: %w", len(r.Refused), r.Refused[0], r.Why)
+	}
+	return err
+}
+
+// Open takes the policy away: everyone may do anything again. Quotas go as well.
+func Open(ctx context.Context, t Tree) (Report, error) {
+	text, stat, err := t.Session.Get(access.Znode)
+	if err != nil && !errors.Is(err, zk.ErrNoNode) {
+		return Report{}, err
+	}
+	previous, _ := access.Parse(text) // of one that cannot be read nothing is known
+	if err := t.removeQuota(); err != nil {
+		return Report{}, err
+	}
+	w := newWalk(t, access.Policy{}, previous)
+	if stat != nil {
+		// Only then, so that whoever is killed in the middle leaves the policy.
+		if err := w.pass(ctx); err != nil {
+			return w.Report, err
+		}
+		_, err := t.Session.Multi(session.Delete(access.Znode, stat.Version))
+		switch {
+		case errors.Is(err, zk.ErrBadVersion):
+			return w.Report, errChanged
+		case errors.Is(err, session.ErrUnknown), errors.Is(err, zk.ErrNoNode): // the next call finds it, if it is there
+		case err != nil:
+			return w.Report, err
+		}
+	}
+	err = w.passes(ctx) // what was created by the policy meanwhile
+	return w.Report, orRefused(w.Report, err)
+}
+
+// Look tells which znodes have the ACLs of a policy, and changes none.
+func Look(ctx context.Context, t Tree, policy access.Policy) (Report, error) {
+	w := newWalk(t, policy, policy)
+	w.look = true
+	err := w.pass(ctx)
+	return w.Report, err
+}
+
+// errChanged means that two change a policy at a time.
+var errChanged = fmt.Errorf("somebody else has changed %s meanwhile: look at it, and try again", access.Znode)
+
+// write makes the policy the one that all sessions follow, and returns the one before.
+func (t Tree) write(text []byte, policy access.Policy) (previous access.Policy, err error) {
+	for {
+		was, stat, err := t.Session.Get(access.Znode)
+		var op session.Op
+		switch {
+		case errors.Is(err, zk.ErrNoNode):
+			op = session.Create(access.Znode, text).With(policy.For(access.Znode))
+		case err != nil:
+			return previous, err
+		default:
+			previous, _ = access.Parse(was)
+			if bytes.Equal(was, text) {
+				return previous, nil
+			}
+			op = session.Set(access.Znode, text, stat.Version)
+		}
+		_, err = t.Session.Multi(op)
+		switch {
+		case err == nil:
+			return previous, nil
+		case errors.Is(err, session.ErrUnknown):
+			if err := t.Session.Sync(); err != nil {
+				return previous, err
+			}
+		case errors.Is(err, zk.ErrBadVersion), errors.Is(err, zk.ErrNodeExists):
+			return previous, errChanged
+		default:
+			return previous, err
+		}
+	}
+}
+
+// unchanged fails if the policy is not as it was written: until the chroot was closed anyone
+// could delete it.
+func (t Tree) unchanged(text []byte) error {
+	is, _, err := t.Session.Get(access.Znode)
+	if errors.Is(err, zk.ErrNoNode) || err == nil && !bytes.Equal(is, text) {
+		return errChanged
+	}
+	return err
+}
+
+// create creates a permanent znode that is missing, as the policy says.
+func create(s *session.Session, path string, data []byte, policy access.Policy) error {
+	for {
+		if _, err := s.Stat(path); !errors.Is(err, zk.ErrNoNode) {
+			return err
+		}
+		_, err := s.Multi(session.Create(path, data).With(policy.For(path)))
+		if !errors.Is(err, session.ErrUnknown) && !errors.Is(err, zk.ErrNodeExists) {
+			return err
+		}
+	}
+}
+
+// try fails if the servers do not take the ids of a policy, or do not take the caller for an
+// admin by it. They are asked: a znode that only admins may read vanishes with the session.
+func (t Tree) try(policy access.Policy, force bool) error {
+	attempt := func(acl []zk.ACL) (path string, err error) {
+		path = "/access-" + uuid.NewString()
+		_, err = t.Session.Multi(session.CreateEphemeral(path, nil).With(acl))
+		if errors.Is(err, session.ErrUnknown) {
+			path = "/access-" + uuid.NewString()
+			_, err = t.Session.Multi(session.CreateEphemeral(path, nil).With(acl))
+		}
+		return path, err
+	}
+	var admins []zk.ACL
+	for _, id := range policy.IDs() {
+		acl := access.Entry(id, zk.PermCreate)
+		path, err := attempt([]zk.ACL{acl})
+		switch {
+		case errors.Is(err, zk.ErrInvalidACL):
+			hint := ""
+			if acl.Scheme == "x509" {
+				hint = ": they know certificates only where zoo.cfg has a secureClientPort"
+			}
+			return fmt.Errorf("the servers do not take the id %s%s", id, hint)
+		case err != nil:
+			return err
+		}
+		if _, err := t.Session.Multi(session.Delete(path, session.AnyVersion)); err != nil {
+			return err
+		}
+	}
+	for _, a := range policy.For(access.Znode) {
+		if a.Perms == zk.PermAll {
+			admins = append(admins, a)
+		}
+	}
+	path, err := attempt(admins)
+	if err != nil {
+		return err
+	}
+	_, _, err = t.Session.Get(path)
+	if _, err := t.Session.Multi(session.Delete(path, session.AnyVersion)); err != nil {
+		return err
+	}
+	switch {
+	case session.Refused(err) && force:
+		return nil
+	case session.Refused(err):
+		return fmt.Errorf("%w: %s, and only an admin can change the policy (--force)", ErrLockedOut, t.Session.Standing(policy))
+	}
+	return err
+}

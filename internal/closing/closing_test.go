@@ -1,0 +1,362 @@
+package closing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/access"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+	"taskkeeper/internal/zktest"
+)
+
+func TestMain(m *testing.M) { zktest.Main(m) }
+
+const (
+	roles = `admin   x509:CN=tk-admin
+master  x509:CN=tk-master
+worker  x509:CN=tk-worker
+client  x509:CN=tk-client
+viewer  x509:CN=tk-viewer
+`
+	without = "admin x509:CN=tk-admin\nmaster x509:CN=tk-master\nworker x509:CN=tk-worker\nclient x509:CN=tk-client\n" // a viewer
+)
+
+// rig is an installation on a server with TLS.
+type rig struct {
+	t      *testing.T
+	server *zktest.Server
+	root   string
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	server := zktest.NewServer(t, zktest.Options{TLS: true, Flags: []string{"-Dzookeeper.enforceQuota=true"}})
+	return &rig{t, server, server.Addr() + "/site/app"}
+}
+
+func (r *rig) open(connect, role string) *session.Session {
+	r.t.Helper()
+	address, err := session.ParseAddress(connect)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	s, err := session.Open(r.t.Context(), session.Config{Address: address, Timeout: 10 * time.Second, TLS: r.server.Identity(role)})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(s.Close)
+	return s
+}
+
+// tree is the installation as somebody sees it.
+func (r *rig) tree(role string) Tree {
+	r.t.Helper()
+	return Tree{Session: r.open(r.root, role), Servers: r.open(r.server.Addr(), role), Chroot: "/site/app"}
+}
+
+// fill creates what programs leave there, n of each, and returns how many znodes there are.
+func (r *rig) fill(s *session.Session, n int) (znodes int) {
+	r.t.Helper()
+	if err := s.EnsureDirs(task.Dirs()...); err != nil {
+		r.t.Fatal(err)
+	}
+	var ops []session.Op
+	for _, dir := range task.Dirs() {
+		for i := range n {
+			ops = append(ops, session.Create(fmt.Sprintf("%s/%d", dir, i), nil))
+		}
+	}
+	if _, err := s.Multi(ops...); err != nil {
+		r.t.Fatal(err)
+	}
+	return 1 + len(task.Dirs()) + len(ops)
+}
+
+// obeys fails unless the whole installation, and the servers' own znodes, are as a policy says.
+func (r *rig) obeys(policy string) {
+	r.t.Helper()
+	var p access.Policy
+	if policy != "" {
+		p = parse(r.t, policy)
+	}
+	h := zktest.Conn(r.t, r.server.Addr())
+	defer h.Close()
+	for full, path := range r.znodes(h) {
+		acl, _, err := h.Conn.GetACL(full)
+		if err != nil || !p.Obeys(path, acl) {
+			r.t.Errorf("%s has the ACL %v, %v", full, acl, err)
+		}
+	}
+}
+
+func (r *rig) znodes(h *zktest.Hand) map[string]string {
+	all := map[string]string{"/site/app": "/", serversOwn: serversOwn, quotas: quotas}
+	for _, dir := range h.Children("/site/app") {
+		all["/site/app/"+dir] = "/" + dir
+		for _, name := range h.Children("/site/app/" + dir) {
+			all["/site/app/"+dir+"/"+name] = "/" + dir + "/" + name
+		}
+	}
+	return all
+}
+
+func parse(t *testing.T, text string) access.Policy {
+	t.Helper()
+	p, err := access.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestClosedAndOpenedAgain(t *testing.T) {
+	r := newRig(t)
+	admin := r.tree("admin")
+	n := r.fill(admin.Session, 100)
+	r.obeys("")
+
+	report, err := Close(t.Context(), admin, Order{Text: []byte(roles)})
+	must(t, err)
+	// /access is created closed; the servers' own two come on top
+	if want := n + 1 + 2; report.Znodes != want || report.Changed != want-1 || len(report.Refused)+len(report.Foreign)+len(report.Wrong) > 0 {
+		t.Errorf("%+v, want %d znodes", report, want)
+	}
+	r.obeys(roles)
+	again, err := Close(t.Context(), admin, Order{Text: []byte(roles)})
+	must(t, err)
+	if again.Changed != 0 || again.Znodes != report.Znodes {
+		t.Errorf("again: %+v", again)
+	}
+	look, err := Look(t.Context(), admin, parse(t, roles))
+	must(t, err)
+	if look.Znodes != report.Znodes || len(look.Wrong) > 0 {
+		t.Errorf("a look: %+v", look)
+	}
+
+	t.Run("another_policy", func(t *testing.T) {
+		report, err := Close(t.Context(), admin, Order{Text: []byte(without)})
+		must(t, err)
+		if report.Changed == 0 || len(report.Foreign) > 0 {
+			t.Errorf("%+v", report)
+		}
+		r.obeys(without)
+	})
+	report, err = Open(t.Context(), admin)
+	must(t, err)
+	if report.Changed < n || len(report.Refused)+len(report.Foreign) > 0 {
+		t.Errorf("%+v", report)
+	}
+	r.obeys("")
+	if _, err := admin.Session.Stat(access.Znode); !errors.Is(err, zk.ErrNoNode) {
+		t.Errorf("/access: %v", err)
+	}
+	if report, err := Open(t.Context(), admin); err != nil || report.Changed > 0 {
+		t.Errorf("open again: %+v, %v", report, err)
+	}
+}
+
+func TestWhatIsCreatedMeanwhileIsClosedAsWell(t *testing.T) {
+	r := newRig(t)
+	admin := r.tree("admin")
+	r.fill(admin.Session, 300)
+	old := zktest.ConnAs(t, r.root, r.server.Identity("client")) // it knows of no policies
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; i < 200 && ctx.Err() == nil; i++ {
+			_, _ = old.Conn.Create(fmt.Sprintf("/site/app/tasks/old-%d", i), nil, 0, zk.WorldACL(zk.PermAll))
+		}
+	}()
+	_, err := Close(t.Context(), admin, Order{Text: []byte(roles)})
+	cancel()
+	<-done
+	if err != nil && !strings.Contains(err.Error(), "knows no policies") {
+		t.Fatal(err)
+	}
+	_, err = Close(t.Context(), admin, Order{Text: []byte(roles)})
+	must(t, err)
+	r.obeys(roles)
+}
+
+func TestCloseThatEndsInTheMiddleIsContinued(t *testing.T) {
+	r := newRig(t)
+	admin := r.tree("admin")
+	r.fill(admin.Session, 200)
+	h := zktest.Conn(t, r.server.Addr())
+	for _, change := range []struct {
+		name string
+		do   func(ctx context.Context, t Tree) error
+		ends string
+	}{
+		{"closing", func(ctx context.Context, t Tree) error {
+			_, err := Close(ctx, t, Order{Text: []byte(roles), Quota: &Quota{Tasks: 1000, Bytes: 1e6}})
+			return err
+		}, roles},
+		{"opening", func(ctx context.Context, t Tree) error { _, err := Open(ctx, t); return err }, ""},
+	} {
+		t.Run(change.name, func(t *testing.T) {
+			ended := 0
+			for _, at := range []string{"/site/app", "/site/app/drain", quotas, "/site/app/tasks/0", "/site/app/drain/0", "/site/app/members/100"} {
+				before, _, err := h.Conn.GetACL(at)
+				must(t, err)
+				dying, done := r.tree("admin"), make(chan error, 1)
+				go func() { done <- change.do(t.Context(), dying) }()
+				for {
+					is, _, err := h.Conn.GetACL(at)
+					must(t, err)
+					if !maps.Equal(byID(is), byID(before)) || len(done) > 0 {
+						break
+					}
+				}
+				dying.Session.Close()
+				if err := <-done; err != nil {
+					ended++
+				}
+			}
+			if ended < 2 {
+				t.Errorf("it ended %d times in the middle", ended)
+			}
+			must(t, change.do(t.Context(), admin))
+			r.obeys(change.ends)
+		})
+	}
+}
+
+func TestQuotas(t *testing.T) {
+	r := newRig(t)
+	admin := r.tree("admin")
+	_, err := Close(t.Context(), admin, Order{Text: []byte(roles), Quota: &Quota{Tasks: 3, Bytes: 1000}})
+	must(t, err)
+	client := r.open(r.root, "client")
+	for i := range 3 {
+		if _, err := client.Multi(session.Create(fmt.Sprintf("/tasks/%d", i), []byte("0123456789"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := client.Multi(session.Create("/tasks/3", nil)); !errors.Is(err, session.ErrQuota) {
+		t.Errorf("a fourth task: %v", err)
+	}
+	if _, err := client.Multi(session.Create("/data/0", make([]byte, 1001))); !errors.Is(err, session.ErrQuota) {
+		t.Errorf("1,001 bytes: %v", err)
+	}
+	want := "[{/tasks {3 1000} {3 30}} {/data {3 1000} {0 0}}]"
+	if all, err := Quotas(admin); err != nil || fmt.Sprint(all) != want {
+		t.Errorf("%v, %v, want %s", all, err, want)
+	}
+	if all, err := Quotas(r.tree("viewer")); err != nil || fmt.Sprint(all) != want {
+		t.Errorf("a viewer: %v, %v", all, err)
+	}
+	if err := (Tree{Servers: r.open(r.server.Addr(), "client"), Chroot: "/site/app"}).setQuota(Quota{}, parse(t, roles)); !session.Refused(err) {
+		t.Errorf("a client sets a quota: %v", err)
+	}
+	_, err = Close(t.Context(), admin, Order{Text: []byte(roles), Quota: &Quota{Bytes: 5000}})
+	must(t, err)
+	if all, err := Quotas(admin); err != nil || fmt.Sprint(all) != "[{/tasks {0 5000} {3 30}} {/data {0 5000} {0 0}}]" {
+		t.Errorf("%v, %v", all, err)
+	}
+	if _, err := client.Multi(session.Create("/tasks/3", nil)); err != nil {
+		t.Errorf("a fourth task, which is permitted now: %v", err)
+	}
+	_, err = Open(t.Context(), admin)
+	must(t, err)
+	if all, err := Quotas(admin); err != nil || len(all) > 0 {
+		t.Errorf("%v, %v", all, err)
+	}
+	if left := zktest.Conn(t, r.server.Addr()).Children(quotas); len(left) > 0 && !slices.Equal(left, []string{"zookeeper"}) {
+		t.Errorf("left: %v", left)
+	}
+}
+
+func TestNobodyLocksHimselfOut(t *testing.T) {
+	r := newRig(t)
+	for _, tc := range []struct{ role, policy, says string }{
+		{"client", roles, "you would lock yourself out: CN=tk-client is a client by /access, and only an admin can change the policy (--force)"},
+		{"admin", "admin x509:CN=boss\n", "you would lock yourself out: CN=tk-admin has no role by /access, and only an admin can change the policy (--force)"},
+		{"admin", "admin x509:CN=tk-admin\nmaster digest:odd\n", "the servers do not take the id digest:odd"},
+		{"admin", "admin x509:CN=tk-admin\nmaster x509:nonsense=\n", "the servers do not take the id x509:nonsense=: they know certificates only where zoo.cfg has a secureClientPort"},
+	} {
+		tree := r.tree(tc.role)
+		if _, err := Close(t.Context(), tree, Order{Text: []byte(tc.policy)}); err == nil || err.Error() != tc.says {
+			t.Errorf("%v, want\n%s", err, tc.says)
+		}
+		if _, err := tree.Session.Stat(access.Znode); !errors.Is(err, zk.ErrNoNode) {
+			t.Errorf("%s: /access: %v", tc.role, err)
+		}
+	}
+	if left := zktest.Conn(t, r.server.Addr()).Children("/site/app"); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	if _, err := Close(t.Context(), r.tree("client"), Order{Text: []byte(roles), Force: true}); !session.Refused(err) {
+		t.Errorf("by force: %v", err)
+	}
+	if _, err := Close(t.Context(), r.tree("admin"), Order{Text: []byte(roles)}); err != nil {
+		t.Errorf("and continued by an admin: %v", err)
+	}
+	r.obeys(roles)
+}
+
+func TestAPlainServerKnowsNoCertificates(t *testing.T) {
+	root := zktest.Connect(t)
+	address, err := session.ParseAddress(root)
+	must(t, err)
+	s, err := session.Open(t.Context(), session.Config{Address: address})
+	must(t, err)
+	t.Cleanup(s.Close)
+	tree := Tree{Session: s, Servers: s, Chroot: address.Chroot}
+	if _, err := Close(t.Context(), tree, Order{Text: []byte(roles)}); err == nil || !strings.Contains(err.Error(), "secureClientPort") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestServersOwnZnodesThatSomebodyElseClosedAreLeft(t *testing.T) {
+	r := newRig(t)
+	h := zktest.Conn(t, r.server.Addr())
+	acl := []zk.ACL{{Perms: zk.PermAll, Scheme: "x509", ID: "CN=tk-admin"}, {Perms: zk.PermRead, Scheme: "world", ID: "anyone"}}
+	if _, err := h.Conn.SetACL(quotas, acl, -1); err != nil {
+		t.Fatal(err)
+	}
+	admin := r.tree("admin")
+	for name, do := range map[string]func() (Report, error){
+		"close": func() (Report, error) { return Close(t.Context(), admin, Order{Text: []byte(roles)}) },
+		"look":  func() (Report, error) { return Look(t.Context(), admin, parse(t, roles)) },
+		"open":  func() (Report, error) { return Open(t.Context(), admin) },
+	} {
+		if name == "look" {
+			_, err := Close(t.Context(), admin, Order{Text: []byte(roles)})
+			must(t, err)
+		}
+		report, err := do()
+		if err != nil || !slices.Equal(report.Foreign, []string{quotas}) {
+			t.Errorf("%s: %+v, %v", name, report, err)
+		}
+	}
+	is, _, err := h.Conn.GetACL(quotas)
+	if err != nil || !maps.Equal(byID(is), byID(acl)) {
+		t.Errorf("%v, %v", is, err)
+	}
+}
+
+func byID(acl []zk.ACL) map[string]int32 {
+	all := make(map[string]int32)
+	for _, a := range acl {
+		all[a.Scheme+":"+a.ID] = a.Perms
+	}
+	return all
+}
