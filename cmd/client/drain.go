@@ -41,7 +41,7 @@ worker: then nothing is drained.`,
   client drain node3:4711`,
 		Args: names,
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return operate(cmd, common, func(ctx context.Context, s *session.Session) error {
+			return operate(cmd, common, true, untilUndrained, func(ctx context.Context, s *session.Session) error {
 				return drain(ctx, cmd, s, names, o)
 			})
 		},
@@ -68,7 +68,7 @@ were not drained; that is no error. Exit status: 0 when done, 1 when it failed,
 		Example: `  client undrain node3`,
 		Args:    names,
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return operate(cmd, common, func(_ context.Context, s *session.Session) error {
+			return operate(cmd, common, true, untilUndrained, func(_ context.Context, s *session.Session) error {
 				for _, name := range names {
 					says, err := "takes tasks again", client.Undrain(s, name)
 					out := cmd.OutOrStdout()
@@ -106,10 +106,14 @@ func isName(s string) bool {
 	return s != "" && len(s) <= task.MaxID && s != "." && s != ".." && !strings.Contains(s, "/") && printable.Line(s) == s
 }
 
-// operate runs what an operator asks for, as a member, and again where the session ends.
-func operate(cmd *cobra.Command, common *cli.Common, do session.Role) error {
+// untilUndrained is what it says who stops a drain.
+const untilUndrained = "what is drained stays so until it is undrained"
+
+// operate runs what an operator asks for, as a member, and again where the session ends. It
+// tells who stops it how far it came.
+func operate(cmd *cobra.Command, common *cli.Common, noCreate bool, soFar string, do session.Role) error {
 	cfg := common.Session(logger(cmd, common, "warn"))
-	cfg.NoCreate = true
+	cfg.NoCreate = noCreate
 	done := false
 	err := common.Run(cmd.Context(), cfg, member.Config{Role: member.Client}, func(ctx context.Context, s *session.Session) error {
 		err := do(ctx, s)
@@ -117,7 +121,7 @@ func operate(cmd *cobra.Command, common *cli.Common, do session.Role) error {
 		return err
 	})
 	if err == nil && !done {
-		err = cli.SoFar(cmd.Context().Err(), "what is drained stays so until it is undrained")
+		err = cli.SoFar(cmd.Context().Err(), "%s", soFar)
 	}
 	return noChroot(common, err)
 }

@@ -67,7 +67,7 @@ ZooKeeper removes its tasks.`,
 	cmd.AddCommand(runCommand(&common))
 	cmd.AddCommand(submitCommand(&common), waitCommand(&common), cancelCommand(&common), retryCommand(&common))
 	cmd.AddCommand(inspectCommands(&common)...)
-	cmd.AddCommand(drainCommand(&common), undrainCommand(&common))
+	cmd.AddCommand(drainCommand(&common), undrainCommand(&common), accessCommand(&common))
 	return cmd
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"taskkeeper/internal/access"
 	"taskkeeper/internal/identity"
 	"taskkeeper/internal/member"
 	"taskkeeper/internal/session"
@@ -100,6 +101,9 @@ func (c *Common) fromEnvironment(flags *pflag.FlagSet) error {
 // session.Run and member.Within.
 func (c *Common) Run(ctx context.Context, cfg session.Config, of member.Config, role session.Role) error {
 	of.Version, of.Logger = Version(), cfg.Logger
+	if of.Role != member.Client { // what a client needs is another right for each of its commands
+		cfg.Role = access.Role(of.Role)
+	}
 	return session.Run(ctx, cfg, c.Wait, member.Within(of, role))
 }
 

@@ -36,6 +36,7 @@ var exitStatuses = []struct{ status, of, text string }{
 	{"1", "client submit, client cancel, client retry", "A task was not submitted, not removed, or not made pending again."},
 	{"1", "client status", "A part of the tree may not be read. The rest is printed."},
 	{"1", "client drain", "It was not drained within --timeout, or somebody undrained it meanwhile."},
+	{"1", "client access", "Something was not closed or opened; or, by 'show', does not obey the policy."},
 	{"1", "client doctor", "Something is wrong in the tree, and was not mended."},
 	{"1", "worker", "The limit of open files is too low for --slots."},
 	{"1", "master", "It led, and did not get on for the session timeout, or for 10 s if that is longer. It ends so that another master leads. Standard error has the stacks of its goroutines."},

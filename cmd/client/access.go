@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"taskkeeper/internal/access"
+	"taskkeeper/internal/cli"
+	"taskkeeper/internal/closing"
+	"taskkeeper/internal/printable"
+	"taskkeeper/internal/session"
+)
+
+func accessCommand(common *cli.Common) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "access",
+		Short: "Say who may do what: close an installation, open it, show its policy",
+		Long: `An installation is open at first: anyone who reaches the servers may do
+anything. A policy closes it. It is the znode /access, a line for each role with
+the certificates that have it, as ZooKeeper's ACLs name them:
+
+  admin   x509:CN=tk-admin
+  master  x509:CN=tk-master
+  worker  x509:CN=tk-worker
+  client  x509:CN=tk-client x509:CN=alice
+  viewer  x509:CN=tk-viewer
+
+Programs with a certificate (--tls-cert) follow a new policy without a restart.`,
+	}
+	cmd.AddCommand(closeCommand(common), openCommand(common), showCommand(common))
+	return cmd
+}
+
+func closeCommand(common *cli.Common) *cobra.Command {
+	var order closing.Order
+	var quota closing.Quota
+	cmd := &cobra.Command{
+		Use:   "close POLICY",
+		Short: "Give the installation the policy of a file",
+		Long: `Make the file POLICY (- is standard input) the policy, and give each znode that is
+there already the ACL that follows from it, also the servers' own /zookeeper,
+unless somebody else has closed that. It may be done again, with the same policy
+or another one, and when it was killed in the middle. Tasks that are there stay;
+those whose creator is not known may be read by all clients.
+
+It refuses a policy by which you are no admin. Exit status: 0 when all is
+closed, 1 when something is not, 2 for wrong use.`,
+		Example: `  client access close policy
+  client access close policy --quota 100000,2G`,
+		Args: cli.Args("POLICY"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, in := args[0], io.Reader(os.Stdin)
+			if name == "-" {
+				name = "standard input"
+			} else {
+				f, err := os.Open(name)
+				if err != nil {
+					return err
+				}
+				defer f.Close()
+				in = f
+			}
+			text, err := io.ReadAll(io.LimitReader(in, 1<<20)) // more is no policy
+			if err == nil {
+				_, err = access.Parse(text)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			order.Text = text
+			if cmd.Flags().Changed("quota") {
+				order.Quota = &quota
+			}
+			return changeAccess(cmd, common, false, "closed", func(ctx context.Context, t closing.Tree) (closing.Report, error) {
+				return closing.Close(ctx, t, order)
+			})
+		},
+	}
+	cli.Var(cmd.Flags(), &quota, "quota", closing.Quota{},
+		"Let there be COUNT tasks at most, and let their states, and their payloads, have BYTES each: `COUNT,BYTES`, with k, M or G behind a number; 0 is any number. The servers enforce it with -Dzookeeper.enforceQuota=true. Without this flag quotas stay as they are.",
+		parseQuota)
+	cmd.Flags().Lookup("quota").DefValue = ""
+	cmd.Flags().BoolVar(&order.Force, "force", false, "Close even if you are no admin then. Somebody else has to be.")
+	return cmd
+}
+
+func openCommand(common *cli.Common) *cobra.Command {
+	return &cobra.Command{
+		Use:   "open",
+		Short: "Take the policy away",
+		Long: `Let everyone do anything again, who reaches the servers: each znode gets the ACL
+world:anyone:cdrwa, and the policy and the quotas are deleted. It may be done
+again when it was killed in the middle. Exit status: 0 when all is open, 1 when
+something is not, 2 for wrong use.`,
+		Example: `  client access open`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return changeAccess(cmd, common, true, "open", closing.Open)
+		},
+	}
+}
+
+func showCommand(common *cli.Common) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show",
+		Short: "Show the policy, whether the tree obeys it, and who you are",
+		Long: `Print the policy, how many znodes have the ACLs that follow from it, who you are
+by it, and the quotas. It writes nothing. Exit status: 0 when all znodes obey
+that you may look at, 1 when one does not, or it could not look.`,
+		Example: `  client access show`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var text string
+			wrong := 0
+			err := reading(cmd.Context(), cmd, common, "error", func(ctx context.Context, s *session.Session) error {
+				return withServers(ctx, common, s, func(t closing.Tree) error {
+					var b strings.Builder
+					n, err := show(ctx, &b, t)
+					text, wrong = b.String(), n
+					return err
+				})
+			})
+			if err != nil {
+				return err
+			}
+			if _, err := io.WriteString(cmd.OutOrStdout(), text); err != nil {
+				return err
+			}
+			if wrong > 0 {
+				return fmt.Errorf("%s not as the policy says (client access close, or open, with the same policy)", plural(wrong, "znode is", "znodes are"))
+			}
+			return nil
+		},
+	}
+}
+
+// show writes what it finds, and returns how many znodes do not obey.
+func show(ctx context.Context, b *strings.Builder, t closing.Tree) (wrong int, err error) {
+	line := func(label, format string, args ...any) {
+		fmt.Fprintf(b, "%-8s%s\n", label, fmt.Sprintf(format, args...))
+	}
+	policy, err := t.Session.Policy()
+	if err != nil {
+		return 0, err
+	}
+	if policy.IsZero() {
+		line("policy", "none: anyone who reaches the servers may do anything")
+	}
+	for i, role := range strings.Split(strings.TrimSuffix(policy.String(), "\n"), "\n") {
+		if role != "" {
+			line(map[bool]string{true: "policy"}[i == 0], "%s", role)
+		}
+	}
+	report, err := closing.Look(ctx, t, policy)
+	if err != nil {
+		return 0, err
+	}
+	line("tree", "%s", plural(report.Znodes, "znode obeys", "znodes obey"))
+	for _, part := range []struct {
+		paths []string
+		one   string
+		more  string
+	}{
+		{report.Wrong, "znode does not obey", "znodes do not obey"},
+		{report.Refused, "may not be looked at", "may not be looked at"},
+		{report.Foreign, "is closed by somebody else", "are closed by somebody else"},
+	} {
+		if n := len(part.paths); n > 0 {
+			line("", "%s, such as %s", plural(n, part.one, part.more), printable.Line(printable.Cut(part.paths[0], 200)))
+		}
+	}
+	line("you", "%s", t.Session.Standing(policy))
+	usages, err := closing.Quotas(t)
+	if err != nil && !session.Refused(err) {
+		return 0, err
+	}
+	for _, u := range usages {
+		line("quota", "%s: %s of %s tasks, %s of %s bytes", u.Dir, number(u.Used.Tasks), limit(u.Quota.Tasks), number(u.Used.Bytes), limit(u.Quota.Bytes))
+	}
+	return len(report.Wrong), nil
+}
+
+// changeAccess closes or opens the installation, and says what that changed.
+func changeAccess(cmd *cobra.Command, common *cli.Common, noCreate bool, done string, do func(context.Context, closing.Tree) (closing.Report, error)) error {
+	var report closing.Report
+	err := operate(cmd, common, noCreate, "run it again to go on", func(ctx context.Context, s *session.Session) error {
+		return withServers(ctx, common, s, func(t closing.Tree) (err error) {
+			report, err = do(ctx, t)
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for _, path := range report.Foreign {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: left as it is, for somebody else has closed it\n", path); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, %d of them changed\n", done, plural(report.Znodes, "znode", "znodes"), report.Changed)
+	return err
+}
+
+// withServers does something with the installation of a session, and with the servers' own znodes.
+func withServers(ctx context.Context, common *cli.Common, s *session.Session, do func(closing.Tree) error) error {
+	t := closing.Tree{Session: s, Servers: s, Chroot: common.ZK.Chroot}
+	if t.Chroot != "" {
+		cfg := common.Session(nil)
+		cfg.Address.Chroot = ""
+		servers, err := session.Open(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		defer servers.Close()
+		t.Servers = servers
+	}
+	return do(t)
+}
+
+// parseQuota reads COUNT,BYTES.
+func parseQuota(s string) (q closing.Quota, err error) {
+	tasks, bytes, two := strings.Cut(s, ",")
+	if q.Tasks, err = size(tasks); err == nil {
+		q.Bytes, err = size(bytes)
+	}
+	if err != nil || !two {
+		return q, fmt.Errorf("must be COUNT,BYTES, such as 100000,2G, not %q", printable.Cut(s, 100))
+	}
+	return q, nil
+}
+
+// size reads a number that may have a unit.
+func size(s string) (int64, error) {
+	unit := int64(1)
+	if i := strings.IndexAny(s, "kMG"); i >= 0 && i == len(s)-1 {
+		unit = map[byte]int64{'k': 1e3, 'M': 1e6, 'G': 1e9}[s[i]]
+		s = s[:i]
+	}
+	n, err := strconv.ParseUint(s, 10, 32)
+	return int64(n) * unit, err
+}
+
+func plural(n int, one, more string) string {
+	if n == 1 {
+		return number(int64(n)) + " " + one
+	}
+	return number(int64(n)) + " " + more
+}
+
+// number writes a number with commas.
+func number(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func limit(n int64) string {
+	if n == 0 {
+		return "any number of"
+	}
+	return number(n)
+}
