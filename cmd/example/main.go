@@ -25,10 +25,14 @@ itself is permanent and stays.
 The numbers count up from run to run, because /example remembers the last one.`,
 		Example: `  example --zk 127.0.0.1:2181/lab`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := common.TLS.Check(); err != nil {
+				return err
+			}
 			return tour{
 				out:     cmd.OutOrStdout(),
 				log:     common.Logger(),
 				servers: common.ZK.Servers,
+				tls:     common.TLS,
 				chroot:  common.ZK.Chroot,
 				timeout: common.SessionTimeout,
 				wait:    common.Wait,

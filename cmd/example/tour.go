@@ -1,17 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/identity"
 )
 
 // parent is permanent: it outlives every session.
@@ -21,6 +23,7 @@ type tour struct {
 	out     io.Writer
 	log     *slog.Logger
 	servers []string
+	tls     identity.Files
 	chroot  string // "" or "/a/b": the library has none, so we put it before each path
 	timeout time.Duration
 	wait    time.Duration
@@ -30,7 +33,8 @@ func (t tour) run(ctx context.Context) error {
 	// Connect returns at once. The library connects in the background, and
 	// again whenever the connection is lost, and reports each change of state.
 	sockets, closeSockets := context.WithCancel(context.Background())
-	conn, events, err := zk.Connect(t.servers, t.timeout, zk.WithDialer(dialer(sockets)), zk.WithLogger(logger{t.log}))
+	wire := &wire{ctx: sockets, tls: t.tls}
+	conn, events, err := zk.Connect(t.servers, t.timeout, zk.WithDialer(wire.dial), zk.WithHostProvider(new(byName)), zk.WithLogger(logger{t.log}))
 	if err != nil {
 		closeSockets()
 		return fmt.Errorf("connect to %s: %w", strings.Join(t.servers, ","), err)
@@ -49,7 +53,8 @@ func (t tour) run(ctx context.Context) error {
 	select {
 	case <-connected:
 	case <-time.After(t.wait):
-		return fmt.Errorf("no ZooKeeper at %s within %s", strings.Join(t.servers, ","), t.wait)
+		err := cmp.Or(wire.lastErr(), errors.New("no answer"))
+		return fmt.Errorf("no ZooKeeper at %s: %w (waited %s)", strings.Join(t.servers, ","), err, t.wait)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -63,20 +68,6 @@ func (t tour) run(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return err
-}
-
-// dialer closes its sockets when ctx ends. Without that, a server that accepts
-// connections and then says nothing keeps the library for ten times the session
-// timeout, Close or not.
-func dialer(ctx context.Context) zk.Dialer {
-	return func(network, address string, timeout time.Duration) (net.Conn, error) {
-		d := net.Dialer{Timeout: timeout}
-		c, err := d.DialContext(ctx, network, address)
-		if err == nil {
-			context.AfterFunc(ctx, func() { c.Close() })
-		}
-		return c, err
-	}
 }
 
 // printStates prints the states as they come: StateConnecting; StateConnected,
