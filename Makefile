@@ -37,7 +37,7 @@ report: scenarios compare ## all of that again, and the report with its tables a
 faults: build zookeeper ## random faults for DURATION (60s), judged write by write; SEED repeats some, OTHER=COMMIT mixes in its programs
 	@bin/faults $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(if $(OTHER),--other "$$(scripts/other $(OTHER))")
 
-test: build zookeeper gcc ## all tests, against real servers
+test: build zookeeper tls gcc ## all tests, against real servers
 	$(GO) test -race -timeout 30m ./...
 	@echo "again without the race detector, for the tests that go-zookeeper's own data race rules out, and a long one:"
 	$(GO) test -timeout 30m -run '^Test(Reconnect|LongRun)' ./...
@@ -68,8 +68,10 @@ dist: ## static programs for linux/amd64 and linux/arm64 with all that, and SHA2
 clean: ## remove bin/ and dist/; .zk/ stays, it may hold data
 	rm -rf bin dist
 
-.PHONY: zookeeper gcc
+.PHONY: zookeeper tls gcc
 zookeeper:
 	@scripts/zookeeper install >/dev/null
+tls:
+	@scripts/zookeeper install --tls >/dev/null
 gcc:
 	@command -v "$$($(GO) env CC)" >/dev/null || { echo "go test -race needs a C compiler: apt-get install gcc libc6-dev" >&2; exit 1; }

@@ -50,7 +50,12 @@ func (p *project) write(name, text string, mode os.FileMode) {
 // zookeeper runs the script, and wants its status and what it prints to match.
 func (p *project) zookeeper(status int, want string, args ...string) {
 	p.t.Helper()
-	c := proc.Run(p.t, proc.Command{Path: filepath.Join(p.dir, "scripts/zookeeper"), Args: args})
+	p.said(proc.Run(p.t, proc.Command{Path: filepath.Join(p.dir, "scripts/zookeeper"), Args: args}), status, want)
+}
+
+// said wants the status of a process, and what it prints, to match.
+func (p *project) said(c *proc.Child, status int, want string) {
+	p.t.Helper()
 	c.Exit(status)
 	said := c.Stdout.String() + "\n" + c.Stderr.String()
 	if !regexp.MustCompile(want).MatchString(said) {
