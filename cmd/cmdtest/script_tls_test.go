@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -142,22 +141,18 @@ func word(t *testing.T, addr string, who identity.Files, w string) string {
 	return string(answer)
 }
 
-// contents are the files below a folder.
+// contents are what the files below a folder hold.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	files := make(map[string]string)
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
+	all := make(map[string]string)
+	for _, name := range files(t, dir) {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
 		}
-		text, err := os.ReadFile(path)
-		files[strings.TrimPrefix(path, dir+"/")] = string(text)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+		all[name] = string(text)
 	}
-	return files
+	return all
 }
 
 // pathWithout is a PATH that has all commands but one.
