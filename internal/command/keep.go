@@ -5,11 +5,14 @@ import (
 	"context"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"taskkeeper/internal/identity"
 	"taskkeeper/internal/task"
 )
 
@@ -74,6 +77,15 @@ func (c *Command) Close() {
 	c.idle.all = nil
 }
 
+// environment is a command's, but for its task and its worker's slot, which the supervisor
+// adds. A command is not told where the worker's certificate and key are: what it does is
+// another's, who has no part in the worker's rights.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "TASK_ID=") || strings.HasPrefix(v, "WORKER_ID=") || strings.HasPrefix(v, identity.VariablePrefix)
+	})
+}
+
 func startSupervisor(self string, killAfter time.Duration) (s *supervisor, err error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
@@ -93,6 +105,7 @@ func startSupervisor(self string, killAfter time.Duration) (s *supervisor, err e
 	defer theirs.Close()
 	s = &supervisor{conn: ours, reports: bufio.NewReaderSize(ours, 128), lifeline: lifeline}
 	s.process, err = startProcess(self, []string{supervisorName, killAfter.String()}, &os.ProcAttr{
+		Env:   environment(),
 		Files: []*os.File{null, null, null, lifeFD: life, requestFD: theirs},
 		Sys:   &syscall.SysProcAttr{Setpgid: true}, // a Ctrl-C in the terminal is for the worker
 	})

@@ -6,8 +6,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"slices"
-	"strings"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -45,8 +44,7 @@ func supervise(killAfter time.Duration) {
 	debug.SetGCPercent(25) // at 1 MB of garbage, which some hundred commands leave; there is one of us a slot
 	// The command's death signal is about the thread that starts it.
 	runtime.LockOSThread()
-	syscall.CloseOnExec(lifeFD)
-	syscall.CloseOnExec(requestFD)
+	closeOnExec()
 	_ = syscall.SetNonblock(lifeFD, false)
 	catchSignals()
 	o := overseer{killAfter: killAfter}
@@ -55,13 +53,23 @@ func supervise(killAfter time.Duration) {
 	if adoptOrphans() != nil {
 		return
 	}
-	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "TASK_ID=") || strings.HasPrefix(v, "WORKER_ID=")
-	})
 	for {
 		r, files, err := receive(requestFD)
-		if err != nil || !o.execute(r, files, env) {
+		if err != nil || !o.execute(r, files, os.Environ()) {
 			return
+		}
+	}
+}
+
+// closeOnExec keeps all descriptors from the command but its standard files: our own, and what
+// whoever started the worker had open, a file or a socket, which came along.
+func closeOnExec() {
+	syscall.CloseOnExec(lifeFD)
+	syscall.CloseOnExec(requestFD)
+	open, _ := os.ReadDir("/dev/fd") // where there is no such folder, ours are done
+	for _, fd := range open {
+		if n, err := strconv.Atoi(fd.Name()); err == nil && n > 2 {
+			syscall.CloseOnExec(n)
 		}
 	}
 }
@@ -108,7 +116,7 @@ func (o *overseer) execute(r request, files []int, env []string) bool {
 	}
 	report("begins\n") // the command may kill us before we tell its number
 	pid, err := syscall.ForkExec(r.path, r.words, &syscall.ProcAttr{
-		Env: append(env[:len(env):len(env)], "TASK_ID="+r.task, "WORKER_ID="+r.worker), Files: stdio, Sys: attributes(),
+		Env: append(env, "TASK_ID="+r.task, "WORKER_ID="+r.worker), Files: stdio, Sys: attributes(),
 	})
 	for _, f := range files { // the command alone reads and writes these
 		syscall.Close(f)
