@@ -119,6 +119,19 @@ func TestZooKeeperScriptWithTLS(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.zookeeper(1, certs+`/server.pem has ended; make it anew: scripts/certificates `+certs+` --renew`, start...)
+		server.NotAfter = time.Time{}
+		if _, err := ca.Issue(server); err != nil {
+			t.Fatal(err)
+		}
+		p.zookeeper(1, `bring a certificate to `+certs+`: viewer.pem and viewer.key`, start...)
+		if _, err := ca.Issue(zktest.Request{CN: "tk-worker"}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { p.stop("--port", port) })
+		p.zookeeper(0, `127\.0\.0\.1:`+port, start...)
+		if _, err := os.Stat(filepath.Join(certs, "admin.pem")); err == nil {
+			t.Error("it made certificates, with nobody's CA")
+		}
 	})
 }
 
