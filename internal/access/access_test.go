@@ -165,8 +165,27 @@ func TestNeeds(t *testing.T) {
 			t.Errorf("%s %s: %s, want %s", tc.path, Letters(tc.perms), got, tc.want)
 		}
 	}
-	if !May([]Role{Client}, Znode, zk.PermRead) || !May([]Role{Worker, Master}, "/data/t", zk.PermRead) || May([]Role{Viewer, Client}, "/data/t", zk.PermRead) {
-		t.Error("who may read")
+}
+
+func TestWithholds(t *testing.T) {
+	p := parse(t, roles)
+	for _, tc := range []struct {
+		roles []Role
+		path  string
+		want  bool
+	}{
+		{nil, Znode, false},
+		{nil, "/members", true},
+		{[]Role{Client}, "/members", false},
+		{[]Role{Worker, Master}, "/data/t", false},
+		{[]Role{Viewer, Client}, "/data/t", true},
+	} {
+		if got := p.Withholds(tc.roles, tc.path, zk.PermRead); got != tc.want {
+			t.Errorf("reading %s from %v: %v", tc.path, tc.roles, got)
+		}
+		if (Policy{}).Withholds(tc.roles, tc.path, zk.PermRead) {
+			t.Errorf("without a policy: %s", tc.path)
+		}
 	}
 }
 

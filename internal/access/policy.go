@@ -149,6 +149,14 @@ func (p Policy) Roles(id string) (roles []Role) {
 	return roles
 }
 
+// Withholds tells whether none of some roles has all of some rights on a znode that somebody
+// else created.
+func (p Policy) Withholds(roles []Role, path string, perms int32) bool {
+	r := rowOf(path)
+	has := func(role Role) bool { return r.of(role)&perms == perms }
+	return !p.IsZero() && rights(r.everyone)&perms != perms && !slices.ContainsFunc(roles, has)
+}
+
 // For is the ACL of a znode, by its path below the chroot, for who creates it: "auth"
 // stands for the ids of its creator, who must have one. The caller does not change it.
 func (p Policy) For(path string) []zk.ACL {

@@ -119,9 +119,3 @@ func Needs(path string, perms int32) string {
 	last := len(who) - 1
 	return strings.Join(slices.DeleteFunc([]string{strings.Join(who[:last], ", "), who[last]}, func(s string) bool { return s == "" }), " or ")
 }
-
-// May tells whether any of some roles has all of some rights on a znode, whoever created it.
-func May(roles []Role, path string, perms int32) bool {
-	return rights(rowOf(path).everyone)&perms == perms ||
-		slices.ContainsFunc(roles, func(role Role) bool { return rowOf(path).of(role)&perms == perms })
-}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -22,7 +23,8 @@ const tellPause = time.Second
 
 // WaitForWorkers returns when so many workers of the client's queue are registered that are
 // not drained. Until then tell is called with how many there are: at once, and when that
-// has changed, once a second at most. It fails with ctx's cause when ctx ends. One call of a
+// has changed, once a second at most. It fails with ctx's cause when ctx ends, and where the
+// policy does not let the client see the workers. One call of a
 // client waits at a time.
 func (c *Client) WaitForWorkers(ctx context.Context, n int, tell func(Crew)) error {
 	if n <= 0 {
@@ -88,9 +90,14 @@ func (w *crewWait) on(ctx context.Context, sv *serving) error {
 // list lists a permanent znode and watches it, when it may, and creates it where it is
 // missing.
 func (w *crewWait) list(ctx context.Context, s *session.Session, dir string) (names []string, err error) {
+	var withheld error // by the policy: nobody is about to give that right
 	err = w.rights.Patiently(ctx, dir, session.RightRead, func() error {
 		for {
 			names, _, err = s.ChildrenW(dir)
+			if session.Refused(err) && s.Withholds(dir, zk.PermRead) {
+				withheld = err
+				return nil
+			}
 			if !errors.Is(err, zk.ErrNoNode) {
 				return err
 			}
@@ -99,7 +106,7 @@ func (w *crewWait) list(ctx context.Context, s *session.Session, dir string) (na
 			}
 		}
 	})
-	return names, err
+	return names, cmp.Or(err, withheld)
 }
 
 func (w *crewWait) count(workers, drains []string) Crew {

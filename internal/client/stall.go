@@ -20,7 +20,8 @@ const quiet = 2 * time.Second
 // stall says why no task can be done: there is no leader, no worker, or none that is not
 // drained; or the leader may not list the tasks. It says so once, and once more when that is
 // over and a task is still open. After quiet it looks; from then on the watches that it sets
-// tell when to look again. One goroutine calls its methods.
+// tell when to look again. Where the policy lets no client look, it says nothing. One goroutine
+// calls its methods.
 type stall struct {
 	s       *session.Session
 	log     *slog.Logger
@@ -118,6 +119,8 @@ func (st *stall) look(open int) error {
 		switch {
 		case errors.Is(err, session.ErrOver):
 			return err
+		case session.Refused(err) && st.s.Withholds(dir.path, zk.PermRead):
+			continue
 		case session.Refused(err):
 			missing = append(missing, st.refused(dir.path))
 			continue
@@ -137,7 +140,7 @@ func (st *stall) look(open int) error {
 	switch _, _, err := st.s.Get(task.TasksDir); { // to list it would take longer
 	case errors.Is(err, session.ErrOver):
 		return err
-	case session.Refused(err):
+	case session.Refused(err) && !st.s.Withholds(task.TasksDir, zk.PermRead):
 		missing = append(missing, st.refused(task.TasksDir))
 	}
 	st.tell(strings.Join(missing, "; "), open)

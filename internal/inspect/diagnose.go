@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/access"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -42,7 +43,7 @@ func Diagnose(ctx context.Context, s *session.Session, root string) (*Tree, []Fi
 	return t, twice(first, Findings(t, root)), nil
 }
 
-// What everyone has to be allowed, by the znode's place. Deleting it is a matter of
+// What everyone has to be allowed where there is no policy, by the znode's place. Deleting it is a matter of
 // the one above it.
 const (
 	needDir  = zk.PermRead | zk.PermCreate | zk.PermDelete
@@ -56,20 +57,32 @@ func examine(ctx context.Context, s *session.Session) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.Access.Err != nil {
+		return nil, t.Access.Err
+	}
 	names, err := t.list(s, task.DataDir)
 	if err != nil {
 		return nil, err
+	}
+	for _, d := range t.Dirs {
+		if t.Access.secret(d.Name, d.Err) { // who looks is no admin and no viewer
+			return nil, d.Err
+		}
 	}
 	t.Data = make([]Znode, len(names))
 	for i, name := range names {
 		t.Data[i].Name = name
 	}
-	for _, dir := range task.Dirs() {
+	dirs := task.Dirs()
+	if !t.Access.Policy.IsZero() {
+		dirs = append([]string{"/", access.Znode}, dirs...)
+	}
+	for _, dir := range dirs {
 		i := slices.IndexFunc(t.Dirs, func(z Znode) bool { return z.Name == dir })
 		if i < 0 {
 			i, t.Dirs = len(t.Dirs), append(t.Dirs, Znode{Name: dir})
 		}
-		err := look(s, dir, needDir, &t.Dirs[i])
+		err := t.look(s, dir, needDir, &t.Dirs[i])
 		if errors.Is(err, zk.ErrNoNode) {
 			t.Dirs = slices.Delete(t.Dirs, i, i+1)
 		} else if err != nil {
@@ -93,7 +106,7 @@ func examine(ctx context.Context, s *session.Session) (*Tree, error) {
 		err := each(ctx, part.n, func(i int) error {
 			z := part.at(i)
 			path := part.dir + "/" + z.Name
-			err := look(s, path, part.need, z)
+			err := t.look(s, path, part.need, z)
 			if err == nil {
 				err = lookBelow(ctx, s, path, z)
 			}
@@ -117,7 +130,7 @@ func examine(ctx context.Context, s *session.Session) (*Tree, error) {
 
 // look reads a znode's ACL, and its Stat as it is then; of the data, nothing. The error
 // is one of the session, or zk.ErrNoNode; any other is the znode's.
-func look(s *session.Session, path string, need int32, z *Znode) error {
+func (t *Tree) look(s *session.Session, path string, need int32, z *Znode) error {
 	acl, stat, err := s.ACL(path)
 	unreadable := cmp.Or(z.Err, err)
 	if errors.Is(err, zk.ErrNoAuth) {
@@ -131,9 +144,23 @@ func look(s *session.Session, path string, need int32, z *Znode) error {
 		seen.Created, seen.Modified, seen.Mzxid, seen.Owner = z.Created, z.Modified, z.Mzxid, z.Owner
 	}
 	*z = seen
-	z.Err = unreadable
-	z.Closed = allowed(acl)&need != need
+	policy := t.Access.Policy
+	switch {
+	case t.Access.secret(path, unreadable): // it is as it should be
+		z.Err = nil
+	case unreadable != nil || !suits(policy, path, acl, need):
+		z.Err, z.Closed, z.acl = unreadable, true, policy.Closed(path, acl)
+	}
 	return nil
+}
+
+// suits tells whether an ACL is as the policy says. Without one everyone has to be allowed what
+// the service needs.
+func suits(policy access.Policy, path string, acl []zk.ACL, need int32) bool {
+	if policy.IsZero() {
+		return allowed(acl)&need == need
+	}
+	return policy.Obeys(path, acl)
 }
 
 // allowed is what everyone may do.

@@ -116,16 +116,26 @@ type doctor struct {
 }
 
 func (d *doctor) find(path string, z *Znode, text string, changes ...change) {
-	d.found = append(d.found, Finding{Znode: d.root + path, Text: text, root: d.root, mzxid: z.Mzxid, changes: changes})
+	d.found = append(d.found, Finding{Znode: at(d.root, path), Text: text, root: d.root, mzxid: z.Mzxid, changes: changes})
 }
 
-// access tells whether the service may use a znode.
+// at is a path with the chroot.
+func at(root, path string) string {
+	if path == "/" && root != "" {
+		return root
+	}
+	return root + path
+}
+
+// access tells whether the service may use a znode, and nobody else.
 func (d *doctor) access(path string, z *Znode) {
 	switch {
 	case z.Err != nil:
 		d.find(path, z, unreadable(z.Err), opening(path, z))
-	case z.Closed:
+	case z.Closed && d.tree.Access.Policy.IsZero():
 		d.find(path, z, "its ACL keeps the service from its work", opening(path, z))
+	case z.Closed:
+		d.find(path, z, "its ACL is not the policy's", opening(path, z))
 	}
 }
 

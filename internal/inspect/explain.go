@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"taskkeeper/internal/printable"
+	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
 
@@ -27,7 +28,7 @@ type Explanation struct {
 	Time       time.Time  `json:"time"` // when it was read, by this machine's clock
 	ID         string     `json:"id"`
 	Queue      string     `json:"queue"`               // "" is the default queue
-	State      string     `json:"state"`               // of its znode: pending (also while it runs: see Waits), done, failed or malformed
+	State      string     `json:"state"`               // of its znode: pending (also while it runs: see Waits), done, failed, malformed or unreadable
 	Losses     int        `json:"losses"`              // executions lost with their workers; only while it is pending
 	Result     *Text      `json:"result,omitempty"`    // done
 	Reason     *Text      `json:"reason,omitempty"`    // failed
@@ -92,7 +93,7 @@ type Holder struct {
 // Wait is why a task is not finished. Why is one of running, queued, no_leader,
 // no_worker (of its queue), all_drained (those of its queue), all_busy, soon, apart (from
 // others that were lost as often), malformed (its name, its state, or not to be read),
-// unreadable (a permanent znode, so that the reason is not known).
+// unreadable (its state or a permanent znode, so that the reason is not known).
 type Wait struct {
 	Why   string `json:"why"`
 	Text  string `json:"text"`
@@ -123,6 +124,8 @@ func (c *Case) why(holders []Holder) string {
 		return waitRunning
 	case len(holders) > 0:
 		return waitQueued
+	case session.Refused(c.Task.Err):
+		return waitSecret
 	case !c.Task.wellFormed():
 		return waitMalformed
 	case len(c.Tree.Dirs) > 0:
@@ -163,7 +166,10 @@ func Explain(c *Case, now time.Time) Explanation {
 		Time: at, Warnings: warnings, ID: x.Name, Queue: x.queue(), State: x.Phase.String(), Losses: x.Losses, Payload: c.Payload, payloadErr: c.PayloadErr,
 		Workers: c.holders(now),
 	}
-	if x.Err != nil || x.Phase == task.Odd {
+	switch {
+	case session.Refused(x.Err):
+		e.State = "unreadable"
+	case x.Err != nil || x.Phase == task.Odd:
 		e.State = "malformed"
 	}
 	if x.Err == nil {
@@ -199,8 +205,11 @@ func (c *Case) wait(holders []Holder) *Wait {
 	case waitMalformed:
 		w.Text = malformed(&c.Task)
 	case waitSecret:
-		d := c.Tree.Dirs[0]
-		w.Text = "the reason is not known: " + d.Name + " " + unreadable(d.Err)
+		what, why := "its state", c.Task.Err
+		if why == nil {
+			what, why = c.Tree.Dirs[0].Name, c.Tree.Dirs[0].Err
+		}
+		w.Text = "the reason is not known: " + what + " " + unreadable(why)
 	case waitLeader:
 		w.Text = "there is no leader: start a master"
 	case waitWorker:

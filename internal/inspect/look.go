@@ -20,6 +20,10 @@ func Look(ctx context.Context, s *session.Session, id string) (*Case, error) {
 	if err := s.Sync(); err != nil {
 		return nil, err
 	}
+	var err error
+	if c.Tree.Access, err = readAccess(s); err != nil {
+		return nil, err
+	}
 	// The workers before the task: whoever commits meanwhile is seen to have
 	// finished it, not to have lost it.
 	if err := c.Tree.readRoles(ctx, s, new(known)); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/access"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -28,11 +29,17 @@ type changeKind string
 const (
 	changeRemove changeKind = "delete" // with all that hangs below it
 	changeSet    changeKind = "set"
-	changeOpen   changeKind = "setAcl" // everyone may do anything
+	changeACL    changeKind = "setAcl" // as the policy says
 )
 
 func removing(path string, z *Znode) change { return change{kind: changeRemove, path: path, seen: *z} }
-func opening(path string, z *Znode) change  { return change{kind: changeOpen, path: path, seen: *z} }
+func opening(path string, z *Znode) change {
+	c := change{kind: changeACL, path: path, seen: *z}
+	if c.seen.acl == nil {
+		c.seen.acl = zk.WorldACL(zk.PermAll)
+	}
+	return c
+}
 func setting(path string, z *Znode, data string) change {
 	return change{kind: changeSet, path: path, data: data, seen: *z}
 }
@@ -58,27 +65,44 @@ func plainPath(path string) bool {
 // command is the change in the words of ZooKeeper's shell, if that is safe to paste,
 // there and in any other shell.
 func (c change) command(root string) (command string, safe bool) {
-	path := root + c.path
+	path := at(root, c.path)
 	switch {
 	case !plainPath(path) || !plain(c.data) || strings.HasPrefix(c.data, "-"):
 		return "", false
 	case c.kind == changeSet:
 		return fmt.Sprintf("set %s %s", path, cmp.Or(c.data, `""`)), true
-	case c.kind == changeOpen:
-		return fmt.Sprintf("setAcl %s world:anyone:cdrwa", path), true
+	case c.kind == changeACL:
+		acl, safe := inWords(c.seen.acl)
+		return fmt.Sprintf("setAcl %s %s", path, acl), safe
 	case c.seen.children > 0:
 		return "deleteall " + path, true
 	}
 	return "delete " + path, true
 }
 
+// inWords is an ACL as ZooKeeper's shell reads it, if that is safe to paste.
+func inWords(acl []zk.ACL) (words string, safe bool) {
+	var all []string
+	for _, a := range acl {
+		entry := a.Scheme + ":" + a.ID + ":" + access.Letters(a.Perms)
+		if !plain(entry) {
+			return "", false
+		}
+		all = append(all, entry)
+	}
+	return strings.Join(all, ","), true
+}
+
 // describe is the change in words.
 func (c change) describe(root string) string {
-	path := shownPath(root + c.path)
+	path := shownPath(at(root, c.path))
 	switch c.kind {
 	case changeSet:
 		return fmt.Sprintf("set %s to %s", path, name(c.data))
-	case changeOpen:
+	case changeACL:
+		if allowed(c.seen.acl) != zk.PermAll {
+			return "give " + path + " the ACL that follows from the policy"
+		}
 		return "let everyone do anything with " + path
 	}
 	if c.seen.children > 0 {
@@ -120,14 +144,14 @@ func (c change) carryOut(ctx context.Context, s *session.Session) error {
 	case err != nil:
 		return err
 	case stat.Ctime != c.seen.Created.UnixMilli(),
-		c.kind == changeOpen && stat.Aversion != c.seen.Aversion,
-		c.kind != changeOpen && stat.Mzxid != c.seen.Mzxid,
+		c.kind == changeACL && stat.Aversion != c.seen.Aversion,
+		c.kind != changeACL && stat.Mzxid != c.seen.Mzxid,
 		c.kind == changeRemove && stat.Pzxid != c.seen.Pzxid:
 		return errChanged
 	}
 	switch c.kind {
-	case changeOpen:
-		err = s.SetACL(c.path, zk.WorldACL(zk.PermAll), stat.Aversion)
+	case changeACL:
+		err = s.SetACL(c.path, c.seen.acl, stat.Aversion)
 	case changeSet:
 		_, err = s.Multi(session.Set(c.path, []byte(c.data), stat.Version))
 	case changeRemove:
@@ -175,9 +199,13 @@ func leavesFirst(ctx context.Context, s *session.Session, ops []session.Op, path
 	}
 	if stat.NumChildren > 0 {
 		const need = zk.PermRead | zk.PermDelete
+		policy, err := s.Policy()
+		if err != nil {
+			return nil, err
+		}
 		acl, now, err := s.ACL(path)
-		if err == nil && allowed(acl)&need != need {
-			err = s.SetACL(path, zk.WorldACL(zk.PermAll), now.Aversion)
+		if err == nil && !suits(policy, path, acl, need) {
+			err = s.SetACL(path, policy.Closed(path, acl), now.Aversion)
 		}
 		if err != nil {
 			return nil, err

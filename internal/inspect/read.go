@@ -26,6 +26,10 @@ func Read(ctx context.Context, s *session.Session) (*Tree, error) {
 	if err := s.Sync(); err != nil {
 		return nil, err
 	}
+	var err error
+	if t.Access, err = readAccess(s); err != nil {
+		return nil, err
+	}
 	if err := t.readRoles(ctx, s, k); err != nil {
 		return nil, err
 	}

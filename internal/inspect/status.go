@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"taskkeeper/internal/access"
 	"taskkeeper/internal/printable"
 	"taskkeeper/internal/task"
 )
@@ -93,6 +94,9 @@ func Summarize(t *Tree, now time.Time, only Filter) Status {
 	s := Status{Time: now.Truncate(time.Millisecond), bySlot: len(only.Hosts) > 0}
 	now, s.Warnings = t.clocks(now)
 	s.Warnings = append([]Warning{}, s.Warnings...) // no null in JSON
+	if t.Access.Err != nil {
+		s.warn(access.Znode, "the policy cannot be read, so nothing is created: %s", printable.Line(printable.Cut(t.Access.Err.Error(), 300)))
+	}
 	for _, d := range t.Dirs {
 		if d.Err != nil {
 			s.Unreadable = append(s.Unreadable, d.Name)
@@ -183,7 +187,7 @@ func (s *Status) warnOfZnodes(t *Tree) {
 		}
 	}
 	for _, m := range t.Members {
-		if m.Err != nil {
+		if m.Err != nil && !t.Access.secret(task.MemberPath(m.Name), m.Err) {
 			s.warn(task.MemberPath(m.Name), "%s", unreadable(m.Err))
 		}
 	}

@@ -1,11 +1,16 @@
 package inspect
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/access"
 	"taskkeeper/internal/member"
+	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
 
@@ -19,7 +24,30 @@ type Tree struct {
 	Protocol   *member.Told // what /members itself tells; nil: it is not there, or may not be read
 	Tasks      []Task       // by name; of a malformed name nothing more but for Diagnose
 	Data       []Znode      // payloads, by name; only for Diagnose
+	Access     Access       // who may do what here, and who looks
 	Dirs       []Znode      // the permanent ones that are there, by path; only for Diagnose, but for those that cannot be read
+}
+
+// Access is the policy, and what of it concerns who looks.
+type Access struct {
+	Policy access.Policy
+	Err    error // the policy cannot be read
+
+	roles []access.Role // of who looks
+}
+
+func readAccess(s *session.Session) (a Access, err error) {
+	a.Policy, a.Err = s.Policy()
+	a.roles = s.Roles()
+	if errors.Is(a.Err, session.ErrOver) {
+		return a, a.Err
+	}
+	return a, nil
+}
+
+// secret tells whether it is the policy by which who looks may not read a znode.
+func (a Access) secret(path string, err error) bool {
+	return session.Refused(err) && a.Policy.Withholds(a.roles, path, zk.PermRead)
 }
 
 // Znode is what all of them have in common.
@@ -33,10 +61,11 @@ type Znode struct {
 
 	// Only for Diagnose.
 	Below    []Znode // children
-	Closed   bool    // not everyone may do what the service has to
+	Closed   bool    // its ACL is not the policy's; without a policy: not everyone may do what the service has to
 	Pzxid    int64   // of the last child that came or went
 	Aversion int32   // of its ACL
 
+	acl      []zk.ACL // that it should have, if it is Closed
 	children int32
 	gone     bool // it has vanished since it was listed
 }

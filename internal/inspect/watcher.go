@@ -50,6 +50,10 @@ func (w *Watcher) Read(ctx context.Context) (*Tree, error) {
 		}
 	}
 	t := new(Tree)
+	var err error
+	if t.Access, err = readAccess(w.s); err != nil {
+		return nil, err
+	}
 	if err := t.readRoles(ctx, w.s, &w.known); err != nil {
 		return nil, err
 	}

@@ -129,7 +129,7 @@ func (s *Session) tellRole(p access.Policy) {
 	if s.cfg.Role == "" || !s.knowsRoles(p) || slices.Contains(p.Roles(s.id()), s.cfg.Role) {
 		return
 	}
-	s.log.Warn("this program does not have its role by the policy: it will be refused", "role", string(s.cfg.Role), "policy", s.Standing(p))
+	s.log.Warn("the policy does not give this program its role: it is refused", "role", string(s.cfg.Role), "policy", s.Standing(p))
 }
 
 // id is what the session is to the policy: the subject of its certificate; "" without one.
@@ -171,7 +171,14 @@ func (s *Session) Standing(p access.Policy) string {
 	return who + " has no role by " + access.Znode
 }
 
-// Roles are those of this session by its policy, as far as they can be known here.
+// Withholds tells whether the policy does not give this session some rights on a znode that
+// somebody else created: then no ACL is to be blamed.
+func (s *Session) Withholds(path string, perms int32) bool {
+	p := s.policy.known().Policy
+	return p.Withholds(p.Roles(s.id()), path, perms)
+}
+
+// Roles are those of this session by the policy, as far as they can be known here.
 func (s *Session) Roles() []access.Role { return s.policy.known().Roles(s.id()) }
 
 // acl is the ACL of what this session creates at a path below the chroot. Without a certificate
@@ -204,7 +211,7 @@ func (s *Session) denied(path string, perms int32) error {
 	if p.IsZero() {
 		return noAuth{}
 	}
-	if access.May(p.Roles(s.id()), path, perms) {
+	if !s.Withholds(path, perms) {
 		return noAuth{fmt.Sprintf("%s, which permits this: see client access show", s.Standing(p))}
 	}
 	return noAuth{fmt.Sprintf("%s; this needs %s", s.Standing(p), access.Needs(path, perms))}
