@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"taskkeeper/internal/identity"
 )
 
 // ExpireSession ends a session from outside: it takes the session over with a
@@ -14,10 +16,16 @@ import (
 // ExpireSession returns; its owner learns of it when it connects again.
 // A session that the server does not know is an error.
 func ExpireSession(addr string, session int64) error {
+	return ExpireSessionAs(addr, session, adminOf(addr))
+}
+
+// ExpireSessionAs is ExpireSession as somebody. Servers care for the session's id and
+// password only, and the password follows from the id.
+func ExpireSessionAs(addr string, session int64, who identity.Files) error {
 	addr, _, _ = strings.Cut(addr, "/")
 	addr, _, _ = strings.Cut(addr, ",")
 	for attempt := 0; ; attempt++ {
-		known, err := closeSession(addr, session)
+		known, err := closeSession(addr, session, who)
 		switch {
 		case err == nil && !known && attempt == 0:
 			return fmt.Errorf("expire session 0x%x: %s does not know it", session, addr)
@@ -31,8 +39,8 @@ func ExpireSession(addr string, session int64) error {
 	}
 }
 
-func closeSession(addr string, session int64) (known bool, err error) {
-	conn, err := Dial(addr, adminOf(addr), 2*time.Second)
+func closeSession(addr string, session int64, who identity.Files) (known bool, err error) {
+	conn, err := Dial(addr, who, 2*time.Second)
 	if err != nil {
 		return false, err
 	}

@@ -50,6 +50,10 @@ type Options struct {
 	// an audit log as well.
 	TLS bool
 
+	// FewWords keeps a server with TLS from answering the four-letter words that tell of
+	// sessions and znodes, as it is outside of tests.
+	FewWords bool
+
 	// Flags are more flags for the server's Java, as -Djute.maxbuffer=262144.
 	Flags []string
 }
@@ -59,14 +63,15 @@ type Options struct {
 // nothing when it is down.
 type Server struct {
 	// Fixed by Start.
-	script string
-	dir    string
-	at     Host
-	port   int
-	tick   time.Duration
-	flags  []string
-	ca     *CA      // nil without TLS
-	member []string // what makes it one of an ensemble: arguments of the script
+	script   string
+	dir      string
+	at       Host
+	port     int
+	tick     time.Duration
+	flags    []string
+	ca       *CA // nil without TLS
+	fewWords bool
+	member   []string // what makes it one of an ensemble: arguments of the script
 
 	mu      sync.Mutex
 	process *process // the last one started; guarded by mu
@@ -83,7 +88,7 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{script: script, dir: dir, at: Host{Addr: host}, tick: o.Tick, flags: o.Flags}
+	s := &Server{script: script, dir: dir, at: Host{Addr: host}, tick: o.Tick, flags: o.Flags, fewWords: o.FewWords}
 	if o.TLS {
 		if s.ca, err = certify(dir, nil); err != nil {
 			os.RemoveAll(dir)
@@ -191,7 +196,10 @@ func (s *Server) spawn() (*process, error) {
 	}
 	flags := s.flags
 	if s.ca != nil {
-		args = slices.Insert(args, 2, "--tls", "--all-words")
+		args = slices.Insert(args, 2, "--tls")
+		if !s.fewWords {
+			args = append(args, "--all-words")
+		}
 		flags = append(flags[:len(flags):len(flags)], "-Dzookeeper.audit.enable=true")
 	}
 	args = append(slices.Clone(s.at.Within), args...)
