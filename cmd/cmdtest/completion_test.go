@@ -29,6 +29,7 @@ printf '%s\n' "${COMPREPLY[@]}"`
 		"client run --jo":                  {[]string{"client", "run", "--jo"}, []string{"--joblog", "--jobs"}},
 		"client run --zk=a:1 --resume-":    {[]string{"client", "run", "--zk", "=", "a", ":", "1", "--resume-"}, []string{"--resume-failed"}},
 		"client --zk a:1,b:2 run --null-o": {[]string{"client", "--zk", "a", ":", "1,b", ":", "2", "run", "--null-o"}, []string{"--null-output"}},
+		"client run --tls-ca inp":          {[]string{"client", "run", "--tls-ca", "inp"}, []string{"input.txt"}},
 		"client wait --mis":                {[]string{"client", "wait", "--mis"}, []string{"--missing-ok"}},
 	} {
 		t.Run("of_"+typed, func(t *testing.T) {
