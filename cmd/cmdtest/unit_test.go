@@ -76,7 +76,7 @@ func TestUnits(t *testing.T) {
 			t.Errorf("systemd-analyze (apt-get install systemd): %v\n%s", err, out)
 		}
 	})
-	t.Run("have_a_user_for_the_worker", func(t *testing.T) {
+	t.Run("have_a_user_for_the_worker_and_another_for_the_master", func(t *testing.T) {
 		root := t.TempDir()
 		if err := os.Mkdir(filepath.Join(root, "etc"), 0o755); err != nil {
 			t.Fatal(err)
@@ -87,8 +87,12 @@ func TestUnits(t *testing.T) {
 		}
 		in(t, root, nil, "systemd-sysusers", "--root="+root, conf)
 		passwd, err := os.ReadFile(filepath.Join(root, "etc/passwd"))
-		if user := worker["User"][0]; err != nil || !strings.HasPrefix(string(passwd), user+":") || !strings.Contains(string(passwd), ":/var/lib/"+worker["StateDirectory"][0]+":") {
+		users := "\n" + string(passwd)
+		if user := worker["User"][0]; err != nil || !strings.Contains(users, "\n"+user+":") || !strings.Contains(users, ":/var/lib/"+worker["StateDirectory"][0]+":") {
 			t.Errorf("user %s: %v, %s", user, err, passwd)
+		}
+		if user := master["User"][0]; user == worker["User"][0] || !strings.Contains(users, "\n"+user+":") {
+			t.Errorf("user %s: %s", user, passwd)
 		}
 	})
 	t.Run("leave_time_enough_to_end", func(t *testing.T) {
@@ -171,7 +175,7 @@ func TestUnits(t *testing.T) {
 		}
 	})
 	t.Run("come_with_examples_that_the_programs_take", func(t *testing.T) {
-		for _, name := range []string{"taskkeeper.env", "worker.env"} {
+		for _, name := range []string{"taskkeeper.env", "master.env", "worker.env"} {
 			text, err := os.ReadFile("../../scripts/systemd/" + name)
 			if err != nil {
 				t.Fatal(err)

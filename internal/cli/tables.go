@@ -11,7 +11,8 @@ type manEntry struct {
 
 // files are read by the systemd units.
 var files = []manEntry{
-	{"/etc/taskkeeper/taskkeeper.env", []string{"master", "worker"}, "The environment of the systemd units on this machine: ZK_SERVERS, and more flags in MASTER_ARGS and WORKER_ARGS. It may be missing."},
+	{"/etc/taskkeeper/taskkeeper.env", []string{"master", "worker"}, "The environment of the systemd units on this machine: ZK_SERVERS, ZK_TLS_CA, ZK_TLS_CERT and ZK_TLS_KEY, and more flags in MASTER_ARGS and WORKER_ARGS. It may be missing."},
+	{"/etc/taskkeeper/master.env", []string{"master"}, "The environment of taskkeeper-master.service alone. It may be missing."},
 	{"/etc/taskkeeper/worker-INSTANCE.env", []string{"worker"}, "The environment of taskkeeper-worker@INSTANCE.service alone. It may be missing."},
 }
 
