@@ -15,7 +15,7 @@
 //	 │              appends addWatch and ping                    keeps their answers │
 //	 │ send         all that is unsent, in one write             nextFrame           │
 //	 └───────────────────┬────────────────────────────────────────────▲──────────────┘
-//	                     ▼                  TCP                       │
+//	                     ▼               TCP or TLS                   │
 //	server               └─────────────── one request ────────────────┘
 //
 // A [Transport] is for one session. It makes its connections one after the other, in
@@ -26,7 +26,9 @@
 //
 // # What it adds, and why
 //
-//   - The handshake is bounded (handshakeBound). The library waits for 6.7 session
+//   - TLS, as package identity has it. [Ask] speaks it as well.
+//   - The handshake is bounded (handshakeBound): that of TCP, of TLS and of ZooKeeper
+//     together. The library waits for 6.7 session
 //     timeouts (10 times two thirds of one): with a timeout of 3 s and one of three
 //     servers frozen, that took 20 s and lost the session.
 //   - Silence is bounded (silenceBound), with pings (longPing) where a session timeout is
