@@ -70,6 +70,15 @@ func Open(ctx context.Context, t Tree) (Report, error) {
 		return Report{}, err
 	}
 	previous, _ := access.Parse(text) // of one that cannot be read nothing is known
+	if stat != nil {                  // who may not do that does nothing by halves
+		acl, is, err := t.Session.ACL(access.Znode)
+		if err == nil {
+			err = t.Session.SetACL(access.Znode, acl, is.Aversion)
+		}
+		if err != nil {
+			return Report{}, err
+		}
+	}
 	if err := t.removeQuota(); err != nil {
 		return Report{}, err
 	}

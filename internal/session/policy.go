@@ -174,6 +174,9 @@ func (s *Session) Standing(p access.Policy) string {
 // Withholds tells whether the policy does not give this session some rights on a znode that
 // somebody else created: then no ACL is to be blamed.
 func (s *Session) Withholds(path string, perms int32) bool {
+	if path != access.Znode { // else it may be what is being read
+		_, _ = s.currentRules()
+	}
 	p := s.policy.known().Policy
 	return p.Withholds(p.Roles(s.id()), path, perms)
 }
@@ -207,11 +210,12 @@ func (e errNoPolicy) Unwrap() error { return zk.ErrNoAuth }
 
 // denied says who was refused what, and who would not be.
 func (s *Session) denied(path string, perms int32) error {
+	withheld := s.Withholds(path, perms)
 	p := s.policy.known().Policy
-	if p.IsZero() {
+	switch {
+	case p.IsZero():
 		return noAuth{}
-	}
-	if !s.Withholds(path, perms) {
+	case !withheld:
 		return noAuth{fmt.Sprintf("%s, which permits this: see client access show", s.Standing(p))}
 	}
 	return noAuth{fmt.Sprintf("%s; this needs %s", s.Standing(p), access.Needs(path, perms))}

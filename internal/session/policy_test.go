@@ -83,6 +83,9 @@ func comesAndGoes(t *testing.T, root string, servers func(*zktest.Proxy)) {
 	create := func(path, policy string) {
 		t.Helper()
 		must(t, s.Sync()) // behind what was written by hand
+		if got := s.Withholds("/tasks", zk.PermRead); got != (policy != "") {
+			t.Errorf("%s: withheld: %v", path, got)
+		}
 		write(t, s, Create(path, nil))
 		obeys(t, root, path, policy)
 	}

@@ -13,6 +13,7 @@
 //	/drain/<name>             a note, or nothing; "drained" before it  client; leader      client
 //	/members                  what all programs speak: package member  the first master    nobody
 //	/members/<name>           what a process tells of itself           master, worker      its session's end
+//	/access                   who may do what: package access          an admin            an admin
 //
 // All of it is plain text that a person reads and types in a ZooKeeper shell:
 // every role can be played by hand.
