@@ -20,7 +20,7 @@ import (
 func accessCommand(common *cli.Common) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "access",
-		Short: "Say who may do what: close an installation, open it, show its policy",
+		Short: "Say who may do what: close an installation, or open it",
 		Long: `An installation is open at first: anyone who reaches the servers may do
 anything. A policy closes it. It is the znode /access, a line for each role with
 the certificates that have it, as ZooKeeper's ACLs name them:
