@@ -45,7 +45,8 @@ func closeCommand(common *cli.Common) *cobra.Command {
 		Short: "Give the installation the policy of a file",
 		Long: `Make the file POLICY (- is standard input) the policy, and give each znode that is
 there already the ACL that follows from it, also the servers' own /zookeeper,
-unless somebody else has closed that. It may be done again, with the same policy
+unless somebody else has closed that, and what is above the chroot, unless others
+have znodes there. It may be done again, with the same policy
 or another one, and when it was killed in the middle. Tasks that are there stay;
 those whose creator is not known may be read by all clients.
 
@@ -168,6 +169,7 @@ func show(ctx context.Context, b *strings.Builder, t closing.Tree) (wrong int, e
 		{report.Wrong, "znode does not obey", "znodes do not obey"},
 		{report.Refused, "may not be looked at", "may not be looked at"},
 		{report.Foreign, "is closed by somebody else", "are closed by somebody else"},
+		{report.Shared, "above the chroot is open, for others use it", "above the chroot are open, for others use them"},
 	} {
 		if n := len(part.paths); n > 0 {
 			line("", "%s, such as %s", plural(n, part.one, part.more), printable.Line(printable.Cut(part.paths[0], 200)))
@@ -198,6 +200,11 @@ func changeAccess(cmd *cobra.Command, common *cli.Common, noCreate bool, done st
 	}
 	for _, path := range report.Foreign {
 		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: left as it is, for somebody else has closed it\n", path); err != nil {
+			return err
+		}
+	}
+	for _, path := range report.Shared {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: left as it is, for others have znodes there\n", path); err != nil {
 			return err
 		}
 	}

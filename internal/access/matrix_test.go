@@ -285,7 +285,7 @@ func (m *matrix) calls() {
 		defer victim.Close()
 		return zktest.ExpireSessionAs(m.server.Addr(), victim.Session(), m.files[who])
 	})
-	m.line("create outside of "+chroot, func(_ int, conn *zk.Conn) error {
+	m.line("create beside "+chroot, func(_ int, conn *zk.Conn) error {
 		_, err := conn.Create("/beside", nil, 0, zk.WorldACL(zk.PermAll))
 		if err == nil {
 			m.admin.Delete("/beside")

@@ -99,7 +99,7 @@ func (r *rig) obeys(policy string) {
 }
 
 func (r *rig) znodes(h *zktest.Hand) map[string]string {
-	all := map[string]string{"/site/app": "/", serversOwn: serversOwn, quotas: quotas}
+	all := map[string]string{"/": "/", "/site": "/", "/site/app": "/", serversOwn: serversOwn, quotas: quotas}
 	for _, dir := range h.Children("/site/app") {
 		all["/site/app/"+dir] = "/" + dir
 		for _, name := range h.Children("/site/app/" + dir) {
@@ -133,8 +133,8 @@ func TestClosedAndOpenedAgain(t *testing.T) {
 
 	report, err := Close(t.Context(), admin, Order{Text: []byte(roles)})
 	must(t, err)
-	// /access is created closed; the servers' own two come on top
-	if want := n + 1 + 2; report.Znodes != want || report.Changed != want-1 || len(report.Refused)+len(report.Foreign)+len(report.Wrong) > 0 {
+	// /access is created closed; the servers' own two come on top, and two above the chroot
+	if want := n + 1 + 4; report.Znodes != want || report.Changed != want-1 || len(report.Refused)+len(report.Foreign)+len(report.Wrong) > 0 {
 		t.Errorf("%+v, want %d znodes", report, want)
 	}
 	r.obeys(roles)
@@ -237,6 +237,34 @@ func TestCloseThatEndsInTheMiddleIsContinued(t *testing.T) {
 			r.obeys(change.ends)
 		})
 	}
+}
+
+func TestAboveTheChrootOnlyWhatIsOursIsClosed(t *testing.T) {
+	r := newRig(t)
+	h := zktest.Conn(t, r.server.Addr())
+	h.Create("/others", "")
+	admin := r.tree("admin")
+	report, err := Close(t.Context(), admin, Order{Text: []byte(roles)})
+	must(t, err)
+	if !slices.Equal(report.Shared, []string{"/"}) || len(report.Foreign) > 0 {
+		t.Errorf("%+v", report)
+	}
+	client := zktest.ConnAs(t, r.server.Addr(), r.server.Identity("client"))
+	client.Create("/also", "")
+	if _, err := client.Conn.Create("/site/flood", nil, 0, zk.WorldACL(zk.PermAll)); !errors.Is(err, zk.ErrNoAuth) {
+		t.Errorf("a client creates a znode beside the chroot: %v", err)
+	}
+
+	h.Delete("/others")
+	h.Delete("/also")
+	look, err := Look(t.Context(), r.tree("viewer"), parse(t, roles))
+	must(t, err)
+	if !slices.Equal(look.Wrong, []string{"/"}) || len(look.Shared) > 0 {
+		t.Errorf("a look, when the others are gone: %+v", look)
+	}
+	_, err = Close(t.Context(), admin, Order{Text: []byte(roles)})
+	must(t, err)
+	r.obeys(roles)
 }
 
 func TestQuotas(t *testing.T) {

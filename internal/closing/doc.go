@@ -5,7 +5,8 @@
 //	Close  ─► checks that the policy leaves its caller an admin
 //	          /access, and the permanent znodes that are missing
 //	          pass after pass, until one finds nothing: the chroot, /access, the permanent
-//	          znodes, the servers' own /zookeeper and /zookeeper/quota, all children
+//	          znodes, the servers' own /zookeeper and /zookeeper/quota, what is above the
+//	          chroot, all children
 //	Open   ─► a pass, /access is deleted, passes until one finds nothing
 //	Look   ─► a pass that changes nothing
 //
@@ -15,8 +16,9 @@
 // heard of the policy yet is found by the next pass; a program that knows of no policies
 // makes such znodes for ever, which is an error after some passes.
 //
-// The servers' own znodes are common to all installations there. Who finds them closed by
-// somebody else leaves them.
+// The servers' own znodes, and those above the chroot, are common to all installations there.
+// Who finds them closed by somebody else leaves them. Above the chroot they are left as well
+// where others have znodes; they stay open then, and no quota bounds what is created there.
 //
 // A quota bounds how many tasks there may be, and how many bytes they hold: ZooKeeper's own,
 // on /tasks and on /data, which the servers enforce if zookeeper.enforceQuota is set.

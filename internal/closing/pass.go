@@ -30,7 +30,8 @@ type Tree struct {
 type Report struct {
 	Znodes  int      // with the ACL that they should have, also by a change
 	Changed int      // of these
-	Foreign []string // of the servers' own: closed by somebody else, and left so
+	Foreign []string // common to all installations: closed by somebody else, and left so
+	Shared  []string // above the chroot: open, for others have znodes there
 	Wrong   []string // with another ACL; only of Look
 	Refused []string // whose ACL may not be read or set
 	Why     error    // of one of these
@@ -45,13 +46,22 @@ type walk struct {
 
 	mu sync.Mutex // guards the rest
 	Report
-	good  map[string]bool // paths of znodes that have their ACL
-	again bool            // something has changed in this pass
+	good  map[znode]bool // they have their ACL
+	again bool           // something has changed in this pass
+}
+
+// znode is where one is.
+type znode struct {
+	by   *session.Session // below whose chroot
+	path string
 }
 
 func newWalk(t Tree, policy, previous access.Policy) *walk {
-	return &walk{tree: t, policy: policy, previous: previous, good: make(map[string]bool)}
+	return &walk{tree: t, policy: policy, previous: previous, good: make(map[znode]bool)}
 }
+
+// chroot is its path, for who is in it.
+const chroot = "/"
 
 // mostPasses is how many passes may find something. A program that has heard of a policy late
 // makes znodes for the next pass or two.
@@ -70,19 +80,53 @@ func (w *walk) passes(ctx context.Context) error {
 // pass looks at all znodes once, but for those that were found to be good. The permanent ones
 // come first: they keep out who has no role.
 func (w *walk) pass(ctx context.Context) error {
-	w.again, w.Foreign, w.Wrong, w.Refused = false, nil, nil, nil
-	for _, path := range slices.Concat([]string{"/", access.Znode}, task.Dirs()) {
-		if err := w.visit(w.tree.Session, path); err != nil {
+	w.again, w.Foreign, w.Shared, w.Wrong, w.Refused = false, nil, nil, nil, nil
+	for _, path := range slices.Concat([]string{chroot, access.Znode}, task.Dirs()) {
+		if err := w.visit(znode{w.tree.Session, path}, path); err != nil {
 			return err
 		}
 	}
 	for _, path := range slices.Concat([]string{serversOwn, quotas}, w.tree.quotaZnodes()) {
-		if err := w.visit(w.tree.Servers, path); err != nil {
+		if err := w.visit(znode{w.tree.Servers, path}, path); err != nil {
 			return err
 		}
 	}
+	if err := w.above(); err != nil {
+		return err
+	}
 	for _, dir := range task.Dirs() {
 		if err := w.below(ctx, dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// above goes through what is above the chroot, where nobody else has znodes: no quota bounds
+// what is created there. It has the ACL of the chroot.
+func (w *walk) above() error {
+	names := strings.Split(w.tree.Chroot, "/")[1:]
+	path := "/"
+	for i, name := range names {
+		if i > 0 {
+			path = "/" + strings.Join(names[:i], "/")
+		}
+		children, _, err := w.tree.Servers.Children(path)
+		switch {
+		case session.Refused(err):
+			w.list(&w.Foreign, path)
+			continue
+		case errors.Is(err, zk.ErrNoNode):
+			return nil
+		case err != nil:
+			return err
+		}
+		children = slices.DeleteFunc(children, func(c string) bool { return c == name || path+c == serversOwn })
+		if len(children) > 0 {
+			w.list(&w.Shared, path)
+			continue
+		}
+		if err := w.visit(znode{w.tree.Servers, path}, chroot); err != nil {
 			return err
 		}
 	}
@@ -106,45 +150,47 @@ func (w *walk) below(ctx context.Context, dir string) error {
 		if all.Err() != nil {
 			break
 		}
-		g.Go(func() error { return w.visit(w.tree.Session, dir+"/"+name) })
+		path := dir + "/" + name
+		g.Go(func() error { return w.visit(znode{w.tree.Session, path}, path) })
 	}
 	return cmp.Or(g.Wait(), context.Cause(ctx))
 }
 
-// visit sees to it that a znode has its ACL. The error is one of the session.
-func (w *walk) visit(s *session.Session, path string) error {
-	if w.isGood(path) {
+// visit sees to it that a znode has the ACL that the policy has for a path. The error is one of
+// the session.
+func (w *walk) visit(z znode, as string) error {
+	if w.isGood(z) {
 		return nil
 	}
-	acl, stat, err := s.ACL(path)
+	acl, stat, err := z.by.ACL(z.path)
 	switch {
 	case errors.Is(err, zk.ErrNoNode):
 		return nil
 	case session.Refused(err):
-		w.refused(path, err)
+		w.refused(z.path, err)
 		return nil
 	case err != nil:
 		return err
-	case w.policy.Obeys(path, acl):
-		w.add(path, false)
+	case w.policy.Obeys(as, acl):
+		w.add(z, false)
 		return nil
-	case w.foreign(path, acl):
-		w.list(&w.Foreign, path)
+	case w.foreign(z, as, acl):
+		w.list(&w.Foreign, z.path)
 		return nil
 	case w.look:
-		w.list(&w.Wrong, path)
+		w.list(&w.Wrong, z.path)
 		return nil
 	}
-	err = s.SetACL(path, w.policy.Closed(path, acl), stat.Aversion)
+	err = z.by.SetACL(z.path, w.policy.Closed(as, acl), stat.Aversion)
 	switch {
 	case err == nil:
-		w.add(path, true)
+		w.add(z, true)
 	case errors.Is(err, zk.ErrNoNode), errors.Is(err, zk.ErrBadVersion), errors.Is(err, session.ErrUnknown):
 		w.mu.Lock()
 		w.again = true
 		w.mu.Unlock()
 	case session.Refused(err):
-		w.refused(path, err)
+		w.refused(z.path, err)
 	default:
 		return err
 	}
@@ -152,23 +198,24 @@ func (w *walk) visit(s *session.Session, path string) error {
 }
 
 // foreign tells whether somebody else has closed a znode that is common to all installations.
-func (w *walk) foreign(path string, acl []zk.ACL) bool {
-	if path != serversOwn && !strings.HasPrefix(path, serversOwn+"/") || w.previous.Obeys(path, acl) {
+func (w *walk) foreign(z znode, as string, acl []zk.ACL) bool {
+	common := z.by != w.tree.Session || z.path == serversOwn || strings.HasPrefix(z.path, serversOwn+"/")
+	if !common || w.previous.Obeys(as, acl) {
 		return false
 	}
 	return !slices.ContainsFunc(acl, func(a zk.ACL) bool { return a.Scheme == "world" && a.Perms&^zk.PermRead != 0 })
 }
 
-func (w *walk) isGood(path string) bool {
+func (w *walk) isGood(z znode) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.good[path]
+	return w.good[z]
 }
 
-func (w *walk) add(path string, changed bool) {
+func (w *walk) add(z znode, changed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.good[path] = true
+	w.good[z] = true
 	w.Znodes++
 	if changed {
 		w.Changed++
