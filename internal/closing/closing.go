@@ -69,8 +69,9 @@ func Open(ctx context.Context, t Tree) (Report, error) {
 	if err != nil && !errors.Is(err, zk.ErrNoNode) {
 		return Report{}, err
 	}
+	closed := err == nil
 	previous, _ := access.Parse(text) // of one that cannot be read nothing is known
-	if stat != nil {                  // who may not do that does nothing by halves
+	if closed {                       // who may not do that does nothing by halves
 		acl, is, err := t.Session.ACL(access.Znode)
 		if err == nil {
 			err = t.Session.SetACL(access.Znode, acl, is.Aversion)
@@ -83,7 +84,7 @@ func Open(ctx context.Context, t Tree) (Report, error) {
 		return Report{}, err
 	}
 	w := newWalk(t, access.Policy{}, previous)
-	if stat != nil {
+	if closed {
 		// Only then, so that whoever is killed in the middle leaves the policy.
 		if err := w.pass(ctx); err != nil {
 			return w.Report, err
