@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/access"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 	"taskkeeper/internal/zktest"
@@ -182,6 +183,7 @@ func TestElection(t *testing.T) {
 			for i, c := range candidates {
 				elected(t, c)
 				want[c.Path()] = append(want[c.Path()], c.s.ID())
+				want[access.Znode] = append(want[access.Znode], c.s.ID()) // its session's
 				if i > 0 {
 					p := candidates[i-1].Path()
 					want[p] = append(want[p], c.s.ID())
