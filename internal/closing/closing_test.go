@@ -239,34 +239,6 @@ func TestCloseThatEndsInTheMiddleIsContinued(t *testing.T) {
 	}
 }
 
-func TestAboveTheChrootOnlyWhatIsOursIsClosed(t *testing.T) {
-	r := newRig(t)
-	h := zktest.Conn(t, r.server.Addr())
-	h.Create("/others", "")
-	admin := r.tree("admin")
-	report, err := Close(t.Context(), admin, Order{Text: []byte(roles)})
-	must(t, err)
-	if !slices.Equal(report.Shared, []string{"/"}) || len(report.Foreign) > 0 {
-		t.Errorf("%+v", report)
-	}
-	client := zktest.ConnAs(t, r.server.Addr(), r.server.Identity("client"))
-	client.Create("/also", "")
-	if _, err := client.Conn.Create("/site/flood", nil, 0, zk.WorldACL(zk.PermAll)); !errors.Is(err, zk.ErrNoAuth) {
-		t.Errorf("a client creates a znode beside the chroot: %v", err)
-	}
-
-	h.Delete("/others")
-	h.Delete("/also")
-	look, err := Look(t.Context(), r.tree("viewer"), parse(t, roles))
-	must(t, err)
-	if !slices.Equal(look.Wrong, []string{"/"}) || len(look.Shared) > 0 {
-		t.Errorf("a look, when the others are gone: %+v", look)
-	}
-	_, err = Close(t.Context(), admin, Order{Text: []byte(roles)})
-	must(t, err)
-	r.obeys(roles)
-}
-
 func TestQuotas(t *testing.T) {
 	r := newRig(t)
 	admin := r.tree("admin")

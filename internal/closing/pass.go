@@ -82,12 +82,12 @@ func (w *walk) passes(ctx context.Context) error {
 func (w *walk) pass(ctx context.Context) error {
 	w.again, w.Foreign, w.Shared, w.Wrong, w.Refused = false, nil, nil, nil, nil
 	for _, path := range slices.Concat([]string{chroot, access.Znode}, task.Dirs()) {
-		if err := w.visit(znode{w.tree.Session, path}, path); err != nil {
+		if _, err := w.visit(znode{w.tree.Session, path}, path); err != nil {
 			return err
 		}
 	}
 	for _, path := range slices.Concat([]string{serversOwn, quotas}, w.tree.quotaZnodes()) {
-		if err := w.visit(znode{w.tree.Servers, path}, path); err != nil {
+		if _, err := w.visit(znode{w.tree.Servers, path}, path); err != nil {
 			return err
 		}
 	}
@@ -126,7 +126,7 @@ func (w *walk) above() error {
 			w.list(&w.Shared, path)
 			continue
 		}
-		if err := w.visit(znode{w.tree.Servers, path}, chroot); err != nil {
+		if _, err := w.visit(znode{w.tree.Servers, path}, chroot); err != nil {
 			return err
 		}
 	}
@@ -151,35 +151,41 @@ func (w *walk) below(ctx context.Context, dir string) error {
 			break
 		}
 		path := dir + "/" + name
-		g.Go(func() error { return w.visit(znode{w.tree.Session, path}, path) })
+		g.Go(func() error {
+			stat, err := w.visit(znode{w.tree.Session, path}, path)
+			if err != nil || stat == nil || stat.NumChildren == 0 {
+				return err
+			}
+			return w.below(ctx, path) // made by hand
+		})
 	}
 	return cmp.Or(g.Wait(), context.Cause(ctx))
 }
 
-// visit sees to it that a znode has the ACL that the policy has for a path. The error is one of
-// the session.
-func (w *walk) visit(z znode, as string) error {
+// visit sees to it that a znode has the ACL that the policy has for a path. It returns its Stat,
+// but for one that was found to be good before, or is not there. The error is one of the session.
+func (w *walk) visit(z znode, as string) (*zk.Stat, error) {
 	if w.isGood(z) {
-		return nil
+		return nil, nil
 	}
 	acl, stat, err := z.by.ACL(z.path)
 	switch {
 	case errors.Is(err, zk.ErrNoNode):
-		return nil
+		return nil, nil
 	case session.Refused(err):
 		w.refused(z.path, err)
-		return nil
+		return nil, nil
 	case err != nil:
-		return err
+		return nil, err
 	case w.policy.Obeys(as, acl):
 		w.add(z, false)
-		return nil
+		return stat, nil
 	case w.foreign(z, as, acl):
 		w.list(&w.Foreign, z.path)
-		return nil
+		return stat, nil
 	case w.look:
 		w.list(&w.Wrong, z.path)
-		return nil
+		return stat, nil
 	}
 	err = z.by.SetACL(z.path, w.policy.Closed(as, acl), stat.Aversion)
 	switch {
@@ -192,9 +198,9 @@ func (w *walk) visit(z znode, as string) error {
 	case session.Refused(err):
 		w.refused(z.path, err)
 	default:
-		return err
+		return nil, err
 	}
-	return nil
+	return stat, nil
 }
 
 // foreign tells whether somebody else has closed a znode that is common to all installations.
