@@ -77,40 +77,64 @@ func shape(text string) string {
 	return strings.TrimSpace(text)
 }
 
-// TestLongRunSeveralMachines runs the README's section of that name as it stands: on machines with
-// a real systemd, in namespaces.
+// TestLongRunSeveralMachines runs two sections of the README as they stand: on machines with a real
+// systemd, in namespaces. The second one closes the installation that the first one made.
 func TestLongRunSeveralMachines(t *testing.T) {
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if out, err := exec.Command("git", "clone", "-q", root, dir+"/taskkeeper").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	dir := checkout(t)
 	text := section(t, "Several machines")
 	var machines string
 	for _, e := range examples(text, "$") {
 		if machines = strings.TrimPrefix(e.command, "sudo "); strings.HasPrefix(machines, "scripts/machines") {
 			break
 		}
-		p := proc.Run(t, proc.Command{Path: "/bin/bash", Args: []string{"-ec", "cd " + dir + "/taskkeeper\n" + e.command}})
+		p := proc.Run(t, proc.Command{Path: "/bin/bash", Args: []string{"-ec", "cd " + dir + "\n" + e.command}})
 		endsWell(t, p)
 	}
-	inside := examples(text, "#")
+	inside := append(examples(text, "#"), examples(section(t, "Security"), "#")...)
 	if !strings.HasPrefix(machines, "scripts/machines") || len(inside) == 0 {
 		t.Fatalf("README says no scripts/machines, or nothing for its shell: %q", machines)
 	}
-	var script strings.Builder
-	for i, e := range inside {
-		fmt.Fprintf(&script, "echo '%s%d'\n%s\n", marker, i, e.command)
-	}
-	if err := os.WriteFile(dir+"/script", []byte(script.String()), 0o600); err != nil {
+	printsAsShown(t, dir, machines+" bash -e", inside)
+}
+
+// TestLongRunAClosedInstallation runs what the README's section on security has for one machine. In
+// namespaces of its own its port is free, and what it starts ends with it.
+func TestLongRunAClosedInstallation(t *testing.T) {
+	dir := checkout(t)
+	endsWell(t, proc.Run(t, proc.Command{Path: "make", Args: []string{"-sC", dir, "build"}}))
+	printsAsShown(t, dir, "unshare --net --pid --fork --kill-child --mount-proc bash -e", append(
+		[]example{{command: "ip link set lo up"}}, examples(section(t, "Security"), "$")...))
+}
+
+// checkout returns a folder with a copy of the project as it was committed.
+func checkout(t *testing.T) (dir string) {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
 		t.Fatal(err)
 	}
-	p := proc.Run(t, proc.Command{Path: "/bin/bash", Args: []string{"-ec", "cd " + dir + "/taskkeeper; exec " + machines + " bash -e " + dir + "/script"}})
+	dir = filepath.Join(t.TempDir(), "taskkeeper")
+	if out, err := exec.Command("git", "clone", "-q", root, dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return dir
+}
+
+// printsAsShown has a shell in a folder do the examples one after the other, and wants each to print what the
+// README shows.
+func printsAsShown(t *testing.T, dir, shell string, all []example) {
+	t.Helper()
+	var script strings.Builder
+	for i, e := range all {
+		fmt.Fprintf(&script, "echo '%s%d'\n%s\n", marker, i, e.command)
+	}
+	file := dir + "/../script"
+	if err := os.WriteFile(file, []byte(script.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := proc.Run(t, proc.Command{Path: "/bin/bash", Args: []string{"-ec", "cd " + dir + "; exec " + shell + " " + file}})
 	endsWell(t, p)
-	for i, e := range inside {
+	for i, e := range all {
 		if len(e.output) == 0 {
 			continue
 		}
