@@ -77,7 +77,7 @@ func (e *Ensemble) seat(servers int, script string, ca *CA, o Options) error {
 	member = append(member, "--dir", e.dir, "--port", strconv.Itoa(port))
 	for n := 1; n <= servers; n++ {
 		s := &Server{
-			script: script, dir: filepath.Join(e.dir, fmt.Sprintf("server-%d", n)), at: Host{Addr: host}, port: port, tick: o.Tick, flags: o.Flags, ca: ca,
+			script: script, dir: filepath.Join(e.dir, fmt.Sprintf("server-%d", n)), at: Host{Addr: host}, port: port, tick: o.Tick, flags: o.Flags, ca: ca, fewWords: o.FewWords,
 			member: append(member[:len(member):len(member)], strconv.Itoa(n)),
 		}
 		if o.Hosts != nil {
