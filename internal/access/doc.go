@@ -16,6 +16,10 @@
 // the table in table.go. It is given when the znode is created; an ACL is not inherited.
 // Who creates a task is the only client that may read it.
 //
+// testdata/matrix.golden shows what that comes to on a server: each znode, each call and each
+// role, other calls, and who is not let in. testdata/calls says which request of the programs
+// needs which of these rights. Tests keep table, server, code and both files the same.
+//
 // The package is pure: the I/O is that of package session (what is created) and of
 // package closing (what is there already).
 package access
