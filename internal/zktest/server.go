@@ -198,7 +198,7 @@ func (s *Server) spawn() (*process, error) {
 	if s.ca != nil {
 		args = slices.Insert(args, 2, "--tls")
 		if !s.fewWords {
-			args = append(args, "--all-words")
+			args = slices.Insert(args, 2, "--all-words") // N, of an ensemble's server, is the last
 		}
 		flags = append(flags[:len(flags):len(flags)], "-Dzookeeper.audit.enable=true")
 	}
