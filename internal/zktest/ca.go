@@ -68,6 +68,18 @@ func newCA(file string) (*CA, error) {
 	return ca, replace(file, inPEM("CERTIFICATE", der))
 }
 
+// in is the CA with its files in another folder; a new one if it is nil.
+func (ca *CA) in(dir string) (*CA, error) {
+	if ca == nil {
+		return NewCA(dir)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	other := &CA{file: filepath.Join(dir, "ca.pem"), key: ca.key, cert: ca.cert}
+	return other, replace(other.file, inPEM("CERTIFICATE", ca.cert.Raw))
+}
+
 // sign signs a certificate of a key; all that it lacks is added.
 func (ca *CA) sign(c *x509.Certificate, key *ecdsa.PrivateKey, notBefore, notAfter time.Time) ([]byte, error) {
 	c.NotBefore, c.NotAfter = notBefore, notAfter

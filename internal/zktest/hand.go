@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/access"
 	"taskkeeper/internal/identity"
 )
 
@@ -25,7 +26,8 @@ type Hand struct {
 	Conn *zk.Conn // for whatever else there is to do; paths without the chroot
 
 	t       testing.TB
-	root    string // chroot; "" for none
+	root    string        // chroot; "" for none
+	policy  access.Policy // by which it creates
 	session int64
 	expired chan struct{} // closed by Conn's callback
 	closed  bool
@@ -45,7 +47,7 @@ func ConnAs(t testing.TB, connectString string, who identity.Files) *Hand {
 	if root != "" {
 		root = "/" + strings.TrimSuffix(root, "/")
 	}
-	h := &Hand{t: t, root: root, expired: make(chan struct{})}
+	h := &Hand{t: t, root: root, policy: policyOf(connectString), expired: make(chan struct{})}
 
 	var (
 		connected = make(chan struct{}) // h.Conn is set
@@ -110,6 +112,16 @@ func (h *Hand) Create(path, data string) {
 	h.create(path, data, 0)
 }
 
+// Put creates a persistent znode, or replaces the data of one that is there.
+func (h *Hand) Put(path, data string) {
+	h.t.Helper()
+	if _, ok := h.Stat(path); ok {
+		h.Set(path, data)
+	} else {
+		h.Create(path, data)
+	}
+}
+
 // CreateEphemeral creates a znode that ends with the session.
 func (h *Hand) CreateEphemeral(path, data string) {
 	h.t.Helper()
@@ -126,7 +138,7 @@ func (h *Hand) CreateSeq(path, data string) string {
 func (h *Hand) create(path, data string, flags int32) (created string) {
 	h.t.Helper()
 	err := h.write(func() (err error) {
-		created, err = h.Conn.Create(h.full(path), []byte(data), flags, zk.WorldACL(zk.PermAll))
+		created, err = h.Conn.Create(h.full(path), []byte(data), flags, h.policy.Closed(path, nil))
 		return err
 	})
 	if err != nil {

@@ -2,10 +2,12 @@ package zktest
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -14,6 +16,7 @@ import (
 type link struct {
 	p              *Proxy
 	client, server *net.TCPConn
+	in, out        net.Conn      // the same, or TLS on them
 	gone           chan struct{} // closed when the client is
 	done           chan struct{} // closed when both are
 	once           sync.Once
@@ -35,6 +38,37 @@ func (l *link) end() {
 		}
 		close(l.done)
 	})
+}
+
+// talk has both sides speak. Where the server has TLS, the client's certificate says which of
+// its Roles the proxy takes on.
+func (l *link) talk() error {
+	l.in, l.out = l.client, l.server
+	s := l.p.server
+	if s == nil {
+		return nil
+	}
+	if !l.wait(time.Time{}) {
+		return net.ErrClosed
+	}
+	config, err := s.ca.accepting()
+	if err != nil {
+		return err
+	}
+	in := tls.Server(l.client, config)
+	if err := in.HandshakeContext(l.p.ctx); err != nil {
+		return err
+	}
+	role := strings.TrimPrefix(in.ConnectionState().PeerCertificates[0].Subject.CommonName, "tk-")
+	if config, err = dialing(s.Identity(role)); err != nil {
+		return err
+	}
+	out := tls.Client(l.server, config)
+	if err := out.HandshakeContext(l.p.ctx); err != nil {
+		return err
+	}
+	l.in, l.out = in, out
+	return nil
 }
 
 // packet is one frame, with its length in front.
@@ -61,7 +95,7 @@ func (l *link) pump(from, to net.Conn, judge func(frame []byte) verdict) {
 	defer l.end()
 	reader.Go(func() {
 		defer close(queue)
-		if from == l.client {
+		if from == l.in {
 			defer close(l.gone)
 		}
 		r := frames{r: bufio.NewReader(from)}

@@ -86,6 +86,7 @@ func Naming(path string) Match {
 type Proxy struct {
 	// Fixed at construction.
 	target   string
+	server   *Server // at the target, if it has TLS: then the proxy speaks it on both sides
 	listener net.Listener
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
@@ -128,9 +129,12 @@ func NewProxy(target string) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proxy for %s: %w", target, err)
 	}
-	p := &Proxy{target: target, listener: listener, open: make(chan struct{}), links: make(map[*link]struct{})}
+	p := &Proxy{target: target, server: tlsServer(target), listener: listener, open: make(chan struct{}), links: make(map[*link]struct{})}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	close(p.open)
+	if p.server != nil {
+		tlsServers.Store(p.Addr(), p.server)
+	}
 	p.all.Go(p.accept)
 	return p, nil
 }
@@ -160,6 +164,7 @@ func (p *Proxy) Close() {
 	p.listener.Close()
 	p.Refuse(true)
 	p.all.Wait()
+	tlsServers.Delete(p.Addr())
 }
 
 // CutBefore resets the connection on which the n-th such request from now on
@@ -301,10 +306,12 @@ func (p *Proxy) serve(client *net.TCPConn) {
 	p.links[l] = struct{}{}
 	p.mu.Unlock()
 
-	var pumps sync.WaitGroup
-	pumps.Go(func() { l.pump(l.client, l.server, l.request) })
-	pumps.Go(func() { l.pump(l.server, l.client, l.reply) })
-	pumps.Wait()
+	if l.talk() == nil {
+		var pumps sync.WaitGroup
+		pumps.Go(func() { l.pump(l.in, l.out, l.request) })
+		pumps.Go(func() { l.pump(l.out, l.in, l.reply) })
+		pumps.Wait()
+	}
 
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -73,8 +73,9 @@ type Server struct {
 	fewWords bool
 	member   []string // what makes it one of an ensemble: arguments of the script
 
-	mu      sync.Mutex
-	process *process // the last one started; guarded by mu
+	mu      sync.Mutex // guards the rest
+	process *process   // the last one started
+	closed  []string   // chroots that Close has closed
 }
 
 type process struct {
@@ -155,7 +156,7 @@ func (s *Server) launch() error {
 		return fmt.Errorf("start ZooKeeper on port %d: %w", s.port, err)
 	}
 	if s.ca != nil {
-		admins.Store(s.Addr(), s.Identity("admin"))
+		tlsServers.Store(s.Addr(), s)
 	}
 	s.process = p
 	return nil
@@ -312,7 +313,7 @@ func (s *Server) Wipe() error {
 // Stop ends the server, if need be, and removes its files.
 func (s *Server) Stop() {
 	s.Kill()
-	admins.Delete(s.Addr())
+	tlsServers.Delete(s.Addr())
 	os.RemoveAll(s.dir)
 }
 

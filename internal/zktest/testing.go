@@ -20,25 +20,48 @@ const (
 	pollEvery = 5 * time.Millisecond
 )
 
-// shared is the server that all tests of a package use. It is the only state
-// here, because TestMain alone knows when the last test has ended.
+// shared is what all tests of a package use: a server, and where they are Closed a CA. It is
+// the only state here, because TestMain alone knows when the last test has ended.
 var shared struct {
-	sync.Mutex
+	// Fixed by Main.
 	hasMain bool
-	server  *Server
-	err     error
+	ca      *CA    // of all servers; nil where the tests are not closed
+	dir     string // the CA's
+	judge   Judge
+
+	sync.Mutex // guards the rest
+	server     *Server
+	err        error
 }
+
+// Judge judges the audit log of a server that is about to be stopped. It returns what there
+// is to say, or an error.
+type Judge func(*Server) (text string, err error)
 
 // Main runs a package's tests, stops the shared server, and fails when a
 // goroutine is left over:
 //
 //	func TestMain(m *testing.M) { zktest.Main(m) }
-func Main(m *testing.M) {
-	shared.hasMain = true
-	code := m.Run()
-	if shared.server != nil {
-		shared.server.Stop()
+func Main(m *testing.M) { MainClosed(m, nil) }
+
+// MainClosed is Main, where the tests are Closed as well. A judge looks at all that was written.
+func MainClosed(m *testing.M, judge Judge) {
+	shared.hasMain, shared.judge = true, judge
+	if judge != nil && os.Getenv(Switch) == "1" {
+		if err := closeAll(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
+	code := m.Run()
+	if s := shared.server; s != nil {
+		if err := s.judge(func(args ...any) { fmt.Println(args...) }); err != nil {
+			fmt.Fprintf(os.Stderr, "after all tests: %v\n", err)
+			code = 1
+		}
+		s.Stop()
+	}
+	os.RemoveAll(shared.dir)
 	if err := leaks(10 * time.Second); code == 0 && err != nil {
 		fmt.Fprintf(os.Stderr, "after all tests: %v\n", err)
 		code = 1
@@ -66,7 +89,7 @@ func Shared(t testing.TB) *Server {
 		t.Fatal("the package's TestMain must call zktest.Main, which stops the shared server")
 	}
 	if shared.server == nil && shared.err == nil {
-		shared.server, shared.err = Start(Options{})
+		shared.server, shared.err = Start(Options{TLS: Closed()})
 	}
 	if shared.err != nil {
 		t.Fatal(shared.err)
@@ -74,17 +97,13 @@ func Shared(t testing.TB) *Server {
 	return shared.server
 }
 
-// Connect returns a connect string, host:port/chroot, for a new and empty root
-// on the shared server.
+// Connect returns a connect string, host:port/chroot, for a new root on the shared server,
+// which is empty, or closed: see Chroot.
 func Connect(t testing.TB) string {
 	t.Helper()
 	s := Shared(t)
 	t.Cleanup(func() { logOnFailure(t, s) })
-	root := fmt.Sprintf("/%s-%08x", strings.Map(plain, t.Name()), rand.Uint32())
-	h := Conn(t, s.Addr())
-	defer h.Close()
-	h.Create(root, "")
-	return s.Addr() + root
+	return Chroot(t, s, fmt.Sprintf("/%s-%08x", strings.Map(plain, t.Name()), rand.Uint32()))
 }
 
 func plain(r rune) rune {
@@ -98,11 +117,15 @@ func plain(r rune) rune {
 // NewServer starts a server for one test alone, stopped when the test ends.
 func NewServer(t testing.TB, o Options) *Server {
 	t.Helper()
+	o.TLS = o.TLS || Closed()
 	s, err := Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if err := s.judge(t.Log); err != nil {
+			t.Error(err)
+		}
 		logOnFailure(t, s)
 		s.Stop()
 	})

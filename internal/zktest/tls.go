@@ -2,11 +2,14 @@ package zktest
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/identity"
 )
@@ -14,24 +17,32 @@ import (
 // Roles are whose certificates a server with TLS has, with the subjects CN=tk-admin and so on.
 var Roles = []string{"admin", "master", "worker", "client", "viewer"}
 
-// admins are the identities that a Hand takes, and whoever asks or expires, by the address
-// of each server of this process that has TLS. Only there are they known.
-var admins sync.Map
+// tlsServers are the servers of this process that have TLS, by address: their own, and that of
+// each proxy before one.
+var tlsServers sync.Map
 
-// adminOf is for the first server of a connect string; zero without TLS.
-func adminOf(connectString string) identity.Files {
+// tlsServer is the first server of a connect string; nil if it has no TLS.
+func tlsServer(connectString string) *Server {
 	addr, _, _ := strings.Cut(connectString, "/")
 	addr, _, _ = strings.Cut(addr, ",")
-	files, _ := admins.Load(addr)
-	who, _ := files.(identity.Files)
-	return who
+	value, _ := tlsServers.Load(addr)
+	s, _ := value.(*Server)
+	return s
+}
+
+// adminOf is who a Hand is, and whoever asks or expires; zero without TLS.
+func adminOf(connectString string) identity.Files {
+	if s := tlsServer(connectString); s != nil {
+		return s.Identity("admin")
+	}
+	return identity.Files{}
 }
 
 // certify makes the certificates of the servers below a folder, where scripts/zookeeper looks
 // for them. The servers talk to each other with certificates of a CA of their own.
 func certify(dir string, hosts []string) (*CA, error) {
 	dir = filepath.Join(dir, "tls")
-	ca, err := NewCA(dir)
+	ca, err := shared.ca.in(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -46,12 +57,17 @@ func certify(dir string, hosts []string) (*CA, error) {
 	if _, err := ca.Issue(Request{CN: "tk-server", Hosts: hosts}); err != nil {
 		return nil, err
 	}
+	return ca, ca.issueRoles()
+}
+
+// issueRoles makes the certificates of the Roles.
+func (ca *CA) issueRoles() error {
 	for _, role := range Roles {
 		if _, err := ca.Issue(Request{CN: "tk-" + role}); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return ca, nil
+	return nil
 }
 
 // CA is the one that the server trusts; nil without TLS. It can issue tk-server anew, with
@@ -73,6 +89,15 @@ func Dial(addr string, who identity.Files, limit time.Duration) (net.Conn, error
 	if who.IsZero() {
 		return d.Dial("tcp", addr)
 	}
+	config, err := dialing(who)
+	if err != nil {
+		return nil, err
+	}
+	return tls.DialWithDialer(d, "tcp", addr, config)
+}
+
+// dialing is for a connection as somebody.
+func dialing(who identity.Files) (*tls.Config, error) {
 	config := &tls.Config{InsecureSkipVerify: true}
 	if who.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(who.Cert, who.Key)
@@ -82,5 +107,22 @@ func Dial(addr string, who identity.Files, limit time.Duration) (net.Conn, error
 		// Not as Certificates: those are kept back where the server does not name their CA.
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 	}
-	return tls.DialWithDialer(d, "tcp", addr, config)
+	return config, nil
+}
+
+// accepting is for who takes the place of a server.
+func (ca *CA) accepting() (*tls.Config, error) {
+	server := ca.files("server").Cert
+	pair, err := tls.LoadX509KeyPair(server, server)
+	if err != nil {
+		return nil, err
+	}
+	clients := x509.NewCertPool()
+	clients.AddCert(ca.cert)
+	return &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients}, nil
+}
+
+// Dialer is Dial for go-zookeeper.
+func Dialer(who identity.Files) zk.Dialer {
+	return func(_, addr string, limit time.Duration) (net.Conn, error) { return Dial(addr, who, limit) }
 }
