@@ -8,11 +8,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"taskkeeper/internal/identity"
 )
 
 // Command is what to run.
@@ -20,7 +23,11 @@ type Command struct {
 	Path string
 	Args []string // without the program's name
 	Env  []string // "KEY=value", beside the parent's environment
-	In   string   // standard input; empty without
+
+	// Identity gives the program the certificate of its Role, unless Env or its flags have
+	// another one. Without it, as where it returns the zero value, the parent's stands.
+	Identity func(role string) identity.Files
+	In       string // standard input; empty without
 }
 
 func (c Command) String() string {
@@ -50,7 +57,7 @@ func Start(c Command) (*Process, error) {
 		cmd:     exec.Command(c.Path, c.Args...),
 		done:    make(chan struct{}),
 	}
-	p.cmd.Env = append(os.Environ(), c.Env...)
+	p.cmd.Env = slices.Concat(os.Environ(), c.identity(), c.Env)
 	p.cmd.Stdout, p.cmd.Stderr = p.Stdout, p.Stderr
 	if c.In != "" {
 		p.cmd.Stdin = strings.NewReader(c.In)

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"taskkeeper/internal/zktest"
 )
 
 // patience is how long tests wait. Only a failure takes so long.
@@ -47,6 +49,9 @@ type Child struct {
 // failed, its output is logged then.
 func Run(t testing.TB, c Command) *Child {
 	t.Helper()
+	if c.Identity == nil {
+		c.Identity = zktest.Identity
+	}
 	// The race detector makes each program that ends well sleep for a second.
 	c.Env = append([]string{"GORACE=" + os.Getenv("GORACE") + " atexit_sleep_ms=10"}, c.Env...)
 	caught := make(chan os.Signal, 1)
