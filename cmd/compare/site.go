@@ -29,7 +29,7 @@ type site struct {
 }
 
 func open(ctx context.Context, name, bin string, logs *os.File) (s *site, err error) {
-	s = &site{name: name, st: stage.New(bin, logs)}
+	s = &site{name: name, st: stage.New(bin, nil, logs)}
 	if name == standalone {
 		if s.server, err = zktest.Start(zktest.Options{Tick: serverTick}); err != nil {
 			return nil, err

@@ -30,8 +30,11 @@ const (
 	limit = 2 * time.Minute
 )
 
-func main() {
-	os.Exit(cli.Main(&cobra.Command{
+func main() { os.Exit(cli.Main(command(), os.Exit)) }
+
+func command() *cobra.Command {
+	var tls bool
+	cmd := &cobra.Command{
 		Use:     "demo",
 		Short:   "Show the service at work, with a failover in the middle",
 		Long:    "Run a ZooKeeper server, two masters, two workers with two slots each (each slot has\nan id) and two clients on this machine for about 20 s; end the leader and kill a worker\nhalf-way; and count what came of all tasks. The status is 1 if anything was lost or\nleft behind.",
@@ -39,25 +42,30 @@ func main() {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 			defer cancel()
-			return demo(ctx)
+			return demo(ctx, tls)
 		},
-	}, os.Exit))
+	}
+	cmd.Flags().BoolVar(&tls, "tls", false, "Speak TLS, each program with the certificate of its role, under a policy.")
+	return cmd
 }
 
-func demo(ctx context.Context) error {
+func demo(ctx context.Context, tls bool) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	st := stage.New(filepath.Dir(self), os.Stdout)
-	defer st.Strike()
-
-	st.Say("Starting a ZooKeeper server on a free port.")
-	server, err := zktest.Start(zktest.Options{Tick: serverTick})
+	server, err := zktest.Start(zktest.Options{Tick: serverTick, TLS: tls})
 	if err != nil {
 		return err
 	}
 	defer server.Stop()
+	st := stage.New(filepath.Dir(self), server.Identity, os.Stdout)
+	defer st.Strike()
+	if tls {
+		if err := server.Close("/demo"); err != nil {
+			return err
+		}
+	}
 	st.Say("ZooKeeper serves at %s. Two masters, two workers with two slots each, two clients follow.", server.Addr())
 	common := []string{"--zk", server.Addr() + "/demo", "--session-timeout", sessionTimeout.String(), "--log-format", "json", "--log-level", "info"}
 	enter := func(name, program string, args ...string) error {
@@ -123,7 +131,7 @@ func demo(ctx context.Context) error {
 	if err := st.Curtain(ctx); err != nil {
 		return err
 	}
-	left, err := stage.Remains(ctx, server.Addr()+"/demo")
+	left, err := st.Remains(ctx, server.Addr()+"/demo")
 	if err != nil {
 		return err
 	}

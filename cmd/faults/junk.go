@@ -12,6 +12,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/task"
+	"taskkeeper/internal/zktest"
 )
 
 // junkSize is about the most that a server takes in one request, in bytes.
@@ -52,7 +53,7 @@ func (r *run) junk(ctx context.Context, f fault) error {
 // hand opens a session to the server itself. What it does is not judged.
 func (r *run) hand() (*zk.Conn, error) {
 	ready := make(chan *zk.Conn, 1)
-	conn, _, err := zk.Connect([]string{r.server.Addr()}, 20*time.Second, zk.WithLogger(silent{}),
+	conn, _, err := zk.Connect([]string{r.server.Addr()}, 20*time.Second, zk.WithLogger(silent{}), zk.WithDialer(zktest.Dialer(r.server.Identity("admin"))),
 		zk.WithEventCallback(func(e zk.Event) {
 			if e.Type == zk.EventSession && e.State == zk.StateHasSession {
 				conn := <-ready

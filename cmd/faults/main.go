@@ -22,7 +22,7 @@ func main() { os.Exit(cli.Main(command(), os.Exit)) }
 func command() *cobra.Command {
 	var length time.Duration
 	var seed uint64
-	var keep bool
+	var keep, tls bool
 	var other string
 	cmd := &cobra.Command{
 		Use:   "faults",
@@ -41,7 +41,7 @@ own log, write by write. The status is 1 if anything was not as it must be.`,
 			if !cmd.Flags().Changed("seed") {
 				seed = rand.Uint64N(1_000_000)
 			}
-			o := options{bin: filepath.Dir(self), other: filepath.Dir(self), seed: seed, length: length, keep: keep}
+			o := options{bin: filepath.Dir(self), other: filepath.Dir(self), seed: seed, length: length, tls: tls, keep: keep}
 			if other != "" {
 				if o.other, err = filepath.Abs(other); err != nil {
 					return err
@@ -60,6 +60,7 @@ own log, write by write. The status is 1 if anything was not as it must be.`,
 			return n, nil
 		})
 	cmd.Flags().StringVar(&other, "other", "", "Take every second program from this `folder`, which holds another version of them.")
+	cmd.Flags().BoolVar(&tls, "tls", false, "Speak TLS, each program with the certificate of its role, under a policy; and judge ZooKeeper's audit log as well.")
 	cmd.Flags().BoolVar(&keep, "keep", false, "Keep the logs, also when nothing was wrong.")
 	return cmd
 }

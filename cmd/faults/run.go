@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"taskkeeper/internal/audit"
 	"taskkeeper/internal/history"
 	"taskkeeper/internal/proc"
 	"taskkeeper/internal/stage"
@@ -41,6 +42,7 @@ type options struct {
 	bin, other string // folders of the programs; every second one is from the other
 	seed       uint64
 	length     time.Duration
+	tls        bool // and a policy
 	keep       bool // the logs, also when nothing was wrong
 }
 
@@ -75,11 +77,17 @@ func perform(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	defer log.Close()
-	r := &run{options: o, out: out, st: stage.New(o.bin, log)}
-	if r.server, err = zktest.Start(zktest.Options{Tick: serverTick}); err != nil {
+	r := &run{options: o, out: out}
+	if r.server, err = zktest.Start(zktest.Options{Tick: serverTick, TLS: o.tls}); err != nil {
 		return err
 	}
 	defer r.server.Stop()
+	if o.tls {
+		if err := r.server.Close(chroot); err != nil {
+			return err
+		}
+	}
+	r.st = stage.New(o.bin, r.server.Identity, log)
 	defer r.st.Strike()
 	defer func() {
 		if err == nil && !o.keep {
@@ -92,8 +100,12 @@ func perform(ctx context.Context, o options, out io.Writer) (err error) {
 	}()
 
 	faults := schedule(o.seed, o.length, cast)
-	fmt.Fprintf(out, "seed %d, %s: %d masters, %d workers with 2 slots, %d clients; session timeout %s, server tick %s\n\n",
+	fmt.Fprintf(out, "seed %d, %s: %d masters, %d workers with 2 slots, %d clients; session timeout %s, server tick %s",
 		o.seed, o.length, cast[masters], cast[workers], cast[clients], sessionTimeout, serverTick)
+	if o.tls {
+		fmt.Fprint(out, "; TLS, closed by a policy")
+	}
+	fmt.Fprint(out, "\n\n")
 	if err := r.play(ctx, faults); err != nil {
 		return err
 	}
@@ -166,7 +178,7 @@ func (r *run) play(ctx context.Context, faults []fault) error {
 func (r *run) open() string {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	names, err := stage.Children(ctx, r.server.Addr()+chroot, "/tasks")
+	names, err := r.st.Children(ctx, r.server.Addr()+chroot, "/tasks")
 	return fmt.Sprint(names, err)
 }
 
@@ -328,7 +340,7 @@ func (r *run) treeFault(ctx context.Context, f fault) error {
 func (r *run) judge() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	left, err := stage.Remains(ctx, r.server.Addr()+chroot)
+	left, err := r.st.Remains(ctx, r.server.Addr()+chroot)
 	if err != nil {
 		return err
 	}
@@ -354,12 +366,19 @@ func (r *run) judge() error {
 	for _, c := range recoveries(r.hits, r.st.Events()) {
 		fmt.Fprintf(r.out, "    %-75s %6d %8d %8d\n", c.what, len(c.times), c.median().Milliseconds(), c.worst().Milliseconds())
 	}
-	fmt.Fprintf(r.out, "  violations     %d\n", len(report.Violations))
+	var audited audit.Report
+	if r.tls {
+		if audited, err = audit.Check(txns, r.server); err != nil {
+			return err
+		}
+		fmt.Fprintf(r.out, "  audit log      %s\n", audited)
+	}
+	fmt.Fprintf(r.out, "  violations     %d\n", len(report.Violations)+len(audited.Violations))
 	if left > 0 {
 		return fmt.Errorf("%d znodes are left when all have ended", left)
 	}
 	if int64(report.Done) < r.results.Load() || int64(report.Failed) < r.failed.Load() {
 		return fmt.Errorf("the clients have %d results and %d failures, ZooKeeper's log has %d and %d", r.results.Load(), r.failed.Load(), report.Done, report.Failed)
 	}
-	return report.Err()
+	return errors.Join(report.Err(), audited.Err())
 }

@@ -205,7 +205,7 @@ func (p *play) tasks(n int) {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		names, err := stage.Children(p.ctx, p.connect(), task.TasksDir)
+		names, err := p.st.Children(p.ctx, p.connect(), task.TasksDir)
 		if err != nil {
 			p.fail(err)
 			return

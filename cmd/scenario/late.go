@@ -89,7 +89,7 @@ func (p *play) deliver(l *letter) {
 		return
 	}
 	at := time.Now()
-	a, err := zktest.Deliver(p.server.Addr(), l.multi)
+	a, err := zktest.Deliver(p.server.Addr(), p.who("master"), l.multi)
 	p.fail(err)
 	refused := a.RefusedAt == 0 && a.Refused == history.NoNode
 	if refused {
@@ -155,7 +155,7 @@ func (p *play) byHand(do func(*session.Session) error) {
 		p.fail(err)
 		return
 	}
-	s, err := session.Open(p.ctx, session.Config{Address: address})
+	s, err := session.Open(p.ctx, session.Config{Address: address, TLS: p.who("admin")})
 	if err != nil {
 		p.fail(err)
 		return

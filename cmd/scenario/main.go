@@ -64,7 +64,7 @@ func main() { os.Exit(cli.Main(command(), os.Exit)) }
 func command() *cobra.Command {
 	names := slices.Sorted(maps.Keys(scenarios))
 	var evidence string
-	var list, inside bool
+	var list, inside, tls bool
 	cmd := &cobra.Command{
 		Use:   "scenario NAME",
 		Short: "Run a fault scenario and check what comes of it",
@@ -94,11 +94,12 @@ func command() *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeoutCause(cmd.Context(), limit, errors.New("the scenario takes too long"))
 			defer cancel()
-			return perform(ctx, args[0], scenarios[args[0]], evidence)
+			return perform(ctx, args[0], scenarios[args[0]], tls, evidence)
 		},
 	}
 	cmd.Flags().StringVar(&evidence, "evidence", "", "Write the timeline to NAME.txt in this `folder` as well, and the figures of some to NAME.csv.")
 	cmd.Flags().BoolVar(&list, "list", false, "Print the names and end.")
+	cmd.Flags().BoolVar(&tls, "tls", false, "Speak TLS, each program with the certificate of its role, under a policy; and judge ZooKeeper's audit log as well.")
 	cmd.Flags().BoolVar(&inside, "inside", false, "This process has a network of its own.")
 	_ = cmd.Flags().MarkHidden("inside")
 	return cmd

@@ -11,7 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"taskkeeper/internal/audit"
 	"taskkeeper/internal/history"
+	"taskkeeper/internal/identity"
 	"taskkeeper/internal/stage"
 	"taskkeeper/internal/zktest"
 )
@@ -34,6 +36,7 @@ const (
 type play struct {
 	ctx      context.Context
 	st       *stage.Stage
+	tls      bool                     // also a policy
 	server   *zktest.Server           // the only one,
 	ensemble *zktest.Ensemble         // or these
 	network  *zktest.Network          // of servers and programs, if they have one of their own
@@ -49,7 +52,7 @@ type play struct {
 }
 
 // perform runs a scenario.
-func perform(ctx context.Context, name string, sc scenario, evidence string) error {
+func perform(ctx context.Context, name string, sc scenario, tls bool, evidence string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -61,13 +64,14 @@ func perform(ctx context.Context, name string, sc scenario, evidence string) err
 	defer logs.Close()
 	var text strings.Builder
 	p := &play{
-		ctx: ctx, st: stage.New(filepath.Dir(self), logs), proxies: make(map[string]*zktest.Proxy),
+		ctx: ctx, tls: tls, proxies: make(map[string]*zktest.Proxy),
 		out: io.MultiWriter(os.Stdout, &text), timeout: cmp.Or(sc.timeout, sessionTimeout),
 	}
 	if err := p.raise(sc); err != nil {
 		return err
 	}
 	defer p.raze()
+	p.st = stage.New(filepath.Dir(self), p.who, logs)
 	defer func() {
 		p.st.Strike()
 		for _, proxy := range p.proxies {
@@ -76,7 +80,11 @@ func perform(ctx context.Context, name string, sc scenario, evidence string) err
 	}()
 
 	p.began = time.Now()
-	fmt.Fprintf(p.out, "%s: %s\nsession timeout %s, server tick %s\n\n", name, sc.about, p.timeout, serverTick)
+	fmt.Fprintf(p.out, "%s: %s\nsession timeout %s, server tick %s", name, sc.about, p.timeout, serverTick)
+	if tls {
+		fmt.Fprint(p.out, ", TLS, closed by a policy")
+	}
+	fmt.Fprint(p.out, "\n\n")
 	sc.play(p)
 	p.end()
 	if p.err == nil && p.wrong != nil {
@@ -103,9 +111,11 @@ func perform(ctx context.Context, name string, sc scenario, evidence string) err
 
 // raise starts the servers.
 func (p *play) raise(sc scenario) (err error) {
-	o := zktest.Options{Tick: serverTick}
+	o := zktest.Options{Tick: serverTick, TLS: p.tls}
 	if sc.servers == 0 {
-		p.server, err = zktest.Start(o)
+		if p.server, err = zktest.Start(o); err == nil {
+			err = p.close()
+		}
 		return err
 	}
 	if sc.network {
@@ -120,8 +130,44 @@ func (p *play) raise(sc scenario) (err error) {
 			o.Hosts = append(o.Hosts, h)
 		}
 	}
-	p.ensemble, err = zktest.StartEnsemble(sc.servers, o)
+	if p.ensemble, err = zktest.StartEnsemble(sc.servers, o); err == nil {
+		err = p.close()
+	}
 	return err
+}
+
+// close closes the chroot by a policy, under TLS.
+func (p *play) close() error {
+	if !p.tls {
+		return nil
+	}
+	return p.servers()[0].Close(chroot)
+}
+
+// servers are all that there are.
+func (p *play) servers() []*zktest.Server {
+	if p.ensemble != nil {
+		return p.ensemble.Servers
+	}
+	return []*zktest.Server{p.server}
+}
+
+// who gives the files of a role.
+func (p *play) who(role string) identity.Files { return p.servers()[0].Identity(role) }
+
+// audited checks by the servers' audit logs that each write was by who may, and that none
+// was refused.
+func (p *play) audited() {
+	if !p.tls || p.err != nil {
+		return
+	}
+	r, err := audit.Check(p.written, p.servers()...)
+	p.fail(err)
+	for _, line := range slices.Concat(r.Violations, r.Refused) {
+		fmt.Fprintln(p.out, line)
+	}
+	p.check(len(r.Violations) == 0, "ZooKeeper's audit log, write by write: each of %d by who may, by the policy", r.Writes)
+	p.check(len(r.Refused) == 0, "attempts that were refused for want of a right: %d", len(r.Refused))
 }
 
 // raze ends the servers and removes what is theirs.
@@ -140,7 +186,7 @@ func (p *play) end() history.Report {
 		return p.figures()
 	}
 	p.fail(p.st.Curtain(p.ctx))
-	left, err := stage.Remains(p.ctx, p.connect())
+	left, err := p.st.Remains(p.ctx, p.connect())
 	p.fail(err)
 	p.check(left == 0, "znodes left when all have ended: %d", left)
 	p.written = p.log()
@@ -151,6 +197,7 @@ func (p *play) end() history.Report {
 		fmt.Fprintln(p.out, err)
 	}
 	p.check(report.Err() == nil, "ZooKeeper's own log, write by write: each task finished once, by who held it, assigned by the leader")
+	p.audited()
 	return p.figures()
 }
 

@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"taskkeeper/internal/history"
-	"taskkeeper/internal/stage"
 )
 
 // log is ZooKeeper's own log of all writes so far. Of an ensemble it waits until
@@ -123,7 +122,7 @@ func agree(whole []history.Txn, logs []disk) (more string, err error) {
 func (p *play) nowhere() {
 	for _, s := range p.all() {
 		p.poll("nothing is left at "+p.name(s), func() (bool, string) {
-			left, err := stage.Remains(p.ctx, s.Addr()+chroot)
+			left, err := p.st.Remains(p.ctx, s.Addr()+chroot)
 			return left == 0 && err == nil, fmt.Sprintf("%d znodes, %v", left, err)
 		})
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/go-zookeeper/zk"
 	"golang.org/x/term"
 
+	"taskkeeper/internal/identity"
 	"taskkeeper/internal/proc"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -45,6 +46,7 @@ const Result = "result"
 type Stage struct {
 	// Fixed at construction.
 	bin    string
+	who    Identity
 	out    io.Writer
 	colour bool
 	began  time.Time
@@ -58,11 +60,17 @@ type Stage struct {
 	done   int           // results printed by clients
 }
 
-// New returns an empty stage for the programs in the folder bin. What they log
-// is shown on out, in colours if that is a terminal.
-func New(bin string, out *os.File) *Stage {
+// Identity gives the files of a role; the zero value without TLS.
+type Identity func(role string) identity.Files
+
+// New returns an empty stage for the programs in the folder bin, each with the certificate
+// of its role; who may be nil. What they log is shown on out, in colours if that is a terminal.
+func New(bin string, who Identity, out *os.File) *Stage {
+	if who == nil {
+		who = func(string) identity.Files { return identity.Files{} }
+	}
 	return &Stage{
-		bin: bin, out: out, began: time.Now(), cast: make(map[string]*proc.Process), more: make(chan struct{}),
+		bin: bin, who: who, out: out, began: time.Now(), cast: make(map[string]*proc.Process), more: make(chan struct{}),
 		colour: term.IsTerminal(int(out.Fd())) && os.Getenv("NO_COLOR") == "",
 	}
 }
@@ -91,7 +99,7 @@ func (st *Stage) EnterWithin(command []string, name, program string, args ...str
 		program = filepath.Join(st.bin, program)
 	}
 	args = slices.Concat(command, []string{program}, args)
-	p, err := proc.Start(proc.Command{Path: args[0], Args: args[1:]})
+	p, err := proc.Start(proc.Command{Path: args[0], Args: args[1:], Identity: st.who})
 	if err != nil {
 		return err
 	}
@@ -322,12 +330,12 @@ func (st *Stage) Curtain(ctx context.Context) error {
 }
 
 // Children lists a permanent znode; nil if it is missing.
-func Children(ctx context.Context, connect, dir string) ([]string, error) {
+func (st *Stage) Children(ctx context.Context, connect, dir string) ([]string, error) {
 	address, err := session.ParseAddress(connect)
 	if err != nil {
 		return nil, err
 	}
-	s, err := session.Open(ctx, session.Config{Address: address})
+	s, err := session.Open(ctx, session.Config{Address: address, TLS: st.who("viewer")})
 	if err != nil {
 		return nil, err
 	}
@@ -340,9 +348,9 @@ func Children(ctx context.Context, connect, dir string) ([]string, error) {
 }
 
 // Remains counts the znodes below the permanent ones.
-func Remains(ctx context.Context, connect string) (n int, err error) {
+func (st *Stage) Remains(ctx context.Context, connect string) (n int, err error) {
 	for _, dir := range task.Dirs() {
-		names, err := Children(ctx, connect, dir)
+		names, err := st.Children(ctx, connect, dir)
 		if err != nil {
 			return 0, err
 		}

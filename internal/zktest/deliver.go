@@ -4,10 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"time"
+
+	"taskkeeper/internal/identity"
 )
 
 // An Answer is what a server makes of a multi.
@@ -21,10 +22,10 @@ type Answer struct {
 // Deliver sends a multi as it was caught, byte by byte, on a session of its own,
 // which it ends. So the write of someone whose session has ended arrives after
 // all: as when a client library sends what it has queued on the session that it
-// opens next.
-func Deliver(addr string, multi []byte) (Answer, error) {
+// opens next. The zero value of who connects without TLS.
+func Deliver(addr string, who identity.Files, multi []byte) (Answer, error) {
 	addr, _, _ = strings.Cut(addr, "/")
-	conn, err := net.DialTimeout("tcp", addr, 2*time.Second)
+	conn, err := Dial(addr, who, 2*time.Second)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"taskkeeper/internal/identity"
 )
 
 // raw is a client that speaks the protocol on one connection and never
@@ -276,7 +278,7 @@ func TestProxy(t *testing.T) {
 			{0, -1, "new", func() {}},
 			{badVersion, 1, "new", func() {}},
 		} {
-			answer, err := Deliver(root, multi)
+			answer, err := Deliver(root, identity.Files{}, multi)
 			if err != nil || answer.Refused != step.refused || answer.RefusedAt != step.at {
 				t.Errorf("delivered: %+v, %v; want %d at %d", answer, err, step.refused, step.at)
 			}
