@@ -146,7 +146,7 @@ func TestWait(t *testing.T) {
 	})
 	t.Run("leaves_a_task_to_the_client_that_waits_for_it", func(t *testing.T) {
 		sv := start(t)
-		sv.hand.Create("/tasks", "")
+		sv.hand.Put("/tasks", "")
 		sv.hand.CreateEphemeral("/tasks/mine", "done 1")
 		wants(t, sv.client("", "wait", "mine"), 0, []string{"1"}, nil)
 		if got, _ := sv.hand.Get("/tasks/mine"); got != "done 1" {

@@ -302,6 +302,7 @@ func TestDoctor(t *testing.T) {
 		sv.hand.Create("/data/b", "1")
 		side, shown := terminal(t)
 		c := exec.CommandContext(t.Context(), filepath.Join(sv.dir, "client"), "doctor", "--mend", "--zk", sv.root)
+		c.Env = environ(c)
 		c.Stdin, c.Stdout, c.Stderr = side, side, side
 		if err := c.Start(); err != nil {
 			t.Fatal(err)

@@ -39,7 +39,7 @@ func TestReconnectExec(t *testing.T) {
 	t.Run("ends_the_command_of_a_worker_that_hears_nothing_for_its_session", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
 		sv := start(t)
-		sv.root = server.Addr() + "/silent"
+		sv.root = zktest.Chroot(t, server, "/silent")
 		sv.master()
 		w := sv.worker("--shell", "--exec", naps, "--kill-after", "300ms")
 		payload := nap()

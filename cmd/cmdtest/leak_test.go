@@ -26,11 +26,11 @@ func TestLeak(t *testing.T) {
 	// the server counts twice.
 	const watches = 4 + 2 + 2*slots
 	server := zktest.NewServer(t, zktest.Options{})
-	address, err := session.ParseAddress(server.Addr() + "/leak")
+	address, err := session.ParseAddress(zktest.Chroot(t, server, "/leak"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := session.Config{Address: address, Timeout: 20 * time.Second}
+	cfg := session.Config{Address: address, TLS: server.Identity("admin"), Timeout: 20 * time.Second}
 	ctx, stop := context.WithCancel(context.Background())
 	var roles sync.WaitGroup
 	defer roles.Wait()

@@ -11,7 +11,8 @@ import (
 // on has the programs work on a server of their own.
 func (sv *service) on(flags ...string) *service {
 	server := zktest.NewServer(sv.t, zktest.Options{Flags: flags})
-	sv.root, sv.hand, sv.timeout = server.Addr(), zktest.Conn(sv.t, server.Addr()), "6s"
+	sv.root, sv.timeout = zktest.Chroot(sv.t, server, ""), "6s"
+	sv.hand = zktest.Conn(sv.t, sv.root)
 	return sv
 }
 

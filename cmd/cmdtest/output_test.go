@@ -84,8 +84,8 @@ func TestOutput(t *testing.T) {
 				sv.master()
 				sv.worker("--slots", "4")
 			} else {
-				sv.hand.Create("/tasks", "")
-				sv.hand.Create("/data", "")
+				sv.hand.Put("/tasks", "")
+				sv.hand.Put("/data", "")
 			}
 			if c.args[0] == "explain" {
 				sv.hand.Create("/tasks/t1", "pending")
@@ -95,7 +95,7 @@ func TestOutput(t *testing.T) {
 					return nil
 				}
 				sv.hand.DeleteAll("/tasks")
-				sv.hand.Create("/tasks", "")
+				sv.hand.Put("/tasks", "")
 				var in strings.Builder
 				for i := range n {
 					sv.hand.Create(fmt.Sprint("/tasks/t", i), c.made)

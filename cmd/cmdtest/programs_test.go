@@ -9,11 +9,12 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"taskkeeper/internal/audit"
 	"taskkeeper/internal/proc"
 	"taskkeeper/internal/zktest"
 )
 
-func TestMain(m *testing.M) { zktest.Main(m) }
+func TestMain(m *testing.M) { zktest.MainClosed(m, audit.Judge) }
 
 // build returns how to start a program.
 func build(t *testing.T, program string) func(t *testing.T, env string, args ...string) *proc.Child {

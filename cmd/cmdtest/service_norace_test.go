@@ -85,7 +85,7 @@ func TestReconnectService(t *testing.T) {
 	t.Run("an_outage_of_the_server_is_waited_out_and_nothing_is_done_again", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
 		sv := start(t)
-		sv.root = server.Addr() + "/outage"
+		sv.root = zktest.Chroot(t, server, "/outage")
 		sv.timeout = "10s" // a busy machine takes seconds to restart a server
 		m, w := sv.master(), sv.worker()
 		c := sv.start("client", "run", "1.5", "0.5")
@@ -109,7 +109,7 @@ func TestReconnectService(t *testing.T) {
 	t.Run("all_end_well_by_SIGTERM_while_the_server_is_away", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
 		sv := start(t)
-		sv.root = server.Addr() + "/away"
+		sv.root = zktest.Chroot(t, server, "/away")
 		m, w := sv.master(), sv.worker()
 		c := sv.start("client", "run", "3600")
 		w.Line(w.Stderr, "task started")
@@ -130,7 +130,7 @@ func TestReconnectService(t *testing.T) {
 	t.Run("a_second_signal_ends_at_once", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
 		sv := start(t)
-		sv.root = server.Addr() + "/away"
+		sv.root = zktest.Chroot(t, server, "/away")
 		m := sv.master()
 		server.Pause()
 		m.Send(syscall.SIGTERM)

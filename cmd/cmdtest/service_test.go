@@ -2,6 +2,7 @@ package cmdtest
 
 import (
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,7 +12,6 @@ import (
 
 	"taskkeeper/internal/client"
 	"taskkeeper/internal/proc"
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/zktest"
 )
 
@@ -42,6 +42,12 @@ func (sv *service) start(program string, args ...string) *proc.Child {
 		Path: filepath.Join(sv.dir, program),
 		Args: sv.with(args),
 	})
+}
+
+// environ is the environment of a command that package proc does not start: with the
+// certificate of its role, where it needs one.
+func environ(c *exec.Cmd) []string {
+	return append(c.Environ(), proc.Environment(zktest.Identity, c.Args...)...)
 }
 
 // with adds the service's flags, before -- if there is one.
@@ -321,9 +327,7 @@ func TestMaster(t *testing.T) {
 	})
 	t.Run("assigns_what_waited_before_it_came", func(t *testing.T) {
 		sv := start(t)
-		for _, d := range task.Dirs() {
-			sv.hand.Create(d, "")
-		}
+		sv.dirs()
 		c := sv.start("client", "run", "0", "0", "0")
 		sv.worker()
 		zktest.Eventually(t, "three tasks", func() (bool, string) { return len(sv.hand.Children("/tasks")) == 3, "" })

@@ -25,7 +25,8 @@ func TestSpool(t *testing.T) {
 		t.Helper()
 		sv = newService(t)
 		server := zktest.NewServer(t, zktest.Options{}) // which keeps its last transactions in memory
-		sv.root, sv.hand = server.Addr(), zktest.Conn(t, server.Addr())
+		sv.root = zktest.Chroot(t, server, "")
+		sv.hand = zktest.Conn(t, sv.root)
 		c = proc.Run(t, proc.Command{
 			Path: filepath.Join(sv.dir, "client"), In: strings.Repeat("0\n", n), Env: []string{"TMPDIR=" + tmp},
 			Args: []string{"run", "--zk", sv.root, "--log-level", "error"},

@@ -22,7 +22,7 @@ import (
 func (sv *service) dirs() {
 	sv.t.Helper()
 	for _, d := range task.Dirs() {
-		sv.hand.Create(d, "")
+		sv.hand.Put(d, "")
 	}
 }
 
@@ -240,7 +240,7 @@ warning   /tasks/t1: malformed: its state is none of pending, done and failed, b
 		}
 		side, shown := terminal(t)
 		c := exec.CommandContext(t.Context(), filepath.Join(sv.dir, "client"), "status", "--watch", "--interval", "50ms", "--zk", sv.root)
-		c.Env = append(c.Environ(), "TERM=xterm")
+		c.Env = append(environ(c), "TERM=xterm")
 		c.Stdout, c.Stderr = side, side
 		if err := c.Start(); err != nil {
 			t.Fatal(err)

@@ -23,12 +23,13 @@ import (
 func TestLongRunExecutesNothingTwice(t *testing.T) {
 	const tasks = 10_000
 	server := zktest.NewServer(t, zktest.Options{})
+	root := zktest.Chroot(t, server, "")
 	dir := proc.Build(t, "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
 	start := func(program, log string, args ...string) *proc.Child {
 		t.Helper()
 		return proc.Run(t, proc.Command{
 			Path: "/bin/sh",
-			Args: append([]string{"-c", `log=$1; shift; exec "$0" "$@" 2>>"$log"`, filepath.Join(dir, program), log}, append(args, "--zk", server.Addr(), "--session-timeout", "10s")...),
+			Args: append([]string{"-c", `log=$1; shift; exec "$0" "$@" 2>>"$log"`, filepath.Join(dir, program), log}, append(args, "--zk", root, "--session-timeout", "10s")...),
 		})
 	}
 	start("master", os.DevNull)

@@ -27,7 +27,7 @@ func TestRollingUpgrade(t *testing.T) {
 	t.Parallel()
 	old, next := version(t, "1.4.0"), version(t, "1.5.0")
 	server := zktest.NewServer(t, zktest.Options{})
-	root := server.Addr() + "/upgrade"
+	root := zktest.Chroot(t, server, "/upgrade")
 	dir := t.TempDir()
 	start := func(bin, program string, args ...string) *proc.Child {
 		return proc.Run(t, proc.Command{Path: filepath.Join(bin, program), Args: append(args, "--zk", root, "--session-timeout", "20s")})
@@ -117,7 +117,7 @@ func TestOtherProtocol(t *testing.T) {
 	bin := version(t, "1.4.0")
 	root := zktest.Connect(t)
 	h := zktest.Conn(t, root)
-	h.Create("/members", "protocol=2 version=2.0.1")
+	h.Put("/members", "protocol=2 version=2.0.1")
 	for _, args := range []string{"master", "worker", "client run 0", "client submit 0", "client", "client drain node", "client retry x", "client wait x"} {
 		f := strings.Fields(args)
 		p := proc.Run(t, proc.Command{Path: filepath.Join(bin, f[0]), Args: append(f[1:], "--zk", root)})

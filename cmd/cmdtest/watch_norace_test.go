@@ -73,7 +73,7 @@ func TestReconnectWatch(t *testing.T) {
 		proxy, through := zktest.Via(t, sv.root)
 		side, shown := terminal(t)
 		c := exec.CommandContext(t.Context(), filepath.Join(sv.dir, "client"), "status", "--watch", "--interval", "50ms", "--zk", through)
-		c.Env = append(c.Environ(), "TERM=xterm")
+		c.Env = append(environ(c), "TERM=xterm")
 		c.Stdout, c.Stderr = side, side
 		if err := c.Start(); err != nil {
 			t.Fatal(err)

@@ -118,8 +118,8 @@ func TestHostileZnodesStopNobody(t *testing.T) {
 			t.Parallel()
 			sv := start(t)
 			server := zktest.NewServer(t, zktest.Options{})
-			zktest.Conn(t, server.Addr()).Create("/lab", "")
-			sv.root, sv.hand, sv.timeout = server.Addr()+"/lab", zktest.Conn(t, server.Addr()+"/lab"), "4s"
+			sv.root, sv.timeout = zktest.Chroot(t, server, "/lab"), "4s"
+			sv.hand = zktest.Conn(t, sv.root)
 			meet(t, sv, kinds)
 		})
 	}
