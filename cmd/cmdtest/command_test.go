@@ -9,6 +9,7 @@ import (
 
 	"taskkeeper/internal/command"
 	"taskkeeper/internal/proc"
+	"taskkeeper/internal/zktest"
 )
 
 func TestCommandOfAClient(t *testing.T) {
@@ -42,6 +43,7 @@ func TestCommandOfAClient(t *testing.T) {
 			"client: 1 of 1 task failed"})
 	})
 	t.Run("that_has_no_worker_says_which_to_start", func(t *testing.T) {
+		zktest.OpenOnly(t, blind)
 		sv := start(t)
 		sv.master()
 		sv.worker()

@@ -66,6 +66,7 @@ func TestServersOwnLimits(t *testing.T) {
 		sv.empty()
 	})
 	t.Run("where_they_demand_authentication_a_program_ends_and_says_so", func(t *testing.T) {
+		zktest.OpenOnly(t, "a certificate is authentication, and these servers want another one")
 		t.Parallel()
 		sv := start(t).on("-Dzookeeper.enforce.auth.enabled=true", "-Dzookeeper.enforce.auth.schemes=digest")
 		for _, args := range [][]string{{"master"}, {"worker"}, {"client", "run", "0"}, {"client", "status"}} {

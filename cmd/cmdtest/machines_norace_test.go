@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"taskkeeper/internal/proc"
+	"taskkeeper/internal/zktest"
 )
 
 // section returns a section of the README, without its heading.
@@ -80,6 +81,7 @@ func shape(text string) string {
 // TestLongRunSeveralMachines runs two sections of the README as they stand: on machines with a real
 // systemd, in namespaces. The second one closes the installation that the first one made.
 func TestLongRunSeveralMachines(t *testing.T) {
+	zktest.OpenOnly(t, "its servers are those of the README")
 	dir := checkout(t)
 	text := section(t, "Several machines")
 	var machines string

@@ -42,7 +42,7 @@ func (sv *service) clientTo(in io.Reader, out io.Writer, args ...string) (status
 	var errs bytes.Buffer
 	c := exec.CommandContext(sv.t.Context(), filepath.Join(sv.dir, "client"), append(args, "--zk", sv.root, "--log-level", "error")...)
 	c.Stdin, c.Stdout, c.Stderr = in, out, &errs
-	c.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=10")
+	c.Env = append(environ(c), "GORACE=atexit_sleep_ms=10")
 	var exit *exec.ExitError
 	if err := c.Run(); err != nil && !errors.As(err, &exit) {
 		sv.t.Fatal(err)

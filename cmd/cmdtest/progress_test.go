@@ -91,6 +91,7 @@ func terminal(t *testing.T) (side *os.File, shown *screen) {
 }
 
 func TestRunProgress(t *testing.T) {
+	zktest.OpenOnly(t, blind)
 	sv := newService(t)(t)
 	side, shown := terminal(t)
 	var out bytes.Buffer
@@ -142,6 +143,7 @@ func TestRunProgressBar(t *testing.T) {
 		return c
 	}
 	t.Run("is_never_wider_than_the_terminal_however_that_is_resized", func(t *testing.T) {
+		zktest.OpenOnly(t, blind)
 		sv := start(t)
 		side, shown := terminal(t)
 		resize(t, side, 80)

@@ -25,6 +25,7 @@ type project struct {
 
 func newProject(t *testing.T, scripts ...string) *project {
 	t.Helper()
+	zktest.OpenOnly(t, "its servers are those that scripts/zookeeper starts")
 	p := &project{t, t.TempDir()}
 	for _, name := range scripts {
 		text, err := os.ReadFile("../../scripts/" + name)

@@ -17,6 +17,7 @@ import (
 // TestStall is a client that waits where nobody can do its task, with a log that is no
 // terminal.
 func TestStall(t *testing.T) {
+	zktest.OpenOnly(t, blind)
 	start := newService(t)
 	for name, begin := range map[string]func(sv *service) *proc.Child{
 		"run": func(sv *service) *proc.Child { return sv.start("client", "run", "0") },

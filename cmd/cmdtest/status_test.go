@@ -283,15 +283,17 @@ func TestInspect(t *testing.T) {
 	verbs := map[string][]string{"status": {"status"}, "watch": {"status", "--watch"}, "explain": {"explain", "t1"}, "doctor": {"doctor"}}
 	t.Run("leaves_an_empty_tree_empty", func(t *testing.T) {
 		sv := start(t)
+		was := sv.hand.Children("/") // of a closed installation its permanent znodes
 		for verb, status := range map[string]int{"status": 0, "explain": 3, "doctor": 0} {
 			sv.says(status, verbs[verb]...)
-			if got := sv.hand.Children("/"); len(got) != 0 {
-				t.Errorf("%s made %q", verb, got)
+			if got := sv.hand.Children("/"); !slices.Equal(got, was) {
+				t.Errorf("%s left %q of %q", verb, got, was)
 			}
 		}
 	})
 	t.Run("tells_that_the_chroot_is_missing_and_does_not_make_it", func(t *testing.T) {
 		sv := start(t)
+		was := sv.hand.Children("/")
 		for verb, args := range verbs {
 			c := proc.Run(t, proc.Command{Path: filepath.Join(sv.dir, "client"), Args: append(slices.Clone(args), "--zk", sv.root+"/lab")})
 			c.Exit(1)
@@ -300,8 +302,8 @@ func TestInspect(t *testing.T) {
 				t.Errorf("%s: stderr %q, want %q", verb, got, want)
 			}
 		}
-		if got := sv.hand.Children("/"); len(got) != 0 {
-			t.Errorf("made %q", got)
+		if got := sv.hand.Children("/"); !slices.Equal(got, was) {
+			t.Errorf("left %q of %q", got, was)
 		}
 	})
 	t.Run("gives_up_when_nobody_answers", func(t *testing.T) {

@@ -18,6 +18,7 @@ func TestRoleIsThatOfTheProgramAndItsVerb(t *testing.T) {
 		"bin/client|wait|x":                                  "client",
 		"bin/client|status|--watch":                          "viewer",
 		"bin/client|--zk|h:1/doctor|explain|x":               "admin",
+		"bin/client|run|0|--wait-for-workers|2":              "admin",
 		"bin/client|drain|node":                              "admin",
 		"bin/client|doctor|--mend":                           "admin",
 		"/usr/bin/taskkeeper-client|undrain|node":            "admin",
