@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo scenarios compare bench report faults test lint check zk-up zk-down install uninstall dist clean
+.PHONY: help build demo scenarios compare bench report faults test test-tls lint check zk-up zk-down install uninstall dist clean
 
 # Go's own installer does not put it into PATH.
 GO := $(or $(shell command -v go),$(wildcard /usr/local/go/bin/go),go)
@@ -19,11 +19,11 @@ build: ## the programs, into bin/
 	@mkdir -p bin
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
 
-demo: build zookeeper ## see it work
-	bin/demo
+demo: build zookeeper ## see it work; TLS=1: this, the scenarios and the faults under TLS and a policy
+	bin/demo $(if $(TLS),--tls)
 
 scenarios: build zookeeper ## the fault scenarios; their evidence goes to report/evidence/
-	@for name in $$(bin/scenario --list); do bin/scenario --evidence report/evidence "$$name" || [[ $$? == 77 ]]; echo; done
+	@for name in $$(bin/scenario --list); do bin/scenario $(if $(TLS),--tls,--evidence report/evidence) "$$name" || [[ $$? == 77 ]]; echo; done
 
 compare: build zookeeper ## one ZooKeeper server against three: latency, tasks a second, failover
 	@bin/compare --evidence report/evidence
@@ -35,12 +35,21 @@ report: scenarios compare ## all of that again, and the report with its tables a
 	@bin/report
 
 faults: build zookeeper ## random faults for DURATION (60s), judged write by write; SEED repeats some, OTHER=COMMIT mixes in its programs
-	@bin/faults $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(if $(OTHER),--other "$$(scripts/other $(OTHER))")
+	@bin/faults $(if $(TLS),--tls) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(if $(OTHER),--other "$$(scripts/other $(OTHER))")
 
 test: build zookeeper tls gcc ## all tests, against real servers
 	$(GO) test -race -timeout 30m ./...
 	@echo "again without the race detector, for the tests that go-zookeeper's own data race rules out, and a long one:"
 	$(GO) test -timeout 30m -run '^Test(Reconnect|LongRun)' ./...
+	@echo "and the programs' tests under TLS and a policy, but for long ones and those that need no server:"
+	TASKKEEPER_TLS=1 $(GO) test -timeout 30m -skip '$(NOT_TLS)' ./cmd/cmdtest
+
+# What make test leaves to make test-tls, or to its run without TLS.
+NOT_TLS := ^Test(LongRun|Leak|HostileZnodes|Spool|Idle|Dist|Units|ManPages|Completion|DryRun|Help|Installed|ZooKeeperScript)
+
+test-tls: build zookeeper ## all of the programs' tests, the scenarios and random faults under TLS and a policy
+	TASKKEEPER_TLS=1 $(GO) test -timeout 60m -v ./cmd/cmdtest
+	@$(MAKE) --no-print-directory scenarios faults TLS=1
 
 lint: ## gofmt, go vet, staticcheck, bash -n
 	@unformatted=$$($(GO)fmt -l .); [[ -z $$unformatted ]] || { echo "not formatted: $$unformatted" >&2; exit 1; }
