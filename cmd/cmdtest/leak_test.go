@@ -22,9 +22,9 @@ import (
 func TestLeak(t *testing.T) {
 	const slots = 16
 	// At rest the leader watches its candidate, /master, /tasks and /drain, and all below
-	// /workers. That watch and those of the workers, each on itself, are for good, which
-	// the server counts twice.
-	const watches = 4 + 2 + 2*slots
+	// /workers. That watch, those of the workers, each on itself, and those of the three
+	// sessions on /access are for good, which the server counts twice.
+	const watches = 4 + 2 + 2*slots + 2*3
 	server := zktest.NewServer(t, zktest.Options{})
 	address, err := session.ParseAddress(zktest.Chroot(t, server, "/leak"))
 	if err != nil {
