@@ -41,23 +41,23 @@ type example struct {
 }
 
 // examples returns the commands behind a prompt, in their order. A command goes on in the
-// next line behind a backslash.
+// next line behind a backslash. What it prints ends before the next paragraph.
 func examples(text, prompt string) (all []example) {
-	goesOn := false
+	goesOn, prints := false, false
 	for line := range strings.Lines(text) {
 		line, indented := strings.CutPrefix(strings.TrimRight(line, "\n"), "    ")
 		command, is := strings.CutPrefix(line, prompt+" ")
 		last := len(all) - 1
 		switch {
 		case !indented:
-			goesOn = false
+			goesOn, prints = false, prints && line == ""
 		case goesOn:
 			all[last].command += "\n" + line
 			goesOn = strings.HasSuffix(line, `\`)
 		case is:
 			all = append(all, example{command: command})
-			goesOn = strings.HasSuffix(line, `\`)
-		case last >= 0:
+			goesOn, prints = strings.HasSuffix(line, `\`), true
+		case prints:
 			all[last].output = append(all[last].output, line)
 		}
 	}
