@@ -273,6 +273,7 @@ func TestCancelAndRetry(t *testing.T) {
 	t.Run("where_nothing_was_ever_submitted_say_so_and_create_nothing", func(t *testing.T) {
 		sv := start(t)
 		above := *sv
+		was := above.hand.Children("")
 		sv.root += "/deeper"
 		for _, command := range []string{"wait", "cancel", "retry"} {
 			c := sv.client("", command, "t")
@@ -282,8 +283,8 @@ func TestCancelAndRetry(t *testing.T) {
 				t.Errorf("%s: %q, want %q", command, got, want)
 			}
 		}
-		if got := above.hand.Children(""); len(got) > 0 {
-			t.Errorf("created %q", got)
+		if got := above.hand.Children(""); !slices.Equal(got, was) {
+			t.Errorf("left %q of %q", got, was)
 		}
 	})
 	t.Run("a_chroot_that_may_not_be_created_is_told_in_one_line", func(t *testing.T) {
