@@ -84,7 +84,7 @@ closed, 1 when something is not, 2 for wrong use.`,
 		},
 	}
 	cli.Var(cmd.Flags(), &quota, "quota", closing.Quota{},
-		"Let there be COUNT tasks at most, and let their states, and their payloads, have BYTES each: `COUNT,BYTES`, with k, M or G behind a number; 0 is any number. The servers enforce it with -Dzookeeper.enforceQuota=true. Without this flag quotas stay as they are.",
+		"Let there be COUNT tasks at most, whose payloads have BYTES together: `COUNT,BYTES`, with k, M or G behind a number; 0 is any number. A batch may exceed it by itself. The servers enforce it where zoo.cfg has enforceQuota=true. Without this flag quotas stay as they are.",
 		parseQuota)
 	cmd.Flags().Lookup("quota").DefValue = ""
 	cmd.Flags().BoolVar(&order.Force, "force", false, "Close even if you are no admin then. Somebody else has to be.")
@@ -181,7 +181,11 @@ func show(ctx context.Context, b *strings.Builder, t closing.Tree) (wrong int, e
 		return 0, err
 	}
 	for _, u := range usages {
-		line("quota", "%s: %s of %s tasks, %s of %s bytes", u.Dir, number(u.Used.Tasks), limit(u.Quota.Tasks), number(u.Used.Bytes), limit(u.Quota.Bytes))
+		over := ""
+		if u.Quota.Tasks > 0 && u.Used.Tasks > u.Quota.Tasks || u.Quota.Bytes > 0 && u.Used.Bytes > u.Quota.Bytes {
+			over = "; that is more: do the servers enforce it (enforceQuota=true in zoo.cfg)?"
+		}
+		line("quota", "%s: %s of %s tasks, %s of %s bytes%s", u.Dir, number(u.Used.Tasks), limit(u.Quota.Tasks), number(u.Used.Bytes), limit(u.Quota.Bytes), over)
 	}
 	return len(report.Wrong), nil
 }

@@ -75,6 +75,9 @@ var exitStatusRows = map[string]func(t *testing.T, sv *service){
 		sv.hand.Create("/data/old", "0.5")
 		sv.client("", "doctor").Exit(1)
 	},
+	"1  client access": func(t *testing.T, sv *service) {
+		sv.client("admin digest:nobody\n", "access", "close", "-").Exit(1) // no such id can be
+	},
 	"1  client drain": func(t *testing.T, sv *service) {
 		sv.dirs()
 		sv.client("", "drain", "--missing-ok", "node", "--wait", "--timeout", "100ms").Exit(1)

@@ -58,6 +58,9 @@ func TestInstalledProgramsSpeakOfThemselvesByTheirInstalledNames(t *testing.T) {
 			t.Errorf("%s: help calls a program by its other name: %q", program, found)
 		}
 	}
+	if help := run(t, 0, "taskkeeper-client access --help"); !strings.Contains(help, "\n  master  x509:CN=tk-master\n") {
+		t.Errorf("the roles of a policy are no programs:\n%s", help)
+	}
 	if got := run(t, 0, "taskkeeper-worker --version"); !regexp.MustCompile(`^taskkeeper-worker \S+$`).MatchString(got) {
 		t.Errorf("version %q", got)
 	}

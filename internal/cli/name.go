@@ -24,12 +24,12 @@ func Program(name string) string {
 
 // shown is a program's name where a text shows a command: indented, behind a pipe, or
 // in quotes.
-var shown = regexp.MustCompile(`(?m)(^  |\| |')(master|worker|client) `)
+var shown = regexp.MustCompile(`(?m)(^  |\| |')(master|worker|client) (\S)`)
 
 // byItsName has a program speak of itself, and of the others, by the names that a person
 // types.
 func byItsName(root *cobra.Command) {
-	rename := func(text string) string { return shown.ReplaceAllString(text, "${1}"+Program("${2}")+" ") }
+	rename := func(text string) string { return shown.ReplaceAllString(text, "${1}"+Program("${2}")+" ${3}") }
 	name := root.Name()
 	root.Use = Program(name) + strings.TrimPrefix(root.Use, name)
 	each(root, func(cmd *cobra.Command) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 	"github.com/google/uuid"
@@ -33,6 +34,11 @@ func Close(ctx context.Context, t Tree, o Order) (Report, error) {
 	if err := t.try(policy, o.Force); err != nil {
 		return Report{}, err
 	}
+	unlock, err := t.lock(ctx, policy.For(lockZnode))
+	if err != nil {
+		return Report{}, err
+	}
+	defer unlock()
 	previous, err := t.write(o.Text, policy)
 	if err != nil {
 		return Report{}, err
@@ -55,6 +61,44 @@ func Close(ctx context.Context, t Tree, o Order) (Report, error) {
 	return w.Report, orRefused(w.Report, err)
 }
 
+// lockZnode is there while somebody closes or opens the installation.
+const lockZnode = "/access-lock"
+
+// lockWait is how long another one may take. One that was killed has its session for a while.
+const lockWait = time.Minute
+
+// lock keeps others from closing and opening at the same time: both would find all done, and each
+// undo what the other did. Call what it returns to end that.
+func (t Tree) lock(ctx context.Context, acl []zk.ACL) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, errBusy)
+	defer cancel()
+	for {
+		_, err := t.Session.Multi(session.CreateEphemeral(lockZnode, nil).With(acl))
+		if errors.Is(err, zk.ErrNodeExists) {
+			var stat *zk.Stat
+			if stat, err = t.Session.Stat(lockZnode); err == nil && stat.EphemeralOwner != t.Session.ID() {
+				err = zk.ErrNodeExists
+			}
+		}
+		switch {
+		case err == nil:
+			// Where it may not be deleted any more it goes with the session.
+			return func() { _, _ = t.Session.Multi(session.Delete(lockZnode, session.AnyVersion)) }, nil
+		case errors.Is(err, session.ErrUnknown), errors.Is(err, zk.ErrNoNode):
+			continue
+		case !errors.Is(err, zk.ErrNodeExists):
+			return nil, err
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+var errBusy = fmt.Errorf("somebody else changes who may do what: %s is there; try again", lockZnode)
+
 // orRefused makes an error of what could not be changed.
 func orRefused(r Report, err error) error {
 	if err == nil && len(r.Refused) > 0 {
@@ -65,21 +109,24 @@ func orRefused(r Report, err error) error {
 
 // Open takes the policy away: everyone may do anything again. Quotas go as well.
 func Open(ctx context.Context, t Tree) (Report, error) {
+	acl, is, err := t.Session.ACL(access.Znode)
+	if err == nil { // who may not change it does nothing by halves
+		err = t.Session.SetACL(access.Znode, acl, is.Aversion)
+	}
+	if err != nil && !errors.Is(err, zk.ErrNoNode) && !errors.Is(err, zk.ErrBadVersion) {
+		return Report{}, err
+	}
+	unlock, err := t.lock(ctx, zk.WorldACL(zk.PermAll))
+	if err != nil {
+		return Report{}, err
+	}
+	defer unlock()
 	text, stat, err := t.Session.Get(access.Znode)
 	if err != nil && !errors.Is(err, zk.ErrNoNode) {
 		return Report{}, err
 	}
 	closed := err == nil
 	previous, _ := access.Parse(text) // of one that cannot be read nothing is known
-	if closed {                       // who may not do that does nothing by halves
-		acl, is, err := t.Session.ACL(access.Znode)
-		if err == nil {
-			err = t.Session.SetACL(access.Znode, acl, is.Aversion)
-		}
-		if err != nil {
-			return Report{}, err
-		}
-	}
 	if err := t.removeQuota(); err != nil {
 		return Report{}, err
 	}

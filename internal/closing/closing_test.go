@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -253,10 +254,13 @@ func TestQuotas(t *testing.T) {
 	if _, err := client.Multi(session.Create("/tasks/3", nil)); !errors.Is(err, session.ErrQuota) {
 		t.Errorf("a fourth task: %v", err)
 	}
+	if _, err := client.Multi(session.Set("/tasks/0", make([]byte, 1001), 0)); err != nil {
+		t.Errorf("a result: %v", err)
+	}
 	if _, err := client.Multi(session.Create("/data/0", make([]byte, 1001))); !errors.Is(err, session.ErrQuota) {
 		t.Errorf("1,001 bytes: %v", err)
 	}
-	want := "[{/tasks {3 1000} {3 30}} {/data {3 1000} {0 0}}]"
+	want := "[{/tasks {3 0} {3 1021}} {/data {3 1000} {0 0}}]"
 	if all, err := Quotas(admin); err != nil || fmt.Sprint(all) != want {
 		t.Errorf("%v, %v, want %s", all, err, want)
 	}
@@ -268,7 +272,7 @@ func TestQuotas(t *testing.T) {
 	}
 	_, err = Close(t.Context(), admin, Order{Text: []byte(roles), Quota: &Quota{Bytes: 5000}})
 	must(t, err)
-	if all, err := Quotas(admin); err != nil || fmt.Sprint(all) != "[{/tasks {0 5000} {3 30}} {/data {0 5000} {0 0}}]" {
+	if all, err := Quotas(admin); err != nil || fmt.Sprint(all) != "[{/tasks {0 0} {3 1021}} {/data {0 5000} {0 0}}]" {
 		t.Errorf("%v, %v", all, err)
 	}
 	if _, err := client.Multi(session.Create("/tasks/3", nil)); err != nil {
@@ -303,13 +307,67 @@ func TestNobodyLocksHimselfOut(t *testing.T) {
 	if left := zktest.Conn(t, r.server.Addr()).Children("/site/app"); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
-	if _, err := Close(t.Context(), r.tree("client"), Order{Text: []byte(roles), Force: true}); !session.Refused(err) {
+	client := r.tree("client")
+	if _, err := Close(t.Context(), client, Order{Text: []byte(roles), Force: true}); !session.Refused(err) {
 		t.Errorf("by force: %v", err)
 	}
+	client.Session.Close() // its lock goes with it
 	if _, err := Close(t.Context(), r.tree("admin"), Order{Text: []byte(roles)}); err != nil {
 		t.Errorf("and continued by an admin: %v", err)
 	}
 	r.obeys(roles)
+}
+
+func TestTwoThatChangeItWaitForEachOther(t *testing.T) {
+	r := newRig(t)
+	r.fill(r.tree("admin").Session, 300)
+	for range 3 {
+		var both sync.WaitGroup
+		for _, do := range []func(Tree) error{
+			func(tree Tree) error { _, err := Close(t.Context(), tree, Order{Text: []byte(roles)}); return err },
+			func(tree Tree) error { _, err := Open(t.Context(), tree); return err },
+		} {
+			tree := r.tree("admin")
+			both.Go(func() {
+				if err := do(tree); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		both.Wait()
+		if _, err := r.tree("admin").Session.Stat(access.Znode); errors.Is(err, zk.ErrNoNode) {
+			r.obeys("")
+		} else {
+			r.obeys(roles)
+		}
+	}
+}
+
+func TestAnotherInstallationStaysClosed(t *testing.T) {
+	r := newRig(t)
+	admin, other := r.tree("admin"), r.tree("admin")
+	other.Chroot = "/site/app/below"
+	other.Session = r.open(r.server.Addr()+other.Chroot, "admin")
+	for _, tree := range []Tree{other, admin, other} { // the last one again: nothing was opened
+		report, err := Close(t.Context(), tree, Order{Text: []byte(roles)})
+		must(t, err)
+		if tree == admin && !slices.Contains(report.Shared, "/below") {
+			t.Errorf("%+v", report)
+		}
+	}
+	beside := Tree{Session: r.open(r.server.Addr()+"/beside", "admin"), Servers: admin.Servers, Chroot: "/beside"}
+	_, err := Close(t.Context(), beside, Order{Text: []byte(roles)})
+	must(t, err)
+	report, err := Open(t.Context(), beside)
+	must(t, err)
+	if !slices.Contains(report.Shared, serversOwn) {
+		t.Errorf("%+v", report)
+	}
+	for _, tree := range []Tree{other, admin} {
+		if report, err := Look(t.Context(), tree, parse(t, roles)); err != nil || len(report.Wrong) > 0 {
+			t.Errorf("%s: %+v, %v", tree.Chroot, report, err)
+		}
+	}
 }
 
 func TestAPlainServerKnowsNoCertificates(t *testing.T) {

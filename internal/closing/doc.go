@@ -21,5 +21,5 @@
 // where others have znodes; they stay open then, and no quota bounds what is created there.
 //
 // A quota bounds how many tasks there may be, and how many bytes they hold: ZooKeeper's own,
-// on /tasks and on /data, which the servers enforce if zookeeper.enforceQuota is set.
+// on /tasks and on /data, which the servers enforce if zoo.cfg has enforceQuota=true.
 package closing

@@ -31,7 +31,7 @@ type Report struct {
 	Znodes  int      // with the ACL that they should have, also by a change
 	Changed int      // of these
 	Foreign []string // common to all installations: closed by somebody else, and left so
-	Shared  []string // above the chroot: open, for others have znodes there
+	Shared  []string // others have znodes there: left as they are
 	Wrong   []string // with another ACL; only of Look
 	Refused []string // whose ACL may not be read or set
 	Why     error    // of one of these
@@ -86,20 +86,106 @@ func (w *walk) pass(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := w.servers(); err != nil {
+		return err
+	}
+	if err := w.above(); err != nil {
+		return err
+	}
+	for _, dir := range ours() {
+		if err := w.below(ctx, dir); err != nil {
+			return err
+		}
+	}
+	return w.byHand(ctx)
+}
+
+// ours are the permanent znodes of an installation.
+func ours() []string { return append(task.Dirs(), access.Znode) }
+
+// servers goes through the servers' own znodes. Opened they would be for all installations there,
+// whose quotas anybody could set then.
+func (w *walk) servers() error {
+	if w.policy.IsZero() && !w.look {
+		alone, err := w.tree.alone()
+		if err != nil {
+			return err
+		}
+		if !alone {
+			w.list(&w.Shared, serversOwn)
+			return nil
+		}
+	}
 	for _, path := range slices.Concat([]string{serversOwn, quotas}, w.tree.quotaZnodes()) {
 		if _, err := w.visit(znode{w.tree.Servers, path}, path); err != nil {
 			return err
 		}
 	}
-	if err := w.above(); err != nil {
-		return err
+	return nil
+}
+
+// alone tells whether nobody else has znodes on the servers, as far as that may be seen.
+func (t Tree) alone() (bool, error) {
+	names, _, err := t.Servers.Children("/")
+	if session.Refused(err) {
+		return false, nil
 	}
-	for _, dir := range task.Dirs() {
-		if err := w.below(ctx, dir); err != nil {
+	expected := append(ours(), lockZnode)
+	if t.Chroot != "" {
+		first, _, _ := strings.Cut(t.Chroot[1:], "/")
+		expected = []string{"/" + first}
+	}
+	return !slices.ContainsFunc(names, func(name string) bool {
+		return "/"+name != serversOwn && !slices.Contains(expected, "/"+name)
+	}), err
+}
+
+// byHand goes through what a person has made in the chroot. Without one the servers' root may be
+// common to all. An installation below this one has a policy of its own.
+func (w *walk) byHand(ctx context.Context) error {
+	if w.tree.Chroot == "" {
+		return nil
+	}
+	names, _, err := w.tree.Session.Children(chroot)
+	if err != nil {
+		return w.unlisted(chroot, err)
+	}
+	for _, name := range names {
+		path := "/" + name
+		if path == lockZnode || slices.Contains(ours(), path) {
+			continue
+		}
+		below, _, err := w.tree.Session.Children(path)
+		if err == nil && slices.Contains(below, task.TasksDir[1:]) {
+			w.list(&w.Shared, path)
+			continue
+		}
+		if err := w.whole(ctx, path); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// whole visits a znode and all below it.
+func (w *walk) whole(ctx context.Context, path string) error {
+	stat, err := w.visit(znode{w.tree.Session, path}, path)
+	if err != nil || stat == nil || stat.NumChildren == 0 {
+		return err
+	}
+	return w.below(ctx, path)
+}
+
+// unlisted takes an error of a listing.
+func (w *walk) unlisted(path string, err error) error {
+	switch {
+	case errors.Is(err, zk.ErrNoNode):
+		return nil
+	case session.Refused(err):
+		w.refused(strings.TrimSuffix(path, "/")+"/*", err)
+		return nil
+	}
+	return err
 }
 
 // above goes through what is above the chroot, where nobody else has znodes: no quota bounds
@@ -135,14 +221,8 @@ func (w *walk) above() error {
 
 func (w *walk) below(ctx context.Context, dir string) error {
 	names, _, err := w.tree.Session.Children(dir)
-	switch {
-	case errors.Is(err, zk.ErrNoNode):
-		return nil
-	case session.Refused(err):
-		w.refused(dir+"/*", err)
-		return nil
-	case err != nil:
-		return err
+	if err != nil {
+		return w.unlisted(dir, err)
 	}
 	g, all := errgroup.WithContext(ctx)
 	g.SetLimit(pipeline)
@@ -150,14 +230,7 @@ func (w *walk) below(ctx context.Context, dir string) error {
 		if all.Err() != nil {
 			break
 		}
-		path := dir + "/" + name
-		g.Go(func() error {
-			stat, err := w.visit(znode{w.tree.Session, path}, path)
-			if err != nil || stat == nil || stat.NumChildren == 0 {
-				return err
-			}
-			return w.below(ctx, path) // made by hand
-		})
+		g.Go(func() error { return w.whole(ctx, dir+"/"+name) }) // by hand there may be more below
 	}
 	return cmp.Or(g.Wait(), context.Cause(ctx))
 }

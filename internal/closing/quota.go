@@ -3,6 +3,7 @@ package closing
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,14 +22,22 @@ const (
 	stats      = "/zookeeper_stats"
 )
 
-// Quota bounds /tasks, and /data by itself: how many tasks there are, and how many bytes they
-// hold. 0 stands for any number.
+// Quota bounds how many tasks there are, and how many bytes their payloads have. 0 stands for any
+// number. The bytes of /tasks have no bound: results are to be written also when it is reached.
 type Quota struct{ Tasks, Bytes int64 }
 
 // Usage is a quota that is there, and how much of it is used.
 type Usage struct {
 	Dir         string
 	Quota, Used Quota
+}
+
+// of is the part of it that is the limit for a directory.
+func (q Quota) of(limits string) Quota {
+	if strings.HasSuffix(path.Dir(limits), task.TasksDir) {
+		q.Bytes = 0
+	}
+	return q
 }
 
 // text is the quota in ZooKeeper's words. It counts the znode itself as well.
@@ -81,7 +90,7 @@ func (t Tree) setQuota(q Quota, policy access.Policy) error {
 		data := ""
 		switch {
 		case strings.HasSuffix(path, limits):
-			data = q.text()
+			data = q.of(path).text()
 		case strings.HasSuffix(path, stats):
 			data = "count=0,bytes=0" // the servers count when it is created
 		}

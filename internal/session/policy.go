@@ -11,6 +11,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/access"
+	"taskkeeper/internal/printable"
 )
 
 // policy is what a session knows of /access. The first create that comes after it may
@@ -150,7 +151,7 @@ func (s *Session) knowsRoles(p access.Policy) bool {
 func (s *Session) Standing(p access.Policy) string {
 	who := "a session without a certificate (--tls-cert)"
 	if s.who != "" {
-		who = s.who
+		who = printable.Line(s.who)
 	}
 	var roles []string
 	for _, r := range p.Roles(s.id()) {
