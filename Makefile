@@ -28,7 +28,7 @@ scenarios: build zookeeper ## the fault scenarios; their evidence goes to report
 compare: build zookeeper ## one ZooKeeper server against three: latency, tasks a second, failover
 	@bin/compare --evidence report/evidence
 
-bench: build zookeeper ## speed, recovery and memory beside the bare ZooKeeper calls; ROWS="idle drain" chooses
+bench: build zookeeper tls ## speed, recovery and memory beside the bare ZooKeeper calls; ROWS="idle drain" chooses
 	@bin/bench $(ROWS)
 
 report: scenarios compare ## all of that again, and the report with its tables and figures from it

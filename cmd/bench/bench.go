@@ -35,9 +35,12 @@ type row struct {
 	measure     func(context.Context, *round) ([]sample, error)
 }
 
+// rigs are those without TLS (false) and with it (true); nil where no row needs it.
+type rigs map[bool]*rig
+
 // round is one turn of all rows.
 type round struct {
-	rig   *rig
+	rigs  rigs
 	scale float64
 	site  *site // where this row is measured
 	found map[key]sample
@@ -54,8 +57,9 @@ func (r *round) long(d time.Duration) time.Duration {
 // of is what another row found in this round.
 func (r *round) of(row, what string) sample { return r.found[key{row, what}] }
 
-// chosen are the rows of these names and what they need; without names all are.
-func chosen(names []string) ([]row, error) {
+// chosen are the rows of these names and what they need; without names all are that can be
+// measured: a running installation is not both with TLS and without.
+func chosen(names []string, installation bool) ([]row, error) {
 	all := rows()
 	wanted := make(map[string]bool)
 	var want func(name string) error
@@ -68,6 +72,9 @@ func chosen(names []string) ([]row, error) {
 			}
 			return fmt.Errorf("there is no row %q; there are: %s", name, strings.Join(known, ", "))
 		}
+		if installation && all[i].cast.closed {
+			return fmt.Errorf("row %q compares servers of the bench's own: leave out --zk", name)
+		}
 		wanted[name] = true
 		for _, n := range all[i].needs {
 			if err := want(n); err != nil {
@@ -77,7 +84,7 @@ func chosen(names []string) ([]row, error) {
 		return nil
 	}
 	if len(names) == 0 {
-		return all, nil
+		return slices.DeleteFunc(all, func(r row) bool { return installation && r.cast.closed }), nil
 	}
 	for _, n := range names {
 		if err := want(n); err != nil {
@@ -110,31 +117,39 @@ func bench(ctx context.Context, o options, out, progress io.Writer) (err error) 
 			timeout = session.DefaultTimeout
 		}
 	}
-	r, err := newRig(filepath.Dir(self), o.level, o.zk, timeout)
-	if err != nil {
-		return err
-	}
+	rs := make(rigs)
 	defer func() {
 		if ctx.Err() != nil {
 			err = ctx.Err() // whatever did not work then
 		}
-		err = errors.Join(err, r.close())
+		for _, r := range rs {
+			err = errors.Join(err, r.close())
+		}
 	}()
+	for _, row := range o.rows {
+		if tls := row.cast.closed; rs[tls] == nil {
+			r, err := newRig(filepath.Dir(self), o.level, o.zk, tls, timeout)
+			if err != nil {
+				return err
+			}
+			rs[tls] = r
+		}
+	}
 	began := time.Now()
 	what := "a server of its own, fsync on"
 	if o.zk != nil {
 		what = o.zk.String()
-		fmt.Fprintf(progress, "putting %s under load, below %s\n", strings.Join(r.base.Servers, ","), r.base.Chroot)
+		fmt.Fprintf(progress, "putting %s under load, below %s\n", strings.Join(rs[false].base.Servers, ","), rs[false].base.Chroot)
 	}
 	res := outcome{ZooKeeper: what, Processors: runtime.NumCPU(), Rounds: o.rounds, Scale: o.scale, Load: []float64{loadAverage()}}
 	say := func(what string) { fmt.Fprintf(progress, "%5.0f s  %s\n", time.Since(began).Seconds(), what) }
 	say("warming up")
-	if err := warmUp(ctx, r, o.scale); err != nil {
+	if err := warmUp(ctx, rs, o.scale); err != nil {
 		return fmt.Errorf("warm up: %w", err)
 	}
 	var g gathered
 	for n := range o.rounds {
-		rd := &round{rig: r, scale: o.scale, found: make(map[key]sample)}
+		rd := &round{rigs: rs, scale: o.scale, found: make(map[key]sample)}
 		err := rd.turn(ctx, o.rows, func(row string) {
 			say(fmt.Sprintf("round %d of %d: %s", n+1, o.rounds, row))
 		}, &g)
@@ -157,14 +172,19 @@ func bench(ctx context.Context, o options, out, progress io.Writer) (err error) 
 // warmUp has the floor's calls made for a while, and then the service do tasks: a
 // server that was just started is several times slower, and its compiler takes the
 // processors from all others, until what it does often is compiled.
-func warmUp(ctx context.Context, r *rig, scale float64) (err error) {
-	rd := &round{rig: r, scale: scale, found: make(map[key]sample)}
+func warmUp(ctx context.Context, rs rigs, scale float64) (err error) {
+	rd := &round{rigs: rs, scale: scale, found: make(map[key]sample)}
 	warm := []row{
 		{name: "the bare calls", cast: nobody, measure: floorRate},
 		{name: "the service", cast: usual, measure: throughput},
 		{name: "the service", cast: usual, measure: callers},
 		{name: "the service", cast: usual, measure: throughput},
 		{name: "the service", cast: usual, measure: idle},
+	}
+	if rs[true] != nil {
+		for range 3 {
+			warm = append(warm, row{name: "the service under TLS", cast: secured, measure: underTLS})
+		}
 	}
 	return rd.turn(ctx, warm, func(string) {}, new(gathered))
 }
@@ -201,7 +221,7 @@ func (rd *round) turn(ctx context.Context, rows []row, say func(string), g *gath
 			if err := leave(true); err != nil {
 				return err
 			}
-			if rd.site, err = rd.rig.open(ctx, r.cast); err != nil {
+			if rd.site, err = rd.rigs[r.cast.closed].open(ctx, r.cast); err != nil {
 				return fmt.Errorf("%s cannot be measured: %w", r.name, err)
 			}
 			there = r.cast

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,7 +45,7 @@ func TestBench(t *testing.T) {
 	bin := proc.Build(t, "taskkeeper/cmd/bench", "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
 
 	t.Run("measures_on_a_server_of_its_own_and_leaves_nothing", func(t *testing.T) {
-		p, gone := run(t, bin, "idle", "throughput", "takeover", "drain", "commands", "--rounds", "1", "--scale", "0.005")
+		p, gone := run(t, bin, "idle", "throughput", "tls", "takeover", "drain", "commands", "--rounds", "1", "--scale", "0.005")
 		<-p.Done()
 		p.Exit(0)
 		gone()
@@ -53,6 +54,11 @@ func TestBench(t *testing.T) {
 			"a server of its own, fsync on; 1 rounds", "not meant", "load averages"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("no %q in\n%s", want, out)
+			}
+		}
+		for _, what := range []string{"tls +submission to result, p50", " +tasks"} {
+			if !regexp.MustCompile(`(?m)^` + what + `( +[0-9,.]+ (ms|/s)){4} +\d+\.\d\d$`).MatchString(out) {
+				t.Errorf("no %q beside the same without TLS in\n%s", what, out)
 			}
 		}
 		if strings.Contains(out, "mixed") {
@@ -118,7 +124,9 @@ func TestBench(t *testing.T) {
 		if got := len(p.Stdout.Lines()); got != len(rows()) {
 			t.Errorf("%d rows", got)
 		}
-		p, _ = run(t, bin, "speed")
-		p.Exit(2)
+		for _, args := range [][]string{{"speed"}, {"tls", "--zk", "localhost:2181"}} {
+			p, _ = run(t, bin, args...)
+			p.Exit(2)
+		}
 	})
 }

@@ -31,7 +31,7 @@ else this machine does hits both. A figure is the median of the rounds; a ratio 
 the median of the ratios, each within one round.
 
 Without --zk a ZooKeeper server of its own is started, as scripts/zookeeper starts
-one, writing with fsync, and removed. With --zk a running installation is put under
+one, writing with fsync, and removed; for the row tls one more, with TLS. With --zk a running installation is put under
 load: in a new chroot /bench-<uuid> below the given one, which is removed at the end,
 also after a failure or Ctrl-C. The servers feel the load all the same, and so does
 whoever else uses them; the bench never stops or pauses them. After a second Ctrl-C,
@@ -43,8 +43,8 @@ like any other.
 Rows:
 ` + describe(),
 		Example: "  make bench\n  bench idle throughput --rounds 5\n  bench --zk zk1:2181,zk2:2181,zk3:2181/lab",
-		Args: func(_ *cobra.Command, args []string) error {
-			_, err := chosen(args)
+		Args: func(cmd *cobra.Command, args []string) error {
+			_, err := chosen(args, cmd.Flags().Changed("zk"))
 			return err
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -55,7 +55,7 @@ Rows:
 			if cmd.Flags().Changed("zk") {
 				o.zk = &zk
 			}
-			o.rows, _ = chosen(args)
+			o.rows, _ = chosen(args, o.zk != nil)
 			return bench(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}

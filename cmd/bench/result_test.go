@@ -133,17 +133,25 @@ func TestChosen(t *testing.T) {
 		{"all", nil, names(rows())},
 		{"with what they need, in the order of measuring", []string{"drain", "idle"}, []string{"floor-latency", "idle", "steady", "drain"}},
 		{"with what that needs", []string{"processes"}, []string{"floor-rate", "throughput", "processes"}},
+		{"under TLS, with the same without", []string{"tls"}, []string{"floor-latency", "idle", "floor-rate", "throughput", "tls"}},
 		{"twice", []string{"memory", "memory"}, []string{"memory"}},
 	}
 	for _, tt := range tests {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
-			got, err := chosen(tt.asked)
+			got, err := chosen(tt.asked, false)
 			if err != nil || !slices.Equal(names(got), tt.want) {
 				t.Errorf("%v, %v, want %v", names(got), err, tt.want)
 			}
 		})
 	}
-	if _, err := chosen([]string{"speed"}); err == nil || !strings.Contains(err.Error(), "floor-latency, idle, ") {
+	without := slices.DeleteFunc(names(rows()), func(name string) bool { return name == "tls" })
+	if got, err := chosen(nil, true); err != nil || !slices.Equal(names(got), without) {
+		t.Errorf("of a running installation: %v, %v", names(got), err)
+	}
+	if _, err := chosen([]string{"idle", "tls"}, true); err == nil || !strings.Contains(err.Error(), `"tls"`) {
+		t.Errorf("a row that no running installation has: %v", err)
+	}
+	if _, err := chosen([]string{"speed"}, false); err == nil || !strings.Contains(err.Error(), "floor-latency, idle, ") {
 		t.Errorf("a row that is not there: %v", err)
 	}
 	for i, r := range rows() {

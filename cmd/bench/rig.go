@@ -14,6 +14,7 @@ import (
 	"github.com/go-zookeeper/zk"
 	"github.com/google/uuid"
 
+	"taskkeeper/internal/identity"
 	"taskkeeper/internal/proc"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -35,29 +36,39 @@ type rig struct {
 	logs    string          // a folder of what the programs log
 	level   string          // what they log
 	server  *zktest.Server  // nil: a running installation
-	base    session.Address // all is done below this chroot, which is the bench's own
+	closed  bool            // the server speaks TLS, and each site's chroot is closed by a policy
+	base    session.Address // all is done below this chroot: of an installation, one that is the bench's own
 	timeout time.Duration   // of the programs' sessions; the bench's own have the default, which outlasts a stall
 	sites   int             // opened so far
 }
 
 // newRig starts a server, or takes the installation that is given. The rig must
 // be closed.
-func newRig(bin, level string, given *session.Address, timeout time.Duration) (r *rig, err error) {
-	r = &rig{bin: bin, level: level, timeout: timeout}
-	chroot := "/bench-" + uuid.NewString()
+func newRig(bin, level string, given *session.Address, closed bool, timeout time.Duration) (r *rig, err error) {
+	r = &rig{bin: bin, level: level, closed: closed, timeout: timeout}
 	if given != nil {
-		r.base = session.Address{Servers: given.Servers, Chroot: given.Chroot + chroot}
+		r.base = session.Address{Servers: given.Servers, Chroot: given.Chroot + "/bench-" + uuid.NewString()}
 	} else {
-		if r.server, err = zktest.Start(zktest.Options{Tick: ownTick}); err != nil {
+		// Servers as scripts/zookeeper starts them keep no audit log.
+		o := zktest.Options{Tick: ownTick, TLS: closed, Flags: []string{"-Dzookeeper.audit.enable=false"}}
+		if r.server, err = zktest.Start(o); err != nil {
 			return nil, err
 		}
-		r.base = session.Address{Servers: []string{r.server.Addr()}, Chroot: chroot}
+		r.base = session.Address{Servers: []string{r.server.Addr()}}
 	}
 	r.logs, err = os.MkdirTemp("", "taskkeeper-bench-")
 	if err != nil {
 		return nil, errors.Join(err, r.close())
 	}
 	return r, nil
+}
+
+// who is the identity of a role; the zero value without TLS.
+func (r *rig) who(role string) identity.Files {
+	if r.server == nil {
+		return identity.Files{}
+	}
+	return r.server.Identity(role)
 }
 
 // close leaves nothing behind; the programs have ended before.
@@ -77,7 +88,7 @@ func (r *rig) close() error {
 func (r *rig) remove(chroot string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	s, err := session.Open(ctx, session.Config{Address: session.Address{Servers: r.base.Servers}})
+	s, err := session.Open(ctx, session.Config{Address: session.Address{Servers: r.base.Servers}, TLS: r.who("admin")})
 	if err == nil {
 		defer s.Close()
 		err = deleteAll(s, chroot)
@@ -138,12 +149,13 @@ func deleteAll(s *session.Session, path string) error {
 type cast struct {
 	masters, workers, slots int
 	waiting                 bool // and as many tasks wait as the bench is told to have waiting
+	closed                  bool // under TLS and a policy
 }
 
 // site is the service in a chroot of its own.
 type site struct {
 	rig     *rig
-	cfg     session.Config
+	cfg     session.Config   // as a client
 	hand    *session.Session // the bench's own: it looks, and plays roles by hand
 	logs    string
 	members []*member
@@ -161,13 +173,18 @@ func (r *rig) open(ctx context.Context, c cast) (s *site, err error) {
 	r.sites++
 	s = &site{rig: r, logs: filepath.Join(r.logs, fmt.Sprint(r.sites))}
 	at := session.Address{Servers: r.base.Servers, Chroot: fmt.Sprintf("%s/%d", r.base.Chroot, r.sites)}
-	s.cfg = session.Config{Address: at}
+	s.cfg = session.Config{Address: at, TLS: r.who("client")}
 	if err := os.Mkdir(s.logs, 0o755); err != nil {
 		return nil, err
 	}
 	opening, cancel := context.WithTimeout(ctx, connecting)
 	defer cancel()
-	if s.hand, err = session.Open(opening, s.cfg); err != nil {
+	if r.closed {
+		if err := r.server.Close(at.Chroot); err != nil {
+			return nil, err
+		}
+	}
+	if s.hand, err = session.Open(opening, session.Config{Address: at, TLS: r.who("admin")}); err != nil {
 		return nil, err
 	}
 	if c != (cast{}) {
@@ -224,7 +241,7 @@ func (s *site) start(program, out, in string, args ...string) (*member, error) {
 	m := &member{name: program, log: filepath.Join(s.logs, fmt.Sprintf("%s-%d.log", program, len(s.members)+1))}
 	args = append([]string{"-c", `exec "$@" >"$out" 2>"$log"`, "sh", filepath.Join(s.rig.bin, program)}, args...)
 	args = append(args, "--zk", s.cfg.Address.String(), "--session-timeout", s.rig.timeout.String(), "--log-level", s.rig.level)
-	p, err := proc.Start(proc.Command{Path: "/bin/sh", Args: args, In: in, Env: []string{"out=" + out, "log=" + m.log}})
+	p, err := proc.Start(proc.Command{Path: "/bin/sh", Args: args, In: in, Env: []string{"out=" + out, "log=" + m.log}, Identity: s.rig.who})
 	if err != nil {
 		return nil, err
 	}

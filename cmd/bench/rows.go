@@ -23,6 +23,7 @@ var (
 	usual   = cast{masters: 1, workers: 1, slots: 64}
 	several = cast{masters: 1, workers: 4, slots: 64}
 	backlog = cast{masters: 2, waiting: true}
+	secured = cast{masters: 1, workers: 1, slots: 64, closed: true}
 )
 
 // rows in the order in which they are measured: each close to what it is
@@ -37,6 +38,8 @@ func rows() []row {
 			about: "the calls of many tasks, 64 at a time: by one task each, 16 and 100"},
 		{name: "throughput", needs: []string{"floor-rate"}, cast: usual, measure: throughput,
 			about: "no-op tasks a second: one client process, one leader, one worker process"},
+		{name: "tls", needs: []string{"idle", "throughput"}, cast: secured, measure: underTLS,
+			about: "idle and throughput under TLS and a policy, beside the same without"},
 		{name: "callers", needs: []string{"floor-rate"}, cast: usual, measure: callers,
 			about: "64 callers with one task each, on one session; the bench is the client"},
 		{name: "steady", cast: usual, measure: steady,
@@ -108,25 +111,31 @@ func floorRate(ctx context.Context, rd *round) ([]sample, error) {
 // idle is what one client sees that does one task after the other: the bench
 // itself, on a session of its own. Each clean-up goes with the next submission.
 func idle(ctx context.Context, rd *round) ([]sample, error) {
-	defer runtime.GOMAXPROCS(cli.OneProcessor()) // as the program
-	c := load.Open(ctx, rd.site.cfg)
-	defer c.Close()
-	if _, err := c.Latencies(ctx, rd.some(30, 3), "0"); err != nil { // to get going
-		return nil, err
-	}
-	var result, whole []time.Duration
-	for range rd.some(300, 10) {
-		r, w, err := c.Times(ctx, "0")
-		if err != nil {
-			return nil, err
-		}
-		result, whole = append(result, r), append(whole, w)
-	}
+	result, whole, err := oneByOne(ctx, rd)
 	return []sample{
 		took(untilResult, load.Quantile(result, 0.5)).than(rd.of("floor-latency", untilResult), ratioAtMost(1.25)),
 		took("until the next one, p50", load.Quantile(whole, 0.5)).than(rd.of("floor-latency", withCleanUp), ratioAtMost(1.25)),
 		took("until the next one, p99", load.Quantile(whole, 0.99)),
-	}, nil
+	}, err
+}
+
+// oneByOne tells of each task how long it took until its result was there, and until the
+// next one could be done.
+func oneByOne(ctx context.Context, rd *round) (result, whole []time.Duration, err error) {
+	defer runtime.GOMAXPROCS(cli.OneProcessor()) // as the program
+	c := load.Open(ctx, rd.site.cfg)
+	defer c.Close()
+	if _, err := c.Latencies(ctx, rd.some(30, 3), "0"); err != nil { // to get going
+		return nil, nil, err
+	}
+	for range rd.some(300, 10) {
+		r, w, err := c.Times(ctx, "0")
+		if err != nil {
+			return nil, nil, err
+		}
+		result, whole = append(result, r), append(whole, w)
+	}
+	return result, whole, nil
 }
 
 func throughput(ctx context.Context, rd *round) ([]sample, error) {
@@ -134,6 +143,19 @@ func throughput(ctx context.Context, rd *round) ([]sample, error) {
 		again := rate
 		again.what = "tasks, as a number"
 		return []sample{rate.than(rd.of("floor-rate", batchOf(100)), ratioAtLeast(0.7)), again.to(atLeast(10_000))}
+	})
+}
+
+// underTLS is what the service is like in a closed installation, beside what it was in this
+// round in an open one.
+func underTLS(ctx context.Context, rd *round) ([]sample, error) {
+	result, _, err := oneByOne(ctx, rd)
+	if err != nil {
+		return nil, err
+	}
+	latency := took(untilResult, load.Quantile(result, 0.5)).than(rd.of("idle", untilResult), target{})
+	return flood(ctx, rd, 1, func(rate sample) []sample {
+		return []sample{latency, rate.than(rd.of("throughput", tasksRate), target{})}
 	})
 }
 

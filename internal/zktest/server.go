@@ -201,7 +201,7 @@ func (s *Server) spawn() (*process, error) {
 		if !s.fewWords {
 			args = slices.Insert(args, 2, "--all-words") // N, of an ensemble's server, is the last
 		}
-		flags = append(flags[:len(flags):len(flags)], "-Dzookeeper.audit.enable=true")
+		flags = append([]string{"-Dzookeeper.audit.enable=true"}, flags...) // which they may take back
 	}
 	args = append(slices.Clone(s.at.Within), args...)
 	cmd := exec.Command(args[0], args[1:]...)
