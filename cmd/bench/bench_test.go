@@ -51,6 +51,7 @@ func TestBench(t *testing.T) {
 		gone()
 		out := p.Stdout.String()
 		for _, want := range []string{"floor-latency  submission", "idle ", "floor-rate ", "throughput ", "takeover ", "steady ", "drain ", "commands ",
+			"processor time a task, server",
 			"a server of its own, fsync on; 1 rounds", "not meant", "load averages"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("no %q in\n%s", want, out)

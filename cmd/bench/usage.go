@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -36,11 +35,7 @@ func (s *site) usage() usage {
 		add("bench", os.Getpid())
 	}
 	if s.rig.server != nil {
-		var pid int
-		text, _ := os.ReadFile(filepath.Join(filepath.Dir(s.rig.server.DataDir()), "pid"))
-		if _, err := fmt.Sscan(string(text), &pid); err == nil {
-			add("server", pid)
-		}
+		add("server", s.rig.server.Pid())
 		answer, _ := s.rig.server.Srvr()
 		u.packets = parseReceived(answer)
 	}

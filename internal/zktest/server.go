@@ -300,6 +300,13 @@ func (s *Server) Alive() bool {
 	return s.process.alive()
 }
 
+// Pid is the server's process, or the last one that it had.
+func (s *Server) Pid() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.process.cmd.Process.Pid
+}
+
 // Wipe removes the data of a server that is down.
 func (s *Server) Wipe() error {
 	s.mu.Lock()
