@@ -31,11 +31,12 @@ else this machine does hits both. A figure is the median of the rounds; a ratio 
 the median of the ratios, each within one round.
 
 Without --zk a ZooKeeper server of its own is started, as scripts/zookeeper starts
-one, writing with fsync, and removed; for the row tls one more, with TLS. With --zk a running installation is put under
-load: in a new chroot /bench-<uuid> below the given one, which is removed at the end,
-also after a failure or Ctrl-C. The servers feel the load all the same, and so does
-whoever else uses them; the bench never stops or pauses them. After a second Ctrl-C,
-or a kill -9, that chroot is left: its name was printed first.
+one, writing with fsync, and removed; for the row tls a second one with TLS. With --zk
+a running, open installation is put under load: in a new chroot /bench-<uuid> below
+the given one, which is removed at the end, also after a failure or Ctrl-C. The servers
+feel the load all the same, and so does whoever else uses them; the bench never stops
+or pauses them. After a second Ctrl-C, or a kill -9, that chroot is left: its name was
+printed first.
 
 The status is 1 if a row could not be measured. A target that is missed is a figure
 like any other.
