@@ -17,8 +17,14 @@ type Error struct{ error }
 
 func (e *Error) Unwrap() error { return e.error }
 
-// explain says what an error of the TLS layer means, and what to do. Other errors it returns
-// as they are. The cause stays part of it.
+// Doubt is a handshake that ended without a word: the port may be a plain one, which a person
+// has to mend, or the server is starting, and answers the next one.
+type Doubt struct{ error }
+
+func (d *Doubt) Unwrap() error { return d.error }
+
+// explain says what an error of the TLS layer means, and what to do: an [Error] or a [Doubt].
+// Of other errors it says only that a handshake had no answer. The cause stays part of it.
 func (c *conn) explain(err error, handshake bool) error {
 	var (
 		record tls.RecordHeaderError
@@ -26,6 +32,7 @@ func (c *conn) explain(err error, handshake bool) error {
 		remote *net.OpError
 	)
 	text := ""
+	closed := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 	switch {
 	case errors.As(err, &record) && handshake:
 		text = "it does not speak TLS: is that its secureClientPort?"
@@ -33,10 +40,12 @@ func (c *conn) explain(err error, handshake bool) error {
 		text = c.distrusted(verify.UnverifiedCertificates[0], verify.Err)
 	case errors.As(err, &remote) && remote.Op == "remote error": // a TLS alert
 		text = c.refused(remote.Err.Error())
-	case handshake && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)):
-		if text = c.refused("it closed the connection"); !c.asked {
-			text = "it closed the connection in the TLS handshake: is that its secureClientPort?"
-		}
+	case handshake && closed && c.asked:
+		text = c.refused("it closed the connection")
+	case handshake && closed:
+		return &Doubt{&explained{c.server + ": it closed the connection in the TLS handshake: is that its secureClientPort?", err}}
+	case handshake:
+		return fmt.Errorf("%s: no answer to the TLS handshake: %w", c.server, err)
 	default:
 		return err
 	}

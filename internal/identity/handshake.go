@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -28,7 +29,8 @@ func (f Files) Client(serverName string) (*tls.Config, error) {
 
 // Secure returns the connection to use from now on, after the TLS handshake with a server,
 // given as host:port; without files it is raw itself. It is bounded by ctx, which may end
-// later. On an error it has closed raw; an [Error] lasts until a person mends something.
+// later. On an error it has closed raw; an [Error] lasts until a person mends something, a
+// [Doubt] may.
 func (f Files) Secure(ctx context.Context, raw net.Conn, server string) (net.Conn, error) {
 	if f.IsZero() {
 		return raw, nil
@@ -56,10 +58,7 @@ func (f Files) Secure(ctx context.Context, raw net.Conn, server string) (net.Con
 	c.Conn = tls.Client(raw, cfg)
 	if err := c.HandshakeContext(ctx); err != nil {
 		raw.Close()
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, c.explain(err, true)
+		return nil, c.explain(cmp.Or(ctx.Err(), err), true)
 	}
 	return c, nil
 }

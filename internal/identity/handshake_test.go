@@ -95,6 +95,7 @@ func TestAHandshakeThatFailsSaysWhy(t *testing.T) {
 		{"a server that wants no certificate", Files{CA: ca.file}, of(good, func(c *tls.Config) { c.ClientAuth = tls.NoClientCert }), ""},
 		{"a server that speaks at once, and no TLS", us, func(c net.Conn) { _, _ = io.WriteString(c, "\x00\x00\x00\x25 hello") }, "it does not speak TLS: is that its secureClientPort?"},
 		{"a server that closes", us, func(c net.Conn) { _, _ = c.Read(make([]byte, 1000)) }, "it closed the connection in the TLS handshake: is that its secureClientPort?"},
+		{"a server that resets", us, func(c net.Conn) { _, _ = c.Read(make([]byte, 1)); _ = c.(*net.TCPConn).SetLinger(0) }, "it closed the connection in the TLS handshake: is that its secureClientPort?"},
 		{"a server of a foreign CA", us, of(foreign.issue(request{name: "server"}), only(tls.VersionTLS13)), "its certificate, CN=server, is not signed by a CA in --tls-ca " + ca.file},
 		{"a server whose certificate has expired", us, of(ca.issue(request{name: "server", begin: hour.Add(-time.Hour), end: hour}), only(tls.VersionTLS13)), "in its certificate's chain CN=server expired at " + shown(hour) + ": renew it"},
 		{"a server that wants a certificate, TLS 1.2", Files{CA: ca.file}, of(good, only(tls.VersionTLS12)), "it demands a certificate: give --tls-cert and --tls-key, or $ZK_TLS_CERT and $ZK_TLS_KEY ("},
@@ -114,8 +115,12 @@ func TestAHandshakeThatFailsSaysWhy(t *testing.T) {
 				}
 				return
 			}
-			var fault *Error
-			if !errors.As(err, &fault) || !strings.HasPrefix(strings.TrimPrefix(err.Error(), at+": "), tt.want) {
+			var (
+				fault *Error
+				doubt *Doubt
+			)
+			lasts := tt.name != "a server that closes" && tt.name != "a server that resets"
+			if errors.As(err, &fault) != lasts || errors.As(err, &doubt) == lasts || !strings.HasPrefix(strings.TrimPrefix(err.Error(), at+": "), tt.want) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
 		})

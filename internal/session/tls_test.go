@@ -164,6 +164,27 @@ func TestACertificateThatExpiresIsToldAndCostsNoSession(t *testing.T) {
 	}
 }
 
+// So it is with a server that is just starting: the next handshake may be answered.
+func TestAHandshakeThatEndsWithoutAWordIsNoErrorOfTheLog(t *testing.T) {
+	t.Parallel()
+	server := zktest.NewServer(t, zktest.Options{TLS: true})
+	starting := listen(t, func(c net.Conn) { c.Close() })
+	log := new(record)
+	s := newSession(t, server.Addr()+","+starting, as(server.Identity("worker")), func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+	id := s.ID()
+	const says = `level=WARN msg="no connection to ZooKeeper" err="`
+	zktest.Eventually(t, says, func() (bool, string) {
+		cut(s)
+		zktest.Eventually(t, "loss", suspended(s))
+		proven(t, s, id)
+		text := log.String()
+		return strings.Contains(text, says+starting+": it closed the connection in the TLS handshake: is that its secureClientPort?"), text
+	})
+	if text := log.String(); strings.Contains(text, "level=ERROR") {
+		t.Error(text)
+	}
+}
+
 // record keeps a log.
 type record struct {
 	mu   sync.Mutex

@@ -41,12 +41,7 @@ func connect(ctx context.Context, network, server string, patience time.Duration
 	if err != nil {
 		return nil, err
 	}
-	c, err := files.Secure(ctx, raw, server)
-	var fault *identity.Error
-	if err != nil && !errors.As(err, &fault) {
-		err = fmt.Errorf("%s: no answer to the TLS handshake: %w", server, err)
-	}
-	return c, err
+	return files.Secure(ctx, raw, server)
 }
 
 // speaksTLS tells whether a server begins a TLS handshake. It is told nothing, so its

@@ -45,7 +45,7 @@ type Transport struct {
 	mu      sync.Mutex // guards the rest
 	conn    *conn      // nil before the first
 	lastErr error
-	logged  map[string]bool // faults of TLS since the last good handshake
+	logged  map[string]bool // what went wrong with TLS since the last good handshake
 }
 
 // New returns a Transport that makes connections until ctx ends.
@@ -216,20 +216,29 @@ func (t *Transport) granted(answer connectHead) {
 }
 
 // failed records what went wrong. A session that is cut off waits, without a word; so what a
-// person has to mend is logged, once.
+// person has to mend is logged, once, and with less weight what a person may have to mend.
 func (t *Transport) failed(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lastErr = err
-	var fault *identity.Error
-	if t.SessionID() == 0 || !errors.As(err, &fault) || t.logged[err.Error()] {
+	var (
+		fault *identity.Error
+		doubt *identity.Doubt
+		level = slog.LevelWarn
+	)
+	switch {
+	case t.SessionID() == 0 || t.logged[err.Error()]:
+		return
+	case errors.As(err, &fault):
+		level = slog.LevelError
+	case !errors.As(err, &doubt):
 		return
 	}
 	if t.logged == nil {
 		t.logged = make(map[string]bool)
 	}
 	t.logged[err.Error()] = true
-	t.cfg.Logger.Error("no connection to ZooKeeper", "err", err)
+	t.cfg.Logger.Log(t.ctx, level, "no connection to ZooKeeper", "err", err)
 }
 
 // hear records that a server was heard. What a frame holds must have come soon after
