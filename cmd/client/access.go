@@ -108,13 +108,22 @@ something is not, 2 for wrong use.`,
 
 func showCommand(common *cli.Common) *cobra.Command {
 	return &cobra.Command{
-		Use:   "show",
-		Short: "Show the policy, whether the tree obeys it, and who you are",
+		Use:   "show [ZNODE]",
+		Short: "Show the policy, whether the tree obeys it, and who you are; or the ACL for a znode",
 		Long: `Print the policy, how many znodes have the ACLs that follow from it, who you are
 by it, and the quotas. It writes nothing. Exit status: 0 when all znodes obey
-that you may look at, 1 when one does not, or it could not look.`,
-		Example: `  client access show`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+that you may look at, 1 when one does not, or it could not look.
+
+With a ZNODE, a path below the chroot, print the ACL for who creates that by hand:
+what stands behind the data in ZooKeeper's shell. Without an ACL it makes a znode
+with which everyone may do anything.`,
+		Example: `  client access show
+  client access show /workers/me`,
+		Args: znode,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return showACL(cmd, common, args[0])
+			}
 			var text string
 			wrong := 0
 			err := reading(cmd.Context(), cmd, common, "error", func(ctx context.Context, s *session.Session) error {
@@ -137,6 +146,30 @@ that you may look at, 1 when one does not, or it could not look.`,
 			return nil
 		},
 	}
+}
+
+// znode takes a path or none.
+func znode(_ *cobra.Command, args []string) error {
+	switch {
+	case len(args) > 1:
+		return fmt.Errorf("unexpected argument %q", args[1])
+	case len(args) == 1 && !strings.HasPrefix(args[0], "/"):
+		return fmt.Errorf("ZNODE must be a path below the chroot, such as /workers/me, not %q", printable.Cut(args[0], 100))
+	}
+	return nil
+}
+
+// showACL prints the ACL for a znode that is to be created by hand.
+func showACL(cmd *cobra.Command, common *cli.Common, path string) error {
+	var policy access.Policy
+	err := reading(cmd.Context(), cmd, common, "error", func(_ context.Context, s *session.Session) (err error) {
+		policy, err = s.Policy()
+		return err
+	})
+	if err == nil {
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.Join(access.Words(policy.For(path)), ","))
+	}
+	return err
 }
 
 // show writes what it finds, and returns how many znodes do not obey.

@@ -102,6 +102,9 @@ func TestAccessIsClosedShownAndOpened(t *testing.T) {
 		st.says("admin", 1, []string{"access", "close", file}, "client: "+file+says)
 	}
 	st.says("admin", 2, words("access close"), "POLICY is missing")
+	st.says("admin", 2, words("access show workers/me"), `ZNODE must be a path below the chroot, such as /workers/me, not "workers/me"`)
+	st.says("admin", 2, words("access show /tasks /data"), `unexpected argument "/data"`)
+	st.says("admin", 0, words("access show /tasks/t"), "world:anyone:cdrwa\n")
 	st.says("admin", 2, words("access close x --quota 5"), "must be COUNT,BYTES, such as 100000,2G, not \"5\"")
 	st.says("client", 1, []string{"access", "close", st.file(policyText)},
 		"you would lock yourself out: CN=tk-client is a client by /access, and only an admin can change the policy (--force)")
@@ -121,6 +124,8 @@ func TestAccessIsClosedShownAndOpened(t *testing.T) {
 		"policy  admin   x509:CN=tk-admin\n", "        client  x509:CN=tk-client x509:CN=alice\n", "tree    18 znodes obey\n",
 		"you     CN=tk-viewer is a viewer by /access\n", "quota   /tasks: 0 of 10,000 tasks, 0 of 5,000,000 bytes\n")
 	st.says("client", 1, words("access open"), "no permission: CN=tk-client is a client by /access; this needs admin")
+	st.says("viewer", 0, words("access show /tasks/t"),
+		"x509:CN=tk-admin:cdrwa,x509:CN=tk-master:rw,x509:CN=tk-worker:rw,x509:CN=tk-viewer:r,auth::rw\n")
 	st.hand.Create("/tasks/open", "pending")
 	st.says("admin", 1, words("access show"), "1 znode does not obey, such as /tasks/open\n", "client: 1 znode is not as the policy says")
 	st.says("admin", 0, []string{"access", "close", st.file(policyText)}, "closed: 19 znodes, 1 of them changed\n")

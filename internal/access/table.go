@@ -104,6 +104,14 @@ func Letters(perms int32) string {
 	return b.String()
 }
 
+// Words are the entries of an ACL as ZooKeeper's shell reads them, with commas between.
+func Words(acl []zk.ACL) (all []string) {
+	for _, a := range acl {
+		all = append(all, a.Scheme+":"+a.ID+":"+Letters(a.Perms))
+	}
+	return all
+}
+
 // Needs says who has all of some rights on a znode: "admin, client or its creator".
 func Needs(path string, perms int32) string {
 	var who []string

@@ -82,15 +82,11 @@ func (c change) command(root string) (command string, safe bool) {
 
 // inWords is an ACL as ZooKeeper's shell reads it, if that is safe to paste.
 func inWords(acl []zk.ACL) (words string, safe bool) {
-	var all []string
-	for _, a := range acl {
-		entry := a.Scheme + ":" + a.ID + ":" + access.Letters(a.Perms)
-		if !plain(entry) {
-			return "", false
-		}
-		all = append(all, entry)
+	all := access.Words(acl)
+	if !slices.ContainsFunc(all, func(entry string) bool { return !plain(entry) }) {
+		return strings.Join(all, ","), true
 	}
-	return strings.Join(all, ","), true
+	return "", false
 }
 
 // describe is the change in words.
