@@ -138,6 +138,8 @@ func TestAccessIsClosedShownAndOpened(t *testing.T) {
 
 func TestProgramsUnderAPolicy(t *testing.T) {
 	st := newSite(t)
+	waits := st.as("client", "client", "run", "--wait-for-workers", "1", "0")
+	waits.Line(waits.Stderr, "wait")
 	st.close()
 	m, w := st.as("master", "master"), st.as("worker", "worker")
 	m.Line(m.Stderr, " leader ")
@@ -149,7 +151,13 @@ func TestProgramsUnderAPolicy(t *testing.T) {
 	}
 	const isClient, needs = "no permission: CN=tk-client is a client by /access; this needs ", "admin, master or viewer"
 	st.says("client", 1, words("drain x"), "client: list /workers: "+isClient+needs)
-	st.says("client", 1, words("run --wait-for-workers 1 0"), "client: list /", ": "+isClient+needs)
+	for _, args := range []string{"run --wait-for-workers 1 0", "submit --wait-for-workers 1 0", "--wait-for-workers 1 --count 1"} {
+		st.says("client", 1, words(args), "client: list /", ": "+isClient+needs)
+	}
+	waits.Exit(1) // it waited already when the installation was closed: its watches fire no more
+	if out := waits.Stderr.String(); !strings.Contains(out, ": "+isClient+needs) {
+		t.Errorf("%s:\n%s", waits, out)
+	}
 	st.says("client", 1, words("doctor"), "client: list /master: "+isClient+needs)
 	if out := st.says("client", 1, words("status"), "leader    may not be read", "may not be read: /master, /workers, /drain, /tasks"); strings.Contains(out, "there is no leader") ||
 		strings.Count(out, "\n") > 12 {

@@ -21,6 +21,10 @@ type Crew struct {
 // tellPause is the least time between two words about how many workers there are.
 const tellPause = time.Second
 
+// rightsPause is how often WaitForWorkers looks whether it may still see the workers. A server
+// that no longer lets it read a znode fires its watch no more.
+const rightsPause = 5 * time.Second
+
 // WaitForWorkers returns when so many workers of the client's queue are registered that are
 // not drained. Until then tell is called with how many there are: at once, and when that
 // has changed, once a second at most. It fails with ctx's cause when ctx ends, and where the
@@ -54,6 +58,8 @@ func (w *crewWait) on(ctx context.Context, sv *serving) error {
 	var workers, drains []string
 	listings := map[string]*[]string{task.WorkersDir: &workers, task.DrainDir: &drains}
 	due := map[string]bool{task.WorkersDir: true, task.DrainDir: true}
+	rights := time.NewTicker(rightsPause)
+	defer rights.Stop()
 	for {
 		for dir, names := range listings {
 			if !due[dir] {
@@ -75,6 +81,11 @@ func (w *crewWait) on(ctx context.Context, sv *serving) error {
 			paths, all := hints.Take()
 			for dir := range due {
 				due[dir] = all || paths[dir] > 0
+			}
+		case <-rights.C:
+			for dir := range due {
+				_, _, err := sv.s.Children(dir)
+				due[dir] = session.Refused(err)
 			}
 		case <-later:
 		case <-ctx.Done():
