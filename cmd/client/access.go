@@ -214,13 +214,30 @@ func show(ctx context.Context, b *strings.Builder, t closing.Tree) (wrong int, e
 		return 0, err
 	}
 	for _, u := range usages {
-		over := ""
-		if u.Quota.Tasks > 0 && u.Used.Tasks > u.Quota.Tasks || u.Quota.Bytes > 0 && u.Used.Bytes > u.Quota.Bytes {
-			over = "; that is more: do the servers enforce it (enforceQuota=true in zoo.cfg)?"
-		}
-		line("quota", "%s: %s of %s tasks, %s of %s bytes%s", u.Dir, number(u.Used.Tasks), limit(u.Quota.Tasks), number(u.Used.Bytes), limit(u.Quota.Bytes), over)
+		line("quota", "%s: %s", u.Dir, usage(u))
 	}
 	return len(report.Wrong), nil
+}
+
+// usage is how much of a quota is used, of what has a limit.
+func usage(u closing.Usage) string {
+	var parts []string
+	over := ""
+	part := func(used, limit int64, what string) {
+		if limit == 0 {
+			return
+		}
+		parts = append(parts, fmt.Sprintf("%s of %s %s", number(used), number(limit), what))
+		if used > limit {
+			over = "; that is more: do the servers enforce it (enforceQuota=true in zoo.cfg)?"
+		}
+	}
+	part(u.Used.Tasks, u.Quota.Tasks, "tasks")
+	part(u.Used.Bytes, u.Quota.Bytes, "bytes")
+	if parts == nil {
+		return "any number"
+	}
+	return strings.Join(parts, ", ") + over
 }
 
 // changeAccess closes or opens the installation, and says what that changed.
@@ -302,11 +319,4 @@ func number(n int64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
-}
-
-func limit(n int64) string {
-	if n == 0 {
-		return "any number of"
-	}
-	return number(n)
 }

@@ -122,7 +122,7 @@ func TestAccessIsClosedShownAndOpened(t *testing.T) {
 	}
 	st.says("viewer", 0, words("access show"),
 		"policy  admin   x509:CN=tk-admin\n", "        client  x509:CN=tk-client x509:CN=alice\n", "tree    18 znodes obey\n",
-		"you     CN=tk-viewer is a viewer by /access\n", "quota   /tasks: 0 of 10,000 tasks, 0 of 5,000,000 bytes\n")
+		"you     CN=tk-viewer is a viewer by /access\n", "quota   /tasks: 0 of 10,000 tasks\n")
 	st.says("client", 1, words("access open"), "no permission: CN=tk-client is a client by /access; this needs admin")
 	st.says("viewer", 0, words("access show /tasks/t"),
 		"x509:CN=tk-admin:cdrwa,x509:CN=tk-master:rw,x509:CN=tk-worker:rw,x509:CN=tk-viewer:r,auth::rw\n")

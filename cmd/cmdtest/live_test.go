@@ -51,7 +51,7 @@ func TestTLSThatDoesNotComeAboutIsOneLineOfEachProgram(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var all []*proc.Child
 			for _, program := range []string{"master", "worker", "client"} {
-				c := proc.Command{Path: filepath.Join(dir, program), Args: []string{"--zk", tt.addr, "--wait", "3s", "--log-level", "error"}}
+				c := proc.Command{Path: filepath.Join(dir, program), Args: []string{"--zk", tt.addr, "--wait", "6s", "--log-level", "error"}}
 				if !tt.who.IsZero() {
 					c.Env = variables(tt.who)
 				}
