@@ -109,7 +109,7 @@ something is not, 2 for wrong use.`,
 func showCommand(common *cli.Common) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show [ZNODE]",
-		Short: "Show the policy, whether the tree obeys it, and who you are; or the ACL for a znode",
+		Short: "Show the policy and who you are, or the ACL for a znode",
 		Long: `Print the policy, how many znodes have the ACLs that follow from it, who you are
 by it, and the quotas. It writes nothing. Exit status: 0 when all znodes obey
 that you may look at, 1 when one does not, or it could not look.

@@ -72,7 +72,7 @@ func TestServersOwnLimits(t *testing.T) {
 		for _, args := range [][]string{{"master"}, {"worker"}, {"client", "run", "0"}, {"client", "status"}} {
 			c := sv.start(args[0], append(args[1:], "--log-level", "warn")...)
 			c.Exit(1)
-			if got := c.Stderr.Lines(); len(got) == 0 || len(got) > 3 || !strings.HasPrefix(got[len(got)-1], args[0]+": ") || !strings.HasSuffix(got[len(got)-1], "the servers demand authentication") {
+			if got := c.Stderr.Lines(); len(got) == 0 || len(got) > 5 || !strings.HasPrefix(got[len(got)-1], args[0]+": ") || !strings.HasSuffix(got[len(got)-1], "the servers demand authentication") {
 				t.Errorf("%q: stderr %q", args, got)
 			}
 		}
