@@ -43,11 +43,11 @@ func closeCommand(common *cli.Common) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "close POLICY",
 		Short: "Give the installation the policy of a file",
-		Long: `Make the file POLICY (- is standard input) the policy, and give each znode that is
-there already the ACL that follows from it, also the servers' own /zookeeper,
-unless somebody else has closed that, and what is above the chroot, unless others
-have znodes there. It may be done again, with the same policy
-or another one, and when it was killed in the middle. Tasks that are there stay;
+		Long: `Make the file POLICY (- is standard input) the policy, and give each znode that
+is there already the ACL that follows from it, also the servers' own
+/zookeeper, unless somebody else has closed that, and what is above the chroot,
+unless others have znodes there. It may be done again, with the same policy or
+another one, and when it was killed in the middle. Tasks that are there stay;
 those whose creator is not known may be read by all clients.
 
 It refuses a policy by which you are no admin. Exit status: 0 when all is
@@ -114,9 +114,9 @@ func showCommand(common *cli.Common) *cobra.Command {
 by it, and the quotas. It writes nothing. Exit status: 0 when all znodes obey
 that you may look at, 1 when one does not, or it could not look.
 
-With a ZNODE, a path below the chroot, print the ACL for who creates that by hand:
-what stands behind the data in ZooKeeper's shell. Without an ACL it makes a znode
-with which everyone may do anything.`,
+With a ZNODE, a path below the chroot, print the ACL for who creates that by
+hand: what stands behind the data in ZooKeeper's shell. Without an ACL it makes
+a znode with which everyone may do anything.`,
 		Example: `  client access show
   client access show /workers/me`,
 		Args: znode,
