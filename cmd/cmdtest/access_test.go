@@ -89,6 +89,7 @@ func (st *site) close(more ...string) {
 func words(s string) []string { return strings.Fields(s) }
 
 func TestAccessIsClosedShownAndOpened(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	st.says("admin", 0, words("access show"), "policy  none: anyone who reaches the servers may do anything\n",
 		"you     CN=tk-admin may do anything, as everyone may\n")
@@ -137,6 +138,7 @@ func TestAccessIsClosedShownAndOpened(t *testing.T) {
 }
 
 func TestProgramsUnderAPolicy(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	waits := st.as("client", "client", "run", "--wait-for-workers", "1", "0")
 	waits.Line(waits.Stderr, "wait")
@@ -192,6 +194,7 @@ func TestProgramsUnderAPolicy(t *testing.T) {
 }
 
 func TestDoctorGivesZnodesTheACLsOfThePolicy(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	st.close()
 	st.says("admin", 0, words("doctor"), "nothing wrong")
@@ -205,6 +208,7 @@ func TestDoctorGivesZnodesTheACLsOfThePolicy(t *testing.T) {
 }
 
 func TestAProgramWithoutItsRoleSaysSo(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	st.close()
 	for program, dir := range map[string]string{"master": task.MasterDir, "worker": task.WorkersDir} {
@@ -223,6 +227,7 @@ func TestAProgramWithoutItsRoleSaysSo(t *testing.T) {
 }
 
 func TestProgramsWaitWhileThePolicyCannotBeRead(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	st.close()
 	st.hand.Set("/access", policyText+"boss x509:CN=boss\n")
@@ -252,6 +257,7 @@ func TestProgramsWaitWhileThePolicyCannotBeRead(t *testing.T) {
 // TestMigration closes and opens an installation while tasks are under way, and kills that in
 // the middle.
 func TestMigration(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	m := st.as("master", "master")
 	m.Line(m.Stderr, " leader ")

@@ -82,6 +82,7 @@ func (st *site) only(dir string) (name string) {
 }
 
 func TestTheShellOfARoleSaysOnATerminalThatAZnodeNeedsAnACL(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	t.Parallel()
 	server := zktest.NewServer(t, zktest.Options{TLS: true})
 	side, shown := terminal(t)
@@ -98,6 +99,7 @@ func TestTheShellOfARoleSaysOnATerminalThatAZnodeNeedsAnACL(t *testing.T) {
 
 // TestEachRoleIsPlayedByHandUnderAPolicy plays them in ZooKeeper's shell, against the programs.
 func TestEachRoleIsPlayedByHandUnderAPolicy(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	t.Parallel()
 	st := newSite(t)
 	st.close()

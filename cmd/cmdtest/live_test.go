@@ -13,6 +13,7 @@ import (
 
 // What stands between a program and its server, each program says in one line.
 func TestTLSThatDoesNotComeAboutIsOneLineOfEachProgram(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	t.Parallel()
 	dir := proc.Build(t, "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
 	server := zktest.NewServer(t, zktest.Options{TLS: true})
@@ -71,6 +72,7 @@ func TestTLSThatDoesNotComeAboutIsOneLineOfEachProgram(t *testing.T) {
 
 // What a file holds that is of no use is one line, with the file and the line in it.
 func TestFilesForAClosedInstallationThatAreOfNoUse(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	t.Parallel()
 	dir := proc.Build(t, "taskkeeper/cmd/client")
 	ca, err := zktest.NewCA(t.TempDir())

@@ -188,6 +188,7 @@ func (st *site) certified(end time.Time) {
 }
 
 func TestReconnectWithRenewedCertificatesUnderLoad(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	t.Parallel()
 	st := newSite(t)
 	var wire *wire
@@ -214,6 +215,7 @@ func TestReconnectWithRenewedCertificatesUnderLoad(t *testing.T) {
 }
 
 func TestReconnectWhileServersGetANewCertificateOneAfterTheOther(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	t.Parallel()
 	st, e := newEnsembleSite(t)
 	w := st.begin()
@@ -252,6 +254,7 @@ func TestReconnectWhileServersGetANewCertificateOneAfterTheOther(t *testing.T) {
 // Each program warns an hour ahead; when its certificate has expired it says so, and once more when
 // it would need it. With a renewed one it goes on by itself.
 func TestReconnectAfterACertificateThatExpiredWasRenewed(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	t.Parallel()
 	st := newSite(t)
 	var wire *wire
@@ -297,6 +300,7 @@ func TestReconnectAfterACertificateThatExpiredWasRenewed(t *testing.T) {
 
 // One server is frozen, and another address takes connections and never speaks TLS.
 func TestReconnectPastAFrozenServerAndOneThatNeverSpeaksTLS(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	t.Parallel()
 	st, e := newEnsembleSite(t)
 	servers, chroot, _ := strings.Cut(st.root, "/")

@@ -24,6 +24,7 @@ func flags(f identity.Files) []string {
 }
 
 func TestTLS(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	t.Parallel()
 	dir := proc.Build(t, "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client", "taskkeeper/cmd/election", "taskkeeper/cmd/example")
 	server := zktest.NewServer(t, zktest.Options{TLS: true})
@@ -87,6 +88,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestFilesForTLSThatAreOfNoUse(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
 	t.Parallel()
 	dir := proc.Build(t, "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client", "taskkeeper/cmd/election", "taskkeeper/cmd/example")
 	ca, err := zktest.NewCA(t.TempDir())
