@@ -130,6 +130,7 @@ func TestReconnectService(t *testing.T) {
 	t.Run("a_second_signal_ends_at_once", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
 		sv := start(t)
+		sv.timeout = "20s" // else it knows that the server is away, and waits little
 		sv.root = zktest.Chroot(t, server, "/away")
 		m := sv.master()
 		server.Pause()
