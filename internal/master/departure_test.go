@@ -1,12 +1,10 @@
 package master
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/go-zookeeper/zk"
@@ -17,28 +15,11 @@ import (
 )
 
 // journal keeps what a master logs.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
+type journal struct{ zktest.Log }
 
 // of returns the lines about a worker, but for those of assignments.
 func (j *journal) of(worker string) (lines []string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for line := range strings.Lines(j.text.String()) {
+	for line := range strings.Lines(j.String()) {
 		if _, text, _ := strings.Cut(strings.TrimSpace(line), " msg="); strings.Contains(text, "worker="+worker) && !strings.HasPrefix(text, "assigned") {
 			lines = append(lines, text)
 		}

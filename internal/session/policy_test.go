@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"errors"
 	"log/slog"
 	"slices"
@@ -164,7 +163,7 @@ func TestNothingIsCreatedWhileThePolicyCannotBeRead(t *testing.T) {
 	h.Create("/access", broken)
 	h.Create("/tasks", "")
 	h.Create("/tasks/a", "")
-	var log lines
+	var log zktest.Log
 	s := newSession(t, root, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	const says = `/access: line 5: "boss" is no role: want admin, master, worker, client or viewer`
 	for range 2 {
@@ -267,7 +266,7 @@ func TestTheOpenDefaultIsToldWhereOthersReachTheServers(t *testing.T) {
 		{[]string{"zk1:2181"}, false, "admin x509:CN=a\nclient x509:CN=b\n", "role=worker"},
 		{[]string{"zk1:2181"}, false, "admin x509:CN=a\nworker world:anyone\n", ""},
 	} {
-		var log lines
+		var log zktest.Log
 		s := &Session{cfg: Config{Address: Address{Servers: tc.servers}, Role: access.Worker, again: tc.again}, log: slog.New(slog.NewTextHandler(&log, nil))}
 		var is rules
 		if tc.policy != "" {
@@ -281,24 +280,6 @@ func TestTheOpenDefaultIsToldWhereOthersReachTheServers(t *testing.T) {
 			t.Errorf("%v: %q, want %q", tc.servers, got, tc.want)
 		}
 	}
-}
-
-// lines is a log.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // asRole is newSession with a certificate of one of the roles, on a server with TLS.

@@ -1,11 +1,8 @@
 package zktest
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -76,11 +73,6 @@ type Server struct {
 	mu      sync.Mutex // guards the rest
 	process *process   // the last one started
 	closed  []string   // chroots that Close has closed
-}
-
-type process struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended and was waited for
 }
 
 // Start starts a server and returns once it serves. The caller must Stop it.
@@ -365,110 +357,4 @@ func ask(addr string, who identity.Files, word string) (string, error) {
 		return "", fmt.Errorf("ask %s %s: %w", addr, word, err)
 	}
 	return string(answer), nil
-}
-
-func (p *process) alive() bool {
-	if p == nil {
-		return false
-	}
-	select {
-	case <-p.done:
-		return false
-	default:
-		return true
-	}
-}
-
-// signal goes to the process group. It may come too late, which is all right:
-// the number is not used again before Wait has returned, and then alive is false.
-func (p *process) signal(sig syscall.Signal) {
-	if p.alive() {
-		syscall.Kill(-p.cmd.Process.Pid, sig)
-	}
-}
-
-// stopped tells whether every thread stands still; a busy machine takes its time.
-func (p *process) stopped() bool {
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
-	for _, path := range threads {
-		stat, err := os.ReadFile(path)
-		if err != nil {
-			continue // ended meanwhile
-		}
-		// "tid (name) state …", and the name may hold anything.
-		if i := bytes.LastIndexByte(stat, ')'); !bytes.HasPrefix(stat[i+1:], []byte(" T")) {
-			return false
-		}
-	}
-	return true
-}
-
-func (p *process) end(signals ...syscall.Signal) {
-	if p == nil {
-		return
-	}
-	for _, sig := range signals {
-		p.signal(sig)
-	}
-	select {
-	case <-p.done:
-		return
-	case <-time.After(10 * time.Second):
-	}
-	p.signal(syscall.SIGKILL)
-	<-p.done
-}
-
-// freePort finds a port that nobody listens on, below those that the kernel
-// gives to outgoing connections where there are such: while the server is down,
-// a client that redials it must not get its port.
-func freePort() (int, error) {
-	const low = 10000
-	high := low
-	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
-		fmt.Sscan(string(text), &high)
-	}
-	for range 100 {
-		if high < low+1000 {
-			break
-		}
-		if port := low + rand.IntN(high-low); isFree(port) {
-			return port, nil
-		}
-	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-func isFree(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-	if err != nil {
-		return false
-	}
-	l.Close()
-	return true
-}
-
-// moduleRoot is the checkout that the working directory lies in.
-func moduleRoot() (string, error) {
-	wd, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for dir := wd; ; dir = filepath.Dir(dir) {
-		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-		if err == nil && strings.HasPrefix(string(text), "module taskkeeper\n") {
-			return dir, nil
-		}
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return "", err
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("find scripts/zookeeper: %s is not inside a checkout of taskkeeper", wd)
-		}
-	}
 }
