@@ -16,19 +16,22 @@ func addWorkers(flags *pflag.FlagSet, workers *int) {
 		"Submit nothing until this `number` of workers (slots) of the queue are registered and not drained. stderr tells how many are there.", cli.Int(0, 1_000_000))
 }
 
-// await waits for so many workers of the client's queue.
+// await sees to it that the client may submit, and waits for so many workers of its queue.
 func await(ctx context.Context, cmd *cobra.Command, c *client.Client, queue string, workers int) error {
 	of := "the default queue"
 	if queue != "" {
 		of = "queue " + queue
 	}
-	err := c.WaitForWorkers(ctx, workers, func(crew client.Crew) {
-		line := fmt.Sprintf("waiting for %s of %s: %s there", count(workers, "worker"), of, are(crew.Taking))
-		if crew.Drained > 0 {
-			line += fmt.Sprintf(", and %s drained", are(crew.Drained))
-		}
-		fmt.Fprintln(cmd.ErrOrStderr(), line)
-	})
+	err := c.MaySubmit(ctx)
+	if err == nil {
+		err = c.WaitForWorkers(ctx, workers, func(crew client.Crew) {
+			line := fmt.Sprintf("waiting for %s of %s: %s there", count(workers, "worker"), of, are(crew.Taking))
+			if crew.Drained > 0 {
+				line += fmt.Sprintf(", and %s drained", are(crew.Drained))
+			}
+			fmt.Fprintln(cmd.ErrOrStderr(), line)
+		})
+	}
 	if err != nil && ctx.Err() != nil {
 		return cli.SoFar(ctx.Err(), "nothing was submitted")
 	}

@@ -126,7 +126,7 @@ func TestAccessIsClosedShownAndOpened(t *testing.T) {
 		"you     CN=tk-viewer is a viewer by /access\n", "quota   /tasks: 0 of 10,000 tasks\n")
 	st.says("client", 1, words("access open"), "no permission: CN=tk-client is a client by /access; this needs admin")
 	st.says("viewer", 0, words("access show /tasks/t"),
-		"x509:CN=tk-admin:cdrwa,x509:CN=tk-master:rw,x509:CN=tk-worker:rw,x509:CN=tk-viewer:r,auth::rw\n")
+		"x509:CN=tk-admin:cdrwa,x509:CN=tk-master:rw,x509:CN=tk-worker:rw,x509:CN=tk-viewer:r,auth::drw\n")
 	st.hand.Create("/tasks/open", "pending")
 	st.says("admin", 1, words("access show"), "1 znode does not obey, such as /tasks/open\n", "client: 1 znode is not as the policy says")
 	st.says("admin", 0, []string{"access", "close", st.file(policyText)}, "closed: 19 znodes, 1 of them changed\n")
@@ -224,6 +224,38 @@ func TestAProgramWithoutItsRoleSaysSo(t *testing.T) {
 			t.Errorf("%s:\n%s", program, c.Stderr)
 		}
 	}
+}
+
+func TestWhoMayNotSubmitIsToldAtOnce(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
+	st := newSite(t)
+	st.close()
+	for _, args := range []string{"run 0", "submit 0", "run --wait-for-workers 1 0", "--count 1"} {
+		st.says("worker", 1, words(args), "\nclient: submit to /data: no permission: CN=tk-worker is a worker by /access; this needs admin or client\n")
+	}
+	if tasks := st.hand.Children("/tasks"); len(tasks) > 0 {
+		t.Errorf("created: %v", tasks)
+	}
+}
+
+// Whom the policy names again, it gives the tasks of old.
+func TestAClientThatIsNamedAgainHasItsTasksAgain(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
+	st := newSite(t)
+	st.close()
+	submit := st.as("client", "client", "submit", "0")
+	submit.Exit(0)
+	id := strings.TrimSpace(submit.Stdout.String())
+	without := st.file(strings.ReplaceAll(policyText, " x509:CN=tk-client", ""))
+	for range 2 { // it stays remembered
+		st.says("admin", 0, []string{"access", "close", without}, "closed: ")
+	}
+	st.says("client", 1, []string{"wait", id}, "no permission: CN=tk-client has no role by /access; this needs admin, master, worker, viewer or its creator")
+	st.says("admin", 0, words("access show"), " znodes obey\n")
+	st.close()
+	st.as("master", "master")
+	st.as("worker", "worker")
+	st.says("client", 0, []string{"wait", id}, "0\n")
 }
 
 func TestProgramsWaitWhileThePolicyCannotBeRead(t *testing.T) {

@@ -51,10 +51,10 @@ func TestWhoMayDoWhatWithEachZnode(t *testing.T) {
 		{"/workers", "admin:cdrwa master:r worker:cd viewer:r", ""},
 		{"/workers/gpu.vm:1-x", "admin:cdrwa master:rw worker:rw viewer:r", ""},
 		{"/tasks", "admin:cdrwa master:dr client:cd alice:cd viewer:r", ""},
-		{"/tasks/t", "admin:cdrwa master:rw worker:rw viewer:r creator:rw", "admin:cdrwa master:rw worker:rw viewer:r client:rw alice:rw"},
-		{"/tasks/t/junk", "admin:cdrwa master:rw worker:rw viewer:r creator:rw", "admin:cdrwa master:rw worker:rw viewer:r client:rw alice:rw"},
+		{"/tasks/t", "admin:cdrwa master:rw worker:rw viewer:r creator:drw", "admin:cdrwa master:rw worker:rw viewer:r client:drw alice:drw"},
+		{"/tasks/t/junk", "admin:cdrwa master:rw worker:rw viewer:r creator:drw", "admin:cdrwa master:rw worker:rw viewer:r client:drw alice:drw"},
 		{"/data", "admin:cdrwa master:dr client:cd alice:cd viewer:r", ""},
-		{"/data/t", "admin:cdrwa master:r worker:r creator:r", "admin:cdrwa master:r worker:r client:r alice:r"},
+		{"/data/t", "admin:cdrwa master:r worker:r creator:dr", "admin:cdrwa master:r worker:r client:dr alice:dr"},
 		{"/drain", "admin:cdrwa master:r viewer:r", ""},
 		{"/drain/vm", "admin:cdrwa master:rw viewer:r", ""},
 		{"/members", "admin:cdrwa master:crw worker:cr client:r alice:r viewer:r", ""},
@@ -121,21 +121,24 @@ func TestTheCreatorOfATaskStaysTheOnlyClientThatReadsIt(t *testing.T) {
 		acl[len(acl)-1].Scheme, acl[len(acl)-1].ID = "x509", id
 		return acl
 	}
+	const others = "admin:cdrwa master:rw worker:rw viewer:r"
 	for _, tc := range []struct {
 		name   string
 		acl    []zk.ACL
 		obeys  bool
 		closed string
 	}{
-		{"a client's", made("CN=alice"), true, "admin:cdrwa master:rw worker:rw viewer:r alice:rw"},
-		{"an admin's", made("CN=tk-admin"), true, "admin:cdrwa master:rw worker:rw viewer:r"},
-		{"of one that is no client any more", made("CN=bob"), false, "admin:cdrwa master:rw worker:rw viewer:r"},
-		{"everyone's", zk.WorldACL(zk.PermAll), false, "admin:cdrwa master:rw worker:rw viewer:r client:rw alice:rw"},
-		{"a client's, of an older policy", []zk.ACL{{Perms: zk.PermAll, Scheme: "x509", ID: "CN=old"}, {Perms: zk.PermRead, Scheme: "x509", ID: "CN=alice"}}, false,
-			"admin:cdrwa master:rw worker:rw viewer:r alice:rw"},
-		{"nobody's", []zk.ACL{{Perms: zk.PermAll, Scheme: "digest", ID: "me:secret"}}, false, "admin:cdrwa master:rw worker:rw viewer:r"},
-		{"a client's, with a right more", append(made("CN=alice"), zk.ACL{Perms: zk.PermDelete, Scheme: "x509", ID: "CN=alice"}), false,
-			"admin:cdrwa master:rw worker:rw viewer:r alice:rw"},
+		{"a client's", made("CN=alice"), true, others + " alice:drw"},
+		{"an admin's", made("CN=tk-admin"), true, others},
+		{"of one that is no client any more", made("CN=bob"), false, others + " bob:d"},
+		{"of one that is a viewer now", made("CN=tk-viewer"), false, "admin:cdrwa master:rw worker:rw viewer:dr"},
+		{"of one that is a client again", append(made("CN=tk-admin"), zk.ACL{Perms: zk.PermDelete, Scheme: "x509", ID: "CN=alice"}), false, others + " alice:drw"},
+		{"everyone's", zk.WorldACL(zk.PermAll), false, others + " client:drw alice:drw"},
+		{"everyone's to read", zk.WorldACL(zk.PermRead), false, others + " client:drw alice:drw"},
+		{"that of another client that reads it", append(made("CN=alice"), zk.ACL{Perms: zk.PermRead, Scheme: "x509", ID: "CN=tk-client"}), false, others + " alice:drw"},
+		{"one with an admin of an older policy", append(made("CN=alice"), zk.ACL{Perms: zk.PermAll, Scheme: "x509", ID: "CN=tk-client"}), false, others + " alice:drw"},
+		{"nobody's", []zk.ACL{{Perms: zk.PermAll, Scheme: "digest", ID: "me:secret"}}, false, others},
+		{"a client's, with a right more", append(made("CN=alice"), zk.ACL{Perms: zk.PermCreate, Scheme: "x509", ID: "CN=alice"}), false, others + " alice:drw"},
 	} {
 		if got := p.Obeys("/tasks/t", tc.acl); got != tc.obeys {
 			t.Errorf("%s: obeys: %v", tc.name, got)

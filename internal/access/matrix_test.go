@@ -34,6 +34,7 @@ nobody is one of the same CA that the policy does not name.
 
 
 1. The znodes. To create and delete is to do so below the znode. "x" stands for any name.
+   A client that may delete below x has created it: the right is a mark, for there is nothing below.
 `
 
 // A matrix does as everybody what there is to do.

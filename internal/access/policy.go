@@ -169,15 +169,15 @@ func (p Policy) For(path string) []zk.ACL {
 	return p.acl(unlisted, nil)
 }
 
-// Closed is the ACL of a znode that is there already, or whose creator has no id. The
-// clients that its ACL names are its creators. Where that was everyone, all clients are.
+// Closed is the ACL of a znode that is there already, or whose creator has no id. Where nothing
+// tells who created it, or everyone had a right, all clients did.
 func (p Policy) Closed(path string, was []zk.ACL) []zk.ACL {
 	if p.IsZero() {
 		return zk.WorldACL(zk.PermAll)
 	}
 	creators := p.ids[Client]
-	if had := byID(was); had[everyone] == 0 && len(was) > 0 {
-		creators = slices.DeleteFunc(slices.Clone(creators), func(id string) bool { return had[id] == 0 })
+	if len(was) > 0 && byID(was)[everyone] == 0 {
+		creators = marked(was)
 	}
 	return p.acl(rowOf(path), creators)
 }
@@ -188,13 +188,7 @@ func (p Policy) Obeys(path string, acl []zk.ACL) bool {
 	if p.IsZero() {
 		return has[everyone] == zk.PermAll
 	}
-	var creators []string
-	for _, id := range p.ids[Client] {
-		if has[id] != 0 {
-			creators = append(creators, id)
-		}
-	}
-	want := byID(p.acl(rowOf(path), creators))
+	want := byID(p.acl(rowOf(path), marked(acl)))
 	if len(has) != len(want) {
 		return false
 	}
@@ -225,10 +219,25 @@ func (p Policy) acl(r row, creators []string) (acl []zk.ACL) {
 		}
 	}
 	for _, id := range creators {
-		add(id, rights(r.creator))
+		perms := rights(r.creator)
+		if !slices.Contains(p.Roles(id), Client) {
+			perms &= CreatorMark
+		}
+		add(id, perms)
 	}
 	add(everyone, rights(r.everyone))
 	return acl
+}
+
+// marked lists the creators that an ACL names.
+func marked(acl []zk.ACL) (ids []string) {
+	for id, perms := range byID(acl) {
+		if perms&CreatorMark != 0 && perms&zk.PermAdmin == 0 { // an admin's right marks nobody
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // byID is what each id may do.

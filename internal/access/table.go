@@ -28,7 +28,7 @@ func Roles() []Role { return []Role{Admin, Master, Worker, Client, Viewer} }
 type row struct{ admin, master, worker, client, viewer, creator, everyone string }
 
 // table has a row for each znode; "x" stands for any name. To delete a znode is a right on
-// the one above it. A creator is a client.
+// the one above it. A creator is a client; see CreatorMark.
 //
 // Everyone reads the policy: so a program whose certificate has no role can say so.
 var table = map[string]row{
@@ -40,9 +40,9 @@ var table = map[string]row{
 	"/workers":           {"cdrwa", "r", "cd", "", "r", "", ""},
 	"/workers/x":         {"cdrwa", "rw", "rw", "", "r", "", ""},
 	"/tasks":             {"cdrwa", "dr", "", "cd", "r", "", ""},
-	"/tasks/x":           {"cdrwa", "rw", "rw", "", "r", "rw", ""},
+	"/tasks/x":           {"cdrwa", "rw", "rw", "", "r", "drw", ""},
 	"/data":              {"cdrwa", "dr", "", "cd", "r", "", ""},
-	"/data/x":            {"cdrwa", "r", "r", "", "", "r", ""},
+	"/data/x":            {"cdrwa", "r", "r", "", "", "dr", ""},
 	"/drain":             {"cdrwa", "r", "", "", "r", "", ""},
 	"/drain/x":           {"cdrwa", "rw", "", "", "r", "", ""},
 	"/members":           {"cdrwa", "crw", "cr", "r", "r", "", ""},
@@ -51,6 +51,11 @@ var table = map[string]row{
 	"/zookeeper/quota":   {"cdrwa", "", "", "", "r", "", ""},
 	"/zookeeper/quota/x": {"cdrwa", "", "", "", "r", "", ""},
 }
+
+// CreatorMark is the right by which the ACL of a task says who created it. It permits nothing:
+// only an admin creates what could be deleted there. Whom the policy no longer names as a
+// client keeps this right alone; named again, it may use its tasks again.
+const CreatorMark = zk.PermDelete
 
 // unlisted is the row of a znode that no program of ours creates.
 var unlisted = row{admin: "cdrwa"}

@@ -30,7 +30,7 @@ var needs = map[string]string{
 
 // free are its other methods: they ask for nothing, need no right, or carry requests that
 // are made elsewhere.
-var free = strings.Fields("Close Done Err Forget Hints ID LastErr Live MaxPacket Multi NewGroup Policy Restored Roles Size Standing Suspended Sync Timeout Withholds Within")
+var free = strings.Fields("Close Done Err Forget Hints ID LastErr Live MaxPacket Multi NewGroup Permitted Policy Restored Roles Size Standing Suspended Sync Timeout Withholds Within")
 
 // uses finds where the programs make a request: "election.create EnsureDirs".
 func uses(t *testing.T) (found []string) {
@@ -185,12 +185,13 @@ func right(request string) string {
 	return needs[request]
 }
 
-// granted are the rights of the table, but for the admin's, who has all: "worker /tasks/x r".
+// granted are the rights of the table, but for the admin's, who has all, and the creators' mark,
+// which is none: "worker /tasks/x r".
 func granted() map[string]bool {
 	all := make(map[string]bool)
 	for znode, r := range table {
 		for who, letters := range map[string]string{
-			"master": r.master, "worker": r.worker, "client": r.client + r.creator, "viewer": r.viewer, "everyone": r.everyone,
+			"master": r.master, "worker": r.worker, "client": r.client + Letters(rights(r.creator)&^CreatorMark), "viewer": r.viewer, "everyone": r.everyone,
 		} {
 			for _, letter := range letters {
 				all[fmt.Sprintf("%s %s %c", who, znode, letter)] = true

@@ -117,7 +117,7 @@ func may(policy access.Policy, e zktest.AuditEntry, roots []string, creator stri
 	}
 	var was []zk.ACL
 	if creator != "" && !isAdmin(policy, creator) {
-		was = []zk.ACL{{Scheme: "x509", ID: creator, Perms: zk.PermAll}}
+		was = []zk.ACL{access.Entry("x509:"+creator, access.CreatorMark)}
 	}
 	switch e.Operation {
 	case "create", "createTTL", "createContainer":

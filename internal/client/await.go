@@ -25,6 +25,12 @@ const tellPause = time.Second
 // that no longer lets it read a znode fires its watch no more.
 const rightsPause = 5 * time.Second
 
+// MaySubmit fails where the policy does not let the client submit, and with ctx's cause when ctx
+// ends before there is a session. Do and Submit would wait for another policy.
+func (c *Client) MaySubmit(ctx context.Context) error {
+	return c.on(ctx, func(sv *serving) error { return sv.s.Permitted("submit to", task.DataDir, zk.PermCreate) })
+}
+
 // WaitForWorkers returns when so many workers of the client's queue are registered that are
 // not drained. Until then tell is called with how many there are: at once, and when that
 // has changed, once a second at most. It fails with ctx's cause when ctx ends, and where the

@@ -182,6 +182,15 @@ func (s *Session) Withholds(path string, perms int32) bool {
 	return p.Withholds(p.Roles(s.id()), path, perms)
 }
 
+// Permitted returns the refusal of what the policy does not permit, on a znode that somebody
+// else created, before it is asked for: nobody is about to give that right.
+func (s *Session) Permitted(verb, path string, perms int32) error {
+	if !s.Withholds(path, perms) || !s.knowsRoles(s.policy.known().Policy) {
+		return nil
+	}
+	return s.wrap(verb, path, perms, zk.ErrNoAuth)
+}
+
 // Roles are those of this session by the policy, as far as they can be known here.
 func (s *Session) Roles() []access.Role { return s.policy.known().Roles(s.id()) }
 
