@@ -110,6 +110,10 @@ func TestZooKeeperScript(t *testing.T) {
 		p.start("--port", port)
 		p.zookeeper(0, `^running: pid \d+, 127\.0\.0\.1:`+port, "status")
 		p.zookeeper(0, `already running: 127\.0\.0\.1:`+port, "start", "--no-install", "--port", port)
+		addr := "127.0.0.1:" + port
+		p.zookeeper(0, `^`+addr+` +standalone +zxid 0x\w+ +connections \d+\n$`, "status", "--zk", addr)
+		p.zookeeper(0, `^\[config, quota\]\n$`, "shell", "--zk", addr+"/zookeeper", "ls", "/")
+		p.zookeeper(1, `--zk is for shell and status`, "stop", "--zk", addr)
 		p.zookeeper(0, `^paused: 127\.0\.0\.1:`+port, "pause")
 		p.zookeeper(1, `but it does not answer`, "status")
 		p.zookeeper(0, `^resumed: 127\.0\.0\.1:`+port, "resume")
