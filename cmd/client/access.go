@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -193,14 +194,20 @@ func show(ctx context.Context, b *strings.Builder, t closing.Tree) (wrong int, e
 	if err != nil {
 		return 0, err
 	}
-	line("tree", "%s", plural(report.Znodes, "znode obeys", "znodes obey"))
+	obey := plural(report.Znodes, "znode obeys", "znodes obey")
+	if len(report.Refused) > 0 {
+		obey += ", of those that you may look at"
+	}
+	line("tree", "%s", obey)
+	if len(report.Refused) > 0 {
+		line("", "%s", hidden(report.Refused))
+	}
 	for _, part := range []struct {
 		paths []string
 		one   string
 		more  string
 	}{
 		{report.Wrong, "znode does not obey", "znodes do not obey"},
-		{report.Refused, "may not be looked at", "may not be looked at"},
 		{report.Foreign, "is closed by somebody else", "are closed by somebody else"},
 		{report.Shared, "above the chroot is open, for others use it", "above the chroot are open, for others use them"},
 	} {
@@ -217,6 +224,25 @@ func show(ctx context.Context, b *strings.Builder, t closing.Tree) (wrong int, e
 		line("quota", "%s: %s", u.Dir, usage(u))
 	}
 	return len(report.Wrong), nil
+}
+
+// hidden says what may not be looked at. How many znodes there are below one of these is not known.
+func hidden(paths []string) string {
+	var znodes, below, parts []string
+	for _, path := range paths {
+		if dir, all := strings.CutSuffix(path, "/*"); all {
+			below = append(below, cmp.Or(dir, "/"))
+		} else {
+			znodes = append(znodes, path)
+		}
+	}
+	if n := len(znodes); n > 0 {
+		parts = append(parts, fmt.Sprintf("%s, such as %s", plural(n, "znode", "znodes"), printable.Line(printable.Cut(znodes[0], 200))))
+	}
+	if len(below) > 0 {
+		parts = append(parts, "what is below "+printable.Line(printable.Cut(strings.Join(below, ", "), 200)))
+	}
+	return "you may not look at " + strings.Join(parts, ", and ")
 }
 
 // usage is how much of a quota is used, of what has a limit.

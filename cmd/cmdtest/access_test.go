@@ -127,9 +127,23 @@ func TestAccessIsClosedShownAndOpened(t *testing.T) {
 	st.says("client", 1, words("access open"), "no permission: CN=tk-client is a client by /access; this needs admin")
 	st.says("viewer", 0, words("access show /tasks/t"),
 		"x509:CN=tk-admin:cdrwa,x509:CN=tk-master:rw,x509:CN=tk-worker:rw,x509:CN=tk-viewer:r,auth::drw\n")
+	st.says("client", 0, words("access show"), "znodes obey, of those that you may look at\n        you may not look at ",
+		" znodes, such as /master, and what is below /master, /tasks, /data, /workers, /drain\n")
+	st.with(st.server.Identity("client"), "", "client", "submit", "0").Exit(0)
+	st.says("viewer", 0, words("access show"), "obey, of those that you may look at\n        you may not look at 1 znode, such as /data/")
+	st.says("admin", 0, words("access show"), "tree    20 znodes obey\n")
+	if nobody, err := st.server.CA().Issue(zktest.Request{CN: "nobody"}); err != nil {
+		t.Fatal(err)
+	} else {
+		c := st.with(nobody, "", "client", "access", "show")
+		c.Exit(0)
+		if out := c.Stdout.String(); strings.Contains(out, "somebody else") || !strings.Contains(out, "znode obeys, of those that you may look at\n") {
+			t.Errorf("%s:\n%s", c, out)
+		}
+	}
 	st.hand.Create("/tasks/open", "pending")
 	st.says("admin", 1, words("access show"), "1 znode does not obey, such as /tasks/open\n", "client: 1 znode is not as the policy says")
-	st.says("admin", 0, []string{"access", "close", st.file(policyText)}, "closed: 19 znodes, 1 of them changed\n")
+	st.says("admin", 0, []string{"access", "close", st.file(policyText)}, "closed: 21 znodes, 1 of them changed\n")
 	st.says("admin", 0, words("access open"), "open: ")
 	st.says("admin", 0, words("access show"), "policy  none")
 	if left := zktest.Conn(t, st.server.Addr()).Children("/zookeeper/quota"); len(left) > 0 {

@@ -199,6 +199,9 @@ func (w *walk) above() error {
 		}
 		children, _, err := w.tree.Servers.Children(path)
 		switch {
+		case session.Refused(err) && w.look:
+			w.refused(path, err)
+			continue
 		case session.Refused(err):
 			w.list(&w.Foreign, path)
 			continue
