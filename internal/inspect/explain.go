@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"taskkeeper/internal/access"
 	"taskkeeper/internal/printable"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -46,7 +47,7 @@ type Explanation struct {
 	Waits      *Wait      `json:"waits,omitempty"`   // while it is not finished
 	Warnings   []Warning  `json:"warnings,omitempty"`
 
-	payloadErr error
+	noPayload string // why it is not here
 }
 
 // Execution is what its worker tells of the execution that finished a task.
@@ -163,8 +164,11 @@ func Explain(c *Case, now time.Time) Explanation {
 	at := now.Truncate(time.Millisecond)
 	now, warnings := (&Tree{Candidates: c.Tree.Candidates, Workers: c.Tree.Workers, Tasks: []Task{*x}}).clocks(now)
 	e := Explanation{
-		Time: at, Warnings: warnings, ID: x.Name, Queue: x.queue(), State: x.Phase.String(), Losses: x.Losses, Payload: c.Payload, payloadErr: c.PayloadErr,
+		Time: at, Warnings: warnings, ID: x.Name, Queue: x.queue(), State: x.Phase.String(), Losses: x.Losses, Payload: c.Payload,
 		Workers: c.holders(now),
+	}
+	if c.PayloadErr != nil {
+		e.noPayload = c.Tree.Access.unreadable(c.PayloadErr)
 	}
 	switch {
 	case session.Refused(x.Err):
@@ -231,6 +235,9 @@ func (c *Case) wait(holders []Holder) *Wait {
 	case waitApart:
 		w.Text = fmt.Sprintf("a worker is free, but its process executes task %s, which was lost %s as well: they go apart, for one of them may be what ends the process",
 			name(c.Rival.Name), often(c.Rival.Losses))
+	}
+	if c.Tree.Access.Err != nil && slices.Contains([]string{waitLeader, waitWorker, waitSecret}, w.Why) {
+		w.Text = "until the policy can be read no program creates anything: " + access.Znode + ": " + c.Tree.Access.why()
 	}
 	return w
 }
@@ -313,8 +320,8 @@ func (e Explanation) Text() string {
 	switch {
 	case e.Payload != nil:
 		line("payload", "%s: %s", count(e.Payload.Bytes, "byte"), quoted(*e.Payload))
-	case e.payloadErr != nil:
-		line("payload", "%s", unreadable(e.payloadErr))
+	case e.noPayload != "":
+		line("payload", "%s", e.noPayload)
 	default:
 		line("payload", "none")
 	}

@@ -95,12 +95,12 @@ func Summarize(t *Tree, now time.Time, only Filter) Status {
 	now, s.Warnings = t.clocks(now)
 	s.Warnings = append([]Warning{}, s.Warnings...) // no null in JSON
 	if t.Access.Err != nil {
-		s.warn(access.Znode, "the policy cannot be read, so nothing is created: %s", printable.Line(printable.Cut(t.Access.Err.Error(), 300)))
+		s.warn(access.Znode, "%s; until then no program creates anything", t.Access.why())
 	}
 	for _, d := range t.Dirs {
 		if d.Err != nil {
 			s.Unreadable = append(s.Unreadable, d.Name)
-			s.warn(d.Name, "%s", unreadable(d.Err))
+			s.warn(d.Name, "%s", t.Access.unreadable(d.Err))
 		}
 	}
 	if s.reads(task.MembersDir) {
@@ -108,7 +108,7 @@ func Summarize(t *Tree, now time.Time, only Filter) Status {
 	}
 	if s.reads(task.MasterDir) {
 		s.summarizeCandidates(t, now)
-		if s.Leader == nil {
+		if s.Leader == nil && t.Access.Err == nil {
 			s.warn("", "there is no leader: start a master")
 		}
 	}
@@ -140,7 +140,7 @@ func (s *Status) warnOfWorkers(t *Tree, only Filter) {
 			s.warn("", "no worker of host %s is registered%s", name(host), dottedHost(host))
 		}
 	}
-	if all.total == 0 {
+	if all.total == 0 && t.Access.Err == nil {
 		s.warn("", "there is no worker: start one")
 	}
 	if all.total == 0 || s.Tasks == nil {
@@ -162,7 +162,7 @@ func (s *Status) warnOfZnodes(t *Tree) {
 		path := task.MasterDir + "/" + c.Name
 		switch {
 		case c.Err != nil:
-			s.warn(path, "%s", unreadable(c.Err))
+			s.warn(path, "%s", t.Access.unreadable(c.Err))
 		case c.Owner == 0:
 			s.warn(path, "%s", notEphemeralCandidate)
 		}
@@ -174,7 +174,7 @@ func (s *Status) warnOfZnodes(t *Tree) {
 		w := &t.Workers[i]
 		switch {
 		case w.Err != nil:
-			s.warn(task.WorkerPath(w.Name), "%s", unreadable(w.Err))
+			s.warn(task.WorkerPath(w.Name), "%s", t.Access.unreadable(w.Err))
 		case w.Owner == 0:
 			s.warn(task.WorkerPath(w.Name), "%s", notEphemeralWorker)
 		case w.Odd != nil:
@@ -183,12 +183,12 @@ func (s *Status) warnOfZnodes(t *Tree) {
 	}
 	for _, d := range t.Drains {
 		if d.Err != nil {
-			s.warn(task.DrainPath(d.Name), "%s", unreadable(d.Err))
+			s.warn(task.DrainPath(d.Name), "%s", t.Access.unreadable(d.Err))
 		}
 	}
 	for _, m := range t.Members {
 		if m.Err != nil && !t.Access.secret(task.MemberPath(m.Name), m.Err) {
-			s.warn(task.MemberPath(m.Name), "%s", unreadable(m.Err))
+			s.warn(task.MemberPath(m.Name), "%s", t.Access.unreadable(m.Err))
 		}
 	}
 	for i := range t.Tasks {

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/access"
 	"taskkeeper/internal/member"
+	"taskkeeper/internal/printable"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -43,6 +45,19 @@ func readAccess(s *session.Session) (a Access, err error) {
 		return a, a.Err
 	}
 	return a, nil
+}
+
+// why says why the policy cannot be read.
+func (a Access) why() string {
+	return printable.Line(printable.Cut(strings.TrimPrefix(a.Err.Error(), access.Znode+": "), 300))
+}
+
+// unreadable says why a znode cannot be read. A policy that cannot be read is told by itself.
+func (a Access) unreadable(err error) string {
+	if a.Err != nil && session.Refused(err) {
+		return "may not be read"
+	}
+	return unreadable(err)
 }
 
 // secret tells whether it is the policy by which who looks may not read a znode.

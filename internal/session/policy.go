@@ -115,8 +115,14 @@ func (s *Session) tell(was *rules, is rules) {
 		was = &rules{}
 	}
 	same := was.String() == is.String() && fmt.Sprint(was.err) == fmt.Sprint(is.err)
+	if was.err != nil && is.err == nil && !s.cfg.NoCreate {
+		s.log.Warn("the policy can be read again")
+	}
 	switch {
-	case is.err != nil && !same:
+	case is.err != nil:
+		if same || s.cfg.NoCreate { // what it keeps from being done has the error
+			return
+		}
 		s.log.Error("the policy cannot be read: nothing is created here until it can", "err", is.err)
 	case is.err == nil && is.IsZero() && !s.cfg.Address.loopback() && (first && !s.cfg.again || !same):
 		s.log.Warn("open: anyone who reaches the servers may do anything; see client access")
@@ -215,14 +221,26 @@ func aclSize(acl []zk.ACL) (size int) {
 // for want of a right: who waits for rights waits for the policy.
 type errNoPolicy struct{ err error }
 
-func (e errNoPolicy) Error() string { return e.err.Error() }
+func (e errNoPolicy) Error() string {
+	return e.err.Error() + " (an admin mends it: client access close POLICY)"
+}
 func (e errNoPolicy) Unwrap() error { return zk.ErrNoAuth }
+
+// NoPolicy tells whether something was not created because the policy cannot be read. The session
+// has logged that, unless Config.NoCreate is set.
+func NoPolicy(err error) bool {
+	var e errNoPolicy
+	return errors.As(err, &e)
+}
 
 // denied says who was refused what, and who would not be.
 func (s *Session) denied(path string, perms int32) error {
 	withheld := s.Withholds(path, perms)
-	p := s.policy.known().Policy
+	r := s.policy.known()
+	p := r.Policy
 	switch {
+	case r.err != nil && path != access.Znode:
+		return noAuth{"who has it is not known: " + r.err.Error()}
 	case p.IsZero():
 		return noAuth{}
 	case !withheld:

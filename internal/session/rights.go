@@ -55,7 +55,7 @@ func (r *Rights) Lacks(znode string, right Right, err error) (on string) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if l := (lack{znode, right}); !r.missing[l] {
+	if l := (lack{znode, right}); !r.missing[l] && !NoPolicy(err) {
 		r.missing[l] = true
 		what := "a right is missing"
 		if errors.Is(err, ErrQuota) {
