@@ -101,13 +101,6 @@ func TestZooKeeperScriptWithTLS(t *testing.T) {
 		p.zookeeper(1, `the server has no TLS, so nobody has a name there: leave out --as, or start it with --tls`, "shell", "--as", "worker", "ls", "/")
 		p.zookeeper(1, `the server in \S+/`+port+` runs without TLS: stop it first`, "start", "--no-install", "--tls", "--port", port)
 	})
-	t.Run("says_what_is_missing", func(t *testing.T) {
-		p, port := newProject(t, "zookeeper", "certificates"), freePort(t)
-		t.Setenv("PATH", pathWithout(t, "openssl"))
-		p.zookeeper(1, `openssl is missing; run: scripts/zookeeper install --tls`, "start", "--no-install", "--tls", "--port", port)
-		p.write(".zk/"+port+"/zoo.cfg", "secureClientPort="+port+"\nssl.trustStore.location=/nonexistent/ca.pem\n", 0o600)
-		p.zookeeper(1, `asking it needs openssl \(Debian: apt-get install openssl\)`, "status", "--port", port)
-	})
 	t.Run("uses_certificates_that_were_brought_and_makes_none", func(t *testing.T) {
 		p, port := newProject(t, "zookeeper", "certificates"), freePort(t)
 		certs := filepath.Join(p.dir, ".zk", port, "tls")
@@ -170,21 +163,6 @@ func contents(t *testing.T, dir string) map[string]string {
 		all[name] = string(text)
 	}
 	return all
-}
-
-// pathWithout is a PATH that has all commands but one.
-func pathWithout(t *testing.T, command string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, from := range filepath.SplitList(os.Getenv("PATH")) {
-		entries, _ := os.ReadDir(from)
-		for _, e := range entries {
-			if e.Name() != command {
-				_ = os.Symlink(filepath.Join(from, e.Name()), filepath.Join(dir, e.Name())) // the first one holds
-			}
-		}
-	}
-	return dir
 }
 
 // certificates runs scripts/certificates on the folder tls of a project, and wants its
