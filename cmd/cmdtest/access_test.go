@@ -124,7 +124,14 @@ func TestAccessIsClosedShownAndOpened(t *testing.T) {
 	st.says("viewer", 0, words("access show"),
 		"policy  admin   x509:CN=tk-admin\n", "        client  x509:CN=tk-client x509:CN=alice\n", "tree    18 znodes obey\n",
 		"you     CN=tk-viewer is a viewer by /access\n", "quota   /tasks: 0 of 10,000 tasks\n")
-	st.says("client", 1, words("access open"), "no permission: CN=tk-client is a client by /access; this needs admin")
+	for who, is := range map[string]string{"client": "a client", "worker": "a worker", "master": "a master", "viewer": "a viewer"} {
+		for _, args := range [][]string{{"access", "close", st.file(policyText)}, {"access", "close", "--force", st.file(policyText)}, {"access", "open"}} {
+			out := st.says(who, 1, args)
+			if want := "client: only an admin may change the policy: CN=tk-" + who + " is " + is + " by /access"; strings.TrimSpace(out) != want {
+				t.Errorf("%s as %s says\n%swant %s", args, who, out, want)
+			}
+		}
+	}
 	st.says("viewer", 0, words("access show /tasks/t"),
 		"x509:CN=tk-admin:cdrwa,x509:CN=tk-master:rw,x509:CN=tk-worker:rw,x509:CN=tk-viewer:r,auth::drw\n")
 	st.says("client", 0, words("access show"), "znodes obey, of those that you may look at\n        you may not look at ",
@@ -139,6 +146,11 @@ func TestAccessIsClosedShownAndOpened(t *testing.T) {
 		c.Exit(0)
 		if out := c.Stdout.String(); strings.Contains(out, "somebody else") || !strings.Contains(out, "znode obeys, of those that you may look at\n") {
 			t.Errorf("%s:\n%s", c, out)
+		}
+		c = st.with(nobody, "", "client", "access", "open")
+		c.Exit(1)
+		if got, want := c.Stderr.String(), "client: only an admin may change the policy: CN=nobody has no role by /access"; got != want {
+			t.Errorf("%s says %q, want %q", c, got, want)
 		}
 	}
 	st.hand.Create("/tasks/open", "pending")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -29,6 +30,9 @@ var ErrLockedOut = errors.New("you would lock yourself out")
 func Close(ctx context.Context, t Tree, o Order) (Report, error) {
 	policy, err := access.Parse(o.Text)
 	if err != nil {
+		return Report{}, err
+	}
+	if err := t.mayChange(); err != nil {
 		return Report{}, err
 	}
 	if err := t.try(policy, o.Force); err != nil {
@@ -59,6 +63,34 @@ func Close(ctx context.Context, t Tree, o Order) (Report, error) {
 		err = t.unchanged(o.Text)
 	}
 	return w.Report, orRefused(w.Report, err)
+}
+
+// ErrNotAdmin means that the caller may not change the policy that is there.
+var ErrNotAdmin = errors.New("only an admin may change the policy")
+
+// mayChange fails where the servers do not let the caller change the policy: who may not does nothing
+// by halves. They are asked, by setting the ACL that it has.
+func (t Tree) mayChange() error {
+	acl, is, err := t.Session.ACL(access.Znode)
+	if err == nil {
+		err = t.Session.SetACL(access.Znode, acl, is.Aversion)
+	}
+	switch {
+	case errors.Is(err, zk.ErrNoNode), errors.Is(err, zk.ErrBadVersion), errors.Is(err, session.ErrUnknown):
+		return nil
+	case !session.Refused(err):
+		return err
+	}
+	policy, unknown := t.Session.Policy()
+	switch {
+	case errors.Is(unknown, session.ErrOver):
+		return unknown
+	case unknown != nil:
+		return fmt.Errorf("%w: %w", ErrNotAdmin, err)
+	case slices.Contains(t.Session.Roles(), access.Admin): // another ACL keeps it away
+		return err
+	}
+	return fmt.Errorf("%w: %s", ErrNotAdmin, t.Session.Standing(policy))
 }
 
 // lockZnode is there while somebody closes or opens the installation.
@@ -109,11 +141,7 @@ func orRefused(r Report, err error) error {
 
 // Open takes the policy away: everyone may do anything again. Quotas go as well.
 func Open(ctx context.Context, t Tree) (Report, error) {
-	acl, is, err := t.Session.ACL(access.Znode)
-	if err == nil { // who may not change it does nothing by halves
-		err = t.Session.SetACL(access.Znode, acl, is.Aversion)
-	}
-	if err != nil && !errors.Is(err, zk.ErrNoNode) && !errors.Is(err, zk.ErrBadVersion) {
+	if err := t.mayChange(); err != nil {
 		return Report{}, err
 	}
 	unlock, err := t.lock(ctx, zk.WorldACL(zk.PermAll))

@@ -183,12 +183,13 @@ func (m *member) register() error {
 	}
 }
 
-// without logs why a process is no member, unless the session has. Its role goes on.
+// without logs why a process is no member, unless the session has, or what a client does fails by the
+// same refusal. Its role goes on.
 func (m *member) without(err error) error {
 	if errors.Is(err, session.ErrOver) {
 		return err
 	}
-	if session.NoPolicy(err) {
+	if session.NoPolicy(err) || m.cfg.Role == Client && session.Refused(err) {
 		return nil
 	}
 	m.cfg.Logger.Warn("not registered under "+task.MembersDir+", or the protocol there is not known", "err", err)
