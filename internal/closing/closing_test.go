@@ -200,7 +200,6 @@ func TestCloseThatEndsInTheMiddleIsContinued(t *testing.T) {
 	r := newRig(t)
 	admin := r.tree("admin")
 	r.fill(admin.Session, 200)
-	h := zktest.Conn(t, r.server.Addr())
 	for _, change := range []struct {
 		name string
 		do   func(ctx context.Context, t Tree) error
@@ -213,26 +212,22 @@ func TestCloseThatEndsInTheMiddleIsContinued(t *testing.T) {
 		{"opening", func(ctx context.Context, t Tree) error { _, err := Open(ctx, t); return err }, ""},
 	} {
 		t.Run(change.name, func(t *testing.T) {
-			ended := 0
-			for _, at := range []string{"/site/app", "/site/app/drain", quotas, "/site/app/tasks/0", "/site/app/drain/0", "/site/app/members/100"} {
-				before, _, err := h.Conn.GetACL(at)
-				must(t, err)
-				dying, done := r.tree("admin"), make(chan error, 1)
+			for _, n := range []int{1, 2, 10, 70, 300} { // changes of ACLs, of 1,200
+				proxy, address := zktest.Via(t, r.server.Addr())
+				dying := Tree{Session: r.open(address+"/site/app", "admin"), Servers: r.open(address, "admin"), Chroot: "/site/app"}
+				met, done := proxy.RefuseAfter(zktest.OpSetACL, n), make(chan error, 1)
 				go func() { done <- change.do(t.Context(), dying) }()
-				for {
-					is, _, err := h.Conn.GetACL(at)
-					must(t, err)
-					if !maps.Equal(byID(is), byID(before)) || len(done) > 0 {
-						break
-					}
+				select {
+				case <-met:
+				case err := <-done:
+					t.Fatalf("it ended before its change %d: %v", n, err)
 				}
+				zktest.Expire(t, r.server.Addr(), dying.Session.ID()) // and its lock, as if it was killed
 				dying.Session.Close()
-				if err := <-done; err != nil {
-					ended++
+				dying.Servers.Close()
+				if err := <-done; err == nil {
+					t.Errorf("after change %d it went on", n)
 				}
-			}
-			if ended < 2 {
-				t.Errorf("it ended %d times in the middle", ended)
 			}
 			must(t, change.do(t.Context(), admin))
 			r.obeys(change.ends)

@@ -23,6 +23,7 @@ const (
 	OpGetData     Op = 4
 	OpSetData     Op = 5
 	OpGetACL      Op = 6
+	OpSetACL      Op = 7
 	OpSync        Op = 9
 	OpPing        Op = 11
 	OpGetChildren Op = 12
@@ -48,6 +49,8 @@ func (o Op) String() string {
 		return "setData"
 	case OpGetACL:
 		return "getACL"
+	case OpSetACL:
+		return "setACL"
 	case OpSync:
 		return "sync"
 	case OpPing:
