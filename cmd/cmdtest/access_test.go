@@ -244,6 +244,7 @@ func TestAProgramWithoutItsRoleSaysSo(t *testing.T) {
 			t.Errorf("%s: %s", program, line)
 		}
 		c.Line(c.Stderr, "a right is missing znode="+dir+" right=create")
+		st.says("viewer", 0, words("status"), "leader    none\n", "workers   none\n") // as README says
 		c.Send(syscall.SIGTERM)
 		c.Exit(0)
 		if strings.Count(c.Stderr.String(), "does not give") != 1 {
