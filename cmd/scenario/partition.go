@@ -20,6 +20,9 @@ import (
 // longTask is how long a task takes there at most: the streams are to last.
 const longTask = 500 * time.Millisecond
 
+// syncLimit is how many ticks servers wait for each other; scripts/zookeeper sets it.
+const syncLimit = 5
+
 func partition(p *play) {
 	const each = 100
 	one, two := "master-1", "master-2"
@@ -30,10 +33,10 @@ func partition(p *play) {
 	p.streams(each, longTask)
 	p.finished(each / 4)
 	p.act("1. The leading master is cut off together with a server that follows.")
-	p.isolated(one, two, follower)
+	p.isolated(one, two, follower, leader)
 	p.more(each / 4)
 	p.act("2. The other one leads now. It is cut off together with the server that leads the servers.")
-	p.isolated(two, one, leader)
+	p.isolated(two, one, leader, leader)
 	p.act("All are together again.")
 	p.served(each)
 	r := p.end()
@@ -66,10 +69,11 @@ func (p *play) startAt(s *zktest.Server, name, ready string) {
 // isolated cuts the leading master off together with the server that it is
 // connected to, until another one leads and work goes on. It stands still for a
 // moment just before: so there is something that it will want to assign.
-func (p *play) isolated(master, backup string, server *zktest.Server) {
-	led := p.err == nil && mode(server) == "leader"
+func (p *play) isolated(master, backup string, server, leader *zktest.Server) {
+	led := server == leader
 	stopped := p.send(master, syscall.SIGSTOP)
 	tasks := p.waiting(len(clients))
+	p.undisturbed(leader, server, master)
 	cut, others := p.cut(master, server)
 	woken := p.send(master, syscall.SIGCONT)
 	p.within("it stood still, less than the session timeout", woken.Sub(stopped), p.timeout/2)
@@ -102,6 +106,9 @@ func (p *play) isolated(master, backup string, server *zktest.Server) {
 	p.tellAll(append(p.joined(healed, server),
 		heard(p.hear(healed, did(master, "starting over with a new session"))),
 		heard(p.hear(healed, did(master, "backup"))))...)
+	if !led {
+		p.undisturbed(leader, leader, backup)
+	}
 	now := time.Now()
 	// What it had assigned before it stood still it may tell only when it wakes.
 	p.check(p.between(lost.Time, now, did(master, "assigned")) == 0, "%s has assigned nothing since it lost the connection", master)
@@ -113,6 +120,22 @@ func (p *play) isolated(master, backup string, server *zktest.Server) {
 	p.within("from the cut on, the longest time without an assignment", p.without(cut, now, assigned("")), bound)
 	p.within("the longest time without a result", p.without(cut, now, did("client", stage.Result)), bound+longTask)
 	p.log()
+}
+
+// undisturbed fails a scene where the servers have another leader, or a program has gone to
+// another server, with nobody cut off. So it is on a machine that lets a server stand still for
+// longer than the others wait. The cut would be another one, and its times would tell nothing.
+func (p *play) undisturbed(leader, server *zktest.Server, program string) {
+	leads, with := p.elects().who, p.sessions(server)
+	if p.err != nil {
+		return
+	}
+	const why = "is the machine too busy? Servers that hear nothing of each other for %s elect a leader"
+	if leads != p.name(leader) {
+		p.fail(fmt.Errorf("%s leads the servers, and nothing was done to %s, which did: "+why, leads, p.name(leader), syncLimit*serverTick))
+	} else if with[program] == "" {
+		p.fail(fmt.Errorf("%s has left %s, and nothing was done to them: "+why, program, p.name(server), syncLimit*serverTick))
+	}
 }
 
 // without is the longest time without such a line from one moment to another.
