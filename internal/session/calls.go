@@ -165,6 +165,7 @@ func (s *Session) Multi(ops ...Op) ([]Result, error) {
 		if err != nil {
 			return nil, err
 		}
+		s.wrote.Store(true)
 		answers, err := s.conn.Multi(reqs...)
 		refused, err := s.refusal(ops, answers), named(err)
 		switch {

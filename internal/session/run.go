@@ -25,7 +25,8 @@ const spread = 100 * time.Millisecond
 // For the first session it waits at most the given time, and returns an error
 // if there is none; later it waits for as long as it takes. Once ctx has ended
 // the role may work on for Config.Leave while the session is live, and then has
-// the session's timeout to leave, at most 30 s; then its session is ended.
+// the session's timeout to leave, at most 30 s; then its session is ended. It has
+// half a second where ZooKeeper is away, or the role has not written anything yet.
 //
 // The files for TLS are checked before anything is dialed, and watched for as long as Run lasts.
 func Run(ctx context.Context, cfg Config, wait time.Duration, role Role) error {
@@ -107,8 +108,8 @@ func serve(ctx context.Context, s *Session, role Role) error {
 			return
 		}
 		grace := min(s.Timeout(), longestGrace)
-		if _, suspended := s.Suspended(); suspended {
-			grace = suspendedGrace
+		if _, suspended := s.Suspended(); suspended || !s.wrote.Load() {
+			grace = shortGrace
 		}
 		timer := time.NewTimer(grace)
 		defer timer.Stop()
@@ -128,9 +129,10 @@ func serve(ctx context.Context, s *Session, role Role) error {
 // lasts: a service manager waits for 90 s.
 const longestGrace = 30 * time.Second
 
-// suspendedGrace is what a role has to leave in when ZooKeeper is away: its
-// znodes vanish with the session's timeout, and a person waits at a terminal.
-const suspendedGrace = 500 * time.Millisecond
+// shortGrace is what a role has to leave in when ZooKeeper is away: its znodes
+// vanish with the session's timeout, and a person waits at a terminal. Nor does a role
+// leave anything that has written nothing, as while its first requests are not answered.
+const shortGrace = 500 * time.Millisecond
 
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)

@@ -232,9 +232,10 @@ func TestRun(t *testing.T) {
 		cfg.Leave = time.Second
 		sessions := make(chan *Session, 1)
 		r := run(t, cfg, func(_ context.Context, s *Session) error {
+			_, err := s.Multi(Create("/there", nil))
 			sessions <- s
 			<-s.Done()
-			return nil
+			return err
 		})
 		<-sessions
 		began := time.Now()
@@ -274,9 +275,10 @@ func TestRun(t *testing.T) {
 		t.Parallel()
 		sessions := make(chan *Session, 1)
 		r := run(t, config(t, zktest.Connect(t)), func(_ context.Context, s *Session) error {
+			_, err := s.Multi(Create("/there", nil))
 			sessions <- s
 			<-s.Done()
-			return nil
+			return err
 		})
 		<-sessions
 		began := time.Now()
@@ -285,6 +287,28 @@ func TestRun(t *testing.T) {
 			t.Error(err)
 		}
 		if took := time.Since(began); took < testTimeout || took > testTimeout+3*time.Second {
+			t.Errorf("took %s", took)
+		}
+	})
+	t.Run("ends_soon_when_the_first_requests_are_not_answered", func(t *testing.T) {
+		t.Parallel()
+		proxy, through := zktest.Via(t, zktest.Connect(t))
+		cfg := config(t, through)
+		cfg.Timeout = 30 * time.Second
+		began := make(chan struct{})
+		r := run(t, cfg, func(_ context.Context, s *Session) error {
+			proxy.Blackhole(true)
+			close(began)
+			_, _, err := s.Get("/x")
+			return err
+		})
+		<-began
+		told := time.Now()
+		r.stop()
+		if err := r.wait(t); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(told); took > 4*time.Second {
 			t.Errorf("took %s", took)
 		}
 	})

@@ -69,6 +69,7 @@ type Session struct {
 	policy   policy
 	oneShot  atomic.Bool // the servers set no persistent watches
 	reported atomic.Bool // the first handshake has been logged
+	wrote    atomic.Bool // a Multi was sent
 
 	mu      sync.Mutex    // guards the rest
 	up      chan struct{} // closed while connected
