@@ -35,7 +35,7 @@ func (r recovery) worst() time.Duration { return slices.Max(r.times) }
 //   - the leader: from the fault to the next assignment, by whoever leads then;
 //   - a worker: from the fault to the new assignment of each task that it held,
 //     if there was one;
-//   - the server: from its return to the next assignment.
+//   - the server: from the fault until it answers, and from then to the next assignment.
 //
 // Another fault may come in between, and then the time is that of both.
 func recoveries(hits []hit, events []stage.Event) []recovery {
@@ -56,8 +56,9 @@ func recoveries(hits []hit, events []stage.Event) []recovery {
 	for _, h := range hits {
 		switch {
 		case h.kind == request, h.kind == reply: // they come when they come
-		case h.target == server:
-			if at, ok := next(events, h.served, ""); ok && !h.served.IsZero() {
+		case h.target == server && !h.served.IsZero():
+			add(h, "the server itself, until it answers", h.served.Sub(h.began))
+			if at, ok := next(events, h.served, ""); ok {
 				add(h, "the server's return", at.Sub(h.served))
 			}
 		case h.led:

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,16 +36,17 @@ func TestRecoveries(t *testing.T) {
 			hit{fault: fault{target: workers, kind: cut, lasts: time.Second}, name: "worker-1", began: at(30)},
 			"a worker: cut off, shorter than the session timeout [20ms]"},
 		"of_a_worker_that_had_finished_takes_no_time": {hit{fault: fault{target: workers, kind: kill}, name: "worker-2", began: at(30)}, ""},
-		"of_the_server_begins_with_its_return": {
-			hit{fault: fault{target: server, kind: kill}, name: "server", began: at(15), served: at(36)}, "the server's return: SIGKILL [4ms]"},
+		"of_the_server_is_told_apart_from_its_return": {
+			hit{fault: fault{target: server, kind: kill}, name: "server", began: at(15), served: at(36)},
+			"the server itself, until it answers: SIGKILL [21ms], the server's return: SIGKILL [4ms]"},
 		"that_never_came_counts_nothing": {hit{fault: fault{target: leader, kind: kill}, name: "master-2", led: true, began: at(60)}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := ""
+			var all []string
 			for _, r := range recoveries([]hit{tc.hit}, log) {
-				got += fmt.Sprint(r.what, " ", r.times)
+				all = append(all, fmt.Sprint(r.what, " ", r.times))
 			}
-			if got != tc.want {
+			if got := strings.Join(all, ", "); got != tc.want {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
