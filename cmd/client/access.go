@@ -69,8 +69,9 @@ closed, 1 when something is not, 2 for wrong use.`,
 				in = f
 			}
 			text, err := io.ReadAll(io.LimitReader(in, 1<<20)) // more is no policy
+			var policy access.Policy
 			if err == nil {
-				_, err = access.Parse(text)
+				policy, err = access.Parse(text)
 			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
@@ -78,6 +79,11 @@ closed, 1 when something is not, 2 for wrong use.`,
 			order.Text = text
 			if cmd.Flags().Changed("quota") {
 				order.Quota = &quota
+			}
+			for _, role := range []access.Role{access.Master, access.Worker, access.Client} {
+				if len(policy.Of(role)) == 0 {
+					fmt.Fprintf(cmd.ErrOrStderr(), "%s: no line gives a %s: none can work\n", name, role)
+				}
 			}
 			return changeAccess(cmd, common, false, "closed", func(ctx context.Context, t closing.Tree) (closing.Report, error) {
 				return closing.Close(ctx, t, order)
@@ -88,7 +94,6 @@ closed, 1 when something is not, 2 for wrong use.`,
 		"Let there be COUNT tasks at most, whose payloads have BYTES together: `COUNT,BYTES`, with k, M or G behind a number; 0 is any number. A batch may exceed it by itself. The servers enforce it where zoo.cfg has enforceQuota=true. Without this flag quotas stay as they are.",
 		parseQuota)
 	cmd.Flags().Lookup("quota").DefValue = ""
-	cmd.Flags().BoolVar(&order.Force, "force", false, "Close even if you are no admin then. Somebody else has to be.")
 	return cmd
 }
 

@@ -13,7 +13,7 @@ import (
 
 func addWorkers(flags *pflag.FlagSet, workers *int) {
 	cli.Var(flags, workers, "wait-for-workers", 0,
-		"Submit nothing until this `number` of workers (slots) of the queue are registered and not drained. stderr tells how many are there.", cli.Int(0, 1_000_000))
+		"Submit nothing until this `number` of workers (slots) of the queue are registered and not drained. stderr tells how many are there. Under a policy only a viewer can see that.", cli.Int(0, 1_000_000))
 }
 
 // await sees to it that the client may submit, and waits for so many workers of its queue.

@@ -20,7 +20,7 @@ type line struct {
 	Command       *string `json:"command,omitempty"` // that was made of the payload
 	CommandBase64 string  `json:"command_base64,omitempty"`
 	Queue         string  `json:"queue,omitempty"`
-	State         string  `json:"state"` // done, failed or withdrawn; pending or unknown where nothing ends the waiting
+	State         string  `json:"state"` // done, failed or withdrawn; pending, unknown or unreadable where nothing ends the waiting
 	Result        *string `json:"result,omitempty"`
 	ResultBase64  string  `json:"result_base64,omitempty"`
 	Reason        string  `json:"reason,omitempty"`
@@ -89,6 +89,8 @@ func stateOf(o client.Outcome) string {
 		return "unknown"
 	case errors.Is(o.Err, errStill):
 		return task.Pending.String()
+	case errors.Is(o.Err, errUnreadable):
+		return "unreadable"
 	case o.Withdrawn:
 		return "withdrawn"
 	case isFailure(o):

@@ -23,6 +23,10 @@ const statusUnknown = 3
 // errStill means that a task was not finished when its time was over; it stays.
 var errStill = errors.New("not finished yet")
 
+// errUnreadable means that the policy does not let this client read a task: what became of it
+// is not known.
+var errUnreadable = errors.New("may not be read")
+
 // cleaners is how many results that were printed are removed at once.
 const cleaners = 256
 
@@ -86,12 +90,14 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 			defer cancel()
 		}
 		o := client.Outcome{Item: it}
-		o.Result, o.Err = c.Await(ctx, string(it.Payload))
+		if o.Result, o.Err = c.Await(ctx, string(it.Payload)); session.Refused(o.Err) {
+			o.Err = fmt.Errorf("%w: %w", errUnreadable, o.Err)
+		}
 		return o
 	}
 	var cleaning errgroup.Group
 	cleaning.SetLimit(cleaners)
-	done, failed, unknown, left := 0, 0, 0, 0
+	done, failed, unfetched, unknown, left := 0, 0, 0, 0, 0
 	err := w.batch.Each(ctx, in.items(ctx), do, func(o client.Outcome) error {
 		if o.Withdrawn {
 			o.Withdrawn, o.Err = false, fmt.Errorf("%w: %w", errStill, o.Err)
@@ -117,6 +123,8 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 		switch {
 		case errors.Is(o.Err, task.ErrNone):
 			unknown++
+		case errors.Is(o.Err, errStill), errors.Is(o.Err, errUnreadable):
+			unfetched++
 		case isFailure(o):
 			failed++
 		default:
@@ -135,18 +143,24 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 	_ = cleaning.Wait()
 	switch {
 	case ctx.Err() != nil:
-		return cli.SoFar(ctx.Err(), "%d done, %d failed, %d unknown, %d left", done, failed, unknown, left)
+		return cli.SoFar(ctx.Err(), "%d done, %d failed, %d unknown, %d left", done, failed, unknown, unfetched+left)
 	case err != nil:
-		return fmt.Errorf("%w: %d done, %d failed, %d unknown; the other %d stay", err, done, failed, unknown, left)
+		return fmt.Errorf("%w: %d done, %d failed, %d unknown; the other %d stay", err, done, failed, unknown, unfetched+left)
 	case in.failure() != nil:
 		return fmt.Errorf("%w: %d done, %d failed, %d unknown", in.failure(), done, failed, unknown)
 	}
-	all := done + failed + unknown
+	all := done + failed + unfetched + unknown
 	if w.missing && unknown > 0 {
 		if _, err := fmt.Fprintf(cmd.ErrOrStderr(), "%s unknown\n", of(unknown, all)); err != nil {
 			return err
 		}
 		unknown = 0
+	}
+	switch {
+	case unfetched > 0 && failed > 0:
+		return verdict(all, failed+unfetched, unknown, "failed or not fetched")
+	case unfetched > 0:
+		return verdict(all, unfetched, unknown, "not fetched")
 	}
 	return verdict(all, failed, unknown, "failed")
 }

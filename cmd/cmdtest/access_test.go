@@ -108,7 +108,7 @@ func TestAccessIsClosedShownAndOpened(t *testing.T) {
 	st.says("admin", 0, words("access show /tasks/t"), "world:anyone:cdrwa\n")
 	st.says("admin", 2, words("access close x --quota 5"), "must be COUNT,BYTES, such as 100000,2G, not \"5\"")
 	st.says("client", 1, []string{"access", "close", st.file(policyText)},
-		"you would lock yourself out: CN=tk-client is a client by /access, and only an admin can change the policy (--force)")
+		"you would lock yourself out: CN=tk-client is a client by /access, and only an admin can change the policy; to hand it over, name both as admins, and have the other one close it with itself alone")
 	if _, there := st.hand.Get("/access"); there {
 		t.Fatal("/access is there")
 	}
@@ -125,7 +125,7 @@ func TestAccessIsClosedShownAndOpened(t *testing.T) {
 		"policy  admin   x509:CN=tk-admin\n", "        client  x509:CN=tk-client x509:CN=alice\n", "tree    18 znodes obey\n",
 		"you     CN=tk-viewer is a viewer by /access\n", "quota   /tasks: 0 of 10,000 tasks\n")
 	for who, is := range map[string]string{"client": "a client", "worker": "a worker", "master": "a master", "viewer": "a viewer"} {
-		for _, args := range [][]string{{"access", "close", st.file(policyText)}, {"access", "close", "--force", st.file(policyText)}, {"access", "open"}} {
+		for _, args := range [][]string{{"access", "close", st.file(policyText)}, {"access", "open"}} {
 			out := st.says(who, 1, args)
 			if want := "client: only an admin may change the policy: CN=tk-" + who + " is " + is + " by /access"; strings.TrimSpace(out) != want {
 				t.Errorf("%s as %s says\n%swant %s", args, who, out, want)
@@ -277,12 +277,49 @@ func TestAClientThatIsNamedAgainHasItsTasksAgain(t *testing.T) {
 	for range 2 { // it stays remembered
 		st.says("admin", 0, []string{"access", "close", without}, "closed: ")
 	}
+	st.says("client", 1, []string{"wait", "--json", id}, `"state":"unreadable"`, "client: 1 of 1 task not fetched\n")
 	st.says("client", 1, []string{"wait", id}, "no permission: CN=tk-client has no role by /access; this needs admin, master, worker, viewer or its creator")
 	st.says("admin", 0, words("access show"), " znodes obey\n")
 	st.close()
 	st.as("master", "master")
 	st.as("worker", "worker")
 	st.says("client", 0, []string{"wait", id}, "0\n")
+}
+
+// A leader that may write no more would keep the others from leading.
+func TestAProgramThatThePolicyTakesItsRoleFromMakesWay(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
+	st := newSite(t)
+	second, err := st.server.CA().Issue(zktest.Request{CN: "second"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := strings.ReplaceAll(policyText, " x509:CN=tk-master", " x509:CN=tk-master x509:CN=second")
+	both = strings.ReplaceAll(both, " x509:CN=tk-worker", " x509:CN=tk-worker x509:CN=second")
+	st.says("admin", 0, []string{"access", "close", st.file(both)}, "closed: ")
+	m, w := st.as("master", "master"), st.as("worker", "worker")
+	m.Line(m.Stderr, " leader ")
+	w.Line(w.Stderr, "registered")
+	backup, other := st.with(second, "", "master"), st.with(second, "", "worker")
+	backup.Line(backup.Stderr, " backup ")
+	other.Line(other.Stderr, "registered")
+	run := st.as("client", "client", "run", "1", "1", "1", "1")
+	only := strings.NewReplacer("x509:CN=tk-master ", "", "x509:CN=tk-worker ", "").Replace(both)
+	st.says("admin", 0, []string{"access", "close", st.file(only)}, "closed: ")
+	for _, c := range []*proc.Child{m, w} {
+		c.Line(c.Stderr, "the policy takes its role from this program")
+	}
+	backup.Line(backup.Stderr, " leader ")
+	run.Exit(0)
+	if got := run.Stdout.String(); got != "0\n0\n0\n0" {
+		t.Errorf("run: %q", got)
+	}
+	st.says("admin", 0, []string{"access", "close", st.file(both)}, "closed: ")
+	m.Line(m.Stderr, " backup ")
+	zktest.Eventually(t, "all are members", func() (bool, string) {
+		members, workers := st.hand.Children("/members"), st.hand.Children("/workers")
+		return len(members) == 4 && len(workers) == 2, fmt.Sprint(members, workers)
+	})
 }
 
 func TestProgramsWaitWhileThePolicyCannotBeRead(t *testing.T) {

@@ -153,6 +153,19 @@ func TestTheCreatorOfATaskStaysTheOnlyClientThatReadsIt(t *testing.T) {
 	}
 }
 
+func TestAnACLKeepsNoMoreCreatorsThanAPolicyCouldName(t *testing.T) {
+	p := parse(t, roles)
+	var acl []zk.ACL
+	for i := range 100 {
+		acl = append(acl, zk.ACL{Perms: CreatorMark, Scheme: "x509", ID: fmt.Sprintf("CN=%d%s", i, strings.Repeat("A", 1000))})
+	}
+	acl = append(acl, zk.ACL{Perms: CreatorMark, Scheme: "x509", ID: "CN=alice"})
+	closed := p.Closed("/tasks/t", acl)
+	if got := show(closed); !strings.Contains(got, " alice:drw") || len(got) > 2*maxPolicy || !p.Obeys("/tasks/t", closed) {
+		t.Errorf("%d bytes: %.300s", len(got), got)
+	}
+}
+
 func TestNeeds(t *testing.T) {
 	for _, tc := range []struct {
 		path  string

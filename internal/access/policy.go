@@ -131,6 +131,9 @@ func (p Policy) IDs() (ids []string) {
 	return slices.Compact(ids)
 }
 
+// Of lists the ids that have a role.
+func (p Policy) Of(role Role) []string { return p.ids[role] }
+
 // Entry is an ACL's entry for an id.
 func Entry(id string, perms int32) zk.ACL {
 	scheme, name, _ := strings.Cut(id, ":")
@@ -177,7 +180,7 @@ func (p Policy) Closed(path string, was []zk.ACL) []zk.ACL {
 	}
 	creators := p.ids[Client]
 	if len(was) > 0 && byID(was)[everyone] == 0 {
-		creators = marked(was)
+		creators = p.marked(was)
 	}
 	return p.acl(rowOf(path), creators)
 }
@@ -188,7 +191,7 @@ func (p Policy) Obeys(path string, acl []zk.ACL) bool {
 	if p.IsZero() {
 		return has[everyone] == zk.PermAll
 	}
-	want := byID(p.acl(rowOf(path), marked(acl)))
+	want := byID(p.acl(rowOf(path), p.marked(acl)))
 	if len(has) != len(want) {
 		return false
 	}
@@ -229,14 +232,28 @@ func (p Policy) acl(r row, creators []string) (acl []zk.ACL) {
 	return acl
 }
 
-// marked lists the creators that an ACL names.
-func marked(acl []zk.ACL) (ids []string) {
+// marked lists the creators that an ACL names, those first that are clients. By hand any number
+// may stand there: so many are kept as a policy could name.
+func (p Policy) marked(acl []zk.ACL) (ids []string) {
+	var others []string
 	for id, perms := range byID(acl) {
-		if perms&CreatorMark != 0 && perms&zk.PermAdmin == 0 { // an admin's right marks nobody
+		switch {
+		case perms&CreatorMark == 0, perms&zk.PermAdmin != 0: // an admin's right marks nobody
+		case slices.Contains(p.Roles(id), Client):
 			ids = append(ids, id)
+		default:
+			others = append(others, id)
 		}
 	}
 	slices.Sort(ids)
+	slices.Sort(others)
+	ids = append(ids, others...)
+	size := 0
+	for i, id := range ids {
+		if size += len(id); size > maxPolicy {
+			return ids[:i]
+		}
+	}
 	return ids
 }
 

@@ -104,7 +104,13 @@ func (c *Common) Run(ctx context.Context, cfg session.Config, of member.Config, 
 	if of.Role != member.Client { // what a client needs is another right for each of its commands
 		cfg.Role = access.Role(of.Role)
 	}
-	return session.Run(ctx, cfg, c.Wait, member.Within(of, role))
+	play := member.Within(of, role)
+	return session.Run(ctx, cfg, c.Wait, func(ctx context.Context, s *session.Session) error {
+		if s.LacksRole() { // it waits for that; a service manager need not
+			Ready(cfg.Logger)
+		}
+		return play(ctx, s)
+	})
 }
 
 // Session is how to reach ZooKeeper, as the flags say.

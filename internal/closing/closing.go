@@ -20,7 +20,6 @@ import (
 type Order struct {
 	Text  []byte // of the policy, as it is written
 	Quota *Quota // nil: as it is
-	Force bool   // even if the caller is no admin by the policy
 }
 
 // ErrLockedOut means that the caller would be no admin any more.
@@ -35,7 +34,7 @@ func Close(ctx context.Context, t Tree, o Order) (Report, error) {
 	if err := t.mayChange(); err != nil {
 		return Report{}, err
 	}
-	if err := t.try(policy, o.Force); err != nil {
+	if err := t.try(policy); err != nil {
 		return Report{}, err
 	}
 	unlock, err := t.lock(ctx, policy.For(lockZnode))
@@ -108,7 +107,11 @@ func (t Tree) lock(ctx context.Context, acl []zk.ACL) (unlock func(), err error)
 		_, err := t.Session.Multi(session.CreateEphemeral(lockZnode, nil).With(acl))
 		if errors.Is(err, zk.ErrNodeExists) {
 			var stat *zk.Stat
-			if stat, err = t.Session.Stat(lockZnode); err == nil && stat.EphemeralOwner != t.Session.ID() {
+			stat, err = t.Session.Stat(lockZnode)
+			switch {
+			case err == nil && stat.EphemeralOwner == 0:
+				return nil, fmt.Errorf("%s is there, and no session's: somebody made it by hand; delete it", lockZnode)
+			case err == nil && stat.EphemeralOwner != t.Session.ID():
 				err = zk.ErrNodeExists
 			}
 		}
@@ -155,8 +158,12 @@ func Open(ctx context.Context, t Tree) (Report, error) {
 	}
 	closed := err == nil
 	previous, _ := access.Parse(text) // of one that cannot be read nothing is known
-	if err := t.removeQuota(); err != nil {
-		return Report{}, err
+	if closed && stat.NumChildren > 0 {
+		return Report{}, fmt.Errorf("%s has children, so that it cannot be deleted: delete those (client doctor)", access.Znode)
+	}
+	keptQuota := t.removeQuota()
+	if keptQuota != nil && !session.Refused(keptQuota) {
+		return Report{}, keptQuota
 	}
 	w := newWalk(t, access.Policy{}, previous)
 	if closed {
@@ -174,6 +181,9 @@ func Open(ctx context.Context, t Tree) (Report, error) {
 		}
 	}
 	err = w.passes(ctx) // what was created by the policy meanwhile
+	if keptQuota != nil {
+		w.list(&w.Foreign, quotas+t.Chroot)
+	}
 	return w.Report, orRefused(w.Report, err)
 }
 
@@ -246,7 +256,7 @@ func create(s *session.Session, path string, data []byte, policy access.Policy) 
 
 // try fails if the servers do not take the ids of a policy, or do not take the caller for an
 // admin by it. They are asked: a znode that only admins may read vanishes with the session.
-func (t Tree) try(policy access.Policy, force bool) error {
+func (t Tree) try(policy access.Policy) error {
 	attempt := func(acl []zk.ACL) (path string, err error) {
 		path = "/access-" + uuid.NewString()
 		_, err = t.Session.Multi(session.CreateEphemeral(path, nil).With(acl))
@@ -288,10 +298,8 @@ func (t Tree) try(policy access.Policy, force bool) error {
 		return err
 	}
 	switch {
-	case session.Refused(err) && force:
-		return nil
 	case session.Refused(err):
-		return fmt.Errorf("%w: %s, and only an admin can change the policy (--force)", ErrLockedOut, t.Session.Standing(policy))
+		return fmt.Errorf("%w: %s, and only an admin can change the policy; to hand it over, name both as admins, and have the other one close it with itself alone", ErrLockedOut, t.Session.Standing(policy))
 	}
 	return err
 }

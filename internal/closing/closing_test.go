@@ -289,8 +289,8 @@ func TestQuotas(t *testing.T) {
 func TestNobodyLocksHimselfOut(t *testing.T) {
 	r := newRig(t)
 	for _, tc := range []struct{ role, policy, says string }{
-		{"client", roles, "you would lock yourself out: CN=tk-client is a client by /access, and only an admin can change the policy (--force)"},
-		{"admin", "admin x509:CN=boss\n", "you would lock yourself out: CN=tk-admin has no role by /access, and only an admin can change the policy (--force)"},
+		{"client", roles, "you would lock yourself out: CN=tk-client is a client by /access, and only an admin can change the policy; to hand it over, name both as admins, and have the other one close it with itself alone"},
+		{"admin", "admin x509:CN=boss\n", "you would lock yourself out: CN=tk-admin has no role by /access, and only an admin can change the policy; to hand it over, name both as admins, and have the other one close it with itself alone"},
 		{"admin", "admin x509:CN=tk-admin\nmaster digest:odd\n", "the servers do not take the id digest:odd"},
 		{"admin", "admin x509:CN=tk-admin\nmaster x509:nonsense=\n", "the servers do not take the id x509:nonsense=: they know certificates only where zoo.cfg has a secureClientPort"},
 	} {
@@ -305,15 +305,65 @@ func TestNobodyLocksHimselfOut(t *testing.T) {
 	if left := zktest.Conn(t, r.server.Addr()).Children("/site/app"); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
-	client := r.tree("client")
-	if _, err := Close(t.Context(), client, Order{Text: []byte(roles), Force: true}); !session.Refused(err) {
-		t.Errorf("by force: %v", err)
+}
+
+func TestTheAdminIsHandedOverInTwoSteps(t *testing.T) {
+	r := newRig(t)
+	admin, heir := r.tree("admin"), r.tree("viewer")
+	r.fill(admin.Session, 3)
+	const last = "admin x509:CN=tk-viewer\nclient x509:CN=tk-client\n"
+	for _, step := range []struct {
+		by     Tree
+		policy string
+	}{{admin, roles}, {admin, "admin x509:CN=tk-admin x509:CN=tk-viewer\n"}, {heir, last}} {
+		report, err := Close(t.Context(), step.by, Order{Text: []byte(step.policy)})
+		if err != nil || len(report.Foreign) > 0 {
+			t.Errorf("%q: %+v, %v", step.policy, report, err)
+		}
 	}
-	client.Session.Close() // its lock goes with it
-	if _, err := Close(t.Context(), r.tree("admin"), Order{Text: []byte(roles)}); err != nil {
-		t.Errorf("and continued by an admin: %v", err)
+	if report, err := Look(t.Context(), heir, parse(t, last)); err != nil || len(report.Wrong)+len(report.Refused) > 0 {
+		t.Errorf("%+v, %v", report, err)
 	}
-	r.obeys(roles)
+	if _, err := Open(t.Context(), admin); !errors.Is(err, ErrNotAdmin) {
+		t.Errorf("the one before: %v", err)
+	}
+}
+
+func TestAnInstallationOfAnotherAdminOnTheSameServers(t *testing.T) {
+	r := newRig(t)
+	zktest.Conn(t, r.server.Addr()).Create("/beside", "")
+	_, err := Close(t.Context(), r.tree("admin"), Order{Text: []byte(roles)})
+	must(t, err)
+	beside := Tree{Session: r.open(r.server.Addr()+"/beside", "viewer"), Servers: r.open(r.server.Addr(), "viewer"), Chroot: "/beside"}
+	report, err := Close(t.Context(), beside, Order{Text: []byte("admin x509:CN=tk-viewer\n")})
+	if err != nil || !slices.Contains(report.Foreign, serversOwn) {
+		t.Errorf("closed: %+v, %v", report, err)
+	}
+	report, err = Open(t.Context(), beside)
+	if err != nil || report.Changed == 0 {
+		t.Errorf("opened: %+v, %v", report, err)
+	}
+}
+
+func TestWhatKeepsItFromOpening(t *testing.T) {
+	r := newRig(t)
+	admin := r.tree("admin")
+	_, err := Close(t.Context(), admin, Order{Text: []byte(roles)})
+	must(t, err)
+	h := zktest.Conn(t, r.root)
+	h.Create("/access/child", "")
+	if _, err := Open(t.Context(), admin); err == nil || !strings.Contains(err.Error(), "/access has children") {
+		t.Errorf("a child of the policy: %v", err)
+	}
+	h.Delete("/access/child")
+	h.Create("/access-lock", "")
+	if _, err := Open(t.Context(), admin); err == nil || !strings.Contains(err.Error(), "/access-lock is there, and no session's") {
+		t.Errorf("a lock by hand: %v", err)
+	}
+	h.Delete("/access-lock")
+	_, err = Open(t.Context(), admin)
+	must(t, err)
+	r.obeys("")
 }
 
 func TestTwoThatChangeItWaitForEachOther(t *testing.T) {

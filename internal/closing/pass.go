@@ -248,6 +248,9 @@ func (w *walk) visit(z znode, as string) (*zk.Stat, error) {
 	switch {
 	case errors.Is(err, zk.ErrNoNode):
 		return nil, nil
+	case session.Refused(err) && w.common(z) && !w.look:
+		w.list(&w.Foreign, z.path)
+		return nil, nil
 	case session.Refused(err):
 		w.refused(z.path, err)
 		return nil, nil
@@ -279,10 +282,14 @@ func (w *walk) visit(z znode, as string) (*zk.Stat, error) {
 	return stat, nil
 }
 
+// common tells whether a znode is not of this installation alone.
+func (w *walk) common(z znode) bool {
+	return z.by != w.tree.Session || z.path == serversOwn || strings.HasPrefix(z.path, serversOwn+"/")
+}
+
 // foreign tells whether somebody else has closed a znode that is common to all installations.
 func (w *walk) foreign(z znode, as string, acl []zk.ACL) bool {
-	common := z.by != w.tree.Session || z.path == serversOwn || strings.HasPrefix(z.path, serversOwn+"/")
-	if !common || w.previous.Obeys(as, acl) {
+	if !w.common(z) || w.previous.Obeys(as, acl) {
 		return false
 	}
 	return !slices.ContainsFunc(acl, func(a zk.ACL) bool { return a.Scheme == "world" && a.Perms&^zk.PermRead != 0 })

@@ -29,5 +29,6 @@
 // programs are of such a version, an operator writes "protocol=2". A program that was
 // forgotten ends then, and gives back what it has; nothing is misunderstood.
 //
-// Where /members may not be read or written, that is logged, and the role goes on.
+// Where /members may not be read or written, that is logged once, and the role goes on. Whoever
+// could not register tries again every two seconds.
 package member

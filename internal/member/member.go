@@ -9,9 +9,11 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/access"
 	"taskkeeper/internal/printable"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -62,15 +64,13 @@ func Parse(data []byte) Told {
 // begins or later, where the installation speaks another protocol than this program.
 func Within(cfg Config, role session.Role) session.Role {
 	return func(ctx context.Context, s *session.Session) error {
-		m := &member{cfg: cfg, s: s, hints: s.Hints(task.MembersDir)}
-		defer s.Forget(task.MembersDir)
+		m := &member{cfg: cfg, s: s, hints: s.Hints(task.MembersDir, access.Znode), registered: cfg.Role == Client}
+		defer s.Forget(task.MembersDir, access.Znode)
 		if err := m.check(); err != nil {
 			return err
 		}
-		if cfg.Role != Client {
-			if err := m.register(); err != nil {
-				return err
-			}
+		if err := m.register(); err != nil {
+			return err
 		}
 		ctx, cancel := context.WithCancelCause(ctx)
 		watched := make(chan struct{})
@@ -96,14 +96,26 @@ type member struct {
 	s       *session.Session
 	hints   *session.Hints
 	watched bool // the data of /members
+
+	registered bool // or it need not be
+	told       bool // why it is not
 }
 
-// watch reads the protocol again whenever it may have changed.
+// watch reads the protocol and the policy again whenever they may have changed: a session ends
+// whose role the policy takes away. A process that could not register tries again.
 func (m *member) watch(ctx context.Context) error {
 	for {
+		var again <-chan time.Time
+		if !m.registered {
+			again = time.After(session.RefusedPause)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-again:
+			if err := m.register(); err != nil {
+				return err
+			}
 		case <-m.hints.C:
 			if paths, _ := m.hints.Take(); paths[task.MembersDir] > 0 {
 				m.watched = false
@@ -111,6 +123,7 @@ func (m *member) watch(ctx context.Context) error {
 			if err := m.check(); err != nil {
 				return err
 			}
+			_, _ = m.s.Policy() // what it cannot be read for is logged
 		}
 	}
 }
@@ -160,17 +173,19 @@ func (m *member) foreign(told Told) error {
 		ErrProtocol, m.cfg.Version, Protocol, task.MembersDir, line(told.Protocol), line(cmp.Or(told.Version, "unknown")))
 }
 
-// register creates the znode of the process.
+// register creates the znode of the process, if it may and has none. The error is ErrOver.
 func (m *member) register() error {
+	if m.registered {
+		return nil
+	}
 	host, _ := os.Hostname() // a text for people
 	path := task.MemberPath(task.NewWorkerName(m.cfg.Queue, host, os.Getpid()))
 	data := []byte(task.Facts("").With(factRole, m.cfg.Role) + " " + m.facts())
 	for {
 		_, err := m.s.Multi(session.CreateEphemeral(path, data))
 		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, zk.ErrNodeExists): // a call before made it, and its answer was lost: the name is new
+		case err == nil, errors.Is(err, zk.ErrNodeExists): // a call before made it, and its answer was lost: the name is new
+			m.registered = true
 			return nil
 		case errors.Is(err, session.ErrUnknown):
 		case errors.Is(err, zk.ErrNoNode):
@@ -189,9 +204,10 @@ func (m *member) without(err error) error {
 	if errors.Is(err, session.ErrOver) {
 		return err
 	}
-	if session.NoPolicy(err) || m.cfg.Role == Client && session.Refused(err) {
+	if m.told || session.NoPolicy(err) || m.cfg.Role == Client && session.Refused(err) {
 		return nil
 	}
+	m.told = true
 	m.cfg.Logger.Warn("not registered under "+task.MembersDir+", or the protocol there is not known", "err", err)
 	return nil
 }

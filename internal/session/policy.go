@@ -129,14 +129,28 @@ func (s *Session) tell(was *rules, is rules) {
 	case !is.IsZero() && !same:
 		s.tellRole(is.Policy)
 	}
+	if is.err == nil && was.err == nil && !first && s.lacksRole(is.Policy) && !s.lacksRole(was.Policy) {
+		s.over(errRoleTaken)
+	}
 }
+
+// errRoleTaken ends a session: a leader that may write no more is not to keep others from leading.
+var errRoleTaken = errors.New("the policy takes its role from this program")
 
 // tellRole warns of a certificate that does not have the program's role.
 func (s *Session) tellRole(p access.Policy) {
-	if s.cfg.Role == "" || !s.knowsRoles(p) || slices.Contains(p.Roles(s.id()), s.cfg.Role) {
+	if !s.lacksRole(p) {
 		return
 	}
 	s.log.Warn("the policy does not give this program its role: it is refused", "role", string(s.cfg.Role), "policy", s.Standing(p))
+}
+
+// LacksRole tells whether the policy does not give the program the role that it needs.
+func (s *Session) LacksRole() bool { return s.lacksRole(s.policy.known().Policy) }
+
+// lacksRole tells whether a policy does not give the program the role that it needs.
+func (s *Session) lacksRole(p access.Policy) bool {
+	return s.cfg.Role != "" && !p.IsZero() && s.knowsRoles(p) && !slices.Contains(p.Roles(s.id()), s.cfg.Role)
 }
 
 // id is what the session is to the policy: the subject of its certificate; "" without one.
@@ -150,7 +164,7 @@ func (s *Session) id() string {
 // knowsRoles tells whether the roles of this session can be known here: what the servers take
 // it for but for its certificate is theirs to know.
 func (s *Session) knowsRoles(p access.Policy) bool {
-	return s.id() != "" || !slices.ContainsFunc([]string{"ip", "digest", "sasl"}, p.Uses)
+	return !slices.ContainsFunc([]string{"ip", "digest", "sasl"}, p.Uses)
 }
 
 // Standing says in words who this session is by a policy.
