@@ -23,7 +23,7 @@ func giveUp(d time.Duration) func(*Config) { return func(c *Config) { c.GiveUp =
 
 // patient is for sessions that outlast a restart: on a busy machine seconds of
 // their timeouts pass between the server's start and its first answer.
-func patient(c *Config) { c.Timeout = 4 * time.Second }
+func patient(c *Config) { c.Timeout = 8 * time.Second }
 
 // calm is for sessions whose servers have so much to do that they are silent for seconds.
 func calm(c *Config) { c.Timeout = 30 * time.Second }

@@ -53,7 +53,7 @@ func TestTLS(t *testing.T) {
 				}
 			})
 			t.Run("goes_on_over_reconnects_with_a_renewed_certificate", func(t *testing.T) {
-				s := newSession(t, server.Addr(), as(issue(t, ca, zktest.Request{CN: "tk-renewed"})))
+				s := newSession(t, server.Addr(), as(issue(t, ca, zktest.Request{CN: "tk-renewed"})), patient)
 				id := s.ID()
 				for range 3 {
 					issue(t, ca, zktest.Request{CN: "tk-renewed"})
@@ -62,7 +62,7 @@ func TestTLS(t *testing.T) {
 				}
 			})
 			t.Run("carries_large_requests_and_answers_for_many_callers", func(t *testing.T) {
-				s := newSession(t, server.Addr(), as(worker))
+				s := newSession(t, server.Addr(), as(worker), patient)
 				text := strings.Repeat("x", 300_000)
 				write(t, s, Create("/large", []byte(text)))
 				const callers = 16
