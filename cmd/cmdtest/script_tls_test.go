@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -258,6 +259,37 @@ func TestCertificatesScript(t *testing.T) {
 			t.Error("carol has another key")
 		}
 		p.certificates(0, `^\n$`, "carol")
+	})
+	t.Run("renews_or_tells_all_that_end_soon_unnamed", func(t *testing.T) {
+		p.certificates(0, `^made erin.pem\nmade frank.pem\n$`, "--days", "3", "erin", "frank")
+		foreign, err := zktest.NewCA(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		grace, err := foreign.Issue(zktest.Request{CN: "grace", NotAfter: time.Now().Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		brought, err := os.ReadFile(grace.Cert)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.write("tls/grace.pem", string(brought), 0o600)
+		p.removeAll(filepath.Join(certs, "frank.key"))
+		soon := exec.Command("openssl", "req", "-x509", "-key", certs+"/ca.key", "-subj", "/CN=taskkeeper ca", "-days", "3", "-out", certs+"/ca.pem")
+		if out, err := soon.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		told := ` ends on [^\n]*: --renew makes it anew\n`
+		other := `grace.pem ends on [^\n]*, and it is not one that ` + certs + `/ca.pem signed for CN=grace: make it anew where it was made`
+		p.certificates(0, `^\nca.pem`+told+`erin.pem`+told+`frank.pem`+told+other+`$`)
+		p.certificates(0, `^made ca.pem\nmade erin.pem\nmade frank.pem, and another frank.key, which was not there\n`+
+			`the old ca.pem ends on [^\n]*: bring the new one to everyone who has it before\n`+other+`$`, "--renew")
+		p.certificates(0, `^\n`+other+`$`)
+		if now := contents(t, certs); now["grace.pem"] != string(brought) {
+			t.Error("it made grace.pem anew")
+		}
+		p.removeAll(filepath.Join(certs, "grace.pem"))
 	})
 	t.Run("refuses_what_cannot_be", func(t *testing.T) {
 		p.certificates(1, `'a,b' is no name for a client`, "a,b")
