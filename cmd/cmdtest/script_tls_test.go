@@ -86,7 +86,7 @@ func TestZooKeeperScriptWithTLS(t *testing.T) {
 		p.zookeeper(0, `(?m)^x509: CN=tk-master$`, "shell", "--as", "master", "whoami")
 		p.zookeeper(0, `^stopped: `, "stop", "2")
 		p.eventually("server 2 is down, and the others have a leader", `(?s) down .* leader | leader .* down `, "status")
-		p.zookeeper(0, `127\.0\.0\.1:\d+`, "start", "--no-install", "--heap", "128", "--port", port, "2")
+		p.zookeeper(0, `^127\.0\.0\.1:\d+`, "start", "--no-install", "--heap", "128", "2")
 		p.eventually("all have a leader", `(?s)^([^\n]* (leader|follower) [^\n]*\n?){3}$`, "status")
 		for n := range 3 {
 			config, err := os.ReadFile(filepath.Join(p.dir, ".zk", port, "server-"+string(rune('1'+n)), "zoo.cfg"))
