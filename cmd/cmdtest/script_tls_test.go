@@ -51,7 +51,9 @@ func TestZooKeeperScriptWithTLS(t *testing.T) {
 		p.zookeeper(1, `no certificate of alice in `+certs+`; make one: scripts/certificates `+certs+` alice`, "shell", "--as", "alice", "ls", "/")
 
 		t.Run("and_of_who_asks_from_elsewhere", func(t *testing.T) {
-			p.zookeeper(1, `^`+addr+` +no answer +zxid - +connections -\n`, "status", "--zk", addr)
+			says := `say who asks: \$ZK_TLS_CA, \$ZK_TLS_CERT and \$ZK_TLS_KEY are to name the CA's, a certificate's and its key's file$`
+			p.zookeeper(1, `^`+addr+` +speaks TLS +zxid - +connections -\n127\.0\.0\.1:1 +no answer [^\n]*\nwhere it speaks TLS, `+says, "status", "--zk", addr+",127.0.0.1:1")
+			p.zookeeper(1, `^\nscripts/zookeeper: `+addr+`: it speaks TLS; `+says, "shell", "--zk", "127.0.0.1:1,"+addr+"/app", "ls", "/")
 			t.Setenv("ZK_TLS_CA", viewer.CA)
 			p.zookeeper(1, `'' cannot be read: \$ZK_TLS_CA, \$ZK_TLS_CERT and \$ZK_TLS_KEY are to name three files`, "status", "--zk", addr)
 			t.Setenv("ZK_TLS_CERT", viewer.Cert)
