@@ -59,7 +59,10 @@ func manPage(root *cobra.Command, name string, section int) string {
 	p.flags(own)
 	p.line(".SS Common options")
 	p.flags(common)
-	p.commands(root)
+	if root.HasAvailableSubCommands() {
+		p.line(".SH COMMANDS")
+		p.commands(root, "")
+	}
 	p.line(".SH EXAMPLES")
 	p.literal(root.Example)
 
@@ -187,26 +190,25 @@ func (p *page) flags(flags *pflag.FlagSet) {
 	})
 }
 
-// commands are described one after the other; the common options are not repeated.
-func (p *page) commands(root *cobra.Command) {
-	if !root.HasAvailableSubCommands() {
-		return
-	}
-	p.line(".SH COMMANDS")
-	for _, cmd := range root.Commands() {
+// commands are described one after the other, each before its own commands; the common
+// options are not repeated.
+func (p *page) commands(of *cobra.Command, before string) {
+	for _, cmd := range of.Commands() {
 		if !cmd.IsAvailableCommand() {
 			continue
 		}
-		p.line(".SS %s", macro(cmd.Name()+": "+cmd.Short))
-		p.literal(cmd.UseLine())
+		name := before + cmd.Name()
+		own, _ := flagsOf(cmd) // before its usage, which names flags where there are any
+		p.line(".SS %s", macro(name+": "+cmd.Short))
+		p.literal(useLine(cmd))
 		p.line(".PP")
 		p.text(cmp.Or(cmd.Long, cmd.Short))
-		own, _ := flagsOf(cmd)
 		p.flags(own)
 		if cmd.Example != "" {
 			p.line(".PP\nExamples:\n.PP")
 			p.literal(cmd.Example)
 		}
+		p.commands(cmd, name+" ")
 	}
 }
 
