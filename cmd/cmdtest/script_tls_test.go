@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -69,8 +70,13 @@ func TestZooKeeperScriptWithTLS(t *testing.T) {
 		p.zookeeper(0, `^stopped: 127\.0\.0\.1:`+port, "stop")
 
 		// It stays as it was: znodes that are closed are not to be open at the next start.
-		p.zookeeper(0, `export ZK_TLS_CA`, "start", "--no-install", "--heap", "128", "--port", port)
+		p.zookeeper(0, `export ZK_TLS_CA`, "start", "--no-install", "--heap", "128", "--audit", "--port", port)
 		p.zookeeper(0, `^running: `, "status")
+		p.zookeeper(0, `Created /audited`, "shell", "--as", "worker", "create", "/audited")
+		log, err := os.ReadFile(filepath.Join(dir, "log"))
+		if entry := regexp.MustCompile(`\tuser=127\.0\.0\.1,CN=tk-worker\t.*\toperation=create\tznode=/audited\t.*result=success`); err != nil || !entry.Match(log) {
+			t.Errorf("%v, no audit of a write in its log:\n%s", err, log)
+		}
 		if !maps.Equal(made, contents(t, certs)) {
 			t.Error("it did not keep the certificates that were there")
 		}
