@@ -137,9 +137,14 @@ func TestDist(t *testing.T) {
 		for _, want := range []string{"bin/taskkeeper-worker", "share/man/man1/taskkeeper-client.1", "share/man/man8/taskkeeper-master.8",
 			"share/bash-completion/completions/taskkeeper-client", "share/zsh/site-functions/_taskkeeper-client", "share/fish/vendor_completions.d/taskkeeper-client.fish",
 			"lib/systemd/system/taskkeeper-worker@.service", "lib/sysusers.d/taskkeeper.conf", "share/doc/taskkeeper/README.md", "share/doc/taskkeeper/taskkeeper.env",
-			"share/doc/taskkeeper/zoo-tls.cfg", "share/doc/taskkeeper/certificates"} {
+			"share/doc/taskkeeper/zoo-tls.cfg", "share/doc/taskkeeper/certificates", "share/doc/taskkeeper/zookeeper"} {
 			if !slices.Contains(got, want) {
 				t.Errorf("%s is not there", want)
+			}
+		}
+		for _, name := range []string{"certificates", "zookeeper"} {
+			if got := in(t, dest, nil, "opt/tk/share/doc/taskkeeper/"+name, "--help"); !strings.HasPrefix(got, "usage: ") {
+				t.Errorf("%s: %s", name, got)
 			}
 		}
 		unit, err := os.ReadFile(filepath.Join(dest, "opt/tk/lib/systemd/system/taskkeeper-master.service"))
