@@ -12,7 +12,9 @@ import (
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/master"
 	"taskkeeper/internal/member"
+	"taskkeeper/internal/metrics"
 	"taskkeeper/internal/session"
+	"taskkeeper/internal/web"
 )
 
 func main() {
@@ -24,6 +26,7 @@ func command() *cobra.Command {
 	var common cli.Common
 	var maxLosses int
 	var retention time.Duration
+	var looks web.Looks
 	cmd := &cobra.Command{
 		Use:   "master",
 		Short: "Assign waiting tasks to free workers, or stand by to do so",
@@ -53,8 +56,19 @@ harm: ZooKeeper refuses what it writes.`,
 			if retention == 0 {
 				cfg.Retention = -1
 			}
-			return common.Run(cmd.Context(), common.Session(log), member.Config{Role: member.Master},
-				func(ctx context.Context, s *session.Session) error { return master.Run(ctx, s, cfg) })
+			s := common.Session(log)
+			registry, err := looks.Open()
+			if err != nil {
+				return err
+			}
+			if registry != nil {
+				s.Meter = metrics.NewSession(registry)
+				cfg.Metrics, cfg.Monitor = metrics.NewMaster(registry), new(master.Monitor)
+				cfg.Metrics.Watch(registry, cfg.Monitor)
+			}
+			defer looks.Serve(cmd.Context(), log, cfg.Monitor.Healthy, cfg.Monitor.Ready)()
+			return common.Run(cmd.Context(), s, member.Config{Role: member.Master},
+				looks.Within(func(ctx context.Context, s *session.Session) error { return master.Run(ctx, s, cfg) }))
 		},
 	}
 	cli.Var(cmd.Flags(), &maxLosses, "max-losses", master.DefaultMaxLosses,
@@ -63,6 +77,7 @@ harm: ZooKeeper refuses what it writes.`,
 	cli.Var(cmd.Flags(), &retention, "retention", master.DefaultRetention,
 		"Keep the result of a task that outlives its client for this `duration`, then remove it if nobody collected it. Its age is by the clock of the servers, whoever leads. 0 keeps it for ever.",
 		parseRetention)
+	looks.AddTo(cmd)
 	common.AddTo(cmd)
 	return cmd
 }

@@ -11,8 +11,10 @@ import (
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/command"
 	"taskkeeper/internal/member"
+	"taskkeeper/internal/metrics"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
+	"taskkeeper/internal/web"
 	"taskkeeper/internal/worker"
 )
 
@@ -31,6 +33,7 @@ const commandQueue = "command"
 
 func root(cpus int) *cobra.Command {
 	var common cli.Common
+	var looks web.Looks
 	var cfg worker.Config
 	var what executed
 	var cutOff string
@@ -110,9 +113,18 @@ the session goes on it executes again what it has cancelled.`,
 				cfg.Run = c.Execute
 				s.Leave += what.killAfter
 			}
+			registry, err := looks.Open()
+			if err != nil {
+				return err
+			}
+			if registry != nil {
+				s.Meter, cfg.Metrics = metrics.NewSession(registry), metrics.NewWorker(registry)
+			}
+			well := func() error { return nil }
+			defer looks.Serve(cmd.Context(), log, well, well)()
 			defer command.ReapOrphans()()
 			return common.Run(cmd.Context(), s, member.Config{Role: member.Worker, Queue: cfg.Queue},
-				func(ctx context.Context, s *session.Session) error { return worker.Run(ctx, s, cfg) })
+				looks.Within(func(ctx context.Context, s *session.Session) error { return worker.Run(ctx, s, cfg) }))
 		},
 	}
 	flags := cmd.Flags()
@@ -131,6 +143,7 @@ the session goes on it executes again what it has cancelled.`,
 	for _, name := range []string{"timeout", "drain"} {
 		flags.Lookup(name).DefValue = "" // 0s would say too little
 	}
+	looks.AddTo(cmd)
 	common.AddTo(cmd)
 	return cmd
 }

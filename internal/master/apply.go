@@ -97,6 +97,7 @@ func (l *leader) apply(moves []sched.Move) error {
 
 // deposed tells that the fence stood against a write.
 func (l *leader) deposed(refused *session.OpError) error {
+	l.metrics.Fenced()
 	l.log.Warn("write refused by ZooKeeper: this master leads no more", "candidate", l.fence.Path, "err", refused)
 	return errDeposed
 }
@@ -125,6 +126,13 @@ func (l *leader) carriedOut(m sched.Move, version int32) {
 		return
 	}
 	for _, c := range m.Tasks {
+		queue, _ := task.SplitQueue(c.ID)
+		switch m.Kind {
+		case sched.Assign:
+			l.metrics.Assigned(queue, c.CountLoss)
+		case sched.Fail:
+			l.metrics.Lost(queue)
+		}
 		switch {
 		case m.Kind == sched.Fail:
 			l.log.Warn("task failed", "task", c.ID, "reason", lostReason(c.Losses+1))

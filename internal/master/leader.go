@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"taskkeeper/internal/master/sched"
+	"taskkeeper/internal/metrics"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -28,13 +29,14 @@ const (
 // watchdog have their own goroutines.
 type leader struct {
 	// Fixed at construction.
-	s      *session.Session
-	fence  session.Op
-	log    *slog.Logger
-	rights *session.Rights
-	hints  *session.Hints
-	dirs   *dirs
-	stuck  func(error) // see Config
+	s       *session.Session
+	fence   session.Op
+	log     *slog.Logger
+	rights  *session.Rights
+	hints   *session.Hints
+	dirs    *dirs
+	stuck   func(error) // see Config
+	metrics *metrics.Master
 
 	// Owned by the loop.
 	reader
@@ -51,7 +53,9 @@ type leader struct {
 	idle    []string                // workers found gone in this turn that had no task
 
 	// Shared.
-	beat beat // the loop's
+	beat      beat          // the loop's
+	questions chan question // answered by the loop
+	ended     chan struct{} // closed when it answers no more
 }
 
 func newLeader(m *master, fence session.Op) *leader {
@@ -60,8 +64,10 @@ func newLeader(m *master, fence session.Op) *leader {
 		reader: reader{s: m.s, chunk: firstChunk},
 		sched:  sched.New(max(0, m.cfg.MaxLosses)),
 		tasks:  newLister(task.TasksDir, m.dirs, m.rights), workers: newLister(task.WorkersDir, m.dirs, m.rights),
-		odd:     newComplaints(m.cfg.Logger),
-		awaited: make(map[string]awaitedState),
+		odd:       newComplaints(m.cfg.Logger),
+		awaited:   make(map[string]awaitedState),
+		metrics:   m.cfg.Metrics,
+		questions: make(chan question), ended: make(chan struct{}),
 	}
 	l.drains.due = true
 	return l
@@ -70,6 +76,7 @@ func newLeader(m *master, fence session.Op) *leader {
 // lead assigns tasks until ctx ends, the term with it, or until ZooKeeper
 // refuses a write because the term is over: then it returns errDeposed.
 func (l *leader) lead(ctx context.Context, j *janitor) error {
+	defer close(l.ended)
 	// Whatever the leaders before wrote is to show in what is read now.
 	if err := l.s.Sync(); err != nil {
 		return err
@@ -101,6 +108,11 @@ func (l *leader) loop(ctx context.Context) error {
 			return err
 		}
 		if len(d.Moves)+len(d.Drained)+len(d.ReadWorkers)+len(d.ReadTasks)+len(d.Recheck) > 0 {
+			select {
+			case q := <-l.questions:
+				q(l.sched)
+			default:
+			}
 			continue
 		}
 		timer.Stop()
@@ -111,6 +123,8 @@ func (l *leader) loop(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-l.hints.C:
 		case <-timer.C:
+		case q := <-l.questions:
+			q(l.sched)
 		case a := <-l.tasks.listings:
 			l.mergeTasks(a)
 		case a := <-l.workers.listings:
@@ -222,6 +236,7 @@ func (l *leader) mergeTasks(a listing) {
 	if !l.tasks.merge(a) {
 		return
 	}
+	l.metrics.Listed(task.TasksDir, len(a.names), a.ended.Sub(a.began))
 	ids := a.names[:0]
 	for _, name := range a.names {
 		if task.ValidID(name) {
@@ -238,6 +253,7 @@ func (l *leader) mergeWorkers(a listing) {
 	if !l.workers.merge(a) {
 		return
 	}
+	l.metrics.Listed(task.WorkersDir, len(a.names), a.ended.Sub(a.began))
 	ids := a.names[:0]
 	for _, name := range a.names {
 		if len(name) <= task.MaxID {

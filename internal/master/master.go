@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"taskkeeper/internal/election"
+	"taskkeeper/internal/metrics"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -23,11 +24,13 @@ const DefaultMaxLosses = 3
 
 // Config says how a master leads. Its zero value is the default.
 type Config struct {
-	Who       string        // what its candidate znode says, for people: "host:pid"
-	MaxLosses int           // the loss that fails a task; default DefaultMaxLosses, below 0 none does
-	Retention time.Duration // how long an uncollected result outlives its client; default DefaultRetention, below 0 for ever
-	Logger    *slog.Logger  // default: none
-	Ready     func()        // called whenever it has become a candidate; default: nothing
+	Who       string          // what its candidate znode says, for people: "host:pid"
+	MaxLosses int             // the loss that fails a task; default DefaultMaxLosses, below 0 none does
+	Retention time.Duration   // how long an uncollected result outlives its client; default DefaultRetention, below 0 for ever
+	Logger    *slog.Logger    // default: none
+	Ready     func()          // called whenever it has become a candidate; default: nothing
+	Metrics   *metrics.Master // default: nothing is counted
+	Monitor   *Monitor        // is told what the master is; default: nobody is
 
 	// Stuck is called when the leader's loop does not turn any more. It is to end
 	// the process, so that another master leads; default: it panics.
@@ -49,6 +52,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Ready == nil {
 		c.Ready = func() {}
+	}
+	if c.Monitor == nil {
+		c.Monitor = new(Monitor)
 	}
 	if c.Stuck == nil {
 		c.Stuck = func(err error) { panic(err) }
@@ -104,6 +110,8 @@ func (m *master) candidacy(ctx context.Context) (err error) {
 		return err
 	}
 	m.cfg.Ready()
+	m.cfg.Monitor.is(Backup, nil)
+	defer m.cfg.Monitor.is(Joining, nil)
 	log := m.cfg.Logger.With("candidate", c.Path())
 	defer func() {
 		rerr := c.Resign()
@@ -123,7 +131,10 @@ func (m *master) candidacy(ctx context.Context) (err error) {
 	}
 	defer term.End()
 	log.Info("leader")
-	err = newLeader(m, term.Fence()).lead(term.Context(), newJanitor(m, term.Fence()))
+	l := newLeader(m, term.Fence())
+	m.cfg.Metrics.Elected()
+	m.cfg.Monitor.is(Leader, l)
+	err = l.lead(term.Context(), newJanitor(m, term.Fence()))
 	if ctx.Err() != nil {
 		log.Info("resigning")
 	}

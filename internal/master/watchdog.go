@@ -19,13 +19,26 @@ var errStuck = errors.New("the leader's loop is stuck")
 
 // beat counts the turns of a loop, as they begin and as they end: it is odd while one
 // lasts.
-type beat struct{ atomic.Int64 }
+type beat struct {
+	atomic.Int64
+	began atomic.Pointer[time.Time] // the last one
+}
 
 // turn has the loop turn.
 func (b *beat) turn(do func() error) error {
+	now := time.Now()
+	b.began.Store(&now)
 	b.Add(1)
 	defer b.Add(1)
 	return do()
+}
+
+// lasts is how long the turn has lasted so far; 0 between two.
+func (b *beat) lasts() time.Duration {
+	if b.Load()%2 == 0 {
+		return 0
+	}
+	return time.Since(*b.began.Load())
 }
 
 // suspender is a session as the watchdog sees it.

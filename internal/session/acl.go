@@ -9,7 +9,7 @@ import (
 
 // Stat reads a znode's Stat, which everyone may; zk.ErrNoNode if there is none.
 func (s *Session) Stat(path string) (stat *zk.Stat, err error) {
-	err = s.read(func() error {
+	err = s.read("set_acl", func() error {
 		there, found, err := s.conn.Exists(s.full(path))
 		if err == nil && !there {
 			err = zk.ErrNoNode

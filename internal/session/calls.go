@@ -166,7 +166,9 @@ func (s *Session) Multi(ops ...Op) ([]Result, error) {
 			return nil, err
 		}
 		s.wrote.Store(true)
+		began := time.Now()
 		answers, err := s.conn.Multi(reqs...)
+		s.count(ops, began)
 		refused, err := s.refusal(ops, answers), named(err)
 		switch {
 		case err == nil:
@@ -197,6 +199,14 @@ func (s *Session) Multi(ops ...Op) ([]Result, error) {
 	}
 }
 
+// count counts a Multi that began then.
+func (s *Session) count(ops []Op, began time.Time) {
+	s.cfg.Meter.Request("multi", began)
+	for _, op := range ops {
+		s.cfg.Meter.Operation(string(op.kind))
+	}
+}
+
 // throttledPause is how long a server that has too much to do is left in peace.
 const throttledPause = 500 * time.Millisecond
 
@@ -221,7 +231,7 @@ func (s *Session) refusal(ops []Op, answers []zk.MultiResponse) *OpError {
 
 // Get reads a znode; zk.ErrNoNode if there is none.
 func (s *Session) Get(path string) (data []byte, stat *zk.Stat, err error) {
-	err = s.read(func() error {
+	err = s.read("get", func() error {
 		data, stat, err = s.conn.Get(s.full(path))
 		return err
 	})
@@ -231,7 +241,7 @@ func (s *Session) Get(path string) (data []byte, stat *zk.Stat, err error) {
 // GetW is Get and sets a watch, which hints once when the znode changes or
 // vanishes. On a znode that is not there it sets none.
 func (s *Session) GetW(path string) (data []byte, stat *zk.Stat, err error) {
-	err = s.read(func() error {
+	err = s.read("get", func() error {
 		data, stat, _, err = s.conn.GetW(s.full(path))
 		return err
 	})
@@ -241,7 +251,7 @@ func (s *Session) GetW(path string) (data []byte, stat *zk.Stat, err error) {
 // Children lists the names of a znode's children, in no order; zk.ErrNoNode if
 // the znode itself is missing.
 func (s *Session) Children(path string) (names []string, stat *zk.Stat, err error) {
-	err = s.read(func() error {
+	err = s.read("list", func() error {
 		names, stat, err = s.conn.Children(s.full(path))
 		return err
 	})
@@ -251,7 +261,7 @@ func (s *Session) Children(path string) (names []string, stat *zk.Stat, err erro
 // ChildrenW is Children and sets a watch, which hints once when a child comes
 // or goes.
 func (s *Session) ChildrenW(path string) (names []string, stat *zk.Stat, err error) {
-	err = s.read(func() error {
+	err = s.read("list", func() error {
 		names, stat, _, err = s.conn.ChildrenW(s.full(path))
 		return err
 	})
@@ -261,7 +271,7 @@ func (s *Session) ChildrenW(path string) (names []string, stat *zk.Stat, err err
 // ACL reads who may do what with a znode, and its Stat; zk.ErrNoNode if there is
 // none, zk.ErrNoAuth if even that may not be read.
 func (s *Session) ACL(path string) (acl []zk.ACL, stat *zk.Stat, err error) {
-	err = s.read(func() error {
+	err = s.read("get_acl", func() error {
 		acl, stat, err = s.conn.GetACL(s.full(path))
 		return err
 	})
@@ -276,7 +286,7 @@ func (s *Session) Sync() error {
 	if root == "" {
 		root = "/"
 	}
-	err := s.read(func() error {
+	err := s.read("sync", func() error {
 		_, err := s.conn.Sync(root)
 		return err
 	})
@@ -294,12 +304,14 @@ const oddRetries = 20
 
 // read repeats a call that changes nothing, or nothing twice, across lost
 // connections.
-func (s *Session) read(call func() error) error {
+func (s *Session) read(kind string, call func() error) error {
 	for odd := 0; ; {
 		if err := s.await(); err != nil {
 			return err
 		}
+		began := time.Now()
 		err := named(call())
+		s.cfg.Meter.Request(kind, began)
 		switch {
 		case err == nil:
 			return nil

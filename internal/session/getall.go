@@ -1,6 +1,10 @@
 package session
 
-import "taskkeeper/internal/zkwire"
+import (
+	"time"
+
+	"taskkeeper/internal/zkwire"
+)
 
 // Read is what one read came to, as Get returns it.
 type Read = zkwire.Read
@@ -14,7 +18,11 @@ func (s *Session) GetAll(paths ...string) []Read {
 		for i, path := range paths {
 			full[i] = s.full(path)
 		}
-		copy(reads, s.wire.GetAll(full)) // nil: not in one request
+		began := time.Now()
+		if answers := s.wire.GetAll(full); answers != nil { // nil: not in one request
+			s.cfg.Meter.Request("multi_read", began)
+			copy(reads, answers)
+		}
 	}
 	for i, path := range paths {
 		if r := &reads[i]; r.Stat == nil { // Get knows the errors, and waits for a connection

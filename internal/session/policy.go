@@ -87,7 +87,7 @@ func (s *Session) readPolicy() ([]byte, error) {
 	}
 	for {
 		there := false
-		err := s.read(func() (err error) {
+		err := s.read("exists", func() (err error) {
 			if s.policy.watched.Swap(true) { // before the watch can fire
 				there, _, err = s.conn.Exists(s.full(access.Znode))
 			} else if there, _, _, err = s.conn.ExistsW(s.full(access.Znode)); err != nil {

@@ -34,6 +34,7 @@ type Config struct {
 	Leave    time.Duration // how long a role may work on once it was told to end; default: not at all
 	Role     access.Role   // that the program needs by the policy; default: none in particular
 	NoCreate bool          // for who only reads: Open fails with ErrNoChroot where it would create the chroot
+	Meter    Meter         // is told what is asked of ZooKeeper; default: nobody is
 	Logger   *slog.Logger  // default: none
 
 	again bool // a session before this one has ended
@@ -48,6 +49,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Meter == nil {
+		c.Meter = noMeter{}
 	}
 	return c
 }
@@ -184,7 +188,7 @@ func (s *Session) findChroot() error {
 }
 
 func (s *Session) exists(full string) (exists bool, err error) {
-	err = s.read(func() (err error) {
+	err = s.read("exists", func() (err error) {
 		exists, _, err = s.conn.Exists(full)
 		return err
 	})
@@ -211,13 +215,13 @@ func (s *Session) makeDir(full string) error {
 		return err
 	}
 	if err == nil {
-		err = s.read(create)
+		err = s.read("create", create)
 	}
 	if above := full[:strings.LastIndexByte(full, '/')]; above != "" && errors.Is(err, zk.ErrNoNode) {
 		if err := s.makeDir(above); err != nil {
 			return err
 		}
-		err = s.read(create)
+		err = s.read("create", create)
 	}
 	switch {
 	case err == nil || errors.Is(err, zk.ErrNodeExists):
@@ -371,7 +375,9 @@ func (s *Session) connected(server string) {
 	s.mu.Unlock()
 
 	attrs := []any{"session", fmt.Sprintf("%#x", s.ID()), "server", server}
-	if s.reported.CompareAndSwap(false, true) {
+	first := s.reported.CompareAndSwap(false, true)
+	s.cfg.Meter.Connected(first)
+	if first {
 		s.log.Info("connected", append(attrs, "timeout", s.Timeout())...)
 		if s.Timeout() != s.cfg.Timeout {
 			s.log.Warn("the server granted another session timeout than was asked for", "asked", s.cfg.Timeout, "granted", s.Timeout())
@@ -394,6 +400,7 @@ func (s *Session) disconnected() {
 	s.lostAt = time.Now()
 	s.lapsing = time.AfterFunc(s.Timeout()-s.wire.Silence(), s.lapse)
 	s.mu.Unlock()
+	s.cfg.Meter.Disconnected()
 	if s.ctx.Err() == nil {
 		s.log.Warn("connection lost")
 	}

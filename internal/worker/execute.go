@@ -10,6 +10,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/command"
+	"taskkeeper/internal/metrics"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -128,7 +129,7 @@ func (sl *slot) executor() {
 }
 
 // execute waits for the task to be read, and runs it if it is pending.
-func (sl *slot) execute(j job) outcome {
+func (sl *slot) execute(j job) (o outcome) {
 	ctx, id := j.ctx, j.id
 	f := j.f
 	if f == nil {
@@ -166,10 +167,12 @@ func (sl *slot) execute(j job) outcome {
 	}
 	defer cancel()
 	stop := sl.entry.beginning()
+	ended := sl.cfg.Metrics.Began(sl.cfg.Queue, time.UnixMilli(f.state.Stat.Ctime))
 	began := time.Now()
 	result, err := sl.cfg.Run(limited, task.Execution{Task: id, Worker: sl.id, Payload: payload})
 	v.took = time.Since(began)
 	stop()
+	defer func() { ended(resultOf(o)) }()
 	switch {
 	case ctx.Err() != nil:
 		return outcome{ended: true}
@@ -188,6 +191,17 @@ func (sl *slot) execute(j job) outcome {
 	v.state.Stdout, v.state.Stderr = result.Stdout, result.Stderr
 	sl.entry.begun()
 	return outcome{verdict: v}
+}
+
+// resultOf names what an execution came to, for Metrics.
+func resultOf(o outcome) string {
+	switch {
+	case o.ended || o.fault != nil:
+		return metrics.Cancelled
+	case o.verdict.state.Phase == task.Done:
+		return metrics.Done
+	}
+	return metrics.Failed
 }
 
 // takes fails when this worker does not execute payloads of a kind.

@@ -94,6 +94,7 @@ func (sl *slot) run(draining, leaving context.Context) error {
 	}
 	sl.log.Info("registered")
 	sl.cfg.Ready()
+	defer sl.cfg.Metrics.Registered(sl.cfg.Queue)()
 
 	err = sl.serve(draining, leaving)
 	sl.stop()

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"taskkeeper/internal/command"
+	"taskkeeper/internal/metrics"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -19,15 +20,16 @@ import (
 // Config says what a process executes. Its zero value executes the
 // assignment's simulated computation in one slot.
 type Config struct {
-	Queue   string        // whose tasks; default: the default queue
-	Kind    string        // which kind of payload Run takes: task.KindCommand, or "" for any other
-	Slots   int           // how many tasks at a time; default 1
-	Run     task.Func     // what executes a task; default task.Sleep
-	Timeout time.Duration // a task that runs longer fails, or longer than its submitter allows; default: no limit
-	Drain   time.Duration // how long a slot that is told to stop may run its task on; default: not at all
-	RunOn   bool          // what runs does so while no server is heard for the session's timeout; default: it is cancelled
-	Logger  *slog.Logger  // default: none
-	Ready   func()        // called once when all slots have registered; default: nothing
+	Queue   string          // whose tasks; default: the default queue
+	Kind    string          // which kind of payload Run takes: task.KindCommand, or "" for any other
+	Slots   int             // how many tasks at a time; default 1
+	Run     task.Func       // what executes a task; default task.Sleep
+	Timeout time.Duration   // a task that runs longer fails, or longer than its submitter allows; default: no limit
+	Drain   time.Duration   // how long a slot that is told to stop may run its task on; default: not at all
+	RunOn   bool            // what runs does so while no server is heard for the session's timeout; default: it is cancelled
+	Metrics *metrics.Worker // default: nothing is counted
+	Logger  *slog.Logger    // default: none
+	Ready   func()          // called once when all slots have registered; default: nothing
 
 	rights *session.Rights
 }

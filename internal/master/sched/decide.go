@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/btree"
+
+	"taskkeeper/internal/task"
 )
 
 // Decision is what is to be done now.
@@ -131,8 +133,8 @@ func (s *Scheduler) readTasks(d *Decision, now time.Time) {
 			d.wake(t.recheck)
 			break
 		}
-		next := detail{recheck: now.Add(finishedPause), done: t.done}
-		if t.done {
+		next := detail{recheck: now.Add(finishedPause), phase: t.phase}
+		if t.phase == task.Done {
 			next.looks = t.looks + 1
 			next.recheck = now.Add(donePause(next.looks))
 		}

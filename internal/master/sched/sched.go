@@ -178,7 +178,7 @@ func (e TaskRead) handle(s *Scheduler, now time.Time) {
 	var d detail
 	switch {
 	case e.State.Phase != task.Pending:
-		s.become(t, Finished, detail{recheck: now.Add(finishedPause), done: e.State.Phase == task.Done})
+		s.become(t, Finished, detail{recheck: now.Add(finishedPause), phase: e.State.Phase})
 		return
 	case state == Finished: // somebody set it back
 	case why == lostAtStart && !moved:

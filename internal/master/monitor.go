@@ -1,0 +1,136 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"taskkeeper/internal/master/sched"
+	"taskkeeper/internal/metrics"
+	"taskkeeper/internal/task"
+)
+
+// ErrNotLeader means that this master does not lead.
+var ErrNotLeader = errors.New("this master does not lead")
+
+// Role is what a master is at a moment.
+type Role string
+
+const (
+	Joining Role = "joining" // it is no candidate: it has no session, or no right to run
+	Backup  Role = "backup"
+	Leader  Role = "leader"
+)
+
+// Monitor lets others look at a master, over all its sessions. Its zero value is ready. Its
+// methods may be called from any goroutine.
+type Monitor struct {
+	mu     sync.Mutex // guards the rest
+	role   Role
+	leader *leader // nil: it does not lead
+}
+
+// Role is what the master is now.
+func (m *Monitor) Role() Role {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.role == "" {
+		return Joining
+	}
+	return m.role
+}
+
+// Counts is what the leader knows of tasks and workers. It waits for the leader's loop to
+// come round, and fails with ctx's cause when ctx ends, or with ErrNotLeader.
+func (m *Monitor) Counts(ctx context.Context) (counts []sched.Count, err error) {
+	err = m.ask(ctx, func(s *sched.Scheduler) { counts = s.Counts() })
+	return counts, err
+}
+
+// Turn tells for how long the leader's loop has been in one turn; 0 between two turns, and of
+// a backup.
+func (m *Monitor) Turn() time.Duration {
+	if l := m.leading(); l != nil {
+		return l.beat.lasts()
+	}
+	return 0
+}
+
+// Healthy fails when the leader's loop does not turn, though there is a connection.
+func (m *Monitor) Healthy() error {
+	l := m.leading()
+	if l == nil {
+		return nil
+	}
+	if _, suspended := l.s.Suspended(); suspended {
+		return nil
+	}
+	if turn := l.beat.lasts(); turn > longestTurn {
+		return fmt.Errorf("the leader's loop has been in one turn for %s", turn.Round(time.Second))
+	}
+	return nil
+}
+
+// Ready fails when the master is neither leader nor backup.
+func (m *Monitor) Ready() error {
+	if m.Role() == Joining {
+		return errors.New("no candidate under " + task.MasterDir)
+	}
+	return nil
+}
+
+// Leads tells whether the master leads, as far as it knows.
+func (m *Monitor) Leads() bool { return m.Role() == Leader }
+
+// Queues is Counts, as metrics have it.
+func (m *Monitor) Queues(ctx context.Context) (queues []metrics.Queue, err error) {
+	counts, err := m.Counts(ctx)
+	for _, c := range counts {
+		q := metrics.Queue{
+			Name:    c.Queue,
+			Tasks:   map[string]int{"pending": c.Pending, "running": c.Running, "done": c.Done, "failed": c.Failed, "malformed": c.Malformed},
+			Workers: map[string]int{"free": c.Free, "busy": c.Busy, "draining": c.Draining},
+		}
+		if !c.Oldest.IsZero() {
+			q.Oldest = max(0, time.Since(c.Oldest))
+		}
+		queues = append(queues, q)
+	}
+	return queues, err
+}
+
+// ask has a question answered by the leader's loop, between two turns.
+func (m *Monitor) ask(ctx context.Context, q question) error {
+	l := m.leading()
+	if l == nil {
+		return ErrNotLeader
+	}
+	answered := make(chan struct{})
+	select {
+	case l.questions <- func(s *sched.Scheduler) { q(s); close(answered) }:
+		<-answered
+		return nil
+	case <-l.ended:
+		return ErrNotLeader
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// question is about what the leader knows. It changes nothing, and keeps nothing of it.
+type question func(*sched.Scheduler)
+
+func (m *Monitor) leading() *leader {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.leader
+}
+
+// is says what the master is from now on; l leads, or is nil.
+func (m *Monitor) is(role Role, l *leader) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.role, m.leader = role, l
+}

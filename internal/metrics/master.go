@@ -1,0 +1,191 @@
+package metrics
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Master counts what a master does.
+type Master struct {
+	queues      queues
+	elections   prometheus.Counter
+	assignments *prometheus.CounterVec
+	losses      *prometheus.CounterVec
+	fenced      prometheus.Counter
+	listings    *prometheus.HistogramVec
+	listed      *prometheus.GaugeVec
+}
+
+// NewMaster registers what a Master counts.
+func NewMaster(r prometheus.Registerer) *Master {
+	f := promauto.With(r)
+	return &Master{
+		elections: f.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "elections_total",
+			Help: "Elections that this process has won.",
+		}),
+		assignments: f.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "assignments_total",
+			Help: "Tasks that this process has assigned to workers, as the leader.",
+		}, []string{"queue"}),
+		losses: f.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "losses_total",
+			Help: "Executions that were lost with their workers, as this process counted them, as the leader.",
+		}, []string{"queue"}),
+		fenced: f.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "fenced_writes_total",
+			Help: "Writes that ZooKeeper refused because this process did not lead any more.",
+		}),
+		listings: f.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "listing_duration_seconds",
+			Help:    "How long the leader's listings of /tasks and /workers took.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14), // up to 8 s
+		}, []string{"znode"}),
+		listed: f.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "listed",
+			Help: "Children that the leader's last listing of /tasks and /workers found.",
+		}, []string{"znode"}),
+	}
+}
+
+// Elected counts an election won.
+func (m *Master) Elected() {
+	if m != nil {
+		m.elections.Inc()
+	}
+}
+
+// Assigned counts an assignment of a task; if it was lost before, that as well.
+func (m *Master) Assigned(queue string, lost bool) {
+	if m == nil {
+		return
+	}
+	m.assignments.WithLabelValues(m.queues.label(queue)).Inc()
+	if lost {
+		m.Lost(queue)
+	}
+}
+
+// Lost counts an execution that was lost with its worker.
+func (m *Master) Lost(queue string) {
+	if m != nil {
+		m.losses.WithLabelValues(m.queues.label(queue)).Inc()
+	}
+}
+
+// Fenced counts a write that was refused because another master leads.
+func (m *Master) Fenced() {
+	if m != nil {
+		m.fenced.Inc()
+	}
+}
+
+// Listed counts a listing.
+func (m *Master) Listed(znode string, children int, took time.Duration) {
+	if m != nil {
+		m.listings.WithLabelValues(znode).Observe(took.Seconds())
+		m.listed.WithLabelValues(znode).Set(float64(children))
+	}
+}
+
+// Queue is what a leader knows of a queue.
+type Queue struct {
+	Name    string
+	Tasks   map[string]int // by state
+	Workers map[string]int // by state
+	Oldest  time.Duration  // age of the oldest that is pending; 0: none is
+}
+
+// View is what a master is asked for at a scrape.
+type View interface {
+	Leads() bool
+	// Turn is how long the loop has been in one turn.
+	Turn() time.Duration
+	// Queues fails when the master does not lead, or does not answer.
+	Queues(ctx context.Context) ([]Queue, error)
+}
+
+// patience is how long a scrape waits for the leader.
+const patience = time.Second
+
+// leader collects what a View tells.
+type leader struct {
+	view                                 View
+	queues                               *queues
+	leads, turn, answers, tasks, workers *prometheus.Desc
+	oldest                               *prometheus.Desc
+}
+
+// Watch registers what the view tells at each scrape.
+func (m *Master) Watch(r prometheus.Registerer, view View) {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
+	}
+	r.MustRegister(&leader{
+		view: view, queues: &m.queues,
+		leads:   desc("is_leader", "1 if this process leads, else 0."),
+		turn:    desc("leader_turn_seconds", "How long the leader's loop has been in one turn. A turn takes milliseconds; while ZooKeeper is away it lasts."),
+		answers: desc("leader_answers", "1 if the leader told of tasks and workers, 0 if it did not answer within a second. Leader alone."),
+		tasks:   desc("tasks", "Tasks by state, as the leader knows them: pending, running (in a worker's list), done or failed and not collected, malformed. Leader alone.", "queue", "state"),
+		workers: desc("workers", "Workers (slots) by state, as the leader knows them: free, busy, and those of both that are draining. Leader alone.", "queue", "state"),
+		oldest:  desc("oldest_pending_age_seconds", "Age of the oldest task that is pending, by its client's clock; 0 if none is. Leader alone.", "queue"),
+	})
+}
+
+// Describe implements prometheus.Collector.
+func (l *leader) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{l.leads, l.turn, l.answers, l.tasks, l.workers, l.oldest} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (l *leader) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	flag := map[bool]float64{true: 1}
+	leads := l.view.Leads()
+	gauge(l.leads, flag[leads])
+	gauge(l.turn, l.view.Turn().Seconds())
+	if !leads {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	queues, err := l.view.Queues(ctx)
+	gauge(l.answers, flag[err == nil])
+	for _, q := range l.merged(queues) {
+		for state, n := range q.Tasks {
+			gauge(l.tasks, float64(n), q.Name, state)
+		}
+		for state, n := range q.Workers {
+			gauge(l.workers, float64(n), q.Name, state)
+		}
+		gauge(l.oldest, q.Oldest.Seconds(), q.Name)
+	}
+}
+
+// merged names the queues by their labels: several may have one.
+func (l *leader) merged(queues []Queue) map[string]Queue {
+	byLabel := make(map[string]Queue)
+	for _, q := range queues {
+		label := l.queues.label(q.Name)
+		sum, there := byLabel[label]
+		if !there {
+			sum = Queue{Name: label, Tasks: make(map[string]int), Workers: make(map[string]int)}
+		}
+		for state, n := range q.Tasks {
+			sum.Tasks[state] += n
+		}
+		for state, n := range q.Workers {
+			sum.Workers[state] += n
+		}
+		sum.Oldest = max(sum.Oldest, q.Oldest)
+		byLabel[label] = sum
+	}
+	return byLabel
+}

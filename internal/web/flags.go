@@ -1,0 +1,126 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"taskkeeper/internal/cli"
+	"taskkeeper/internal/metrics"
+	"taskkeeper/internal/printable"
+	"taskkeeper/internal/session"
+)
+
+// Looks is what a program has to be looked at, if its user asks for that: flags, metrics, and
+// what serves them. The zero value is ready.
+type Looks struct {
+	address string // "" serves nothing
+	pprof   bool
+
+	registry *prometheus.Registry // nil before Open, and if nothing is served
+	listener net.Listener
+	current  atomic.Pointer[session.Session]
+}
+
+// AddTo adds the flags to a program's command.
+func (k *Looks) AddTo(cmd *cobra.Command) {
+	cli.Var(cmd.Flags(), &k.address, "http", "",
+		"Serve what there is to look at over HTTP, at this `address`, PORT or HOST:PORT: /metrics for Prometheus, /healthz and /readyz. Without a host only this machine reaches it. Whoever reaches it may read all, and can change nothing.",
+		parseAddress)
+	cmd.Flags().BoolVar(&k.pprof, "pprof", false, "Serve profiles of this process as well, below /debug/pprof of --http.")
+}
+
+// parseAddress reads where to serve.
+func parseAddress(s string) (string, error) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil && !strings.Contains(s, ":") {
+		port, err = s, nil
+	}
+	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || strconv.FormatUint(n, 10) != port {
+		return "", fmt.Errorf("must be PORT or HOST:PORT, such as 9180 or 0.0.0.0:9180, not %q", printable.Cut(s, 100))
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// Open begins to listen, if --http is given. It returns what registers metrics, or nil: then
+// there is nothing to serve.
+func (k *Looks) Open() (prometheus.Registerer, error) {
+	switch {
+	case k.address == "" && k.pprof:
+		return nil, cli.WrongUse("--pprof needs --http, which says where to serve")
+	case k.address == "":
+		return nil, nil
+	}
+	var err error
+	if k.listener, err = net.Listen("tcp", k.address); err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err
+		}
+		return nil, fmt.Errorf("--http %s: %w", k.address, err)
+	}
+	k.registry = prometheus.NewRegistry()
+	k.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics.Build(k.registry, cli.Version())
+	return k.registry, nil
+}
+
+// Within is a role whose sessions can be looked at.
+func (k *Looks) Within(role session.Role) session.Role {
+	return func(ctx context.Context, s *session.Session) error {
+		k.current.Store(s)
+		return role(ctx, s)
+	}
+}
+
+// Serve serves until what it returns is called, if there is anything to serve. healthy and
+// ready say in one line why the program is not so; ready is asked when it has a connection.
+func (k *Looks) Serve(ctx context.Context, log *slog.Logger, healthy, ready func() error) (stop func()) {
+	if k.registry == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	site := Site{
+		Metrics: k.registry, Pprof: k.pprof, Healthy: healthy,
+		Ready: func() error {
+			if err := k.connected(); err != nil {
+				return err
+			}
+			return ready()
+		},
+	}
+	log.Info("serving HTTP", "address", "http://"+k.listener.Addr().String()+"/")
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := Serve(ctx, k.listener, site.Handler(), log); err != nil {
+			log.Error("no longer to be looked at", "err", err)
+		}
+	})
+	return func() { cancel(); serving.Wait() }
+}
+
+// connected fails while there is no session with a connection.
+func (k *Looks) connected() error {
+	s := k.current.Load()
+	if s == nil || s.Err() != nil {
+		return errors.New("no session with ZooKeeper")
+	}
+	if since, suspended := s.Suspended(); suspended {
+		return fmt.Errorf("no connection to ZooKeeper for %s", time.Since(since).Round(time.Millisecond))
+	}
+	return nil
+}
