@@ -3,13 +3,14 @@ package session
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 )
 
 // Stat reads a znode's Stat, which everyone may; zk.ErrNoNode if there is none.
 func (s *Session) Stat(path string) (stat *zk.Stat, err error) {
-	err = s.read("set_acl", func() error {
+	err = s.read("exists", func() error {
 		there, found, err := s.conn.Exists(s.full(path))
 		if err == nil && !there {
 			err = zk.ErrNoNode
@@ -27,7 +28,9 @@ func (s *Session) SetACL(path string, acl []zk.ACL, version int32) error {
 		if err := s.await(); err != nil {
 			return err
 		}
+		began := time.Now()
 		_, err := s.conn.SetACL(s.full(path), acl, version)
+		s.cfg.Meter.Request("set_acl", began)
 		switch {
 		case errors.Is(err, zk.ErrNoServer): // it was never sent
 			continue
