@@ -436,6 +436,9 @@ func FuzzScheduler(f *testing.F) {
 				w.commit(id)
 			}
 		}
+		if err := w.checkCounts(); err != nil {
+			t.Error(err)
+		}
 		for id, z := range w.tasks {
 			if z.state().Phase == task.Pending {
 				t.Errorf("task %s is %q at the end: %+v", id, z.text, w.s.tasks[id])
