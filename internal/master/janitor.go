@@ -12,6 +12,7 @@ import (
 	"github.com/go-zookeeper/zk"
 	"golang.org/x/sync/errgroup"
 
+	"taskkeeper/internal/metrics"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -35,6 +36,7 @@ type janitor struct {
 	log       *slog.Logger
 	rights    *session.Rights
 	group     *session.Group
+	metrics   *metrics.Master
 
 	// Owned by the goroutine of run.
 	odd    *complaints
@@ -49,7 +51,7 @@ type janitor struct {
 func newJanitor(m *master, fence session.Op) *janitor {
 	return &janitor{
 		s: m.s, dirs: m.dirs, fence: fence, retention: m.cfg.Retention, log: m.cfg.Logger, rights: m.rights,
-		group: m.s.NewGroup(), odd: newComplaints(m.cfg.Logger),
+		group: m.s.NewGroup(), odd: newComplaints(m.cfg.Logger), metrics: m.cfg.Metrics,
 	}
 }
 
@@ -255,6 +257,7 @@ func (j *janitor) remove(id, message string, ops []session.Op) error {
 		j.refused[dir] = true
 		j.mu.Unlock()
 	case errors.As(err, &refused) && refused.Index == 0:
+		j.metrics.Fenced()
 		j.log.Warn("removal refused by ZooKeeper: this master leads no more", "candidate", j.fence.Path, "err", refused)
 		return errDeposed
 	case errors.As(err, &refused) && !errors.Is(err, zk.ErrNoNode) && !errors.Is(err, zk.ErrBadVersion):
