@@ -22,7 +22,7 @@ type Master struct {
 // NewMaster registers what a Master counts.
 func NewMaster(r prometheus.Registerer) *Master {
 	f := promauto.With(r)
-	return &Master{
+	m := &Master{
 		elections: f.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "elections_total",
 			Help: "Elections that this process has won.",
@@ -49,6 +49,16 @@ func NewMaster(r prometheus.Registerer) *Master {
 			Help: "Children that the leader's last listing of /tasks and /workers found.",
 		}, []string{"znode"}),
 	}
+	m.knows("")
+	return m
+}
+
+// knows has the losses of a queue be there, as 0: Prometheus sees no increase in a counter
+// that begins with 1. It returns the queue's label.
+func (m *Master) knows(queue string) (label string) {
+	label = m.queues.label(queue)
+	m.losses.WithLabelValues(label)
+	return label
 }
 
 // Elected counts an election won.
@@ -113,10 +123,9 @@ const patience = time.Second
 
 // leader collects what a View tells.
 type leader struct {
-	view                                 View
-	queues                               *queues
-	leads, turn, answers, tasks, workers *prometheus.Desc
-	oldest                               *prometheus.Desc
+	master                                       *Master
+	view                                         View
+	leads, turn, answers, tasks, workers, oldest *prometheus.Desc
 }
 
 // Watch registers what the view tells at each scrape.
@@ -125,8 +134,8 @@ func (m *Master) Watch(r prometheus.Registerer, view View) {
 		return prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
 	}
 	r.MustRegister(&leader{
-		view: view, queues: &m.queues,
-		leads:   desc("is_leader", "1 if this process leads, else 0."),
+		master: m, view: view,
+		leads:   desc("is_leader", "1 if this process leads, as far as it knows, else 0. While it has no connection to ZooKeeper another one may lead."),
 		turn:    desc("leader_turn_seconds", "How long the leader's loop has been in one turn. A turn takes milliseconds; while ZooKeeper is away it lasts."),
 		answers: desc("leader_answers", "1 if the leader told of tasks and workers, 0 if it did not answer within a second. Leader alone."),
 		tasks:   desc("tasks", "Tasks by state, as the leader knows them: pending, running (in a worker's list), done or failed and not collected, malformed. Leader alone.", "queue", "state"),
@@ -173,7 +182,7 @@ func (l *leader) Collect(ch chan<- prometheus.Metric) {
 func (l *leader) merged(queues []Queue) map[string]Queue {
 	byLabel := make(map[string]Queue)
 	for _, q := range queues {
-		label := l.queues.label(q.Name)
+		label := l.master.knows(q.Name)
 		sum, there := byLabel[label]
 		if !there {
 			sum = Queue{Name: label, Tasks: make(map[string]int), Workers: make(map[string]int)}

@@ -146,6 +146,12 @@ func TestCounts(t *testing.T) {
 	exposes(t, r, "taskkeeper_fenced_writes_total", "taskkeeper_fenced_writes_total 1")
 	exposes(t, r, "taskkeeper_assignments_total", `taskkeeper_assignments_total{queue="(default)"} 1`, `taskkeeper_assignments_total{queue="gpu"} 1`)
 	exposes(t, r, "taskkeeper_losses_total", `taskkeeper_losses_total{queue="(default)"} 1`, `taskkeeper_losses_total{queue="gpu"} 1`)
+	t.Run("of losses begin with 0 in each queue that is known", func(t *testing.T) {
+		r := prometheus.NewRegistry()
+		NewMaster(r).Watch(r, view{leads: true, queues: []Queue{{Name: "gpu"}}})
+		exposed(t, r)
+		exposes(t, r, "taskkeeper_losses_total", `taskkeeper_losses_total{queue="(default)"} 0`, `taskkeeper_losses_total{queue="gpu"} 0`)
+	})
 
 	w := NewWorker(r)
 	left := w.Registered("gpu")
