@@ -1,0 +1,189 @@
+package cmdtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/proc"
+	"taskkeeper/internal/zktest"
+)
+
+const alertRules = "../../scripts/alerts.yml"
+
+func readRules(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(alertRules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestAlertRules(t *testing.T) {
+	t.Parallel()
+	promtool(t, "", "check", "rules", alertRules)
+	promtool(t, "", "test", "rules", "testdata/alerts_test.yml")
+
+	alerts := strings.Split(readRules(t), "- alert: ")[1:]
+	if len(alerts) != 6 {
+		t.Errorf("%d alerts", len(alerts))
+	}
+	command, flag := regexp.MustCompile(`taskkeeper-client ([a-z]+)`), regexp.MustCompile(` --([a-z-]+)`)
+	dir := installed(t)
+	help := func(program string, args ...string) string {
+		p := proc.Run(t, proc.Command{Path: filepath.Join(dir, "taskkeeper-"+program), Args: append(args, "--help")})
+		p.Exit(0)
+		return p.Stdout.String()
+	}
+	flags := help("master") + help("worker")
+	for _, alert := range alerts {
+		name, _, _ := strings.Cut(alert, "\n")
+		if !regexp.MustCompile(`(?s)severity: (critical|warning)\n.*summary: \S.*description: >-\n.{200}`).MatchString(alert) {
+			t.Errorf("%s wants a severity, a summary, and a description", name)
+		}
+		for _, m := range command.FindAllStringSubmatch(alert, -1) {
+			help("client", m[1])
+		}
+		for _, m := range flag.FindAllStringSubmatch(alert, -1) {
+			if !strings.Contains(flags, "--"+m[1]) {
+				t.Errorf("%s: no program has --%s", name, m[1])
+			}
+		}
+	}
+}
+
+// prometheus is a server that scrapes programs every second, and reports alerts as soon as
+// what they are about has been so for 2 s.
+type prometheus struct {
+	t   *testing.T
+	url string
+}
+
+func newPrometheus(t *testing.T, programs ...watched) prometheus {
+	t.Helper()
+	path, err := exec.LookPath("prometheus")
+	if err != nil {
+		t.Fatalf("%v: apt-get install prometheus", err)
+	}
+	var hosts []string
+	for _, p := range programs {
+		hosts = append(hosts, p.host)
+	}
+	dir := t.TempDir()
+	config := fmt.Sprintf(`global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
+rule_files: [alerts.yml]
+scrape_configs:
+  - job_name: taskkeeper
+    static_configs: [{targets: ['%s']}]
+`, strings.Join(hosts, "', '"))
+	rules := regexp.MustCompile(`(?m)^( +for:) .*$`).ReplaceAllString(readRules(t), "$1 2s")
+	for name, text := range map[string]string{"prometheus.yml": config, "alerts.yml": rules} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	proc.Run(t, proc.Command{Path: path, Args: []string{
+		"--config.file=" + filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path=" + filepath.Join(dir, "data"),
+		"--web.listen-address=" + addr, "--log.level=warn",
+	}})
+	return prometheus{t, "http://" + addr}
+}
+
+// alert is one that fires, or is about to.
+type alert struct {
+	State               string
+	Labels, Annotations map[string]string
+}
+
+func (p prometheus) alerts() (alerts []alert, err error) {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	r, err := client.Get(p.url + "/api/v1/alerts")
+	if err != nil {
+		return nil, err
+	}
+	defer r.Body.Close()
+	var answer struct{ Data struct{ Alerts []alert } }
+	err = json.NewDecoder(r.Body).Decode(&answer)
+	return answer.Data.Alerts, err
+}
+
+// fires waits until such alerts fire, and no others, and returns them.
+func (p prometheus) fires(names ...string) (firing []alert) {
+	p.t.Helper()
+	zktest.Eventually(p.t, fmt.Sprint("the alerts that fire are ", names), func() (bool, string) {
+		all, err := p.alerts()
+		var seen []string
+		firing = nil
+		for _, a := range all {
+			if a.State == "firing" {
+				firing = append(firing, a)
+				seen = append(seen, a.Labels["alertname"])
+			}
+		}
+		slices.Sort(seen)
+		return err == nil && slices.Equal(seen, names), fmt.Sprint(all, err)
+	})
+	return firing
+}
+
+// scraped waits until Prometheus has a value of each program.
+func (p prometheus) scraped(programs int) {
+	p.t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	zktest.Eventually(p.t, "all programs are scraped", func() (bool, string) {
+		r, err := client.Get(p.url + "/api/v1/query?query=count(taskkeeper_zookeeper_connected==1)")
+		if err != nil {
+			return false, err.Error()
+		}
+		defer r.Body.Close()
+		var answer struct {
+			Data struct{ Result []struct{ Value [2]any } }
+		}
+		err = json.NewDecoder(r.Body).Decode(&answer)
+		got := answer.Data.Result
+		return err == nil && len(got) == 1 && got[0].Value[1] == fmt.Sprint(programs), fmt.Sprint(got, err)
+	})
+}
+
+func TestAlertFiresWhenAllWorkersAreKilled(t *testing.T) {
+	t.Parallel()
+	sv := newService(t)(t)
+	leader := sv.watched("master")
+	workers := []watched{sv.watched("worker"), sv.watched("worker")}
+	prom := newPrometheus(t, append(workers, leader, sv.watched("master"))...)
+	sv.start("client", append([]string{"submit"}, slices.Repeat([]string{"3600"}, 20)...)...).Exit(0)
+	for _, w := range workers {
+		w.counts(map[string]float64{`slots_busy{queue="(default)"}`: 1})
+	}
+	prom.scraped(4)
+	prom.fires()
+	for _, w := range workers {
+		w.Send(syscall.SIGKILL)
+	}
+	firing := prom.fires("TaskkeeperNoWorker")
+	if want := "Nobody works for queue (default), where 20 tasks wait."; firing[0].Annotations["summary"] != want {
+		t.Errorf("summary %q, want %q", firing[0].Annotations["summary"], want)
+	}
+	if l := firing[0].Labels; l["severity"] != "critical" || l["job"] != "taskkeeper" {
+		t.Errorf("labels %v", l)
+	}
+	sv.worker()
+	prom.fires("TaskkeeperLosses") // two tasks run again, and nobody waits for a worker
+}
