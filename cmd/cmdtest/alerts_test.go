@@ -21,9 +21,9 @@ import (
 
 const alertRules = "../../scripts/alerts.yml"
 
-func readRules(t *testing.T) string {
+func readFile(t *testing.T, path string) string {
 	t.Helper()
-	text, err := os.ReadFile(alertRules)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,19 @@ func TestAlertRules(t *testing.T) {
 	promtool(t, "", "check", "rules", alertRules)
 	promtool(t, "", "test", "rules", "testdata/alerts_test.yml")
 
-	alerts := strings.Split(readRules(t), "- alert: ")[1:]
+	config := regexp.MustCompile(`(?m)^    rule_files: .*\n(?:    .*\n)+`).FindString(readFile(t, "../../README.md"))
+	rules, err := filepath.Abs(alertRules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = strings.ReplaceAll(config, "/usr/local/share/taskkeeper/alerts.yml", rules)
+	path := filepath.Join(t.TempDir(), "prometheus.yml")
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil || !strings.Contains(config, "targets:") {
+		t.Fatalf("the README's configuration: %v, %q", err, config)
+	}
+	promtool(t, "", "check", "config", path)
+
+	alerts := strings.Split(readFile(t, alertRules), "- alert: ")[1:]
 	if len(alerts) != 6 {
 		t.Errorf("%d alerts", len(alerts))
 	}
@@ -87,7 +99,7 @@ scrape_configs:
   - job_name: taskkeeper
     static_configs: [{targets: ['%s']}]
 `, strings.Join(hosts, "', '"))
-	rules := regexp.MustCompile(`(?m)^( +for:) .*$`).ReplaceAllString(readRules(t), "$1 2s")
+	rules := regexp.MustCompile(`(?m)^( +for:) .*$`).ReplaceAllString(readFile(t, alertRules), "$1 2s")
 	for name, text := range map[string]string{"prometheus.yml": config, "alerts.yml": rules} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

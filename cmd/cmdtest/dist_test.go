@@ -137,7 +137,8 @@ func TestDist(t *testing.T) {
 		for _, want := range []string{"bin/taskkeeper-worker", "share/man/man1/taskkeeper-client.1", "share/man/man8/taskkeeper-master.8",
 			"share/bash-completion/completions/taskkeeper-client", "share/zsh/site-functions/_taskkeeper-client", "share/fish/vendor_completions.d/taskkeeper-client.fish",
 			"lib/systemd/system/taskkeeper-worker@.service", "lib/sysusers.d/taskkeeper.conf", "share/doc/taskkeeper/README.md", "share/doc/taskkeeper/taskkeeper.env",
-			"share/doc/taskkeeper/zoo-tls.cfg", "share/doc/taskkeeper/certificates", "share/doc/taskkeeper/zookeeper"} {
+			"share/doc/taskkeeper/zoo-tls.cfg", "share/doc/taskkeeper/certificates", "share/doc/taskkeeper/zookeeper",
+			"share/taskkeeper/alerts.yml"} {
 			if !slices.Contains(got, want) {
 				t.Errorf("%s is not there", want)
 			}

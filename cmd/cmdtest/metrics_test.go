@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -147,9 +148,15 @@ func TestMetrics(t *testing.T) {
 			`slots{queue="(default)"}`:                                            1, `slots_busy{queue="(default)"}`: 0,
 			"zookeeper_connected": 1, "zookeeper_sessions_total": 1, "zookeeper_reconnects_total": 0,
 		})
+		readme := readFile(t, "../../README.md")
 		for name, p := range map[string]watched{"leader": leader, "backup": backup, "worker": w} {
 			_, text := p.get("/metrics")
 			promtool(t, text, "check", "metrics")
+			for _, m := range regexp.MustCompile(`(?m)^# TYPE taskkeeper_(\w+)`).FindAllStringSubmatch(text, -1) {
+				if !strings.Contains(readme, "`"+m[1]) {
+					t.Errorf("the README does not name %s", m[1])
+				}
+			}
 			p.answers("/healthz", 200, "ok")
 			p.answers("/readyz", 200, "ok")
 			if n := p.metrics()[`zookeeper_request_duration_seconds_count{request="get"}`]; n == 0 {
