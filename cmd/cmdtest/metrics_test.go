@@ -219,6 +219,9 @@ func TestMetrics(t *testing.T) {
 		programs := []watched{sv.watched("master"), sv.watched("worker"), sv.watched("master")}
 		sv.start("client", "submit", "0").Exit(0)
 		programs[0].counts(map[string]float64{`tasks{queue="(default)",state="done"}`: 1})
+		if len(proxy.Seen()) == 0 {
+			t.Fatal("nothing goes through the proxy")
+		}
 		for _, p := range programs {
 			proxy.Seen()
 			const scrapes = 50
