@@ -49,6 +49,18 @@ func (m *Monitor) Counts(ctx context.Context) (counts []sched.Count, err error) 
 	return counts, err
 }
 
+// View is what the leader knows of all; see Counts.
+func (m *Monitor) View(ctx context.Context) (v sched.View, err error) {
+	err = m.ask(ctx, func(s *sched.Scheduler) { v = s.View() })
+	return v, err
+}
+
+// Totals is what the leader has counted; see Counts.
+func (m *Monitor) Totals(ctx context.Context) (t sched.Totals, err error) {
+	err = m.ask(ctx, func(s *sched.Scheduler) { t = s.Totals() })
+	return t, err
+}
+
 // Turn tells for how long the leader's loop has been in one turn; 0 between two turns, and of
 // a backup.
 func (m *Monitor) Turn() time.Duration {

@@ -58,7 +58,7 @@ func (e Carried) handle(s *Scheduler, now time.Time) {
 	if m.Kind == Fail {
 		if t := s.tasks[m.Tasks[0].ID]; t != nil && t.state == Failing {
 			t.version = m.Tasks[0].Version + 1
-			s.become(t, Finished, detail{recheck: now.Add(finishedPause)})
+			s.become(t, Finished, detail{recheck: now.Add(finishedPause), phase: task.Failed})
 		}
 		return
 	}

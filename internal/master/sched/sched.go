@@ -37,6 +37,8 @@ type Scheduler struct {
 	firsts        map[string]bool // tasks that stand first in a list: their losses are to be read, unless they are known
 	ahead         int             // tasks read when one was refused last; 0 since an assignment was carried out
 	finishedNext  time.Time
+
+	totals Totals
 }
 
 // New returns a scheduler that knows nothing. The maxLosses-th loss fails a task; 0

@@ -62,6 +62,7 @@ type detail struct {
 	recheck time.Time // Released, Finished: when it is looked at again
 	looks   int32     // Finished, and done: how often it was found to be so in a row
 	cause   cause     // Unverified
+	since   time.Time // Assigned: it is
 	// Pending, Released, Exhausted: the execution before was lost, and the next assignment counts it.
 	lost bool
 	asks task.Facts // Pending, Exhausted: what is to stay in its state when that is written

@@ -3,6 +3,8 @@ package sched
 import (
 	"slices"
 	"time"
+
+	"taskkeeper/internal/task"
 )
 
 // WorkersListed is a listing of /workers.
@@ -115,7 +117,10 @@ func (s *Scheduler) lists(w *worker, list, back []string, version int32, listing
 			if t.state != Assigning && !t.verified || t.state == Unverified && t.cause == lostAtStart {
 				t.version = -1
 			}
-			s.become(t, Assigned, detail{})
+			if t.state == Assigning {
+				s.totals.assigned(task.ParseName(id).Made, now)
+			}
+			s.become(t, Assigned, detail{since: now})
 		}
 	}
 	if len(list) > 0 {
@@ -126,6 +131,7 @@ func (s *Scheduler) lists(w *worker, list, back []string, version int32, listing
 		} else if slices.Contains(asked, id) {
 			s.become(t, Unverified, detail{cause: wasReturned})
 		} else {
+			s.totals.released(t.since, now)
 			s.become(t, Released, detail{recheck: now.Add(releasePause + returnPause(t.returns))})
 		}
 	}
