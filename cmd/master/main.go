@@ -47,8 +47,9 @@ harm: ZooKeeper refuses what it writes.`,
 			host, _ := os.Hostname() // a text for people
 			cfg := master.Config{
 				Who: fmt.Sprintf("%s:%d", host, os.Getpid()), MaxLosses: maxLosses, Retention: retention, Logger: log,
-				Ready: func() { cli.Ready(log) },
-				Stuck: func(err error) { common.Abort(os.Exit, "giving up, so that another master leads", err) },
+				Monitor: new(master.Monitor),
+				Ready:   func() { cli.Ready(log) },
+				Stuck:   func(err error) { common.Abort(os.Exit, "giving up, so that another master leads", err) },
 			}
 			if maxLosses == 0 {
 				cfg.MaxLosses = -1
@@ -61,12 +62,16 @@ harm: ZooKeeper refuses what it writes.`,
 			if err != nil {
 				return err
 			}
+			site := web.Site{Healthy: cfg.Monitor.Healthy, Ready: cfg.Monitor.Ready}
 			if registry != nil {
-				s.Meter = metrics.NewSession(registry)
-				cfg.Metrics, cfg.Monitor = metrics.NewMaster(registry), new(master.Monitor)
+				cfg.Metrics = metrics.NewMaster(registry)
 				cfg.Metrics.Watch(registry, cfg.Monitor)
+				s.Meter = metrics.NewSession(registry)
+				site.Page = web.NewPage(s, web.Identity{Program: "master", Who: cfg.Who, Version: cli.Version()}, cfg.Monitor)
+				log = site.Page.Records(log)
+				s.Logger, cfg.Logger = log, log
 			}
-			defer looks.Serve(cmd.Context(), log, cfg.Monitor.Healthy, cfg.Monitor.Ready)()
+			defer looks.Serve(cmd.Context(), log, site)()
 			return common.Run(cmd.Context(), s, member.Config{Role: member.Master},
 				looks.Within(func(ctx context.Context, s *session.Session) error { return master.Run(ctx, s, cfg) }))
 		},

@@ -121,7 +121,7 @@ the session goes on it executes again what it has cancelled.`,
 				s.Meter, cfg.Metrics = metrics.NewSession(registry), metrics.NewWorker(registry)
 			}
 			well := func() error { return nil }
-			defer looks.Serve(cmd.Context(), log, well, well)()
+			defer looks.Serve(cmd.Context(), log, web.Site{Healthy: well, Ready: well})()
 			defer command.ReapOrphans()()
 			return common.Run(cmd.Context(), s, member.Config{Role: member.Worker, Queue: cfg.Queue},
 				looks.Within(func(ctx context.Context, s *session.Session) error { return worker.Run(ctx, s, cfg) }))

@@ -87,21 +87,20 @@ func (k *Looks) Within(role session.Role) session.Role {
 	}
 }
 
-// Serve serves until what it returns is called, if there is anything to serve. healthy and
-// ready say in one line why the program is not so; ready is asked when it has a connection.
-func (k *Looks) Serve(ctx context.Context, log *slog.Logger, healthy, ready func() error) (stop func()) {
+// Serve serves a site until what it returns is called, if there is anything to serve. Its
+// Ready is asked only while there is a connection; Metrics and Pprof are set here.
+func (k *Looks) Serve(ctx context.Context, log *slog.Logger, site Site) (stop func()) {
 	if k.registry == nil {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	site := Site{
-		Metrics: k.registry, Pprof: k.pprof, Healthy: healthy,
-		Ready: func() error {
-			if err := k.connected(); err != nil {
-				return err
-			}
-			return ready()
-		},
+	ready := site.Ready
+	site.Metrics, site.Pprof = k.registry, k.pprof
+	site.Ready = func() error {
+		if err := k.connected(); err != nil {
+			return err
+		}
+		return ready()
 	}
 	log.Info("serving HTTP", "address", "http://"+k.listener.Addr().String()+"/")
 	var serving sync.WaitGroup
@@ -110,6 +109,9 @@ func (k *Looks) Serve(ctx context.Context, log *slog.Logger, healthy, ready func
 			log.Error("no longer to be looked at", "err", err)
 		}
 	})
+	if site.Page != nil {
+		serving.Go(func() { site.Page.Run(ctx) })
+	}
 	return func() { cancel(); serving.Wait() }
 }
 

@@ -21,6 +21,7 @@ type Site struct {
 	Healthy func() error // nil: the process does its work
 	Ready   func() error // nil: it is of use
 	Pprof   bool         // profiles are served as well
+	Page    *Page        // nil: there is none
 }
 
 // Handler serves a site.
@@ -35,6 +36,9 @@ func (s Site) Handler() http.Handler {
 		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	if s.Page != nil {
+		mux.Handle("/", s.Page.Handler())
 	}
 	return readOnly(mux)
 }

@@ -1,0 +1,133 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/election"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+// candidate is a child of /master.
+type candidate struct {
+	Znode   string    `json:"znode"`
+	Who     string    `json:"who"`     // "host:pid"
+	Since   time.Time `json:"since"`   // it leads, or is a candidate; by the servers' clock
+	Leads   bool      `json:"leads"`   // it is the first, and has begun: it has signed its znode
+	Watches string    `json:"watches"` // the znode of the one before it; "": it is the first
+}
+
+// ballot is the part "election".
+type ballot struct {
+	Candidates []candidate `json:"candidates"`           // the leader first
+	Error      string      `json:"error,omitempty"`      // why /master is not known
+	Leaderless *time.Time  `json:"leaderless,omitempty"` // since when nobody leads
+	Gap        float64     `json:"gap_seconds"`          // how long nobody led, the last time; 0: that was not seen
+}
+
+// mostCandidates is how many are shown.
+const mostCandidates = 100
+
+// electionEvery is how often /master is read though nothing told to.
+const electionEvery = 10 * time.Second
+
+// follow shows the election until ctx ends, or the session.
+func (p *Page) follow(ctx context.Context, s *session.Session) error {
+	const children = task.MasterDir + "/"
+	hints := s.Hints(task.MasterDir, children)
+	defer s.Forget(task.MasterDir, children)
+	again := time.NewTicker(electionEvery)
+	defer again.Stop()
+	for {
+		every := electionEvery
+		set, err := s.WatchTree(task.MasterDir)
+		if err != nil {
+			return err
+		}
+		if !set { // only the names are watched
+			every = time.Second
+		}
+		again.Reset(every)
+		for watching := true; watching; {
+			if err := p.readElection(s, set); err != nil {
+				return err
+			}
+			select {
+			case <-hints.C:
+				_, all := hints.Take()
+				watching = !all
+			case <-again.C:
+			case <-ctx.Done():
+				return nil
+			case <-s.Done():
+				return s.Err()
+			}
+		}
+	}
+}
+
+// readElection reads the candidates.
+func (p *Page) readElection(s *session.Session, watched bool) error {
+	list := s.Children
+	if !watched {
+		list = s.ChildrenW
+	}
+	names, _, err := list(task.MasterDir)
+	switch {
+	case errors.Is(err, session.ErrOver):
+		return err
+	case errors.Is(err, zk.ErrNoNode):
+	case err != nil:
+		p.hub.set("election", ballot{Candidates: []candidate{}, Error: shown(err.Error())})
+		return nil
+	}
+	ordered := election.Ordered(names)
+	ordered = ordered[:min(len(ordered), mostCandidates)]
+	paths := make([]string, len(ordered))
+	for i, name := range ordered {
+		paths[i] = task.MasterDir + "/" + name
+	}
+	all := []candidate{}
+	for i, r := range s.GetAll(paths...) {
+		if errors.Is(r.Err, session.ErrOver) {
+			return r.Err
+		}
+		if errors.Is(r.Err, zk.ErrNoNode) {
+			continue // what it vanished by is hinted at
+		}
+		c := candidate{Znode: shown(paths[i])}
+		if r.Err == nil {
+			c.Who, c.Since = shown(string(r.Data)), time.UnixMilli(r.Stat.Ctime)
+		}
+		if len(all) == 0 && r.Err == nil && r.Stat.Version > 0 {
+			c.Leads, c.Since = true, time.UnixMilli(r.Stat.Mtime)
+		}
+		if len(all) > 0 {
+			c.Watches = all[len(all)-1].Znode
+		}
+		all = append(all, c)
+	}
+	p.elected(all, time.Now())
+	return nil
+}
+
+// elected shows the candidates, and for how long nobody led.
+func (p *Page) elected(all []candidate, now time.Time) {
+	p.mu.Lock()
+	b := p.ballot
+	leads := len(all) > 0 && all[0].Leads
+	switch {
+	case !leads && b.Leaderless == nil:
+		b.Leaderless = &now
+	case leads && b.Leaderless != nil:
+		b.Gap, b.Leaderless = now.Sub(*b.Leaderless).Seconds(), nil
+	}
+	b.Candidates, b.Error = all, ""
+	p.ballot = b
+	p.mu.Unlock()
+	p.hub.set("election", b)
+}

@@ -1,0 +1,136 @@
+package web
+
+import (
+	"encoding/json"
+	"sync"
+)
+
+// hub holds what the page shows, in parts, each as JSON, and wakes its readers when a part
+// has changed.
+type hub struct {
+	mu      sync.Mutex // guards the rest
+	parts   map[string]part
+	changed chan struct{} // closed at the next change
+	readers int
+}
+
+// part is one of the page's: what it is now, or what comes behind what it was.
+type part struct {
+	version int
+	json    []byte   // the whole of it; nil: it grows
+	lines   [][]byte // that it has grown by, the last keep of them
+	first   int      // the version before the first of the lines
+	keep    int
+}
+
+func newHub() *hub { return &hub{parts: make(map[string]part), changed: make(chan struct{})} }
+
+// set replaces a part.
+func (h *hub) set(name string, v any) {
+	text := encode(v)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.parts[name]
+	if string(p.json) == string(text) {
+		return
+	}
+	p.json = text
+	p.version++
+	h.parts[name] = p
+	h.wake()
+}
+
+// add lets a part grow by a line; of all, the last keep are kept.
+func (h *hub) add(name string, keep int, v any) {
+	text := encode(v)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.parts[name]
+	p.version++
+	p.lines = append(p.lines, text)
+	if over := len(p.lines) - keep; over > 0 {
+		p.lines = append([][]byte(nil), p.lines[over:]...)
+	}
+	p.first = p.version - len(p.lines)
+	h.parts[name] = p
+	h.wake()
+}
+
+// wake is called with mu held.
+func (h *hub) wake() {
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+// message is a part, or the lines that it has grown by, for a reader.
+type message struct {
+	part string
+	json []byte
+}
+
+// since returns what a reader has not seen, takes note that it has, and what is closed when
+// there is more.
+func (h *hub) since(seen map[string]int) (news []message, more <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for name, p := range h.parts {
+		before := seen[name]
+		switch {
+		case before == p.version:
+			continue
+		case p.json != nil:
+			news = append(news, message{name, p.json})
+		default:
+			news = append(news, message{name, joined(p.lines[max(0, before-p.first):])})
+		}
+		seen[name] = p.version
+	}
+	return news, h.changed
+}
+
+// joined is an array of JSON.
+func joined(lines [][]byte) []byte {
+	all := []byte{'['}
+	for i, l := range lines {
+		if i > 0 {
+			all = append(all, ',')
+		}
+		all = append(all, l...)
+	}
+	return append(all, ']')
+}
+
+// mostReaders is how many may read the page at once.
+const mostReaders = 200
+
+// enter counts a reader in, unless there are too many.
+func (h *hub) enter() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.readers >= mostReaders {
+		return false
+	}
+	h.readers++
+	return true
+}
+
+func (h *hub) leave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.readers--
+}
+
+// watched tells whether anybody reads.
+func (h *hub) watched() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.readers > 0
+}
+
+func encode(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // of our own types
+	}
+	return text
+}

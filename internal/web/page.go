@@ -1,0 +1,102 @@
+package web
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+	"log/slog"
+	"math"
+	"net/http"
+	"sync"
+	"time"
+
+	"taskkeeper/internal/master/sched"
+	"taskkeeper/internal/session"
+)
+
+// Leader is a master that is asked what it knows, while it leads.
+type Leader interface {
+	Leads() bool
+	View(ctx context.Context) (sched.View, error)
+	Totals(ctx context.Context) (sched.Totals, error)
+}
+
+// Page is what people look at. It has a session of its own, so that no reader delays the master.
+type Page struct {
+	leader Leader
+	cfg    session.Config
+	hub    *hub
+
+	mu     sync.Mutex // guards the rest
+	ballot ballot
+	lost   []lost // workers that are gone, for a while
+}
+
+//go:embed static
+var static embed.FS
+
+// Identity is the part "who": what the page is of.
+type Identity struct {
+	Program string   `json:"program"`
+	Who     string   `json:"who"` // "host:pid"
+	Version string   `json:"version"`
+	Servers []string `json:"servers"`
+	Chroot  string   `json:"chroot"`
+}
+
+// NewPage returns a page of a master that has sessions of cfg.
+func NewPage(cfg session.Config, who Identity, leader Leader) *Page {
+	p := &Page{leader: leader, cfg: cfg, hub: newHub()}
+	who.Servers, who.Chroot = cfg.Address.Servers, cfg.Address.Chroot
+	p.hub.set("who", who)
+	return p
+}
+
+// Records returns a logger that logs to another one, and shows on the page what it logs.
+func (p *Page) Records(log *slog.Logger) *slog.Logger {
+	return slog.New(&recorder{Handler: log.Handler(), hub: p.hub, told: p.told})
+}
+
+// Run looks until ctx ends.
+func (p *Page) Run(ctx context.Context) {
+	cfg := p.cfg
+	cfg.NoCreate, cfg.Meter, cfg.Role, cfg.Leave = true, nil, "", 0
+	cfg.Logger = slog.New(slog.DiscardHandler) // the master's session tells the same
+	var all sync.WaitGroup
+	all.Go(func() { p.sample(ctx) })
+	all.Go(func() { p.askServers(ctx) })
+	all.Go(func() {
+		for ctx.Err() == nil { // there may be no chroot yet, or no right
+			_ = session.Run(ctx, cfg, math.MaxInt64, p.follow)
+			wait(ctx, time.Second)
+		}
+	})
+	all.Wait()
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// Handler serves the page. All of its addresses are relative: it may be behind a prefix.
+func (p *Page) Handler() http.Handler {
+	files, err := fs.Sub(static, "static")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/events", p.hub)
+	mux.Handle("/", http.FileServerFS(files))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		if h.Get("Cache-Control") == "" {
+			h.Set("Cache-Control", "no-cache")
+		}
+		mux.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,74 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"taskkeeper/internal/printable"
+)
+
+// mostRecords is how many lines of the log the page shows.
+const mostRecords = 1000
+
+// record is a line of the log, for the page.
+type record struct {
+	Time  time.Time         `json:"time"`
+	Level string            `json:"level"` // "info", "warn", "error"
+	Text  string            `json:"text"`
+	Attrs map[string]string `json:"attrs"`
+}
+
+// recorder passes the log on, and shows of it what a person looks for: all but what there is
+// of each task.
+type recorder struct {
+	slog.Handler
+	hub   *hub
+	told  func(record)
+	attrs []slog.Attr
+}
+
+// ofEachTask are the messages that would drown the others.
+var ofEachTask = map[string]bool{
+	"assigned": true, "task asked back, it is behind a long one": true, "task started": true, "task done": true,
+}
+
+// Handle implements slog.Handler.
+func (h *recorder) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelInfo && !ofEachTask[r.Message] {
+		line := record{Time: r.Time, Level: strings.ToLower(r.Level.String()), Text: shown(r.Message), Attrs: make(map[string]string)}
+		add := func(a slog.Attr) bool {
+			line.Attrs[shown(a.Key)] = shown(a.Value.String())
+			return true
+		}
+		for _, a := range h.attrs {
+			add(a)
+		}
+		r.Attrs(add)
+		h.hub.add("records", mostRecords, line)
+		h.told(line)
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h *recorder) WithAttrs(attrs []slog.Attr) slog.Handler {
+	with := *h
+	with.Handler = h.Handler.WithAttrs(attrs)
+	with.attrs = append(append([]slog.Attr(nil), h.attrs...), attrs...)
+	return &with
+}
+
+// WithGroup implements slog.Handler. No group is used.
+func (h *recorder) WithGroup(name string) slog.Handler {
+	with := *h
+	with.Handler = h.Handler.WithGroup(name)
+	return &with
+}
+
+// longest is how much of a text is shown, in bytes.
+const longest = 300
+
+// shown is a text that may come from a znode, fit for a person.
+func shown(s string) string { return printable.Line(printable.Cut(s, longest)) }

@@ -1,0 +1,172 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"taskkeeper/internal/master/sched"
+	"taskkeeper/internal/task"
+)
+
+const (
+	sampleEvery = time.Second
+	samples     = 300 // that are kept: five minutes
+	mostWorkers = 500 // that are shown
+	lostFor     = 30 * time.Second
+)
+
+// view is the part "view": what the leader knows. Without one the page is another master's.
+type view struct {
+	Leads    bool       `json:"leads"` // this master does, and so tells the rest
+	Queues   []queue    `json:"queues"`
+	Total    int        `json:"workers"`
+	Busy     int        `json:"busy"`
+	Draining int        `json:"draining"`
+	Workers  []worker   `json:"list"` // some of them, if there are many
+	Lost     []lost     `json:"lost"`
+	Now      *time.Time `json:"now,omitempty"` // by this machine's clock
+}
+
+type queue struct {
+	Name      string  `json:"name"`
+	Pending   int     `json:"pending"`
+	Running   int     `json:"running"`
+	Done      int     `json:"done"`
+	Failed    int     `json:"failed"`
+	Malformed int     `json:"malformed"`
+	Oldest    float64 `json:"oldest_seconds"` // 0: none is pending
+	Workers   int     `json:"workers"`
+}
+
+type worker struct {
+	ID       string    `json:"id"`
+	Queue    string    `json:"queue"`
+	Host     string    `json:"host"`
+	PID      int       `json:"pid"`
+	Tasks    []string  `json:"tasks"`
+	More     int       `json:"more"`
+	Since    time.Time `json:"since"`
+	Draining bool      `json:"draining"`
+}
+
+// lost is a worker that is gone, with what it had.
+type lost struct {
+	ID    string    `json:"id"`
+	Host  string    `json:"host"`
+	PID   int       `json:"pid"`
+	Tasks string    `json:"tasks"`
+	At    time.Time `json:"at"`
+}
+
+// rate is a line of the part "rates": what happened in the second before.
+type rate struct {
+	Time     int64   `json:"time"`     // Unix, in seconds
+	Finished float64 `json:"finished"` // tasks a second that left their workers' lists
+	Waited   float64 `json:"waited"`   // mean, in seconds, of those that were assigned
+	Held     float64 `json:"held"`     // mean, in seconds, from assignment to the end
+}
+
+// sample asks the leader once a second until ctx ends: for all if somebody looks, else for the
+// totals alone.
+func (p *Page) sample(ctx context.Context) {
+	ticker := time.NewTicker(sampleEvery)
+	defer ticker.Stop()
+	var before sched.Totals
+	var at time.Time // zero: there is none before
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			totals, leads := p.look(ctx, now)
+			switch {
+			case !leads:
+				at = time.Time{}
+				continue
+			case !at.IsZero():
+				p.hub.add("rates", samples, between(before, totals, now, now.Sub(at)))
+			}
+			before, at = totals, now
+		}
+	}
+}
+
+// look shows what the leader knows, if this master leads and somebody looks.
+func (p *Page) look(ctx context.Context, now time.Time) (t sched.Totals, leads bool) {
+	ctx, cancel := context.WithTimeout(ctx, sampleEvery)
+	defer cancel()
+	if !p.leader.Leads() {
+		p.hub.set("view", view{})
+		return t, false
+	}
+	if !p.hub.watched() {
+		t, err := p.leader.Totals(ctx)
+		return t, err == nil
+	}
+	v, err := p.leader.View(ctx)
+	if err != nil { // it is in a long turn
+		return t, false
+	}
+	p.hub.set("view", p.show(v, now))
+	return v.Totals, true
+}
+
+func between(a, b sched.Totals, now time.Time, d time.Duration) rate {
+	mean := func(sum time.Duration, n int) float64 { return sum.Seconds() / float64(max(1, n)) }
+	return rate{
+		Time: now.Unix(), Finished: float64(b.Released-a.Released) / d.Seconds(),
+		Waited: mean(b.Waited-a.Waited, b.Assigned-a.Assigned), Held: mean(b.Held-a.Held, b.Released-a.Released),
+	}
+}
+
+// show makes the part of what the leader knows.
+func (p *Page) show(of sched.View, now time.Time) view {
+	v := view{Leads: true, Queues: []queue{}, Workers: []worker{}, Lost: p.missed(now), Now: &now}
+	for _, c := range of.Queues {
+		q := queue{
+			Name: shown(c.Queue), Pending: c.Pending, Running: c.Running, Done: c.Done, Failed: c.Failed, Malformed: c.Malformed,
+			Workers: c.Free + c.Busy,
+		}
+		if !c.Oldest.IsZero() {
+			q.Oldest = max(0, now.Sub(c.Oldest).Truncate(time.Second).Seconds())
+		}
+		v.Queues = append(v.Queues, q)
+		v.Total, v.Busy, v.Draining = v.Total+c.Free+c.Busy, v.Busy+c.Busy, v.Draining+c.Draining
+	}
+	for _, w := range of.Workers {
+		queue, host, pid := task.ParseWorkerName(w.ID)
+		one := worker{ID: shown(w.ID), Queue: shown(queue), Host: shown(host), PID: pid, Tasks: []string{}, More: w.More, Since: w.Since, Draining: w.Draining}
+		for _, id := range w.Tasks {
+			one.Tasks = append(one.Tasks, shown(id))
+		}
+		v.Workers = append(v.Workers, one)
+	}
+	slices.SortFunc(v.Workers, func(a, b worker) int {
+		return cmp.Or(strings.Compare(a.Host, b.Host), cmp.Compare(a.PID, b.PID), strings.Compare(a.ID, b.ID))
+	})
+	v.Workers = v.Workers[:min(len(v.Workers), mostWorkers)]
+	return v
+}
+
+// missed lists the workers that are gone since not long.
+func (p *Page) missed(now time.Time) []lost {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lost = slices.DeleteFunc(p.lost, func(l lost) bool { return now.Sub(l.At) > lostFor })
+	return append([]lost{}, p.lost...)
+}
+
+// told takes note of a worker that is gone with its tasks, of which the log tells.
+func (p *Page) told(r record) {
+	if !strings.HasPrefix(r.Text, "worker gone") {
+		return
+	}
+	_, host, pid := task.ParseWorkerName(r.Attrs["worker"])
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lost = append(p.lost, lost{ID: r.Attrs["worker"], Host: host, PID: pid, Tasks: r.Attrs["tasks"], At: r.Time})
+	p.lost = p.lost[max(0, len(p.lost)-mostWorkers):]
+}
