@@ -1,6 +1,7 @@
 package cmdtest
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"syscall"
@@ -9,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"taskkeeper/internal/proc"
+	"taskkeeper/internal/zktest"
 )
 
 // pageOf is where a program says that it serves HTTP.
@@ -48,5 +50,30 @@ func TestPage(t *testing.T) {
 		if strings.Contains(b.text("body"), "undefined") || strings.Contains(b.text("body"), "NaN") {
 			t.Errorf("%s", b.text("body"))
 		}
+	})
+	t.Run("of_a_backup_shows_what_the_leader_knows", func(t *testing.T) {
+		sv := start(t)
+		first := sv.master("--http", "0")
+		second, third := sv.master("--http", "0"), sv.master("--http", "0")
+		sv.worker("--slots", "3")
+		sv.start("client", "run", "60")
+		b := browse(t, pageOf(third), 1280, 900)
+		b.reads("#crew", "3 workers: 1 busy, 2 free")
+		b.reads("#view-note", fmt.Sprintf(":%d, tells.", first.Pid()))
+		first.Kill()
+		b.reads("#view-note", fmt.Sprintf(":%d, tells.", second.Pid()))
+		second.Kill()
+		b.reads("#leadership", fmt.Sprintf(":%d leads, and there is no backup.", third.Pid()))
+		b.reads("#crew", "3 workers: 1 busy, 2 free")
+		zktest.Eventually(t, "it tells for itself", func() (bool, string) {
+			note := b.text("#view-note")
+			return note == "", note
+		})
+	})
+	t.Run("says_why_the_leader_tells_it_nothing", func(t *testing.T) {
+		sv := start(t)
+		sv.master()
+		b := browse(t, pageOf(sv.master("--http", "0")), 1280, 900)
+		b.reads("#view-note", " leads. Its page, which has the tasks and the workers, cannot be shown here: it serves none (--http)")
 	})
 }

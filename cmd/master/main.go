@@ -72,7 +72,7 @@ harm: ZooKeeper refuses what it writes.`,
 				s.Logger, cfg.Logger = log, log
 			}
 			defer looks.Serve(cmd.Context(), log, site)()
-			return common.Run(cmd.Context(), s, member.Config{Role: member.Master},
+			return common.Run(cmd.Context(), s, member.Config{Role: member.Master, HTTP: looks.Address()},
 				looks.Within(func(ctx context.Context, s *session.Session) error { return master.Run(ctx, s, cfg) }))
 		},
 	}

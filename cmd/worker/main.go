@@ -123,7 +123,7 @@ the session goes on it executes again what it has cancelled.`,
 			well := func() error { return nil }
 			defer looks.Serve(cmd.Context(), log, web.Site{Healthy: well, Ready: well})()
 			defer command.ReapOrphans()()
-			return common.Run(cmd.Context(), s, member.Config{Role: member.Worker, Queue: cfg.Queue},
+			return common.Run(cmd.Context(), s, member.Config{Role: member.Worker, Queue: cfg.Queue, HTTP: looks.Address()},
 				looks.Within(func(ctx context.Context, s *session.Session) error { return worker.Run(ctx, s, cfg) }))
 		},
 	}

@@ -58,7 +58,7 @@ func TestWhoMayDoWhatWithEachZnode(t *testing.T) {
 		{"/drain", "admin:cdrwa master:r viewer:r", ""},
 		{"/drain/vm", "admin:cdrwa master:rw viewer:r", ""},
 		{"/members", "admin:cdrwa master:crw worker:cr client:r alice:r viewer:r", ""},
-		{"/members/vm:1-x", "admin:cdrwa viewer:r", ""},
+		{"/members/vm:1-x", "admin:cdrwa master:r viewer:r", ""},
 		{"/zookeeper", "admin:cdrwa viewer:r", ""},
 		{"/zookeeper/quota", "admin:cdrwa viewer:r", ""},
 		{"/zookeeper/quota/app/tasks/zookeeper_limits", "admin:cdrwa viewer:r", ""},

@@ -46,7 +46,7 @@ var table = map[string]row{
 	"/drain":             {"cdrwa", "r", "", "", "r", "", ""},
 	"/drain/x":           {"cdrwa", "rw", "", "", "r", "", ""},
 	"/members":           {"cdrwa", "crw", "cr", "r", "r", "", ""},
-	"/members/x":         {"cdrwa", "", "", "", "r", "", ""},
+	"/members/x":         {"cdrwa", "r", "", "", "r", "", ""},
 	"/zookeeper":         {"cdrwa", "", "", "", "r", "", ""}, // the servers' own, which has the quotas
 	"/zookeeper/quota":   {"cdrwa", "", "", "", "r", "", ""},
 	"/zookeeper/quota/x": {"cdrwa", "", "", "", "r", "", ""},

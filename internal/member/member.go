@@ -37,6 +37,7 @@ const (
 	factRole     = "role"
 	factProtocol = "protocol"
 	factVersion  = "version"
+	factHTTP     = "http"
 )
 
 // Config describes a process.
@@ -44,6 +45,7 @@ type Config struct {
 	Role    string
 	Queue   string // of a worker
 	Version string // of the program
+	HTTP    string // where it serves that, host:port; "": nowhere
 	Logger  *slog.Logger
 }
 
@@ -52,12 +54,15 @@ type Told struct {
 	Role     string // of a member
 	Protocol string // a number, unless a person wrote something else
 	Version  string // of the program that wrote it; "": none is given
+	HTTP     string // of a member: where it serves that
 }
 
 // Parse reads what a znode holds.
 func Parse(data []byte) Told {
 	facts := task.Facts(bytes.TrimSpace(data[:min(len(data), task.MaxFacts)]))
-	return Told{Role: facts.Get(factRole), Protocol: cmp.Or(facts.Get(factProtocol), "1"), Version: facts.Get(factVersion)}
+	return Told{
+		Role: facts.Get(factRole), Protocol: cmp.Or(facts.Get(factProtocol), "1"), Version: facts.Get(factVersion), HTTP: facts.Get(factHTTP),
+	}
 }
 
 // Within returns a role that is played as a member. It fails with ErrProtocol, before it
@@ -180,9 +185,12 @@ func (m *member) register() error {
 	}
 	host, _ := os.Hostname() // a text for people
 	path := task.MemberPath(task.NewWorkerName(m.cfg.Queue, host, os.Getpid()))
-	data := []byte(task.Facts("").With(factRole, m.cfg.Role) + " " + m.facts())
+	data := task.Facts("").With(factRole, m.cfg.Role) + " " + m.facts()
+	if m.cfg.HTTP != "" {
+		data = data.With(factHTTP, m.cfg.HTTP)
+	}
 	for {
-		_, err := m.s.Multi(session.CreateEphemeral(path, data))
+		_, err := m.s.Multi(session.CreateEphemeral(path, []byte(data)))
 		switch {
 		case err == nil, errors.Is(err, zk.ErrNodeExists): // a call before made it, and its answer was lost: the name is new
 			m.registered = true

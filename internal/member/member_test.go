@@ -66,9 +66,10 @@ func refused(t *testing.T, ended <-chan error, version string) {
 func TestParse(t *testing.T) {
 	for data, want := range map[string]Told{
 		"":                                       {Protocol: "1"},
-		"role=worker protocol=2 version=1.4.0":   {Worker, "2", "1.4.0"},
-		" version=1.4.0 protocol=x later=yes \n": {"", "x", "1.4.0"},
+		"role=worker protocol=2 version=1.4.0":   {Role: Worker, Protocol: "2", Version: "1.4.0"},
+		" version=1.4.0 protocol=x later=yes \n": {Protocol: "x", Version: "1.4.0"},
 		"a note":                                 {Protocol: "1"},
+		"role=master protocol=1 version=1 http=vm:9180":                    {Role: Master, Protocol: "1", Version: "1", HTTP: "vm:9180"},
 		"version=1.4.0 " + strings.Repeat("x", 1_000_000) + " role=worker": {Protocol: "1", Version: "1.4.0"},
 	} {
 		if got := Parse([]byte(data)); got != want {

@@ -19,6 +19,8 @@ type candidate struct {
 	Since   time.Time `json:"since"`   // it leads, or is a candidate; by the servers' clock
 	Leads   bool      `json:"leads"`   // it is the first, and has begun: it has signed its znode
 	Watches string    `json:"watches"` // the znode of the one before it; "": it is the first
+
+	owner int64 // the session that it ends with
 }
 
 // ballot is the part "election".
@@ -101,7 +103,7 @@ func (p *Page) readElection(s *session.Session, watched bool) error {
 		}
 		c := candidate{Znode: shown(paths[i])}
 		if r.Err == nil {
-			c.Who, c.Since = shown(string(r.Data)), time.UnixMilli(r.Stat.Ctime)
+			c.Who, c.Since, c.owner = shown(string(r.Data)), time.UnixMilli(r.Stat.Ctime), r.Stat.EphemeralOwner
 		}
 		if len(all) == 0 && r.Err == nil && r.Stat.Version > 0 {
 			c.Leads, c.Since = true, time.UnixMilli(r.Stat.Mtime)

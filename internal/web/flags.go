@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -77,6 +78,19 @@ func (k *Looks) Open() (prometheus.Registerer, error) {
 	k.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics.Build(k.registry, cli.Version())
 	return k.registry, nil
+}
+
+// Address is where others find what is served, host:port; "" if nothing is.
+func (k *Looks) Address() string {
+	if k.listener == nil {
+		return ""
+	}
+	at := k.listener.Addr().(*net.TCPAddr)
+	host := at.IP.String()
+	if at.IP.IsUnspecified() {
+		host, _ = os.Hostname()
+	}
+	return net.JoinHostPort(host, strconv.Itoa(at.Port))
 }
 
 // Within is a role whose sessions can be looked at.

@@ -6,9 +6,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
+	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/session"
@@ -26,6 +30,8 @@ type Page struct {
 	leader Leader
 	cfg    session.Config
 	hub    *hub
+	host   string      // this machine's name
+	http   http.Client // to the leader's page
 
 	mu     sync.Mutex // guards the rest
 	ballot ballot
@@ -47,6 +53,8 @@ type Identity struct {
 // NewPage returns a page of a master that has sessions of cfg.
 func NewPage(cfg session.Config, who Identity, leader Leader) *Page {
 	p := &Page{leader: leader, cfg: cfg, hub: newHub()}
+	p.host, _ = os.Hostname()
+	p.http.Transport = &http.Transport{ResponseHeaderTimeout: time.Second, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext}
 	who.Servers, who.Chroot = cfg.Address.Servers, cfg.Address.Chroot
 	p.hub.set("who", who)
 	return p
@@ -67,11 +75,19 @@ func (p *Page) Run(ctx context.Context) {
 	all.Go(func() { p.askServers(ctx) })
 	all.Go(func() {
 		for ctx.Err() == nil { // there may be no chroot yet, or no right
-			_ = session.Run(ctx, cfg, math.MaxInt64, p.follow)
+			_ = session.Run(ctx, cfg, math.MaxInt64, p.read)
 			wait(ctx, time.Second)
 		}
 	})
 	all.Wait()
+}
+
+// read shows what there is to read on a session.
+func (p *Page) read(ctx context.Context, s *session.Session) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.follow(ctx, s) })
+	g.Go(func() error { return p.relay(ctx, s) })
+	return g.Wait()
 }
 
 func wait(ctx context.Context, d time.Duration) {

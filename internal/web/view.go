@@ -18,9 +18,11 @@ const (
 	lostFor     = 30 * time.Second
 )
 
-// view is the part "view": what the leader knows. Without one the page is another master's.
+// view is the part "view": what the leader knows.
 type view struct {
-	Leads    bool       `json:"leads"` // this master does, and so tells the rest
+	Leads    bool       `json:"leads"`          // this master does, and so tells the rest
+	From     string     `json:"from,omitempty"` // another one does, and its page tells
+	Note     string     `json:"note,omitempty"` // why nothing is told
 	Queues   []queue    `json:"queues"`
 	Total    int        `json:"workers"`
 	Busy     int        `json:"busy"`
@@ -86,7 +88,9 @@ func (p *Page) sample(ctx context.Context) {
 			case !leads:
 				at = time.Time{}
 				continue
-			case !at.IsZero():
+			case at.IsZero():
+				p.hub.forget("rates") // another leader's
+			default:
 				p.hub.add("rates", samples, between(before, totals, now, now.Sub(at)))
 			}
 			before, at = totals, now
@@ -99,8 +103,7 @@ func (p *Page) look(ctx context.Context, now time.Time) (t sched.Totals, leads b
 	ctx, cancel := context.WithTimeout(ctx, sampleEvery)
 	defer cancel()
 	if !p.leader.Leads() {
-		p.hub.set("view", view{})
-		return t, false
+		return t, false // see relay
 	}
 	if !p.hub.watched() {
 		t, err := p.leader.Totals(ctx)

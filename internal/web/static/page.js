@@ -80,7 +80,7 @@ function row(cells) { return make("tr", {}, make("th", { scope: "row" }), ...Arr
 function showView() {
   const v = state.view;
   if (!v) return;
-  setText($("view-note"), v.leads ? "" : "This master does not lead: the leader's page has the tasks and the workers.");
+  setText($("view-note"), v.note || (v.from ? `As the leader, ${v.from}, tells.` : ""));
   const queues = v.queues || [];
   keep($("queues"), queues, (q) => q.name, () => row(8), (e, q) => {
     const alone = q.pending > 0 && q.workers === 0;
@@ -89,7 +89,7 @@ function showView() {
     e.children[7].className = alone ? "bad" : "";
     e.children[5].className = q.failed ? "bad" : "";
   });
-  if (v.leads) {
+  if (v.leads || v.from) {
     let text = `${plural(v.workers, "worker")}: ${number(v.busy)} busy, ${number(v.workers - v.busy)} free`;
     if (v.draining) text += `, ${number(v.draining)} of them draining`;
     if (v.list.length < v.workers) text += `; ${number(v.list.length)} are shown`;
