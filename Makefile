@@ -37,7 +37,7 @@ report: scenarios compare ## all of that again, and the report with its tables a
 faults: build zookeeper ## random faults for DURATION (60s), judged write by write; SEED repeats some, OTHER=COMMIT mixes in its programs
 	@bin/faults $(if $(TLS),--tls) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(if $(OTHER),--other "$$(scripts/other $(OTHER))")
 
-test: build zookeeper tls gcc prometheus ## all tests, against real servers
+test: build zookeeper tls gcc prometheus chromium ## all tests, against real servers
 	$(GO) test -race -timeout 60m ./...
 	@echo "again without the race detector, for the tests that go-zookeeper's own data race rules out, and a long one:"
 	$(GO) test -timeout 30m -run '^Test(Reconnect|LongRun)' ./...
@@ -47,7 +47,7 @@ test: build zookeeper tls gcc prometheus ## all tests, against real servers
 # What make test leaves to make test-tls, or to its run without TLS.
 NOT_TLS := ^Test(LongRun|Leak|HostileZnodes|Spool|Idle|Dist|Units|ManPages|Completion|DryRun|Help|Installed|ZooKeeperScript|Alert)
 
-test-tls: build zookeeper prometheus ## all of the programs' tests, the scenarios and random faults under TLS and a policy
+test-tls: build zookeeper prometheus chromium ## all of the programs' tests, the scenarios and random faults under TLS and a policy
 	TASKKEEPER_TLS=1 $(GO) test -timeout 60m -v ./cmd/cmdtest
 	@$(MAKE) --no-print-directory scenarios faults TLS=1
 
@@ -77,7 +77,7 @@ dist: ## static programs for linux/amd64 and linux/arm64 with all that, and SHA2
 clean: ## remove bin/ and dist/; .zk/ stays, it may hold data
 	rm -rf bin dist
 
-.PHONY: zookeeper tls gcc prometheus
+.PHONY: zookeeper tls gcc prometheus chromium
 zookeeper:
 	@scripts/zookeeper install >/dev/null
 tls:
@@ -86,3 +86,5 @@ gcc:
 	@command -v "$$($(GO) env CC)" >/dev/null || { echo "go test -race needs a C compiler: apt-get install gcc libc6-dev" >&2; exit 1; }
 prometheus:
 	@command -v promtool >/dev/null && command -v prometheus >/dev/null || { echo "the tests of metrics and alerts need promtool and prometheus: apt-get install prometheus" >&2; exit 1; }
+chromium:
+	@command -v chromium >/dev/null || { echo "the tests of the page need Chromium: apt-get install chromium" >&2; exit 1; }

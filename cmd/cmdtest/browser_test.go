@@ -2,8 +2,10 @@ package cmdtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -31,7 +33,12 @@ func browse(t *testing.T, url string, width, height int) *tab {
 	ctx, end := chromedp.NewContext(allocated)
 	b := &tab{t: t, ctx: ctx}
 	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("Chromium (apt-get install chromium): %v", err)
+		end()
+		free()
+		if errors.Is(err, exec.ErrNotFound) {
+			t.Fatal("Chromium is missing: apt-get install chromium")
+		}
+		t.Fatalf("Chromium: %v", err)
 	}
 	messages := chromedp.Console(ctx)
 	var reading sync.WaitGroup
