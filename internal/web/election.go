@@ -84,7 +84,7 @@ func (p *Page) readElection(s *session.Session, watched bool) error {
 		return err
 	case errors.Is(err, zk.ErrNoNode):
 	case err != nil:
-		p.hub.set("election", ballot{Candidates: []candidate{}, Error: shown(err.Error())})
+		p.unknown(err)
 		return nil
 	}
 	ordered := election.Ordered(names)
@@ -117,6 +117,15 @@ func (p *Page) readElection(s *session.Session, watched bool) error {
 	return nil
 }
 
+// unknown shows why /master cannot be read, beside what was read before: nobody has vanished by that.
+func (p *Page) unknown(err error) {
+	p.mu.Lock()
+	b := p.ballot
+	p.mu.Unlock()
+	b.Candidates, b.Error = append([]candidate{}, b.Candidates...), shown(err.Error())
+	p.hub.set("election", b)
+}
+
 // elected shows the candidates, and for how long nobody led.
 func (p *Page) elected(all []candidate, now time.Time) {
 	p.mu.Lock()
@@ -127,6 +136,8 @@ func (p *Page) elected(all []candidate, now time.Time) {
 		b.Leaderless = &now
 	case leads && b.Leaderless != nil:
 		b.Gap, b.Leaderless = now.Sub(*b.Leaderless).Seconds(), nil
+	case leads && len(b.Candidates) > 0 && b.Candidates[0].Znode != all[0].Znode: // both happened between two reads
+		b.Gap = 0
 	}
 	b.Candidates, b.Error = all, ""
 	p.ballot = b

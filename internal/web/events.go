@@ -15,14 +15,17 @@ const (
 // ServeHTTP sends a reader all parts as server-sent events, and from then on what changes. Of a
 // part that grows an event has an array of what came; the others are sent whole.
 func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx is to pass it on at once
+	if r.Method == http.MethodHead {
+		return
+	}
 	if !h.enter() {
 		http.Error(w, fmt.Sprintf("%d read this page already", mostReaders), http.StatusServiceUnavailable)
 		return
 	}
 	defer h.leave()
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx is to pass it on at once
 	to := http.NewResponseController(w)
 	seen := make(map[string]int)
 	alive := time.NewTicker(heartbeat)

@@ -34,11 +34,19 @@ var ofEachTask = map[string]bool{
 	"assigned": true, "task asked back, it is behind a long one": true, "task started": true, "task done": true,
 }
 
+// Enabled implements slog.Handler. The page shows what a log of errors alone leaves out.
+func (h *recorder) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelInfo || h.Handler.Enabled(ctx, level)
+}
+
 // Handle implements slog.Handler.
 func (h *recorder) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelInfo && !ofEachTask[r.Message] {
 		line := record{Time: r.Time, Level: strings.ToLower(r.Level.String()), Text: shown(r.Message), Attrs: make(map[string]string)}
 		add := func(a slog.Attr) bool {
+			if a.Key == "session" { // whoever knows its id can take it over: ZooKeeper makes the password of the id alone
+				return true
+			}
 			line.Attrs[shown(a.Key)] = shown(a.Value.String())
 			return true
 		}
@@ -48,6 +56,9 @@ func (h *recorder) Handle(ctx context.Context, r slog.Record) error {
 		r.Attrs(add)
 		h.hub.add("records", mostRecords, line)
 		h.told(line)
+	}
+	if !h.Handler.Enabled(ctx, r.Level) {
+		return nil
 	}
 	return h.Handler.Handle(ctx, r)
 }

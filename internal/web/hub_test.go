@@ -1,0 +1,173 @@
+package web
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tell is what a reader of a hub has not seen, by part.
+func tell(h *hub, seen map[string]int) map[string]string {
+	news, _ := h.since(seen)
+	told := make(map[string]string)
+	for _, m := range news {
+		told[m.part] = string(m.json)
+	}
+	return told
+}
+
+func TestHub(t *testing.T) {
+	t.Run("tells_a_reader_of_a_part_once_for_each_change", func(t *testing.T) {
+		h := newHub()
+		seen := make(map[string]int)
+		h.set("a", 1)
+		h.set("a", 2)
+		h.set("b", "x")
+		if got := fmt.Sprint(tell(h, seen)); got != `map[a:2 b:"x"]` {
+			t.Error(got)
+		}
+		h.set("b", "x") // the same
+		if got := tell(h, seen); len(got) != 0 {
+			t.Error(got)
+		}
+		h.set("b", "y")
+		if got := fmt.Sprint(tell(h, seen)); got != `map[b:"y"]` {
+			t.Error(got)
+		}
+	})
+	t.Run("tells_what_a_part_has_grown_by_and_a_new_reader_what_is_kept", func(t *testing.T) {
+		h := newHub()
+		seen := make(map[string]int)
+		for i, want := range []string{"[0]", "[1]", "[2]"} {
+			h.add("a", 3, i)
+			if got := tell(h, seen)["a"]; got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		}
+		h.add("a", 3, 3)
+		h.add("a", 3, 4)
+		if got := tell(h, seen)["a"]; got != "[3,4]" {
+			t.Error(got)
+		}
+		if got := tell(h, make(map[string]int))["a"]; got != "[2,3,4]" {
+			t.Errorf("a new reader: %s", got)
+		}
+		for i := range 9 { // more than is kept: a slow reader misses the oldest
+			h.add("a", 3, 10+i)
+		}
+		if got := tell(h, seen)["a"]; got != "[16,17,18]" {
+			t.Errorf("a slow reader: %s", got)
+		}
+	})
+	t.Run("wakes_all_readers_at_a_change_and_none_without_one", func(t *testing.T) {
+		h := newHub()
+		h.set("a", 1)
+		_, first := h.since(map[string]int{})
+		_, second := h.since(map[string]int{})
+		h.set("a", 1)
+		select {
+		case <-first:
+			t.Error("woken by nothing")
+		default:
+		}
+		h.set("a", 2)
+		for _, more := range []<-chan struct{}{first, second} {
+			select {
+			case <-more:
+			default:
+				t.Error("not woken")
+			}
+		}
+	})
+}
+
+// events opens a hub's stream, and returns what waits for so many lines of it.
+func events(t *testing.T, url string) (status int, lines func(n int) []string, leave func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	request, err := http.NewRequestWithContext(ctx, "GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { response.Body.Close() })
+	scanner := bufio.NewScanner(response.Body)
+	return response.StatusCode, func(n int) (got []string) {
+		for len(got) < n && scanner.Scan() {
+			if scanner.Text() != "" {
+				got = append(got, scanner.Text())
+			}
+		}
+		return got
+	}, cancel
+}
+
+func TestReaders(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	t.Run("are_sent_all_at_first_and_then_what_changes", func(t *testing.T) {
+		h := newHub()
+		h.set("a", "\n\ndata: forged")
+		server := httptest.NewServer(h)
+		defer server.Close()
+		_, lines, leave := events(t, server.URL)
+		defer leave()
+		if got := lines(2); !slices.Equal(got, []string{"event: a", `data: "\n\ndata: forged"`}) {
+			t.Errorf("%q", got)
+		}
+		h.add("b", 9, 1)
+		if got := lines(2); !slices.Equal(got, []string{"event: b", "data: [1]"}) {
+			t.Errorf("%q", got)
+		}
+	})
+	t.Run("beyond_the_most_are_refused_until_one_has_left", func(t *testing.T) {
+		h := newHub()
+		h.set("a", 1)
+		server := httptest.NewServer(h)
+		defer server.Close()
+		var leave func()
+		for i := range mostReaders {
+			status, _, gone := events(t, server.URL)
+			if status != http.StatusOK {
+				t.Fatalf("reader %d: %d", i+1, status)
+			}
+			leave = gone
+		}
+		status, lines, _ := events(t, server.URL)
+		if got := strings.Join(lines(1), ""); status != http.StatusServiceUnavailable || got != "200 read this page already" {
+			t.Errorf("reader %d: %d %s", mostReaders+1, status, got)
+		}
+		leave()
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			status, _, gone := events(t, server.URL)
+			gone()
+			if status == http.StatusOK {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("after one has left: %d", status)
+			}
+		}
+		server.CloseClientConnections()
+		for deadline := time.Now().Add(10 * time.Second); h.watched(); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("readers are left over")
+			}
+		}
+	})
+	t.Run("that_ask_for_the_head_alone_are_none", func(t *testing.T) {
+		h := newHub()
+		if w := ask(h, "HEAD", "/events"); w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/event-stream" || h.watched() {
+			t.Errorf("%d %v", w.Code, w.Header())
+		}
+	})
+}

@@ -1,0 +1,158 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/master/sched"
+)
+
+// parsed returns a part of the page, as its readers get it.
+func parsed[T any](t *testing.T, h *hub, name string) (v T) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(tell(h, map[string]int{})[name]), &v); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return v
+}
+
+var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+func TestRecorder(t *testing.T) {
+	h := newHub()
+	p := &Page{hub: h}
+	var out bytes.Buffer
+	log := p.Records(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))).With("who", "<b>me</b>")
+	log.Debug("seen by nobody")
+	log.Info("assigned", "task", "t")
+	log.Info("connected", "session", "0x1000012345", "server", "h:1")
+	log.Warn("odd \x1b[31m\nname", "znode", "/tasks/\u202e<script>alert(1)</script>", "err", errors.New(strings.Repeat("x", 9999)))
+	got := parsed[[]record](t, h, "records")
+	if n := strings.Count(out.String(), "\n"); n != 4 {
+		t.Errorf("%d lines are logged:\n%s", n, &out)
+	}
+	if !strings.Contains(out.String(), "session=0x1000012345") {
+		t.Errorf("the log has no session: %s", &out)
+	}
+	if len(got) != 2 {
+		t.Fatalf("%d are shown: %v", len(got), got)
+	}
+	if want := map[string]string{"who": "<b>me</b>", "server": "h:1"}; !reflect.DeepEqual(got[0].Attrs, want) {
+		t.Errorf("%v, want %v: whoever knows a session's id can take the session over", got[0].Attrs, want)
+	}
+	odd := got[1]
+	if odd.Level != "warn" || odd.Text != `odd \x1b[31m\nname` || odd.Attrs["znode"] != `/tasks/\u202e<script>alert(1)</script>` {
+		t.Errorf("%+v", odd)
+	}
+	if n := len(odd.Attrs["err"]); n < longest || n > longest+30 {
+		t.Errorf("%d bytes of a long text are shown", n)
+	}
+	for range mostRecords {
+		log.Info("x")
+	}
+	if got := parsed[[]record](t, h, "records"); len(got) != mostRecords || got[0].Text != "x" {
+		t.Errorf("%d are kept, the first is %v", len(got), got[0])
+	}
+}
+
+func TestBetween(t *testing.T) {
+	a := sched.Totals{Assigned: 10, Waited: 10 * time.Second, Released: 5, Held: time.Second}
+	b := sched.Totals{Assigned: 14, Waited: 12 * time.Second, Released: 15, Held: 6 * time.Second}
+	for name, c := range map[string]struct {
+		a, b sched.Totals
+		took time.Duration
+		want rate
+	}{
+		"means_are_of_what_came":     {a, b, time.Second, rate{Time: noon.Unix(), Finished: 10, Waited: 0.5, Held: 0.5}},
+		"a_late_look_is_no_peak":     {a, b, 2 * time.Second, rate{Time: noon.Unix(), Finished: 5, Waited: 0.5, Held: 0.5}},
+		"nothing_happened":           {b, b, time.Second, rate{Time: noon.Unix()}},
+		"a_fresh_leader_is_no_minus": {sched.Totals{}, a, time.Second, rate{Time: noon.Unix(), Finished: 5, Waited: 1, Held: 0.2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := between(c.a, c.b, noon, c.took); got != c.want {
+				t.Errorf("%+v, want %+v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestElected(t *testing.T) {
+	after := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
+	next, leader := []candidate{{Znode: "/master/a"}}, []candidate{{Znode: "/master/a", Leads: true}}
+	p := &Page{hub: newHub()}
+	for _, step := range []struct {
+		name string
+		now  time.Time
+		of   []candidate
+		err  string
+		away *time.Time // since when nobody leads
+		gap  float64
+	}{
+		{name: "led already when it was first seen", now: after(0), of: leader},
+		{name: "nobody is there", now: after(1000), of: nil, away: new(after(1000))},
+		{name: "somebody is, but has not begun", now: after(1500), of: next, away: new(after(1000))},
+		{name: "it has begun", now: after(2500), of: leader, gap: 1.5},
+		{name: "it goes on", now: after(9000), of: leader, gap: 1.5},
+		{name: "nobody knows", now: after(9500), err: "away", gap: 1.5},
+		{name: "it leads still", now: after(9900), of: leader, gap: 1.5},
+		{name: "the next one took over at once", now: after(10000), of: []candidate{{Znode: "/master/b", Leads: true}}, gap: 0},
+	} {
+		if step.err != "" {
+			p.unknown(errors.New(step.err))
+		} else {
+			p.elected(step.of, step.now)
+		}
+		got := parsed[ballot](t, p.hub, "election")
+		if step.err == "" && len(got.Candidates) != len(step.of) || step.err != "" && len(got.Candidates) == 0 || got.Error != step.err {
+			t.Errorf("%s: %+v", step.name, got)
+		}
+		if (got.Leaderless == nil) != (step.away == nil) || step.away != nil && !got.Leaderless.Equal(*step.away) || got.Gap != step.gap {
+			t.Errorf("%s: nobody leads since %v, gap %v; want %v, %v", step.name, got.Leaderless, got.Gap, step.away, step.gap)
+		}
+	}
+}
+
+func TestView(t *testing.T) {
+	p := &Page{hub: newHub()}
+	log := p.Records(slog.New(slog.DiscardHandler))
+	t.Run("a_lost_worker_is_shown_with_its_tasks_for_half_a_minute", func(t *testing.T) {
+		began := time.Now()
+		log.Warn("worker gone, its tasks are free again", "worker", "gpu.h:7-0c5b0c5b-0000-4000-8000-000000000000", "tasks", "t1 t2")
+		log.Info("worker left or lost its session, with no task", "worker", "h:8-0c5b0c5b-0000-4000-8000-000000000000")
+		got := p.show(sched.View{}, began.Add(lostFor-time.Second)).Lost
+		if len(got) != 1 || got[0].Host != "h" || got[0].PID != 7 || got[0].Tasks != "t1 t2" {
+			t.Errorf("%+v", got)
+		}
+		if got := p.show(sched.View{}, time.Now().Add(lostFor+time.Millisecond)).Lost; len(got) != 0 {
+			t.Errorf("after half a minute: %+v", got)
+		}
+	})
+	t.Run("what_stands_in_names_is_shown_as_text_and_lists_are_never_null", func(t *testing.T) {
+		v := p.show(sched.View{
+			Queues:  []sched.Count{{Queue: "\x1b]0;x\a", Pending: 3, Busy: 1, Free: 2, Oldest: noon.Add(-90 * time.Second)}},
+			Workers: []sched.Holder{{ID: "b\u202e", Tasks: []string{"\x1b"}}, {ID: "a"}},
+		}, noon)
+		q := v.Queues[0]
+		if q.Name != `\x1b]0;x\x07` || q.Oldest != 90 || q.Workers != 3 || v.Total != 3 || v.Busy != 1 {
+			t.Errorf("%+v", v)
+		}
+		if v.Workers[1].ID != `b\u202e` || v.Workers[1].Tasks[0] != `\x1b` {
+			t.Errorf("%+v", v.Workers)
+		}
+		if text := string(encode(p.show(sched.View{}, noon))); strings.Contains(text, "null") {
+			t.Error(text)
+		}
+	})
+	t.Run("of_many_workers_the_first_are_shown_and_all_are_counted", func(t *testing.T) {
+		of := sched.View{Queues: []sched.Count{{Free: 2 * mostWorkers}}, Workers: make([]sched.Holder, 2*mostWorkers)}
+		if v := p.show(of, noon); len(v.Workers) != mostWorkers || v.Total != 2*mostWorkers {
+			t.Errorf("%d of %d", len(v.Workers), v.Total)
+		}
+	})
+}
