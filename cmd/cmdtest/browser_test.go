@@ -70,6 +70,16 @@ func browse(t *testing.T, url string, width, height int) *tab {
 	return b
 }
 
+// quiet fails the test if the console has said anything so far.
+func (b *tab) quiet() {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.console) > 0 {
+		b.t.Errorf("the page's console: %s", strings.Join(b.console, "; "))
+	}
+}
+
 // forgive forgets what the console said so far, such as while the server was away.
 func (b *tab) forgive() {
 	b.mu.Lock()
@@ -86,12 +96,12 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// eval is the value of an expression.
+// eval is the value of an expression, or of the promise that it is.
 func eval[T any](b *tab, format string, args ...any) T {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
 	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](fmt.Sprintf(format, args...)))
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](fmt.Sprintf(format, args...), chromedp.EvalAwaitPromise))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -102,6 +112,16 @@ func eval[T any](b *tab, format string, args ...any) T {
 func (b *tab) text(selector string) (s string) {
 	b.t.Helper()
 	return eval[string](b, "document.querySelector(%q)?.innerText ?? ''", selector)
+}
+
+// soon is reads for one text, and looks within the page whenever it changes: to a millisecond.
+func (b *tab) soon(selector, text string) {
+	b.t.Helper()
+	eval[bool](b, `new Promise((done) => {
+		const look = () => document.querySelector(%q).innerText.includes(%q) && done(true);
+		new MutationObserver(look).observe(document.querySelector(%[1]q), { subtree: true, childList: true, characterData: true });
+		look();
+	})`, selector, text)
 }
 
 // reads waits until an element has some texts.

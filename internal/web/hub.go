@@ -12,6 +12,7 @@ type hub struct {
 	parts   map[string]part
 	changed chan struct{} // closed at the next change
 	readers int
+	came    chan struct{} // closed at the next first reader
 }
 
 // part is one of the page's: what it is now, or what comes behind what it was.
@@ -23,7 +24,7 @@ type part struct {
 	keep    int
 }
 
-func newHub() *hub { return &hub{parts: make(map[string]part), changed: make(chan struct{})} }
+func newHub() *hub { return &hub{parts: make(map[string]part), changed: make(chan struct{}), came: make(chan struct{})} }
 
 // set replaces a part.
 func (h *hub) set(name string, v any) {
@@ -119,7 +120,10 @@ func (h *hub) enter() bool {
 	if h.readers >= mostReaders {
 		return false
 	}
-	h.readers++
+	if h.readers++; h.readers == 1 {
+		close(h.came)
+		h.came = make(chan struct{})
+	}
 	return true
 }
 
@@ -127,6 +131,13 @@ func (h *hub) leave() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.readers--
+}
+
+// first is closed when somebody comes and nobody else is there: what there is may be old.
+func (h *hub) first() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.came
 }
 
 // watched tells whether anybody reads.

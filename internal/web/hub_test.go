@@ -171,3 +171,34 @@ func TestReaders(t *testing.T) {
 		}
 	})
 }
+
+func TestFirst(t *testing.T) {
+	h := newHub()
+	is := func(c <-chan struct{}) bool {
+		select {
+		case <-c:
+			return true
+		default:
+			return false
+		}
+	}
+	first := h.first()
+	if is(first) {
+		t.Error("nobody came")
+	}
+	h.enter()
+	if !is(first) || is(h.first()) {
+		t.Error("one came")
+	}
+	first = h.first()
+	h.enter()
+	if is(first) {
+		t.Error("a second one is not the first")
+	}
+	h.leave()
+	h.leave()
+	h.enter()
+	if !is(first) {
+		t.Error("one came when all had left")
+	}
+}

@@ -35,8 +35,12 @@ const (
 func (p *Page) askServers(ctx context.Context) {
 	var away *time.Time
 	for ; ctx.Err() == nil; wait(ctx, serversEvery) {
-		if !p.hub.watched() {
-			continue
+		if first := p.hub.first(); !p.hub.watched() {
+			select {
+			case <-first:
+			case <-ctx.Done():
+				return
+			}
 		}
 		s := servers{List: make([]server, len(p.cfg.Address.Servers))}
 		var g errgroup.Group

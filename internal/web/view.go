@@ -72,16 +72,21 @@ type rate struct {
 }
 
 // sample asks the leader once a second until ctx ends: for all if somebody looks, else for the
-// totals alone.
+// totals alone. Who comes first does not wait for that second.
 func (p *Page) sample(ctx context.Context) {
 	ticker := time.NewTicker(sampleEvery)
 	defer ticker.Stop()
 	var before sched.Totals
 	var at time.Time // zero: there is none before
+	first := p.hub.first()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-first:
+			first = p.hub.first()
+			p.look(ctx, time.Now())
+			wait(ctx, pause) // however often they come
 		case now := <-ticker.C:
 			totals, leads := p.look(ctx, now)
 			switch {

@@ -52,7 +52,8 @@ const queueName = (q) => q || "(default)";
 function showElection() {
   const b = state.election;
   if (!b) return;
-  const gone = state.gone.filter((g) => now() - g.at < goneFor);
+  const there = new Set(b.candidates.map((c) => c.znode));
+  const gone = state.gone.filter((g) => now() - g.at < goneFor && !there.has(g.candidate.znode));
   state.gone = gone;
   const list = [...gone.map((g) => ({ ...g.candidate, gone: g.at })), ...b.candidates];
   keep($("candidates"), list, (c) => c.znode, () => make("li", {}, make("strong"), " ", make("span"), make("br"), make("code")), (e, c) => {
@@ -176,7 +177,7 @@ function chart(into, lines, unit) {
   }
   for (const minutes of [5, 4, 3, 2, 1, 0]) {
     const at = x(end - minutes * 60);
-    root.append(svg("text", { x: at, y: h - 5, "text-anchor": minutes === 5 ? "start" : minutes ? "middle" : "end" }, minutes ? `−${minutes} min` : "now"));
+    root.append(svg("text", { x: at, y: h - 5, "text-anchor": minutes ? "middle" : "end" }, minutes ? `−${minutes} min` : "now"));
   }
   for (const l of lines) {
     let d = "", before = 0;
