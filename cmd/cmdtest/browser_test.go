@@ -157,11 +157,43 @@ func (b *tab) dark() {
 	}
 }
 
-// shot takes a picture of the whole page, into $TASKKEEPER_SHOTS if that is set.
+// ugly are the things on a page that a person cannot read: text that is cut, or runs beyond
+// the window, or over another one in a chart, or has too little contrast (WCAG's 4.5:1).
+const ugly = `(() => {
+	const found = [], name = (e) => e.tagName + (e.id && "#" + e.id) + " " + JSON.stringify(e.textContent.slice(0, 60));
+	const page = document.documentElement;
+	if (page.scrollWidth > page.clientWidth) found.push("the page is " + (page.scrollWidth - page.clientWidth) + " px too wide");
+	const seen = (e) => e.checkVisibility({ visibilityProperty: true }) && e.getClientRects().length > 0;
+	for (const e of document.querySelectorAll("body *"))
+		if (e.clientWidth > 0 && seen(e) && e.scrollWidth > e.clientWidth + 1) found.push("cut: " + name(e));
+	for (const chart of document.querySelectorAll("svg")) {
+		const texts = [...chart.querySelectorAll("text")], box = (e) => e.getBoundingClientRect();
+		for (const [i, a] of texts.entries()) for (const b of texts.slice(i + 1)) {
+			const p = box(a), q = box(b);
+			if (p.left < q.right && q.left < p.right && p.top + 3 < q.bottom && q.top + 3 < p.bottom) found.push("over each other: " + name(a) + " " + name(b));
+		}
+	}
+	const parse = (c) => c.match(/[\d.]+/g).map(Number);
+	const light = (c) => [.2126, .7152, .0722].reduce((sum, f, i) => { const v = c[i] / 255; return sum + f * (v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); }, 0);
+	const behind = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0) return c; } return [255, 255, 255]; };
+	let texts = 0;
+	for (const e of document.querySelectorAll("body *")) {
+		if (!seen(e) || ![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
+		texts++;
+		const style = getComputedStyle(e), [a, b] = [light(parse(e.ownerSVGElement ? style.fill : style.color)), light(behind(e))].sort((a, b) => b - a);
+		const contrast = (a + .05) / (b + .05);
+		if (contrast < 4.5) found.push("contrast " + contrast.toFixed(1) + ": " + name(e));
+	}
+	if (texts < 20) found.push("only " + texts + " texts");
+	return found;
+})()`
+
+// shot looks whether all can be read, and takes a picture of the whole page, into
+// $TASKKEEPER_SHOTS if that is set.
 func (b *tab) shot(name string) {
 	b.t.Helper()
-	if wide := eval[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); wide > 0 {
-		b.t.Errorf("%s: the page is %d px too wide", name, wide)
+	for _, found := range eval[[]string](b, "%s", ugly) {
+		b.t.Errorf("%s: %s", name, found)
 	}
 	dir := os.Getenv("TASKKEEPER_SHOTS")
 	if dir == "" {

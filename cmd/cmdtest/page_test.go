@@ -9,12 +9,16 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/google/uuid"
+
+	"taskkeeper/internal/zktest"
 )
 
 // page opens a program's page.
@@ -90,6 +94,47 @@ func TestPage(t *testing.T) {
 			t.Errorf("%q", text)
 		}
 		b.shot("hostile")
+	})
+	t.Run("has_room_for_long_names_and_for_many_of_all", func(t *testing.T) {
+		sv := start(t)
+		m := sv.watched("master")
+		b := m.page(1280, 900)
+		b.reads("#link", "live")
+		host := strings.Repeat("a-very-long-name-of-a-machine-", 2) + "0"
+		for i := range 4 {
+			sv.hand.CreateSeq("/master/hand-", fmt.Sprintf("%s:%d", host, 4000+i))
+		}
+		for _, id := range []string{"a", "b", "gpu.a", "a-longer-name-of-a-queue.a", "a-longer-name-of-a-queue.b"} {
+			sv.hand.Create("/data/"+id, "60")
+			sv.hand.Create("/tasks/"+id, "pending")
+		}
+		for i := range 40 {
+			queue := []string{"", "gpu.", "a-longer-name-of-a-queue."}[i%3]
+			sv.hand.CreateEphemeral(fmt.Sprintf("/workers/%s%s%d:%d-%s", queue, host, i/4%5, 100+i/8, uuid.New()), "")
+		}
+		for i := range 30 {
+			sv.hand.Create(fmt.Sprintf("/tasks/odd-%d", i), "a state that nobody knows")
+		}
+		b.reads("#crew", "40 workers: 5 busy, 35 free")
+		b.reads("#records", "odd-0", "odd-29")
+		b.reads("#queues", "a-longer-name-of-a-queue")
+		b.reads("#candidates", ":4003")
+		b.reads("#servers", "standalone")
+		zktest.Eventually(t, "charts", func() (bool, string) { return eval[int](b, "document.querySelectorAll('svg').length") == 2, "" })
+		eval[bool](b, "document.querySelectorAll('details').forEach((e) => { e.open = true }) ?? true")
+		if text := b.reads("#processes", "has a, for", "free"); regexp.MustCompile(`\d d `).MatchString(text) {
+			t.Errorf("for days, already: %s", text)
+		}
+		for _, width := range []int64{1280, 800, 390} {
+			b.do(chromedp.EmulateViewport(width, 900))
+			b.reads("#link", "live")
+			zktest.Eventually(t, "charts of the new width", func() (bool, string) {
+				return eval[bool](b, "[...document.querySelectorAll('svg')].every((e) => e.viewBox.baseVal.width === e.parentElement.clientWidth)"), ""
+			})
+			b.shot(fmt.Sprintf("many-%d", width))
+		}
+		b.dark()
+		b.shot("many-390-dark")
 	})
 	t.Run("lets_nothing_run_that_is_not_its_own", func(t *testing.T) {
 		sv := start(t)

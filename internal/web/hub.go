@@ -24,7 +24,9 @@ type part struct {
 	keep    int
 }
 
-func newHub() *hub { return &hub{parts: make(map[string]part), changed: make(chan struct{}), came: make(chan struct{})} }
+func newHub() *hub {
+	return &hub{parts: make(map[string]part), changed: make(chan struct{}), came: make(chan struct{})}
+}
 
 // set replaces a part.
 func (h *hub) set(name string, v any) {

@@ -50,7 +50,7 @@ type worker struct {
 	PID      int       `json:"pid"`
 	Tasks    []string  `json:"tasks"`
 	More     int       `json:"more"`
-	Since    time.Time `json:"since"`
+	Since    time.Time `json:"since,omitzero"` // zero: it has come, or the leader has begun, since
 	Draining bool      `json:"draining"`
 }
 

@@ -90,6 +90,7 @@ function showView() {
     e.children[7].className = alone ? "bad" : "";
     e.children[5].className = q.failed ? "bad" : "";
   });
+  $("queues").parentElement.classList.toggle("well", !queues.some((q) => q.malformed));
   if (v.leads || v.from) {
     let text = `${plural(v.workers, "worker")}: ${number(v.busy)} busy, ${number(v.workers - v.busy)} free`;
     if (v.draining) text += `, ${number(v.draining)} of them draining`;
@@ -112,7 +113,7 @@ function showProcesses(v) {
     if (p.lost) {
       e.className = "lost";
       setText(name, `${p.lost.host}:${p.lost.pid}`);
-      setText(what, `a worker is gone, since ${ago(p.lost.at)}; it had ${p.lost.tasks}`);
+      setText(what, `a worker is gone, for ${ago(p.lost.at)}; it had ${p.lost.tasks}`);
       details.hidden = true;
       return;
     }
@@ -124,8 +125,8 @@ function showProcesses(v) {
     if (!details.open) return;
     keep(details.children[1], p.workers, (w) => w.id, () => make("li", {}, make("code"), " ", make("span")), (li, w) => {
       setText(li.children[0], short(w.id));
-      const has = w.tasks.length ? `has ${w.tasks.map(short).join(", ")}${w.more ? ` and ${w.more} more` : ""}, for ${ago(w.since)}` : `free, for ${ago(w.since)}`;
-      setText(li.children[1], has + (w.draining ? ", draining" : ""));
+      const has = w.tasks.length ? `has ${w.tasks.map(short).join(", ")}${w.more ? ` and ${w.more} more` : ""}` : "free";
+      setText(li.children[1], has + (w.since ? `, for ${ago(w.since)}` : "") + (w.draining ? ", draining" : ""));
     });
   });
 }
@@ -156,7 +157,7 @@ function showRecords() {
 
 // chart draws lines over the last five minutes.
 function chart(into, lines, unit) {
-  const w = 360, h = 130, left = 40, right = 6, top = 8, bottom = 20;
+  const w = Math.max(240, into.clientWidth), h = 134, left = 40, right = 6, top = 8, bottom = 24;
   const end = Math.floor(now() / 1000);
   const points = state.rates.filter((r) => end - r.time <= samples);
   const top10 = nice(Math.max(unit, ...points.flatMap((r) => lines.map((l) => r[l.field]))));
