@@ -21,8 +21,9 @@ type tab struct {
 	t   *testing.T
 	ctx context.Context
 
-	mu      sync.Mutex // guards console
-	console []string
+	mu       sync.Mutex // guards the rest
+	console  []string
+	forgiven string
 }
 
 // browse opens a page.
@@ -48,7 +49,9 @@ func browse(t *testing.T, url string, width, height int) *tab {
 				return
 			}
 			b.mu.Lock()
-			b.console = append(b.console, m.String())
+			if b.forgiven == "" || !strings.Contains(m.String(), b.forgiven) {
+				b.console = append(b.console, m.String())
+			}
 			b.mu.Unlock()
 		}
 	})
@@ -80,11 +83,12 @@ func (b *tab) quiet() {
 	}
 }
 
-// forgive forgets what the console said so far, such as while the server was away.
-func (b *tab) forgive() {
+// forgive lets the console say what contains a text, which may come late: such as when the
+// server is away.
+func (b *tab) forgive(text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.console = nil
+	b.forgiven = text
 }
 
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {

@@ -142,6 +142,7 @@ func TestPage(t *testing.T) {
 		b := m.page(1280, 900)
 		b.reads("#link", "live")
 		b.quiet()
+		b.forgive("Content Security Policy")
 		for _, what := range []string{
 			"const e = document.createElement('script'); e.textContent = 'window.came = 1'; document.body.append(e)",
 			"const e = document.createElement('script'); e.src = 'data:text/javascript,window.came=1'; document.body.append(e)",
@@ -158,7 +159,6 @@ func TestPage(t *testing.T) {
 				t.Errorf("not refused: %s", what)
 			}
 		}
-		b.forgive()
 		for path, want := range map[string]string{"/": "text/html; charset=utf-8", "/page.js": "text/javascript; charset=utf-8", "/style.css": "text/css; charset=utf-8"} {
 			r := m.ask("GET", path)
 			policy := strings.Split(r.Header.Get("Content-Security-Policy"), "; ")
@@ -211,11 +211,11 @@ func TestPage(t *testing.T) {
 		b := browse(t, "http://127.0.0.1:"+port+"/", 1280, 900)
 		b.reads("#leadership", fmt.Sprintf(":%d leads", m.Pid()))
 		b.quiet()
+		b.forgive("net::ERR_")
 		m.Kill()
 		b.reads("#link", "this master does not answer; trying again")
 		again := sv.master("--http", port)
 		b.reads("#link", "live")
-		b.forgive()
 		b.reads("#leadership", fmt.Sprintf(":%d leads", again.Pid()))
 		b.reads("#where", fmt.Sprintf(":%d,", again.Pid()))
 	})
