@@ -91,7 +91,7 @@ closed, 1 when something is not, 2 for wrong use.`,
 		},
 	}
 	cli.Var(cmd.Flags(), &quota, "quota", closing.Quota{},
-		"Let there be COUNT tasks at most, whose payloads have BYTES together: `COUNT,BYTES`, with k, M or G behind a number; 0 is any number. A batch may exceed it by itself. The servers enforce it where zoo.cfg has enforceQuota=true. Without this flag quotas stay as they are.",
+		"Let there be COUNT tasks at most of all clients together, whose payloads have BYTES: `COUNT,BYTES`, with k, M or G behind a number; 0 is any number. A batch may exceed it by itself. The servers enforce it where zoo.cfg has enforceQuota=true. Without this flag quotas stay as they are.",
 		parseQuota)
 	cmd.Flags().Lookup("quota").DefValue = ""
 	return cmd
