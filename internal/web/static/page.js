@@ -141,7 +141,7 @@ function showServers() {
     setText(e.children[2], x.latency);
     setText(e.children[3], x.connections);
   });
-  setText($("quorum"), s.away ? `No server serves, since ${ago(s.away)}. Everything waits, and goes on by itself.` : "");
+  setText($("quorum"), s.away ? `No server serves, for ${ago(s.away)}. Everything waits, and goes on by itself.` : "");
   $("quorum").className = "bad";
 }
 
