@@ -38,7 +38,7 @@ finished. It writes nothing. Exit status: 3 when there is no such task.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var e inspect.Explanation
 			err := reading(cmd.Context(), cmd, common, "warn", func(ctx context.Context, s *session.Session) error {
-				c, err := inspect.Look(ctx, s, id)
+				c, err := inspect.Look(ctx, s, id, inspect.Limits{})
 				if err == nil {
 					e = inspect.Explain(c, time.Now())
 				}

@@ -245,8 +245,19 @@ func (c *Case) wait(holders []Holder) *Wait {
 // Text is the explanation for people.
 func (e Explanation) Text() string {
 	var b strings.Builder
+	for _, l := range e.Lines() {
+		fmt.Fprintf(&b, "%-11s%s\n", l.Label, l.Text)
+	}
+	return b.String()
+}
+
+// Line is one of Text's. It is printable.
+type Line struct{ Label, Text string }
+
+// Lines is Text, line by line.
+func (e Explanation) Lines() (lines []Line) {
 	line := func(label, format string, args ...any) {
-		fmt.Fprintf(&b, "%-11s%s\n", label, fmt.Sprintf(format, args...))
+		lines = append(lines, Line{label, fmt.Sprintf(format, args...)})
 	}
 	secs := func(sec float64) string { return age(time.Duration(sec * float64(time.Second))) }
 	line("task", "%s", name(e.ID))
@@ -325,7 +336,7 @@ func (e Explanation) Text() string {
 	default:
 		line("payload", "none")
 	}
-	return b.String()
+	return lines
 }
 
 func quoted(t Text) string {

@@ -13,9 +13,17 @@ import (
 	"taskkeeper/internal/task"
 )
 
+// Limits keep a look small. The zero value is a whole one.
+type Limits struct {
+	NoPayload bool // the payload is not read
+	Tasks     int  // the tasks ahead are not counted if there are more than that in /tasks; 0: they always are
+}
+
+var errNoPayload = errors.New("payloads are not read where there is a policy")
+
 // Look reads one task, and what decides what becomes of it. Where that is how many
 // tasks are ahead of it, their states are read as well.
-func Look(ctx context.Context, s *session.Session, id string) (*Case, error) {
+func Look(ctx context.Context, s *session.Session, id string, limits Limits) (*Case, error) {
 	c := &Case{Tree: new(Tree)}
 	if err := s.Sync(); err != nil {
 		return nil, err
@@ -29,7 +37,10 @@ func Look(ctx context.Context, s *session.Session, id string) (*Case, error) {
 	if err := c.Tree.readRoles(ctx, s, new(known)); err != nil {
 		return nil, err
 	}
-	payload, _, err := s.Get(task.DataPath(id))
+	var payload []byte
+	if err = errNoPayload; !limits.NoPayload {
+		payload, _, err = s.Get(task.DataPath(id))
+	}
 	switch {
 	case err == nil:
 		text := newText(payload)
@@ -47,7 +58,7 @@ func Look(ctx context.Context, s *session.Session, id string) (*Case, error) {
 	}
 	switch c.why(c.holders(c.Task.Modified)) {
 	case waitBusy:
-		c.Ahead, err = c.ahead(ctx, s)
+		c.Ahead, err = c.ahead(ctx, s, limits.Tasks)
 	case waitSoon:
 		err = c.rival(ctx, s)
 	}
@@ -105,8 +116,17 @@ func (c *Case) gone(id string) error {
 	return err
 }
 
-// ahead counts the tasks that are assigned before this one.
-func (c *Case) ahead(ctx context.Context, s *session.Session) (n int, err error) {
+// ahead counts the tasks that are assigned before this one, if there are not more than most; 0
+// is no limit.
+func (c *Case) ahead(ctx context.Context, s *session.Session, most int) (n int, err error) {
+	if most > 0 {
+		switch stat, err := s.Stat(task.TasksDir); {
+		case errors.Is(err, session.ErrOver):
+			return 0, err
+		case err != nil, int(stat.NumChildren) > most:
+			return 0, nil
+		}
+	}
 	names, err := c.Tree.list(s, task.TasksDir)
 	if err != nil {
 		return 0, err

@@ -49,7 +49,7 @@ func TestRead(t *testing.T) {
 		if tree, found, err := Diagnose(t.Context(), s, ""); err != nil || len(found) != 0 || len(tree.Dirs) != 0 {
 			t.Errorf("diagnosed %v, %v", found, err)
 		}
-		if _, err := Look(t.Context(), s, "t1"); !errors.Is(err, task.ErrNone) {
+		if _, err := Look(t.Context(), s, "t1", Limits{}); !errors.Is(err, task.ErrNone) {
 			t.Errorf("looked: %v", err)
 		}
 		if got := zktest.Conn(t, connect).Children("/"); len(got) != 0 {
@@ -136,7 +136,7 @@ func TestRead(t *testing.T) {
 		if tree.Tasks[0].Err == nil || tree.Workers[0].Err == nil || tree.Candidates[0].Err == nil || len(found) != 4 {
 			t.Errorf("read %v %v %v, found %v", tree.Tasks, tree.Workers, tree.Candidates, found)
 		}
-		c, err := Look(t.Context(), open(t, connect), "t")
+		c, err := Look(t.Context(), open(t, connect), "t", Limits{})
 		if err != nil || c.Task.Err == nil || c.PayloadErr == nil {
 			t.Errorf("looked %+v, %v", c, err)
 		}
@@ -183,8 +183,43 @@ func TestLookCountsWhatIsAssignedBefore(t *testing.T) {
 	// Four submitters take turns; what is made by hand is one of them, and has two that
 	// are not pending.
 	for id, want := range map[string]int{first: 0, second: 1, third: 2, "hand-made": 3} {
-		if c, err := Look(t.Context(), s, id); err != nil || c.Ahead != want {
+		if c, err := Look(t.Context(), s, id, Limits{}); err != nil || c.Ahead != want {
 			t.Errorf("%s: %+v, %v, want %d ahead", id, c, err, want)
+		}
+	}
+}
+
+func TestLookKeepsToItsLimits(t *testing.T) {
+	connect := zktest.Connect(t)
+	h := zktest.Conn(t, connect)
+	dirs(h)
+	h.CreateSeq("/master/m-", "me")
+	h.CreateEphemeral("/workers/w", "t1")
+	for _, id := range []string{"t1", "t2", "t3"} {
+		h.Create(task.StatePath(id), "pending")
+		h.Create(task.DataPath(id), "a secret")
+	}
+	s := open(t, connect)
+	for name, tc := range map[string]struct {
+		limits  Limits
+		payload string
+		ahead   string
+	}{
+		"none":              {Limits{}, `8 bytes: "a secret"`, "the only worker is busy, and 1 task is ahead of it"},
+		"no payload":        {Limits{NoPayload: true}, "may not be read: payloads are not read where there is a policy", "the only worker is busy, and 1 task is ahead of it"},
+		"as many tasks":     {Limits{Tasks: 3}, `8 bytes: "a secret"`, "the only worker is busy, and 1 task is ahead of it"},
+		"more tasks in all": {Limits{Tasks: 2}, `8 bytes: "a secret"`, "the only worker is busy"},
+	} {
+		c, err := Look(t.Context(), s, "t3", tc.limits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := make(map[string]string)
+		for _, l := range Explain(c, time.Now()).Lines() {
+			lines[l.Label] = l.Text
+		}
+		if lines["payload"] != tc.payload || lines["waits"] != tc.ahead {
+			t.Errorf("%s: %q", name, lines)
 		}
 	}
 }
@@ -202,15 +237,15 @@ func TestLookLeavesDrainedWorkersOut(t *testing.T) {
 	other.CreateEphemeral("/workers/drained", "")
 	h.Create("/drain/drained", "")
 	s := open(t, connect)
-	if c, err := Look(t.Context(), s, "t2"); err != nil || c.Rival == nil || c.Rival.Name != "t1" {
+	if c, err := Look(t.Context(), s, "t2", Limits{}); err != nil || c.Rival == nil || c.Rival.Name != "t1" {
 		t.Errorf("%+v, %v, want t1 as its rival", c, err)
 	}
 	h.Create("/drain/free", "")
-	if c, err := Look(t.Context(), s, "t2"); err != nil || Explain(c, time.Now()).Waits.Why != waitBusy {
+	if c, err := Look(t.Context(), s, "t2", Limits{}); err != nil || Explain(c, time.Now()).Waits.Why != waitBusy {
 		t.Errorf("%+v, %v", c, err)
 	}
 	h.Create("/drain/busy", "")
-	if c, err := Look(t.Context(), s, "t2"); err != nil || Explain(c, time.Now()).Waits.Why != waitDrained {
+	if c, err := Look(t.Context(), s, "t2", Limits{}); err != nil || Explain(c, time.Now()).Waits.Why != waitDrained {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
