@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -33,6 +34,9 @@ type Page struct {
 	host   string      // this machine's name
 	http   http.Client // to the leader's page
 
+	session atomic.Pointer[session.Session] // nil: there is none
+	looking chan struct{}                   // holds a token for each look at a task
+
 	mu     sync.Mutex // guards the rest
 	ballot ballot
 	lost   []lost // workers that are gone, for a while
@@ -52,7 +56,7 @@ type Identity struct {
 
 // NewPage returns a page of a master that has sessions of cfg.
 func NewPage(cfg session.Config, who Identity, leader Leader) *Page {
-	p := &Page{leader: leader, cfg: cfg, hub: newHub()}
+	p := &Page{leader: leader, cfg: cfg, hub: newHub(), looking: make(chan struct{}, mostLooks)}
 	p.host, _ = os.Hostname()
 	p.http.Transport = &http.Transport{ResponseHeaderTimeout: time.Second, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext}
 	who.Servers, who.Chroot = cfg.Address.Servers, cfg.Address.Chroot
@@ -84,6 +88,8 @@ func (p *Page) Run(ctx context.Context) {
 
 // read shows what there is to read on a session.
 func (p *Page) read(ctx context.Context, s *session.Session) error {
+	p.session.Store(s)
+	defer p.session.Store(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.follow(ctx, s) })
 	g.Go(func() error { return p.relay(ctx, s) })
@@ -105,6 +111,7 @@ func (p *Page) Handler() http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/events", p.hub)
+	mux.HandleFunc("/task", p.serveTask)
 	mux.Handle("/", http.FileServerFS(files))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

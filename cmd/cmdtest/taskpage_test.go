@@ -1,0 +1,122 @@
+package cmdtest
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"taskkeeper/internal/client"
+	"taskkeeper/internal/zktest"
+)
+
+// behind serves a page behind a path prefix, and returns where.
+func behind(t *testing.T, page string) string {
+	t.Helper()
+	target, err := url.Parse(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	server := httptest.NewServer(http.StripPrefix("/tk", proxy))
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return server.URL + "/tk/"
+}
+
+// fetch is the answer to a request.
+func fetch(t *testing.T, url string) (status int, body string) {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	all, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.StatusCode, string(all)
+}
+
+// tries is a text that does something wherever it is taken for more than a text, but for its
+// escape sequence.
+const tries = `<script>document.title="taken"</script><img src=x onerror='document.title="taken"'>"&amp;`
+
+// harmless fails the test if such a text has done something.
+func (b *tab) harmless() {
+	b.t.Helper()
+	if n := eval[int](b, `document.querySelectorAll("main script, main img").length`); n > 0 || eval[string](b, "document.title") == "taken" {
+		b.t.Errorf("a text was taken for HTML: %d elements, title %q", n, eval[string](b, "document.title"))
+	}
+	if text := b.text("body"); strings.ContainsAny(text, "\x1b\u202e") {
+		b.t.Errorf("the page has control characters: %q", text)
+	}
+}
+
+func TestPageOfATask(t *testing.T) {
+	zktest.OpenOnly(t, "it shows payloads")
+	start := newService(t)
+	t.Run("shows_what_explain_tells_and_its_texts_as_texts", func(t *testing.T) {
+		sv := start(t)
+		sv.dirs()
+		m := sv.master("--http", "0")
+		m.Line(m.Stderr, " leader ")
+		page := behind(t, pageOf(m))
+		sv.hand.Create("/data/t&1", "\x1b[2J"+tries)
+		sv.hand.Create("/tasks/t&1", "done first\n"+tries)
+		b := browse(t, page+"task?id=t%261", 1280, 900)
+		b.reads("h1", "task t&1")
+		b.reads("#known", "state", `done, `, "first", "submitted", "owner", "it is detached", "payload", `\x1b[2J<script>`)
+		b.reads("main", "result, ", "first\n"+tries, `\x1b[2J`+tries)
+		b.harmless()
+		b.shot("task")
+		b.do(chromedp.Click(chromedp.CSS(`header a`)))
+		b.reads("#link", "live")
+
+		sv.hand.Create("/data/big", strings.Repeat("x", client.MaxPayload))
+		sv.hand.Create("/tasks/big", "pending")
+		b.do(chromedp.Navigate(page+"task?id=big"), chromedp.EmulateViewport(390, 844))
+		b.reads("main", fmt.Sprintf("payload, %d bytes", client.MaxPayload), " bytes]…", "there is no worker: start one")
+		b.shot("task-phone")
+		if n := len(b.text("body")); n > 10_000 {
+			t.Errorf("the page has %d characters", n)
+		}
+	})
+	t.Run("says_in_a_line_that_there_is_none", func(t *testing.T) {
+		sv := start(t)
+		m := sv.master("--http", "0")
+		page := pageOf(m)
+		zktest.Eventually(t, "its session", func() (bool, string) {
+			status, body := fetch(t, page+"task?id=none")
+			return status != http.StatusServiceUnavailable, body
+		})
+		for query, want := range map[string]struct {
+			status int
+			text   string
+		}{
+			"?id=none":                           {404, "none: no such task: it was never submitted, or was already collected, expired or cancelled\n"},
+			"?id=%3Cscript%3E":                   {404, "<script>: no such task"},
+			"?id=a%E2%80%AEb":                    {404, `a\u202eb`},
+			"":                                   {400, "id: \"\" is no name of a task\n"},
+			"?id=a%2Fb":                          {400, "id: \"a/b\" is no name of a task\n"},
+			"?id=..":                             {400, "id: \"..\" is no name of a task\n"},
+			"?id=%1b%5b2J":                       {400, `id: "\x1b[2J" is no name of a task` + "\n"},
+			"?id=%ff":                            {400, `id: "\xff" is no name of a task` + "\n"},
+			"?id=" + strings.Repeat("x", 10_000): {400, "is no name of a task\n"},
+		} {
+			status, body := fetch(t, page+"task"+query)
+			if status != want.status || !strings.Contains(body, want.text) || strings.Count(body, "\n") != 1 || len(body) > 400 {
+				t.Errorf("%.60s: %d %.400q", query, status, body)
+			}
+		}
+	})
+}

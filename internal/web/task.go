@@ -1,0 +1,134 @@
+package web
+
+import (
+	"context"
+	_ "embed" // for task.html
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"time"
+
+	"taskkeeper/internal/inspect"
+	"taskkeeper/internal/printable"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+const (
+	mostLooks   = 4       // at tasks, under way at once
+	mostCounted = 1000    // children of /tasks, to be listed: 100,000 names cost a server 60 ms
+	textShown   = 4 << 10 // of a payload or a result, in bytes
+)
+
+// taskPage is what the page of a task shows.
+type taskPage struct {
+	ID    string
+	Link  string // to this page again
+	Lines []inspect.Line
+	Texts []text
+}
+
+// text is what may have many lines.
+type text struct {
+	Label string
+	Bytes int
+	Text  string
+}
+
+//go:embed task.html
+var taskHTML string
+
+var taskTemplate = template.Must(template.New("task").Parse(taskHTML))
+
+// serveTask serves the page of a task: what `client explain` tells, with more of its texts. It has
+// no script.
+func (p *Page) serveTask(w http.ResponseWriter, r *http.Request) {
+	id := r.URL.Query().Get("id")
+	if !isTask(id) {
+		http.Error(w, fmt.Sprintf("id: %q is no name of a task", printable.Cut(id, 100)), http.StatusBadRequest)
+		return
+	}
+	busy := func(why string) {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, why+": try again", http.StatusServiceUnavailable)
+	}
+	select {
+	case p.looking <- struct{}{}:
+		defer func() { <-p.looking }()
+	default:
+		busy(fmt.Sprintf("%d looks at tasks are under way already", mostLooks))
+		return
+	}
+	s := p.session.Load()
+	if s == nil {
+		busy("there is no session with ZooKeeper")
+		return
+	}
+	if _, suspended := s.Suspended(); suspended {
+		busy("there is no connection to ZooKeeper")
+		return
+	}
+	switch page, err := p.lookAtTask(r.Context(), s, id); {
+	case errors.Is(err, task.ErrNone):
+		http.Error(w, err.Error(), http.StatusNotFound)
+	case errors.Is(err, session.ErrOver):
+		busy("the session with ZooKeeper has ended")
+	case err != nil:
+		http.Error(w, shown(err.Error()), http.StatusInternalServerError)
+	default:
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		_ = taskTemplate.Execute(w, page) // who reads it may have gone
+	}
+}
+
+func (p *Page) lookAtTask(ctx context.Context, s *session.Session, id string) (t taskPage, err error) {
+	policy, err := s.Policy()
+	if errors.Is(err, session.ErrOver) {
+		return t, err
+	}
+	limits := inspect.Limits{NoPayload: err != nil || !policy.IsZero(), Tasks: mostCounted}
+	c, err := inspect.Look(ctx, s, id, limits)
+	if err != nil {
+		return t, err
+	}
+	t = taskPage{ID: shown(id), Link: taskLink(id), Lines: inspect.Explain(c, time.Now()).Lines()}
+	data, _, err := s.Get(task.StatePath(id))
+	state := task.ParseState(data)
+	switch {
+	case errors.Is(err, session.ErrOver):
+		return t, err
+	case err != nil: // the lines tell why
+	case state.Phase == task.Done:
+		t.add("result", state.Text)
+	case state.Phase == task.Failed:
+		t.add("reason", state.Text)
+	case state.Phase == task.Odd:
+		t.add("state", state.Text)
+	}
+	t.add("standard output", state.Stdout)
+	t.add("standard error", state.Stderr)
+	if !limits.NoPayload {
+		payload, _, err := s.Get(task.DataPath(id))
+		if errors.Is(err, session.ErrOver) {
+			return t, err
+		}
+		t.add("payload", payload)
+	}
+	return t, nil
+}
+
+// add adds a text, if it is not empty.
+func (t *taskPage) add(label string, b []byte) {
+	if len(b) > 0 {
+		t.Texts = append(t.Texts, text{label, len(b), printable.Text(printable.Cut(string(b), textShown), "")})
+	}
+}
+
+// isTask tells whether an id can be one of a task.
+func isTask(id string) bool { return len(id) <= task.MaxID && session.ValidName(id) }
+
+// taskLink is where the page of a task is, relative to the page.
+func taskLink(id string) string { return "task?id=" + url.QueryEscape(id) }
