@@ -14,6 +14,8 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"taskkeeper/internal/proc"
 )
 
 // tab is a page in a real Chromium. The test fails if the page tells its console anything.
@@ -24,6 +26,12 @@ type tab struct {
 	mu       sync.Mutex // guards the rest
 	console  []string
 	forgiven string
+}
+
+// pageOf is where a program says that it serves HTTP.
+func pageOf(c *proc.Child) string {
+	_, url, _ := strings.Cut(c.Line(c.Stderr, "serving HTTP"), "address=")
+	return url
 }
 
 // browse opens a page.

@@ -30,9 +30,9 @@ type watched struct {
 func (sv *service) watched(program string, args ...string) watched {
 	sv.t.Helper()
 	p := sv.start(program, append([]string{"--http", "0"}, args...)...)
-	_, url, _ := strings.Cut(p.Line(p.Stderr, "serving HTTP"), "address=http://")
+	host := strings.TrimSuffix(strings.TrimPrefix(pageOf(p), "http://"), "/")
 	p.Line(p.Stderr, map[string]string{"master": "candidate=", "worker": "registered"}[program])
-	return watched{p, sv.t, strings.TrimSuffix(url, "/")}
+	return watched{p, sv.t, host}
 }
 
 // get returns the status and the text of a page.

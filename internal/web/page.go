@@ -31,6 +31,7 @@ type Page struct {
 	leader Leader
 	cfg    session.Config
 	hub    *hub
+	tree   *hub        // who reads it has the tree open
 	host   string      // this machine's name
 	http   http.Client // to the leader's page
 
@@ -56,7 +57,7 @@ type Identity struct {
 
 // NewPage returns a page of a master that has sessions of cfg.
 func NewPage(cfg session.Config, who Identity, leader Leader) *Page {
-	p := &Page{leader: leader, cfg: cfg, hub: newHub(), looking: make(chan struct{}, mostLooks)}
+	p := &Page{leader: leader, cfg: cfg, hub: newHub(), tree: newHub(), looking: make(chan struct{}, mostLooks)}
 	p.host, _ = os.Hostname()
 	p.http.Transport = &http.Transport{ResponseHeaderTimeout: time.Second, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext}
 	who.Servers, who.Chroot = cfg.Address.Servers, cfg.Address.Chroot
@@ -93,6 +94,7 @@ func (p *Page) read(ctx context.Context, s *session.Session) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.follow(ctx, s) })
 	g.Go(func() error { return p.relay(ctx, s) })
+	g.Go(func() error { p.followTree(ctx, s); return nil })
 	return g.Wait()
 }
 
@@ -111,6 +113,7 @@ func (p *Page) Handler() http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/events", p.hub)
+	mux.Handle("/tree", p.tree)
 	mux.HandleFunc("/task", p.serveTask)
 	mux.Handle("/", http.FileServerFS(files))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -17,9 +17,8 @@ import (
 )
 
 const (
-	mostLooks   = 4       // at tasks, under way at once
-	mostCounted = 1000    // children of /tasks, to be listed: 100,000 names cost a server 60 ms
-	textShown   = 4 << 10 // of a payload or a result, in bytes
+	mostLooks = 4       // at tasks, under way at once
+	textShown = 4 << 10 // of a payload or a result, in bytes
 )
 
 // taskPage is what the page of a task shows.
@@ -89,7 +88,7 @@ func (p *Page) lookAtTask(ctx context.Context, s *session.Session, id string) (t
 	if errors.Is(err, session.ErrOver) {
 		return t, err
 	}
-	limits := inspect.Limits{NoPayload: err != nil || !policy.IsZero(), Tasks: mostCounted}
+	limits := inspect.Limits{NoPayload: err != nil || !policy.IsZero(), Tasks: mostListed}
 	c, err := inspect.Look(ctx, s, id, limits)
 	if err != nil {
 		return t, err

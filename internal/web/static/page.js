@@ -1,12 +1,12 @@
 // The page shows what comes as server-sent events, each a part of it as JSON. All text from
 // there is set as text, never as HTML.
 
-const $ = (id) => document.getElementById(id);
+export const $ = (id) => document.getElementById(id);
 const state = { election: null, view: null, servers: null, rates: [], records: [], gone: [], skew: 0 };
 const mostRecords = 1000, samples = 300, goneFor = 15_000;
 
 // make returns an element with attributes and children.
-function make(tag, attributes = {}, ...children) {
+export function make(tag, attributes = {}, ...children) {
   const e = document.createElement(tag);
   for (const [k, v] of Object.entries(attributes)) if (v !== null && v !== undefined) e.setAttribute(k, v);
   e.append(...children);
@@ -14,10 +14,10 @@ function make(tag, attributes = {}, ...children) {
 }
 
 // setText leaves an element alone that says it already.
-function setText(e, text) { if (e.textContent !== text) e.textContent = text; }
+export function setText(e, text) { if (e.textContent !== text) e.textContent = text; }
 
 // keep makes the children of a parent those of a list, each known by its key; update fills one in. What stays, stays the same element, so that nothing flickers and the focus is kept.
-function keep(parent, list, key, create, update) {
+export function keep(parent, list, key, create, update) {
   const old = new Map([...parent.children].map((e) => [e.dataset.key, e]));
   let at = parent.firstElementChild;
   for (const item of list) {
@@ -44,7 +44,7 @@ function span(s) {
   return `${Math.floor(s / 86400)} d ${Math.floor(s / 3600 % 24)} h`;
 }
 
-const number = (n) => n.toLocaleString("en");
+export const number = (n) => n.toLocaleString("en");
 const plural = (n, what) => `${number(n)} ${what}${n === 1 ? "" : "s"}`;
 const short = (id) => (id.length > 13 ? "…" + id.slice(-12) : id);
 const queueName = (q) => q || "(default)";

@@ -1,0 +1,98 @@
+package cmdtest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"taskkeeper/internal/client"
+	"taskkeeper/internal/zktest"
+)
+
+// lacks waits until an element has none of some texts.
+func (b *tab) lacks(selector string, texts ...string) {
+	b.t.Helper()
+	zktest.Eventually(b.t, selector+" reads otherwise", func() (bool, string) {
+		s := b.text(selector)
+		return !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(s, text) }), s
+	})
+}
+
+// opensTree opens the tree, by keyboard.
+func (b *tab) opensTree() {
+	b.t.Helper()
+	b.do(chromedp.Focus(chromedp.CSS("#tree > summary")), chromedp.KeyEvent(kb.Enter))
+}
+
+func TestPageTree(t *testing.T) {
+	zktest.OpenOnly(t, "it shows payloads")
+	start := newService(t)
+	t.Run("shows_the_znodes_and_marks_what_changes", func(t *testing.T) {
+		sv := start(t)
+		sv.dirs()
+		sv.hand.Create("/notes", "")
+		for i := range 60 {
+			sv.hand.Create(fmt.Sprintf("/notes/n%02d", i), "")
+		}
+		m := sv.master("--http", "0")
+		m.Line(m.Stderr, " leader ")
+		b := browse(t, behind(t, pageOf(m)), 1280, 900)
+		b.reads("#link", "live")
+		if text := b.text("#tree"); strings.TrimSpace(text) != "Tree" {
+			t.Errorf("closed, it reads %q", text)
+		}
+		b.opensTree()
+		b.reads("#tree-dirs", "/master", "Who runs for leader.", "/workers", "/tasks", "/data", "/drain", "/members", "ephemeral, of session 0x")
+		b.reads("#tree-note", "Below "+sv.chroot()+", read once a second.")
+		name := "t\u202e " + strings.ReplaceAll(tries, "/", "")
+		sv.hand.Create("/tasks/"+name, "banana \x1b[2J"+tries)
+		b.reads("#tree-dirs", `t\u202e <script>`, "created", `banana \x1b[2J<script>`)
+		b.shot("tree")
+		sv.hand.Set("/tasks/"+name, "banana 2")
+		b.reads("#tree-dirs", "written", "banana 2", "version 1")
+		b.harmless()
+		sv.hand.Delete("/tasks/" + name)
+		b.reads("#tree-dirs", "deleted")
+		b.lacks("#tree-dirs", "deleted", "banana 2")
+
+		b.reads("#tree-dirs", "/notes")
+		eval[any](b, `[...document.querySelectorAll("#tree-dirs summary")].at(-1).click() ?? null`)
+		b.reads("#tree-dirs", "Made by a person: no program of this service uses it.", "60 children", "n49", "and 10 more")
+		if text := b.text("#tree-dirs"); strings.Contains(text, "n50") {
+			t.Error("it shows more than 50 children")
+		}
+		sv.hand.Create("/data/big", strings.Repeat("x", client.MaxPayload))
+		b.reads("#tree-dirs", fmt.Sprintf("%d bytes: they are not read for the tree", client.MaxPayload))
+		b.do(chromedp.EmulateViewport(390, 844))
+		b.shot("tree-phone")
+		b.dark()
+		b.shot("tree-dark")
+		if text := b.text("body"); strings.Contains(text, "undefined") || strings.Contains(text, "NaN") {
+			t.Errorf("%s", text)
+		}
+	})
+}
+
+func TestPageShowsNoPayloadWhereThereIsAPolicy(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
+	st := newSite(t)
+	st.close()
+	m := st.as("master", "master", "--http", "0")
+	m.Line(m.Stderr, " leader ")
+	page := pageOf(m)
+	c := st.as("client", "client", "submit", "a secret")
+	c.Exit(0)
+	id := c.Stdout.String()
+	b := browse(t, page, 1280, 900)
+	b.opensTree()
+	b.reads("#tree-dirs", id, "pending", "a payload: it is not shown where there is a policy", "viewer  x509:CN=tk-viewer", "may not be read")
+	b.do(chromedp.Navigate(page + "task?id=" + id))
+	b.reads("#known", "there is no worker: start one", "payloads are not read where there is a policy")
+	if text := b.text("body"); strings.Contains(text, "secret") {
+		t.Errorf("it shows the payload:\n%s", text)
+	}
+}
