@@ -89,7 +89,7 @@ func TestPageShowsNoPayloadWhereThereIsAPolicy(t *testing.T) {
 	id := c.Stdout.String()
 	b := browse(t, page, 1280, 900)
 	b.opensTree()
-	b.reads("#tree-dirs", id, "pending", "a payload: it is not shown where there is a policy", "viewer  x509:CN=tk-viewer", "may not be read")
+	b.reads("#tree-dirs", id, "pending", "a payload: it is not shown where there is a policy", "viewer  x509:CN=tk-viewer")
 	b.do(chromedp.Navigate(page + "task?id=" + id))
 	b.reads("#known", "there is no worker: start one", "payloads are not read where there is a policy")
 	if text := b.text("body"); strings.Contains(text, "secret") {
