@@ -150,12 +150,14 @@ type cast struct {
 	masters, workers, slots int
 	waiting                 bool // and as many tasks wait as the bench is told to have waiting
 	closed                  bool // under TLS and a policy
+	page                    bool // the masters serve theirs
 }
 
 // site is the service in a chroot of its own.
 type site struct {
 	rig     *rig
 	cfg     session.Config   // as a client
+	page    string           // where the last master serves its page; "": nowhere
 	hand    *session.Session // the bench's own: it looks, and plays roles by hand
 	logs    string
 	members []*member
@@ -189,6 +191,9 @@ func (r *rig) open(ctx context.Context, c cast) (s *site, err error) {
 	}
 	if c != (cast{}) {
 		err = s.hand.EnsureDirs(task.Dirs()...)
+	}
+	if c.page {
+		s.page, err = freeAddress()
 	}
 	for range c.masters {
 		if err == nil {
@@ -256,7 +261,11 @@ func (s *site) master(ctx context.Context) (*member, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.start("master", os.DevNull, "")
+	var args []string
+	if s.page != "" {
+		args = []string{"--http", s.page}
+	}
+	m, err := s.start("master", os.DevNull, "", args...)
 	if err != nil {
 		return nil, err
 	}

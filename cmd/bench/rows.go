@@ -23,6 +23,7 @@ var (
 	usual   = cast{masters: 1, workers: 1, slots: 64}
 	several = cast{masters: 1, workers: 4, slots: 64}
 	backlog = cast{masters: 2, waiting: true}
+	watched = cast{masters: 1, workers: 1, slots: 64, page: true}
 	secured = cast{masters: 1, workers: 1, slots: 64, closed: true}
 )
 
@@ -40,6 +41,8 @@ func rows() []row {
 			about: "no-op tasks a second: one client process, one leader, one worker process"},
 		{name: "tls", needs: []string{"idle", "throughput"}, cast: secured, measure: underTLS,
 			about: "idle and throughput under TLS and a policy, beside the same without"},
+		{name: "page", cast: watched, measure: page,
+			about: "throughput while ten read the leader's page, beside the same while nobody does"},
 		{name: "callers", needs: []string{"floor-rate"}, cast: usual, measure: callers,
 			about: "64 callers with one task each, on one session; the bench is the client"},
 		{name: "steady", cast: usual, measure: steady,
@@ -177,8 +180,8 @@ func flood(ctx context.Context, rd *round, clients int, figures func(sample) []s
 	const result = "0\n"
 	var outs []string
 	var members []*member
-	for i := range clients {
-		out := filepath.Join(s.logs, fmt.Sprintf("results-%d", i+1))
+	for range clients {
+		out := filepath.Join(s.logs, fmt.Sprintf("results-%d", len(s.members)+1)) // one of its own: no results of an earlier client are counted
 		m, err := s.start("client", out, strings.Repeat("0\n", plenty), "run")
 		if err != nil {
 			return nil, err
