@@ -37,7 +37,7 @@ type Looks struct {
 // AddTo adds the flags to a program's command.
 func (k *Looks) AddTo(cmd *cobra.Command) {
 	cli.Var(cmd.Flags(), &k.address, "http", "",
-		"Serve what there is to look at over HTTP, at this `address`, PORT or HOST:PORT: /metrics for Prometheus, /healthz and /readyz. Without a host only this machine reaches it. Whoever reaches it may read all, and can change nothing.",
+		"Serve what there is to look at over HTTP, at this `address`, PORT or HOST:PORT: /metrics for Prometheus, /healthz and /readyz, and of a master a live page for people. Without a host only this machine reaches it. Whoever reaches it may read all, and can change nothing.",
 		parseAddress)
 	cmd.Flags().BoolVar(&k.pprof, "pprof", false, "Serve profiles of this process as well, below /debug/pprof of --http.")
 }
