@@ -19,8 +19,8 @@ build: ## the programs, into bin/
 	@mkdir -p bin
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
 
-demo: build zookeeper ## see it work; TLS=1: this, the scenarios and the faults under TLS and a policy
-	bin/demo $(if $(TLS),--tls)
+demo: build zookeeper ## see it work; DEMO=page stays for its page; TLS=1: this, the scenarios and the faults under TLS and a policy
+	bin/demo $(if $(TLS),--tls) $(if $(filter page,$(DEMO)),--page)
 
 scenarios: build zookeeper ## the fault scenarios; their evidence goes to report/evidence/
 	@for name in $$(bin/scenario --list); do bin/scenario $(if $(TLS),--tls,--evidence report/evidence) "$$name" || [[ $$? == 77 ]]; echo; done

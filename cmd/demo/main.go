@@ -33,23 +33,24 @@ const (
 func main() { os.Exit(cli.Main(command(), os.Exit)) }
 
 func command() *cobra.Command {
-	var tls bool
+	var tls, page bool
 	cmd := &cobra.Command{
 		Use:     "demo",
 		Short:   "Show the service at work, with a failover in the middle",
 		Long:    "Run a ZooKeeper server, two masters, two workers with two slots each (each slot has\nan id) and two clients on this machine for about 20 s; end the leader and kill a worker\nhalf-way; and count what came of all tasks. The status is 1 if anything was lost or\nleft behind.",
-		Example: "  make demo",
+		Example: "  make demo\n  make demo DEMO=page",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), limit)
-			defer cancel()
-			return demo(ctx, tls)
+			return demo(cmd.Context(), tls, page)
 		},
 	}
 	cmd.Flags().BoolVar(&tls, "tls", false, "Speak TLS, each program with the certificate of its role, under a policy.")
+	cmd.Flags().BoolVar(&page, "page", false, "When all tasks are done, wait until Ctrl-C, so that the page can be looked at.")
 	return cmd
 }
 
-func demo(ctx context.Context, tls bool) error {
+func demo(run context.Context, tls, page bool) error {
+	ctx, cancel := context.WithTimeout(run, limit)
+	defer cancel()
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -72,7 +73,8 @@ func demo(ctx context.Context, tls bool) error {
 		return st.Enter(name, program, append(args, common...)...)
 	}
 
-	if err := enter("master-1", "master"); err != nil {
+	served := []string{"--http", "0"} // its page, at a port of the system's choice
+	if err := enter("master-1", "master", served...); err != nil {
 		return err
 	}
 	if _, err := st.Await(ctx, time.Now(), "leads", func(e stage.Event) bool { return e.Msg == "leader" }); err != nil {
@@ -82,11 +84,16 @@ func demo(ctx context.Context, tls bool) error {
 	for _, c := range []struct {
 		name, program string
 		args          []string
-	}{{"master-2", "master", nil}, {"worker-1", "worker", slots}, {"worker-2", "worker", slots}} {
+	}{{"master-2", "master", served}, {"worker-1", "worker", slots}, {"worker-2", "worker", slots}} {
 		if err := enter(c.name, c.program, c.args...); err != nil {
 			return err
 		}
 	}
+	serves, err := st.Await(ctx, time.Time{}, "a page", func(e stage.Event) bool { return e.From == "master-2" && e.Address != "" })
+	if err != nil {
+		return err
+	}
+	st.Say("Watch all of it at %s, the page of the second master.", serves.Address)
 	for _, name := range []string{"client-1", "client-2"} {
 		if err := enter(name, "client", "--count", fmt.Sprint(perClient), "--max-sleep", maxSleep.String()); err != nil {
 			return err
@@ -126,6 +133,12 @@ func demo(ctx context.Context, tls bool) error {
 		if err := st.Exit(ctx, name, 0); err != nil {
 			return err
 		}
+	}
+	if page {
+		st.Say("All tasks are done. The page stays at %s until Ctrl-C.", serves.Address)
+		<-run.Done()
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(run), limit)
+		defer cancel()
 	}
 	st.Say("All tasks are done. SIGTERM to the others.")
 	if err := st.Curtain(ctx); err != nil {

@@ -33,7 +33,8 @@ type Event struct {
 	Task    string    `json:"task"`
 	Worker  string    `json:"worker"`
 	Session string    `json:"session"`
-	Server  string    `json:"server"` // host:port
+	Server  string    `json:"server"`  // host:port
+	Address string    `json:"address"` // of what it serves, a URL
 	Err     string    `json:"err"`
 
 	From string `json:"-"` // who logged it
@@ -143,6 +144,9 @@ func (st *Stage) heard(name, line string) {
 		default:
 			text += " " + Short(id)
 		}
+	}
+	if e.Address != "" {
+		text += " at " + e.Address
 	}
 	if e.Err != "" {
 		text += ": " + e.Err
