@@ -19,9 +19,8 @@ type hub struct {
 type part struct {
 	version int
 	json    []byte   // the whole of it; nil: it grows
-	lines   [][]byte // that it has grown by, the last keep of them
+	lines   [][]byte // that it has grown by, the last of them
 	first   int      // the version before the first of the lines
-	keep    int
 }
 
 func newHub() *hub {
