@@ -91,6 +91,33 @@ func TestPageOfATask(t *testing.T) {
 			t.Errorf("the page has %d characters", n)
 		}
 	})
+	t.Run("is_linked_from_wherever_an_id_is_shown", func(t *testing.T) {
+		sv := start(t)
+		m := sv.master("--http", "0")
+		w := sv.worker()
+		sv.start("client", "submit", "60").Exit(0)
+		id := sv.hand.Children("/tasks")[0]
+		b := browse(t, behind(t, pageOf(m)), 1280, 900)
+		follows := func(from string) {
+			t.Helper()
+			b.do(chromedp.Click(chromedp.CSS(from + ` a[href="task?id=` + id + `"]`)))
+			b.reads("h1", "task "+id)
+			b.do(chromedp.Click(chromedp.CSS("header a")))
+			b.reads("#link", "live")
+		}
+		b.reads("#processes", "1 of 1 slot busy")
+		b.do(chromedp.Click(chromedp.CSS("#processes summary")))
+		b.reads("#processes", "has "+id[:18]+"…, for ")
+		follows("#processes")
+		b.opensTree()
+		b.reads("#tree-dirs", id, "pending")
+		follows("#tree-dirs")
+		w.Kill()
+		b.reads("#processes", "is gone", "it had "+id)
+		follows("#processes")
+		b.reads("#records", "worker gone", "tasks "+id)
+		follows("#records")
+	})
 	t.Run("says_in_a_line_that_there_is_none", func(t *testing.T) {
 		sv := start(t)
 		m := sv.master("--http", "0")

@@ -47,6 +47,23 @@ function span(s) {
 export const number = (n) => n.toLocaleString("en");
 const plural = (n, what) => `${number(n)} ${what}${n === 1 ? "" : "s"}`;
 const short = (id) => (id.length > 13 ? "…" + id.slice(-12) : id);
+// shortTask leaves out the end of a task's id: all tasks of a client end alike.
+const shortTask = (id) => id.replace(/^(.{0,64}\.)?(.{18}).{2,}$/, "$1$2…");
+const taskLink = (id, text) => make("a", { href: `task?id=${encodeURIComponent(id)}` }, text);
+const madeIDs = /(?:[\w-]+\.)?[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+
+// setLinked is setText, with links to the tasks whose ids a client made.
+function setLinked(e, text) {
+  if (e.textContent === text) return;
+  const nodes = [];
+  let at = 0;
+  for (const m of text.matchAll(madeIDs)) {
+    nodes.push(text.slice(at, m.index), taskLink(m[0], m[0]));
+    at = m.index + m[0].length;
+  }
+  e.replaceChildren(...nodes, text.slice(at));
+}
+
 const queueName = (q) => q || "(default)";
 
 function showElection() {
@@ -108,12 +125,13 @@ function showProcesses(v) {
     processes.get(k).workers.push(w);
   }
   const lost = (v.lost || []).map((l) => ({ key: "lost " + l.id, lost: l }));
-  keep($("processes"), [...lost, ...processes.values()], (p) => p.key, () => make("li", {}, make("strong"), " ", make("span"), make("div", { class: "slots", "aria-hidden": "true" }), make("details", {}, make("summary"), make("ul"))), (e, p) => {
-    const [name, what, slots, details] = e.children;
+  keep($("processes"), [...lost, ...processes.values()], (p) => p.key, () => make("li", {}, make("strong"), " ", make("span"), make("span"), make("div", { class: "slots", "aria-hidden": "true" }), make("details", {}, make("summary"), make("ul"))), (e, p) => {
+    const [name, what, had, slots, details] = e.children;
     if (p.lost) {
       e.className = "lost";
       setText(name, `${p.lost.host}:${p.lost.pid}`);
-      setText(what, `a worker is gone, for ${ago(p.lost.at)}; it had ${p.lost.tasks}`);
+      setText(what, `a worker is gone, for ${ago(p.lost.at)}`);
+      setLinked(had, `; it had ${p.lost.tasks}`);
       details.hidden = true;
       return;
     }
@@ -123,10 +141,12 @@ function showProcesses(v) {
     keep(slots, p.workers, (w) => w.id, () => make("i"), (i, w) => { i.className = (w.tasks.length ? "busy " : "") + (w.draining ? "draining" : ""); });
     setText(details.children[0], "slots");
     if (!details.open) return;
-    keep(details.children[1], p.workers, (w) => w.id, () => make("li", {}, make("code"), " ", make("span")), (li, w) => {
-      setText(li.children[0], short(w.id));
-      const has = w.tasks.length ? `has ${w.tasks.map(short).join(", ")}${w.more ? ` and ${w.more} more` : ""}` : "free";
-      setText(li.children[1], has + (w.since ? `, for ${ago(w.since)}` : "") + (w.draining ? ", draining" : ""));
+    keep(details.children[1], p.workers, (w) => w.id, () => make("li", {}, make("code"), " ", make("span"), make("span", { class: "ids" }), make("span")), (li, w) => {
+      const [id, has, tasks, rest] = li.children;
+      setText(id, short(w.id));
+      setText(has, w.tasks.length ? "has " : "free");
+      keep(tasks, w.tasks, (t) => t, (t) => taskLink(t, shortTask(t)), () => {});
+      setText(rest, (w.more ? ` and ${w.more} more` : "") + (w.since ? `, for ${ago(w.since)}` : "") + (w.draining ? ", draining" : ""));
     });
   });
 }
@@ -150,7 +170,7 @@ function showRecords() {
     setText(e.children[0], new Date(r.time).toLocaleTimeString("en", { hour12: false }));
     setText(e.children[1], r.text);
     e.children[1].className = r.level === "error" ? "bad" : r.level === "warn" ? "warn" : "";
-    setText(e.children[2], Object.entries(r.attrs).map(([k, v]) => `${k} ${v}`).join(", "));
+    setLinked(e.children[2], Object.entries(r.attrs).map(([k, v]) => `${k} ${v}`).join(", "));
     e.children[2].className = "id";
   });
 }
