@@ -36,24 +36,17 @@ func (s *Scheduler) Counts() []Count {
 	}
 	for _, t := range s.tasks {
 		c := counts[t.queue]
-		switch t.state {
-		case Unverified, Pending, Assigning:
+		switch t.told() {
+		case "pending":
 			c.Pending++
-		case Assigned:
+		case "running":
 			c.Running++
-		case Released:
+		case "done":
 			c.Done++
-		case Exhausted, Failing:
+		case "failed":
 			c.Failed++
-		case Finished:
-			switch t.phase {
-			case task.Done:
-				c.Done++
-			case task.Failed:
-				c.Failed++
-			default:
-				c.Malformed++
-			}
+		default:
+			c.Malformed++
 		}
 	}
 	for _, w := range s.workers {
