@@ -24,6 +24,7 @@ type Leader interface {
 	Leads() bool
 	View(ctx context.Context) (sched.View, error)
 	Totals(ctx context.Context) (sched.Totals, error)
+	Select(ctx context.Context, q sched.Query) (found []sched.Found, all int, err error)
 }
 
 // Page is what people look at. It has a session of its own, so that no reader delays the master.
@@ -35,8 +36,9 @@ type Page struct {
 	host   string      // this machine's name
 	http   http.Client // to the leader's page
 
-	session atomic.Pointer[session.Session] // nil: there is none
-	looking chan struct{}                   // holds a token for each look at a task
+	session   atomic.Pointer[session.Session] // nil: there is none
+	selecting chan struct{}                   // holds a token for a while after each selection of tasks
+	looking   chan struct{}                   // holds a token for each look at a task
 
 	mu     sync.Mutex // guards the rest
 	ballot ballot
@@ -57,7 +59,7 @@ type Identity struct {
 
 // NewPage returns a page of a master that has sessions of cfg.
 func NewPage(cfg session.Config, who Identity, leader Leader) *Page {
-	p := &Page{leader: leader, cfg: cfg, hub: newHub(), tree: newHub(), looking: make(chan struct{}, mostLooks)}
+	p := &Page{leader: leader, cfg: cfg, hub: newHub(), tree: newHub(), looking: make(chan struct{}, mostLooks), selecting: make(chan struct{}, 1)}
 	p.host, _ = os.Hostname()
 	p.http.Transport = &http.Transport{ResponseHeaderTimeout: time.Second, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext}
 	who.Servers, who.Chroot = cfg.Address.Servers, cfg.Address.Chroot
@@ -115,6 +117,7 @@ func (p *Page) Handler() http.Handler {
 	mux.Handle("/events", p.hub)
 	mux.Handle("/tree", p.tree)
 	mux.HandleFunc("/task", p.serveTask)
+	mux.HandleFunc("/tasks", p.serveTable)
 	mux.Handle("/", http.FileServerFS(files))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"taskkeeper/internal/master"
 	"taskkeeper/internal/session"
 )
 
@@ -27,6 +28,23 @@ func TestTaskPageIsAskedForAgain(t *testing.T) {
 		}
 		for len(p.looking) > 0 {
 			<-p.looking
+		}
+	}
+}
+
+func TestTableOfTasksIsTheLeaders(t *testing.T) {
+	h := Site{Page: NewPage(session.Config{}, Identity{}, new(master.Monitor))}.Handler()
+	for query, want := range map[string]struct {
+		status int
+		text   string
+	}{
+		"":                                     {http.StatusServiceUnavailable, "this master does not lead: try again\n"},
+		"?state=none":                          {http.StatusBadRequest, "state, id or text: not what a task can have\n"},
+		"?id=" + strings.Repeat("x", 10_000):   {http.StatusBadRequest, "state, id or text: not what a task can have\n"},
+		"?text=" + strings.Repeat("x", 10_000): {http.StatusBadRequest, "state, id or text: not what a task can have\n"},
+	} {
+		if w := ask(h, "GET", "/tasks"+query); w.Code != want.status || w.Body.String() != want.text {
+			t.Errorf("%.20s: %d %q", query, w.Code, w.Body)
 		}
 	}
 }

@@ -1,0 +1,107 @@
+package web
+
+import (
+	"context"
+	_ "embed" // for tasks.html
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"taskkeeper/internal/master/sched"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+)
+
+const (
+	mostRows  = 50
+	selection = 250 * time.Millisecond // one at most in that time: it takes the leader 10 ms for 100,000 tasks
+)
+
+// tablePage is tasks by state, as the leader knows them.
+type tablePage struct {
+	States           []string
+	State, Part, Txt string // what was asked for
+	All, Found       int    // of that state and part; and looked into for the text
+	Secret           bool
+	Rows             []tableRow
+}
+
+type tableRow struct{ ID, Link, State, Payload, Note string }
+
+//go:embed tasks.html
+var tableHTML string
+
+var tableTemplate = template.Must(template.New("tasks").Parse(tableHTML))
+
+// serveTable serves the table of tasks. It has no script.
+func (p *Page) serveTable(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	t := tablePage{States: []string{"", "pending", "running", "done", "failed", "malformed"}, State: q.Get("state"), Part: q.Get("id"), Txt: q.Get("text")}
+	if !slices.Contains(t.States, t.State) || len(t.Part) > task.MaxID || len(t.Txt) > longest {
+		http.Error(w, "state, id or text: not what a task can have", http.StatusBadRequest)
+		return
+	}
+	err := p.fill(r.Context(), &t)
+	if err != nil {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, shown(err.Error())+": try again", http.StatusServiceUnavailable)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Security-Policy", strings.Replace(h.Get("Content-Security-Policy"), "form-action 'none'", "form-action 'self'", 1))
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	_ = tableTemplate.Execute(w, t) // who reads it may have gone
+}
+
+// fill finds the tasks, and reads their payloads where these may be shown.
+func (p *Page) fill(ctx context.Context, t *tablePage) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	select {
+	case p.selecting <- struct{}{}:
+		time.AfterFunc(selection, func() { <-p.selecting })
+	case <-ctx.Done():
+		return errors.New("too many look for tasks")
+	}
+	found, all, err := p.leader.Select(ctx, sched.Query{State: t.State, Part: t.Part, Most: mostRows})
+	if err != nil {
+		return err
+	}
+	s := p.session.Load()
+	if s == nil {
+		return errors.New("there is no session with ZooKeeper")
+	}
+	if _, suspended := s.Suspended(); suspended {
+		return errors.New("there is no connection to ZooKeeper")
+	}
+	policy, err := s.Policy()
+	if errors.Is(err, session.ErrOver) {
+		return err
+	}
+	reader := newTreeReader(s)
+	reader.secret = err != nil || !policy.IsZero()
+	paths := make([]string, len(found))
+	for i, f := range found {
+		paths[i] = task.DataPath(f.ID)
+	}
+	payloads, err := reader.look(paths)
+	if err != nil {
+		return fmt.Errorf("read payloads: %w", err)
+	}
+	t.All, t.Found, t.Secret = all, len(found), reader.secret
+	for i, f := range found {
+		row := tableRow{ID: shown(f.ID), Link: taskLink(f.ID), State: f.State, Note: "none"}
+		if z := payloads[i]; z != nil {
+			row.Payload, row.Note = z.Data, z.Note
+		}
+		if strings.Contains(row.Payload, t.Txt) {
+			t.Rows = append(t.Rows, row)
+		}
+	}
+	return nil
+}
