@@ -166,7 +166,11 @@ func TestReaders(t *testing.T) {
 	})
 	t.Run("that_ask_for_the_head_alone_are_none", func(t *testing.T) {
 		h := newHub()
-		if w := ask(h, "HEAD", "/events"); w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/event-stream" || h.watched() {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "HEAD", "/events", nil))
+		if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/event-stream" || h.watched() || ctx.Err() != nil {
 			t.Errorf("%d %v", w.Code, w.Header())
 		}
 	})
