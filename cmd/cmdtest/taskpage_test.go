@@ -118,6 +118,23 @@ func TestPageOfATask(t *testing.T) {
 		b.reads("#records", "worker gone", "tasks "+id)
 		follows("#records")
 	})
+	t.Run("tells_no_id_of_a_session", func(t *testing.T) {
+		sv := start(t)
+		m := sv.master("--http", "0")
+		m.Line(m.Stderr, " leader ")
+		sv.start("client", "run", "60")
+		zktest.Eventually(t, "a task", func() (bool, string) { return len(sv.hand.Children("/tasks")) == 1, "" })
+		status, body := fetch(t, pageOf(m)+"task?id="+sv.hand.Children("/tasks")[0])
+		if status != 200 || !strings.Contains(body, "session of its client, with which it vanishes") || strings.Contains(body, "0x") {
+			t.Errorf("%d\n%s", status, body)
+		}
+		b := browse(t, pageOf(m), 1280, 900)
+		b.opensTree()
+		b.reads("#tree-dirs", "ephemeral", "role=master")
+		if text := b.text("body"); strings.Contains(text, "0x") {
+			t.Error(text)
+		}
+	})
 	t.Run("says_in_a_line_that_there_is_none", func(t *testing.T) {
 		sv := start(t)
 		m := sv.master("--http", "0")

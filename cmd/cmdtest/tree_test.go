@@ -46,7 +46,7 @@ func TestPageTree(t *testing.T) {
 			t.Errorf("closed, it reads %q", text)
 		}
 		b.opensTree()
-		b.reads("#tree-dirs", "/master", "Who runs for leader.", "/workers", "/tasks", "/data", "/drain", "/members", "ephemeral, of session 0x")
+		b.reads("#tree-dirs", "/master", "Who runs for leader.", "/workers", "/tasks", "/data", "/drain", "/members", "ephemeral")
 		b.reads("#tree-note", "Below "+sv.chroot()+", read once a second.")
 		name := "t\u202e " + strings.ReplaceAll(tries, "/", "")
 		sv.hand.Create("/tasks/"+name, "banana \x1b[2J"+tries)

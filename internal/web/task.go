@@ -93,7 +93,11 @@ func (p *Page) lookAtTask(ctx context.Context, s *session.Session, id string) (t
 	if err != nil {
 		return t, err
 	}
-	t = taskPage{ID: shown(id), Link: taskLink(id), Lines: inspect.Explain(c, time.Now()).Lines()}
+	e := inspect.Explain(c, time.Now())
+	if e.Owner != "" { // an id of a session is told to nobody: see recorder
+		e.Owner = "of its client"
+	}
+	t = taskPage{ID: shown(id), Link: taskLink(id), Lines: e.Lines()}
 	data, _, err := s.Get(task.StatePath(id))
 	state := task.ParseState(data)
 	switch {

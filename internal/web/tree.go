@@ -44,15 +44,15 @@ type directory struct {
 
 // znode is one as it is shown.
 type znode struct {
-	Key      string `json:"key"`            // of this znode alone: another one at its path has another
-	Name     string `json:"name"`           // fit for a person
-	Task     string `json:"task,omitempty"` // where its task's page is
-	Data     string `json:"data"`
-	Note     string `json:"note,omitempty"` // why there is no data
-	Version  int32  `json:"version"`
-	Owner    string `json:"owner,omitempty"` // the session that it vanishes with; "": it is permanent
-	Children int32  `json:"children"`
-	Change   string `json:"change,omitempty"` // "created", "written" or "deleted", for a while
+	Key       string `json:"key"`            // of this znode alone: another one at its path has another
+	Name      string `json:"name"`           // fit for a person
+	Task      string `json:"task,omitempty"` // where its task's page is
+	Data      string `json:"data"`
+	Note      string `json:"note,omitempty"` // why there is no data
+	Version   int32  `json:"version"`
+	Ephemeral bool   `json:"ephemeral,omitempty"` // it vanishes with a session; which one is not told: see recorder
+	Children  int32  `json:"children"`
+	Change    string `json:"change,omitempty"` // "created", "written" or "deleted", for a while
 }
 
 // meanings tell what the directories are for, in the order in which these are shown.

@@ -271,9 +271,7 @@ func (r *treeReader) lookAt(at string) (*known, error) {
 	}
 	z.czxid, z.mzxid, z.pzxid, z.aversion = stat.Czxid, stat.Mzxid, stat.Pzxid, stat.Aversion
 	z.Key, z.Version, z.Children = fmt.Sprintf("%#x %s", stat.Czxid, z.Name), stat.Version, stat.NumChildren
-	if stat.EphemeralOwner != 0 {
-		z.Owner = fmt.Sprintf("%#x", stat.EphemeralOwner)
-	}
+	z.Ephemeral = stat.EphemeralOwner != 0
 	if dir, id := path.Split(at); (dir == task.TasksDir+"/" || dir == task.DataDir+"/") && isTask(id) {
 		z.Task = taskLink(id)
 	}

@@ -42,7 +42,7 @@ function updateZnode(e, z) {
 
 function factsOf(z) {
   const facts = [`version ${number(z.version)}`];
-  if (z.owner) facts.push(`ephemeral, of session ${z.owner}`);
+  if (z.ephemeral) facts.push("ephemeral");
   if (z.children) facts.push(z.children === 1 ? "1 child" : `${number(z.children)} children`);
   return facts.join(", ");
 }
