@@ -7,6 +7,8 @@
 //	/members/<name>   "role=worker protocol=1 version=1.4.0",        each master and   its session's end
 //	                  for people                                     worker process
 //
+// A process that serves HTTP (package web) adds where, such as "http=node1:9180".
+//
 // The name is <host>:<pid>-<uuid>, of a worker with its queue and a dot before it.
 //
 // # The protocol
