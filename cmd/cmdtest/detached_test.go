@@ -187,7 +187,7 @@ func TestWait(t *testing.T) {
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("got  %v\nwant %v", got, want)
 		}
-		if got := c.Stderr.String(); got != "client: 1 of 4 tasks unknown, 2 failed" {
+		if got := c.Stderr.String(); got != "client: 1 of 4 tasks unknown, 2 failed or not fetched" {
 			t.Errorf("stderr %q", got)
 		}
 		if got := sv.hand.Children("/tasks"); !slices.Equal(got, ids[2:3]) {
