@@ -4,18 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/access"
 	"taskkeeper/internal/session"
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/zktest"
 )
 
@@ -30,101 +27,6 @@ viewer  x509:CN=tk-viewer
 `
 	without = "admin x509:CN=tk-admin\nmaster x509:CN=tk-master\nworker x509:CN=tk-worker\nclient x509:CN=tk-client\n" // a viewer
 )
-
-// rig is an installation on a server with TLS.
-type rig struct {
-	t      *testing.T
-	server *zktest.Server
-	root   string
-}
-
-func newRig(t *testing.T) *rig {
-	t.Helper()
-	server := zktest.NewServer(t, zktest.Options{TLS: true, Flags: []string{"-Dzookeeper.enforceQuota=true"}})
-	return &rig{t, server, server.Addr() + "/site/app"}
-}
-
-func (r *rig) open(connect, role string) *session.Session {
-	r.t.Helper()
-	address, err := session.ParseAddress(connect)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	s, err := session.Open(r.t.Context(), session.Config{Address: address, Timeout: 10 * time.Second, TLS: r.server.Identity(role)})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(s.Close)
-	return s
-}
-
-// tree is the installation as somebody sees it.
-func (r *rig) tree(role string) Tree {
-	r.t.Helper()
-	return Tree{Session: r.open(r.root, role), Servers: r.open(r.server.Addr(), role), Chroot: "/site/app"}
-}
-
-// fill creates what programs leave there, n of each, and returns how many znodes there are.
-func (r *rig) fill(s *session.Session, n int) (znodes int) {
-	r.t.Helper()
-	if err := s.EnsureDirs(task.Dirs()...); err != nil {
-		r.t.Fatal(err)
-	}
-	var ops []session.Op
-	for _, dir := range task.Dirs() {
-		for i := range n {
-			ops = append(ops, session.Create(fmt.Sprintf("%s/%d", dir, i), nil))
-		}
-	}
-	if _, err := s.Multi(ops...); err != nil {
-		r.t.Fatal(err)
-	}
-	return 1 + len(task.Dirs()) + len(ops)
-}
-
-// obeys fails unless the whole installation, and the servers' own znodes, are as a policy says.
-func (r *rig) obeys(policy string) {
-	r.t.Helper()
-	var p access.Policy
-	if policy != "" {
-		p = parse(r.t, policy)
-	}
-	h := zktest.Conn(r.t, r.server.Addr())
-	defer h.Close()
-	for full, path := range r.znodes(h) {
-		acl, _, err := h.Conn.GetACL(full)
-		if err != nil || !p.Obeys(path, acl) {
-			r.t.Errorf("%s has the ACL %v, %v", full, acl, err)
-		}
-	}
-}
-
-func (r *rig) znodes(h *zktest.Hand) map[string]string {
-	all := map[string]string{"/": "/", "/site": "/", "/site/app": "/", serversOwn: serversOwn, quotas: quotas}
-	for _, dir := range h.Children("/site/app") {
-		all["/site/app/"+dir] = "/" + dir
-		for _, name := range h.Children("/site/app/" + dir) {
-			all["/site/app/"+dir+"/"+name] = "/" + dir + "/" + name
-		}
-	}
-	return all
-}
-
-func parse(t *testing.T, text string) access.Policy {
-	t.Helper()
-	p, err := access.Parse([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 func TestClosedAndOpenedAgain(t *testing.T) {
 	r := newRig(t)
@@ -329,22 +231,6 @@ func TestTheAdminIsHandedOverInTwoSteps(t *testing.T) {
 	}
 }
 
-func TestAnInstallationOfAnotherAdminOnTheSameServers(t *testing.T) {
-	r := newRig(t)
-	zktest.Conn(t, r.server.Addr()).Create("/beside", "")
-	_, err := Close(t.Context(), r.tree("admin"), Order{Text: []byte(roles)})
-	must(t, err)
-	beside := Tree{Session: r.open(r.server.Addr()+"/beside", "viewer"), Servers: r.open(r.server.Addr(), "viewer"), Chroot: "/beside"}
-	report, err := Close(t.Context(), beside, Order{Text: []byte("admin x509:CN=tk-viewer\n")})
-	if err != nil || !slices.Contains(report.Foreign, serversOwn) {
-		t.Errorf("closed: %+v, %v", report, err)
-	}
-	report, err = Open(t.Context(), beside)
-	if err != nil || report.Changed == 0 {
-		t.Errorf("opened: %+v, %v", report, err)
-	}
-}
-
 func TestWhatKeepsItFromOpening(t *testing.T) {
 	r := newRig(t)
 	admin := r.tree("admin")
@@ -391,33 +277,6 @@ func TestTwoThatChangeItWaitForEachOther(t *testing.T) {
 	}
 }
 
-func TestAnotherInstallationStaysClosed(t *testing.T) {
-	r := newRig(t)
-	admin, other := r.tree("admin"), r.tree("admin")
-	other.Chroot = "/site/app/below"
-	other.Session = r.open(r.server.Addr()+other.Chroot, "admin")
-	for _, tree := range []Tree{other, admin, other} { // the last one again: nothing was opened
-		report, err := Close(t.Context(), tree, Order{Text: []byte(roles)})
-		must(t, err)
-		if tree == admin && !slices.Contains(report.Shared, "/below") {
-			t.Errorf("%+v", report)
-		}
-	}
-	beside := Tree{Session: r.open(r.server.Addr()+"/beside", "admin"), Servers: admin.Servers, Chroot: "/beside"}
-	_, err := Close(t.Context(), beside, Order{Text: []byte(roles)})
-	must(t, err)
-	report, err := Open(t.Context(), beside)
-	must(t, err)
-	if !slices.Contains(report.Shared, serversOwn) {
-		t.Errorf("%+v", report)
-	}
-	for _, tree := range []Tree{other, admin} {
-		if report, err := Look(t.Context(), tree, parse(t, roles)); err != nil || len(report.Wrong) > 0 {
-			t.Errorf("%s: %+v, %v", tree.Chroot, report, err)
-		}
-	}
-}
-
 func TestAPlainServerKnowsNoCertificates(t *testing.T) {
 	root := zktest.Connect(t)
 	address, err := session.ParseAddress(root)
@@ -429,40 +288,4 @@ func TestAPlainServerKnowsNoCertificates(t *testing.T) {
 	if _, err := Close(t.Context(), tree, Order{Text: []byte(roles)}); err == nil || !strings.Contains(err.Error(), "secureClientPort") {
 		t.Errorf("%v", err)
 	}
-}
-
-func TestServersOwnZnodesThatSomebodyElseClosedAreLeft(t *testing.T) {
-	r := newRig(t)
-	h := zktest.Conn(t, r.server.Addr())
-	acl := []zk.ACL{{Perms: zk.PermAll, Scheme: "x509", ID: "CN=tk-admin"}, {Perms: zk.PermRead, Scheme: "world", ID: "anyone"}}
-	if _, err := h.Conn.SetACL(quotas, acl, -1); err != nil {
-		t.Fatal(err)
-	}
-	admin := r.tree("admin")
-	for name, do := range map[string]func() (Report, error){
-		"close": func() (Report, error) { return Close(t.Context(), admin, Order{Text: []byte(roles)}) },
-		"look":  func() (Report, error) { return Look(t.Context(), admin, parse(t, roles)) },
-		"open":  func() (Report, error) { return Open(t.Context(), admin) },
-	} {
-		if name == "look" {
-			_, err := Close(t.Context(), admin, Order{Text: []byte(roles)})
-			must(t, err)
-		}
-		report, err := do()
-		if err != nil || !slices.Equal(report.Foreign, []string{quotas}) {
-			t.Errorf("%s: %+v, %v", name, report, err)
-		}
-	}
-	is, _, err := h.Conn.GetACL(quotas)
-	if err != nil || !maps.Equal(byID(is), byID(acl)) {
-		t.Errorf("%v, %v", is, err)
-	}
-}
-
-func byID(acl []zk.ACL) map[string]int32 {
-	all := make(map[string]int32)
-	for _, a := range acl {
-		all[a.Scheme+":"+a.ID] = a.Perms
-	}
-	return all
 }

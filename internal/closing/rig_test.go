@@ -1,0 +1,107 @@
+package closing
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/access"
+	"taskkeeper/internal/session"
+	"taskkeeper/internal/task"
+	"taskkeeper/internal/zktest"
+)
+
+// rig is an installation on a server with TLS.
+type rig struct {
+	t      *testing.T
+	server *zktest.Server
+	root   string
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	server := zktest.NewServer(t, zktest.Options{TLS: true, Flags: []string{"-Dzookeeper.enforceQuota=true"}})
+	return &rig{t, server, server.Addr() + "/site/app"}
+}
+
+func (r *rig) open(connect, role string) *session.Session {
+	r.t.Helper()
+	address, err := session.ParseAddress(connect)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	s, err := session.Open(r.t.Context(), session.Config{Address: address, Timeout: 10 * time.Second, TLS: r.server.Identity(role)})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(s.Close)
+	return s
+}
+
+// tree is the installation as somebody sees it.
+func (r *rig) tree(role string) Tree {
+	r.t.Helper()
+	return Tree{Session: r.open(r.root, role), Servers: r.open(r.server.Addr(), role), Chroot: "/site/app"}
+}
+
+// fill creates what programs leave there, n of each, and returns how many znodes there are.
+func (r *rig) fill(s *session.Session, n int) (znodes int) {
+	r.t.Helper()
+	if err := s.EnsureDirs(task.Dirs()...); err != nil {
+		r.t.Fatal(err)
+	}
+	var ops []session.Op
+	for _, dir := range task.Dirs() {
+		for i := range n {
+			ops = append(ops, session.Create(fmt.Sprintf("%s/%d", dir, i), nil))
+		}
+	}
+	if _, err := s.Multi(ops...); err != nil {
+		r.t.Fatal(err)
+	}
+	return 1 + len(task.Dirs()) + len(ops)
+}
+
+// obeys fails unless the whole installation, and the servers' own znodes, are as a policy says.
+func (r *rig) obeys(policy string) {
+	r.t.Helper()
+	var p access.Policy
+	if policy != "" {
+		p = parse(r.t, policy)
+	}
+	h := zktest.Conn(r.t, r.server.Addr())
+	defer h.Close()
+	for full, path := range r.znodes(h) {
+		acl, _, err := h.Conn.GetACL(full)
+		if err != nil || !p.Obeys(path, acl) {
+			r.t.Errorf("%s has the ACL %v, %v", full, acl, err)
+		}
+	}
+}
+
+func (r *rig) znodes(h *zktest.Hand) map[string]string {
+	all := map[string]string{"/": "/", "/site": "/", "/site/app": "/", serversOwn: serversOwn, quotas: quotas}
+	for _, dir := range h.Children("/site/app") {
+		all["/site/app/"+dir] = "/" + dir
+		for _, name := range h.Children("/site/app/" + dir) {
+			all["/site/app/"+dir+"/"+name] = "/" + dir + "/" + name
+		}
+	}
+	return all
+}
+
+func parse(t *testing.T, text string) access.Policy {
+	t.Helper()
+	p, err := access.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
