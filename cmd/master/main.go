@@ -26,7 +26,7 @@ func command() *cobra.Command {
 	var common cli.Common
 	var maxLosses int
 	var retention time.Duration
-	var looks web.Looks
+	var endpoint web.Endpoint
 	cmd := &cobra.Command{
 		Use:   "master",
 		Short: "Assign waiting tasks to free workers, or stand by to do so",
@@ -58,7 +58,7 @@ harm: ZooKeeper refuses what it writes.`,
 				cfg.Retention = -1
 			}
 			s := common.Session(log)
-			registry, err := looks.Open()
+			registry, err := endpoint.Open()
 			if err != nil {
 				return err
 			}
@@ -71,9 +71,9 @@ harm: ZooKeeper refuses what it writes.`,
 				log = site.Page.Records(log)
 				s.Logger, cfg.Logger = log, log
 			}
-			defer looks.Serve(cmd.Context(), log, site)()
-			return common.Run(cmd.Context(), s, member.Config{Role: member.Master, HTTP: looks.Address()},
-				looks.Within(func(ctx context.Context, s *session.Session) error { return master.Run(ctx, s, cfg) }))
+			defer endpoint.Serve(cmd.Context(), log, site)()
+			return common.Run(cmd.Context(), s, member.Config{Role: member.Master, HTTP: endpoint.Address()},
+				endpoint.Within(func(ctx context.Context, s *session.Session) error { return master.Run(ctx, s, cfg) }))
 		},
 	}
 	cli.Var(cmd.Flags(), &maxLosses, "max-losses", master.DefaultMaxLosses,
@@ -82,7 +82,7 @@ harm: ZooKeeper refuses what it writes.`,
 	cli.Var(cmd.Flags(), &retention, "retention", master.DefaultRetention,
 		"Keep the result of a task that outlives its client for this `duration`, then remove it if nobody collected it. Its age is by the clock of the servers, whoever leads. 0 keeps it for ever.",
 		parseRetention)
-	looks.AddTo(cmd)
+	endpoint.AddTo(cmd)
 	common.AddTo(cmd)
 	return cmd
 }

@@ -33,7 +33,7 @@ const commandQueue = "command"
 
 func root(cpus int) *cobra.Command {
 	var common cli.Common
-	var looks web.Looks
+	var endpoint web.Endpoint
 	var cfg worker.Config
 	var what executed
 	var cutOff string
@@ -113,7 +113,7 @@ the session goes on it executes again what it has cancelled.`,
 				cfg.Run = c.Execute
 				s.Leave += what.killAfter
 			}
-			registry, err := looks.Open()
+			registry, err := endpoint.Open()
 			if err != nil {
 				return err
 			}
@@ -121,10 +121,10 @@ the session goes on it executes again what it has cancelled.`,
 				s.Meter, cfg.Metrics = metrics.NewSession(registry), metrics.NewWorker(registry)
 			}
 			well := func() error { return nil }
-			defer looks.Serve(cmd.Context(), log, web.Site{Healthy: well, Ready: well})()
+			defer endpoint.Serve(cmd.Context(), log, web.Site{Healthy: well, Ready: well})()
 			defer command.ReapOrphans()()
-			return common.Run(cmd.Context(), s, member.Config{Role: member.Worker, Queue: cfg.Queue, HTTP: looks.Address()},
-				looks.Within(func(ctx context.Context, s *session.Session) error { return worker.Run(ctx, s, cfg) }))
+			return common.Run(cmd.Context(), s, member.Config{Role: member.Worker, Queue: cfg.Queue, HTTP: endpoint.Address()},
+				endpoint.Within(func(ctx context.Context, s *session.Session) error { return worker.Run(ctx, s, cfg) }))
 		},
 	}
 	flags := cmd.Flags()
@@ -143,7 +143,7 @@ the session goes on it executes again what it has cancelled.`,
 	for _, name := range []string{"timeout", "drain"} {
 		flags.Lookup(name).DefValue = "" // 0s would say too little
 	}
-	looks.AddTo(cmd)
+	endpoint.AddTo(cmd)
 	common.AddTo(cmd)
 	return cmd
 }

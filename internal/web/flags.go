@@ -23,9 +23,9 @@ import (
 	"taskkeeper/internal/session"
 )
 
-// Looks is what a program has to be looked at, if its user asks for that: flags, metrics, and
-// what serves them. The zero value is ready.
-type Looks struct {
+// Endpoint is where a program serves HTTP, if its user asks for that: the flags, the registry
+// of metrics, and the listener. The zero value is ready.
+type Endpoint struct {
 	address string // "" serves nothing
 	pprof   bool
 
@@ -35,11 +35,11 @@ type Looks struct {
 }
 
 // AddTo adds the flags to a program's command.
-func (k *Looks) AddTo(cmd *cobra.Command) {
-	cli.Var(cmd.Flags(), &k.address, "http", "",
+func (e *Endpoint) AddTo(cmd *cobra.Command) {
+	cli.Var(cmd.Flags(), &e.address, "http", "",
 		"Serve what there is to look at over HTTP, at this `address`, PORT or HOST:PORT: /metrics for Prometheus, /healthz and /readyz, and of a master a live page for people. Without a host only this machine reaches it. Whoever reaches it may read all, and can change nothing.",
 		parseAddress)
-	cmd.Flags().BoolVar(&k.pprof, "pprof", false, "Serve profiles of this process as well, below /debug/pprof of --http.")
+	cmd.Flags().BoolVar(&e.pprof, "pprof", false, "Serve profiles of this process as well, below /debug/pprof of --http.")
 }
 
 // parseAddress reads where to serve.
@@ -59,33 +59,33 @@ func parseAddress(s string) (string, error) {
 
 // Open begins to listen, if --http is given. It returns what registers metrics, or nil: then
 // there is nothing to serve.
-func (k *Looks) Open() (prometheus.Registerer, error) {
+func (e *Endpoint) Open() (prometheus.Registerer, error) {
 	switch {
-	case k.address == "" && k.pprof:
+	case e.address == "" && e.pprof:
 		return nil, cli.WrongUse("--pprof needs --http, which says where to serve")
-	case k.address == "":
+	case e.address == "":
 		return nil, nil
 	}
 	var err error
-	if k.listener, err = net.Listen("tcp", k.address); err != nil {
+	if e.listener, err = net.Listen("tcp", e.address); err != nil {
 		var op *net.OpError
 		if errors.As(err, &op) {
 			err = op.Err
 		}
-		return nil, fmt.Errorf("--http %s: %w", k.address, err)
+		return nil, fmt.Errorf("--http %s: %w", e.address, err)
 	}
-	k.registry = prometheus.NewRegistry()
-	k.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	metrics.Build(k.registry, cli.Version())
-	return k.registry, nil
+	e.registry = prometheus.NewRegistry()
+	e.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics.Build(e.registry, cli.Version())
+	return e.registry, nil
 }
 
 // Address is where others find what is served, host:port; "" if nothing is.
-func (k *Looks) Address() string {
-	if k.listener == nil {
+func (e *Endpoint) Address() string {
+	if e.listener == nil {
 		return ""
 	}
-	at := k.listener.Addr().(*net.TCPAddr)
+	at := e.listener.Addr().(*net.TCPAddr)
 	host := at.IP.String()
 	if at.IP.IsUnspecified() {
 		host, _ = os.Hostname()
@@ -94,32 +94,32 @@ func (k *Looks) Address() string {
 }
 
 // Within is a role whose sessions can be looked at.
-func (k *Looks) Within(role session.Role) session.Role {
+func (e *Endpoint) Within(role session.Role) session.Role {
 	return func(ctx context.Context, s *session.Session) error {
-		k.current.Store(s)
+		e.current.Store(s)
 		return role(ctx, s)
 	}
 }
 
 // Serve serves a site until what it returns is called, if there is anything to serve. Its
 // Ready is asked only while there is a connection; Metrics and Pprof are set here.
-func (k *Looks) Serve(ctx context.Context, log *slog.Logger, site Site) (stop func()) {
-	if k.registry == nil {
+func (e *Endpoint) Serve(ctx context.Context, log *slog.Logger, site Site) (stop func()) {
+	if e.registry == nil {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ready := site.Ready
-	site.Metrics, site.Pprof = k.registry, k.pprof
+	site.Metrics, site.Pprof = e.registry, e.pprof
 	site.Ready = func() error {
-		if err := k.connected(); err != nil {
+		if err := e.connected(); err != nil {
 			return err
 		}
 		return ready()
 	}
-	log.Info("serving HTTP", "address", "http://"+k.listener.Addr().String()+"/")
+	log.Info("serving HTTP", "address", "http://"+e.listener.Addr().String()+"/")
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		if err := Serve(ctx, k.listener, site.Handler(), log); err != nil {
+		if err := Serve(ctx, e.listener, site.Handler(), log); err != nil {
 			log.Error("no longer to be looked at", "err", err)
 		}
 	})
@@ -130,8 +130,8 @@ func (k *Looks) Serve(ctx context.Context, log *slog.Logger, site Site) (stop fu
 }
 
 // connected fails while there is no session with a connection.
-func (k *Looks) connected() error {
-	s := k.current.Load()
+func (e *Endpoint) connected() error {
+	s := e.current.Load()
 	if s == nil || s.Err() != nil {
 		return errors.New("no session with ZooKeeper")
 	}

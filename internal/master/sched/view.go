@@ -13,9 +13,8 @@ type View struct {
 type Holder struct {
 	ID       string
 	Queue    string
-	Session  int64     // its process's
 	Tasks    []string  // the first of them, at most mostShown: that one is executed
-	More     int       // tasks in its list
+	More     int       // further tasks in its list
 	Since    time.Time // its list last changed
 	Draining bool
 }
@@ -54,7 +53,7 @@ func (s *Scheduler) View() View {
 		}
 		n := min(len(w.list), mostShown)
 		v.Workers = append(v.Workers, Holder{
-			ID: w.id, Queue: w.queue.name, Session: w.session, Since: w.changed, Draining: len(s.drains.Of(w.id)) > 0,
+			ID: w.id, Queue: w.queue.name, Since: w.changed, Draining: len(s.drains.Of(w.id)) > 0,
 			Tasks: append([]string(nil), w.list[:n]...), More: len(w.list) - n,
 		})
 	}
