@@ -2,7 +2,7 @@ package web
 
 import (
 	"bufio"
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -114,17 +114,14 @@ func (p *Page) follows(ctx context.Context, leader candidate, address string) er
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("http://%s/events: %s", address, response.Status)
 	}
-	lines := bufio.NewReaderSize(io.Reader(response.Body), 64<<10)
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, mostEvent)
 	event, whole := "", true
-	for {
-		line, err := readLine(lines)
-		if err != nil {
-			return fmt.Errorf("http://%s/events: %w", address, err)
-		}
+	for lines.Scan() {
 		if now, _ := p.first(); now.Znode != leader.Znode || p.leader.Leads() || !p.hub.watched() {
 			return nil
 		}
-		key, value, _ := strings.Cut(string(line), ": ")
+		key, value, _ := strings.Cut(lines.Text(), ": ")
 		switch {
 		case key == "event":
 			event = value
@@ -152,22 +149,5 @@ func (p *Page) follows(ctx context.Context, leader candidate, address string) er
 			}
 		}
 	}
-}
-
-// readLine reads a line that is not too long.
-func readLine(r *bufio.Reader) ([]byte, error) {
-	var line []byte
-	for {
-		part, err := r.ReadSlice('\n')
-		line = append(line, part...)
-		switch {
-		case len(line) > mostEvent:
-			return nil, errors.New("a line is too long")
-		case errors.Is(err, bufio.ErrBufferFull):
-			continue
-		case err != nil:
-			return nil, err
-		}
-		return bytes.TrimRight(line, "\r\n"), nil
-	}
+	return fmt.Errorf("http://%s/events: %w", address, cmp.Or(lines.Err(), io.ErrUnexpectedEOF))
 }
