@@ -64,7 +64,7 @@ func TestOutput(t *testing.T) {
 	}{
 		"run":               {args: []string{"run", "--file", payloads}, serve: true, told: ": 0 done, 0 failed, "},
 		"run_json":          {args: []string{"run", "--json", "--unordered", "--file", payloads}, serve: true, told: ": 0 done, 0 failed, "},
-		"submit":            {args: []string{"submit", "--file", payloads}, told: fmt.Sprintf(": 0 submitted, %d withdrawn", n)},
+		"submit":            {args: []string{"submit", "--file", payloads}, told: ": 0 submitted, "}, // and withdrawn as many as were begun by then
 		"wait":              {args: []string{"wait"}, made: "done 1", told: fmt.Sprintf(": 0 done, 0 failed, 0 unknown; the other %d stay", n), left: n},
 		"wait_json":         {args: []string{"wait", "--json"}, made: "failed so", told: fmt.Sprintf(": 0 done, 0 failed, 0 unknown; the other %d stay", n), left: n},
 		"cancel":            {args: []string{"cancel"}, made: "pending", told: " changed"},

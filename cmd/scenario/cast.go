@@ -71,6 +71,7 @@ func (p *play) submit(client string, n int, seconds string) (at time.Time) {
 
 // streams starts two clients with a stream of short tasks each.
 func (p *play) streams(each int, most time.Duration) {
+	p.load = each * len(clients)
 	for _, client := range clients {
 		at := p.enter(client, "--count", fmt.Sprint(each), "--max-sleep", most.String())
 		p.tell(at, client, "begins %d tasks of up to %g s, one after the other", each, most.Seconds())
@@ -182,8 +183,14 @@ func (p *play) finished(n int) {
 	}
 }
 
-// more waits until they have so many more than now.
-func (p *play) more(n int) { p.finished(p.st.Results() + n) }
+// more waits until they have so many more than now. It fails where fewer are left.
+func (p *play) more(n int) {
+	had := p.st.Results()
+	if p.err == nil && had+n > p.load {
+		p.fail(fmt.Errorf("%d of the %d tasks are done already, and the scene needs %d more: is the machine too slow?", had, p.load, n))
+	}
+	p.finished(had + n)
+}
 
 // pass lets time pass, where that is the scene's own and nothing is waited for.
 func (p *play) pass(d time.Duration) {

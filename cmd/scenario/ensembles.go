@@ -58,7 +58,10 @@ func quorumLost(p *play) {
 }
 
 func rollingRestart(p *play) {
-	const each = 150
+	each := 150
+	if p.tls {
+		each = 300 // a server with TLS takes some five seconds to start
+	}
 	p.service(each)
 	p.more(each / 5)
 	for i, server := range p.all() {

@@ -43,6 +43,7 @@ type play struct {
 	proxies  map[string]*zktest.Proxy // by who connects through it
 	out      io.Writer
 	timeout  time.Duration // of the sessions
+	load     int           // tasks of both clients together
 	began    time.Time
 	err      error    // the first failure
 	wrong    []string // what is not as it must be
