@@ -3,7 +3,9 @@ package cmdtest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -102,4 +104,52 @@ func TestPageShowsNoPayloadWhereThereIsAPolicy(t *testing.T) {
 	b.do(chromedp.Navigate(page + "tasks"))
 	b.reads("#found", id, "pending", "a payload: it is not shown where there is a policy")
 	hides()
+}
+
+func TestPageReadsWithACertificateOfItsOwn(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
+	st := newSite(t)
+	st.close()
+	c := st.as("client", "client", "submit", "a secret")
+	c.Exit(0)
+	id := c.Stdout.String()
+	for who, may := range map[string]bool{"viewer": false, "admin": true} {
+		t.Run(who, func(t *testing.T) {
+			files := st.server.Identity(who)
+			m := st.as("master", "master", "--http", "0", "--page-cert", files.Cert, "--page-key", files.Key)
+			m.Line(m.Stderr, " leader ")
+			page := pageOf(m)
+			b := browse(t, page, 1280, 900)
+			want := "may not be read"
+			if may {
+				want = "a secret"
+			}
+			b.opensTree()
+			b.reads("#tree-dirs", id, "pending", want)
+			for address, into := range map[string]string{"task?id=" + id: "#known", "tasks": "#found"} {
+				b.do(chromedp.Navigate(page + address))
+				b.reads(into, id)
+				if text := b.text("body"); strings.Contains(text, "a secret") != may {
+					t.Errorf("%s shows:\n%s", address, text)
+				}
+			}
+			m.Signal(syscall.SIGTERM)
+			m.Exit(0)
+		})
+	}
+	viewer, other := st.server.Identity("viewer"), st.server.Identity("admin")
+	for args, want := range map[string]string{
+		"--http 0 --page-cert " + viewer.Cert:                                "2 master: --page-cert and --page-key belong together: give both",
+		"--page-cert " + viewer.Cert + " --page-key " + viewer.Key:           "2 master: --page-cert and --page-key need --http, which says where to serve",
+		"--http 0 --page-cert " + viewer.Cert + " --page-key " + other.Key:   "1 master: --page-key " + other.Key + ": ",
+		"--http 0 --page-cert " + viewer.Cert + "x --page-key " + viewer.Key: "1 master: --page-cert " + viewer.Cert + "x: there is no such file",
+	} {
+		p := st.as("master", "master", strings.Fields(args)...)
+		status, line, _ := strings.Cut(want, " ")
+		n, _ := strconv.Atoi(status)
+		p.Exit(n)
+		if got := p.Stderr.String(); !strings.HasPrefix(got, line) || strings.Contains(got, "\n") {
+			t.Errorf("%s: %q, want %q", args, got, line)
+		}
+	}
 }

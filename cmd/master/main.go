@@ -67,7 +67,9 @@ harm: ZooKeeper refuses what it writes.`,
 				cfg.Metrics = metrics.NewMaster(registry)
 				cfg.Metrics.Watch(registry, cfg.Monitor)
 				s.Meter = metrics.NewSession(registry)
-				site.Page = web.NewPage(s, web.Identity{Program: "master", Who: cfg.Who, Version: cli.Version()}, cfg.Monitor)
+				if site.Page, err = endpoint.Page(s, web.Identity{Program: "master", Who: cfg.Who, Version: cli.Version()}, cfg.Monitor); err != nil {
+					return err
+				}
 				log = site.Page.Records(log)
 				s.Logger, cfg.Logger = log, log
 			}
@@ -83,6 +85,7 @@ harm: ZooKeeper refuses what it writes.`,
 		"Keep the result of a task that outlives its client for this `duration`, then remove it if nobody collected it. Its age is by the clock of the servers, whoever leads. 0 keeps it for ever.",
 		parseRetention)
 	endpoint.AddTo(cmd)
+	endpoint.AddPageTo(cmd)
 	common.AddTo(cmd)
 	return cmd
 }

@@ -34,9 +34,9 @@ type Files struct {
 type names struct{ ca, cert, key string }
 
 // Named has errors speak of the files by these names: of a flag, or of a variable with its
-// dollar sign. Without it, or for an empty name, they speak of the flags.
+// dollar sign. An empty name stands for the one before, at first that of the flag.
 func (f Files) Named(ca, cert, key string) Files {
-	f.named = names{ca, cert, key}
+	f.named = names{cmp.Or(ca, f.named.ca), cmp.Or(cert, f.named.cert), cmp.Or(key, f.named.key)}
 	return f
 }
 

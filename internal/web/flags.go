@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"taskkeeper/internal/cli"
+	"taskkeeper/internal/identity"
 	"taskkeeper/internal/metrics"
 	"taskkeeper/internal/printable"
 	"taskkeeper/internal/session"
@@ -28,6 +29,7 @@ import (
 type Endpoint struct {
 	address string // "" serves nothing
 	pprof   bool
+	page    identity.Files // the certificate and the key with which the page reads, if it has its own
 
 	registry *prometheus.Registry // nil before Open, and if nothing is served
 	listener net.Listener
@@ -40,6 +42,31 @@ func (e *Endpoint) AddTo(cmd *cobra.Command) {
 		"Serve what there is to look at over HTTP, at this `address`, PORT or HOST:PORT: /metrics for Prometheus, /healthz and /readyz, and of a master a live page for people. Without a host only this machine reaches it. Whoever reaches it may read all, and can change nothing.",
 		parseAddress)
 	cmd.Flags().BoolVar(&e.pprof, "pprof", false, "Serve profiles of this process as well, below /debug/pprof of --http.")
+}
+
+// AddPageTo adds the flags of a program that has a page.
+func (e *Endpoint) AddPageTo(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&e.page.Cert, "page-cert", "",
+		"Let the page read with the certificate in this PEM `file`, such as a viewer's, and show what that may read. Without this flag it reads with the certificate of this process, and shows no payloads where there is a policy.")
+	cmd.Flags().StringVar(&e.page.Key, "page-key", "", "The key of --page-cert, in a PEM `file` that no other user may read.")
+}
+
+// Page returns the page of a master that has sessions of cfg.
+func (e *Endpoint) Page(cfg session.Config, who Identity, leader Leader) (*Page, error) {
+	p := NewPage(cfg, who, leader)
+	if e.page.IsZero() {
+		return p, nil
+	}
+	if e.page.Cert == "" || e.page.Key == "" {
+		return nil, cli.WrongUse("--page-cert and --page-key belong together: give both")
+	}
+	if cfg.TLS.CA == "" {
+		return nil, cli.WrongUse("--page-cert needs TLS: give --tls-ca, or $%s", identity.CAVariable)
+	}
+	p.own = true
+	p.cfg.TLS.Cert, p.cfg.TLS.Key = e.page.Cert, e.page.Key
+	p.cfg.TLS = p.cfg.TLS.Named("", "--page-cert", "--page-key")
+	return p, p.cfg.TLS.Check()
 }
 
 // parseAddress reads where to serve.
@@ -63,6 +90,8 @@ func (e *Endpoint) Open() (prometheus.Registerer, error) {
 	switch {
 	case e.address == "" && e.pprof:
 		return nil, cli.WrongUse("--pprof needs --http, which says where to serve")
+	case e.address == "" && !e.page.IsZero():
+		return nil, cli.WrongUse("--page-cert and --page-key need --http, which says where to serve")
 	case e.address == "":
 		return nil, nil
 	}
@@ -124,7 +153,7 @@ func (e *Endpoint) Serve(ctx context.Context, log *slog.Logger, site Site) (stop
 		}
 	})
 	if site.Page != nil {
-		serving.Go(func() { site.Page.Run(ctx) })
+		serving.Go(func() { site.Page.Run(ctx, log) })
 	}
 	return func() { cancel(); serving.Wait() }
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"embed"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"math"
@@ -31,6 +32,7 @@ type Leader interface {
 type Page struct {
 	leader Leader
 	cfg    session.Config
+	own    bool        // it reads with a certificate of its own, and so shows what that may read
 	hub    *hub
 	tree   *hub        // who reads it has the tree open
 	host   string      // this machine's name
@@ -73,16 +75,21 @@ func (p *Page) Records(log *slog.Logger) *slog.Logger {
 }
 
 // Run looks until ctx ends.
-func (p *Page) Run(ctx context.Context) {
+func (p *Page) Run(ctx context.Context, log *slog.Logger) {
 	cfg := p.cfg
 	cfg.NoCreate, cfg.Meter, cfg.Role, cfg.Leave = true, nil, "", 0
 	cfg.Logger = slog.New(slog.DiscardHandler) // the master's session tells the same
+	if p.own {
+		cfg.Logger = log.With("of", "page")
+	}
 	var all sync.WaitGroup
 	all.Go(func() { p.sample(ctx) })
 	all.Go(func() { p.askServers(ctx) })
 	all.Go(func() {
 		for ctx.Err() == nil { // there may be no chroot yet, or no right
-			_ = session.Run(ctx, cfg, math.MaxInt64, p.read)
+			if err := session.Run(ctx, cfg, math.MaxInt64, p.read); err != nil {
+				p.unknown(err)
+			}
 			wait(ctx, time.Second)
 		}
 	})
@@ -98,6 +105,20 @@ func (p *Page) read(ctx context.Context, s *session.Session) error {
 	g.Go(func() error { return p.relay(ctx, s) })
 	g.Go(func() error { p.followTree(ctx, s); return nil })
 	return g.Wait()
+}
+
+// hidesPayloads tells whether payloads are not shown: where there is a policy, or it is not
+// known, the master's certificate may read them, but who looks at the page may not.
+// The error is that of a session that is over.
+func (p *Page) hidesPayloads(s *session.Session) (bool, error) {
+	if p.own {
+		return false, nil
+	}
+	policy, err := s.Policy()
+	if errors.Is(err, session.ErrOver) {
+		return true, err
+	}
+	return err != nil || !policy.IsZero(), nil
 }
 
 func wait(ctx context.Context, d time.Duration) {

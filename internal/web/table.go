@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"taskkeeper/internal/master/sched"
-	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
 
@@ -79,12 +78,10 @@ func (p *Page) fill(ctx context.Context, t *tablePage) error {
 	if _, suspended := s.Suspended(); suspended {
 		return errors.New("there is no connection to ZooKeeper")
 	}
-	policy, err := s.Policy()
-	if errors.Is(err, session.ErrOver) {
+	reader := newTreeReader(s)
+	if reader.secret, err = p.hidesPayloads(s); err != nil {
 		return err
 	}
-	reader := newTreeReader(s)
-	reader.secret = err != nil || !policy.IsZero()
 	paths := make([]string, len(found))
 	for i, f := range found {
 		paths[i] = task.DataPath(f.ID)

@@ -84,11 +84,10 @@ func (p *Page) serveTask(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Page) lookAtTask(ctx context.Context, s *session.Session, id string) (t taskPage, err error) {
-	policy, err := s.Policy()
-	if errors.Is(err, session.ErrOver) {
+	limits := inspect.Limits{Tasks: mostListed}
+	if limits.NoPayload, err = p.hidesPayloads(s); err != nil {
 		return t, err
 	}
-	limits := inspect.Limits{NoPayload: err != nil || !policy.IsZero(), Tasks: mostListed}
 	c, err := inspect.Look(ctx, s, id, limits)
 	if err != nil {
 		return t, err

@@ -93,7 +93,11 @@ func (p *Page) followTree(ctx context.Context, s *session.Session) {
 				r = newTreeReader(s)
 			}
 			last = now
-			t, err := r.read(now)
+			secret, err := p.hidesPayloads(s)
+			if err != nil {
+				return
+			}
+			t, err := r.read(now, secret)
 			if errors.Is(err, session.ErrOver) {
 				return
 			}

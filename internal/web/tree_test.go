@@ -44,7 +44,7 @@ func (w *woods) read() (lines []string) {
 		w.t.Fatal(err)
 	}
 	w.now = w.now.Add(time.Second)
-	t, err := w.r.read(w.now)
+	t, err := w.r.read(w.now, false)
 	if err != nil {
 		w.t.Fatal(err)
 	}

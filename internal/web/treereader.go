@@ -20,7 +20,7 @@ import (
 // treeReader reads the tree again and again, and tells what has changed in between.
 type treeReader struct {
 	s      *session.Session
-	secret bool              // there is a policy: payloads are not read
+	secret bool              // payloads are not read
 	known  map[string]*known // what was read last, by path
 	levels map[string]level  // what was listed last, by the parent's path
 }
@@ -48,13 +48,10 @@ func newTreeReader(s *session.Session) *treeReader {
 	return &treeReader{s: s, known: make(map[string]*known), levels: make(map[string]level)}
 }
 
-// read reads what has changed. The error is one of the session, or tells that there is no tree.
-func (r *treeReader) read(now time.Time) (t tree, err error) {
-	policy, err := r.s.Policy()
-	if errors.Is(err, session.ErrOver) {
-		return t, err
-	}
-	if secret := err != nil || !policy.IsZero(); secret != r.secret {
+// read reads what has changed; with secret, no payloads. The error is one of the session, or
+// tells that there is no tree.
+func (r *treeReader) read(now time.Time, secret bool) (t tree, err error) {
+	if secret != r.secret {
 		*r = *newTreeReader(r.s) // what was read may be a secret now
 		r.secret = secret
 	}
