@@ -3,6 +3,7 @@
 package cmdtest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ func TestReconnectPage(t *testing.T) {
 			by, says   string
 			stop, back func()
 		}{
-			{"SIGSTOP", "", server.Pause, server.Resume},
+			{"SIGSTOP", "no answer within 1s", server.Pause, server.Resume},
 			{"SIGKILL", "connection refused", server.Kill, func() {
 				if err := server.Restart(); err != nil {
 					t.Fatal(err)
@@ -55,6 +56,23 @@ func TestReconnectPage(t *testing.T) {
 				t.Errorf("%s: %q, and before %q", away.by, text, leads)
 			}
 		}
+		server.Pause()
+		b.reads("#quorum", "No server serves, for ")
+		b.do(chromedp.Navigate("about:blank"))
+		time.Sleep(3 * time.Second) // so much the first outage is longer
+		server.Resume()
+		back := time.Now()
+		zktest.Eventually(t, "the page has no connection again", func() (bool, string) {
+			status, text := m.get("/task?id=none")
+			return status == 404, text
+		})
+		server.Pause()
+		b.do(chromedp.Navigate("http://" + m.host + "/"))
+		var seconds int
+		if _, err := fmt.Sscanf(b.reads("#quorum", "No server serves, for "), "No server serves, for %d s.", &seconds); err != nil || seconds > 1+int(time.Since(back).Seconds()) {
+			t.Errorf("%v: it tells of %d s, of another outage", err, seconds)
+		}
+		server.Resume()
 		sv.hand.CreateSeq("/master/hand-", "a new one")
 		b.reads("#candidates", "a new one")
 	})

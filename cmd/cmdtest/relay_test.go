@@ -2,6 +2,8 @@ package cmdtest
 
 import (
 	"fmt"
+	"strings"
+	"syscall"
 	"testing"
 
 	"taskkeeper/internal/zktest"
@@ -27,10 +29,42 @@ func TestPageOfABackup(t *testing.T) {
 			return note == "", note
 		})
 	})
+	t.Run("finds_tasks_by_the_leader", func(t *testing.T) {
+		sv := start(t)
+		sv.watched("master")
+		backup := sv.watched("master")
+		c := sv.start("client", "submit", "one", "an<b>other")
+		c.Exit(0)
+		b := browse(t, "http://"+backup.host+"/tasks?text=other", 1280, 900)
+		b.reads("#h-found", "2 found")
+		b.reads("#found", strings.Fields(c.Stdout.String())[1], "pending", "an<b>other")
+		b.lacks("#found", "one")
+	})
 	t.Run("says_why_the_leader_tells_it_nothing", func(t *testing.T) {
 		sv := start(t)
 		sv.master()
-		b := sv.watched("master").page(1280, 900)
-		b.reads("#view-note", " leads. Its page, which has the tasks and the workers, cannot be shown here: it serves none (--http)")
+		backup := sv.watched("master")
+		const why = " leads, and its page, which has the tasks and the workers, cannot be reached from here: it serves none (--http)"
+		backup.page(1280, 900).reads("#view-note", "Nothing new is known: ", why)
+		if status, text := backup.get("/tasks"); status != 503 || !strings.Contains(text, why) {
+			t.Errorf("/tasks: %d %q", status, text)
+		}
+	})
+	t.Run("keeps_what_it_knew_while_the_leader_stands_still_and_while_nobody_leads", func(t *testing.T) {
+		sv := start(t)
+		sv.timeout = "10s"
+		leader, backup := sv.watched("master"), sv.watched("master")
+		sv.worker("--slots", "3")
+		b := backup.page(1280, 900)
+		b.reads("#crew", "3 workers: 0 busy, 3 free")
+		leader.Signal(syscall.SIGSTOP)
+		b.reads("#view-note", "it has sent nothing for 3s", "This is as it was ")
+		b.reads("#crew", "3 workers: 0 busy, 3 free")
+		b.reads("#leadership", fmt.Sprintf(":%d leads, and there is no backup.", backup.Pid()))
+		leader.Signal(syscall.SIGCONT)
+		b.reads("#leadership", fmt.Sprintf(":%d leads, 1 backup behind it.", backup.Pid()))
+		b.lacks("#view-note", "as it was")
+		backup.Signal(syscall.SIGTERM)
+		backup.Exit(0)
 	})
 }

@@ -58,15 +58,6 @@ func (h *hub) add(name string, keep int, v any) {
 	h.wake()
 }
 
-// forget drops the lines of a part that grows; readers keep them.
-func (h *hub) forget(name string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	p := h.parts[name]
-	p.lines, p.first = nil, p.version
-	h.parts[name] = p
-}
-
 // wake is called with mu held.
 func (h *hub) wake() {
 	close(h.changed)

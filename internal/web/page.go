@@ -32,7 +32,7 @@ type Leader interface {
 type Page struct {
 	leader Leader
 	cfg    session.Config
-	own    bool        // it reads with a certificate of its own, and so shows what that may read
+	own    bool // it reads with a certificate of its own, and so shows what that may read
 	hub    *hub
 	tree   *hub        // who reads it has the tree open
 	host   string      // this machine's name
@@ -44,7 +44,10 @@ type Page struct {
 
 	mu     sync.Mutex // guards the rest
 	ballot ballot
-	lost   []lost // workers that are gone, for a while
+	view   view      // what is known of tasks and workers, or was known last
+	viewed time.Time // when that was
+	rated  int64     // the time of the newest rate, as it has it
+	lost   []lost    // workers that are gone, for a while
 }
 
 //go:embed static

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -28,12 +29,7 @@ func (p *Page) relay(ctx context.Context, s *session.Session) error {
 		if p.leader.Leads() || !p.hub.watched() {
 			continue
 		}
-		leader, known := p.first()
-		if !known {
-			p.hub.set("view", view{Note: "Nobody leads."})
-			continue
-		}
-		address, err := p.addressOf(s, leader)
+		leader, address, err := p.findLeader(s)
 		if err == nil {
 			err = p.follows(ctx, leader, address)
 		}
@@ -41,7 +37,7 @@ func (p *Page) relay(ctx context.Context, s *session.Session) error {
 			return err
 		}
 		if err != nil && ctx.Err() == nil && !p.leader.Leads() {
-			p.hub.set("view", view{Note: fmt.Sprintf("%s leads. Its page, which has the tasks and the workers, cannot be shown here: %s", leader.Who, shown(err.Error()))})
+			p.misses("Nothing new is known: " + shown(err.Error()) + ".")
 		}
 	}
 	return nil
@@ -55,6 +51,22 @@ func (p *Page) first() (c candidate, known bool) {
 		return c, false
 	}
 	return p.ballot.Candidates[0], true
+}
+
+// findLeader finds the leader, and where its page is. The error is for people.
+func (p *Page) findLeader(s *session.Session) (leader candidate, address string, err error) {
+	leader, known := p.first()
+	if !known {
+		return leader, "", errors.New("nobody leads")
+	}
+	if address, err = p.addressOf(s, leader); err != nil {
+		err = unreachable(leader, err)
+	}
+	return leader, address, err
+}
+
+func unreachable(leader candidate, err error) error {
+	return fmt.Errorf("%s leads, and its page, which has the tasks and the workers, cannot be reached from here: %w", leader.Who, err)
 }
 
 var errNoPage = errors.New("it serves none (--http)")
@@ -95,29 +107,53 @@ func (p *Page) addressOf(s *session.Session, c candidate) (string, error) {
 	return "", errNoPage
 }
 
-// mostEvent bounds what is taken from another page at a time, in bytes.
-const mostEvent = 4 << 20
+const (
+	mostTaken = 4 << 20         // bytes of another page, at a time
+	silence   = 3 * time.Second // of a page that sends something every second: its process stands still
+)
+
+// fetch asks another page. The caller closes the answer's body.
+func (p *Page) fetch(ctx context.Context, url, accept string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", accept)
+	response, err := p.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		response.Body.Close()
+		return nil, fmt.Errorf("%s: %s", url, response.Status)
+	}
+	return response, nil
+}
 
 // follows shows what a page shows, while its master leads and somebody looks.
 func (p *Page) follows(ctx context.Context, leader candidate, address string) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/events", nil)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silent := time.AfterFunc(silence, func() { cancel(fmt.Errorf("it has sent nothing for %s", silence)) })
+	defer silent.Stop()
+	events, err := p.fetch(ctx, "http://"+address+"/events", "text/event-stream")
+	if err == nil {
+		defer events.Body.Close()
+		err = p.take(leader, events.Body, silent)
+	}
 	if err != nil {
-		return err
+		return unreachable(leader, cmp.Or(context.Cause(ctx), err))
 	}
-	response, err := p.http.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("http://%s/events: %s", address, response.Status)
-	}
-	lines := bufio.NewScanner(response.Body)
-	lines.Buffer(nil, mostEvent)
-	event, whole := "", true
+	return nil
+}
+
+// take shows what comes from a leader's page.
+func (p *Page) take(leader candidate, from io.Reader, silent *time.Timer) error {
+	lines := bufio.NewScanner(from)
+	lines.Buffer(nil, mostTaken)
+	event := ""
 	for lines.Scan() {
+		silent.Reset(silence)
 		if now, _ := p.first(); now.Znode != leader.Znode || p.leader.Leads() || !p.hub.watched() {
 			return nil
 		}
@@ -131,23 +167,37 @@ func (p *Page) follows(ctx context.Context, leader candidate, address string) er
 				return err
 			}
 			if !v.Leads {
-				return errors.New("it does not say that it leads")
+				p.misses(leader.Who + " leads, and tells nothing new: it is busy, or waits for ZooKeeper.")
+				continue
 			}
 			v.Leads, v.From = false, leader.Who
-			p.hub.set("view", v)
+			p.knows(v)
 		case key == "data" && event == "rates":
 			var all []rate
 			if err := json.Unmarshal([]byte(value), &all); err != nil {
 				return err
 			}
-			if whole {
-				p.hub.forget("rates")
-				whole = false
-			}
-			for _, r := range all {
-				p.hub.add("rates", samples, r)
-			}
+			p.rate(all...)
 		}
 	}
-	return fmt.Errorf("http://%s/events: %w", address, cmp.Or(lines.Err(), io.ErrUnexpectedEOF))
+	return cmp.Or(lines.Err(), io.ErrUnexpectedEOF)
+}
+
+// fillByLeader finds tasks as the leader's page does.
+func (p *Page) fillByLeader(ctx context.Context, t *tablePage) error {
+	s := p.session.Load()
+	if s == nil {
+		return errNoSession
+	}
+	leader, address, err := p.findLeader(s)
+	if err != nil {
+		return err
+	}
+	q := url.Values{"state": {t.State}, "id": {t.Part}, "text": {t.Txt}}
+	answer, err := p.fetch(ctx, "http://"+address+"/tasks?"+q.Encode(), asJSON)
+	if err != nil {
+		return unreachable(leader, err)
+	}
+	defer answer.Body.Close()
+	return json.NewDecoder(io.LimitReader(answer.Body, mostTaken)).Decode(t)
 }

@@ -1,7 +1,10 @@
 package web
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,9 +24,9 @@ type server struct {
 
 // servers is the part "servers".
 type servers struct {
-	List   []server   `json:"list"`
-	Away   *time.Time `json:"away,omitempty"` // since when none serves
-	Quorum bool       `json:"quorum"`         // one serves
+	List   []server  `json:"list"`
+	Away   time.Time `json:"away,omitzero"` // since when none serves
+	Quorum bool      `json:"quorum"`        // one serves
 }
 
 const (
@@ -33,43 +36,59 @@ const (
 
 // askServers asks the servers how they are, while somebody looks, until ctx ends.
 func (p *Page) askServers(ctx context.Context) {
-	var away *time.Time
-	for ; ctx.Err() == nil; wait(ctx, serversEvery) {
-		if first := p.hub.first(); !p.hub.watched() {
-			select {
-			case <-first:
-			case <-ctx.Done():
-				return
-			}
+	var away time.Time // since when none serves; zero: one does, or it is not known
+	for ctx.Err() == nil {
+		first, again := p.hub.first(), time.After(serversEvery)
+		if p.hub.watched() {
+			away = p.askAll(ctx, away)
+		} else {
+			again = nil
 		}
-		s := servers{List: make([]server, len(p.cfg.Address.Servers))}
-		var g errgroup.Group
-		for i, address := range p.cfg.Address.Servers {
-			g.Go(func() error {
-				s.List[i] = p.ask(ctx, address)
-				return nil
-			})
+		select {
+		case <-again:
+		case <-first: // what is known is old
+			away = time.Time{}
+			p.hub.set("servers", nil)
+		case <-ctx.Done():
 		}
-		_ = g.Wait()
-		for _, one := range s.List {
-			s.Quorum = s.Quorum || one.Mode != ""
-		}
-		if s.Quorum {
-			away = nil
-		} else if away == nil {
-			now := time.Now()
-			away = &now
-		}
-		s.Away = away
-		p.hub.set("servers", s)
 	}
 }
 
+// askAll shows how the servers are. It takes and returns since when none serves.
+func (p *Page) askAll(ctx context.Context, away time.Time) time.Time {
+	s := servers{List: make([]server, len(p.cfg.Address.Servers))}
+	var g errgroup.Group
+	for i, address := range p.cfg.Address.Servers {
+		g.Go(func() error {
+			s.List[i] = p.ask(ctx, address)
+			s.List[i].Address = address
+			return nil
+		})
+	}
+	_ = g.Wait()
+	serves := func(one server) bool { return one.Mode != "" }
+	if s.Quorum = slices.ContainsFunc(s.List, serves); !s.Quorum {
+		s.Away = p.lostAt(cmp.Or(away, time.Now()))
+	}
+	p.hub.set("servers", s)
+	return s.Away
+}
+
+// lostAt is since when the page's session has no connection; if it has one, or there is no
+// session, it is what is given.
+func (p *Page) lostAt(otherwise time.Time) time.Time {
+	if s := p.session.Load(); s != nil {
+		if since, suspended := s.Suspended(); suspended {
+			return since
+		}
+	}
+	return otherwise
+}
+
 // ask asks a server.
-func (p *Page) ask(ctx context.Context, address string) server {
-	ctx, cancel := context.WithTimeout(ctx, serverAnswers)
+func (p *Page) ask(ctx context.Context, address string) (s server) {
+	ctx, cancel := context.WithTimeoutCause(ctx, serverAnswers, fmt.Errorf("no answer within %s", serverAnswers))
 	defer cancel()
-	s := server{Address: address}
 	answer, err := zkwire.Ask(ctx, address, p.cfg.TLS, "srvr")
 	if err != nil {
 		s.Error = shown(err.Error())

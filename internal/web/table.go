@@ -20,6 +20,11 @@ const (
 	selection = 250 * time.Millisecond // one at most in that time: it takes the leader 10 ms for 100,000 tasks
 )
 
+// asJSON is what a master accepts that shows another one's table.
+const asJSON = "application/json"
+
+var errNoSession = errors.New("there is no session with ZooKeeper")
+
 // tablePage is tasks by state, as the leader knows them.
 type tablePage struct {
 	States           []string
@@ -36,7 +41,8 @@ var tableHTML string
 
 var tableTemplate = template.Must(template.New("tasks").Parse(tableHTML))
 
-// serveTable serves the table of tasks. It has no script.
+// serveTable serves the table of tasks. It has no script. A backup asks the leader's page; it
+// does not ask in turn.
 func (p *Page) serveTable(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	t := tablePage{States: []string{"", "pending", "running", "done", "failed", "malformed"}, State: q.Get("state"), Part: q.Get("id"), Txt: q.Get("text")}
@@ -44,23 +50,31 @@ func (p *Page) serveTable(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "state, id or text: not what a task can have", http.StatusBadRequest)
 		return
 	}
-	err := p.fill(r.Context(), &t)
-	if err != nil {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	fill, plain := p.fill, r.Header.Get("Accept") == asJSON
+	if !plain && !p.leader.Leads() {
+		fill = p.fillByLeader
+	}
+	if err := fill(ctx, &t); err != nil {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, shown(err.Error())+": try again", http.StatusServiceUnavailable)
 		return
 	}
 	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	if plain {
+		h.Set("Content-Type", asJSON)
+		_, _ = w.Write(encode(t))
+		return
+	}
 	h.Set("Content-Security-Policy", strings.Replace(h.Get("Content-Security-Policy"), "form-action 'none'", "form-action 'self'", 1))
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
 	_ = tableTemplate.Execute(w, t) // who reads it may have gone
 }
 
 // fill finds the tasks, and reads their payloads where these may be shown.
 func (p *Page) fill(ctx context.Context, t *tablePage) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
 	select {
 	case p.selecting <- struct{}{}:
 		time.AfterFunc(selection, func() { <-p.selecting })
@@ -73,7 +87,7 @@ func (p *Page) fill(ctx context.Context, t *tablePage) error {
 	}
 	s := p.session.Load()
 	if s == nil {
-		return errors.New("there is no session with ZooKeeper")
+		return errNoSession
 	}
 	if _, suspended := s.Suspended(); suspended {
 		return errors.New("there is no connection to ZooKeeper")

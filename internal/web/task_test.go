@@ -38,7 +38,7 @@ func TestTableOfTasksIsTheLeaders(t *testing.T) {
 		status int
 		text   string
 	}{
-		"":                                     {http.StatusServiceUnavailable, "this master does not lead: try again\n"},
+		"":                                     {http.StatusServiceUnavailable, "there is no session with ZooKeeper: try again\n"},
 		"?state=none":                          {http.StatusBadRequest, "state, id or text: not what a task can have\n"},
 		"?id=" + strings.Repeat("x", 10_000):   {http.StatusBadRequest, "state, id or text: not what a task can have\n"},
 		"?text=" + strings.Repeat("x", 10_000): {http.StatusBadRequest, "state, id or text: not what a task can have\n"},

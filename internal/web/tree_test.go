@@ -44,7 +44,11 @@ func (w *woods) read() (lines []string) {
 		w.t.Fatal(err)
 	}
 	w.now = w.now.Add(time.Second)
-	t, err := w.r.read(w.now, false)
+	secret, err := new(Page).hidesPayloads(w.r.s)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	t, err := w.r.read(w.now, secret)
 	if err != nil {
 		w.t.Fatal(err)
 	}

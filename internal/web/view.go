@@ -22,14 +22,15 @@ const (
 type view struct {
 	Leads    bool       `json:"leads"`          // this master does, and so tells the rest
 	From     string     `json:"from,omitempty"` // another one does, and its page tells
-	Note     string     `json:"note,omitempty"` // why nothing is told
+	Note     string     `json:"note,omitempty"` // why nothing new is told
 	Queues   []queue    `json:"queues"`
 	Total    int        `json:"workers"`
 	Busy     int        `json:"busy"`
 	Draining int        `json:"draining"`
 	Workers  []worker   `json:"list"` // some of them, if there are many
 	Lost     []lost     `json:"lost"`
-	Now      *time.Time `json:"now,omitempty"` // by this machine's clock
+	Now      *time.Time `json:"now,omitempty"`         // when it was so, by the leader's clock; nil: nothing was known yet
+	Age      float64    `json:"age_seconds,omitempty"` // how long that is ago; 0: it is so now
 }
 
 type queue struct {
@@ -89,16 +90,13 @@ func (p *Page) sample(ctx context.Context) {
 			wait(ctx, pause) // however often they come
 		case now := <-ticker.C:
 			totals, leads := p.look(ctx, now)
-			switch {
-			case !leads:
-				at = time.Time{}
-				continue
-			case at.IsZero():
-				p.hub.forget("rates") // another leader's
-			default:
-				p.hub.add("rates", samples, between(before, totals, now, now.Sub(at)))
+			if leads && !at.IsZero() {
+				p.rate(between(before, totals, now, now.Sub(at)))
 			}
 			before, at = totals, now
+			if !leads {
+				at = time.Time{}
+			}
 		}
 	}
 }
@@ -115,11 +113,45 @@ func (p *Page) look(ctx context.Context, now time.Time) (t sched.Totals, leads b
 		return t, err == nil
 	}
 	v, err := p.leader.View(ctx)
-	if err != nil { // it is in a long turn
+	if err != nil {
+		p.misses("The leader is busy, or waits for ZooKeeper.")
 		return t, false
 	}
-	p.hub.set("view", p.show(v, now))
+	p.knows(p.show(v, now))
 	return v.Totals, true
+}
+
+// knows shows what is known now.
+func (p *Page) knows(v view) {
+	p.mu.Lock()
+	p.view, p.viewed = v, time.Now()
+	p.mu.Unlock()
+	p.hub.set("view", v)
+}
+
+// misses shows why nothing new is known, beside what was known last.
+func (p *Page) misses(why string) {
+	p.mu.Lock()
+	v, at := p.view, p.viewed
+	p.mu.Unlock()
+	v.Leads, v.From, v.Note = false, "", why
+	if v.Now != nil {
+		v.Age = time.Since(at).Round(time.Second).Seconds()
+	}
+	p.hub.set("view", v)
+}
+
+// rate shows rates behind those that there are, whoever led then. Those that are no newer are
+// known already.
+func (p *Page) rate(all ...rate) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range all {
+		if r.Time > p.rated {
+			p.rated = r.Time
+			p.hub.add("rates", samples, r)
+		}
+	}
 }
 
 func between(a, b sched.Totals, now time.Time, d time.Duration) rate {

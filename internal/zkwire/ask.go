@@ -1,6 +1,7 @@
 package zkwire
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -28,7 +29,7 @@ func Ask(ctx context.Context, server string, files identity.Files, word string) 
 		answer = string(b)
 	}
 	if err != nil {
-		err = fmt.Errorf("ask %s %s: %w", server, word, err)
+		err = fmt.Errorf("ask %s %s: %w", server, word, cmp.Or(context.Cause(ctx), err))
 	}
 	return answer, err
 }

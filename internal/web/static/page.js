@@ -2,7 +2,7 @@
 // there is set as text, never as HTML.
 
 export const $ = (id) => document.getElementById(id);
-const state = { election: null, view: null, servers: null, rates: [], records: [], gone: [], skew: 0 };
+const state = { election: null, view: null, servers: { list: [] }, rates: [], records: [], gone: [], skew: 0 };
 const mostRecords = 1000, samples = 300, goneFor = 15_000;
 
 // make returns an element with attributes and children.
@@ -98,7 +98,9 @@ function row(cells) { return make("tr", {}, make("th", { scope: "row" }), ...Arr
 function showView() {
   const v = state.view;
   if (!v) return;
-  setText($("view-note"), v.note || (v.from ? `As the leader, ${v.from}, tells.` : ""));
+  let note = v.note || (v.from ? `As the leader, ${v.from}, tells.` : "");
+  if (v.age_seconds) note += ` This is as it was ${span(v.age_seconds)} ago.`;
+  setText($("view-note"), note);
   const queues = v.queues || [];
   keep($("queues"), queues, (q) => q.name, () => row(8), (e, q) => {
     const alone = q.pending > 0 && q.workers === 0;
@@ -108,7 +110,7 @@ function showView() {
     e.children[5].className = q.failed ? "bad" : "";
   });
   $("queues").parentElement.classList.toggle("well", !queues.some((q) => q.malformed));
-  if (v.leads || v.from) {
+  if (v.now) {
     let text = `${plural(v.workers, "worker")}: ${number(v.busy)} busy, ${number(v.workers - v.busy)} free`;
     if (v.draining) text += `, ${number(v.draining)} of them draining`;
     if (v.list.length < v.workers) text += `; ${number(v.list.length)} are shown`;
@@ -153,7 +155,6 @@ function showProcesses(v) {
 
 function showServers() {
   const s = state.servers;
-  if (!s) return;
   keep($("servers"), s.list, (x) => x.address, () => row(4), (e, x) => {
     setText(e.children[0], x.address);
     setText(e.children[1], x.mode || x.error || "");
@@ -237,11 +238,11 @@ const parts = {
     showElection();
   },
   view(v) {
-    if (v.now) state.skew = new Date(v.now).getTime() - Date.now();
+    if (v.now) state.skew = new Date(v.now).getTime() + (v.age_seconds || 0) * 1000 - Date.now();
     state.view = v;
     showView();
   },
-  servers(s) { state.servers = s; showServers(); },
+  servers(s) { state.servers = s || { list: [] }; showServers(); },
   rates(more) { state.rates = [...state.rates, ...more].slice(-samples); showCharts(); },
   records(more) {
     state.records = [...state.records, ...more.map((r) => ({ ...r, n: counted++ }))].slice(-mostRecords);
