@@ -133,6 +133,7 @@ func (m *master) candidacy(ctx context.Context) (err error) {
 	log.Info("leader")
 	l := newLeader(m, term.Fence())
 	m.cfg.Metrics.Elected()
+	defer m.cfg.Metrics.Resigned()
 	m.cfg.Monitor.is(Leader, l)
 	err = l.lead(term.Context(), newJanitor(m, term.Fence()))
 	if ctx.Err() != nil {

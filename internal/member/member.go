@@ -145,6 +145,7 @@ func (m *member) check() error {
 		case errors.Is(err, zk.ErrNoNode) && m.cfg.Role == Client:
 			return nil // nothing is there yet, or any more
 		case errors.Is(err, zk.ErrNoNode):
+			m.registered = false // that went with it
 			if err := m.s.EnsureDirs(task.MembersDir); err != nil {
 				return m.without(err)
 			}

@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -143,10 +144,15 @@ func TestProtocol(t *testing.T) {
 		h := zktest.Conn(t, connect)
 		began, ended := play(t, connect, Config{Role: Master})
 		<-began
+		names := h.Children("/members")
 		h.DeleteAll("/members")
 		zktest.Eventually(t, "it is there again", func() (bool, string) {
 			got, there := h.Get("/members")
 			return strings.HasPrefix(got, "protocol=1"), map[bool]string{false: "not there", true: got}[there]
+		})
+		zktest.Eventually(t, "it is a member again", func() (bool, string) {
+			again := h.Children("/members")
+			return len(again) == 1 && again[0] != names[0], fmt.Sprint(again)
 		})
 		h.Set("/members", "protocol=7")
 		refused(t, ended, "protocol 7")

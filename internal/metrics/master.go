@@ -68,6 +68,13 @@ func (m *Master) Elected() {
 	}
 }
 
+// Resigned takes note that this process leads no more.
+func (m *Master) Resigned() {
+	if m != nil {
+		m.listed.Reset()
+	}
+}
+
 // Assigned counts an assignment of a task; if it was lost before, that as well.
 func (m *Master) Assigned(queue string, lost bool) {
 	if m == nil {

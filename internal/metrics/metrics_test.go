@@ -146,6 +146,10 @@ func TestCounts(t *testing.T) {
 	exposes(t, r, "taskkeeper_fenced_writes_total", "taskkeeper_fenced_writes_total 1")
 	exposes(t, r, "taskkeeper_assignments_total", `taskkeeper_assignments_total{queue="(default)"} 1`, `taskkeeper_assignments_total{queue="gpu"} 1`)
 	exposes(t, r, "taskkeeper_losses_total", `taskkeeper_losses_total{queue="(default)"} 1`, `taskkeeper_losses_total{queue="gpu"} 1`)
+	m.Listed("/tasks", 7, time.Second)
+	exposes(t, r, "taskkeeper_listed", `taskkeeper_listed{znode="/tasks"} 7`)
+	m.Resigned()
+	exposes(t, r, "taskkeeper_listed")
 	t.Run("of losses begin with 0 in each queue that is known", func(t *testing.T) {
 		r := prometheus.NewRegistry()
 		NewMaster(r).Watch(r, view{leads: true, queues: []Queue{{Name: "gpu"}}})
@@ -174,6 +178,7 @@ func TestNothingIsCountedWithoutMetrics(t *testing.T) {
 	m.Lost("")
 	m.Fenced()
 	m.Listed("/tasks", 1, time.Second)
+	m.Resigned()
 	var w *Worker
 	w.Registered("")()
 	w.Began("", time.Time{})(Done)

@@ -66,6 +66,7 @@ type Identity struct {
 func NewPage(cfg session.Config, who Identity, leader Leader) *Page {
 	p := &Page{leader: leader, cfg: cfg, hub: newHub(), tree: newHub(), looking: make(chan struct{}, mostLooks), selecting: make(chan struct{}, 1)}
 	p.host, _ = os.Hostname()
+	p.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	p.http.Transport = &http.Transport{ResponseHeaderTimeout: time.Second, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext}
 	who.Servers, who.Chroot = cfg.Address.Servers, cfg.Address.Chroot
 	p.hub.set("who", who)

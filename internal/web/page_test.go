@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"strings"
@@ -155,4 +156,26 @@ func TestView(t *testing.T) {
 			t.Errorf("%d of %d", len(v.Workers), v.Total)
 		}
 	})
+	t.Run("of_many_queues_those_with_most_to_be_done_are_shown_by_name", func(t *testing.T) {
+		var of sched.View
+		for i := range 3 * mostQueues {
+			of.Queues = append(of.Queues, sched.Count{Queue: fmt.Sprintf("q%03d", i), Pending: i / mostQueues, Done: mostQueues - i})
+		}
+		v := p.show(of, noon)
+		if len(v.Queues) != mostQueues || v.Others != 2*mostQueues || v.Queues[0].Name != "q200" || v.Queues[mostQueues-1].Name != "q299" {
+			t.Errorf("%d from %s to %s, and %d others", len(v.Queues), v.Queues[0].Name, v.Queues[len(v.Queues)-1].Name, v.Others)
+		}
+	})
+}
+
+func TestRatesComeOnceAndInTheirOrder(t *testing.T) {
+	p := &Page{hub: newHub()}
+	p.rate(rate{Time: 1}, rate{Time: 2})
+	p.rate(rate{Time: 1}, rate{Time: 2}, rate{Time: 4}) // what another leader knows
+	p.rate(rate{Time: 3})
+	news, _ := p.hub.since(make(map[string]int))
+	var got []rate
+	if err := json.Unmarshal(news[0].json, &got); err != nil || len(got) != 3 || got[0].Time != 1 || got[1].Time != 2 || got[2].Time != 4 {
+		t.Errorf("%v %+v", err, got)
+	}
 }

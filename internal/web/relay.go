@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,7 +71,7 @@ func unreachable(leader candidate, err error) error {
 	return fmt.Errorf("%s leads, and its page, which has the tasks and the workers, cannot be reached from here: %w", leader.Who, err)
 }
 
-var errNoPage = errors.New("it serves none (--http)")
+var errNoPage = errors.New(task.MembersDir + " does not say where it is (--http)")
 
 // addressOf finds where a master says that it serves HTTP: in the znode of its process under
 // /members, which ends with the same session as its candidate.
@@ -95,9 +97,9 @@ func (p *Page) addressOf(s *session.Session, c candidate) (string, error) {
 		if address == "" {
 			return "", errNoPage
 		}
-		host, _, err := net.SplitHostPort(address)
+		host, err := hostOf(address)
 		if err != nil {
-			return "", fmt.Errorf("%s says %q", task.MemberPath(name), address)
+			return "", fmt.Errorf("%s says http=%q: %w", task.MemberPath(name), address, err)
 		}
 		if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() && !strings.HasPrefix(c.Who, p.host+":") {
 			return "", errors.New("it is to be reached on its own machine alone (--http HOST:PORT)")
@@ -105,6 +107,23 @@ func (p *Page) addressOf(s *session.Session, c candidate) (string, error) {
 		return address, nil
 	}
 	return "", errNoPage
+}
+
+var validHost = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
+
+// hostOf is the host of an address, host:port, that is fit for a URL.
+func hostOf(address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", errors.New("it is not host:port")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "", errors.New("it has no port")
+	}
+	if _, err := netip.ParseAddr(host); err != nil && !validHost.MatchString(host) {
+		return "", errors.New("it has no host")
+	}
+	return host, nil
 }
 
 const (
@@ -171,7 +190,7 @@ func (p *Page) take(leader candidate, from io.Reader, silent *time.Timer) error 
 				continue
 			}
 			v.Leads, v.From = false, leader.Who
-			p.knows(v)
+			p.knows(v.whole())
 		case key == "data" && event == "rates":
 			var all []rate
 			if err := json.Unmarshal([]byte(value), &all); err != nil {

@@ -15,6 +15,7 @@ const (
 	sampleEvery = time.Second
 	samples     = 300 // that are kept: five minutes
 	mostWorkers = 500 // that are shown
+	mostQueues  = 100 // that have a line of their own
 	lostFor     = 30 * time.Second
 )
 
@@ -24,6 +25,7 @@ type view struct {
 	From     string     `json:"from,omitempty"` // another one does, and its page tells
 	Note     string     `json:"note,omitempty"` // why nothing new is told
 	Queues   []queue    `json:"queues"`
+	Others   int        `json:"others,omitempty"` // queues that are not among them
 	Total    int        `json:"workers"`
 	Busy     int        `json:"busy"`
 	Draining int        `json:"draining"`
@@ -121,6 +123,15 @@ func (p *Page) look(ctx context.Context, now time.Time) (t sched.Totals, leads b
 	return v.Totals, true
 }
 
+// whole is a view that lacks no list: what comes from another page may.
+func (v view) whole() view {
+	v.Queues, v.Workers, v.Lost = append([]queue{}, v.Queues...), append([]worker{}, v.Workers...), append([]lost{}, v.Lost...)
+	for i, w := range v.Workers {
+		v.Workers[i].Tasks = append([]string{}, w.Tasks...)
+	}
+	return v
+}
+
 // knows shows what is known now.
 func (p *Page) knows(v view) {
 	p.mu.Lock()
@@ -138,7 +149,7 @@ func (p *Page) misses(why string) {
 	if v.Now != nil {
 		v.Age = time.Since(at).Round(time.Second).Seconds()
 	}
-	p.hub.set("view", v)
+	p.hub.set("view", v.whole())
 }
 
 // rate shows rates behind those that there are, whoever led then. Those that are no newer are
@@ -166,16 +177,10 @@ func between(a, b sched.Totals, now time.Time, d time.Duration) rate {
 func (p *Page) show(of sched.View, now time.Time) view {
 	v := view{Leads: true, Queues: []queue{}, Workers: []worker{}, Lost: p.missed(now), Now: &now}
 	for _, c := range of.Queues {
-		q := queue{
-			Name: shown(c.Queue), Pending: c.Pending, Running: c.Running, Done: c.Done, Failed: c.Failed, Malformed: c.Malformed,
-			Workers: c.Free + c.Busy,
-		}
-		if !c.Oldest.IsZero() {
-			q.Oldest = max(0, now.Sub(c.Oldest).Truncate(time.Second).Seconds())
-		}
-		v.Queues = append(v.Queues, q)
+		v.Queues = append(v.Queues, lineOf(c, now))
 		v.Total, v.Busy, v.Draining = v.Total+c.Free+c.Busy, v.Busy+c.Busy, v.Draining+c.Draining
 	}
+	v.Queues, v.Others = foremost(v.Queues)
 	for _, w := range of.Workers {
 		queue, host, pid := task.ParseWorkerName(w.ID)
 		one := worker{ID: shown(w.ID), Queue: shown(queue), Host: shown(host), PID: pid, Tasks: []string{}, More: w.More, Since: w.Since, Draining: w.Draining}
@@ -189,6 +194,31 @@ func (p *Page) show(of sched.View, now time.Time) view {
 	})
 	v.Workers = v.Workers[:min(len(v.Workers), mostWorkers)]
 	return v
+}
+
+func lineOf(c sched.Count, now time.Time) queue {
+	q := queue{
+		Name: shown(c.Queue), Pending: c.Pending, Running: c.Running, Done: c.Done, Failed: c.Failed, Malformed: c.Malformed,
+		Workers: c.Free + c.Busy,
+	}
+	if !c.Oldest.IsZero() {
+		q.Oldest = max(0, now.Sub(c.Oldest).Truncate(time.Second).Seconds())
+	}
+	return q
+}
+
+// foremost are the queues that are shown, of which there may be any number: those with most to
+// be done, by name; and how many others there are.
+func foremost(all []queue) (some []queue, others int) {
+	if len(all) <= mostQueues {
+		return all, 0
+	}
+	slices.SortStableFunc(all, func(a, b queue) int {
+		return cmp.Or(cmp.Compare(b.Pending+b.Running, a.Pending+a.Running), cmp.Compare(b.Workers, a.Workers))
+	})
+	some = all[:mostQueues]
+	slices.SortFunc(some, func(a, b queue) int { return strings.Compare(a.Name, b.Name) })
+	return some, len(all) - mostQueues
 }
 
 // missed lists the workers that are gone since not long.

@@ -51,6 +51,12 @@ func readOnly(h http.Handler) http.Handler {
 			http.Error(w, "nothing here can be changed", http.StatusMethodNotAllowed)
 			return
 		}
+		if r.ContentLength != 0 { // nobody is to hold a connection open by a body that does not come
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(closingWithin))
+			w.Header().Set("Connection", "close")
+			http.Error(w, "a request here has no body", http.StatusBadRequest)
+			return
+		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		h.ServeHTTP(w, r)
 	})

@@ -151,6 +151,35 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	<-asked
 }
 
+// Nobody holds a connection open by a body that does not come.
+func TestABodyIsRefused(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	served := make(chan error)
+	go func() { served <- Serve(ctx, l, site().Handler(), slog.New(slog.DiscardHandler)) }()
+	for _, owed := range []string{"Content-Length: 1000", "Content-Length: 1000000", "Transfer-Encoding: chunked"} {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n"+owed+"\r\n\r\n")
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		answer, err := io.ReadAll(c) // until the server has closed
+		if !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") || !strings.HasSuffix(string(answer), "a request here has no body\n") || err != nil {
+			t.Errorf("%s: %q, %v", owed, answer, err)
+		}
+		c.Close()
+	}
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
 // A listener that fails is an error, which names the address.
 func TestServeTellsThatItCannot(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -109,6 +109,7 @@ function showView() {
     e.children[7].className = alone ? "bad" : "";
     e.children[5].className = q.failed ? "bad" : "";
   });
+  setText($("others"), v.others ? `and ${plural(v.others, "more queue")}, with less to be done` : "");
   $("queues").parentElement.classList.toggle("well", !queues.some((q) => q.malformed));
   if (v.now) {
     let text = `${plural(v.workers, "worker")}: ${number(v.busy)} busy, ${number(v.workers - v.busy)} free`;
@@ -250,8 +251,12 @@ const parts = {
   },
 };
 
+// connect reads what the page shows for as long as it is seen: a browser has few connections for all tabs.
+let source;
 function connect() {
-  const source = new EventSource("events");
+  source?.close();
+  if (document.hidden) return;
+  source = new EventSource("events");
   source.onopen = () => {
     setText($("link"), "live");
     $("link").className = "good";
@@ -260,10 +265,11 @@ function connect() {
   source.onerror = () => {
     setText($("link"), "this master does not answer; trying again …");
     $("link").className = "bad";
-    if (source.readyState === EventSource.CLOSED) { source.close(); setTimeout(connect, 2000); }
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
   };
   for (const [name, show] of Object.entries(parts)) source.addEventListener(name, (e) => show(JSON.parse(e.data)));
 }
 
+document.addEventListener("visibilitychange", connect);
 connect();
 setInterval(() => { showElection(); showView(); showServers(); }, 1000); // ages

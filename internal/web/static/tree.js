@@ -70,14 +70,16 @@ function follow() {
 }
 
 function toggled() {
-  if ($("tree").open && !source) {
+  const wanted = $("tree").open && !document.hidden;
+  if (wanted && !source) {
     setText($("tree-note"), "reading …");
     follow();
-  } else if (!$("tree").open && source) {
+  } else if (!wanted && source) {
     source.close();
     source = null;
   }
 }
 
 $("tree").addEventListener("toggle", toggled);
+document.addEventListener("visibilitychange", toggled);
 toggled();
