@@ -171,7 +171,7 @@ func TestMetrics(t *testing.T) {
 			`tasks{queue="(default)",state="running"}`: 1, `workers{queue="(default)",state="busy"}`: 1, `workers{queue="(default)",state="free"}`: 0,
 		})
 		w.Send(syscall.SIGKILL)
-		leader.counts(map[string]float64{`tasks{queue="(default)",state="pending"}`: 1, `workers{queue="(default)",state="busy"}`: 0})
+		leader.counts(map[string]float64{`tasks{queue="(default)",state="pending"}`: 1, `workers{queue="(default)",state="busy"}`: 0, `losses_total{queue="(default)"}`: 1})
 		if age := leader.metrics()[`oldest_pending_age_seconds{queue="(default)"}`]; age <= 0 || age > 60 {
 			t.Errorf("the oldest pending is of %v s", age)
 		}
@@ -183,10 +183,18 @@ func TestMetrics(t *testing.T) {
 			`execution_duration_seconds_count{queue="(default)",result="cancelled"}`: 1, `slots_busy{queue="(default)"}`: 0,
 		})
 
-		// The leader ends, and the backup leads.
+		// The leader ends, and the backup leads. It finds tasks that are finished, in a queue
+		// without a worker.
+		gpu := sv.start("worker", "--queue", "gpu")
+		sv.start("client", "submit", "--queue", "gpu", "0", "potato").Exit(0)
+		finished := map[string]float64{`tasks{queue="gpu",state="pending"}`: 0, `tasks{queue="gpu",state="done"}`: 1, `tasks{queue="gpu",state="failed"}`: 1}
+		leader.counts(finished)
+		gpu.Signal(syscall.SIGTERM)
+		gpu.Exit(0)
 		leader.Send(syscall.SIGTERM)
 		leader.Exit(0)
 		backup.counts(map[string]float64{"is_leader": 1, "elections_total": 1, `workers{queue="(default)",state="free"}`: 1, "leader_answers": 1})
+		backup.counts(finished)
 	})
 	t.Run("count_the_write_of_a_leader_that_stood_still_and_was_replaced", func(t *testing.T) {
 		sv := start(t)

@@ -127,11 +127,8 @@ func (l *leader) carriedOut(m sched.Move, version int32) {
 	}
 	for _, c := range m.Tasks {
 		queue, _ := task.SplitQueue(c.ID)
-		switch m.Kind {
-		case sched.Assign:
-			l.metrics.Assigned(queue, c.CountLoss)
-		case sched.Fail:
-			l.metrics.Lost(queue)
+		if m.Kind == sched.Assign {
+			l.metrics.Assigned(queue)
 		}
 		switch {
 		case m.Kind == sched.Fail:

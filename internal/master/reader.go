@@ -162,6 +162,9 @@ func (l *leader) taskRead(id string, a answer) error {
 		}
 		state.Text = bytes.Clone(state.Text[:min(len(state.Text), 100)]) // it may be a megabyte
 		l.handle(sched.TaskRead{ID: id, State: state, Version: a.stat.Version, Zxid: a.stat.Mzxid})
+		for _, queue := range l.sched.TakeLosses() {
+			l.metrics.Lost(queue)
+		}
 		if l.sched.Returns(id) == oftenReturned {
 			l.odd.tell(path, "executed several times, and never written: may workers write it? It is assigned again ever more rarely")
 		}

@@ -33,7 +33,7 @@ func NewMaster(r prometheus.Registerer) *Master {
 		}, []string{"queue"}),
 		losses: f.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "losses_total",
-			Help: "Executions that were lost with their workers, as this process counted them, as the leader.",
+			Help: "Executions that were lost with their workers, as this process found, as the leader.",
 		}, []string{"queue"}),
 		fenced: f.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "fenced_writes_total",
@@ -75,14 +75,10 @@ func (m *Master) Resigned() {
 	}
 }
 
-// Assigned counts an assignment of a task; if it was lost before, that as well.
-func (m *Master) Assigned(queue string, lost bool) {
-	if m == nil {
-		return
-	}
-	m.assignments.WithLabelValues(m.queues.label(queue)).Inc()
-	if lost {
-		m.Lost(queue)
+// Assigned counts an assignment of a task.
+func (m *Master) Assigned(queue string) {
+	if m != nil {
+		m.assignments.WithLabelValues(m.queues.label(queue)).Inc()
 	}
 }
 

@@ -52,7 +52,7 @@ func TestQueueLabels(t *testing.T) {
 		r := prometheus.NewRegistry()
 		m := NewMaster(r)
 		for i := range MaxQueues {
-			m.Assigned(fmt.Sprint("q", i), false)
+			m.Assigned(fmt.Sprint("q", i))
 		}
 		m.Watch(r, view{leads: true, queues: []Queue{{Name: "late", Tasks: map[string]int{"pending": 1}}}})
 		exposes(t, r, "taskkeeper_tasks", `taskkeeper_tasks{queue="(other)",state="pending"} 1`)
@@ -138,8 +138,9 @@ func TestCounts(t *testing.T) {
 	r := prometheus.NewRegistry()
 	m := NewMaster(r)
 	m.Elected()
-	m.Assigned("", false)
-	m.Assigned("gpu", true)
+	m.Assigned("")
+	m.Assigned("gpu")
+	m.Lost("gpu")
 	m.Lost("")
 	m.Fenced()
 	exposes(t, r, "taskkeeper_elections_total", "taskkeeper_elections_total 1")
@@ -174,7 +175,7 @@ func TestCounts(t *testing.T) {
 func TestNothingIsCountedWithoutMetrics(t *testing.T) {
 	var m *Master
 	m.Elected()
-	m.Assigned("", true)
+	m.Assigned("")
 	m.Lost("")
 	m.Fenced()
 	m.Listed("/tasks", 1, time.Second)

@@ -52,8 +52,8 @@ const (
 	freeReturns   = 2               // after the usual pause
 	longestPause  = 5 * time.Minute
 	finishedPause = 2 * time.Second        // between two looks at a failed task: somebody may retry it
-	finishedReads = 50                     // of those looks at most in
-	finishedPer   = 100 * time.Millisecond // so that many results that nobody collects cost little
+	mostLooks     = 50                     // of those looks, and as many at what a leader found at its start, at most in
+	looksPer      = 100 * time.Millisecond // so that many results that nobody collects cost little
 	leastAhead    = 32                     // tasks read when one was not what it was taken for,
 	mostAhead     = 1024                   // and twice as many the next time
 

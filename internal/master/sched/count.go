@@ -28,7 +28,7 @@ type Count struct {
 }
 
 // Counts counts all that is known, by the names of the queues. It takes time in the number
-// of tasks: 5 ms for 100,000.
+// of tasks: 5 to 8 ms for 100,000.
 func (s *Scheduler) Counts() []Count {
 	counts := make(map[*queue]*Count, len(s.queues))
 	for name, q := range s.queues {

@@ -64,6 +64,7 @@ func (s *Scheduler) Decide(now time.Time) Decision {
 		s.assign(s.staffed[name], &d)
 		s.reclaim(s.staffed[name], &d, now)
 	}
+	s.verifyFound(&d, now)
 	return d
 }
 
@@ -124,7 +125,7 @@ func (s *Scheduler) readTasks(d *Decision, now time.Time) {
 		}
 		return
 	}
-	for len(d.Recheck) < finishedReads {
+	for len(d.Recheck) < mostLooks {
 		t, ok := s.finished.Min()
 		if !ok {
 			return
@@ -142,7 +143,28 @@ func (s *Scheduler) readTasks(d *Decision, now time.Time) {
 		d.Recheck = append(d.Recheck, Known{t.id, t.version, t.zxid})
 	}
 	if len(d.Recheck) > 0 {
-		s.finishedNext = now.Add(finishedPer)
+		s.finishedNext = now.Add(looksPer)
+	}
+}
+
+// verifyFound has a few of the tasks read that a new leader found, and that still wait: some may
+// be finished, and where nobody works nothing else would tell.
+func (s *Scheduler) verifyFound(d *Decision, now time.Time) {
+	if s.foundNext.IsZero() {
+		s.foundNext = now.Add(finishedPause) // what is taken over is assigned first
+	}
+	if !s.foundNext.After(now) {
+		s.foundNext = now.Add(looksPer)
+		for n := 0; n < mostLooks && len(s.found) > 0; s.found = s.found[1:] {
+			if t := s.tasks[s.found[0]]; t != nil && t.state == Pending && !t.verified {
+				s.become(t, Unverified, detail{cause: inDoubt})
+				d.ReadTasks = append(d.ReadTasks, t.id)
+				n++
+			}
+		}
+	}
+	if len(s.found) > 0 {
+		d.wake(s.foundNext)
 	}
 }
 

@@ -14,7 +14,8 @@
 //	             its worker is gone, or returned it;     Finished: read as done, failed or
 //	             Released for a while                      malformed, or not to be read
 //	Pending      listed, and made by a client;           Assigning: Decide
-//	             read as pending                         Unverified: one before it was refused
+//	             read as pending                         Unverified: one before it was refused;
+//	                                                       a new leader found it, 2 s ago
 //	Assigning    Decide                                  Assigned: carried out
 //	                                                     Pending: not sent
 //	                                                     Unverified: refused, or unknown

@@ -36,9 +36,12 @@ type Scheduler struct {
 	complete      bool            // all was read that a new leader must know
 	firsts        map[string]bool // tasks that stand first in a list: their losses are to be read, unless they are known
 	ahead         int             // tasks read when one was refused last; 0 since an assignment was carried out
-	finishedNext  time.Time
+	finishedNext  time.Time       // when more of the finished tasks are looked at
+	found         []string        // by the first listing: those that were not looked at yet
+	foundNext     time.Time       // when more of these are read
 
 	totals Totals
+	losses []string // queues, one for each loss that TakeLosses has not returned
 }
 
 // New returns a scheduler that knows nothing. The maxLosses-th loss fails a task; 0
@@ -97,6 +100,13 @@ func (s *Scheduler) Returns(id string) int {
 	return 0
 }
 
+// TakeLosses returns the queues of the executions that were found to be lost since it was called
+// last, one for each.
+func (s *Scheduler) TakeLosses() (queues []string) {
+	queues, s.losses = s.losses, nil
+	return queues
+}
+
 // ToVerify tells whether a task's state is to be read.
 func (s *Scheduler) ToVerify(id string) bool {
 	t := s.tasks[id]
@@ -111,6 +121,7 @@ type TasksListed struct {
 }
 
 func (e TasksListed) handle(s *Scheduler, now time.Time) {
+	first := s.listing == 0
 	s.listing = e.Number
 	var added []string
 	for _, id := range e.IDs {
@@ -124,6 +135,9 @@ func (e TasksListed) handle(s *Scheduler, now time.Time) {
 	for _, id := range added {
 		s.add(id, e.Number)
 	}
+	if first {
+		s.found = added
+	}
 	for _, t := range s.tasks {
 		if t.listed != e.Number {
 			s.forget(t)
@@ -134,7 +148,7 @@ func (e TasksListed) handle(s *Scheduler, now time.Time) {
 // add adds a task that a listing names for the first time.
 func (s *Scheduler) add(id string, listing int64) {
 	name := task.ParseName(id)
-	t := &entry{id: id, queue: s.queue(name.Queue), listed: listing}
+	t := &entry{id: id, queue: s.queue(name.Queue), listed: listing, lostAt: -1}
 	t.queue.tasks++
 	s.tasks[id] = t
 	delete(s.unlisted, id)
@@ -189,6 +203,10 @@ func (e TaskRead) handle(s *Scheduler, now time.Time) {
 		d.quarantined = true
 	case why == wasReleased && !moved:
 		t.returns++
+	}
+	if d.lost && t.lostAt != t.version {
+		t.lostAt = t.version
+		s.losses = append(s.losses, t.queue.name)
 	}
 	if d.lost && s.maxLosses > 0 && t.losses+1 >= s.maxLosses {
 		s.become(t, Exhausted, d)

@@ -54,6 +54,7 @@ type entry struct {
 	version  int32 // of the state, as last known; -1 if not known
 	zxid     int64 // of the state's last write, if it was read as it is; else 0
 	losses   int   // at that version
+	lostAt   int32 // the version at which its last loss was found, which nobody has written yet; -1: none was
 	returns  int   // how often it was released, and its version had not moved
 }
 
