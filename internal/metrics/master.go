@@ -183,6 +183,14 @@ func (l *leader) Collect(ch chan<- prometheus.Metric) {
 
 // merged names the queues by their labels: several may have one.
 func (l *leader) merged(queues []Queue) map[string]Queue {
+	there := make(map[string]bool, len(queues))
+	for _, q := range queues {
+		there[q.Name] = true
+	}
+	for _, gone := range l.master.queues.trim(there) {
+		l.master.losses.DeleteLabelValues(gone)
+		l.master.assignments.DeleteLabelValues(gone)
+	}
 	byLabel := make(map[string]Queue)
 	for _, q := range queues {
 		label := l.master.knows(q.Name)

@@ -51,11 +51,27 @@ func TestQueueLabels(t *testing.T) {
 	t.Run("are shared by what is counted and what is watched", func(t *testing.T) {
 		r := prometheus.NewRegistry()
 		m := NewMaster(r)
+		var all []Queue
 		for i := range MaxQueues {
 			m.Assigned(fmt.Sprint("q", i))
+			all = append(all, Queue{Name: fmt.Sprint("q", i)})
 		}
-		m.Watch(r, view{leads: true, queues: []Queue{{Name: "late", Tasks: map[string]int{"pending": 1}}}})
+		all = append(all, Queue{Name: "late", Tasks: map[string]int{"pending": 1}})
+		m.Watch(r, view{leads: true, queues: all})
 		exposes(t, r, "taskkeeper_tasks", `taskkeeper_tasks{queue="(other)",state="pending"} 1`)
+	})
+	t.Run("are given to others once their queues are gone", func(t *testing.T) {
+		r := prometheus.NewRegistry()
+		m := NewMaster(r)
+		for i := range MaxQueues {
+			m.Assigned(fmt.Sprint("junk", i))
+			m.Lost(fmt.Sprint("junk", i))
+		}
+		m.Watch(r, view{leads: true, queues: []Queue{{Name: "prod", Tasks: map[string]int{"pending": 1}}}})
+		exposed(t, r) // a scrape takes note of the queues that there are
+		exposes(t, r, "taskkeeper_tasks", `taskkeeper_tasks{queue="prod",state="pending"} 1`)
+		exposes(t, r, "taskkeeper_losses_total", `taskkeeper_losses_total{queue="(default)"} 0`, `taskkeeper_losses_total{queue="prod"} 0`)
+		exposes(t, r, "taskkeeper_assignments_total")
 	})
 }
 

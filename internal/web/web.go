@@ -9,10 +9,16 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
+	"net/url"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"taskkeeper/internal/printable"
 )
 
 // Site is what is served.
@@ -51,12 +57,6 @@ func readOnly(h http.Handler) http.Handler {
 			http.Error(w, "nothing here can be changed", http.StatusMethodNotAllowed)
 			return
 		}
-		if r.ContentLength != 0 { // nobody is to hold a connection open by a body that does not come
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(closingWithin))
-			w.Header().Set("Connection", "close")
-			http.Error(w, "a request here has no body", http.StatusBadRequest)
-			return
-		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		h.ServeHTTP(w, r)
 	})
@@ -74,17 +74,58 @@ func probe(ask func() error) http.Handler {
 	})
 }
 
-// Times that a connection may take: nobody is to hold one open by doing nothing.
+// Bounds of connections: nobody is to hold one open by doing nothing, or all that there are.
 const (
+	mostConnections = 1000
 	headersWithin = 10 * time.Second
 	idleFor       = 2 * time.Minute
 	closingWithin = 500 * time.Millisecond
 )
 
+// bodiless refuses requests with a body, which may never come.
+func bodiless(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(closingWithin))
+			w.Header().Set("Connection", "close")
+			http.Error(w, "a request here has no body", http.StatusBadRequest)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// named refuses requests to other names than this machine's. A listener that only this machine
+// reaches is meant for its users alone, but a website that one of them visits may have its own
+// name lead here, and so read what is served (DNS rebinding).
+func named(h http.Handler) http.Handler {
+	self, _ := os.Hostname()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := (&url.URL{Host: r.Host}).Hostname()
+		if _, err := netip.ParseAddr(host); err != nil && host != "localhost" && host != self {
+			http.Error(w, fmt.Sprintf("only this machine is served here, as localhost or by its address, and not as %q: a proxy is to ask for one of these", printable.Cut(host, 100)), http.StatusMisdirectedRequest)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // Serve serves until ctx ends, or the listener fails.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	if at, ok := l.Addr().(*net.TCPAddr); ok && at.IP.IsLoopback() {
+		h = named(h)
+	}
+	var connections atomic.Int64
 	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: headersWithin, IdleTimeout: idleFor, MaxHeaderBytes: 16 << 10,
+		ConnState: func(c net.Conn, state http.ConnState) {
+			switch {
+			case state == http.StateClosed, state == http.StateHijacked:
+				connections.Add(-1)
+			case state == http.StateNew && connections.Add(1) > mostConnections:
+				_ = c.Close()
+			}
+		},
+		Handler: bodiless(h), ReadHeaderTimeout: headersWithin, IdleTimeout: idleFor, MaxHeaderBytes: 16 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -174,6 +175,70 @@ func TestABodyIsRefused(t *testing.T) {
 		}
 		c.Close()
 	}
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+// A website whose name leads here is not served.
+func TestAListenerOfThisMachineServesNoOtherName(t *testing.T) {
+	self, _ := os.Hostname()
+	h := named(site().Handler())
+	for host, want := range map[string]int{
+		"localhost": 200, "localhost:9180": 200, "127.0.0.1:9180": 200, "[::1]:9180": 200, self + ":9180": 200,
+		"evil.example": 421, "evil.example:9180": 421, "localhost.evil.example": 421, "": 421, "127.0.0.1.evil.example": 421,
+	} {
+		r := httptest.NewRequest("GET", "/healthz", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("%q: %d %s, want %d", host, w.Code, w.Body, want)
+		}
+	}
+}
+
+// Who opens a thousand connections keeps others out for a while, but costs no more memory.
+func TestConnectionsAreBounded(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	served := make(chan error)
+	go func() { served <- Serve(ctx, l, site().Handler(), slog.New(slog.DiscardHandler)) }()
+	ask := func(c net.Conn) bool {
+		_, _ = io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		n, _ := c.Read(make([]byte, 1000))
+		return n > 0
+	}
+	var all []net.Conn
+	for range mostConnections + 1 {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		all = append(all, c)
+	}
+	if first := all[0]; !ask(first) {
+		t.Error("the first is not served")
+	}
+	if ask(all[mostConnections]) {
+		t.Error("one too many is served")
+	}
+	all[1].Close()
+	zktest.Eventually(t, "another one is not served", func() (bool, string) {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			return false, err.Error()
+		}
+		defer c.Close()
+		return ask(c), ""
+	})
 	cancel()
 	if err := <-served; err != nil {
 		t.Error(err)
