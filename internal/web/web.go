@@ -77,9 +77,9 @@ func probe(ask func() error) http.Handler {
 // Bounds of connections: nobody is to hold one open by doing nothing, or all that there are.
 const (
 	mostConnections = 1000
-	headersWithin = 10 * time.Second
-	idleFor       = 2 * time.Minute
-	closingWithin = 500 * time.Millisecond
+	headersWithin   = 10 * time.Second
+	idleFor         = 2 * time.Minute
+	closingWithin   = 500 * time.Millisecond
 )
 
 // bodiless refuses requests with a body, which may never come.
