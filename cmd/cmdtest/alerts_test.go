@@ -48,7 +48,7 @@ func TestAlertRules(t *testing.T) {
 	promtool(t, "", "check", "config", path)
 
 	alerts := strings.Split(readFile(t, alertRules), "- alert: ")[1:]
-	if len(alerts) != 6 {
+	if len(alerts) != 7 {
 		t.Errorf("%d alerts", len(alerts))
 	}
 	command, flag := regexp.MustCompile(`taskkeeper-client ([a-z]+)`), regexp.MustCompile(` --([a-z-]+)`)
@@ -177,25 +177,28 @@ func (p prometheus) scraped(programs int) {
 func TestAlertFiresWhenAllWorkersAreKilled(t *testing.T) {
 	t.Parallel()
 	sv := newService(t)(t)
-	leader := sv.watched("master")
-	workers := []watched{sv.watched("worker"), sv.watched("worker")}
-	prom := newPrometheus(t, append(workers, leader, sv.watched("master"))...)
+	leader, other, gpu := sv.watched("master"), sv.watched("worker"), sv.watched("worker", "--queue", "gpu")
+	prom := newPrometheus(t, leader, sv.watched("master"), other, gpu)
 	sv.start("client", append([]string{"submit"}, slices.Repeat([]string{"3600"}, 20)...)...).Exit(0)
-	for _, w := range workers {
-		w.counts(map[string]float64{`slots_busy{queue="(default)"}`: 1})
-	}
+	sv.start("client", "submit", "--queue", "gpu", "3600").Exit(0)
+	other.counts(map[string]float64{`slots_busy{queue="(default)"}`: 1})
+	gpu.counts(map[string]float64{`slots_busy{queue="gpu"}`: 1})
 	prom.scraped(4)
 	prom.fires()
-	for _, w := range workers {
-		w.Send(syscall.SIGKILL)
+	other.Send(syscall.SIGKILL)
+	gpu.Send(syscall.SIGKILL)
+	var summaries []string
+	for _, a := range prom.fires("TaskkeeperNoWorker", "TaskkeeperNoWorker") {
+		summaries = append(summaries, a.Annotations["summary"])
+		if a.Labels["severity"] != "critical" || a.Labels["job"] != "taskkeeper" {
+			t.Errorf("labels %v", a.Labels)
+		}
 	}
-	firing := prom.fires("TaskkeeperNoWorker")
-	if want := "Nobody works for queue (default), where 20 tasks wait."; firing[0].Annotations["summary"] != want {
-		t.Errorf("summary %q, want %q", firing[0].Annotations["summary"], want)
-	}
-	if l := firing[0].Labels; l["severity"] != "critical" || l["job"] != "taskkeeper" {
-		t.Errorf("labels %v", l)
+	slices.Sort(summaries)
+	if want := []string{"No worker for queue gpu. Tasks that wait there: 1.", "No worker for the default queue. Tasks that wait there: 20."}; !slices.Equal(summaries, want) {
+		t.Errorf("summaries %q, want %q", summaries, want)
 	}
 	sv.worker()
-	prom.fires("TaskkeeperLosses") // two tasks run again, and nobody waits for a worker
+	sv.worker("--queue", "gpu")
+	prom.fires("TaskkeeperLosses", "TaskkeeperLosses") // two tasks run again, and nobody waits for a worker
 }

@@ -152,6 +152,10 @@ func TestDist(t *testing.T) {
 		if err != nil || !strings.Contains(string(unit), "\nExecStart=/opt/tk/bin/taskkeeper-master $MASTER_ARGS\n") || strings.Contains(string(unit), "/usr/local") {
 			t.Errorf("unit, %v:\n%s", err, unit)
 		}
+		alerts := readFile(t, filepath.Join(dest, "opt/tk/share/taskkeeper/alerts.yml"))
+		if !strings.Contains(alerts, " /opt/tk/share/doc/taskkeeper/zookeeper status ") || strings.Contains(alerts, "/usr/local") {
+			t.Errorf("alerts:\n%s", alerts)
+		}
 		in(t, two, nil, "make", "uninstall", "DESTDIR="+dest, "PREFIX=/opt/tk")
 		if left := files(t, dest); len(left) > 0 {
 			t.Errorf("left behind: %q", left)
