@@ -2,9 +2,12 @@ package cmdtest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 
 	"taskkeeper/internal/zktest"
 )
@@ -31,14 +34,36 @@ func TestPageOfABackup(t *testing.T) {
 	})
 	t.Run("finds_tasks_by_the_leader", func(t *testing.T) {
 		sv := start(t)
-		sv.watched("master")
-		backup := sv.watched("master")
+		leader, backup := sv.watched("master"), sv.watched("master")
+		knows := func(tasks float64) {
+			leader.counts(map[string]float64{`tasks{queue="(default)",state="pending"}`: tasks})
+		}
 		c := sv.start("client", "submit", "one", "an<b>other")
 		c.Exit(0)
+		knows(2)
 		b := browse(t, "http://"+backup.host+"/tasks?text=other", 1280, 900)
-		b.reads("#h-found", "2 found")
+		b.reads("#h-found", "2 found; with that text, of 2 looked into: 1")
 		b.reads("#found", strings.Fields(c.Stdout.String())[1], "pending", "an<b>other")
 		b.lacks("#found", "one")
+		sv.start("client", append([]string{"submit"}, slices.Repeat([]string{"more"}, 60)...)...).Exit(0)
+		knows(62)
+		b.do(chromedp.Navigate("http://" + backup.host + "/tasks?state=pending"))
+		b.reads("#h-found", "62 found")
+		b.reads("main", "tasks 1 to 50.")
+		b.reads("#found", "one", "an<b>other")
+		b.lacks("nav", "first")
+		b.shot("tasks-first")
+		b.do(chromedp.Click(chromedp.CSS(`a[rel="next"]`)))
+		b.reads("main", "tasks 51 to 62.")
+		b.reads("#found", "more")
+		b.lacks("#found", "one")
+		b.lacks("nav", "next")
+		b.shot("tasks-next")
+		if got := eval[string](b, `document.querySelector("select").value`); got != "pending" {
+			t.Errorf("the state looked for is now %q", got)
+		}
+		b.do(chromedp.Click(chromedp.CSS("nav a")))
+		b.reads("main", "tasks 1 to 50.")
 	})
 	t.Run("says_why_the_leader_tells_it_nothing", func(t *testing.T) {
 		sv := start(t)

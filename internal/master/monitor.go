@@ -61,10 +61,10 @@ func (m *Monitor) Totals(ctx context.Context) (t sched.Totals, err error) {
 	return t, err
 }
 
-// Select finds tasks that the leader knows, and how many there are in all; see Counts.
-func (m *Monitor) Select(ctx context.Context, q sched.Query) (found []sched.Found, all int, err error) {
-	err = m.ask(ctx, func(s *sched.Scheduler) { found, all = s.Select(q) })
-	return found, all, err
+// Select finds tasks that the leader knows; see Counts.
+func (m *Monitor) Select(ctx context.Context, q sched.Query) (sel sched.Selection, err error) {
+	err = m.ask(ctx, func(s *sched.Scheduler) { sel = s.Select(q) })
+	return sel, err
 }
 
 // Turn tells for how long the leader's loop has been in one turn; 0 between two turns, and of

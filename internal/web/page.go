@@ -25,7 +25,7 @@ type Leader interface {
 	Leads() bool
 	View(ctx context.Context) (sched.View, error)
 	Totals(ctx context.Context) (sched.Totals, error)
-	Select(ctx context.Context, q sched.Query) (found []sched.Found, all int, err error)
+	Select(ctx context.Context, q sched.Query) (sched.Selection, error)
 }
 
 // Page is what people look at. It has a session of its own, so that no reader delays the master.

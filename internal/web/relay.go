@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -212,8 +211,7 @@ func (p *Page) fillByLeader(ctx context.Context, t *tablePage) error {
 	if err != nil {
 		return err
 	}
-	q := url.Values{"state": {t.State}, "id": {t.Part}, "text": {t.Txt}}
-	answer, err := p.fetch(ctx, "http://"+address+"/tasks?"+q.Encode(), asJSON)
+	answer, err := p.fetch(ctx, "http://"+address+"/"+t.Link(t.After), asJSON)
 	if err != nil {
 		return unreachable(leader, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -27,14 +28,24 @@ var errNoSession = errors.New("there is no session with ZooKeeper")
 
 // tablePage is tasks by state, as the leader knows them.
 type tablePage struct {
-	States           []string
-	State, Part, Txt string // what was asked for
-	All, Found       int    // of that state and part; and looked into for the text
-	Secret           bool
-	Rows             []tableRow
+	States                  []string
+	State, Part, Txt, After string // what was asked for
+	All, Before, Found      int    // of that state and part: in all, up to After, and looked into for the text
+	Next                    string // a link to those behind; "": there are none
+	Secret                  bool
+	Rows                    []tableRow
 }
 
 type tableRow struct{ ID, Link, State, Payload, Note string }
+
+// Link leads to the same question about the tasks after one; "" is before all.
+func (t *tablePage) Link(after string) string {
+	return "tasks?" + url.Values{"state": {t.State}, "id": {t.Part}, "text": {t.Txt}, "after": {after}}.Encode()
+}
+
+// First and Last are the numbers of the tasks looked into, among all.
+func (t *tablePage) First() int { return t.Before + 1 }
+func (t *tablePage) Last() int  { return t.Before + t.Found }
 
 //go:embed tasks.html
 var tableHTML string
@@ -45,9 +56,12 @@ var tableTemplate = template.Must(template.New("tasks").Parse(tableHTML))
 // does not ask in turn.
 func (p *Page) serveTable(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	t := tablePage{States: []string{"", "pending", "running", "done", "failed", "malformed"}, State: q.Get("state"), Part: q.Get("id"), Txt: q.Get("text")}
-	if !slices.Contains(t.States, t.State) || len(t.Part) > task.MaxID || len(t.Txt) > longest {
-		http.Error(w, "state, id or text: not what a task can have", http.StatusBadRequest)
+	t := tablePage{
+		States: []string{"", "pending", "running", "done", "failed", "malformed"},
+		State:  q.Get("state"), Part: q.Get("id"), Txt: q.Get("text"), After: q.Get("after"),
+	}
+	if !slices.Contains(t.States, t.State) || len(t.Part) > task.MaxID || len(t.Txt) > longest || len(t.After) > task.MaxID {
+		http.Error(w, "state, id, text or after: not what a task can have", http.StatusBadRequest)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
@@ -70,7 +84,7 @@ func (p *Page) serveTable(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Security-Policy", strings.Replace(h.Get("Content-Security-Policy"), "form-action 'none'", "form-action 'self'", 1))
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	_ = tableTemplate.Execute(w, t) // who reads it may have gone
+	_ = tableTemplate.Execute(w, &t) // who reads it may have gone
 }
 
 // fill finds the tasks, and reads their payloads where these may be shown.
@@ -81,7 +95,7 @@ func (p *Page) fill(ctx context.Context, t *tablePage) error {
 	case <-ctx.Done():
 		return errors.New("too many look for tasks")
 	}
-	found, all, err := p.leader.Select(ctx, sched.Query{State: t.State, Part: t.Part, Most: mostRows})
+	found, err := p.leader.Select(ctx, sched.Query{State: t.State, Part: t.Part, After: t.After, Most: mostRows})
 	if err != nil {
 		return err
 	}
@@ -96,16 +110,22 @@ func (p *Page) fill(ctx context.Context, t *tablePage) error {
 	if reader.secret, err = p.hidesPayloads(s); err != nil {
 		return err
 	}
-	paths := make([]string, len(found))
-	for i, f := range found {
+	paths := make([]string, len(found.Tasks))
+	for i, f := range found.Tasks {
 		paths[i] = task.DataPath(f.ID)
 	}
 	payloads, err := reader.look(paths)
 	if err != nil {
 		return fmt.Errorf("read payloads: %w", err)
 	}
-	t.All, t.Found, t.Secret = all, len(found), reader.secret
-	for i, f := range found {
+	t.All, t.Before, t.Found, t.Secret = found.All, found.Before, len(found.Tasks), reader.secret
+	if t.Secret {
+		t.Txt = "" // it would find nothing
+	}
+	if t.Last() < t.All && t.Found > 0 {
+		t.Next = t.Link(found.Tasks[t.Found-1].ID)
+	}
+	for i, f := range found.Tasks {
 		row := tableRow{ID: shown(f.ID), Link: taskLink(f.ID), State: f.State, Note: "none"}
 		if z := payloads[i]; z != nil {
 			row.Payload, row.Note = z.Data, z.Note

@@ -34,14 +34,16 @@ func TestTaskPageIsAskedForAgain(t *testing.T) {
 
 func TestTableOfTasksIsTheLeaders(t *testing.T) {
 	h := Site{Page: NewPage(session.Config{}, Identity{}, new(master.Monitor))}.Handler()
+	const wrong = "state, id, text or after: not what a task can have\n"
 	for query, want := range map[string]struct {
 		status int
 		text   string
 	}{
-		"":                                     {http.StatusServiceUnavailable, "there is no session with ZooKeeper: try again\n"},
-		"?state=none":                          {http.StatusBadRequest, "state, id or text: not what a task can have\n"},
-		"?id=" + strings.Repeat("x", 10_000):   {http.StatusBadRequest, "state, id or text: not what a task can have\n"},
-		"?text=" + strings.Repeat("x", 10_000): {http.StatusBadRequest, "state, id or text: not what a task can have\n"},
+		"":                                      {http.StatusServiceUnavailable, "there is no session with ZooKeeper: try again\n"},
+		"?state=none":                           {http.StatusBadRequest, wrong},
+		"?id=" + strings.Repeat("x", 10_000):    {http.StatusBadRequest, wrong},
+		"?text=" + strings.Repeat("x", 10_000):  {http.StatusBadRequest, wrong},
+		"?after=" + strings.Repeat("x", 10_000): {http.StatusBadRequest, wrong},
 	} {
 		if w := ask(h, "GET", "/tasks"+query); w.Code != want.status || w.Body.String() != want.text {
 			t.Errorf("%.20s: %d %q", query, w.Code, w.Body)
