@@ -136,23 +136,36 @@ func (p prometheus) alerts() (alerts []alert, err error) {
 	return answer.Data.Alerts, err
 }
 
-// fires waits until such alerts fire, and no others, and returns them.
-func (p prometheus) fires(names ...string) (firing []alert) {
+// fires waits until alerts of these names fire, and no others.
+func (p prometheus) fires(names ...string) {
 	p.t.Helper()
-	zktest.Eventually(p.t, fmt.Sprint("the alerts that fire are ", names), func() (bool, string) {
-		all, err := p.alerts()
+	p.firing(fmt.Sprint("the alerts that fire are ", names), func(firing []alert) bool {
 		var seen []string
-		firing = nil
-		for _, a := range all {
-			if a.State == "firing" {
-				firing = append(firing, a)
-				seen = append(seen, a.Labels["alertname"])
-			}
+		for _, a := range firing {
+			seen = append(seen, a.Labels["alertname"])
 		}
 		slices.Sort(seen)
-		return err == nil && slices.Equal(seen, names), fmt.Sprint(all, err)
+		return slices.Equal(seen, names)
 	})
-	return firing
+}
+
+// tells waits until n alerts of a name fire, beside any others, and returns them.
+func (p prometheus) tells(n int, name string) (found []alert) {
+	p.t.Helper()
+	p.firing(fmt.Sprintf("%d alerts %s fire", n, name), func(firing []alert) bool {
+		found = slices.DeleteFunc(firing, func(a alert) bool { return a.Labels["alertname"] != name })
+		return len(found) == n
+	})
+	return found
+}
+
+func (p prometheus) firing(what string, fits func(firing []alert) bool) {
+	p.t.Helper()
+	zktest.Eventually(p.t, what, func() (bool, string) {
+		all, err := p.alerts()
+		seen := fmt.Sprint(all, err)
+		return err == nil && fits(slices.DeleteFunc(all, func(a alert) bool { return a.State != "firing" })), seen
+	})
 }
 
 // scraped waits until Prometheus has a value of each program.
@@ -188,7 +201,7 @@ func TestAlertFiresWhenAllWorkersAreKilled(t *testing.T) {
 	other.Send(syscall.SIGKILL)
 	gpu.Send(syscall.SIGKILL)
 	var summaries []string
-	for _, a := range prom.fires("TaskkeeperNoWorker", "TaskkeeperNoWorker") {
+	for _, a := range prom.tells(2, "TaskkeeperNoWorker") {
 		summaries = append(summaries, a.Annotations["summary"])
 		if a.Labels["severity"] != "critical" || a.Labels["job"] != "taskkeeper" {
 			t.Errorf("labels %v", a.Labels)
