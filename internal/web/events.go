@@ -8,12 +8,13 @@ import (
 
 const (
 	pause     = 100 * time.Millisecond // the least between two lots of news to a reader
-	heartbeat = 15 * time.Second       // how often something is sent, so that a dead connection is found
-	sendTime  = 10 * time.Second       // how long a reader may take for that
+	beatEvery = 2 * time.Second        // the most: a reader that hears nothing for longer says so
+	sendTime  = 10 * time.Second       // how long a reader may take for a lot
 )
 
 // ServeHTTP sends a reader all parts as server-sent events, and from then on what changes. Of a
-// part that grows an event has an array of what came; the others are sent whole.
+// part that grows an event has an array of what came; the others are sent whole. Each lot begins
+// with the event "beat", the time of this master's clock in ms, by which readers tell ages.
 func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
@@ -28,18 +29,14 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.leave()
 	to := http.NewResponseController(w)
 	seen := make(map[string]int)
-	alive := time.NewTicker(heartbeat)
-	defer alive.Stop()
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
 	for {
 		news, more := h.since(seen)
 		_ = to.SetWriteDeadline(time.Now().Add(sendTime))
+		news = append([]message{{"beat", encode(time.Now().UnixMilli())}}, news...)
 		for _, m := range news {
 			if _, err := fmt.Fprintf(w, "event: %s\ndata: %s\n\n", m.part, m.json); err != nil {
-				return
-			}
-		}
-		if len(news) == 0 {
-			if _, err := fmt.Fprint(w, ": here\n\n"); err != nil {
 				return
 			}
 		}
@@ -53,7 +50,7 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		select {
 		case <-more:
-		case <-alive.C:
+		case <-beat.C:
 		case <-r.Context().Done():
 			return
 		}

@@ -121,13 +121,25 @@ func TestReaders(t *testing.T) {
 		defer server.Close()
 		_, lines, leave := events(t, server.URL)
 		defer leave()
+		beat := func() {
+			t.Helper()
+			got := lines(2)
+			var ms int64
+			if _, err := fmt.Sscanf(strings.Join(got, "\n"), "event: beat\ndata: %d", &ms); err != nil || time.Since(time.UnixMilli(ms)).Abs() > 10*time.Second {
+				t.Errorf("%q: %v", got, err)
+			}
+		}
+		beat()
 		if got := lines(2); !slices.Equal(got, []string{"event: a", `data: "\n\ndata: forged"`}) {
 			t.Errorf("%q", got)
 		}
 		h.add("b", 9, 1)
+		beat()
 		if got := lines(2); !slices.Equal(got, []string{"event: b", "data: [1]"}) {
 			t.Errorf("%q", got)
 		}
+		beat() // though nothing has changed
+		beat()
 	})
 	t.Run("beyond_the_most_are_refused_until_one_has_left", func(t *testing.T) {
 		h := newHub()

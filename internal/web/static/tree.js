@@ -1,5 +1,5 @@
 // The tree. It is asked for only while it is open.
-import { $, keep, make, number, setText } from "./page.js";
+import { $, keep, make, number, setText } from "./dom.js";
 
 let source = null;
 

@@ -1,0 +1,53 @@
+// Elements. All text that comes from a znode is set as text, never as HTML.
+
+export const $ = (id) => document.getElementById(id);
+
+// make returns an element with attributes and children.
+export function make(tag, attributes = {}, ...children) {
+  const e = document.createElement(tag);
+  for (const [k, v] of Object.entries(attributes)) if (v !== null && v !== undefined) e.setAttribute(k, v);
+  e.append(...children);
+  return e;
+}
+
+// setText leaves an element alone that says it already.
+export function setText(e, text) { if (e.textContent !== text) e.textContent = text; }
+
+// keep makes the children of a parent those of a list, each known by its key; update fills one in. What stays, stays the same element, so that nothing flickers and the focus is kept.
+export function keep(parent, list, key, create, update) {
+  const old = new Map([...parent.children].map((e) => [e.dataset.key, e]));
+  let at = parent.firstElementChild;
+  for (const item of list) {
+    const k = String(key(item));
+    let e = old.get(k);
+    if (e) old.delete(k);
+    else { e = create(item); e.dataset.key = k; }
+    update(e, item);
+    if (e === at) at = at.nextElementSibling;
+    else parent.insertBefore(e, at);
+  }
+  for (const e of old.values()) e.remove();
+}
+
+export const number = (n) => n.toLocaleString("en");
+export const plural = (n, what) => `${number(n)} ${what}${n === 1 ? "" : "s"}`;
+
+// shortTask leaves out the end of a task's id: all tasks of a client end alike.
+export const shortTask = (id) => id.replace(/^(.{0,64}\.)?(.{18}).{2,}$/, "$1$2…");
+export const taskLink = (id, text) => make("a", { href: `task?id=${encodeURIComponent(id)}` }, text);
+const madeIDs = /(?:[\w-]+\.)?[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g;
+
+// setLinked is setText, with links to the tasks whose ids a client made.
+export function setLinked(e, text) {
+  if (e.textContent === text) return;
+  const nodes = [];
+  let at = 0;
+  for (const m of text.matchAll(madeIDs)) {
+    nodes.push(text.slice(at, m.index), taskLink(m[0], m[0]));
+    at = m.index + m[0].length;
+  }
+  e.replaceChildren(...nodes, text.slice(at));
+}
+
+// row is a line of a table.
+export function row(cells) { return make("tr", {}, make("th", { scope: "row" }), ...Array.from({ length: cells - 1 }, () => make("td"))); }
