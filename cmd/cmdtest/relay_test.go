@@ -69,7 +69,7 @@ func TestPageOfABackup(t *testing.T) {
 		sv := start(t)
 		sv.master()
 		backup := sv.watched("master")
-		const why = " leads, and its page, which has the tasks and the workers, cannot be reached from here: it serves none (--http)"
+		const why = " leads, and its page, which has the tasks and the workers, cannot be reached from here: /members does not say where it is (--http)"
 		backup.page(1280, 900).reads("#view-note", "Nothing new is known: ", why)
 		if status, text := backup.get("/tasks"); status != 503 || !strings.Contains(text, why) {
 			t.Errorf("/tasks: %d %q", status, text)

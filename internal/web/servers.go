@@ -41,14 +41,14 @@ func (p *Page) askServers(ctx context.Context) {
 		first, again := p.hub.first(), time.After(serversEvery)
 		if p.hub.watched() {
 			away = p.askAll(ctx, away)
-		} else {
-			again = nil
+		} else { // what is known will be old when somebody comes
+			again, away = nil, time.Time{}
+			p.hub.set("servers", nil)
 		}
 		select {
 		case <-again:
-		case <-first: // what is known is old
+		case <-first:
 			away = time.Time{}
-			p.hub.set("servers", nil)
 		case <-ctx.Done():
 		}
 	}
