@@ -16,9 +16,12 @@ export function setText(e, text) { if (e.textContent !== text) e.textContent = t
 // keep makes the children of a parent those of a list, each known by its key; update fills one in. What stays, stays the same element, so that nothing flickers and the focus is kept.
 export function keep(parent, list, key, create, update) {
   const old = new Map([...parent.children].map((e) => [e.dataset.key, e]));
+  const used = new Set();
   let at = parent.firstElementChild;
   for (const item of list) {
-    const k = String(key(item));
+    let k = String(key(item));
+    while (used.has(k)) k += " again"; // two may read alike
+    used.add(k);
     let e = old.get(k);
     if (e) old.delete(k);
     else { e = create(item); e.dataset.key = k; }

@@ -1,13 +1,13 @@
 // The page shows what comes as server-sent events, each a part of it as JSON.
-import { $, keep, make, row, setLinked, setText } from "./dom.js";
+import { $, keep, row, setText } from "./dom.js";
 import { addRates, forgetRates } from "./charts.js";
 import { ago, beat, since, span } from "./clock.js";
 import { elected, showElection } from "./election.js";
+import { addRecords, forgetRecords } from "./records.js";
 import { showView, viewed } from "./view.js";
 
-const mostRecords = 1000;
 const silence = 5000; // in ms: a beat comes every 2 s
-let servers = { list: [] }, records = [], counted = 0;
+let servers = { list: [] };
 
 function showServers() {
   const s = servers;
@@ -20,16 +20,6 @@ function showServers() {
   });
   setText($("quorum"), s.away ? `No server serves, for ${ago(s.away)}. Everything waits, and goes on by itself.` : "");
   $("quorum").className = "bad";
-}
-
-function showRecords() {
-  keep($("records"), [...records].reverse(), (r) => r.n, () => make("tr", {}, make("td"), make("td"), make("td")), (e, r) => {
-    setText(e.children[0], new Date(r.time).toLocaleTimeString("en", { hour12: false }));
-    setText(e.children[1], r.text);
-    e.children[1].className = r.level === "error" ? "bad" : r.level === "warn" ? "warn" : "";
-    setLinked(e.children[2], Object.entries(r.attrs).map(([k, v]) => `${k} ${v}`).join(", "));
-    e.children[2].className = "id";
-  });
 }
 
 const parts = {
@@ -45,10 +35,7 @@ const parts = {
     showServers();
   },
   rates: addRates,
-  records(more) {
-    records = [...records, ...more.map((r) => ({ ...r, n: counted++ }))].slice(-mostRecords);
-    showRecords();
-  },
+  records: addRecords,
 };
 
 // What comes from this master, when something did last, and whether nothing does now.
@@ -66,7 +53,7 @@ function connect() {
   source?.close();
   if (document.hidden) return;
   source = new EventSource("events");
-  source.onopen = () => { forgetRates(); records = []; }; // they come whole
+  source.onopen = () => { forgetRates(); forgetRecords(); }; // they come whole
   source.onerror = () => {
     if (since(heard) < silence) show("this master does not answer; trying again …", false);
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000);

@@ -1,0 +1,20 @@
+// The events: what this master has logged, the newest first.
+import { $, make, setLinked } from "./dom.js";
+
+const most = 1000;
+const clock = new Intl.DateTimeFormat("en", { timeStyle: "medium", hour12: false });
+
+export function forgetRecords() { $("records").replaceChildren(); }
+
+export function addRecords(more) {
+  const table = $("records");
+  table.prepend(...more.slice(-most).reverse().map(line));
+  while (table.children.length > most) table.lastElementChild.remove();
+}
+
+function line(r) {
+  const what = make("td", { class: "id" });
+  setLinked(what, Object.entries(r.attrs).map(([k, v]) => `${k} ${v}`).join(", "));
+  const level = { error: "bad", warn: "warn" }[r.level];
+  return make("tr", {}, make("td", {}, clock.format(new Date(r.time))), make("td", { class: level }, r.text), what);
+}
