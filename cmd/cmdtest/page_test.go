@@ -17,6 +17,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/google/uuid"
+
+	"taskkeeper/internal/zktest"
 )
 
 // page opens a program's page.
@@ -95,22 +97,33 @@ func TestPage(t *testing.T) {
 			t.Errorf("%q", text)
 		}
 		b.shot("hostile")
+		for _, queue := range []string{"q\u202ex", `q\u202ex`} { // they read alike
+			sv.hand.Create("/data/"+queue+".t", "")
+			sv.hand.Create("/tasks/"+queue+".t", "pending")
+		}
+		rows := func() int { return eval[int](b, "document.querySelectorAll('#queues tr').length") }
+		zktest.Eventually(t, "two are not shown", func() (bool, string) { n := rows(); return n == 4, fmt.Sprint(n) })
+		sv.hand.Create("/tasks/later.t", "pending")
+		b.reads("#queues", "later") // a view later
+		if n := rows(); n != 5 {
+			t.Errorf("%d lines for 5 queues", n)
+		}
 	})
 	t.Run("has_room_for_long_names_and_for_many_of_all", func(t *testing.T) {
 		sv := start(t)
 		m := sv.watched("master")
 		b := m.page(1280, 900)
 		b.reads("#link", "live")
-		host := strings.Repeat("a-very-long-name-of-a-machine-", 2) + "0"
+		host := strings.Repeat("averylongnameofamachine", 4) + "-0"
 		for i := range 4 {
 			sv.hand.CreateSeq("/master/hand-", fmt.Sprintf("%s:%d", host, 4000+i))
 		}
-		for _, id := range []string{"a", "b", "gpu.a", "a-longer-name-of-a-queue.a", "a-longer-name-of-a-queue.b"} {
+		for _, id := range []string{"a", "b", "gpu.a", "alongernameofaqueueofamachine.a", "alongernameofaqueueofamachine.b"} {
 			sv.hand.Create("/data/"+id, "60")
 			sv.hand.Create("/tasks/"+id, "pending")
 		}
 		for i := range 40 {
-			queue := []string{"", "gpu.", "a-longer-name-of-a-queue."}[i%3]
+			queue := []string{"", "gpu.", "alongernameofaqueueofamachine."}[i%3]
 			sv.hand.CreateEphemeral(fmt.Sprintf("/workers/%s%s%d:%d-%s", queue, host, i/4%5, 100+i/8, uuid.New()), "")
 		}
 		for i := range 30 {
@@ -118,7 +131,7 @@ func TestPage(t *testing.T) {
 		}
 		b.reads("#crew", "40 workers: 5 busy, 35 free")
 		b.reads("#records", "odd-0", "odd-29")
-		b.reads("#queues", "a-longer-name-of-a-queue")
+		b.reads("#queues", "alongernameofaqueueofamachine")
 		b.reads("#candidates", ":4003")
 		b.reads("#servers", "standalone")
 		eval[bool](b, "document.querySelectorAll('details').forEach((e) => { e.open = true }) ?? true")
