@@ -75,8 +75,8 @@ func TestAlertRules(t *testing.T) {
 	}
 }
 
-// prometheus is a server that scrapes programs every second, and reports alerts as soon as
-// what they are about has been so for 2 s.
+// prometheus is a server that scrapes programs every 2 s (a leader that is stuck answers after
+// 1 s), and reports alerts as soon as what they are about has been so for 2 s.
 type prometheus struct {
 	t   *testing.T
 	url string
@@ -93,7 +93,7 @@ func newPrometheus(t *testing.T, programs ...watched) prometheus {
 		hosts = append(hosts, p.host)
 	}
 	dir := t.TempDir()
-	config := fmt.Sprintf(`global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
+	config := fmt.Sprintf(`global: {scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 1s}
 rule_files: [alerts.yml]
 scrape_configs:
   - job_name: taskkeeper
@@ -214,4 +214,27 @@ func TestAlertFiresWhenAllWorkersAreKilled(t *testing.T) {
 	sv.worker()
 	sv.worker("--queue", "gpu")
 	prom.fires("TaskkeeperLosses", "TaskkeeperLosses") // two tasks run again, and nobody waits for a worker
+}
+
+func TestAlertFiresWhenTheLeaderIsStuck(t *testing.T) {
+	t.Parallel()
+	sv := newService(t)(t)
+	sv.timeout = "20s" // so that it has a connection for two thirds of that, though no answer comes
+	proxy, via := zktest.Via(t, sv.root)
+	behind := *sv
+	behind.root = via
+	leader := behind.watched("master")
+	sv.worker()
+	leader.counts(map[string]float64{`workers{queue="(default)",state="free"}`: 1})
+	prom := newPrometheus(t, leader)
+	prom.scraped(1)
+	held, release := proxy.Hold(zktest.OpMulti, 1, zktest.Naming("/workers/"))
+	c := sv.start("client", "run", "0")
+	<-held // its assignment is on the way
+	summary := prom.tells(1, "TaskkeeperLeaderStuck")[0].Annotations["summary"]
+	if want := regexp.MustCompile(`^The leader, ` + leader.host + `, stood still for [5-9]\..*s, and perhaps longer\.$`); !want.MatchString(summary) {
+		t.Errorf("summary %q", summary)
+	}
+	release()
+	c.Exit(0)
 }
