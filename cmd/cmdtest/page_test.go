@@ -41,11 +41,15 @@ func TestPage(t *testing.T) {
 		b := masters[1].page(1280, 900)
 		b.reads("#leadership", " leads, 2 backups behind it.")
 		b.reads("#link", "live")
+		b.reads("#view-note", "As the leader, ", fmt.Sprintf(":%d, tells.", masters[0].Pid()))
 		gone := sv.vanishes(sv.leads())
 		masters[0].Kill()
 		vanished := <-gone
 		b.soon("#leadership", fmt.Sprintf(":%d leads, 1 backup behind it. Before it began, nobody led for ", masters[1].Pid()))
 		took := time.Since(vanished)
+		if text := b.text("#leadership"); !regexp.MustCompile(fmt.Sprintf(`nobody led for [1-4]\.\d s: .*:%d was last heard then, and its session lasted [1-4]\.\d s more\.$`, masters[0].Pid())).MatchString(text) {
+			t.Errorf("after %d was killed: %q", masters[0].Pid(), text)
+		}
 		t.Logf("the new leader is shown %d ms after ZooKeeper removed the old one's znode", took.Milliseconds())
 		if took > time.Second {
 			t.Errorf("it took %v", took)

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"testing"
 	"time"
+
+	"taskkeeper/internal/zktest"
 )
 
 // told is a page that is told by the test, not by a master.
@@ -109,4 +112,65 @@ func TestPageTellsTheTime(t *testing.T) {
 		b.reads("#link", "live")
 		b.reads("#candidates", "b:2 leads, for 1 h 1 min")
 	})
+}
+
+func TestPageTellsHowFarTheElectionIsKnown(t *testing.T) {
+	t.Parallel()
+	b := newTold(t)
+	now := time.Now()
+	b.beat(now)
+	all := []object{candidate("a:1", now.Add(-time.Hour), true, ""), candidate("b:2", now, false, "a:1"), candidate("c:3", now, false, "b:2")}
+	green := func(want bool) {
+		b.t.Helper()
+		if eval[bool](b.tab, "document.querySelector('#candidates .leads') !== null") != want {
+			t.Errorf("a leader is shown in green: %t, want %t: %s", !want, want, b.text("#leadership"))
+		}
+	}
+	for _, step := range []struct {
+		name    string
+		ballot  object
+		away    time.Time
+		reads   string
+		level   string
+		healthy bool
+	}{
+		{"the first leader", object{}, time.Time{}, "a:1 leads, 2 backups behind it.", "", true},
+		{"who led before was heard last long before its znode vanished", object{"before": "z:9", "unheard_seconds": 4.04, "gap_seconds": 0.021}, time.Time{},
+			"a:1 leads, 2 backups behind it. Before it began, nobody led for 4.1 s: z:9 was last heard then, and its session lasted 4.0 s more.", "", true},
+		{"of who led before only its znode is known", object{"before": "z:9", "unheard_seconds": 0, "gap_seconds": 0.021}, time.Time{},
+			"a:1 leads, 2 backups behind it. The znode of the leader before it was gone for 21 ms.", "", true},
+		{"the leader does not answer", object{"silent": now.Add(-180 * time.Second)}, time.Time{},
+			"a:1 leads, but has not answered for 3 min 0 s. If its process is dead, its session ends by itself, and then the next candidate leads.", "warn", false},
+		{"no server serves", object{}, now.Add(-2 * time.Hour), "No ZooKeeper server serves, and this is as it was 2 h 0 min ago: a:1 leads, 2 backups behind it.", "bad", false},
+		{"/master cannot be read", object{"error": "may not be read"}, time.Time{}, "may not be read", "bad", false},
+		{"nobody has led yet", object{"candidates": all[1:], "leaderless": now}, time.Time{}, "Nobody leads: the first candidate has not begun.", "bad", false},
+		{"nobody leads, and the leader had fallen silent", object{"candidates": []object{}, "before": "a:1", "unheard_seconds": 120.5, "leaderless": now.Add(-60 * time.Second)}, time.Time{},
+			"No candidate: start a master. Nobody has led for 3 min 0 s: a:1 was last heard then, and its session lasted 2 min 0 s more.", "bad", false},
+		{"nobody leads, and of the leader its znode is known", object{"candidates": []object{}, "before": "a:1", "leaderless": now.Add(-60 * time.Second)}, time.Time{},
+			"No candidate: start a master. Nobody leads: the znode of the leader before, a:1, has been gone for 1 min 0 s.", "bad", false},
+	} {
+		servers := object{"list": []object{}}
+		if !step.away.IsZero() {
+			servers["away"] = step.away
+		}
+		if step.ballot["candidates"] == nil {
+			step.ballot["candidates"] = all
+		}
+		b.beat(time.Now())
+		b.tell("servers", servers)
+		b.tell("election", step.ballot)
+		ages := regexp.MustCompile(`\b\d s ago|( min) \d+ s`).ReplaceAllString // some time may have passed
+		zktest.Eventually(t, step.name, func() (bool, string) {
+			got := b.text("#leadership")
+			return ages(got, "$1") == ages(step.reads, "$1"), got
+		})
+		if level := eval[string](b.tab, "document.querySelector('#leadership').className"); level != step.level {
+			t.Errorf("%s: class %q, want %q", step.name, level, step.level)
+		}
+		green(step.healthy)
+		if step.name == "the leader does not answer" {
+			b.reads("#candidates", "↑ watches a:1", "↑ watches b:2", "a:1 has not answered for 3 min")
+			b.shot("silent-leader")
+		}
+	}
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -27,8 +28,13 @@ type candidate struct {
 type ballot struct {
 	Candidates []candidate `json:"candidates"`           // the leader first
 	Error      string      `json:"error,omitempty"`      // why /master is not known
-	Leaderless *time.Time  `json:"leaderless,omitempty"` // since when nobody leads
-	Gap        float64     `json:"gap_seconds"`          // how long nobody led, the last time; 0: that was not seen
+	Silent     *time.Time  `json:"silent,omitempty"`     // since when the first candidate's page has not answered this one
+	Leaderless *time.Time  `json:"leaderless,omitempty"` // since when no znode of a leader has been there
+
+	// What is known of the time before the first candidate, if another one led then.
+	Before  string  `json:"before,omitempty"` // who did; "": it is the first leader that was seen
+	Unheard float64 `json:"unheard_seconds"`  // for how long that one had not been heard when its znode vanished; 0: it was, or nobody listened
+	Gap     float64 `json:"gap_seconds"`      // how long there was no znode of a leader; 0: that was not seen
 }
 
 // mostCandidates is how many are shown.
@@ -120,27 +126,46 @@ func (p *Page) readElection(s *session.Session, watched bool) error {
 // unknown shows why /master cannot be read, beside what was read before: nobody has vanished by that.
 func (p *Page) unknown(err error) {
 	p.mu.Lock()
-	b := p.ballot
-	p.mu.Unlock()
-	b.Candidates, b.Error = append([]candidate{}, b.Candidates...), shown(err.Error())
-	p.hub.set("election", b)
+	defer p.mu.Unlock()
+	p.ballot.Error = shown(err.Error())
+	p.showElection()
 }
 
 // elected shows the candidates, and for how long nobody led.
 func (p *Page) elected(all []candidate, now time.Time) {
 	p.mu.Lock()
-	b := p.ballot
+	defer p.mu.Unlock()
+	b := &p.ballot
 	leads := len(all) > 0 && all[0].Leads
+	other := !leads || all[0].Znode != p.led.Znode // than led before
+	if other && b.Leaderless == nil {
+		b.Before, b.Gap, b.Unheard = "", 0, 0
+		if there := func(c candidate) bool { return c.Znode == p.led.Znode }; !slices.ContainsFunc(all, there) {
+			b.Before, b.Unheard = p.led.Who, p.hearing.unheard(p.led, now).Seconds()
+		}
+	}
 	switch {
 	case !leads && b.Leaderless == nil:
 		b.Leaderless = &now
 	case leads && b.Leaderless != nil:
-		b.Gap, b.Leaderless = now.Sub(*b.Leaderless).Seconds(), nil
-	case leads && len(b.Candidates) > 0 && b.Candidates[0].Znode != all[0].Znode: // both happened between two reads
-		b.Gap = 0
+		if b.Before != "" {
+			b.Gap = now.Sub(*b.Leaderless).Seconds()
+		}
+		b.Leaderless = nil
+	}
+	if leads {
+		p.led = all[0]
 	}
 	b.Candidates, b.Error = all, ""
-	p.ballot = b
-	p.mu.Unlock()
+	p.showElection()
+}
+
+// showElection is called with mu held.
+func (p *Page) showElection() {
+	b := p.ballot
+	b.Candidates = append([]candidate{}, b.Candidates...)
+	if len(b.Candidates) > 0 {
+		b.Silent = p.hearing.silent(b.Candidates[0])
+	}
 	p.hub.set("election", b)
 }

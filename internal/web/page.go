@@ -42,12 +42,14 @@ type Page struct {
 	selecting chan struct{}                   // holds a token for a while after each selection of tasks
 	looking   chan struct{}                   // holds a token for each look at a task
 
-	mu     sync.Mutex // guards the rest
-	ballot ballot
-	view   view      // what is known of tasks and workers, or was known last
-	viewed time.Time // when that was
-	rated  int64     // the time of the newest rate, as it has it
-	lost   []lost    // workers that are gone, for a while
+	mu      sync.Mutex // guards the rest
+	ballot  ballot
+	led     candidate // the last that did
+	hearing hearing
+	view    view      // what is known of tasks and workers, or was known last
+	viewed  time.Time // when that was
+	rated   int64     // the time of the newest rate, as it has it
+	lost    []lost    // workers that are gone, for a while
 }
 
 //go:embed static

@@ -85,25 +85,62 @@ func TestBetween(t *testing.T) {
 
 func TestElected(t *testing.T) {
 	after := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
-	next, leader := []candidate{{Znode: "/master/a"}}, []candidate{{Znode: "/master/a", Leads: true}}
+	is := func(who string, leads bool) candidate {
+		return candidate{Znode: "/master/" + who, Who: who, Leads: leads}
+	}
 	p := &Page{hub: newHub()}
 	for _, step := range []struct {
-		name string
-		now  time.Time
-		of   []candidate
-		err  string
-		away *time.Time // since when nobody leads
-		gap  float64
+		name    string
+		now     time.Time
+		of      []candidate
+		err     string
+		hears   func()     // of the leader's page, before
+		away    *time.Time // since when nobody leads
+		silent  *time.Time
+		before  string
+		unheard float64
+		gap     float64
 	}{
-		{name: "led already when it was first seen", now: after(0), of: leader},
-		{name: "nobody is there", now: after(1000), of: nil, away: new(after(1000))},
-		{name: "somebody is, but has not begun", now: after(1500), of: next, away: new(after(1000))},
-		{name: "it has begun", now: after(2500), of: leader, gap: 1.5},
-		{name: "it goes on", now: after(9000), of: leader, gap: 1.5},
-		{name: "nobody knows", now: after(9500), err: "away", gap: 1.5},
-		{name: "it leads still", now: after(9900), of: leader, gap: 1.5},
-		{name: "the next one took over at once", now: after(10000), of: []candidate{{Znode: "/master/b", Leads: true}}, gap: 0},
+		{name: "nobody has led yet", now: after(-900), of: nil, away: new(after(-900))},
+		{name: "before the first leader nobody vanished", now: after(0), of: []candidate{is("a", true)}},
+		{name: "nobody is there", now: after(1000), of: nil, away: new(after(1000)), before: "a"},
+		{name: "somebody is, but has not begun", now: after(1500), of: []candidate{is("b", false)}, away: new(after(1000)), before: "a"},
+		{name: "it has begun", now: after(2500), of: []candidate{is("b", true)}, before: "a", gap: 1.5},
+		{name: "it goes on", now: after(9000), of: []candidate{is("b", true)}, before: "a", gap: 1.5},
+		{name: "nobody knows", now: after(9500), err: "away", before: "a", gap: 1.5},
+		{name: "it leads still", now: after(9900), of: []candidate{is("b", true)}, before: "a", gap: 1.5},
+		{name: "the next one took over between two looks", now: after(10000), of: []candidate{is("c", true)}, before: "b"},
+
+		{name: "the leader is heard", hears: func() { p.answers(is("c", true), true, after(11000)) },
+			now: after(12000), of: []candidate{is("c", true), is("d", false)}, before: "b"},
+		{name: "it ends its session while it is heard", now: after(12500), of: []candidate{is("d", false)}, away: new(after(12500)), before: "c"},
+		{name: "and that is all that is known", now: after(12600), of: []candidate{is("d", true)}, before: "c", gap: 0.1},
+
+		{name: "the leader's connection ends", hears: func() {
+			p.answers(is("d", true), true, after(20000))
+			p.answers(is("d", true), false, after(20000))
+		}, now: after(20100), of: []candidate{is("d", true), is("e", false)}, silent: new(after(20000)), before: "c", gap: 0.1},
+		{name: "it does not answer either", hears: func() { p.answers(is("d", true), false, after(21000)) },
+			now: after(21000), of: []candidate{is("d", true), is("e", false)}, silent: new(after(20000)), before: "c", gap: 0.1},
+		{name: "its znode vanishes", now: after(24000), of: []candidate{is("e", false)}, away: new(after(24000)), before: "d", unheard: 4},
+		{name: "the next one begins", now: after(24100), of: []candidate{is("e", true)}, before: "d", unheard: 4, gap: 0.1},
+
+		{name: "the leader stands still, and its session ends before its page is taken for silent", hears: func() { p.answers(is("e", true), true, after(30000)) },
+			now: after(32500), of: []candidate{is("f", true)}, before: "e", unheard: 2.5},
+
+		{name: "the leader never answered", hears: func() { p.answers(is("f", true), false, after(40000)) },
+			now: after(41000), of: []candidate{is("f", true)}, silent: new(after(40000)), before: "e", unheard: 2.5},
+		{name: "so it may have led until its znode vanished", now: after(44000), of: []candidate{is("g", true)}, before: "f"},
+
+		{name: "nobody listens any more", hears: func() { p.answers(is("g", true), true, after(50000)); p.listens(hearing{}) },
+			now: after(59000), of: []candidate{is("h", true)}, before: "g"},
+		{name: "a candidate made by hand comes first, and the leader has not vanished", now: after(60000),
+			of: []candidate{is("by hand", false), is("h", true)}, away: new(after(60000))},
+		{name: "it goes", now: after(61000), of: []candidate{is("h", true)}},
 	} {
+		if step.hears != nil {
+			step.hears()
+		}
 		if step.err != "" {
 			p.unknown(errors.New(step.err))
 		} else {
@@ -113,8 +150,13 @@ func TestElected(t *testing.T) {
 		if step.err == "" && len(got.Candidates) != len(step.of) || step.err != "" && len(got.Candidates) == 0 || got.Error != step.err {
 			t.Errorf("%s: %+v", step.name, got)
 		}
-		if (got.Leaderless == nil) != (step.away == nil) || step.away != nil && !got.Leaderless.Equal(*step.away) || got.Gap != step.gap {
-			t.Errorf("%s: nobody leads since %v, gap %v; want %v, %v", step.name, got.Leaderless, got.Gap, step.away, step.gap)
+		for what, times := range map[string][2]*time.Time{"nobody leads": {got.Leaderless, step.away}, "the leader is silent": {got.Silent, step.silent}} {
+			if got, want := times[0], times[1]; (got == nil) != (want == nil) || want != nil && !got.Equal(*want) {
+				t.Errorf("%s: %s since %v, want %v", step.name, what, got, want)
+			}
+		}
+		if got.Before != step.before || got.Unheard != step.unheard || got.Gap != step.gap {
+			t.Errorf("%s: %q led, not heard for %v, gap %v; want %q, %v, %v", step.name, got.Before, got.Unheard, got.Gap, step.before, step.unheard, step.gap)
 		}
 	}
 }

@@ -28,6 +28,7 @@ import (
 func (p *Page) relay(ctx context.Context, s *session.Session) error {
 	for ; ctx.Err() == nil; wait(ctx, time.Second) {
 		if p.leader.Leads() || !p.hub.watched() {
+			p.listens(hearing{})
 			continue
 		}
 		leader, address, err := p.findLeader(s)
@@ -139,7 +140,7 @@ func (p *Page) fetch(ctx context.Context, url, accept string) (*http.Response, e
 	request.Header.Set("Accept", accept)
 	response, err := p.http.Do(request)
 	if err != nil {
-		return nil, err
+		return nil, noAnswer{err}
 	}
 	if response.StatusCode != http.StatusOK {
 		response.Body.Close()
@@ -152,17 +153,22 @@ func (p *Page) fetch(ctx context.Context, url, accept string) (*http.Response, e
 func (p *Page) follows(ctx context.Context, leader candidate, address string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silent := time.AfterFunc(silence, func() { cancel(fmt.Errorf("it has sent nothing for %s", silence)) })
+	silent := time.AfterFunc(silence, func() { cancel(noAnswer{fmt.Errorf("it has sent nothing for %s", silence)}) })
 	defer silent.Stop()
 	events, err := p.fetch(ctx, "http://"+address+"/events", "text/event-stream")
 	if err == nil {
 		defer events.Body.Close()
 		err = p.take(leader, events.Body, silent)
+		if ctx.Err() == nil && errors.As(err, new(noAnswer)) {
+			p.answers(leader, true, time.Now()) // its end was the last that was heard
+		}
 	}
-	if err != nil {
-		return unreachable(leader, cmp.Or(context.Cause(ctx), err))
+	if err == nil {
+		return nil
 	}
-	return nil
+	err = cmp.Or(context.Cause(ctx), err)
+	p.answers(leader, !errors.As(err, new(noAnswer)), time.Now())
+	return unreachable(leader, err)
 }
 
 // take shows what comes from a leader's page.
@@ -175,6 +181,7 @@ func (p *Page) take(leader candidate, from io.Reader, silent *time.Timer) error 
 		if now, _ := p.first(); now.Znode != leader.Znode || p.leader.Leads() || !p.hub.watched() {
 			return nil
 		}
+		p.answers(leader, true, time.Now())
 		key, value, _ := strings.Cut(lines.Text(), ": ")
 		switch {
 		case key == "event":
@@ -198,7 +205,10 @@ func (p *Page) take(leader candidate, from io.Reader, silent *time.Timer) error 
 			p.rate(all...)
 		}
 	}
-	return cmp.Or(lines.Err(), io.ErrUnexpectedEOF)
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return err
+	}
+	return noAnswer{cmp.Or(lines.Err(), io.ErrUnexpectedEOF)}
 }
 
 // fillByLeader finds tasks as the leader's page does.

@@ -1,9 +1,10 @@
 // The election: the candidates, and those that have vanished not long ago.
 import { $, keep, make, plural, setText } from "./dom.js";
-import { ago, since, span } from "./clock.js";
+import { ago, now, since, span } from "./clock.js";
 
 const goneFor = 15_000;
 let ballot = null, gone = [];
+let away = null; // since when no server serves
 
 export function elected(b) {
   const still = new Set(b.candidates.map((c) => c.znode));
@@ -12,28 +13,66 @@ export function elected(b) {
   showElection();
 }
 
+export function serversAway(time) {
+  away = time;
+  showElection();
+}
+
 export function showElection() {
   const b = ballot;
   if (!b) return;
   const there = new Set(b.candidates.map((c) => c.znode));
   gone = gone.filter((g) => since(g.seen) < goneFor && !there.has(g.candidate.znode));
+  const who = new Map(b.candidates.map((c) => [c.znode, c.who || "somebody"]));
   const list = [...gone.map((g) => ({ ...g.candidate, gone: true })), ...b.candidates];
-  keep($("candidates"), list, (c) => c.znode, () => make("li", {}, make("strong"), " ", make("span"), make("br"), make("code")), (e, c) => {
-    e.className = c.gone ? "gone" : c.leads ? "leads" : c.watches ? "watches" : "";
-    setText(e.children[0], c.who || "somebody");
-    setText(e.children[1], c.gone ? "vanished" : c.leads ? `leads, for ${ago(c.since)}` : c.watches ? `backup, for ${ago(c.since)}` : "is next, and has not begun to lead");
-    setText(e.children[3], c.znode);
+  keep($("candidates"), list, (c) => c.znode, () => make("li", {}, make("p", { class: "watch" }), make("div", {}, make("strong"), " ", make("span"), make("br"), make("code"))), (e, c) => {
+    const [watch, card] = e.children;
+    const silent = c.leads && b.silent;
+    setText(watch, c.watches && !c.gone ? `↑ watches ${who.get(c.watches)}` : "");
+    card.className = c.gone ? "gone" : silent ? "silent" : c.leads && !away && !b.error ? "leads" : "";
+    setText(card.children[0], c.who || "somebody");
+    setText(card.children[1], c.gone ? "vanished" : silent ? `has not answered for ${ago(b.silent)}` : c.leads ? `leads, for ${ago(c.since)}` : c.watches ? `backup, for ${ago(c.since)}` : "is next, and has not begun to lead");
+    setText(card.children[3], c.znode);
   });
-  let text = "";
-  if (b.error) text = b.error;
-  else if (b.candidates.length === 0) text = "No candidate: start a master.";
-  else if (b.leaderless) text = `Nobody has led for ${ago(b.leaderless)}.`;
-  else {
-    text = `${b.candidates[0].who} leads`;
-    const backups = b.candidates.length - 1;
-    text += backups ? `, ${plural(backups, "backup")} behind it.` : ", and there is no backup.";
-    if (b.gap_seconds > 0) text += ` Before it began, nobody led for ${b.gap_seconds < 1 ? Math.max(1, Math.round(b.gap_seconds * 1000)) + " ms" : span(b.gap_seconds)}.`;
-  }
+  const [text, level] = leadership(b);
   setText($("leadership"), text);
-  $("leadership").className = b.error || b.leaderless ? "bad" : "";
+  $("leadership").className = level;
+}
+
+// leadership tells who leads, and how far that is known.
+function leadership(b) {
+  if (b.error) return [b.error, "bad"];
+  if (away) return [`No ZooKeeper server serves, and this is as it was ${ago(away)} ago: ${leads(b)}`, "bad"];
+  if (b.leaderless) return [(b.candidates.length ? "" : "No candidate: start a master. ") + leaderless(b), "bad"];
+  if (b.candidates.length && b.silent)
+    return [`${b.candidates[0].who} leads, but has not answered for ${ago(b.silent)}. If its process is dead, its session ends by itself, and then the next candidate leads.`, "warn"];
+  return [leads(b) + before(b), ""];
+}
+
+function leads(b) {
+  if (!b.candidates.length || b.leaderless) return "nobody leads.";
+  const backups = b.candidates.length - 1;
+  return `${b.candidates[0].who} leads` + (backups ? `, ${plural(backups, "backup")} behind it.` : ", and there is no backup.");
+}
+
+const lastHeard = (b) => `${b.before} was last heard then, and its session lasted ${exact(b.unheard_seconds)} more.`;
+
+function leaderless(b) {
+  const gap = (now() - new Date(b.leaderless)) / 1000;
+  if (!b.before) return b.candidates.length ? "Nobody leads: the first candidate has not begun." : "";
+  if (b.unheard_seconds) return `Nobody has led for ${span(gap + b.unheard_seconds)}: ${lastHeard(b)}`;
+  return `Nobody leads: the znode of the leader before, ${b.before}, has been gone for ${span(gap)}.`;
+}
+
+// before tells what is known of the time before the leader began. A leader that is dead has a
+// znode until its session ends: only who heard it knows for how long nobody led.
+function before(b) {
+  if (b.unheard_seconds) return ` Before it began, nobody led for ${exact(b.unheard_seconds + b.gap_seconds)}: ${lastHeard(b)}`;
+  if (b.gap_seconds) return ` The znode of the leader before it was gone for ${exact(b.gap_seconds)}.`;
+  return "";
+}
+
+function exact(s) {
+  if (s < 1) return `${Math.max(1, Math.round(s * 1000))} ms`;
+  return s < 10 ? `${s.toFixed(1)} s` : span(s);
 }

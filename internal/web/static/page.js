@@ -2,7 +2,7 @@
 import { $, keep, row, setText } from "./dom.js";
 import { addRates, forgetRates } from "./charts.js";
 import { ago, beat, since, span } from "./clock.js";
-import { elected, showElection } from "./election.js";
+import { elected, serversAway, showElection } from "./election.js";
 import { addRecords, forgetRecords } from "./records.js";
 import { showView, viewed } from "./view.js";
 
@@ -18,7 +18,7 @@ function showServers() {
     setText(e.children[2], x.latency);
     setText(e.children[3], x.connections);
   });
-  setText($("quorum"), s.away ? `No server serves, for ${ago(s.away)}. Everything waits, and goes on by itself.` : "");
+  setText($("quorum"), s.away ? `No server serves, for ${ago(s.away)}. Everything waits; once a majority of the servers serves again, all goes on by itself.` : "");
   $("quorum").className = "bad";
 }
 
@@ -32,6 +32,7 @@ const parts = {
   view: viewed,
   servers(s) {
     servers = s || { list: [] };
+    serversAway(servers.away);
     showServers();
   },
   rates: addRates,
