@@ -6,8 +6,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
 
 	"taskkeeper/internal/zktest"
 )
@@ -173,4 +177,66 @@ func TestPageTellsHowFarTheElectionIsKnown(t *testing.T) {
 			b.shot("silent-leader")
 		}
 	}
+}
+
+func TestPageTellsWhichServersServe(t *testing.T) {
+	t.Parallel()
+	b := newTold(t)
+	b.tell("servers", object{"quorum": "2 of 3 servers serve: one more failure stops everything.", "spare": 0, "list": []object{
+		{"address": "h1:2181", "mode": "leader", "latency": "0 / 1.3 / 19", "connections": "8"},
+		{"address": "h2:2181", "mode": "", "error": "dial tcp 10.0.0.2:2181: connect: connection refused"},
+		{"address": "h3:2181", "mode": "follower", "latency": "0 / 1.0 / 7", "connections": "3"},
+	}})
+	b.reads("#servers", "h1:2181", "0 / 1.3 / 19", "connection refused")
+	cells := eval[[]string](b.tab, "[...document.querySelectorAll('#servers tr:nth-child(2) > *')].map((e) => e.innerText)")
+	if want := []string{"h2:2181", "–", "–", "–", "dial tcp 10.0.0.2:2181: connect: connection refused"}; !slices.Equal(cells, want) {
+		t.Errorf("%q, want %q", cells, want)
+	}
+	if level := eval[string](b.tab, "document.querySelector('#quorum').className"); level != "warn" || b.text("#quorum") != "2 of 3 servers serve: one more failure stops everything." {
+		t.Errorf("%s: %s", level, b.text("#quorum"))
+	}
+	b.shot("servers")
+	b.do(chromedp.EmulateViewport(390, 844))
+	b.shot("servers-phone")
+}
+
+func TestPageLeavesAGapInAChart(t *testing.T) {
+	t.Parallel()
+	b := newTold(t)
+	now := time.Now()
+	b.beat(now)
+	var rates []object
+	for i := range 240 {
+		r := object{"time": now.Unix() - 240 + int64(i), "finished": 3 + i%2, "waited": 0.2 + float64(i%7)/100, "held": 0.5}
+		if i/40%2 == 1 && i%40 != 20 { // nothing happens for 40 s, but for once
+			r["finished"], r["waited"], r["held"] = 0, nil, nil
+		}
+		rates = append(rates, r)
+	}
+	b.tell("rates", rates)
+	b.charts()
+	lines := eval[[]string](b.tab, "[...document.querySelectorAll('path')].map((e) => e.getAttribute('d'))")
+	for i, want := range []int{1, 6, 6} { // three busy times of 40 s, and three seconds between
+		if got := strings.Count(lines[i], "M"); got != want {
+			t.Errorf("line %d has %d parts, want %d: %s", i, got, want, lines[i])
+		}
+	}
+	labels := eval[[]string](b.tab, "[...document.querySelectorAll('svg')].map((e) => e.getAttribute('aria-label'))")
+	if want := []string{"finished a second: 0", "seconds until assigned: 0.23; seconds from then on: 0.5"}; !slices.Equal(labels, want) {
+		t.Errorf("%q, want %q", labels, want)
+	}
+	b.shot("charts")
+}
+
+func TestPageTellsWhoIsDrained(t *testing.T) {
+	t.Parallel()
+	b := newTold(t)
+	worker := func(pid int, draining bool, tasks ...string) object {
+		return object{"id": fmt.Sprintf("h:%d-%t%d", pid, draining, len(tasks)), "host": "h", "pid": pid, "queue": "", "tasks": append([]string{}, tasks...), "draining": draining}
+	}
+	b.tell("view", object{"leads": true, "now": time.Now(), "queues": []object{}, "lost": []object{}, "workers": 8, "busy": 2, "draining": 3, "drained": 2,
+		"list": []object{worker(1, true), worker(1, true, "t1"), worker(1, false), worker(2, false, "t2")}})
+	b.reads("#crew", "8 workers: 2 busy (1 of them draining), 4 free, 2 drained: they take no more tasks; 4 are shown")
+	b.reads("#processes", "h:1 1 of 3 slots busy, 1 draining, 1 drained", "h:2 1 of 1 slot busy")
+	b.shot("drained")
 }

@@ -70,14 +70,15 @@ func TestBetween(t *testing.T) {
 		took time.Duration
 		want rate
 	}{
-		"means_are_of_what_came":     {a, b, time.Second, rate{Time: noon.Unix(), Finished: 10, Waited: 0.5, Held: 0.5}},
-		"a_late_look_is_no_peak":     {a, b, 2 * time.Second, rate{Time: noon.Unix(), Finished: 5, Waited: 0.5, Held: 0.5}},
+		"means_are_of_what_came":     {a, b, time.Second, rate{Time: noon.Unix(), Finished: 10, Waited: new(0.5), Held: new(0.5)}},
+		"a_late_look_is_no_peak":     {a, b, 2 * time.Second, rate{Time: noon.Unix(), Finished: 5, Waited: new(0.5), Held: new(0.5)}},
 		"nothing_happened":           {b, b, time.Second, rate{Time: noon.Unix()}},
-		"a_fresh_leader_is_no_minus": {sched.Totals{}, a, time.Second, rate{Time: noon.Unix(), Finished: 5, Waited: 1, Held: 0.2}},
+		"none_was_assigned":          {a, sched.Totals{Assigned: 10, Waited: 10 * time.Second, Released: 15, Held: 6 * time.Second}, time.Second, rate{Time: noon.Unix(), Finished: 10, Held: new(0.5)}},
+		"a_fresh_leader_is_no_minus": {sched.Totals{}, a, time.Second, rate{Time: noon.Unix(), Finished: 5, Waited: new(1.0), Held: new(0.2)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := between(c.a, c.b, noon, c.took); got != c.want {
-				t.Errorf("%+v, want %+v", got, c.want)
+			if got, want := encode(between(c.a, c.b, noon, c.took)), encode(c.want); !bytes.Equal(got, want) {
+				t.Errorf("%s, want %s", got, want)
 			}
 		})
 	}
@@ -190,6 +191,15 @@ func TestView(t *testing.T) {
 		}
 		if text := string(encode(p.show(sched.View{}, noon))); strings.Contains(text, "null") {
 			t.Error(text)
+		}
+	})
+	t.Run("a_worker_that_gets_no_more_tasks_is_drained_when_it_has_none", func(t *testing.T) {
+		v := p.show(sched.View{
+			Queues:  []sched.Count{{Free: 2, Busy: 1, Draining: 2}},
+			Workers: []sched.Holder{{ID: "a", Draining: true}, {ID: "b", Draining: true, Tasks: []string{"t"}}, {ID: "c"}},
+		}, noon)
+		if v.Total != 3 || v.Busy != 1 || v.Draining != 2 || v.Drained != 1 {
+			t.Errorf("%+v", v)
 		}
 	})
 	t.Run("of_many_workers_the_first_are_shown_and_all_are_counted", func(t *testing.T) {

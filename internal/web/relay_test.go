@@ -57,6 +57,21 @@ func TestTakeWhatALeaderSends(t *testing.T) {
 	}
 }
 
+// A page of another version tells 0 where this one tells nothing, or nothing where this one tells 0.
+func TestTakeRatesOfAnotherVersion(t *testing.T) {
+	leader := candidate{Znode: "/master/a", Who: "a:1"}
+	p := &Page{hub: newHub(), leader: follower{}}
+	p.ballot.Candidates = []candidate{leader}
+	p.hub.enter()
+	_ = p.take(leader, strings.NewReader(`event: rates
+data: [{"time":1,"finished":2,"waited":0,"held":0.5},{"time":2,"finished":0,"waited":null,"held":null},{"time":3}]
+`), time.NewTimer(time.Hour))
+	want := `[{"time":1,"finished":2,"waited":0,"held":0.5},{"time":2,"finished":0,"waited":null,"held":null},{"time":3,"finished":0,"waited":null,"held":null}]`
+	if got := tell(p.hub, map[string]int{})["rates"]; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 // follower is a master that does not lead.
 type follower struct{ Leader }
 

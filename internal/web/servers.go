@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 type server struct {
 	Address     string `json:"address"`
 	Mode        string `json:"mode"`        // "leader", "follower", "observer", "standalone"; "": see Error
-	Latency     string `json:"latency"`     // min/avg/max in milliseconds
+	Latency     string `json:"latency"`     // "min / mean / max" in milliseconds
 	Connections string `json:"connections"` // of clients
 	Error       string `json:"error,omitempty"`
 }
@@ -25,8 +26,9 @@ type server struct {
 // servers is the part "servers".
 type servers struct {
 	List   []server  `json:"list"`
-	Away   time.Time `json:"away,omitzero"` // since when none serves
-	Quorum bool      `json:"quorum"`        // one serves
+	Away   time.Time `json:"away,omitzero"`    // since when none serves
+	Quorum string    `json:"quorum,omitempty"` // how many more may fail, if several are listed and one serves
+	Spare  int       `json:"spare"`            // so many
 }
 
 const (
@@ -66,12 +68,60 @@ func (p *Page) askAll(ctx context.Context, away time.Time) time.Time {
 		})
 	}
 	_ = g.Wait()
-	serves := func(one server) bool { return one.Mode != "" }
-	if s.Quorum = slices.ContainsFunc(s.List, serves); !s.Quorum {
+	if !slices.ContainsFunc(s.List, server.serves) {
 		s.Away = p.lostAt(cmp.Or(away, time.Now()))
+	} else {
+		s.Quorum, s.Spare = quorum(s.List)
 	}
 	p.hub.set("servers", s)
 	return s.Away
+}
+
+// serves tells whether a server takes writes: it is one of a majority, or alone.
+func (s server) serves() bool { return s.Mode != "" && s.Mode != "read-only" }
+
+// quorum tells how many of the servers that are listed, observers aside, serve, and how many
+// more may fail before no majority does. It says nothing of a server alone.
+func quorum(all []server) (text string, spare int) {
+	voters, serving := 0, 0
+	for _, s := range all {
+		switch {
+		case s.Mode == "observer":
+			continue
+		case s.Mode == "standalone":
+			return "", 0
+		case s.serves():
+			serving++
+		}
+		voters++
+	}
+	if voters < 2 {
+		return "", 0
+	}
+	text = fmt.Sprintf("%d of %d servers serve: ", serving, voters)
+	switch spare = serving - voters/2 - 1; {
+	case spare < 0: // but they do
+		text += "a majority does, so there are others that are not listed, or cannot be reached from here."
+	case spare == 0:
+		text += "one more failure stops everything."
+	case spare == 1:
+		text += "one more may fail."
+	default:
+		text += fmt.Sprintf("%d more may fail.", spare)
+	}
+	return text, spare
+}
+
+// rounded is a latency as people read it, of the "0/3.0427/89" that a server tells.
+func rounded(latency string) string {
+	parts := strings.Split(latency, "/")
+	if len(parts) != 3 {
+		return latency
+	}
+	if mean, err := strconv.ParseFloat(parts[1], 64); err == nil {
+		parts[1] = strconv.FormatFloat(mean, 'f', 1, 64)
+	}
+	return strings.Join(parts, " / ")
 }
 
 // lostAt is since when the page's session has no connection; if it has one, or there is no
@@ -100,7 +150,7 @@ func (p *Page) ask(ctx context.Context, address string) (s server) {
 		case key == "Mode":
 			s.Mode = shown(value)
 		case strings.HasPrefix(key, "Latency"):
-			s.Latency = shown(value)
+			s.Latency = rounded(shown(value))
 		case key == "Connections":
 			s.Connections = shown(value)
 		}

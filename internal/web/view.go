@@ -28,8 +28,9 @@ type view struct {
 	Others   int        `json:"others,omitempty"` // queues that are not among them
 	Total    int        `json:"workers"`
 	Busy     int        `json:"busy"`
-	Draining int        `json:"draining"`
-	Workers  []worker   `json:"list"` // some of them, if there are many
+	Draining int        `json:"draining"` // that get no more tasks
+	Drained  int        `json:"drained"`  // of those, that have none
+	Workers  []worker   `json:"list"`     // some of them, if there are many
 	Lost     []lost     `json:"lost"`
 	Now      *time.Time `json:"now,omitempty"`         // when it was so, by the leader's clock; nil: nothing was known yet
 	Age      float64    `json:"age_seconds,omitempty"` // how long that is ago; 0: it is so now
@@ -68,10 +69,10 @@ type lost struct {
 
 // rate is a line of the part "rates": what happened in the second before.
 type rate struct {
-	Time     int64   `json:"time"`     // Unix, in seconds
-	Finished float64 `json:"finished"` // tasks a second that left their workers' lists
-	Waited   float64 `json:"waited"`   // mean, in seconds, of those that were assigned
-	Held     float64 `json:"held"`     // mean, in seconds, from assignment to the end
+	Time     int64    `json:"time"`     // Unix, in seconds
+	Finished float64  `json:"finished"` // tasks a second that left their workers' lists
+	Waited   *float64 `json:"waited"`   // mean, in seconds, of those that were assigned; nil: none was
+	Held     *float64 `json:"held"`     // mean, in seconds, from assignment to the end; nil: none ended
 }
 
 // sample asks the leader once a second until ctx ends: for all if somebody looks, else for the
@@ -166,7 +167,12 @@ func (p *Page) rate(all ...rate) {
 }
 
 func between(a, b sched.Totals, now time.Time, d time.Duration) rate {
-	mean := func(sum time.Duration, n int) float64 { return sum.Seconds() / float64(max(1, n)) }
+	mean := func(sum time.Duration, n int) *float64 {
+		if n == 0 {
+			return nil
+		}
+		return new(sum.Seconds() / float64(n))
+	}
 	return rate{
 		Time: now.Unix(), Finished: float64(b.Released-a.Released) / d.Seconds(),
 		Waited: mean(b.Waited-a.Waited, b.Assigned-a.Assigned), Held: mean(b.Held-a.Held, b.Released-a.Released),
@@ -186,6 +192,9 @@ func (p *Page) show(of sched.View, now time.Time) view {
 		one := worker{ID: shown(w.ID), Queue: shown(queue), Host: shown(host), PID: pid, Tasks: []string{}, More: w.More, Since: w.Since, Draining: w.Draining}
 		for _, id := range w.Tasks {
 			one.Tasks = append(one.Tasks, shown(id))
+		}
+		if w.Draining && len(w.Tasks) == 0 {
+			v.Drained++
 		}
 		v.Workers = append(v.Workers, one)
 	}

@@ -18,7 +18,7 @@ function chart(into, lines, unit) {
   const w = Math.max(240, into.clientWidth), h = 134, left = 40, right = 6, top = 8, bottom = 24;
   const end = Math.floor(now() / 1000);
   const points = rates.filter((r) => end - r.time <= samples);
-  const top10 = nice(Math.max(unit, ...points.flatMap((r) => lines.map((l) => r[l.field]))));
+  const top10 = nice(Math.max(unit, ...points.flatMap((r) => lines.map((l) => r[l.field] ?? 0))));
   const x = (t) => left + (w - left - right) * (1 - (end - t) / samples);
   const y = (v) => top + (h - top - bottom) * (1 - v / top10);
   const svg = (tag, attributes, text) => {
@@ -27,8 +27,10 @@ function chart(into, lines, unit) {
     if (text) e.textContent = text;
     return e;
   };
-  const last = points.at(-1);
-  const label = lines.map((l) => `${l.label}: ${last ? digits(last[l.field]) : "nothing yet"}`).join("; ");
+  const label = lines.map((l) => {
+    const last = points.findLast((r) => r[l.field] !== null);
+    return `${l.label}: ${last ? digits(last[l.field]) : "nothing yet"}`;
+  }).join("; ");
   const root = svg("svg", { viewBox: `0 0 ${w} ${h}`, role: "img", "aria-label": label });
   for (const part of [0, .5, 1]) {
     root.append(svg("line", { class: "axis", x1: left, x2: w - right, y1: y(part * top10), y2: y(part * top10) }));
@@ -39,10 +41,11 @@ function chart(into, lines, unit) {
     root.append(svg("text", { x: at, y: h - 5, "text-anchor": minutes ? "middle" : "end" }, minutes ? `−${minutes} min` : "now"));
   }
   for (const l of lines) {
-    let d = "", before = 0;
+    let d = "", before = 0; // the time of the point that a line may go on from
     for (const r of points) {
-      d += `${before && r.time - before <= 3 ? "L" : "M"}${x(r.time).toFixed(1)} ${y(r[l.field]).toFixed(1)}`;
-      before = r.time;
+      const v = r[l.field], joined = before && r.time - before <= 3;
+      if (v !== null) d += `${joined ? "L" : "M"}${x(r.time).toFixed(1)} ${y(v).toFixed(1)}${joined ? "" : "h0"}`;
+      before = v === null ? 0 : r.time;
     }
     root.append(svg("path", { class: l.class, d }));
   }

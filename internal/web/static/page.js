@@ -11,15 +11,13 @@ let servers = { list: [] };
 
 function showServers() {
   const s = servers;
-  keep($("servers"), s.list, (x) => x.address, () => row(4), (e, x) => {
-    setText(e.children[0], x.address);
-    setText(e.children[1], x.mode || x.error || "");
-    e.children[1].className = x.mode ? "" : "bad";
-    setText(e.children[2], x.latency);
-    setText(e.children[3], x.connections);
+  keep($("servers"), s.list, (x) => x.address, () => row(5), (e, x) => {
+    [x.address, x.mode || "–", x.latency || "–", x.connections || "–", x.error || ""].forEach((text, i) => setText(e.children[i], text));
+    e.children[4].className = "bad";
   });
-  setText($("quorum"), s.away ? `No server serves, for ${ago(s.away)}. Everything waits; once a majority of the servers serves again, all goes on by itself.` : "");
-  $("quorum").className = "bad";
+  $("servers").parentElement.classList.toggle("well", !s.list.some((x) => x.error));
+  setText($("quorum"), s.away ? `No server serves, for ${ago(s.away)}. Everything waits; once a majority of the servers serves again, all goes on by itself.` : s.quorum || "");
+  $("quorum").className = s.away ? "bad" : s.quorum && s.spare < 1 ? "warn" : "";
 }
 
 const parts = {

@@ -36,8 +36,11 @@ export function showView() {
   setText($("others"), v.others ? `and ${plural(v.others, "more queue")}, with less to be done` : "");
   $("queues").parentElement.classList.toggle("well", !queues.some((q) => q.malformed));
   if (v.now) {
-    let text = `${plural(v.workers, "worker")}: ${number(v.busy)} busy, ${number(v.workers - v.busy)} free`;
-    if (v.draining) text += `, ${number(v.draining)} of them draining`;
+    const draining = v.draining - v.drained;
+    let text = `${plural(v.workers, "worker")}: ${number(v.busy)} busy`;
+    if (draining) text += ` (${number(draining)} of them draining)`;
+    text += `, ${number(v.workers - v.busy - v.drained)} free`;
+    if (v.drained) text += `, ${number(v.drained)} drained: ${v.drained === 1 ? "it takes" : "they take"} no more tasks`;
     if (v.list.length < v.workers) text += `; ${number(v.list.length)} are shown`;
     setText($("crew"), v.workers ? text : "No worker: start one.");
   } else setText($("crew"), "");
@@ -63,17 +66,19 @@ function showProcesses(v) {
       return;
     }
     const busy = p.workers.filter((w) => w.tasks.length).length;
+    const draining = p.workers.filter((w) => w.draining && w.tasks.length).length;
+    const drained = p.workers.filter((w) => w.draining && !w.tasks.length).length;
     setText(name, p.pid ? `${p.host}:${p.pid}` : p.host);
-    setText(what, `${p.queue ? "queue " + p.queue + ", " : ""}${busy} of ${plural(p.workers.length, "slot")} busy`);
+    setText(what, `${p.queue ? "queue " + p.queue + ", " : ""}${busy} of ${plural(p.workers.length, "slot")} busy${draining ? `, ${draining} draining` : ""}${drained ? `, ${drained} drained` : ""}`);
     keep(slots, p.workers, (w) => w.id, () => make("i"), (i, w) => { i.className = (w.tasks.length ? "busy " : "") + (w.draining ? "draining" : ""); });
     setText(details.children[0], "slots");
     if (!details.open) return;
     keep(details.children[1], p.workers, (w) => w.id, () => make("li", {}, make("code"), " ", make("span"), make("span", { class: "ids" }), make("span")), (li, w) => {
       const [id, has, tasks, rest] = li.children;
       setText(id, short(w.id));
-      setText(has, w.tasks.length ? "has " : "free");
+      setText(has, w.tasks.length ? "has " : w.draining ? "drained" : "free");
       keep(tasks, w.tasks, (t) => t, (t) => taskLink(t, shortTask(t)), () => {});
-      setText(rest, (w.more ? ` and ${w.more} more` : "") + (w.since ? `, for ${ageOf(w.since)}` : "") + (w.draining ? ", draining" : ""));
+      setText(rest, (w.more ? ` and ${w.more} more` : "") + (w.since ? `, for ${ageOf(w.since)}` : "") + (w.draining && w.tasks.length ? ", draining" : ""));
     });
   });
 }
