@@ -27,6 +27,7 @@ type candidate struct {
 // ballot is the part "election".
 type ballot struct {
 	Candidates []candidate `json:"candidates"`           // the leader first
+	More       int         `json:"more,omitempty"`       // that are not among them
 	Error      string      `json:"error,omitempty"`      // why /master is not known
 	Silent     *time.Time  `json:"silent,omitempty"`     // since when the first candidate's page has not answered this one
 	Leaderless *time.Time  `json:"leaderless,omitempty"` // since when no znode of a leader has been there
@@ -94,7 +95,8 @@ func (p *Page) readElection(s *session.Session, watched bool) error {
 		return nil
 	}
 	ordered := election.Ordered(names)
-	ordered = ordered[:min(len(ordered), mostCandidates)]
+	more := max(0, len(ordered)-mostCandidates)
+	ordered = ordered[:len(ordered)-more]
 	paths := make([]string, len(ordered))
 	for i, name := range ordered {
 		paths[i] = task.MasterDir + "/" + name
@@ -119,7 +121,7 @@ func (p *Page) readElection(s *session.Session, watched bool) error {
 		}
 		all = append(all, c)
 	}
-	p.elected(all, time.Now())
+	p.elected(all, more, time.Now())
 	return nil
 }
 
@@ -131,8 +133,8 @@ func (p *Page) unknown(err error) {
 	p.showElection()
 }
 
-// elected shows the candidates, and for how long nobody led.
-func (p *Page) elected(all []candidate, now time.Time) {
+// elected shows the candidates, of whom there are more than these, and for how long nobody led.
+func (p *Page) elected(all []candidate, more int, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b := &p.ballot
@@ -156,7 +158,7 @@ func (p *Page) elected(all []candidate, now time.Time) {
 	if leads {
 		p.led = all[0]
 	}
-	b.Candidates, b.Error = all, ""
+	b.Candidates, b.More, b.Error = all, more, ""
 	p.showElection()
 }
 

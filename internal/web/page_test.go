@@ -145,7 +145,7 @@ func TestElected(t *testing.T) {
 		if step.err != "" {
 			p.unknown(errors.New(step.err))
 		} else {
-			p.elected(step.of, step.now)
+			p.elected(step.of, 0, step.now)
 		}
 		got := parsed[ballot](t, p.hub, "election")
 		if step.err == "" && len(got.Candidates) != len(step.of) || step.err != "" && len(got.Candidates) == 0 || got.Error != step.err {

@@ -27,6 +27,7 @@ type server struct {
 type servers struct {
 	List   []server  `json:"list"`
 	Away   time.Time `json:"away,omitzero"`    // since when none serves
+	Lost   time.Time `json:"lost,omitzero"`    // since when this page has no connection, though one serves
 	Quorum string    `json:"quorum,omitempty"` // how many more may fail, if several are listed and one serves
 	Spare  int       `json:"spare"`            // so many
 }
@@ -71,6 +72,7 @@ func (p *Page) askAll(ctx context.Context, away time.Time) time.Time {
 	if !slices.ContainsFunc(s.List, server.serves) {
 		s.Away = p.lostAt(cmp.Or(away, time.Now()))
 	} else {
+		s.Lost = p.lostAt(time.Time{})
 		s.Quorum, s.Spare = quorum(s.List)
 	}
 	p.hub.set("servers", s)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"taskkeeper/internal/access"
@@ -108,6 +109,12 @@ func (p *Page) followTree(ctx context.Context, s *session.Session) {
 			p.tree.set("tree", t)
 		}
 	}
+}
+
+// ours tells whether a znode belongs to the service.
+func ours(path string) bool {
+	dir, _, _ := strings.Cut(path[1:], "/")
+	return dir == "" || rank("/"+dir) < len(meanings)
 }
 
 func meaning(path string) string {

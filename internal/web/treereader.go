@@ -244,6 +244,8 @@ func (r *treeReader) lookAt(at string) (*known, error) {
 			z.Data, z.Note = old.Data, old.Note
 		case r.secret && strings.HasPrefix(at, task.DataDir+"/"):
 			z.Note = "a payload: it is not shown where there is a policy"
+		case r.secret && !ours(at):
+			z.Note = "of nothing that these programs know: it is not shown where there is a policy"
 		case stat.DataLength > mostRead:
 			z.Note = fmt.Sprintf("%d bytes: they are not read for the tree", stat.DataLength)
 		default:

@@ -4,7 +4,7 @@ import { ago, now, since, span } from "./clock.js";
 
 const goneFor = 15_000;
 let ballot = null, gone = [];
-let away = null; // since when no server serves
+let away = null; // why nothing new is known, and since when
 
 export function elected(b) {
   const still = new Set(b.candidates.map((c) => c.znode));
@@ -13,8 +13,9 @@ export function elected(b) {
   showElection();
 }
 
-export function serversAway(time) {
-  away = time;
+// cutOff takes why nothing new is known, and since when; or null.
+export function cutOff(why) {
+  away = why;
   showElection();
 }
 
@@ -37,22 +38,25 @@ export function showElection() {
   const [text, level] = leadership(b);
   setText($("leadership"), text);
   $("leadership").className = level;
+  setText($("told"), away ? `${away.why}.` : b.silent ? `${leader(b)} does not answer.` : leads(b)); // without times: it is read aloud
 }
+
+const leader = (b) => b.candidates[0]?.who || "somebody";
 
 // leadership tells who leads, and how far that is known.
 function leadership(b) {
   if (b.error) return [b.error, "bad"];
-  if (away) return [`No ZooKeeper server serves, and this is as it was ${ago(away)} ago: ${leads(b)}`, "bad"];
+  if (away) return [`${away.why}, and this is as it was ${ago(away.since)} ago: ${leads(b)}`, "bad"];
   if (b.leaderless) return [(b.candidates.length ? "" : "No candidate: start a master. ") + leaderless(b), "bad"];
   if (b.candidates.length && b.silent)
-    return [`${b.candidates[0].who} leads, but has not answered for ${ago(b.silent)}. If its process is dead, its session ends by itself, and then the next candidate leads.`, "warn"];
+    return [`${leader(b)} leads, but has not answered for ${ago(b.silent)}. If its process is dead, its session ends by itself, and then the next candidate leads.`, "warn"];
   return [leads(b) + before(b), ""];
 }
 
 function leads(b) {
   if (!b.candidates.length || b.leaderless) return "nobody leads.";
-  const backups = b.candidates.length - 1;
-  return `${b.candidates[0].who} leads` + (backups ? `, ${plural(backups, "backup")} behind it.` : ", and there is no backup.");
+  const backups = b.candidates.length - 1 + (b.more || 0);
+  return `${leader(b)} leads` + (backups ? `, ${plural(backups, "backup")} behind it.` : ", and there is no backup.");
 }
 
 const lastHeard = (b) => `${b.before} was last heard then, and its session lasted ${exact(b.unheard_seconds)} more.`;

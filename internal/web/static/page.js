@@ -2,7 +2,7 @@
 import { $, keep, row, setText } from "./dom.js";
 import { addRates, forgetRates } from "./charts.js";
 import { ago, beat, since, span } from "./clock.js";
-import { elected, serversAway, showElection } from "./election.js";
+import { cutOff, elected, showElection } from "./election.js";
 import { addRecords, forgetRecords } from "./records.js";
 import { showView, viewed } from "./view.js";
 
@@ -30,7 +30,7 @@ const parts = {
   view: viewed,
   servers(s) {
     servers = s || { list: [] };
-    serversAway(servers.away);
+    cutOff(servers.away ? { why: "No ZooKeeper server serves", since: servers.away } : servers.lost ? { why: "This master has no connection to ZooKeeper", since: servers.lost } : null);
     showServers();
   },
   rates: addRates,
