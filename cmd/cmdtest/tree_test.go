@@ -101,8 +101,9 @@ func TestPageShowsNoPayloadWhereThereIsAPolicy(t *testing.T) {
 		}
 	}
 	hides()
-	b.do(chromedp.Navigate(page + "tasks"))
+	b.do(chromedp.Navigate(page + "tasks?text=none")) // it is not looked for
 	b.reads("#found", id, "pending", "a payload: it is not shown where there is a policy")
+	b.lacks("#h-found", "looked into")
 	hides()
 }
 
