@@ -208,7 +208,7 @@ const ugly = `(() => {
 		const contrast = (a + .05) / (b + .05);
 		if (contrast < 4.5) found.push("contrast " + contrast.toFixed(1) + ": " + name(e));
 	}
-	if (texts < 10) found.push("only " + texts + " texts");
+	if (texts < 4) found.push("only " + texts + " texts");
 	return found;
 })()`
 

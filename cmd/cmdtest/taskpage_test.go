@@ -2,6 +2,7 @@ package cmdtest
 
 import (
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -45,6 +46,13 @@ func fetch(t *testing.T, url string) (status int, body string) {
 		t.Fatal(err)
 	}
 	return r.StatusCode, string(all)
+}
+
+// reason is what a page says that shows nothing else.
+func reason(body string) string {
+	_, said, _ := strings.Cut(body, `<p id="why" class="bad">`)
+	said, _, _ = strings.Cut(said, "</p>")
+	return html.UnescapeString(said)
 }
 
 // tries is a text that does something wherever it is taken for more than a text, but for its
@@ -147,20 +155,29 @@ func TestPageOfATask(t *testing.T) {
 			status int
 			text   string
 		}{
-			"?id=none":                           {404, "none: no such task: it was never submitted, or was already collected, expired or cancelled\n"},
+			"?id=none":                           {404, "none: no such task: it was never submitted, or was already collected, expired or cancelled"},
 			"?id=%3Cscript%3E":                   {404, "<script>: no such task"},
 			"?id=a%E2%80%AEb":                    {404, `a\u202eb`},
-			"":                                   {400, "id: \"\" is no name of a task\n"},
-			"?id=a%2Fb":                          {400, "id: \"a/b\" is no name of a task\n"},
-			"?id=..":                             {400, "id: \"..\" is no name of a task\n"},
-			"?id=%1b%5b2J":                       {400, `id: "\x1b[2J" is no name of a task` + "\n"},
-			"?id=%ff":                            {400, `id: "\xff" is no name of a task` + "\n"},
-			"?id=" + strings.Repeat("x", 10_000): {400, "is no name of a task\n"},
+			"":                                   {400, "id: \"\" is no name of a task"},
+			"?id=a%2Fb":                          {400, "id: \"a/b\" is no name of a task"},
+			"?id=..":                             {400, "id: \"..\" is no name of a task"},
+			"?id=%1b%5b2J":                       {400, `id: "\x1b[2J" is no name of a task`},
+			"?id=%ff":                            {400, `id: "\xff" is no name of a task`},
+			"?id=" + strings.Repeat("x", 10_000): {400, "is no name of a task"},
 		} {
 			status, body := fetch(t, page+"task"+query)
-			if status != want.status || !strings.Contains(body, want.text) || strings.Count(body, "\n") != 1 || len(body) > 400 {
+			if why := reason(body); status != want.status || !strings.Contains(why, want.text) || strings.Contains(why, "\n") || len(why) > 400 {
 				t.Errorf("%.60s: %d %.400q", query, status, body)
 			}
 		}
+		b := browse(t, "about:blank", 1280, 900)
+		b.forgive("404")
+		b.do(chromedp.Navigate(behind(t, page) + "task?id=none" + url.QueryEscape(strings.ReplaceAll(tries, "/", ""))))
+		b.reads("h1", "task none<script>")
+		b.reads("#why", "no such task: it was never submitted")
+		b.harmless()
+		b.shot("no-task")
+		b.do(chromedp.Click(chromedp.CSS("header a")))
+		b.reads("#link", "live")
 	})
 }

@@ -61,7 +61,7 @@ func (p *Page) serveTable(w http.ResponseWriter, r *http.Request) {
 		State:  q.Get("state"), Part: q.Get("id"), Txt: q.Get("text"), After: q.Get("after"),
 	}
 	if !slices.Contains(t.States, t.State) || len(t.Part) > task.MaxID || len(t.Txt) > longest || len(t.After) > task.MaxID {
-		http.Error(w, "state, id, text or after: not what a task can have", http.StatusBadRequest)
+		refuse(w, "tasks", http.StatusBadRequest, "state, id, text or after: not what a task can have")
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
@@ -71,8 +71,7 @@ func (p *Page) serveTable(w http.ResponseWriter, r *http.Request) {
 		fill = p.fillByLeader
 	}
 	if err := fill(ctx, &t); err != nil {
-		w.Header().Set("Retry-After", "1")
-		http.Error(w, shown(err.Error())+": try again", http.StatusServiceUnavailable)
+		refuse(w, "tasks", http.StatusServiceUnavailable, shown(err.Error())+": try again")
 		return
 	}
 	h := w.Header()

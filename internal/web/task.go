@@ -46,12 +46,11 @@ var taskTemplate = template.Must(template.New("task").Parse(taskHTML))
 func (p *Page) serveTask(w http.ResponseWriter, r *http.Request) {
 	id := r.URL.Query().Get("id")
 	if !isTask(id) {
-		http.Error(w, fmt.Sprintf("id: %q is no name of a task", printable.Cut(id, 100)), http.StatusBadRequest)
+		refuse(w, "task", http.StatusBadRequest, fmt.Sprintf("id: %q is no name of a task", printable.Cut(id, 100)))
 		return
 	}
 	busy := func(why string) {
-		w.Header().Set("Retry-After", "1")
-		http.Error(w, why+": try again", http.StatusServiceUnavailable)
+		refuse(w, "task "+shown(id), http.StatusServiceUnavailable, why+": try again")
 	}
 	select {
 	case p.looking <- struct{}{}:
@@ -71,11 +70,11 @@ func (p *Page) serveTask(w http.ResponseWriter, r *http.Request) {
 	}
 	switch page, err := p.lookAtTask(r.Context(), s, id); {
 	case errors.Is(err, task.ErrNone):
-		http.Error(w, err.Error(), http.StatusNotFound)
+		refuse(w, "task "+shown(id), http.StatusNotFound, err.Error())
 	case errors.Is(err, session.ErrOver):
 		busy("the session with ZooKeeper has ended")
 	case err != nil:
-		http.Error(w, shown(err.Error()), http.StatusInternalServerError)
+		refuse(w, "task "+shown(id), http.StatusInternalServerError, shown(err.Error()))
 	default:
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")

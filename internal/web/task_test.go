@@ -1,13 +1,36 @@
 package web
 
 import (
+	"html"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"taskkeeper/internal/master"
 	"taskkeeper/internal/session"
 )
+
+// reason is what a page says that shows nothing else.
+func reason(w *httptest.ResponseRecorder) string {
+	_, said, _ := strings.Cut(w.Body.String(), `<p id="why" class="bad">`)
+	said, _, _ = strings.Cut(said, "</p>")
+	return html.UnescapeString(said)
+}
+
+// What a page is asked for becomes part of it as text.
+func TestRefusalIsAPage(t *testing.T) {
+	h := Site{Page: NewPage(session.Config{}, Identity{}, nil)}.Handler()
+	w := ask(h, "GET", "/task?id=%3Cscript%3Ealert(1)%3C/script%3E%1b%5b2J")
+	if body := w.Body.String(); w.Code != http.StatusBadRequest || strings.Contains(body, "<script") || strings.Contains(body, "\x1b") ||
+		reason(w) != `id: "<script>alert(1)</script>\x1b[2J" is no name of a task` {
+		t.Errorf("%d %s", w.Code, body)
+	}
+	header := w.Header()
+	if header.Get("Content-Type") != "text/html; charset=utf-8" || header.Get("Cache-Control") != "no-store" || !strings.HasPrefix(header.Get("Content-Security-Policy"), "default-src 'none'; ") {
+		t.Errorf("%v", header)
+	}
+}
 
 // Whoever asks for a task while ZooKeeper, or the page, has too much to do is told to come again.
 func TestTaskPageIsAskedForAgain(t *testing.T) {
@@ -23,7 +46,7 @@ func TestTaskPageIsAskedForAgain(t *testing.T) {
 	} {
 		when()
 		w := ask(h, "GET", "/task?id=t1")
-		if w.Code != http.StatusServiceUnavailable || w.Body.String() != why+": try again\n" || w.Header().Get("Retry-After") != "1" {
+		if w.Code != http.StatusServiceUnavailable || reason(w) != why+": try again" || !strings.Contains(w.Body.String(), `<a href="">look again</a>`) || w.Header().Get("Retry-After") != "1" {
 			t.Errorf("%d %q, %v; want %q", w.Code, w.Body, w.Header(), why)
 		}
 		for len(p.looking) > 0 {
@@ -34,18 +57,18 @@ func TestTaskPageIsAskedForAgain(t *testing.T) {
 
 func TestTableOfTasksIsTheLeaders(t *testing.T) {
 	h := Site{Page: NewPage(session.Config{}, Identity{}, new(master.Monitor))}.Handler()
-	const wrong = "state, id, text or after: not what a task can have\n"
+	const wrong = "state, id, text or after: not what a task can have"
 	for query, want := range map[string]struct {
 		status int
 		text   string
 	}{
-		"":                                      {http.StatusServiceUnavailable, "there is no session with ZooKeeper: try again\n"},
+		"":                                      {http.StatusServiceUnavailable, "there is no session with ZooKeeper: try again"},
 		"?state=none":                           {http.StatusBadRequest, wrong},
 		"?id=" + strings.Repeat("x", 10_000):    {http.StatusBadRequest, wrong},
 		"?text=" + strings.Repeat("x", 10_000):  {http.StatusBadRequest, wrong},
 		"?after=" + strings.Repeat("x", 10_000): {http.StatusBadRequest, wrong},
 	} {
-		if w := ask(h, "GET", "/tasks"+query); w.Code != want.status || w.Body.String() != want.text {
+		if w := ask(h, "GET", "/tasks"+query); w.Code != want.status || reason(w) != want.text || !strings.Contains(w.Body.String(), `<a href="./">back to all</a>`) {
 			t.Errorf("%.20s: %d %q", query, w.Code, w.Body)
 		}
 	}

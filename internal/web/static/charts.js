@@ -44,7 +44,7 @@ function chart(into, lines, unit) {
     let d = "", before = 0; // the time of the point that a line may go on from
     for (const r of points) {
       const v = r[l.field], joined = before && r.time - before <= 3;
-      if (v !== null) d += `${joined ? "L" : "M"}${x(r.time).toFixed(1)} ${y(v).toFixed(1)}${joined ? "" : "h0"}`;
+      if (v !== null) d += (joined ? "L" : "M") + `${x(r.time).toFixed(1)} ${y(v).toFixed(1)}` + (joined ? "" : "m-1 0h2"); // a point alone is a dot
       before = v === null ? 0 : r.time;
     }
     root.append(svg("path", { class: l.class, d }));
