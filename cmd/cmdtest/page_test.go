@@ -42,6 +42,11 @@ func TestPage(t *testing.T) {
 		b.reads("#leadership", " leads, 2 backups behind it.")
 		b.reads("#link", "live")
 		b.reads("#view-note", "As the leader, ", fmt.Sprintf(":%d, tells.", masters[0].Pid()))
+		if pictured() { // its charts are to show something
+			for i := range 8 {
+				sv.start("client", append([]string{"run"}, strings.Fields(strings.Repeat(" 0.5 0.2 0.3", 2+i%3))...)...).Exit(0)
+			}
+		}
 		gone := sv.vanishes(sv.leads())
 		masters[0].Kill()
 		vanished := <-gone
@@ -55,6 +60,11 @@ func TestPage(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		b.reads("#candidates", "vanished")
+		b.reads("#candidates", "↑ watches ", fmt.Sprintf(":%d", masters[1].Pid()))
+		zktest.Eventually(t, "the new leader tells for itself", func() (bool, string) {
+			note := b.text("#view-note")
+			return note == "", note
+		})
 		b.reads("#crew", "4 workers: 2 busy, 2 free")
 		b.reads("#queues", "(default)")
 		b.charts()
