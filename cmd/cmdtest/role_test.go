@@ -75,9 +75,18 @@ func TestAProgramThatThePolicyTakesItsRoleFromMakesWay(t *testing.T) {
 	both := strings.ReplaceAll(policyText, " x509:CN=tk-master", " x509:CN=tk-master x509:CN=second")
 	both = strings.ReplaceAll(both, " x509:CN=tk-worker", " x509:CN=tk-worker x509:CN=second")
 	st.says("admin", 0, []string{"access", "close", st.file(both)}, "closed: ")
-	m, w := st.as("master", "master"), st.as("worker", "worker")
+	m, w := st.as("master", "master", "--http", "0"), st.as("worker", "worker", "--http", "0")
 	m.Line(m.Stderr, " leader ")
 	w.Line(w.Stderr, "registered")
+	ready := func(c *proc.Child, want int) {
+		t.Helper()
+		zktest.Eventually(t, fmt.Sprintf("%s does not answer %d", c, want), func() (bool, string) {
+			status, text := fetch(t, pageOf(c)+"readyz")
+			return status == want, fmt.Sprint(status, text)
+		})
+	}
+	ready(m, 200)
+	ready(w, 200)
 	backup, other := st.with(second, "", "master"), st.with(second, "", "worker")
 	backup.Line(backup.Stderr, " backup ")
 	other.Line(other.Stderr, "registered")
@@ -86,6 +95,7 @@ func TestAProgramThatThePolicyTakesItsRoleFromMakesWay(t *testing.T) {
 	st.says("admin", 0, []string{"access", "close", st.file(only)}, "closed: ")
 	for _, c := range []*proc.Child{m, w} {
 		c.Line(c.Stderr, "the policy takes its role from this program")
+		ready(c, 503)
 	}
 	backup.Line(backup.Stderr, " leader ")
 	run.Exit(0)

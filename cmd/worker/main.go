@@ -120,8 +120,8 @@ the session goes on it executes again what it has cancelled.`,
 			if registry != nil {
 				s.Meter, cfg.Metrics = metrics.NewSession(registry), metrics.NewWorker(registry)
 			}
-			well := func() error { return nil }
-			defer endpoint.Serve(cmd.Context(), log, web.Site{Healthy: well, Ready: well})()
+			well := func() error { return nil } // each slot has a loop of its own
+			defer endpoint.Serve(cmd.Context(), log, web.Site{Healthy: well, Ready: cfg.Metrics.Ready})()
 			defer command.ReapOrphans()()
 			return common.Run(cmd.Context(), s, member.Config{Role: member.Worker, Queue: cfg.Queue, HTTP: endpoint.Address()},
 				endpoint.Within(func(ctx context.Context, s *session.Session) error { return worker.Run(ctx, s, cfg) }))

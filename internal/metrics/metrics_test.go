@@ -175,12 +175,21 @@ func TestCounts(t *testing.T) {
 	})
 
 	w := NewWorker(r)
+	if w.Ready() == nil {
+		t.Error("ready without a slot")
+	}
 	left := w.Registered("gpu")
+	if err := w.Ready(); err != nil {
+		t.Error(err)
+	}
 	ended := w.Began("gpu", time.Now().Add(time.Hour)) // the servers' clock is ahead
 	exposes(t, r, "taskkeeper_slots", `taskkeeper_slots{queue="gpu"} 1`)
 	exposes(t, r, "taskkeeper_slots_busy", `taskkeeper_slots_busy{queue="gpu"} 1`)
 	ended(Done)
 	left()
+	if w.Ready() == nil {
+		t.Error("ready though its slot has left")
+	}
 	exposes(t, r, "taskkeeper_slots", `taskkeeper_slots{queue="gpu"} 0`)
 	exposes(t, r, "taskkeeper_slots_busy", `taskkeeper_slots_busy{queue="gpu"} 0`)
 	exposes(t, r, "taskkeeper_execution_duration_seconds_count", `taskkeeper_execution_duration_seconds_count{queue="gpu",result="done"} 1`)

@@ -1,10 +1,14 @@
 package metrics
 
 import (
+	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"taskkeeper/internal/task"
 )
 
 // Results of an execution.
@@ -21,6 +25,7 @@ type Worker struct {
 	waiting    *prometheus.HistogramVec
 	slots      *prometheus.GaugeVec
 	busy       *prometheus.GaugeVec
+	registered atomic.Int64 // slots
 }
 
 // seconds are the buckets of times that tasks take: from 1 ms to 3 h.
@@ -59,7 +64,19 @@ func (m *Worker) Registered(queue string) (left func()) {
 	g := m.slots.WithLabelValues(m.queues.label(queue))
 	m.busy.WithLabelValues(m.queues.label(queue)) // so that it is there, as 0
 	g.Inc()
-	return g.Dec
+	m.registered.Add(1)
+	return func() {
+		g.Dec()
+		m.registered.Add(-1)
+	}
+}
+
+// Ready fails while no slot has registered.
+func (m *Worker) Ready() error {
+	if m.registered.Load() == 0 {
+		return errors.New("no slot has a znode under " + task.WorkersDir)
+	}
+	return nil
 }
 
 // Began says that an execution begins, of a task created then. Call what it returns with its
