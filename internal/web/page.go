@@ -50,6 +50,8 @@ type Page struct {
 	viewed  time.Time // when that was
 	rated   int64     // the time of the newest rate, as it has it
 	lost    []lost    // workers that are gone, for a while
+
+	versions map[process]string // of the workers; replaced as a whole
 }
 
 //go:embed static
@@ -109,6 +111,7 @@ func (p *Page) read(ctx context.Context, s *session.Session) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.follow(ctx, s) })
 	g.Go(func() error { return p.relay(ctx, s) })
+	g.Go(func() error { return p.followVersions(ctx, s) })
 	g.Go(func() error { p.followTree(ctx, s); return nil })
 	return g.Wait()
 }

@@ -56,6 +56,7 @@ type worker struct {
 	More     int       `json:"more"`
 	Since    time.Time `json:"since,omitzero"` // zero: it has come, or the leader has begun, since
 	Draining bool      `json:"draining"`
+	Version  string    `json:"version,omitempty"` // of its program; "": not known yet
 }
 
 // lost is a worker that is gone, with what it had.
@@ -187,9 +188,12 @@ func (p *Page) show(of sched.View, now time.Time) view {
 		v.Total, v.Busy, v.Draining = v.Total+c.Free+c.Busy, v.Busy+c.Busy, v.Draining+c.Draining
 	}
 	v.Queues, v.Others = foremost(v.Queues)
+	p.mu.Lock()
+	versions := p.versions
+	p.mu.Unlock()
 	for _, w := range of.Workers {
 		queue, host, pid := task.ParseWorkerName(w.ID)
-		one := worker{ID: shown(w.ID), Queue: shown(queue), Host: shown(host), PID: pid, Tasks: []string{}, More: w.More, Since: w.Since, Draining: w.Draining}
+		one := worker{ID: shown(w.ID), Queue: shown(queue), Host: shown(host), PID: pid, Tasks: []string{}, More: w.More, Since: w.Since, Draining: w.Draining, Version: versions[process{queue, host, pid}]}
 		for _, id := range w.Tasks {
 			one.Tasks = append(one.Tasks, shown(id))
 		}

@@ -70,6 +70,7 @@ function showProcesses(v) {
     const drained = p.workers.filter((w) => w.draining && !w.tasks.length).length;
     setText(name, p.pid ? `${p.host}:${p.pid}` : p.host);
     setText(what, `${p.queue ? "queue " + p.queue + ", " : ""}${busy} of ${plural(p.workers.length, "slot")} busy${draining ? `, ${draining} draining` : ""}${drained ? `, ${drained} drained` : ""}`);
+    setText(had, p.workers[0].version ? `, version ${p.workers[0].version}` : "");
     keep(slots, p.workers, (w) => w.id, () => make("i"), (i, w) => { i.className = (w.tasks.length ? "busy " : "") + (w.draining ? "draining" : ""); });
     setText(details.children[0], "slots");
     if (!details.open) return;
