@@ -139,7 +139,11 @@ func TestReaders(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 		beat() // though nothing has changed
+		began := time.Now()
 		beat()
+		if took := time.Since(began); took > 5*time.Second { // then page.js says that the master is silent
+			t.Errorf("a beat came after %s", took)
+		}
 	})
 	t.Run("beyond_the_most_are_refused_until_one_has_left", func(t *testing.T) {
 		h := newHub()

@@ -119,7 +119,7 @@ func TestElected(t *testing.T) {
 
 		{name: "the leader's connection ends", hears: func() {
 			p.answers(is("d", true), true, after(20000))
-			p.answers(is("d", true), false, after(20000))
+			p.answers(is("d", true), false, after(20050))
 		}, now: after(20100), of: []candidate{is("d", true), is("e", false)}, silent: new(after(20000)), before: "c", gap: 0.1},
 		{name: "it does not answer either", hears: func() { p.answers(is("d", true), false, after(21000)) },
 			now: after(21000), of: []candidate{is("d", true), is("e", false)}, silent: new(after(20000)), before: "c", gap: 0.1},
