@@ -42,7 +42,7 @@ func TestPage(t *testing.T) {
 		b.reads("#leadership", " leads, 2 backups behind it.")
 		b.reads("#link", "live")
 		b.reads("#view-note", "As the leader, ", fmt.Sprintf(":%d, tells.", masters[0].Pid()))
-		b.reads("#processes", "4 of 4 slots busy, version devel")
+		b.reads("#processes", " of 4 slots busy, version devel")
 		if pictured() { // its charts are to show something
 			for i := range 8 {
 				sv.start("client", append([]string{"run"}, strings.Fields(strings.Repeat(" 0.5 0.2 0.3", 2+i%3))...)...).Exit(0)
