@@ -53,7 +53,7 @@ func TestPage(t *testing.T) {
 		vanished := <-gone
 		b.soon("#leadership", fmt.Sprintf(":%d leads, 1 backup behind it. Before it began, nobody led for ", masters[1].Pid()))
 		took := time.Since(vanished)
-		if text := b.text("#leadership"); !regexp.MustCompile(fmt.Sprintf(`nobody led for [1-4]\.\d s: .*:%d was last heard then, and its session lasted [1-4]\.\d s more\.$`, masters[0].Pid())).MatchString(text) {
+		if text := b.text("#leadership"); !regexp.MustCompile(fmt.Sprintf(`nobody led for [1-4]\.\d s: .*:%d fell silent, and its session lasted [1-4]\.\d s more\.$`, masters[0].Pid())).MatchString(text) {
 			t.Errorf("after %d was killed: %q", masters[0].Pid(), text)
 		}
 		t.Logf("the new leader is shown %d ms after ZooKeeper removed the old one's znode", took.Milliseconds())

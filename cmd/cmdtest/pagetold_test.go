@@ -140,7 +140,7 @@ func TestPageTellsHowFarTheElectionIsKnown(t *testing.T) {
 	}{
 		{"the first leader", object{}, time.Time{}, "a:1 leads, 2 backups behind it.", "", true},
 		{"who led before was heard last long before its znode vanished", object{"before": "z:9", "unheard_seconds": 4.04, "gap_seconds": 0.021}, time.Time{},
-			"a:1 leads, 2 backups behind it. Before it began, nobody led for 4.1 s: z:9 was last heard then, and its session lasted 4.0 s more.", "", true},
+			"a:1 leads, 2 backups behind it. Before it began, nobody led for 4.1 s: z:9 fell silent, and its session lasted 4.0 s more.", "", true},
 		{"of who led before only its znode is known", object{"before": "z:9", "unheard_seconds": 0, "gap_seconds": 0.021}, time.Time{},
 			"a:1 leads, 2 backups behind it. The znode of the leader before it was gone for 21 ms.", "", true},
 		{"the leader does not answer", object{"silent": now.Add(-180 * time.Second)}, time.Time{},
@@ -149,7 +149,7 @@ func TestPageTellsHowFarTheElectionIsKnown(t *testing.T) {
 		{"/master cannot be read", object{"error": "may not be read"}, time.Time{}, "may not be read", "bad", false},
 		{"nobody has led yet", object{"candidates": all[1:], "leaderless": now}, time.Time{}, "Nobody leads: the first candidate has not begun.", "bad", false},
 		{"nobody leads, and the leader had fallen silent", object{"candidates": []object{}, "before": "a:1", "unheard_seconds": 120.5, "leaderless": now.Add(-60 * time.Second)}, time.Time{},
-			"No candidate: start a master. Nobody has led for 3 min 0 s: a:1 was last heard then, and its session lasted 2 min 0 s more.", "bad", false},
+			"No candidate: start a master. Nobody has led for 3 min 0 s: a:1 fell silent, and its session lasted 2 min 0 s more.", "bad", false},
 		{"nobody leads, and of the leader its znode is known", object{"candidates": []object{}, "before": "a:1", "leaderless": now.Add(-60 * time.Second)}, time.Time{},
 			"No candidate: start a master. Nobody leads: the znode of the leader before, a:1, has been gone for 1 min 0 s.", "bad", false},
 	} {
@@ -239,4 +239,31 @@ func TestPageTellsWhoIsDrained(t *testing.T) {
 	b.reads("#crew", "8 workers: 2 busy (1 of them draining), 4 free, 2 drained: they take no more tasks; 4 are shown")
 	b.reads("#processes", "h:1 1 of 3 slots busy, 1 draining, 1 drained", "h:2 1 of 1 slot busy")
 	b.shot("drained")
+}
+
+func TestPageKeepsTheFocus(t *testing.T) {
+	t.Parallel()
+	b := newTold(t)
+	workers := func(pids ...int) object {
+		var list []object
+		for _, pid := range pids {
+			list = append(list, object{"id": fmt.Sprint("h:", pid), "host": "h", "pid": pid, "queue": "", "tasks": []string{}})
+		}
+		return object{"leads": true, "now": time.Now(), "queues": []object{}, "lost": []object{}, "workers": len(pids), "list": list}
+	}
+	b.tell("view", workers(1, 2, 3))
+	b.reads("#processes", "h:3")
+	eval[bool](b, "document.querySelectorAll('#processes summary')[2].focus() ?? true")
+	b.tell("view", workers(2, 3))
+	b.lacks("#processes", "h:1")
+	if !eval[bool](b, "document.activeElement === document.querySelectorAll('#processes summary')[1]") {
+		t.Error("the focus is gone with another worker")
+	}
+}
+
+func TestPageOfAMasterThatKnowsNothingYet(t *testing.T) {
+	t.Parallel()
+	b := newTold(t)
+	b.tell("servers", object{"list": []object{}, "away": time.Now().Add(-time.Minute)})
+	b.reads("#leadership", "No ZooKeeper server serves, for 1 min ")
 }

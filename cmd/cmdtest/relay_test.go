@@ -75,6 +75,21 @@ func TestPageOfABackup(t *testing.T) {
 			t.Errorf("/tasks: %d %q", status, text)
 		}
 	})
+	t.Run("says_that_there_is_no_connection_and_keeps_nobody_waiting", func(t *testing.T) {
+		server := zktest.NewServer(t, zktest.Options{})
+		sv := start(t)
+		sv.root = server.Addr()
+		sv.watched("master")
+		backup := sv.watched("master")
+		server.Pause()
+		zktest.Eventually(t, "the page takes itself for connected", func() (bool, string) {
+			status, text := backup.get("/tasks") // at first it finds out by that
+			return status == 503 && strings.Contains(text, "there is no connection to ZooKeeper"), fmt.Sprint(status, text)
+		})
+		backup.page(1280, 900).reads("#view-note", "Nothing new is known: there is no connection to ZooKeeper.")
+		backup.answers("/healthz", 200, "ok")
+		server.Resume()
+	})
 	t.Run("keeps_what_it_knew_while_the_leader_stands_still_and_while_nobody_leads", func(t *testing.T) {
 		sv := start(t)
 		sv.timeout = "10s"
@@ -90,7 +105,7 @@ func TestPageOfABackup(t *testing.T) {
 		b.lacks("#candidates", "leads")
 		b.reads("#view-note", "it has sent nothing for 3s", "This is as it was ")
 		b.reads("#crew", "3 workers: 0 busy, 3 free")
-		b.reads("#leadership", fmt.Sprintf(":%d leads, and there is no backup. Before it began, nobody led for ", backup.Pid()), fmt.Sprintf(":%d was last heard then", leader.Pid()))
+		b.reads("#leadership", fmt.Sprintf(":%d leads, and there is no backup. Before it began, nobody led for ", backup.Pid()), fmt.Sprintf(":%d fell silent", leader.Pid()))
 		own.reads("#link", "this master has sent nothing for ", " s: it stands still, or cannot be reached")
 		leader.Signal(syscall.SIGCONT)
 		own.reads("#link", "live")

@@ -26,6 +26,8 @@ const (
 	perClient      = 10 // tasks
 	maxSleep       = 2 * time.Second
 
+	toOpen = 15 * time.Second // a person needs to open the page
+
 	// limit is for what should take about 20 s.
 	limit = 2 * time.Minute
 )
@@ -44,7 +46,7 @@ func command() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&tls, "tls", false, "Speak TLS, each program with the certificate of its role, under a policy.")
-	cmd.Flags().BoolVar(&page, "page", false, "When all tasks are done, wait until Ctrl-C, so that the page can be looked at.")
+	cmd.Flags().BoolVar(&page, "page", false, "Wait before the first task until the page can be open, and at the end until Ctrl-C.")
 	return cmd
 }
 
@@ -94,6 +96,14 @@ func demo(run context.Context, tls, page bool) error {
 		return err
 	}
 	st.Say("Watch all of it at %s, the page of the second master.", serves.Address)
+	if page {
+		st.Say("Open it now: it goes on in %s.", toOpen)
+		select {
+		case <-time.After(toOpen):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	for _, name := range []string{"client-1", "client-2"} {
 		if err := enter(name, "client", "--count", fmt.Sprint(perClient), "--max-sleep", maxSleep.String()); err != nil {
 			return err
@@ -134,13 +144,14 @@ func demo(run context.Context, tls, page bool) error {
 			return err
 		}
 	}
+	st.Say("All tasks are done.")
 	if page {
-		st.Say("All tasks are done. The page stays at %s until Ctrl-C.", serves.Address)
+		st.Say("The page stays at %s until Ctrl-C.", serves.Address)
 		<-run.Done()
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(run), limit)
 		defer cancel()
 	}
-	st.Say("All tasks are done. SIGTERM to the others.")
+	st.Say("SIGTERM to the others.")
 	if err := st.Curtain(ctx); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"maps"
 	"sync"
 )
 
@@ -21,6 +22,7 @@ type part struct {
 	json    []byte   // the whole of it; nil: it grows
 	lines   [][]byte // that it has grown by, the last of them
 	first   int      // the version before the first of the lines
+	watched bool     // see renew
 }
 
 func newHub() *hub {
@@ -28,15 +30,21 @@ func newHub() *hub {
 }
 
 // set replaces a part.
-func (h *hub) set(name string, v any) {
+func (h *hub) set(name string, v any) { h.replace(name, v, false) }
+
+// renew is set, of a part that is renewed only while somebody reads. It is dropped with the last
+// reader: who comes later is not to be told what is old.
+func (h *hub) renew(name string, v any) { h.replace(name, v, true) }
+
+func (h *hub) replace(name string, v any, watched bool) {
 	text := encode(v)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.parts[name]
-	if string(p.json) == string(text) {
+	if string(p.json) == string(text) || watched && h.readers == 0 {
 		return
 	}
-	p.json = text
+	p.json, p.watched = text, watched
 	p.version++
 	h.parts[name] = p
 	h.wake()
@@ -122,7 +130,9 @@ func (h *hub) enter() bool {
 func (h *hub) leave() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.readers--
+	if h.readers--; h.readers == 0 {
+		maps.DeleteFunc(h.parts, func(_ string, p part) bool { return p.watched })
+	}
 }
 
 // first is closed when somebody comes and nobody else is there: what there is may be old.

@@ -35,12 +35,14 @@ type Page struct {
 	own    bool // it reads with a certificate of its own, and so shows what that may read
 	hub    *hub
 	tree   *hub        // who reads it has the tree open
-	host   string      // this machine's name
+	who    string      // this master, "host:pid"
+	host   string      // its machine's name
 	http   http.Client // to the leader's page
 
 	session   atomic.Pointer[session.Session] // nil: there is none
 	selecting chan struct{}                   // holds a token for a while after each selection of tasks
 	looking   chan struct{}                   // holds a token for each look at a task
+	finding   chan struct{}                   // holds a token while the leader is looked for
 
 	mu      sync.Mutex // guards the rest
 	ballot  ballot
@@ -68,7 +70,7 @@ type Identity struct {
 
 // NewPage returns a page of a master that has sessions of cfg.
 func NewPage(cfg session.Config, who Identity, leader Leader) *Page {
-	p := &Page{leader: leader, cfg: cfg, hub: newHub(), tree: newHub(), looking: make(chan struct{}, mostLooks), selecting: make(chan struct{}, 1)}
+	p := &Page{leader: leader, cfg: cfg, who: who.Who, hub: newHub(), tree: newHub(), looking: make(chan struct{}, mostLooks), selecting: make(chan struct{}, 1), finding: make(chan struct{}, 1)}
 	p.host, _ = os.Hostname()
 	p.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	p.http.Transport = &http.Transport{ResponseHeaderTimeout: time.Second, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -26,22 +27,38 @@ import (
 // relay shows on a backup's page what the leader's page shows of tasks and workers, while
 // somebody looks. It reads that page as a browser does, and ends with ctx.
 func (p *Page) relay(ctx context.Context, s *session.Session) error {
-	for ; ctx.Err() == nil; wait(ctx, time.Second) {
+	for ctx.Err() == nil {
+		first, again := p.hub.first(), time.After(time.Second)
 		if p.leader.Leads() || !p.hub.watched() {
 			p.listens(hearing{})
-			continue
-		}
-		leader, address, err := p.findLeader(s)
-		if err == nil {
-			err = p.follows(ctx, leader, address)
-		}
-		if errors.Is(err, session.ErrOver) {
+		} else if err := p.relayOnce(ctx, s); err != nil {
 			return err
 		}
-		if err != nil && ctx.Err() == nil && !p.leader.Leads() {
-			p.misses("Nothing new is known: " + shown(err.Error()) + ".")
+		select {
+		case <-again:
+		case <-first:
+		case <-ctx.Done():
 		}
 	}
+	return nil
+}
+
+// relayOnce reads the leader's page until that ends, or somebody else leads.
+func (p *Page) relayOnce(ctx context.Context, s *session.Session) error {
+	leader, address, err := p.findLeaderWithin(ctx, s)
+	if err == nil {
+		err = p.follows(ctx, leader, address)
+	}
+	if errors.Is(err, session.ErrOver) {
+		return err
+	}
+	if err == nil || ctx.Err() != nil {
+		return nil
+	}
+	if now, _ := p.first(); now.Who == p.who || leader.Znode != "" && now.Znode != leader.Znode {
+		return nil // another one leads by now
+	}
+	p.misses("Nothing new is known: " + shown(err.Error()) + ".")
 	return nil
 }
 
@@ -57,6 +74,9 @@ func (p *Page) first() (c candidate, known bool) {
 
 // findLeader finds the leader, and where its page is. The error is for people.
 func (p *Page) findLeader(s *session.Session) (leader candidate, address string, err error) {
+	if _, suspended := s.Suspended(); suspended { // else it would wait for the connection
+		return leader, "", errNoConnection
+	}
 	leader, known := p.first()
 	if !known {
 		return leader, "", errors.New("nobody leads")
@@ -65,6 +85,33 @@ func (p *Page) findLeader(s *session.Session) (leader candidate, address string,
 		err = unreachable(leader, err)
 	}
 	return leader, address, err
+}
+
+// findLeaderWithin is findLeader, and gives up after a while. One at a time looks on then, until
+// there is a connection or no session.
+func (p *Page) findLeaderWithin(ctx context.Context, s *session.Session) (candidate, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case p.finding <- struct{}{}:
+	case <-ctx.Done():
+		return candidate{}, "", errNoConnection
+	}
+	var leader candidate
+	var address string
+	found := make(chan error, 1)
+	go func() {
+		defer func() { <-p.finding }()
+		var err error
+		leader, address, err = p.findLeader(s)
+		found <- err
+	}()
+	select {
+	case err := <-found:
+		return leader, address, err
+	case <-ctx.Done():
+		return candidate{}, "", errNoConnection
+	}
 }
 
 func unreachable(leader candidate, err error) error {
@@ -128,23 +175,28 @@ func hostOf(address string) (string, error) {
 
 const (
 	mostTaken = 4 << 20         // bytes of another page, at a time
+	patience  = time.Second     // with ZooKeeper, to tell where the leader's page is
 	silence   = 3 * time.Second // of a page that sends something every second: its process stands still
 )
 
 // fetch asks another page. The caller closes the answer's body.
-func (p *Page) fetch(ctx context.Context, url, accept string) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func (p *Page) fetch(ctx context.Context, address, accept string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}
 	request.Header.Set("Accept", accept)
 	response, err := p.http.Do(request)
 	if err != nil {
+		var of *url.Error // it names the address, of which people know nothing
+		if errors.As(err, &of) {
+			err = of.Err
+		}
 		return nil, noAnswer{err}
 	}
 	if response.StatusCode != http.StatusOK {
 		response.Body.Close()
-		return nil, fmt.Errorf("%s: %s", url, response.Status)
+		return nil, fmt.Errorf("%s: %s", address, response.Status)
 	}
 	return response, nil
 }
@@ -208,7 +260,7 @@ func (p *Page) take(leader candidate, from io.Reader, silent *time.Timer) error 
 	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
 		return err
 	}
-	return noAnswer{cmp.Or(lines.Err(), io.ErrUnexpectedEOF)}
+	return noAnswer{cmp.Or(lines.Err(), errors.New("it has ended the connection"))}
 }
 
 // fillByLeader finds tasks as the leader's page does.
@@ -217,7 +269,7 @@ func (p *Page) fillByLeader(ctx context.Context, t *tablePage) error {
 	if s == nil {
 		return errNoSession
 	}
-	leader, address, err := p.findLeader(s)
+	leader, address, err := p.findLeaderWithin(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -44,9 +44,8 @@ func (p *Page) askServers(ctx context.Context) {
 		first, again := p.hub.first(), time.After(serversEvery)
 		if p.hub.watched() {
 			away = p.askAll(ctx, away)
-		} else { // what is known will be old when somebody comes
+		} else {
 			again, away = nil, time.Time{}
-			p.hub.set("servers", nil)
 		}
 		select {
 		case <-again:
@@ -75,7 +74,7 @@ func (p *Page) askAll(ctx context.Context, away time.Time) time.Time {
 		s.Lost = p.lostAt(time.Time{})
 		s.Quorum, s.Spare = quorum(s.List)
 	}
-	p.hub.set("servers", s)
+	p.hub.renew("servers", s)
 	return s.Away
 }
 

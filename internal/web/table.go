@@ -24,7 +24,10 @@ const (
 // asJSON is what a master accepts that shows another one's table.
 const asJSON = "application/json"
 
-var errNoSession = errors.New("there is no session with ZooKeeper")
+var (
+	errNoSession    = errors.New("there is no session with ZooKeeper")
+	errNoConnection = errors.New("there is no connection to ZooKeeper")
+)
 
 // tablePage is tasks by state, as the leader knows them.
 type tablePage struct {
@@ -103,7 +106,7 @@ func (p *Page) fill(ctx context.Context, t *tablePage) error {
 		return errNoSession
 	}
 	if _, suspended := s.Suspended(); suspended {
-		return errors.New("there is no connection to ZooKeeper")
+		return errNoConnection
 	}
 	reader := newTreeReader(s)
 	if reader.secret, err = p.hidesPayloads(s); err != nil {

@@ -83,10 +83,7 @@ func (p *Page) followTree(ctx context.Context, s *session.Session) {
 		case now := <-ticker.C:
 			switch {
 			case !p.tree.watched():
-				if r != nil {
-					r = nil
-					p.tree.set("tree", nil)
-				}
+				r = nil
 				continue
 			case now.Sub(last) < treeEvery:
 				continue
@@ -106,7 +103,7 @@ func (p *Page) followTree(ctx context.Context, s *session.Session) {
 				t = tree{Error: shown(err.Error())}
 			}
 			t.Root = shown(cmp.Or(p.cfg.Address.Chroot, "/"))
-			p.tree.set("tree", t)
+			p.tree.renew("tree", t)
 		}
 	}
 }

@@ -139,7 +139,7 @@ func (p *Page) knows(v view) {
 	p.mu.Lock()
 	p.view, p.viewed = v, time.Now()
 	p.mu.Unlock()
-	p.hub.set("view", v)
+	p.hub.renew("view", v)
 }
 
 // misses shows why nothing new is known, beside what was known last.
@@ -151,7 +151,7 @@ func (p *Page) misses(why string) {
 	if v.Now != nil {
 		v.Age = time.Since(at).Round(time.Second).Seconds()
 	}
-	p.hub.set("view", v.whole())
+	p.hub.renew("view", v.whole())
 }
 
 // rate shows rates behind those that there are, whoever led then. Those that are no newer are

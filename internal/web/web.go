@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -101,8 +102,8 @@ func bodiless(h http.Handler) http.Handler {
 func named(h http.Handler) http.Handler {
 	self, _ := os.Hostname()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := (&url.URL{Host: r.Host}).Hostname()
-		if _, err := netip.ParseAddr(host); err != nil && host != "localhost" && host != self {
+		host := strings.TrimSuffix((&url.URL{Host: r.Host}).Hostname(), ".")
+		if _, err := netip.ParseAddr(host); err != nil && !strings.EqualFold(host, "localhost") && !strings.EqualFold(host, self) {
 			http.Error(w, fmt.Sprintf("only this machine is served here, as localhost or by its address, and not as %q: a proxy is to ask for one of these", printable.Cut(host, 100)), http.StatusMisdirectedRequest)
 			return
 		}

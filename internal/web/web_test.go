@@ -186,7 +186,7 @@ func TestAListenerOfThisMachineServesNoOtherName(t *testing.T) {
 	self, _ := os.Hostname()
 	h := named(site().Handler())
 	for host, want := range map[string]int{
-		"localhost": 200, "localhost:9180": 200, "127.0.0.1:9180": 200, "[::1]:9180": 200, self + ":9180": 200,
+		"localhost": 200, "LOCALHOST": 200, "localhost.:80": 200, "localhost:9180": 200, "127.0.0.1:9180": 200, "[::1]:9180": 200, self + ":9180": 200,
 		"evil.example": 421, "evil.example:9180": 421, "localhost.evil.example": 421, "": 421, "127.0.0.1.evil.example": 421,
 	} {
 		r := httptest.NewRequest("GET", "/healthz", nil)

@@ -105,7 +105,8 @@ func TestBatches(t *testing.T) {
 		r.decides("reclaim " + ids[1] + " " + ids[2] + " " + ids[3] + " w1")
 	})
 	t.Run("begin anew at one after a reclaim", func(t *testing.T) {
-		r := lead(t, ids, "w1")
+		r := lead(t, nil, "w1")
+		r.list(ids...)
 		for range 3 {
 			r.decide()
 			finish(r, time.Millisecond)

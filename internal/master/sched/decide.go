@@ -151,21 +151,27 @@ func (s *Scheduler) readTasks(d *Decision, now time.Time) {
 // be finished, and where nobody works nothing else would tell.
 func (s *Scheduler) verifyFound(d *Decision, now time.Time) {
 	if s.foundNext.IsZero() {
-		s.foundNext = now.Add(finishedPause) // what is taken over is assigned first
+		s.foundNext = now.Add(foundPause)
+	}
+	for n := 0; len(s.found) > 0; s.found = s.found[1:] {
+		t := s.tasks[s.found[0]]
+		if t == nil || t.state != Pending || t.verified {
+			continue
+		}
+		if s.foundNext.After(now) || n == mostFound {
+			break
+		}
+		s.become(t, Unverified, detail{cause: inDoubt})
+		d.ReadTasks = append(d.ReadTasks, t.id)
+		n++
+	}
+	if len(s.found) == 0 {
+		return
 	}
 	if !s.foundNext.After(now) {
-		s.foundNext = now.Add(looksPer)
-		for n := 0; n < mostLooks && len(s.found) > 0; s.found = s.found[1:] {
-			if t := s.tasks[s.found[0]]; t != nil && t.state == Pending && !t.verified {
-				s.become(t, Unverified, detail{cause: inDoubt})
-				d.ReadTasks = append(d.ReadTasks, t.id)
-				n++
-			}
-		}
+		s.foundNext = now.Add(foundPer)
 	}
-	if len(s.found) > 0 {
-		d.wake(s.foundNext)
-	}
+	d.wake(s.foundNext)
 }
 
 // revoke takes back what workers list and /tasks does not.

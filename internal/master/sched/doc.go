@@ -15,7 +15,7 @@
 //	             Released for a while                      malformed, or not to be read
 //	Pending      listed, and made by a client;           Assigning: Decide
 //	             read as pending                         Unverified: one before it was refused;
-//	                                                       a new leader found it, 2 s ago
+//	                                                       a new leader found it
 //	Assigning    Decide                                  Assigned: carried out
 //	                                                     Pending: not sent
 //	                                                     Unverified: refused, or unknown

@@ -8,26 +8,26 @@ import (
 // What a new leader finds is taken for pending where a client made it. Where no worker tries it,
 // only a read tells that it is finished.
 func TestTasksFoundByANewLeader(t *testing.T) {
-	ids := newIDs(mostLooks + 2)
+	ids := newIDs(mostFound + 2)
 	t.Run("are read a few at a time, once those were assigned that could be", func(t *testing.T) {
 		r := lead(t, ids, "w1")
 		r.decides("assign " + ids[0] + " w1")
 		r.carryOut()
 		r.reads()
-		r.after(finishedPause)
-		r.reads(ids[1 : 1+mostLooks]...)
-		for _, id := range ids[1 : 1+mostLooks] {
+		r.after(foundPause)
+		r.reads(ids[1 : 1+mostFound]...)
+		for _, id := range ids[1 : 1+mostFound] {
 			r.given(done(id, 1))
 		}
 		r.reads()
-		r.after(looksPer)
-		last := ids[1+mostLooks]
+		r.after(foundPer)
+		last := ids[1+mostFound]
 		r.reads(last)
 		r.given(pending(last, 0, 0))
-		if got, want := r.s.Counts(), (Count{Pending: 1, Running: 1, Done: mostLooks, Busy: 1, Oldest: r.s.Counts()[0].Oldest}); len(got) != 1 || got[0] != want {
+		if got, want := r.s.Counts(), (Count{Pending: 1, Running: 1, Done: mostFound, Busy: 1, Oldest: r.s.Counts()[0].Oldest}); len(got) != 1 || got[0] != want {
 			t.Errorf("counts %+v, want %+v", got, want)
 		}
-		r.after(2 * looksPer)
+		r.after(2 * foundPer)
 		r.reads()
 	})
 	t.Run("are not read that were read before, or are not there", func(t *testing.T) {
@@ -35,7 +35,7 @@ func TestTasksFoundByANewLeader(t *testing.T) {
 		r.decides("assign " + ids[0] + " w1")
 		r.given(Refused{r.last[0], ids[0], Moved}, pending(ids[0], 0, 3), pending(ids[1], 0, 0), pending(ids[2], 0, 0))
 		r.list(ids[0], ids[1])
-		r.after(finishedPause)
+		r.after(foundPause)
 		r.decides("assign " + ids[0] + " w1")
 		r.reads()
 	})
@@ -43,7 +43,7 @@ func TestTasksFoundByANewLeader(t *testing.T) {
 		r := lead(t, ids[:1])
 		r.reads()
 		r.list(ids[:3]...)
-		r.after(finishedPause)
+		r.after(foundPause)
 		r.reads(ids[0])
 	})
 }

@@ -7,6 +7,10 @@ let rates = [];
 
 export function addRates(more) {
   rates = [...rates, ...more].slice(-samples);
+  showCharts();
+}
+
+export function showCharts() {
   chart($("chart-finished"), [{ field: "finished", class: "a", label: "finished a second" }], 1);
   chart($("chart-times"), [{ field: "waited", class: "a", label: "seconds until assigned" }, { field: "held", class: "b", label: "seconds from then on" }], .01);
 }

@@ -15,21 +15,25 @@ export function setText(e, text) { if (e.textContent !== text) e.textContent = t
 
 // keep makes the children of a parent those of a list, each known by its key; update fills one in. What stays, stays the same element, so that nothing flickers and the focus is kept.
 export function keep(parent, list, key, create, update) {
-  const old = new Map([...parent.children].map((e) => [e.dataset.key, e]));
-  const used = new Set();
-  let at = parent.firstElementChild;
+  const items = new Map();
   for (const item of list) {
     let k = String(key(item));
-    while (used.has(k)) k += " again"; // two may read alike
-    used.add(k);
+    while (items.has(k)) k += " again"; // two may read alike
+    items.set(k, item);
+  }
+  const old = new Map();
+  for (const e of [...parent.children]) {
+    if (items.has(e.dataset.key)) old.set(e.dataset.key, e);
+    else e.remove(); // first: what is moved loses the focus
+  }
+  let at = parent.firstElementChild;
+  for (const [k, item] of items) {
     let e = old.get(k);
-    if (e) old.delete(k);
-    else { e = create(item); e.dataset.key = k; }
+    if (!e) { e = create(item); e.dataset.key = k; }
     update(e, item);
     if (e === at) at = at.nextElementSibling;
     else parent.insertBefore(e, at);
   }
-  for (const e of old.values()) e.remove();
 }
 
 export const number = (n) => n.toLocaleString("en");

@@ -21,7 +21,11 @@ export function cutOff(why) {
 
 export function showElection() {
   const b = ballot;
-  if (!b) return;
+  if (!b) { // nothing was known yet
+    setText($("leadership"), away ? `${away.why}, for ${ago(away.since)}.` : "");
+    $("leadership").className = "bad";
+    return;
+  }
   const there = new Set(b.candidates.map((c) => c.znode));
   gone = gone.filter((g) => since(g.seen) < goneFor && !there.has(g.candidate.znode));
   const who = new Map(b.candidates.map((c) => [c.znode, c.who || "somebody"]));
@@ -59,7 +63,7 @@ function leads(b) {
   return `${leader(b)} leads` + (backups ? `, ${plural(backups, "backup")} behind it.` : ", and there is no backup.");
 }
 
-const lastHeard = (b) => `${b.before} was last heard then, and its session lasted ${exact(b.unheard_seconds)} more.`;
+const lastHeard = (b) => `${b.before} fell silent, and its session lasted ${exact(b.unheard_seconds)} more.`;
 
 function leaderless(b) {
   const gap = (now() - new Date(b.leaderless)) / 1000;

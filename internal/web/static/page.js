@@ -1,6 +1,6 @@
 // The page shows what comes as server-sent events, each a part of it as JSON.
 import { $, keep, row, setText } from "./dom.js";
-import { addRates, forgetRates } from "./charts.js";
+import { addRates, forgetRates, showCharts } from "./charts.js";
 import { ago, beat, since, span } from "./clock.js";
 import { cutOff, elected, showElection } from "./election.js";
 import { addRecords, forgetRecords } from "./records.js";
@@ -77,6 +77,7 @@ function again() {
   showElection();
   showView();
   showServers();
+  showCharts();
 }
 
 document.addEventListener("visibilitychange", seen);

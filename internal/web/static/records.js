@@ -3,6 +3,7 @@ import { $, make, setLinked } from "./dom.js";
 
 const most = 1000;
 const clock = new Intl.DateTimeFormat("en", { timeStyle: "medium", hour12: false });
+const day = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
 
 export function forgetRecords() { $("records").replaceChildren(); }
 
@@ -12,9 +13,14 @@ export function addRecords(more) {
   while (table.children.length > most) table.lastElementChild.remove();
 }
 
+// when is a time, with its day if that is another one.
+function when(time) {
+  return (day.format(time) === day.format() ? "" : day.format(time) + ", ") + clock.format(time);
+}
+
 function line(r) {
   const what = make("td", { class: "id" });
   setLinked(what, Object.entries(r.attrs).map(([k, v]) => `${k} ${v}`).join(", "));
   const level = { error: "bad", warn: "warn" }[r.level];
-  return make("tr", {}, make("td", {}, clock.format(new Date(r.time))), make("td", { class: level }, r.text), what);
+  return make("tr", {}, make("td", {}, when(new Date(r.time))), make("td", { class: level }, r.text), what);
 }

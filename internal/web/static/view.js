@@ -36,11 +36,11 @@ export function showView() {
   setText($("others"), v.others ? `and ${plural(v.others, "more queue")}, with less to be done` : "");
   $("queues").parentElement.classList.toggle("well", !queues.some((q) => q.malformed));
   if (v.now) {
-    const draining = v.draining - v.drained;
+    const drained = v.drained || 0, draining = v.draining - drained;
     let text = `${plural(v.workers, "worker")}: ${number(v.busy)} busy`;
     if (draining) text += ` (${number(draining)} of them draining)`;
-    text += `, ${number(v.workers - v.busy - v.drained)} free`;
-    if (v.drained) text += `, ${number(v.drained)} drained: ${v.drained === 1 ? "it takes" : "they take"} no more tasks`;
+    text += `, ${number(v.workers - v.busy - drained)} free`;
+    if (drained) text += `, ${number(drained)} drained: ${drained === 1 ? "it takes" : "they take"} no more tasks`;
     if (v.list.length < v.workers) text += `; ${number(v.list.length)} are shown`;
     setText($("crew"), v.workers ? text : "No worker: start one.");
   } else setText($("crew"), "");
