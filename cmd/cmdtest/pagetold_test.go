@@ -249,14 +249,14 @@ func TestPageKeepsTheFocus(t *testing.T) {
 		for _, pid := range pids {
 			list = append(list, object{"id": fmt.Sprint("h:", pid), "host": "h", "pid": pid, "queue": "", "tasks": []string{}})
 		}
-		return object{"leads": true, "now": time.Now(), "queues": []object{}, "lost": []object{}, "workers": len(pids), "list": list}
+		return object{"leads": true, "now": time.Now(), "queues": []object{}, "lost": []object{}, "workers": len(pids), "busy": 0, "draining": 0, "list": list}
 	}
 	b.tell("view", workers(1, 2, 3))
 	b.reads("#processes", "h:3")
-	eval[bool](b, "document.querySelectorAll('#processes summary')[2].focus() ?? true")
+	eval[bool](b.tab, "document.querySelectorAll('#processes summary')[2].focus() ?? true")
 	b.tell("view", workers(2, 3))
 	b.lacks("#processes", "h:1")
-	if !eval[bool](b, "document.activeElement === document.querySelectorAll('#processes summary')[1]") {
+	if !eval[bool](b.tab, "document.activeElement === document.querySelectorAll('#processes summary')[1]") {
 		t.Error("the focus is gone with another worker")
 	}
 }

@@ -200,9 +200,7 @@ func (sl *slot) serve(draining, leaving context.Context) error {
 				sl.log.Info("draining", "task", sl.running.task.id)
 			}
 		case <-leaving.Done():
-			if sl.running != nil && sl.s.Err() == nil {
-				sl.log.Info("leaving, cancelling the task to give it back", "task", sl.running.task.id)
-			}
+			sl.tellCancelled()
 			return nil
 		case <-sl.hints.C:
 			paths, all := sl.hints.Take()
@@ -214,6 +212,9 @@ func (sl *slot) serve(draining, leaving context.Context) error {
 		case <-ticker.C:
 			sl.stale = true
 		case o := <-sl.finished:
+			if o.ended && leaving.Err() != nil { // which this may have overtaken
+				sl.tellCancelled()
+			}
 			if err := sl.finish(o); err != nil {
 				return err
 			}
@@ -222,6 +223,13 @@ func (sl *slot) serve(draining, leaving context.Context) error {
 				return err
 			}
 		}
+	}
+}
+
+// tellCancelled logs that the slot leaves in the middle of a task.
+func (sl *slot) tellCancelled() {
+	if sl.running != nil && sl.s.Err() == nil {
+		sl.log.Info("leaving, cancelling the task to give it back", "task", sl.running.task.id)
 	}
 }
 
