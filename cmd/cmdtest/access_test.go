@@ -31,6 +31,8 @@ type site struct {
 	server *zktest.Server
 	root   string
 	hand   *zktest.Hand // an admin's, in the chroot
+
+	timeout string // of the sessions
 }
 
 func newSite(t *testing.T) *site {
@@ -39,7 +41,7 @@ func newSite(t *testing.T) *site {
 	server := zktest.NewServer(t, zktest.Options{TLS: true})
 	zktest.Conn(t, server.Addr()).Create("/app", "")
 	root := server.Addr() + "/app"
-	return &site{t, dir, server, root, zktest.Conn(t, root)}
+	return &site{t, dir, server, root, zktest.Conn(t, root), "4s"}
 }
 
 // file writes a file, and returns its path.
@@ -61,7 +63,7 @@ func (st *site) as(who, program string, args ...string) *proc.Child {
 func (st *site) with(who identity.Files, in, program string, args ...string) *proc.Child {
 	st.t.Helper()
 	return proc.Run(st.t, proc.Command{
-		Path: filepath.Join(st.dir, program), In: in, Args: append(args, "--zk", st.root, "--session-timeout", "4s"),
+		Path: filepath.Join(st.dir, program), In: in, Args: append(args, "--zk", st.root, "--session-timeout", st.timeout),
 		Env: []string{"ZK_TLS_CA=" + who.CA, "ZK_TLS_CERT=" + who.Cert, "ZK_TLS_KEY=" + who.Key},
 	})
 }
