@@ -33,6 +33,7 @@ func TestPageOfABackup(t *testing.T) {
 		})
 	})
 	t.Run("finds_tasks_by_the_leader", func(t *testing.T) {
+		zktest.OpenOnly(t, "it looks for a text in payloads")
 		sv := start(t)
 		leader, backup := sv.watched("master"), sv.watched("master")
 		knows := func(tasks float64) {
@@ -76,6 +77,7 @@ func TestPageOfABackup(t *testing.T) {
 		}
 	})
 	t.Run("says_that_there_is_no_connection_and_keeps_nobody_waiting", func(t *testing.T) {
+		zktest.OpenOnly(t, "its server is its own")
 		server := zktest.NewServer(t, zktest.Options{})
 		sv := start(t)
 		sv.root = server.Addr()

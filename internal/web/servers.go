@@ -142,7 +142,7 @@ func (p *Page) ask(ctx context.Context, address string) (s server) {
 	defer cancel()
 	answer, err := zkwire.Ask(ctx, address, p.cfg.TLS, "srvr")
 	if err != nil {
-		s.Error = shown(err.Error())
+		s.Error = shown(cmp.Or(context.Cause(ctx), err).Error())
 		return s
 	}
 	for line := range strings.Lines(answer) {
