@@ -33,7 +33,7 @@ func NewMaster(r prometheus.Registerer) *Master {
 		}, []string{"queue"}),
 		losses: f.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "losses_total",
-			Help: "Executions that were lost with their workers, as this process found, as the leader.",
+			Help: "Executions that were lost with their workers, as this process found them, as the leader.",
 		}, []string{"queue"}),
 		fenced: f.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "fenced_writes_total",

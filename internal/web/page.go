@@ -118,6 +118,24 @@ func (p *Page) read(ctx context.Context, s *session.Session) error {
 	return g.Wait()
 }
 
+var (
+	errNoSession    = errors.New("there is no session with ZooKeeper")
+	errNoConnection = errors.New("there is no connection to ZooKeeper")
+)
+
+// connected returns the page's session, if that has a connection as far as is known: else who
+// reads would have to wait for it.
+func (p *Page) connected() (*session.Session, error) {
+	s := p.session.Load()
+	if s == nil {
+		return nil, errNoSession
+	}
+	if _, suspended := s.Suspended(); suspended {
+		return nil, errNoConnection
+	}
+	return s, nil
+}
+
 // hidesPayloads tells whether payloads are not shown: where there is a policy, or it is not
 // known, the master's certificate may read them, but who looks at the page may not.
 // The error is that of a session that is over.

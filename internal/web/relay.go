@@ -265,9 +265,9 @@ func (p *Page) take(leader candidate, from io.Reader, silent *time.Timer) error 
 
 // fillByLeader finds tasks as the leader's page does.
 func (p *Page) fillByLeader(ctx context.Context, t *tablePage) error {
-	s := p.session.Load()
-	if s == nil {
-		return errNoSession
+	s, err := p.connected()
+	if err != nil {
+		return err
 	}
 	leader, address, err := p.findLeaderWithin(ctx, s)
 	if err != nil {

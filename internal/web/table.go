@@ -2,10 +2,8 @@ package web
 
 import (
 	"context"
-	_ "embed" // for tasks.html
 	"errors"
 	"fmt"
-	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,11 +21,6 @@ const (
 
 // asJSON is what a master accepts that shows another one's table.
 const asJSON = "application/json"
-
-var (
-	errNoSession    = errors.New("there is no session with ZooKeeper")
-	errNoConnection = errors.New("there is no connection to ZooKeeper")
-)
 
 // tablePage is tasks by state, as the leader knows them.
 type tablePage struct {
@@ -49,11 +42,6 @@ func (t *tablePage) Link(after string) string {
 // First and Last are the numbers of the tasks looked into, among all.
 func (t *tablePage) First() int { return t.Before + 1 }
 func (t *tablePage) Last() int  { return t.Before + t.Found }
-
-//go:embed tasks.html
-var tableHTML string
-
-var tableTemplate = template.Must(template.New("tasks").Parse(tableHTML))
 
 // serveTable serves the table of tasks. It has no script. A backup asks the leader's page; it
 // does not ask in turn.
@@ -78,15 +66,14 @@ func (p *Page) serveTable(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := w.Header()
-	h.Set("Cache-Control", "no-store")
 	if plain {
 		h.Set("Content-Type", asJSON)
+		h.Set("Cache-Control", "no-store")
 		_, _ = w.Write(encode(t))
 		return
 	}
 	h.Set("Content-Security-Policy", strings.Replace(h.Get("Content-Security-Policy"), "form-action 'none'", "form-action 'self'", 1))
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	_ = tableTemplate.Execute(w, &t) // who reads it may have gone
+	render(w, http.StatusOK, "tasks.html", &t)
 }
 
 // fill finds the tasks, and reads their payloads where these may be shown.
@@ -101,12 +88,9 @@ func (p *Page) fill(ctx context.Context, t *tablePage) error {
 	if err != nil {
 		return err
 	}
-	s := p.session.Load()
-	if s == nil {
-		return errNoSession
-	}
-	if _, suspended := s.Suspended(); suspended {
-		return errNoConnection
+	s, err := p.connected()
+	if err != nil {
+		return err
 	}
 	reader := newTreeReader(s)
 	if reader.secret, err = p.hidesPayloads(s); err != nil {

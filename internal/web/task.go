@@ -2,10 +2,8 @@ package web
 
 import (
 	"context"
-	_ "embed" // for task.html
 	"errors"
 	"fmt"
-	"html/template"
 	"net/http"
 	"net/url"
 	"time"
@@ -36,11 +34,6 @@ type text struct {
 	Text  string
 }
 
-//go:embed task.html
-var taskHTML string
-
-var taskTemplate = template.Must(template.New("task").Parse(taskHTML))
-
 // serveTask serves the page of a task: what `client explain` tells, with more of its texts. It has
 // no script.
 func (p *Page) serveTask(w http.ResponseWriter, r *http.Request) {
@@ -59,13 +52,9 @@ func (p *Page) serveTask(w http.ResponseWriter, r *http.Request) {
 		busy(fmt.Sprintf("%d looks at tasks are under way already", mostLooks))
 		return
 	}
-	s := p.session.Load()
-	if s == nil {
-		busy("there is no session with ZooKeeper")
-		return
-	}
-	if _, suspended := s.Suspended(); suspended {
-		busy("there is no connection to ZooKeeper")
+	s, err := p.connected()
+	if err != nil {
+		busy(err.Error())
 		return
 	}
 	switch page, err := p.lookAtTask(r.Context(), s, id); {
@@ -76,9 +65,7 @@ func (p *Page) serveTask(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		refuse(w, "task "+shown(id), http.StatusInternalServerError, shown(err.Error()))
 	default:
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Cache-Control", "no-store")
-		_ = taskTemplate.Execute(w, page) // who reads it may have gone
+		render(w, http.StatusOK, "task.html", page)
 	}
 }
 

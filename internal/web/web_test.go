@@ -152,18 +152,30 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	<-asked
 }
 
-// Nobody holds a connection open by a body that does not come.
-func TestABodyIsRefused(t *testing.T) {
+// serving serves a site until the test ends, and returns where.
+func serving(t *testing.T) (address string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
+	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error)
 	go func() { served <- Serve(ctx, l, site().Handler(), slog.New(slog.DiscardHandler)) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Addr().String()
+}
+
+// Nobody holds a connection open by a body that does not come.
+func TestABodyIsRefused(t *testing.T) {
+	address := serving(t)
 	for _, owed := range []string{"Content-Length: 1000", "Content-Length: 1000000", "Transfer-Encoding: chunked"} {
-		c, err := net.Dial("tcp", l.Addr().String())
+		c, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,10 +186,6 @@ func TestABodyIsRefused(t *testing.T) {
 			t.Errorf("%s: %q, %v", owed, answer, err)
 		}
 		c.Close()
-	}
-	cancel()
-	if err := <-served; err != nil {
-		t.Error(err)
 	}
 }
 
@@ -201,14 +209,7 @@ func TestAListenerOfThisMachineServesNoOtherName(t *testing.T) {
 
 // Who opens a thousand connections keeps others out for a while, but costs no more memory.
 func TestConnectionsAreBounded(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	served := make(chan error)
-	go func() { served <- Serve(ctx, l, site().Handler(), slog.New(slog.DiscardHandler)) }()
+	address := serving(t)
 	ask := func(c net.Conn) bool {
 		_, _ = io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
@@ -217,7 +218,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	var all []net.Conn
 	for range mostConnections + 1 {
-		c, err := net.Dial("tcp", l.Addr().String())
+		c, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,17 +233,13 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	all[1].Close()
 	zktest.Eventually(t, "another one is not served", func() (bool, string) {
-		c, err := net.Dial("tcp", l.Addr().String())
+		c, err := net.Dial("tcp", address)
 		if err != nil {
 			return false, err.Error()
 		}
 		defer c.Close()
 		return ask(c), ""
 	})
-	cancel()
-	if err := <-served; err != nil {
-		t.Error(err)
-	}
 }
 
 // A listener that fails is an error, which names the address.

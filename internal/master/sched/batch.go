@@ -52,8 +52,8 @@ const (
 	freeReturns   = 2               // after the usual pause
 	longestPause  = 5 * time.Minute
 	finishedPause = 2 * time.Second        // between two looks at a failed task: somebody may retry it
-	mostLooks     = 50                     // of those looks at most in
-	looksPer      = 100 * time.Millisecond // so that many results that nobody collects cost little
+	finishedReads = 50                     // of those looks at most in
+	finishedPer   = 100 * time.Millisecond // so that many results that nobody collects cost little
 	foundPause    = 250 * time.Millisecond // what a new leader takes over is assigned first; then it reads the rest,
 	mostFound     = 256                    // so many at most in
 	foundPer      = 20 * time.Millisecond  // which is a third of the time

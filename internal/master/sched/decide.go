@@ -125,7 +125,7 @@ func (s *Scheduler) readTasks(d *Decision, now time.Time) {
 		}
 		return
 	}
-	for len(d.Recheck) < mostLooks {
+	for len(d.Recheck) < finishedReads {
 		t, ok := s.finished.Min()
 		if !ok {
 			return
@@ -143,7 +143,7 @@ func (s *Scheduler) readTasks(d *Decision, now time.Time) {
 		d.Recheck = append(d.Recheck, Known{t.id, t.version, t.zxid})
 	}
 	if len(d.Recheck) > 0 {
-		s.finishedNext = now.Add(looksPer)
+		s.finishedNext = now.Add(finishedPer)
 	}
 }
 
