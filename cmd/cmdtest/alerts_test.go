@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -171,9 +172,15 @@ func (p prometheus) firing(what string, fits func(firing []alert) bool) {
 // scraped waits until Prometheus has a value of each program.
 func (p prometheus) scraped(programs int) {
 	p.t.Helper()
+	p.counts("taskkeeper_zookeeper_connected==1", programs)
+}
+
+// counts waits until Prometheus finds n series by a query.
+func (p prometheus) counts(query string, n int) {
+	p.t.Helper()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	zktest.Eventually(p.t, "all programs are scraped", func() (bool, string) {
-		r, err := client.Get(p.url + "/api/v1/query?query=count(taskkeeper_zookeeper_connected==1)")
+	zktest.Eventually(p.t, fmt.Sprintf("there are not %d of %s", n, query), func() (bool, string) {
+		r, err := client.Get(p.url + "/api/v1/query?query=" + url.QueryEscape("count("+query+")"))
 		if err != nil {
 			return false, err.Error()
 		}
@@ -183,7 +190,7 @@ func (p prometheus) scraped(programs int) {
 		}
 		err = json.NewDecoder(r.Body).Decode(&answer)
 		got := answer.Data.Result
-		return err == nil && len(got) == 1 && got[0].Value[1] == fmt.Sprint(programs), fmt.Sprint(got, err)
+		return err == nil && len(got) == 1 && got[0].Value[1] == fmt.Sprint(n), fmt.Sprint(got, err)
 	})
 }
 
@@ -197,6 +204,7 @@ func TestAlertFiresWhenAllWorkersAreKilled(t *testing.T) {
 	other.counts(map[string]float64{`slots_busy{queue="(default)"}`: 1})
 	gpu.counts(map[string]float64{`slots_busy{queue="gpu"}`: 1})
 	prom.scraped(4)
+	prom.counts(`taskkeeper_losses_total{queue="gpu"}==0`, 1) // so that it sees them rise
 	prom.fires()
 	other.Send(syscall.SIGKILL)
 	gpu.Send(syscall.SIGKILL)
