@@ -1,7 +1,10 @@
 package session
 
 import (
+	"sync"
 	"time"
+
+	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/zkwire"
 )
@@ -10,10 +13,11 @@ import (
 type Read = zkwire.Read
 
 // GetAll reads several znodes, in one request where the servers know how (since
-// ZooKeeper 3.6) and the connection lasts. Each read succeeds or fails by itself.
+// ZooKeeper 3.6) and the connection lasts, else at once. Each read succeeds or fails by
+// itself.
 func (s *Session) GetAll(paths ...string) []Read {
 	reads := make([]Read, len(paths))
-	if s.await() == nil {
+	if len(paths) > 1 && s.await() == nil {
 		full := make([]string, len(paths))
 		for i, path := range paths {
 			full[i] = s.full(path)
@@ -24,10 +28,24 @@ func (s *Session) GetAll(paths ...string) []Read {
 			copy(reads, answers)
 		}
 	}
-	for i, path := range paths {
-		if r := &reads[i]; r.Stat == nil { // Get knows the errors, and waits for a connection
-			r.Data, r.Stat, r.Err = s.Get(path)
+	each(s.Get, paths, reads) // it knows the errors, and waits for a connection
+	return reads
+}
+
+// GetAllW is GetAll and sets watches, as GetW does. Each read is a request of its own.
+func (s *Session) GetAllW(paths ...string) []Read {
+	reads := make([]Read, len(paths))
+	each(s.GetW, paths, reads)
+	return reads
+}
+
+// each makes the reads that have not succeeded yet, at once.
+func each(get func(path string) ([]byte, *zk.Stat, error), paths []string, reads []Read) {
+	var all sync.WaitGroup
+	for i := range reads {
+		if r := &reads[i]; r.Stat == nil {
+			all.Go(func() { r.Data, r.Stat, r.Err = get(paths[i]) })
 		}
 	}
-	return reads
+	all.Wait()
 }

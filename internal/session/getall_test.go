@@ -1,8 +1,12 @@
 package session
 
 import (
+	"encoding/binary"
 	"errors"
+	"io"
+	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -39,6 +43,18 @@ func TestGetAll(t *testing.T) {
 		if !slices.Equal(sent, want) {
 			t.Errorf("sent %v", sent)
 		}
+	})
+	t.Run("is_known_to_the_next_server", func(t *testing.T) {
+		seen, cut, through := handshakes(t, root)
+		s := newSession(t, through)
+		first := <-seen
+		write(t, newSession(t, root), Create("/later", nil))
+		later := s.GetAll("/later", "/a")[0].Stat.Czxid
+		cut()
+		if again := <-seen; first != 0 || again < later {
+			t.Errorf("the handshakes tell of zxids up to %d and %d; read was %d", first, again, later)
+		}
+		read(t, s)
 	})
 	t.Run("holds_up_no_other_reads", func(t *testing.T) {
 		s := newSession(t, root)
@@ -79,4 +95,54 @@ func TestGetAll(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 	})
+}
+
+// handshakes listens before a server. What each handshake says of the last zxid that was
+// seen is received from the channel; cut cuts all connections.
+func handshakes(t *testing.T, connectString string) (seen <-chan int64, cut func(), through string) {
+	t.Helper()
+	server, chroot, _ := strings.Cut(connectString, "/")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	told := make(chan int64, 10)
+	var mu sync.Mutex
+	var open []net.Conn
+	cut = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range open {
+			c.Close()
+		}
+		open = nil
+	}
+	go func() { // ends with the listener
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", server)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			head := make([]byte, 16) // length, protocolVersion, lastZxidSeen
+			if _, err := io.ReadFull(in, head); err != nil {
+				t.Error(err)
+				return
+			}
+			told <- int64(binary.BigEndian.Uint64(head[8:]))
+			mu.Lock()
+			open = append(open, in, out)
+			mu.Unlock()
+			_, _ = out.Write(head)
+			go io.Copy(out, in)
+			go io.Copy(in, out)
+		}
+	}()
+	t.Cleanup(cut)
+	return told, cut, l.Addr().String() + "/" + chroot
 }

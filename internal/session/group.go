@@ -8,8 +8,8 @@ import (
 )
 
 // Group carries out what several callers write, together: what is handed over
-// while one Multi is on its way goes in the next. An idle group adds no delay;
-// a busy one costs few writes, and a server can do many times more operations
+// while as many Multis as may be are on their way goes in the next. An idle group adds
+// no delay; a busy one costs few writes, and a server can do many times more operations
 // a second in Multis than one by one.
 //
 // Callers do not share their fates. Where an operation of one of them is
@@ -21,8 +21,12 @@ type Group struct {
 	waiting []*part
 	patient []*part     // they wait for others to go with
 	late    *time.Timer // ends that; nil if none does
-	sending bool
+	sending int         // senders
 }
+
+// mostSenders is how many Multis are on their way at once: the server has the next one when
+// it has answered one.
+const mostSenders = 2
 
 // part is what one caller writes.
 type part struct {
@@ -91,10 +95,10 @@ func (g *Group) add(parts ...*part) bool {
 		g.late.Stop()
 		g.late = nil
 	}
-	if g.sending || len(g.waiting) == 0 {
+	if g.sending == mostSenders || len(g.waiting) == 0 {
 		return false
 	}
-	g.sending = true
+	g.sending++
 	return true
 }
 
@@ -124,9 +128,11 @@ func (g *Group) send() (more bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.waiting) == 0 {
-		g.waiting, g.sending = nil, false
+		g.waiting = nil
+		g.sending--
+		return false
 	}
-	return g.sending
+	return true
 }
 
 // carryOut drops a part that is refused, and sends half as much at a time from

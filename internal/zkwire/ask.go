@@ -42,7 +42,7 @@ func connect(ctx context.Context, network, server string, patience time.Duration
 	if err != nil {
 		return nil, err
 	}
-	return files.Secure(ctx, raw, server)
+	return files.Secure(ctx, quiet(raw), server)
 }
 
 // speaksTLS tells whether a server begins a TLS handshake. It is told nothing, so its

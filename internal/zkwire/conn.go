@@ -66,6 +66,9 @@ func (c *conn) Write(p []byte) (int, error) {
 		c.mu.Unlock()
 		return 0, net.ErrClosed
 	}
+	if !c.greeted {
+		p = seenSince(p, c.t.zxid.Load())
+	}
 	if together := c.greeted && !c.t.single.Load(); !together || !c.reads.keep(p) {
 		c.unsent = append(c.unsent, p...)
 	}
@@ -256,6 +259,7 @@ func (c *conn) nextFrame() error {
 		if err != nil {
 			return err
 		}
+		c.t.see(reply.zxid)
 		if reply.xid == watchXid {
 			if _, err := c.r.Discard(reply.size); err != nil {
 				return err

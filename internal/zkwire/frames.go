@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -50,6 +51,7 @@ const Unimplemented ServerError = -6
 func (e ServerError) Error() string { return fmt.Sprintf("server error %d", int32(e)) }
 
 func int32At(b []byte, at int) int32 { return int32(binary.BigEndian.Uint32(b[at:])) }
+func int64At(b []byte, at int) int64 { return int64(binary.BigEndian.Uint64(b[at:])) }
 
 func appendInt32(b []byte, n int32) []byte { return binary.BigEndian.AppendUint32(b, uint32(n)) }
 
@@ -196,6 +198,7 @@ func appendPing(buf []byte) []byte {
 type replyHead struct {
 	size int // of the whole frame, in bytes, with its length
 	xid  int32
+	zxid int64 // of the last write that the server has carried out; of a watch event -1
 	err  ServerError
 }
 
@@ -207,7 +210,24 @@ func parseReply(head []byte) (replyHead, error) {
 	if size < replyHeaderSize {
 		return replyHead{}, fmt.Errorf("a frame of %d bytes is no reply", size)
 	}
-	return replyHead{lengthSize + int(size), int32At(head, lengthSize), ServerError(int32At(head, lengthSize+12))}, nil
+	return replyHead{
+		size: lengthSize + int(size),
+		xid:  int32At(head, lengthSize),
+		zxid: int64At(head, lengthSize+4),
+		err:  ServerError(int32At(head, lengthSize+12)),
+	}, nil
+}
+
+// seenSince makes a handshake tell of a zxid that was seen, if the library has seen only
+// less: a server that has not got as far does not take the session.
+func seenSince(handshake []byte, zxid int64) []byte {
+	const at = lengthSize + 4 // behind protocolVersion
+	if len(handshake) < at+8 || int64At(handshake, at) >= zxid {
+		return handshake
+	}
+	told := slices.Clone(handshake)
+	binary.BigEndian.PutUint64(told[at:], uint64(zxid))
+	return told
 }
 
 // connectHead is how the answer to the handshake begins.
@@ -229,6 +249,6 @@ func parseConnect(head []byte) (connectHead, error) {
 	return connectHead{
 		size:    lengthSize + int(size),
 		timeout: time.Duration(int32At(head, lengthSize+4)) * time.Millisecond,
-		session: int64(binary.BigEndian.Uint64(head[lengthSize+8:])),
+		session: int64At(head, lengthSize+8),
 	}, nil
 }

@@ -129,7 +129,7 @@ func TestFrames(t *testing.T) {
 
 func TestHeads(t *testing.T) {
 	reply, err := parseReply([]byte("\x00\x00\x00\x10" + "\x00\x00\x00\x07" + "\x00\x00\x00\x00\x00\x00\x00\x01" + "\xff\xff\xff\xfa"))
-	if want := (replyHead{size: 20, xid: 7, err: Unimplemented}); reply != want || err != nil {
+	if want := (replyHead{size: 20, xid: 7, zxid: 1, err: Unimplemented}); reply != want || err != nil {
 		t.Errorf("reply %+v, %v", reply, err)
 	}
 	connect, err := parseConnect([]byte("\x00\x00\x00\x25" + "\x00\x00\x00\x00" + "\x00\x00\x0f\xa0" + "\x01\x00\x00\x00\x00\x00\x00\x02"))

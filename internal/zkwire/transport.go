@@ -37,6 +37,7 @@ type Transport struct {
 
 	session  atomic.Int64
 	timeout  atomic.Int64 // granted, ns; until then what is asked for
+	zxid     atomic.Int64 // the highest that a server has told: the library sees only some of the answers
 	heard    atomic.Int64 // the last frame from a server, ns since began
 	single   atomic.Bool  // the servers know no multi-reads
 	together atomic.Int32 // how many reads go in one
@@ -244,6 +245,16 @@ func (t *Transport) failed(err error) {
 // hear records that a server was heard. What a frame holds must have come soon after
 // its beginning: the library sets a deadline.
 func (t *Transport) hear() { t.heard.Store(int64(time.Since(t.began))) }
+
+// see records a zxid that a server has told.
+func (t *Transport) see(zxid int64) {
+	for {
+		seen := t.zxid.Load()
+		if zxid <= seen || t.zxid.CompareAndSwap(seen, zxid) {
+			return
+		}
+	}
+}
 
 // cut records that a server closed the connection at a request.
 func (t *Transport) cut(size int, served bool) {
