@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/go-zookeeper/zk"
-	"golang.org/x/sync/errgroup"
 
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -28,7 +27,7 @@ const (
 	// reread is how often what is watched is read though nothing told to: what a
 	// lost watch costs at most.
 	reread = 10 * time.Second
-	// pipeline is how many reads are under way at once.
+	// pipeline is how many tasks are read in one request, or watched at once.
 	pipeline = 64
 )
 
@@ -323,58 +322,53 @@ func (w *waiter) toWatch(more int) (es []*waiting) {
 // read reads tasks, and may watch those that are not finished. It returns how many
 // were.
 func (w *waiter) read(es []*waiting, watch bool) (finished int, err error) {
-	get := w.s.Get
-	if watch {
-		get = w.s.GetW
-	}
-	if len(es) == 0 {
-		return 0, nil
-	}
-	type read struct {
-		e *waiting
-		a answer
-	}
-	answers := make(chan read, len(es))
-	var g errgroup.Group
-	g.SetLimit(pipeline)
-	go func() { // ends with the reads, each of which is taken at once: they may be large
-		defer close(answers)
-		for _, e := range es {
-			g.Go(func() error {
-				data, stat, err := get(task.StatePath(e.id))
-				answers <- read{e, answer{task.ParseState(data), stat, err}}
-				return nil
-			})
-		}
-		_ = g.Wait()
-	}()
 	now := time.Now()
-	for r := range answers {
-		e, a := r.e, r.a
-		e.fired = false
-		switch {
-		case errors.Is(a.err, session.ErrOver):
-			err = a.err // what others were answered before is kept
-			continue
-		case errors.Is(a.err, zk.ErrNoNode):
-			a.err = fmt.Errorf("task %s %w", e.id, ErrRemoved)
-		case a.err == nil && !a.state.Finished():
-			if watch {
-				e.watched, e.since = true, now
-			}
-			if a.state.Phase == task.Odd && !e.told {
-				e.told = true
-				w.log.Warn("malformed znode", "znode", task.StatePath(e.id), "err", fmt.Sprintf("%.40q is no state of a task; waiting on", a.state.Text))
-			}
-			continue
+	for some := range slices.Chunk(es, pipeline) { // what was read may be large, and is handed on at once
+		paths := make([]string, len(some))
+		for i, e := range some {
+			paths[i] = task.StatePath(e.id)
 		}
-		finished++
-		delete(w.byID, e.id)
-		e.answer <- a
+		read := w.s.GetAll
+		if watch {
+			read = w.s.GetAllW
+		}
+		for i, r := range read(paths...) {
+			switch done, over := w.take(some[i], r, watch, now); {
+			case over != nil:
+				err = over // what others were answered before is kept
+			case done:
+				finished++
+			}
+		}
 	}
 	if finished > 0 {
 		w.moved = now
 		w.shrink()
 	}
 	return finished, err
+}
+
+// take takes what the read of a task came to, which may be watched since, and tells
+// whoever waits for it if the task is finished. It fails when the session is over.
+func (w *waiter) take(e *waiting, r session.Read, watch bool, now time.Time) (finished bool, err error) {
+	e.fired = false
+	a := answer{task.ParseState(r.Data), r.Stat, r.Err}
+	switch {
+	case errors.Is(a.err, session.ErrOver):
+		return false, a.err
+	case errors.Is(a.err, zk.ErrNoNode):
+		a.err = fmt.Errorf("task %s %w", e.id, ErrRemoved)
+	case a.err == nil && !a.state.Finished():
+		if watch {
+			e.watched, e.since = true, now
+		}
+		if a.state.Phase == task.Odd && !e.told {
+			e.told = true
+			w.log.Warn("malformed znode", "znode", task.StatePath(e.id), "err", fmt.Sprintf("%.40q is no state of a task; waiting on", a.state.Text))
+		}
+		return false, nil
+	}
+	delete(w.byID, e.id)
+	e.answer <- a
+	return true, nil
 }

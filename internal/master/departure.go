@@ -88,14 +88,14 @@ func (l *leader) settle(id string, f fate) {
 // stateRead takes what was read of a task.
 func (l *leader) stateRead(id string, a answer) {
 	t, ok := l.awaited[id]
-	finished := task.ParseState(a.data).Finished()
+	finished := task.ParseState(a.Data).Finished()
 	switch {
 	case !ok:
-	case a.err != nil, finished && a.stat.Version == t.version: // by another hand
+	case a.Err != nil, finished && a.Stat.Version == t.version: // by another hand
 		l.settle(id, fateNone)
 	case finished:
 		l.settle(id, fateFinished)
-	case a.stat.Version == t.version:
+	case a.Stat.Version == t.version:
 		l.settle(id, fateUntouched)
 	default:
 		l.settle(id, fateReturned)

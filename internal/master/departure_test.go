@@ -96,24 +96,24 @@ func TestDepartureIsTold(t *testing.T) {
 		}, []string{`"worker left or lost its session, with no task" worker=free`}},
 		{"when its tasks are not there any more", func(l *leader, read func(string, answer)) {
 			l.gone("w")
-			read(t1, answer{err: zk.ErrNoNode})
-			read(t2, answer{err: zk.ErrNoNode})
+			read(t1, answer{Err: zk.ErrNoNode})
+			read(t2, answer{Err: zk.ErrNoNode})
 		}, []string{untold + "w"}},
 		{"when all its tasks were read", func(l *leader, read func(string, answer)) {
 			l.gone("w")
-			read(t1, answer{[]byte("pending"), stat(0), nil})
-			read(t1, answer{[]byte("pending"), stat(0), nil})
-			read(t2, answer{[]byte("done 1"), stat(1), nil})
+			read(t1, answer{Data: []byte("pending"), Stat: stat(0)})
+			read(t1, answer{Data: []byte("pending"), Stat: stat(0)})
+			read(t2, answer{Data: []byte("done 1"), Stat: stat(1)})
 		}, []string{`"worker gone, its tasks are free again" worker=w tasks=` + t1}},
 		{"when one of its tasks is withdrawn before it is read", func(l *leader, read func(string, answer)) {
 			l.gone("w")
 			l.dropAwaited() // they are to be read yet
 			l.handle(sched.TasksListed{IDs: []string{t1}, Number: 2})
 			l.dropAwaited()
-			read(t1, answer{[]byte("pending"), stat(0), nil})
+			read(t1, answer{Data: []byte("pending"), Stat: stat(0)})
 		}, []string{`"worker gone, its tasks are free again" worker=w tasks=` + t1}},
 		{"as no loss when its tasks were finished by hand before", func(l *leader, read func(string, answer)) {
-			byHand := answer{[]byte("done 42"), stat(1), nil}
+			byHand := answer{Data: []byte("done 42"), Stat: stat(1)}
 			read(t1, byHand)
 			read(t2, byHand)
 			l.gone("w")
@@ -124,14 +124,14 @@ func TestDepartureIsTold(t *testing.T) {
 			l.gone("w")
 			l.handle(sched.WorkerRead{ID: "free", Session: 1, List: []string{t1}, Version: 1, Listings: 1}) // by hand
 			l.gone("free")
-			read(t1, answer{[]byte("done 1"), stat(1), nil})
-			read(t2, answer{[]byte("done 1"), stat(1), nil})
+			read(t1, answer{Data: []byte("done 1"), Stat: stat(1)})
+			read(t2, answer{Data: []byte("done 1"), Stat: stat(1)})
 		}, []string{untold + "free", `"worker left" worker=w finished=1`}},
 		{"without what the tasks tell whose versions are not known", func(l *leader, read func(string, answer)) {
 			l.handle(sched.TasksListed{IDs: []string{t1, t2, "by-hand"}, Number: 2})
 			l.handle(sched.WorkerRead{ID: "w", Session: 2, List: []string{"by-hand"}, Version: 2, Listings: 2})
 			l.gone("w")
-			read("by-hand", answer{[]byte("done 1"), stat(1), nil})
+			read("by-hand", answer{Data: []byte("done 1"), Stat: stat(1)})
 		}, []string{untold + "w"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -148,7 +148,7 @@ func TestDepartureIsTold(t *testing.T) {
 				}
 			}
 			for _, id := range []string{t1, t2} {
-				read(id, answer{[]byte("pending"), stat(0), nil})
+				read(id, answer{Data: []byte("pending"), Stat: stat(0)})
 			}
 			tt.do(l, read)
 			if got := append(j.of("free"), j.of("w")...); !slices.Equal(got, tt.want) {

@@ -72,19 +72,16 @@ func (l *leader) openDrains(names []string) (open []sched.Drain, err error) {
 		l.odd.tell(task.DrainDir, fmt.Sprintf("more than %d children: what they name gets no tasks, but \"drained\" is not written", mostDrains))
 		return nil, nil
 	}
-	err = l.readAll(names, func(name string) answer {
-		data, stat, err := l.s.Get(task.DrainPath(name))
-		return answer{data, stat, err}
-	}, func(name string, a answer) error {
+	err = l.readAll(names, l.together(task.DrainPath), func(name string, a answer) error {
 		switch {
-		case errors.Is(a.err, zk.ErrNoNode): // undrained meanwhile
-		case errors.Is(a.err, session.ErrOver):
-			return a.err
-		case a.err != nil: // its name is enough to drain it
-			l.odd.tell(task.DrainPath(name), a.err.Error())
+		case errors.Is(a.Err, zk.ErrNoNode): // undrained meanwhile
+		case errors.Is(a.Err, session.ErrOver):
+			return a.Err
+		case a.Err != nil: // its name is enough to drain it
+			l.odd.tell(task.DrainPath(name), a.Err.Error())
 		default:
-			if drained, note := task.ParseDrain(a.data, a.stat.Version); !drained {
-				open = append(open, sched.Drain{Name: name, Note: note[:min(len(note), longestNote)], Version: a.stat.Version})
+			if drained, note := task.ParseDrain(a.Data, a.Stat.Version); !drained {
+				open = append(open, sched.Drain{Name: name, Note: note[:min(len(note), longestNote)], Version: a.Stat.Version})
 			}
 		}
 		return nil

@@ -33,31 +33,17 @@ type reader struct {
 }
 
 // answer is what a read came to.
-type answer struct {
-	data []byte
-	stat *zk.Stat
-	err  error
-}
+type answer = session.Read
 
 // readAll reads znodes, and hands the answers over in the order of the ids. It stops
 // at an error of take.
-func (r *reader) readAll(ids []string, read func(id string) answer, take func(id string, a answer) error) error {
+func (r *reader) readAll(ids []string, read func(ids []string) []answer, take func(id string, a answer) error) error {
 	for len(ids) > 0 {
 		some := ids[:min(r.chunk, len(ids))]
 		ids = ids[len(some):]
-		answers := make([]answer, len(some))
-		var g errgroup.Group
-		g.SetLimit(pipeline)
-		for i, id := range some {
-			g.Go(func() error {
-				answers[i] = read(id)
-				return nil
-			})
-		}
-		_ = g.Wait()
 		size := 0
-		for i, a := range answers {
-			size += len(a.data)
+		for i, a := range read(some) {
+			size += len(a.Data)
 			if err := take(some[i], a); err != nil {
 				return err
 			}
@@ -72,31 +58,66 @@ func (r *reader) readAll(ids []string, read func(id string) answer, take func(id
 	return nil
 }
 
+// together reads znodes in one request.
+func (r *reader) together(path func(id string) string) func(ids []string) []answer {
+	return func(ids []string) []answer {
+		paths := make([]string, len(ids))
+		for i, id := range ids {
+			paths[i] = path(id)
+		}
+		return r.s.GetAll(paths...)
+	}
+}
+
+// atOnce makes reads of which each is a request of its own, or several.
+func atOnce(read func(id string) answer) func(ids []string) []answer {
+	return func(ids []string) []answer {
+		answers := make([]answer, len(ids))
+		var g errgroup.Group
+		g.SetLimit(pipeline)
+		for i, id := range ids {
+			g.Go(func() error {
+				answers[i] = read(id)
+				return nil
+			})
+		}
+		_ = g.Wait()
+		return answers
+	}
+}
+
+// readWatched reads a worker's znode, and sees to it that it is watched.
+func (l *leader) readWatched(id string) (a answer) {
+	path := task.WorkerPath(id)
+	get := l.s.Get
+	if l.dirs.arm(path) {
+		get = l.s.GetW
+	}
+	a.Data, a.Stat, a.Err = get(path)
+	if a.Err != nil {
+		l.dirs.fired(path) // it was not set
+	}
+	return a
+}
+
 // readWorkers reads the znodes of workers.
 func (l *leader) readWorkers(ids []string) error {
 	listings := l.tasks.number
-	return l.readAll(ids, func(id string) answer {
-		path := task.WorkerPath(id)
-		get := l.s.Get
-		if !l.tree && l.dirs.arm(path) {
-			get = l.s.GetW
-		}
-		data, stat, err := get(path)
-		if !l.tree && err != nil {
-			l.dirs.fired(path) // it was not set
-		}
-		return answer{data, stat, err}
-	}, func(id string, a answer) error {
-		list, odd := task.ParseList(a.data)
+	read := l.together(task.WorkerPath)
+	if !l.tree {
+		read = atOnce(l.readWatched)
+	}
+	return l.readAll(ids, read, func(id string, a answer) error {
+		list, odd := task.ParseList(a.Data)
 		switch {
-		case errors.Is(a.err, zk.ErrNoNode):
+		case errors.Is(a.Err, zk.ErrNoNode):
 			l.gone(id)
-		case errors.Is(a.err, session.ErrOver):
-			return a.err
-		case a.err != nil:
-			l.odd.tell(task.WorkerPath(id), a.err.Error())
+		case errors.Is(a.Err, session.ErrOver):
+			return a.Err
+		case a.Err != nil:
+			l.odd.tell(task.WorkerPath(id), a.Err.Error())
 			l.handle(sched.WorkerUnusable{ID: id})
-		case a.stat.EphemeralOwner == 0:
+		case a.Stat.EphemeralOwner == 0:
 			l.odd.tell(task.WorkerPath(id), "no worker: the znode is not ephemeral; left alone")
 			l.handle(sched.WorkerUnusable{ID: id, Malformed: true})
 		case odd != nil:
@@ -104,8 +125,8 @@ func (l *leader) readWorkers(ids []string) error {
 			l.handle(sched.WorkerUnusable{ID: id, Malformed: true})
 		default:
 			l.handle(sched.WorkerRead{
-				ID: id, Session: a.stat.EphemeralOwner, List: list.IDs, Back: list.Back,
-				Version: a.stat.Version, Listings: listings,
+				ID: id, Session: a.Stat.EphemeralOwner, List: list.IDs, Back: list.Back,
+				Version: a.Stat.Version, Listings: listings,
 			})
 		}
 		return nil
@@ -114,10 +135,7 @@ func (l *leader) readWorkers(ids []string) error {
 
 // readTasks reads the states of tasks.
 func (l *leader) readTasks(ids []string) error {
-	return l.readAll(ids, func(id string) answer {
-		data, stat, err := l.s.Get(task.StatePath(id))
-		return answer{data, stat, err}
-	}, l.taskRead)
+	return l.readAll(ids, l.together(task.StatePath), l.taskRead)
 }
 
 // recheck reads the states of tasks that were written since they were read. The others
@@ -128,15 +146,15 @@ func (l *leader) recheck(tasks []sched.Known) error {
 	for i, k := range tasks {
 		zxids[k.ID], ids[i] = k.Zxid, k.ID
 	}
-	return l.readAll(ids, func(id string) answer {
+	return l.readAll(ids, atOnce(func(id string) (a answer) {
 		path := task.StatePath(id)
 		if stat, err := l.s.Stat(path); err != nil || stat.Mzxid == zxids[id] {
-			return answer{nil, nil, err}
+			return answer{Err: err}
 		}
-		data, stat, err := l.s.Get(path)
-		return answer{data, stat, err}
-	}, func(id string, a answer) error {
-		if a.err == nil && a.stat == nil {
+		a.Data, a.Stat, a.Err = l.s.Get(path)
+		return a
+	}), func(id string, a answer) error {
+		if a.Err == nil && a.Stat == nil {
 			return nil // as it was
 		}
 		return l.taskRead(id, a)
@@ -148,20 +166,20 @@ func (l *leader) taskRead(id string, a answer) error {
 	path := task.StatePath(id)
 	l.stateRead(id, a)
 	switch {
-	case errors.Is(a.err, zk.ErrNoNode):
+	case errors.Is(a.Err, zk.ErrNoNode):
 		l.handle(sched.TaskGone{ID: id})
-	case errors.Is(a.err, session.ErrOver):
-		return a.err
-	case a.err != nil:
-		l.odd.tell(path, a.err.Error())
+	case errors.Is(a.Err, session.ErrOver):
+		return a.Err
+	case a.Err != nil:
+		l.odd.tell(path, a.Err.Error())
 		l.handle(sched.TaskUnusable{ID: id})
 	default:
-		state := task.ParseState(a.data)
+		state := task.ParseState(a.Data)
 		if state.Phase == task.Odd {
 			l.odd.tell(path, fmt.Sprintf("%.40q is no state of a task; left alone", state.Text))
 		}
 		state.Text = bytes.Clone(state.Text[:min(len(state.Text), 100)]) // it may be a megabyte
-		l.handle(sched.TaskRead{ID: id, State: state, Version: a.stat.Version, Zxid: a.stat.Mzxid})
+		l.handle(sched.TaskRead{ID: id, State: state, Version: a.Stat.Version, Zxid: a.Stat.Mzxid})
 		for _, queue := range l.sched.TakeLosses() {
 			l.metrics.Lost(queue)
 		}

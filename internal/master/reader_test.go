@@ -30,7 +30,8 @@ func TestReadAll(t *testing.T) {
 			r := reader{chunk: tt.chunk}
 			data := make([]byte, tt.each)
 			var got []string
-			err := r.readAll(ids, func(string) answer { return answer{data: data} }, func(id string, _ answer) error {
+			read := atOnce(func(string) answer { return answer{Data: data} })
+			err := r.readAll(ids, read, func(id string, _ answer) error {
 				got = append(got, id)
 				return nil
 			})

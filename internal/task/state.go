@@ -106,6 +106,12 @@ func cutEnd(text []byte, f Facts, key string) (rest, end []byte) {
 	return text[:at:at], text[at:]
 }
 
+// Size bounds what Bytes returns, in bytes.
+func (s State) Size() int {
+	const most = 100 // words and numbers
+	return len(s.Text) + len(s.Stdout) + len(s.Stderr) + len(s.Facts) + most
+}
+
 // Bytes writes the state as ParseState reads it.
 func (s State) Bytes() []byte {
 	if s.Phase == Odd {

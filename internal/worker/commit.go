@@ -25,7 +25,7 @@ func (sl *slot) write() {
 	if sl.sent != nil || sl.stale || sl.resting() {
 		return
 	}
-	var sets []session.Op
+	var ops []session.Op // the results first: of these the clients are told before the leader is of the list
 	var rest []*holding
 	off, asked, results := make([]*holding, 0, 1), false, 0
 	room := sl.room()
@@ -41,12 +41,12 @@ func (sl *slot) write() {
 		case !h.verdict.freeOnly:
 			op := session.Set(task.StatePath(h.id), sl.fit(h.id, h.verdict.state).Bytes(), h.verdict.version)
 			size := sl.s.Size(op)
-			if size > room && len(sets) > 0 {
+			if size > room && len(ops) > 0 {
 				rest = append(rest, h)
 				continue
 			}
 			room -= size
-			sets = append(sets, op)
+			ops = append(ops, op)
 		}
 		off = append(off, h)
 		results++
@@ -55,7 +55,7 @@ func (sl *slot) write() {
 		return
 	}
 	sl.sent = off
-	ops := append([]session.Op{session.Set(sl.path, ids(rest).Bytes(), sl.version)}, sets...)
+	ops = append(ops, session.Set(sl.path, ids(rest).Bytes(), sl.version))
 	sl.group.Go(func(r []session.Result, err error) { sl.written <- receipt{r, err} }, ops...)
 }
 
@@ -79,7 +79,7 @@ func (sl *slot) settle(r receipt) error {
 			sl.log.Info("returned tasks that it was asked for", "tasks", returned)
 		}
 		sl.list = without(sl.list, sent)
-		sl.version = r.results[0].Stat.Version
+		sl.version = r.results[len(r.results)-1].Stat.Version
 		return nil
 	case errors.Is(r.err, session.ErrUnknown):
 		sl.stale = true // what is listed still is held, and to be returned if it is marked

@@ -37,42 +37,48 @@ type fetch struct {
 	payload, state session.Read
 }
 
-func (sl *slot) fetch(id string, f *fetch) {
-	got := sl.s.GetAll(task.DataPath(id), task.StatePath(id))
-	f.payload, f.state = got[0], got[1]
-}
-
 // job is what the executor is given.
 type job struct {
 	ctx context.Context
 	id  string
-	f   *fetch // nil: to be read
+	f   *fetch
 }
 
 // readAhead is how many tasks are read at once, the one that is executed next among
 // them. Each payload may be close to a megabyte.
 const readAhead = 4
 
-// fetchAhead has the tasks read that are next. It does not begin them.
-func (sl *slot) fetchAhead() {
-	n := 1 // what runs
+// fetchNext has the tasks read that are next. It does not begin them.
+func (sl *slot) fetchNext() {
+	n := 0
+	if sl.running != nil {
+		n++
+	}
+	var paths []string
+	var fetches []*fetch
 	for _, h := range sl.list {
 		if !h.mayBegin() {
 			continue
 		}
 		if n++; n > readAhead {
-			return
+			break
 		}
-		if h.fetch != nil {
-			continue
+		if h.fetch == nil {
+			h.fetch = &fetch{done: make(chan struct{})}
+			fetches = append(fetches, h.fetch)
+			paths = append(paths, task.DataPath(h.id), task.StatePath(h.id))
 		}
-		f := &fetch{done: make(chan struct{})}
-		h.fetch = f
-		sl.reading.Go(func() {
-			sl.fetch(h.id, f)
-			close(f.done)
-		})
 	}
+	if len(fetches) == 0 {
+		return
+	}
+	sl.reading.Go(func() {
+		got := sl.s.GetAll(paths...)
+		for i, f := range fetches {
+			f.payload, f.state = got[2*i], got[2*i+1]
+			close(f.done)
+		}
+	})
 }
 
 // start begins the first task of the list that may be. From here on it is not returned.
@@ -82,7 +88,7 @@ func (sl *slot) start(leaving context.Context) {
 	if live.Err() != nil {
 		return
 	}
-	defer sl.fetchAhead()
+	sl.fetchNext()
 	if sl.running != nil {
 		sl.cancelAtCutOff(live)
 		return
@@ -132,12 +138,7 @@ func (sl *slot) executor() {
 func (sl *slot) execute(j job) (o outcome) {
 	ctx, id := j.ctx, j.id
 	f := j.f
-	if f == nil {
-		f = new(fetch)
-		sl.fetch(id, f)
-	} else {
-		<-f.done
-	}
+	<-f.done
 	payload, err := f.payload.Data, f.payload.Err
 	if ctx.Err() != nil || errors.Is(err, session.ErrOver) || errors.Is(f.state.Err, session.ErrOver) {
 		return outcome{ended: true}

@@ -32,6 +32,9 @@ func (sl *slot) room() int {
 // fit returns a state that a commit has room for: this one, less its streams where they
 // are what is too much, or that its result is too large.
 func (sl *slot) fit(id string, s task.State) task.State {
+	if len(task.StatePath(id))+s.Size() < leastRoom/2 { // most are as small
+		return s
+	}
 	room := sl.room()
 	over := func() int { return sl.s.Size(session.Set(task.StatePath(id), s.Bytes(), 0)) - room }
 	for _, stream := range []*[]byte{&s.Stderr, &s.Stdout} {
