@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -109,7 +110,7 @@ type textHandler struct {
 	coloured bool
 	journal  bool   // which has a time for each line, and takes its level from the beginning
 	groups   string // before a key
-	attrs    string // of all records
+	attrs    []byte // of all records
 }
 
 func (h *textHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
@@ -122,14 +123,15 @@ func (h *textHandler) WithGroup(name string) slog.Handler {
 
 func (h *textHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	with := *h
+	with.attrs = slices.Clip(with.attrs)
 	for _, a := range attrs {
-		with.attrs += h.attr(h.groups, a)
+		with.attrs = h.attr(with.attrs, h.groups, a)
 	}
 	return &with
 }
 
 func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
-	var b strings.Builder
+	line := make([]byte, 0, 200) // most are shorter
 	level, colour, priority := "DBG", plain, "<7>"
 	switch {
 	case r.Level >= slog.LevelError:
@@ -140,41 +142,43 @@ func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
 		level, colour, priority = "INF", green, "<6>"
 	}
 	if h.journal {
-		b.WriteString(priority)
+		line = append(line, priority...)
 	} else {
-		b.WriteString(h.colour(faint, r.Time.Format("15:04:05.000")) + " ")
+		line = h.end(r.Time.AppendFormat(h.begin(line, faint), "15:04:05.000"), faint)
+		line = append(line, ' ')
 	}
-	b.WriteString(h.colour(colour, level) + " " + fit(r.Message) + h.attrs)
+	line = h.end(append(h.begin(line, colour), level...), colour)
+	line = append(append(append(line, ' '), fit(r.Message)...), h.attrs...)
 	r.Attrs(func(a slog.Attr) bool {
-		b.WriteString(h.attr(h.groups, a))
+		line = h.attr(line, h.groups, a)
 		return true
 	})
-	b.WriteByte('\n')
-	_, err := io.WriteString(h.w, b.String())
+	_, err := h.w.Write(append(line, '\n'))
 	return err
 }
 
-// attr is an attribute with a blank before it, or those of a group.
-func (h *textHandler) attr(groups string, a slog.Attr) string {
+// attr appends an attribute with a blank before it, or those of a group.
+func (h *textHandler) attr(line []byte, groups string, a slog.Attr) []byte {
 	a.Value = a.Value.Resolve()
 	switch {
 	case a.Equal(slog.Attr{}):
-		return ""
+		return line
 	case a.Value.Kind() == slog.KindGroup:
 		if a.Key != "" {
 			groups += a.Key + "."
 		}
-		var b strings.Builder
 		for _, one := range a.Value.Group() {
-			b.WriteString(h.attr(groups, one))
+			line = h.attr(line, groups, one)
 		}
-		return b.String()
+		return line
 	}
+	line = h.begin(append(line, ' '), faint)
+	line = h.end(append(append(append(line, groups...), a.Key...), '='), faint)
 	value := replace(nil, a).Value.String()
 	if value == "" || strings.ContainsAny(value, "\t =\"") {
 		value = `"` + strings.ReplaceAll(value, `"`, `\"`) + `"`
 	}
-	return " " + h.colour(faint, groups+a.Key+"=") + value
+	return append(line, value...)
 }
 
 // Colours of a terminal.
@@ -186,11 +190,19 @@ const (
 	yellow = "\x1b[93m"
 )
 
-func (h *textHandler) colour(colour, text string) string {
-	if !h.coloured || colour == plain {
-		return text
+// begin and end append what stands before and behind a text in a colour.
+func (h *textHandler) begin(line []byte, colour string) []byte {
+	if !h.coloured {
+		return line
 	}
-	return colour + text + "\x1b[0m"
+	return append(line, colour...)
+}
+
+func (h *textHandler) end(line []byte, colour string) []byte {
+	if !h.coloured || colour == plain {
+		return line
+	}
+	return append(line, "\x1b[0m"...)
 }
 
 // journalError begins a line of the journal that tells of an error: sd-daemon(3) has the

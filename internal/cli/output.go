@@ -16,6 +16,11 @@ const (
 	// room is how much of the log waits for a file that takes nothing, in bytes:
 	// some 6,000 lines.
 	room = 1 << 20
+	// pipeBuf is how much is written to a pipe undivided: PIPE_BUF in limits.h(0p).
+	pipeBuf = 4096
+	// linger is how long a line of the log waits for others to be written with it. Who logs
+	// is in the middle of something, and more often than not logs again.
+	linger = time.Millisecond
 	// lineCost is what a line that waits costs in memory beside its text.
 	lineCost = 64
 	// grace is how long an answer waits for its reader when the program is to end.
@@ -30,7 +35,8 @@ const (
 
 // output writes to a file, so that nobody has to wait for that: a terminal may be
 // stopped (Ctrl-S), a pipe full, a disk full. A goroutine writes; it runs while there
-// is something to write. Three things go through it:
+// is something to write, but lets lines of the log come together. Three things go through
+// it:
 //
 //	the log    offer   never waits; what finds no room, or cannot be written, is
 //	                   dropped, and the next line that is written tells how many were
@@ -46,6 +52,7 @@ type output struct {
 	size   int           // of the lines of the log that are not written
 	turns  int           // of the goroutine
 	idle   chan struct{} // closed when all is written; nil: it is, nothing runs
+	later  *time.Timer   // starts the goroutine; nil: it runs, or there is nothing to write
 	bar    func(width int) string
 	redraw bool // the bar, when the queue is empty
 
@@ -81,7 +88,10 @@ func ShowBar(bar func(width int) string) { stderr.show(bar) }
 func (o *output) offer(line []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.start()
+	if o.idle == nil {
+		o.idle = make(chan struct{})
+		o.later = time.AfterFunc(linger, o.begin)
+	}
 	size := len(line) + lineCost
 	if o.size+size <= room {
 		o.size += size
@@ -136,6 +146,9 @@ func (o *output) show(bar func(width int) string) {
 func (o *output) flush(still, most time.Duration) {
 	for end := time.Now().Add(most); ; {
 		o.mu.Lock()
+		if o.later != nil {
+			o.start()
+		}
 		idle, turns := o.idle, o.turns
 		o.mu.Unlock()
 		if idle == nil {
@@ -159,10 +172,22 @@ func (o *output) flush(still, most time.Duration) {
 
 // start starts the goroutine unless it runs; the caller holds mu.
 func (o *output) start() {
-	if o.idle == nil {
+	switch {
+	case o.idle == nil:
 		o.idle = make(chan struct{})
-		go o.run() // ends when all is written: a process ends without waiting for that
+	case o.later == nil || !o.later.Stop():
+		return
 	}
+	o.later = nil
+	go o.run() // ends when all is written: a process ends without waiting for that
+}
+
+// begin is start when lines have waited for long enough.
+func (o *output) begin() {
+	o.mu.Lock()
+	o.later = nil
+	o.mu.Unlock()
+	o.run()
 }
 
 func (o *output) run() {
@@ -171,17 +196,17 @@ func (o *output) run() {
 		o.turns++
 		switch {
 		case len(o.queue) > 0:
-			e := o.queue[0]
-			o.queue[0] = entry{}
-			o.queue = o.queue[1:]
+			some := o.queue[:together(o.queue)]
+			o.queue = o.queue[len(some):]
 			notice := o.notice
 			o.mu.Unlock()
-			if e.done != nil {
+			if e := some[0]; e.done != nil {
 				n, err := o.write(e.to, e.text)
 				e.done <- written{n, err}
 			} else {
-				o.log(e, notice)
+				o.log(some, notice)
 			}
+			clear(some)
 		case o.redraw:
 			bar := o.bar
 			o.redraw = false
@@ -197,31 +222,64 @@ func (o *output) run() {
 	}
 }
 
-// log writes a line of the log, and before it how many are missing there.
-func (o *output) log(e entry, notice func(dropped int) []byte) {
-	o.lost += e.dropped
-	put := func(line []byte) bool {
-		if o.torn {
-			line = append([]byte("\n"), line...)
+// together is how many entries are written at once: lines of the log, while they come to
+// no more than goes into a pipe undivided, whoever else writes to it.
+func together(queue []entry) (n int) {
+	line := func(e entry) bool { return e.done == nil && e.text != nil }
+	for size := 0; n < len(queue) && line(queue[n]); n++ {
+		if size += len(queue[n].text); size > pipeBuf {
+			break
 		}
-		n, err := o.write(o.file, line)
-		if err == nil || n > 0 {
-			o.torn = err != nil
+	}
+	return max(1, n)
+}
+
+// log writes lines of the log, and before them how many are missing there.
+func (o *output) log(lines []entry, notice func(dropped int) []byte) {
+	o.lost += lines[0].dropped
+	if o.lost > 0 {
+		text := notice(o.lost)
+		if o.put(text) == len(text) {
+			o.lost = 0
 		}
-		return err == nil
 	}
-	if o.lost > 0 && put(notice(o.lost)) {
-		o.lost = 0
+	var text []byte
+	for _, e := range lines {
+		text = append(text, e.text...)
 	}
-	if e.text == nil {
-		return
+	n := 0
+	if o.lost == 0 {
+		n = o.put(text)
 	}
-	if o.lost > 0 || !put(e.text) {
-		o.lost++
+	size := 0
+	for _, e := range lines {
+		if e.text == nil {
+			continue
+		}
+		if n -= len(e.text); n < 0 {
+			o.lost++
+		}
+		size += len(e.text) + lineCost
 	}
 	o.mu.Lock()
-	o.size -= len(e.text) + lineCost
+	o.size -= size
 	o.mu.Unlock()
+}
+
+// put writes lines of the log, and returns how many bytes of them were written.
+func (o *output) put(lines []byte) int {
+	if len(lines) == 0 {
+		return 0
+	}
+	text := lines
+	if o.torn {
+		text = append([]byte("\n"), lines...)
+	}
+	n, _ := o.write(o.file, text)
+	if n > 0 {
+		o.torn = text[n-1] != '\n'
+	}
+	return max(0, n-(len(text)-len(lines)))
 }
 
 const eraseLine = "\r\x1b[K"

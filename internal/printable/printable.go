@@ -18,7 +18,7 @@ import (
 
 // Line returns s as one line: line ends are escaped too.
 func Line(s string) string {
-	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !fit(r) }) {
+	if isASCII(s) || utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !fit(r) }) {
 		return s
 	}
 	var b strings.Builder
@@ -41,6 +41,16 @@ func Line(s string) string {
 		i += size
 	}
 	return b.String()
+}
+
+// isASCII tells whether there is nothing but the printable characters of ASCII.
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // Text returns s with its line ends kept and each line made printable. Every line
