@@ -18,6 +18,8 @@ const (
 	seconds   unit = "s"
 	megabytes unit = "MB"
 	requests  unit = "req"
+	switches  unit = "sw"
+	percent   unit = "%"
 	count     unit = ""
 )
 
@@ -27,8 +29,10 @@ func (u unit) format(v float64) string {
 		return thousands(v)
 	case u == perSecond:
 		return thousands(v) + " /s"
-	case u == megabytes, u == ms && v >= 100:
+	case u == megabytes, u == ms && v >= 100, u == percent:
 		return fmt.Sprintf("%.0f %s", v, u)
+	case u == ms && v < 0.1:
+		return fmt.Sprintf("%.3f %s", v, u)
 	}
 	return fmt.Sprintf("%.2f %s", v, u)
 }

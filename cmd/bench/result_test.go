@@ -189,12 +189,21 @@ func TestUsage(t *testing.T) {
 			t.Error(n)
 		}
 	})
-	t.Run("is_told_for_each_task", func(t *testing.T) {
-		before := usage{map[string]time.Duration{"server": time.Second}, 100}
-		after := usage{map[string]time.Duration{"server": 3 * time.Second, "worker": time.Second}, 1100}
-		got := after.since(before, 100, "")
-		if len(got) != 3 || got[0].value != 20 || got[1].value != 10 || got[2].value != 10 {
+	t.Run("reads_what_the_processors_did", func(t *testing.T) {
+		stat := "cpu  10 1 5 70 30 1 2 3 9 9\ncpu0 10 1 5 70 30 1 2 3 9 9\nintr 5 1\nctxt 1234\nbtime 7\n"
+		if got := parseMachine(stat); got != (machine{1234, 100, 122}) {
 			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("is_told_for_each_task", func(t *testing.T) {
+		before := usage{map[string]time.Duration{"server": time.Second}, 100, machine{1000, 50, 100}}
+		after := usage{map[string]time.Duration{"server": 3 * time.Second, "worker": time.Second}, 1100, machine{1200, 100, 300}}
+		var got []float64
+		for _, s := range after.since(before, 100, "") {
+			got = append(got, s.value)
+		}
+		if want := []float64{20, 10, 30, 10, 2, 25}; !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
 		}
 	})
 	t.Run("knows_this_process", func(t *testing.T) {

@@ -35,6 +35,8 @@ func rows() []row {
 			about: "the calls that a task costs, one after the other"},
 		{name: "idle", needs: []string{"floor-latency"}, cast: usual, measure: idle,
 			about: "a task while nothing else is there, from its submission to its result"},
+		{name: "hundred", needs: []string{"floor-latency"}, cast: usual, measure: hundred,
+			about: "client --count 100: a hundred tasks one after the other, from its start to its end"},
 		{name: "floor-rate", cast: nobody, measure: floorRate,
 			about: "the calls of many tasks, 64 at a time: by one task each, 16 and 100"},
 		{name: "throughput", needs: []string{"floor-rate"}, cast: usual, measure: throughput,
@@ -116,10 +118,29 @@ func floorRate(ctx context.Context, rd *round) ([]sample, error) {
 func idle(ctx context.Context, rd *round) ([]sample, error) {
 	result, whole, err := oneByOne(ctx, rd)
 	return []sample{
-		took(untilResult, load.Quantile(result, 0.5)).than(rd.of("floor-latency", untilResult), ratioAtMost(1.25)),
-		took("until the next one, p50", load.Quantile(whole, 0.5)).than(rd.of("floor-latency", withCleanUp), ratioAtMost(1.25)),
+		took(untilResult, load.Quantile(result, 0.5)).than(rd.of("floor-latency", untilResult), ratioAtMost(1.15)),
+		took("until the next one, p50", load.Quantile(whole, 0.5)).than(rd.of("floor-latency", withCleanUp), ratioAtMost(1.15)),
 		took("until the next one, p99", load.Quantile(whole, 0.99)),
 	}, err
+}
+
+// hundred is what somebody sees who runs the client of the assignment for a while.
+func hundred(ctx context.Context, rd *round) ([]sample, error) {
+	n := rd.some(100, 3)
+	began := time.Now()
+	m, err := rd.site.start("client", os.DevNull, "", "--count", fmt.Sprint(n), "--max-sleep", "0s")
+	if err != nil {
+		return nil, err
+	}
+	switch status, err := m.Wait(ctx); {
+	case err != nil:
+		return nil, err
+	case status != 0:
+		return nil, fmt.Errorf("client --count %d: exit status %d", n, status)
+	}
+	floor := rd.of("floor-latency", withCleanUp)
+	floor.value *= float64(n)
+	return []sample{took("from the client's start to its end", time.Since(began)).than(floor, ratioAtMost(1.3))}, nil
 }
 
 // oneByOne tells of each task how long it took until its result was there, and until the
@@ -145,7 +166,7 @@ func throughput(ctx context.Context, rd *round) ([]sample, error) {
 	return flood(ctx, rd, 1, func(rate sample) []sample {
 		again := rate
 		again.what = "tasks, as a number"
-		return []sample{rate.than(rd.of("floor-rate", batchOf(100)), ratioAtLeast(0.7)), again.to(atLeast(10_000))}
+		return []sample{rate.than(rd.of("floor-rate", batchOf(100)), ratioAtLeast(1)), again.to(atLeast(10_000))}
 	})
 }
 
@@ -256,7 +277,7 @@ func callers(ctx context.Context, rd *round) ([]sample, error) {
 	err := all.Wait()
 	rate := sample{what: tasksRate, unit: perSecond, value: float64(len(result)) / time.Since(began).Seconds()}
 	return []sample{
-		rate.than(rd.of("floor-rate", batchOf(1)), ratioAtLeast(1.5)),
+		rate.than(rd.of("floor-rate", batchOf(1)), ratioAtLeast(1.3)),
 		took(untilResult, load.Quantile(result, 0.5)),
 	}, err
 }

@@ -10,10 +10,17 @@ import (
 )
 
 // usage is what tasks have cost so far: the processor time of each kind of process,
-// and how many packets the server was sent.
+// how many packets the server was sent, and what became of the machine meanwhile.
 type usage struct {
 	processor map[string]time.Duration
 	packets   int
+	machine   machine
+}
+
+// machine is what all processes together have made of it since it was started.
+type machine struct {
+	switches   int // of context
+	idle, time int // of all processors, in ticks
 }
 
 // kinds in the order of a task's way; the bench is what makes the floor's calls.
@@ -23,6 +30,9 @@ var kinds = []string{"bench", "client", "server", "master", "worker"}
 // ours nothing is known. Where there is no /proc it is empty.
 func (s *site) usage() usage {
 	u := usage{processor: make(map[string]time.Duration)}
+	if stat, err := os.ReadFile("/proc/stat"); err == nil {
+		u.machine = parseMachine(string(stat))
+	}
 	add := func(kind string, pid int) {
 		if d, err := processorTime(pid); err == nil {
 			u.processor[kind] += d
@@ -47,15 +57,46 @@ func (u usage) since(before usage, tasks int, which string) (out []sample) {
 	if tasks == 0 {
 		return nil
 	}
+	all := time.Duration(0)
 	for _, kind := range kinds {
 		if d := u.processor[kind] - before.processor[kind]; d > 0 {
 			out = append(out, took("processor time a task, "+kind+which, d/time.Duration(tasks)))
+			all += d
 		}
+	}
+	if all > 0 {
+		out = append(out, took("processor time a task, in all"+which, all/time.Duration(tasks)))
 	}
 	if n := u.packets - before.packets; n > 0 {
 		out = append(out, sample{what: "requests a task" + which, unit: requests, value: float64(n) / float64(tasks)})
 	}
+	if n := u.machine.switches - before.machine.switches; n > 0 {
+		out = append(out, sample{what: "context switches a task" + which, unit: switches, value: float64(n) / float64(tasks)})
+	}
+	if n := u.machine.time - before.machine.time; n > 0 {
+		out = append(out, sample{what: "processors idle" + which, unit: percent, value: 100 * float64(u.machine.idle-before.machine.idle) / float64(n)})
+	}
 	return out
+}
+
+// parseMachine reads /proc/stat: its first line is what all processors have done, in ticks:
+// user, nice, system, idle, iowait, irq, softirq, steal, and what those hold already.
+func parseMachine(stat string) (m machine) {
+	for line := range strings.Lines(stat) {
+		switch f := strings.Fields(line); {
+		case len(f) > 8 && f[0] == "cpu":
+			for i, field := range f[1:9] {
+				n, _ := strconv.Atoi(field)
+				m.time += n
+				if i == 3 || i == 4 {
+					m.idle += n
+				}
+			}
+		case len(f) == 2 && f[0] == "ctxt":
+			m.switches, _ = strconv.Atoi(f[1])
+		}
+	}
+	return m
 }
 
 // parseReceived finds in a server's answer to srvr how many packets it was sent.
