@@ -146,7 +146,7 @@ func hundred(ctx context.Context, rd *round) ([]sample, error) {
 // oneByOne tells of each task how long it took until its result was there, and until the
 // next one could be done.
 func oneByOne(ctx context.Context, rd *round) (result, whole []time.Duration, err error) {
-	defer runtime.GOMAXPROCS(cli.OneProcessor()) // as the program
+	defer runtime.GOMAXPROCS(cli.Tune()) // as the program
 	c := load.Open(ctx, rd.site.cfg)
 	defer c.Close()
 	if _, err := c.Latencies(ctx, rd.some(30, 3), "0"); err != nil { // to get going
@@ -250,7 +250,7 @@ func flood(ctx context.Context, rd *round, clients int, figures func(sample) []s
 
 // callers is a load of requests and responses.
 func callers(ctx context.Context, rd *round) ([]sample, error) {
-	defer runtime.GOMAXPROCS(cli.OneProcessor()) // as the program
+	defer runtime.GOMAXPROCS(cli.Tune()) // as the program
 	c := load.Open(ctx, rd.site.cfg)
 	defer c.Close()
 	if err := c.Do(ctx, "0"); err != nil {

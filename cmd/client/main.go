@@ -24,7 +24,7 @@ import (
 )
 
 func main() {
-	cli.OneProcessor()
+	cli.Tune()
 	os.Exit(cli.Main(command(), os.Exit))
 }
 

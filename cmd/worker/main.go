@@ -22,7 +22,7 @@ func main() {
 	if command.Supervise() {
 		return
 	}
-	os.Exit(cli.Main(root(cli.OneProcessor()), os.Exit))
+	os.Exit(cli.Main(root(cli.Tune()), os.Exit))
 }
 
 // long is longer than anything that is meant.
