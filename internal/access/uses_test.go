@@ -22,7 +22,7 @@ var programs = []string{"./cmd/client", "./cmd/master", "./cmd/worker"}
 
 // needs is the right that each request of package session needs.
 var needs = map[string]string{
-	"ACL": "r", "Check": "r", "Children": "r", "ChildrenW": "r", "Get": "r", "GetAll": "r", "GetPersistentW": "r", "GetW": "r",
+	"ACL": "r", "Check": "r", "Children": "r", "ChildrenW": "r", "Get": "r", "GetAll": "r", "GetAllW": "r", "GetPersistentW": "r", "GetW": "r",
 	"Stat":      "r", // nothing until ZooKeeper 3.9
 	"WatchTree": "r", "Create": "c", "CreateEphemeral": "c", "CreateEphemeralSequential": "c", "EnsureDirs": "c",
 	"Delete": "d", "Set": "w", "SetACL": "a",
