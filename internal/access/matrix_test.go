@@ -317,7 +317,7 @@ func (m *matrix) watch(who int, _ *zk.Conn) error {
 
 	m.admin.Conn.Set(full("/tasks/x"), nil, -1)
 	m.must("sync", s.Sync()) // what happened before is told before
-	if paths, _ := hints.Take(); paths["/tasks/x"] == 0 {
+	if paths, _ := hints.Take(); paths["/tasks/x"].Times == 0 {
 		return zk.ErrNoAuth
 	}
 	return nil

@@ -30,7 +30,7 @@ var needs = map[string]string{
 
 // free are its other methods: they ask for nothing, need no right, or carry requests that
 // are made elsewhere.
-var free = strings.Fields("Close Done Err Forget Hints ID LacksRole LastErr Live MaxPacket Multi NewGroup Permitted Policy Restored Roles Size Standing Suspended Sync Timeout Withholds Within")
+var free = strings.Fields("Close Done Err Forget Hints ID LacksRole LastErr Live MaxPacket Multi NewGroup Permitted Policy Restored Roles Size Standing Suspended Sync Timeout Unwatch Withholds Within")
 
 // uses finds where the programs make a request: "election.create EnsureDirs".
 func uses(t *testing.T) (found []string) {

@@ -86,7 +86,7 @@ func (w *crewWait) on(ctx context.Context, sv *serving) error {
 		case <-hints.C:
 			paths, all := hints.Take()
 			for dir := range due {
-				due[dir] = all || paths[dir] > 0
+				due[dir] = all || paths[dir].Times > 0
 			}
 		case <-rights.C:
 			for dir := range due {

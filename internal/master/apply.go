@@ -125,6 +125,9 @@ func (l *leader) carriedOut(m sched.Move, version int32) {
 		l.log.Info("ids of no task removed from a worker's list", "worker", m.Worker, "tasks", len(m.Tasks))
 		return
 	}
+	if m.Kind == sched.Assign {
+		l.lately.assigned += len(m.Tasks)
+	}
 	for _, c := range m.Tasks {
 		queue, _ := task.SplitQueue(c.ID)
 		if m.Kind == sched.Assign {

@@ -24,7 +24,7 @@ import (
 func still(s *session.Session, h *zktest.Hand, log *slog.Logger) *leader {
 	m := &master{s: s, cfg: Config{Logger: log, Retention: -1}.withDefaults(), dirs: newDirs(s)}
 	m.rights = session.NewRights(log)
-	m.hints = s.Hints(task.TasksDir, task.WorkersDir, task.WorkersDir+"/", task.DrainDir)
+	m.hints = s.Hints(watched...)
 	l := newLeader(m, session.Check(h.CreateSeq("/master/x-", ""), session.AnyVersion))
 	l.tasks.short, l.workers.short = true, true // nobody serves them
 	return l

@@ -24,11 +24,11 @@
 // nothing with the loop but the number of its turns.
 //
 //	znode           read                               written
-//	/tasks          listed when it changes, for at     made when missing
-//	                most a fifth of the time, and
-//	                twice a second while every
-//	                worker has enough to do
-//	/workers        listed when a name is unknown      made when missing
+//	/tasks          listed at first, every 10 s, and   made when missing
+//	                whenever it changes while many
+//	                are assigned
+//	/workers        listed when a name is unknown,     made when missing
+//	                and every 10 s
 //	/workers/<id>   at first, and when it changes      assigned, revoked, asked back
 //	/drain          listed when it changes             made when missing
 //	/drain/<name>   with each listing                  "drained", once what it names is free
@@ -39,16 +39,20 @@
 //
 // A task that nobody touched since it was created is at version 0: it is assigned
 // without having been read, and the assignment checks the version. Where it was not so,
-// the task and some behind it are read. So the usual task costs the leader a share of
-// one listing and of one Multi (an atomic transaction).
+// the task and some behind it are read. So the usual task costs the leader a share of one read,
+// of one Multi (an atomic transaction), and of one listing or three events.
 //
 // # Watches
 //
-// Where the servers know how (since ZooKeeper 3.6), one recursive watch on /workers tells
-// of every change below it. The leader counts the events of each worker: its own writes
-// make one as well, so that it reads a znode only when somebody else wrote it. An event
-// of an unknown name means "list again". Older servers get a one-shot watch on /workers
-// and on each worker, which is set with every read.
+// Where the servers know how (since ZooKeeper 3.6), a recursive watch on /workers tells of
+// every change below it. The leader counts the events of each worker: its own writes make
+// one as well, so that it reads a znode only when somebody else wrote it. An event of an
+// unknown worker means "list again". Another such watch, on /tasks, tells of each task that
+// comes or goes: the first one after some quiet is assigned without a listing. With many
+// tasks that costs more than listings do, so from 2,000 assignments a second on it is
+// removed, and a one-shot watch set that has /tasks listed, for at most a fifth of the time,
+// and twice a second while every worker has enough to do. Older servers get a one-shot watch
+// on each worker as well, which is set with every read.
 //
 // # Every write is fenced
 //

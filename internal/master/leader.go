@@ -22,6 +22,10 @@ const (
 	// plentyPause is the least time between two listings of /tasks while every worker
 	// has enough to do: they only serve to notice withdrawn tasks then.
 	plentyPause = 500 * time.Millisecond
+	// many is from how many assignments in a second on /tasks is listed when it changes. A
+	// task that the servers tell of costs three events, and its share of a listing less; but
+	// the first one after some quiet is assigned sooner by the time of that listing.
+	many = 2000
 )
 
 // leader is a master for one term. Its loop turns events into those of a scheduler, and
@@ -47,7 +51,12 @@ type leader struct {
 		due  bool // a child of /drain may have come, changed or gone
 		pace pace
 	}
-	tree    bool // one watch tells of everything below /workers
+	tree   bool // one watch tells of everything below /workers
+	busy   bool // many are assigned: no such watch tells of everything below /tasks
+	lately struct {
+		assigned int // tasks, since
+		since    time.Time
+	}
 	odd     *complaints
 	awaited map[string]awaitedState // by task
 	idle    []string                // workers found gone in this turn that had no task
@@ -81,7 +90,7 @@ func (l *leader) lead(ctx context.Context, j *janitor) error {
 	if err := l.s.Sync(); err != nil {
 		return err
 	}
-	if err := l.watchTree(); err != nil {
+	if err := l.watchTrees(); err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
@@ -164,6 +173,9 @@ func (l *leader) turn(blocked bool) (d sched.Decision, err error) {
 	if err := l.apply(d.Moves); err != nil {
 		return d, err
 	}
+	if err := l.chooseWatch(time.Now()); err != nil {
+		return d, err
+	}
 	if err := l.writeDrained(d.Drained); err != nil {
 		return d, err
 	}
@@ -210,7 +222,7 @@ func (l *leader) list() error {
 		if !dir.due || dir.busy || time.Now().Before(l.from(dir)) {
 			continue
 		}
-		if err := dir.begin(dir == l.tasks || !l.tree); err != nil {
+		if err := dir.begin(!l.tree || dir == l.tasks && l.busy); err != nil {
 			return err
 		}
 	}
@@ -237,8 +249,13 @@ func (l *leader) mergeTasks(a listing) {
 		return
 	}
 	l.metrics.Listed(task.TasksDir, len(a.names), a.ended.Sub(a.began))
-	ids := a.names[:0]
-	for _, name := range a.names {
+	l.handle(sched.TasksListed{IDs: l.validIDs(a.names), Number: a.number})
+}
+
+// validIDs leaves out what is no name of a task.
+func (l *leader) validIDs(names []string) []string {
+	ids := names[:0]
+	for _, name := range names {
 		if task.ValidID(name) {
 			ids = append(ids, name)
 			continue
@@ -246,7 +263,7 @@ func (l *leader) mergeTasks(a listing) {
 		l.odd.tell(task.StatePath(name), `a task's name must be one line, without blanks around it, without "-" at its front, of at most `+
 			strconv.Itoa(task.MaxID)+" bytes; left alone")
 	}
-	l.handle(sched.TasksListed{IDs: ids, Number: a.number})
+	return ids
 }
 
 func (l *leader) mergeWorkers(a listing) {
@@ -270,27 +287,44 @@ func (l *leader) handle(e sched.Event) { l.sched.Handle(e, time.Now()) }
 // takeHints merges what the watches told since the last call.
 func (l *leader) takeHints() error {
 	paths, all := l.hints.Take()
-	for p, times := range paths {
-		l.dirs.fired(p)
-		id, ofWorker := strings.CutPrefix(p, task.WorkersDir+"/")
+	var seen []string // tasks that no listing had yet
+	for p, hint := range paths {
+		id, ofTask := strings.CutPrefix(p, task.TasksDir+"/")
 		switch {
-		case p == task.TasksDir:
-			l.tasks.due = true
-		case p == task.DrainDir:
-			l.drains.due = true
-		case !ofWorker || !l.sched.Knows(id):
-			l.workers.due = true
-		case l.tree:
-			l.handle(sched.WorkerChanged{ID: id, Times: times})
-		default:
-			l.handle(sched.WorkerChanged{ID: id})
-		}
+		case !ofTask:
+			l.hinted(p, hint)
+		case hint.Gone:
+			l.handle(sched.TaskGone{ID: id})
+		case !l.sched.KnowsTask(id):
+			seen = append(seen, id)
+		} // else its state was written: its worker's list tells of that
+	}
+	if len(seen) > 0 {
+		l.handle(sched.TasksSeen{IDs: l.validIDs(seen), Number: l.tasks.number})
 	}
 	if !all {
 		return nil
 	}
 	l.everything()
-	return l.watchTree()
+	return l.watchTrees()
+}
+
+// hinted merges what the watches of one path told, which is no task's.
+func (l *leader) hinted(path string, hint session.Hint) {
+	l.dirs.fired(path)
+	id, ofWorker := strings.CutPrefix(path, task.WorkersDir+"/")
+	switch {
+	case path == task.TasksDir:
+		l.tasks.due = true
+	case path == task.DrainDir:
+		l.drains.due = true
+	case !ofWorker || !l.sched.Knows(id):
+		l.workers.due = true
+	case l.tree:
+		l.handle(sched.WorkerChanged{ID: id, Times: hint.Times})
+	default:
+		l.handle(sched.WorkerChanged{ID: id})
+	}
 }
 
 // everything has everything read again.
@@ -299,9 +333,32 @@ func (l *leader) everything() {
 	l.handle(sched.AllChanged{})
 }
 
-// watchTree has the servers tell of every change below /workers, if they can. Else
-// /workers and each worker are watched for themselves.
-func (l *leader) watchTree() (err error) {
+// watchTrees has the servers tell of every change below /workers and /tasks, if they can and
+// it is worth it. Else the two and each worker are watched for themselves.
+func (l *leader) watchTrees() (err error) {
 	l.tree, err = l.s.WatchTree(task.WorkersDir)
+	if err == nil && l.tree && !l.busy {
+		_, err = l.s.WatchTree(task.TasksDir)
+	}
 	return err
+}
+
+// chooseWatch decides once a second, or after many assignments, how the leader learns of
+// tasks: by a watch of all below /tasks, or by one that has it list.
+func (l *leader) chooseWatch(now time.Time) error {
+	busy := l.lately.assigned >= many
+	if !busy && now.Sub(l.lately.since) < time.Second {
+		return nil
+	}
+	l.lately.assigned, l.lately.since = 0, now
+	if busy == l.busy || !l.tree {
+		return nil
+	}
+	l.busy, l.tasks.due = busy, true
+	if !busy {
+		return l.watchTrees()
+	}
+	l.s.Unwatch(task.TasksDir)
+	l.dirs.fired(task.TasksDir)
+	return nil
 }

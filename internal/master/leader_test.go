@@ -104,7 +104,7 @@ func TestTurn(t *testing.T) {
 		submit(h, "t1")
 		h.CreateEphemeral("/workers/w", "t1")
 		l := still(open(t, via), h, testLogger(t))
-		if err := l.watchTree(); err != nil {
+		if err := l.watchTrees(); err != nil {
 			t.Fatal(err)
 		}
 		turnUntilQuiet(t, l)
@@ -133,6 +133,54 @@ func TestTurn(t *testing.T) {
 		if _, err := l.turn(false); err != nil || l.tasks.number != before+1 {
 			t.Errorf("%v; it did not list afterwards", err)
 		}
+	})
+	t.Run("lists tasks while many are assigned, and else is told of each", func(t *testing.T) {
+		l, h, proxy := begin(t)
+		comes := func(id string) (listings int) {
+			t.Helper()
+			proxy.Seen()
+			submit(h, id)
+			zktest.Eventually(t, "the leader knows "+id, func() (bool, string) {
+				turnUntilQuiet(t, l)
+				return l.sched.KnowsTask(id), ""
+			})
+			return count(proxy.Seen(), zktest.OpGetChildren)
+		}
+		asks := func(op zktest.Op) {
+			t.Helper()
+			proxy.Seen()
+			zktest.Eventually(t, "the leader asks for "+op.String(), func() (bool, string) {
+				turnUntilQuiet(t, l)
+				return count(proxy.Seen(), op) > 0, ""
+			})
+			zktest.Eventually(t, "it has listed", func() (bool, string) {
+				turnUntilQuiet(t, l)
+				return !l.tasks.due && !l.tasks.busy, ""
+			})
+		}
+		if n := comes("t2"); n > 0 {
+			t.Errorf("%d listings for a task at first", n)
+		}
+		l.lately.assigned = many
+		asks(zktest.OpUnwatch)
+		if n := comes("t3"); n == 0 {
+			t.Error("no listing for a task after many")
+		}
+		h.Delete("/tasks/t3")
+		zktest.Eventually(t, "the leader misses t3", func() (bool, string) {
+			turnUntilQuiet(t, l)
+			return !l.sched.KnowsTask("t3"), ""
+		})
+		l.lately.since = time.Time{}
+		asks(zktest.OpAddWatch)
+		if n := comes("t4"); n > 0 {
+			t.Errorf("%d listings for a task after some quiet", n)
+		}
+		h.Delete("/tasks/t4")
+		zktest.Eventually(t, "the leader is told of the end of t4", func() (bool, string) {
+			turnUntilQuiet(t, l)
+			return !l.sched.KnowsTask("t4"), ""
+		})
 	})
 	t.Run("wants another listing for a task that none has named yet", func(t *testing.T) {
 		l, h, _ := begin(t)

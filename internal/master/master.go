@@ -62,6 +62,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// watched is what a master is told of, as the keys of its Hints.
+var watched = []string{task.TasksDir, task.TasksDir + "/", task.WorkersDir, task.WorkersDir + "/", task.DrainDir}
+
 // Run is a master on one session: a candidate, then a backup or the leader,
 // until ctx ends, when it resigns. It fails when the session is over. Where it may not
 // use a permanent znode it tries again until it may.
@@ -69,7 +72,7 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	m := &master{
 		s:     s,
 		cfg:   cfg.withDefaults(),
-		hints: s.Hints(task.TasksDir, task.WorkersDir, task.WorkersDir+"/", task.DrainDir),
+		hints: s.Hints(watched...),
 		dirs:  newDirs(s),
 	}
 	m.rights = session.NewRights(m.cfg.Logger)

@@ -37,8 +37,8 @@ func TestRequests(t *testing.T) {
 	if n := count(seen, zktest.OpGetData); n > tasks+2 {
 		t.Errorf("%d reads for %d tasks: its own writes are no cause to read", n, tasks)
 	}
-	if n := count(seen, zktest.OpGetChildren); n > 3*tasks+2 { // a task comes and goes
-		t.Errorf("%d listings for %d tasks", n, tasks)
+	if n := count(seen, zktest.OpGetChildren); n > 4 { // from time to time
+		t.Errorf("%d listings for %d tasks: a watch tells of each that comes or goes", n, tasks)
 	}
 	t.Logf("requests: %d for %d tasks", len(seen), tasks)
 }

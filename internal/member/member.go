@@ -122,7 +122,7 @@ func (m *member) watch(ctx context.Context) error {
 				return err
 			}
 		case <-m.hints.C:
-			if paths, _ := m.hints.Take(); paths[task.MembersDir] > 0 {
+			if paths, _ := m.hints.Take(); paths[task.MembersDir].Times > 0 {
 				m.watched = false
 			}
 			if err := m.check(); err != nil {

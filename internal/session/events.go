@@ -20,7 +20,7 @@ func (s *Session) onEvent(ev zk.Event) {
 			s.policy.watched.Store(false)
 			s.policy.changes.Add(1)
 		}
-		s.hub.fired(path)
+		s.hub.fired(path, ev.Type == zk.EventNodeDeleted)
 	case ev.State == zk.StateHasSession:
 		s.connected(ev.Server)
 	case ev.State == zk.StateDisconnected:

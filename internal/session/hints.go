@@ -14,31 +14,45 @@ type Hints struct {
 
 	wake chan struct{}
 	mu   sync.Mutex // guards the rest
-	set  map[string]int
+	set  map[string]Hint
 	all  bool
+}
+
+// Hint is what the watches of one path have told.
+type Hint struct {
+	Times int  // how often they have
+	Gone  bool // the last one did of the znode's end
 }
 
 // mostHints is how many paths wait to be taken: some 15 MB.
 const mostHints = 100_000
 
-// Take returns what has been hinted at since the last call, and how often each. With
+// Take returns what has been hinted at since the last call, by path. With
 // all set, every watched path is to be read again: the connection was lost meanwhile,
 // and with it every persistent watch, or more was hinted at than is kept.
-func (h *Hints) Take() (paths map[string]int, all bool) {
+func (h *Hints) Take() (paths map[string]Hint, all bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	paths, h.set = h.set, make(map[string]int)
+	paths, h.set = h.set, make(map[string]Hint)
 	all, h.all = h.all, false
 	return paths, all
 }
 
-func (h *Hints) add(path string, all bool) {
+func (h *Hints) add(path string, gone bool) {
+	h.tell(func() {
+		if len(h.set) >= mostHints {
+			h.all = true
+		} else {
+			h.set[path] = Hint{h.set[path].Times + 1, gone}
+		}
+	})
+}
+
+func (h *Hints) addAll() { h.tell(func() { h.all = true }) }
+
+func (h *Hints) tell(what func()) {
 	h.mu.Lock()
-	if all || len(h.set) >= mostHints {
-		h.all = true
-	} else {
-		h.set[path]++
-	}
+	what()
 	h.mu.Unlock()
 	select {
 	case h.wake <- struct{}{}:
@@ -56,7 +70,7 @@ type hub struct {
 // for all its children. Each key has one owner at a time.
 func (s *Session) Hints(keys ...string) *Hints {
 	wake := make(chan struct{}, 1)
-	h := &Hints{C: wake, wake: wake, set: make(map[string]int)}
+	h := &Hints{C: wake, wake: wake, set: make(map[string]Hint)}
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	for _, k := range keys {
@@ -74,13 +88,13 @@ func (s *Session) Forget(keys ...string) {
 	}
 }
 
-func (b *hub) fired(path string) {
+func (b *hub) fired(path string, gone bool) {
 	dir := path[:strings.LastIndexByte(path, '/')+1]
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, key := range []string{path, dir} {
 		if h := b.byKey[key]; h != nil {
-			h.add(path, false)
+			h.add(path, gone)
 		}
 	}
 }
@@ -89,6 +103,6 @@ func (b *hub) all() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, h := range b.byKey {
-		h.add("", true)
+		h.addAll()
 	}
 }

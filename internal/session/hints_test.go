@@ -173,7 +173,7 @@ func TestHints(t *testing.T) {
 }
 
 func TestHintsThatNobodyTakes(t *testing.T) {
-	h := &Hints{wake: make(chan struct{}, 1), set: make(map[string]int)}
+	h := &Hints{wake: make(chan struct{}, 1), set: make(map[string]Hint)}
 	for i := range mostHints {
 		h.add(fmt.Sprint("/a/", i), false)
 	}

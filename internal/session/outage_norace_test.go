@@ -29,7 +29,7 @@ func TestReconnect(t *testing.T) {
 		hand.Set("/a", "1")
 		zktest.Eventually(t, "hint", func() (bool, string) {
 			paths, all := h.Take()
-			return paths["/a"] > 0, fmt.Sprint(paths, all)
+			return paths["/a"].Times > 0, fmt.Sprint(paths, all)
 		})
 	})
 	t.Run("misses_no_change_when_hints_are_heeded", func(t *testing.T) {
@@ -54,7 +54,7 @@ func TestReconnect(t *testing.T) {
 			zktest.Eventually(t, "all changes", func() (bool, string) {
 				paths, all := h.Take()
 				for path := range seen {
-					if all || paths[path] > 0 {
+					if all || paths[path].Times > 0 {
 						data, _, err := s.GetW(path)
 						must(t, err)
 						seen[path] = string(data)

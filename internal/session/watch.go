@@ -31,7 +31,7 @@ func (s *Session) GetPersistentW(path string) (data []byte, stat *zk.Stat, persi
 // WatchTree sets a watch that stays on a znode and all below it, if the servers know how:
 // it hints at every creation, deletion and change of data, one by one, under the path
 // of the znode that it happened to. What is read after this call is watched. After a
-// reconnect, of which Hints.Take tells, it is to be set again. False means that the
+// reconnect, of which Hints.Take tells, it is to be set again. Unwatch removes it. False means that the
 // servers do not know how. They may say so later, which is hinted at like a reconnect.
 // It can keep ChildrenW on the same path from firing.
 func (s *Session) WatchTree(path string) (set bool, err error) {
@@ -44,6 +44,10 @@ func (s *Session) WatchTree(path string) (set bool, err error) {
 	s.wire.AddWatch(s.full(path), zkwire.PersistentRecursive, s.watched)
 	return true, nil
 }
+
+// Unwatch removes the watches on a path, of any kind, before whatever is asked later. Events
+// that are on their way still come. Where there is none, or no connection, it does nothing.
+func (s *Session) Unwatch(path string) { s.wire.Unwatch(s.full(path), func(error) {}) }
 
 // watched takes the answer to a persistent watch. Whatever it was refused for, asking
 // again would come to the same.

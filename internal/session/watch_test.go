@@ -25,7 +25,7 @@ func sees(t *testing.T, h *Hints, path string, n int) {
 		if all {
 			t.Error("a hint at all")
 		}
-		got += paths[path]
+		got += paths[path].Times
 		return got >= n, ""
 	})
 	if got > n {

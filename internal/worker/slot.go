@@ -204,7 +204,7 @@ func (sl *slot) serve(draining, leaving context.Context) error {
 			return nil
 		case <-sl.hints.C:
 			paths, all := sl.hints.Take()
-			sl.watch.hinted(paths[sl.path])
+			sl.watch.hinted(paths[sl.path].Times)
 			if all {
 				sl.stale = true
 				sl.watch.set = sl.watch.set && !sl.watch.stays // it went with the connection

@@ -29,6 +29,7 @@ const (
 	OpGetChildren Op = 12
 	OpCheck       Op = 13
 	OpMulti       Op = 14
+	OpUnwatch     Op = 18 // removeWatches
 	OpMultiRead   Op = 22
 	OpSetWatches  Op = 101
 	OpAddWatch    Op = 106
@@ -61,6 +62,8 @@ func (o Op) String() string {
 		return "check"
 	case OpMulti:
 		return "multi"
+	case OpUnwatch:
+		return "removeWatches"
 	case OpMultiRead:
 		return "multiRead"
 	case OpSetWatches:

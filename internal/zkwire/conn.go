@@ -48,7 +48,7 @@ type conn struct {
 	unsent     []byte
 	greeted    bool // the handshake was written
 	reads      reads
-	watches    []func(error) // who waits for the answer to an addWatch, in the order of the requests
+	watches    []func(error) // who waits for the answers to requests of watch, in their order
 	unanswered unanswered
 }
 
@@ -79,15 +79,15 @@ func (c *conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// addWatch has a watch set, unless the handshake is still to come or the connection is
-// closed: then it returns false.
-func (c *conn) addWatch(path string, mode WatchMode, done func(error)) bool {
+// watch sends a request about watches that the library does not know, unless the handshake is
+// still to come or the connection is closed: then it returns false.
+func (c *conn) watch(appendTo func([]byte) []byte, done func(error)) bool {
 	c.mu.Lock()
 	if !c.greeted || c.isClosed() {
 		c.mu.Unlock()
 		return false
 	}
-	c.unsent = appendAddWatch(c.unsent, path, mode)
+	c.unsent = appendTo(c.unsent)
 	c.watches = append(c.watches, done)
 	c.mu.Unlock()
 	c.poke()
@@ -304,7 +304,7 @@ func (c *conn) answered(reply replyHead) []read {
 	return reads
 }
 
-// watched hands on the answer to the first addWatch that has none.
+// watched hands on the answer to the first request of watch that has none.
 func (c *conn) watched(reply replyHead) {
 	c.mu.Lock()
 	if len(c.watches) == 0 { // nobody asked, or it was closed meanwhile

@@ -29,6 +29,7 @@ const (
 	opError     int32 = -1 // in a MultiHeader: an ErrorResponse follows, or nothing
 	opGetData   int32 = 4
 	opPing      int32 = 11
+	opUnwatch   int32 = 18 // removeWatches
 	opMultiRead int32 = 22
 	opAddWatch  int32 = 106
 )
@@ -37,7 +38,7 @@ const (
 // -8 a meaning (org.apache.zookeeper.ClientCnxn); go-zookeeper counts from 1 on.
 const (
 	pingXid  int32 = -2
-	watchXid int32 = -106 // of each addWatch
+	watchXid int32 = -106 // of each addWatch and removeWatches
 	readXid  int32 = -107 // of each multi-read that begins with a read of ours
 )
 
@@ -185,6 +186,16 @@ func appendAddWatch(buf []byte, path string, mode WatchMode) []byte {
 	return appendFrame(buf, func(b []byte) []byte {
 		b = appendInt32(appendInt32(b, watchXid), opAddWatch)
 		return appendInt32(append(appendInt32(b, int32(len(path))), path...), int32(mode))
+	})
+}
+
+// anyWatch is each kind: org.apache.zookeeper.Watcher.WatcherType.
+const anyWatch = 3
+
+func appendUnwatch(buf []byte, path string) []byte {
+	return appendFrame(buf, func(b []byte) []byte {
+		b = appendInt32(appendInt32(b, watchXid), opUnwatch)
+		return appendInt32(append(appendInt32(b, int32(len(path))), path...), anyWatch)
 	})
 }
 

@@ -168,7 +168,7 @@ func FuzzReplies(f *testing.F) {
 		answers := 0
 		c.greeted = true
 		for range 2 {
-			c.addWatch("/a", Persistent, func(error) { answers++ })
+			c.watch(func(b []byte) []byte { return appendAddWatch(b, "/a", Persistent) }, func(error) { answers++ })
 		}
 		for xid := range int32(2) {
 			c.reads.keep(request(2+xid, opGetData, path("/a", 0)...))

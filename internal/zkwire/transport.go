@@ -117,10 +117,20 @@ func (t *Transport) Suspect(size int) bool { return t.limits.suspects(size) }
 // [ServerError], or zk.ErrConnectionClosed if none will come. It is called before AddWatch
 // returns or on a goroutine of the connection, and must not block.
 func (t *Transport) AddWatch(path string, mode WatchMode, done func(error)) {
+	t.watch(func(b []byte) []byte { return appendAddWatch(b, path, mode) }, done)
+}
+
+// Unwatch has all watches of the session on a path removed, in the same order and with the
+// same answers as AddWatch. Those set by the Conn are set again by it when it reconnects.
+func (t *Transport) Unwatch(path string, done func(error)) {
+	t.watch(func(b []byte) []byte { return appendUnwatch(b, path) }, done)
+}
+
+func (t *Transport) watch(appendTo func([]byte) []byte, done func(error)) {
 	t.mu.Lock()
 	c := t.conn
 	t.mu.Unlock()
-	if c == nil || !c.addWatch(path, mode, done) {
+	if c == nil || !c.watch(appendTo, done) {
 		done(zk.ErrConnectionClosed)
 	}
 }

@@ -5,15 +5,15 @@
 //
 // # The states of a task
 //
-// Each task that /tasks lists has exactly one state. One function, become, changes it
-// and moves the task between the indexes.
+// Each task that a listing of /tasks or an event named has exactly one state. One function,
+// become, changes it and moves the task between the indexes.
 //
 //	state        entered when                            left to
-//	Unverified   listed, and made by hand;               Pending: read as pending
+//	Unverified   named, and made by hand;                Pending: read as pending
 //	             refused, or its fate is unknown;        Exhausted: the last loss allowed
 //	             its worker is gone, or returned it;     Finished: read as done, failed or
 //	             Released for a while                      malformed, or not to be read
-//	Pending      listed, and made by a client;           Assigning: Decide
+//	Pending      named, and made by a client;            Assigning: Decide
 //	             read as pending                         Unverified: one before it was refused;
 //	                                                       a new leader found it
 //	Assigning    Decide                                  Assigned: carried out
@@ -32,8 +32,8 @@
 //	                                                     Unverified: refused, or unknown
 //
 // A worker's list that names a task makes it Assigned, whatever it was. A task that a
-// listing of /tasks lacks is forgotten in any state. If a worker lists it, it is
-// revoked once a listing lacks it that began after the worker's list was read: a task
+// listing of /tasks lacks, or of whose end an event tells, is forgotten in any state. If a
+// worker lists it, it is revoked once a listing lacks it that began after the worker's list was read: a task
 // that was made and assigned by hand just now is not in an older one.
 //
 // # Who gets what

@@ -65,9 +65,9 @@ func (w *world) anyStep() {
 		if w.r.IntN(20) == 0 { // copied here with its result
 			state = "done elsewhere"
 		}
-		w.tasks[w.marks[w.r.IntN(len(w.marks))].NewID()] = &znode{text: state}
+		w.create(w.marks[w.r.IntN(len(w.marks))].NewID(), state)
 	case n == 4:
-		w.tasks[w.name(queue)] = &znode{text: []string{"pending", "", "banana", "done x"}[w.r.IntN(4)]}
+		w.create(w.name(queue), []string{"pending", "", "banana", "done x"}[w.r.IntN(4)])
 	case n == 5 && len(w.workers) < 8:
 		w.workers[w.name(queue)] = &znode{session: 1 + w.r.Int64N(3)}
 	case n == 6 && someWorker:
@@ -75,7 +75,7 @@ func (w *world) anyStep() {
 	case n == 7 && someWorker:
 		w.leave(worker)
 	case n == 8 && someTask: // withdrawn, or fetched
-		delete(w.tasks, id)
+		w.remove(id)
 	case n == 9 && someWorker: // typed: take it away
 		// If the worker dies now, that looks like a loss.
 		if list, _ := w.list(worker); len(list) > 0 && w.tasks[list[0]] != nil {
@@ -105,6 +105,7 @@ func (w *world) anyStep() {
 		w.s = New(maxLosses)
 		w.lists = nil
 		w.watch = map[string]int{}
+		w.told, w.events = w.told+len(w.events), nil // its watch is new
 	case n == 20:
 		w.handle(AllChanged{})
 	case n == 21 && someWorker && len(w.drains) < 3:
@@ -117,6 +118,7 @@ func (w *world) anyStep() {
 	case n == 23:
 		w.listDrains()
 	default:
+		w.tellTasks(w.r.IntN(len(w.events) + 1))
 		w.tell(false)
 		w.turn()
 	}

@@ -76,6 +76,9 @@ func (s *Scheduler) Handle(e Event, now time.Time) { e.handle(s, now) }
 // Knows tells whether a listing named a worker that is not gone.
 func (s *Scheduler) Knows(worker string) bool { return s.workers[worker] != nil }
 
+// KnowsTask tells whether a task was listed or seen, and is not gone.
+func (s *Scheduler) KnowsTask(id string) bool { return s.tasks[id] != nil }
+
 // Holds returns the tasks that are in this worker's list and in no other's, at the
 // versions that their states had when they were assigned; -1 where that is not known.
 func (s *Scheduler) Holds(worker string) (held []Known) {
@@ -139,8 +142,24 @@ func (e TasksListed) handle(s *Scheduler, now time.Time) {
 		s.found = added
 	}
 	for _, t := range s.tasks {
-		if t.listed != e.Number {
+		if t.listed < e.Number {
 			s.forget(t)
+		}
+	}
+}
+
+// TasksSeen are tasks that were there at some moment after the listing of that number had
+// begun, the last one that has. It may have missed them.
+type TasksSeen struct {
+	IDs    []string
+	Number int64
+}
+
+func (e TasksSeen) handle(s *Scheduler, _ time.Time) {
+	slices.Sort(e.IDs)
+	for _, id := range e.IDs {
+		if s.tasks[id] == nil {
+			s.add(id, e.Number)
 		}
 	}
 }

@@ -25,10 +25,24 @@ type world struct {
 	workers map[string]*znode
 	drains  map[string]*znode
 	watch   map[string]int // how often a worker was written since the scheduler was told
+	events  []taskEvent    // that the scheduler was not told of
+	told    int            // how many it was
 	listing int64          // of /tasks, that began
-	lists   []TasksListed  // that began and were not merged yet
+	lists   []listing      // that began and were not merged yet
 	marks   []*task.Submitter
 	names   int
+}
+
+// taskEvent is what the watch of /tasks tells.
+type taskEvent struct {
+	id   string
+	gone bool
+}
+
+// listing is one of /tasks. Its answer comes after all that had happened before.
+type listing struct {
+	TasksListed
+	events int
 }
 
 // znode is a task's or a worker's.
@@ -100,14 +114,38 @@ func (w *world) finish(id, text string) {
 	z.set(text)
 }
 
+func (w *world) create(id, text string) {
+	w.tasks[id] = &znode{text: text}
+	w.events = append(w.events, taskEvent{id, false})
+}
+
+func (w *world) remove(id string) {
+	delete(w.tasks, id)
+	w.events = append(w.events, taskEvent{id, true})
+}
+
+// tellTasks tells the scheduler of the next n tasks that came or went.
+func (w *world) tellTasks(n int) {
+	for _, e := range w.events[:n] {
+		if e.gone {
+			w.handle(TaskGone{e.id})
+		} else if !w.s.KnowsTask(e.id) {
+			w.handle(TasksSeen{[]string{e.id}, w.listing})
+		}
+	}
+	w.events = w.events[n:]
+	w.told += n
+}
+
 func (w *world) startListing() {
 	w.listing++
-	w.lists = append(w.lists, TasksListed{slices.Collect(maps.Keys(w.tasks)), w.listing})
+	w.lists = append(w.lists, listing{TasksListed{slices.Collect(maps.Keys(w.tasks)), w.listing}, w.told + len(w.events)})
 }
 
 func (w *world) mergeListing() {
 	if len(w.lists) > 0 {
-		w.handle(w.lists[0])
+		w.tellTasks(max(0, w.lists[0].events-w.told))
+		w.handle(w.lists[0].TasksListed)
 		w.lists = w.lists[1:]
 	}
 }
