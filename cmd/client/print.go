@@ -82,14 +82,6 @@ func newPrinter(cmd *cobra.Command, p printing, name func(client.Outcome) string
 
 // show prints an outcome, standard output first.
 func (p *printer) show(o client.Outcome) error {
-	if err := p.add(o); err != nil {
-		return err
-	}
-	return p.flush()
-}
-
-// add prints an outcome, at the next flush at the latest.
-func (p *printer) add(o client.Outcome) error {
 	if p.broken != nil {
 		return p.broken
 	}
@@ -98,14 +90,6 @@ func (p *printer) add(o client.Outcome) error {
 	} else {
 		p.text(o)
 	}
-	if p.errs.Buffered() > 0 { // what is printed to out next comes behind it
-		return p.flush()
-	}
-	return p.broken
-}
-
-// flush returns when all outcomes are printed.
-func (p *printer) flush() error {
 	for _, w := range []*bufio.Writer{p.out, p.errs} {
 		if err := w.Flush(); p.broken == nil {
 			p.broken = err
@@ -138,20 +122,14 @@ func (p *printer) text(o client.Outcome) {
 		if bytes.HasSuffix(stderr, []byte("\n")) {
 			end = ""
 		}
-		p.stream(p.second(), p.errTerminal, tag, stderr, end)
+		p.stream(p.errs, p.errTerminal, tag, stderr, end)
 	}
 	switch why := indented(p.reason(o)); {
 	case o.Err != nil:
-		fmt.Fprintf(p.second(), "%s: %s\n", p.name(o), why)
+		fmt.Fprintf(p.errs, "%s: %s\n", p.name(o), why)
 	case o.State.Phase == task.Failed:
-		fmt.Fprintf(p.second(), "%s: failed: %s\n", p.name(o), why)
+		fmt.Fprintf(p.errs, "%s: failed: %s\n", p.name(o), why)
 	}
-}
-
-// second returns errs once all is written that comes before what is printed there.
-func (p *printer) second() *bufio.Writer {
-	_ = p.out.Flush() // it keeps its error
-	return p.errs
 }
 
 // stream prints what a command wrote, byte by byte, but to a terminal.

@@ -32,29 +32,14 @@ type running struct {
 	halted          atomic.Bool // no more tasks are begun, as halt says
 
 	// Owned by the goroutine that prints.
-	printer   *printer
-	counts           // of what was printed
-	unflushed counts // of what is printed at the next flush
-	last      int    // the largest index that was taken up
-	undone    []int  // withdrawn
-	unprinted []int  // finished, and not printed because one before them is not
-	unwritten int    // finished, and could not be printed
-}
-
-// counts counts the outcomes of a run.
-type counts struct {
+	printer                  *printer
 	done, failed             int
-	doneBefore, failedBefore int // in earlier runs
+	doneBefore, failedBefore int   // in earlier runs
+	last                     int   // the largest index that was taken up
+	undone                   []int // withdrawn
+	unprinted                []int // finished, and not printed because one before them is not
+	unwritten                int   // finished, and could not be printed
 }
-
-func (t *counts) add(o counts) {
-	t.done += o.done
-	t.failed += o.failed
-	t.doneBefore += o.doneBefore
-	t.failedBefore += o.failedBefore
-}
-
-func (t counts) all() int { return t.done + t.failed + t.doneBefore + t.failedBefore }
 
 func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Client) error {
 	ctx, stop := context.WithCancelCause(parent)
@@ -63,7 +48,7 @@ func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Clie
 	defer stopReading()
 	r.stopReading = stopReading
 	r.printer = newPrinter(cmd, r.print, byPayload)
-	r.batch.Judge, r.batch.Flush, r.batch.NewID = r.judge, r.flush, c.NewID
+	r.batch.Judge, r.batch.NewID = r.judge, c.NewID
 	err := r.batch.Each(ctx, r.in.items(reading), func(ctx context.Context, id string, it client.Item) client.Outcome {
 		o, err := r.do(ctx, c, id, it)
 		if err != nil {
@@ -81,7 +66,7 @@ func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Clie
 	if n := r.doneBefore + r.failedBefore; n > 0 {
 		sum += fmt.Sprintf(", %d ended in earlier runs", n)
 	}
-	if err != nil && r.unwritten == 0 && r.all() > 0 {
+	if ended := r.done + r.failed + r.doneBefore + r.failedBefore; err != nil && r.unwritten == 0 && ended > 0 {
 		r.tellLeft(cmd.ErrOrStderr())
 	}
 	switch {
@@ -97,7 +82,7 @@ func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Clie
 		return fmt.Errorf("%w: %d done, %d failed", r.in.failure(), r.done, r.failed)
 	case r.failedBefore > 0:
 		return fmt.Errorf("%s failed, %d of them in an earlier run, which --resume-failed does again",
-			of(r.failed+r.failedBefore, r.all()), r.failedBefore)
+			of(r.failed+r.failedBefore, r.done+r.failed+r.doneBefore+r.failedBefore), r.failedBefore)
 	case r.failed > 0:
 		return fmt.Errorf("%s failed", of(r.failed, r.done+r.failed+r.doneBefore))
 	}
@@ -175,41 +160,22 @@ func (r *running) emit(o client.Outcome) error {
 	if r.printer.silent && !r.print.json {
 		r.unprinted = append(r.unprinted, o.Index)
 	}
-	one := counts{}
+	if err := r.printer.show(o); err != nil {
+		r.unwritten++
+		return err
+	}
 	switch {
 	case o.Withdrawn:
 	case r.earlier(o) && isFailure(o):
-		one.failedBefore = 1
+		r.failedBefore++
 	case r.earlier(o):
-		one.doneBefore = 1
+		r.doneBefore++
 	case isFailure(o):
-		one.failed = 1
+		r.failed++
 	default:
-		one.done = 1
+		r.done++
 	}
-	r.unflushed.add(one)
-	err := r.printer.add(o)
-	if err != nil {
-		r.written(err)
-	}
-	return err
-}
-
-// flush has printed what emit was told.
-func (r *running) flush() error {
-	err := r.printer.flush()
-	r.written(err)
-	return err
-}
-
-// written counts what was printed since the last flush, or may not have been.
-func (r *running) written(err error) {
-	if err != nil {
-		r.unwritten += r.unflushed.all()
-	} else {
-		r.counts.add(r.unflushed)
-	}
-	r.unflushed = counts{}
+	return nil
 }
 
 // tellLeft says which inputs are not done, and which results are not printed.

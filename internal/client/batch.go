@@ -23,8 +23,6 @@ const (
 	// WindowBytes bounds the payloads of a batch that are in flight, together: the
 	// servers hold them in memory, several times over.
 	WindowBytes = 32 << 20
-	// mostReady is how many outcomes whose turn it is wait for emit. Each may hold a megabyte.
-	mostReady = 16
 )
 
 // Item is one task of a batch.
@@ -56,9 +54,6 @@ type Batch struct {
 	// Judge, if set, is told of each outcome as it comes, before it is its turn to be
 	// emitted, by a goroutine of its own. An error ends the batch as one of emit does.
 	Judge func(Outcome) error
-	// Flush, if set, is called after emit where no other outcome is ready to be emitted. An
-	// error ends the batch as one of emit does.
-	Flush func() error
 	// NewID, if set, makes an id for each item, in the order of the items. Do sets it.
 	NewID func() string
 }
@@ -88,7 +83,7 @@ func (b Batch) Each(ctx context.Context, items <-chan Item, do func(ctx context.
 	ctx, stop := context.WithCancelCause(ctx) // the first cause stays
 	defer stop(nil)
 	places, jobs, load := make(chan struct{}, b.Window), make(chan struct{}, b.Jobs), semaphore.NewWeighted(WindowBytes)
-	done, ready := make(chan *finished), make(chan *finished, mostReady)
+	done, ready := make(chan *finished), make(chan *finished)
 	go func() { // ends with items or ctx, and everything in flight
 		defer close(done)
 		b.takeUp(ctx, items, places, jobs, load, do, done)
@@ -98,11 +93,7 @@ func (b Batch) Each(ctx context.Context, items <-chan Item, do func(ctx context.
 		b.inTurn(done, ready, jobs, stop)
 	}()
 	for o := range ready {
-		err := emit(o.Outcome)
-		if err == nil && b.Flush != nil && len(ready) == 0 {
-			err = b.Flush()
-		}
-		if err != nil {
+		if err := emit(o.Outcome); err != nil {
 			stop(err)
 		}
 		load.Release(o.weight)
