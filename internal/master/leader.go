@@ -93,6 +93,12 @@ func (l *leader) lead(ctx context.Context, j *janitor) error {
 	if err := l.watchTrees(); err != nil {
 		return err
 	}
+	defer func() {
+		if l.tree { // whoever leads next on this session is a backup first
+			l.unwatch(task.TasksDir)
+			l.unwatch(task.WorkersDir)
+		}
+	}()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return l.tasks.serve(ctx) })
 	g.Go(func() error { return l.workers.serve(ctx) })
@@ -338,9 +344,16 @@ func (l *leader) everything() {
 func (l *leader) watchTrees() (err error) {
 	l.tree, err = l.s.WatchTree(task.WorkersDir)
 	if err == nil && l.tree && !l.busy {
+		l.unwatch(task.TasksDir)
 		_, err = l.s.WatchTree(task.TasksDir)
 	}
 	return err
+}
+
+// unwatch removes whatever watches there are on a directory.
+func (l *leader) unwatch(dir string) {
+	l.s.Unwatch(dir)
+	l.dirs.fired(dir)
 }
 
 // chooseWatch decides once a second, or after many assignments, how the leader learns of
@@ -358,7 +371,6 @@ func (l *leader) chooseWatch(now time.Time) error {
 	if !busy {
 		return l.watchTrees()
 	}
-	l.s.Unwatch(task.TasksDir)
-	l.dirs.fired(task.TasksDir)
+	l.unwatch(task.TasksDir)
 	return nil
 }

@@ -46,6 +46,9 @@ func (r *reads) next(buf []byte) []byte {
 	n := min(int(r.most.Load()), len(r.waiting))
 	some := r.waiting[:n:n]
 	r.sent, r.waiting = append(r.sent, some), r.waiting[n:]
+	if len(r.waiting) == 0 {
+		r.waiting = nil // it holds what is answered to some
+	}
 	return appendReads(buf, some)
 }
 
@@ -56,7 +59,7 @@ func (r *reads) answered(xid int32, size int) []read {
 		return nil
 	}
 	sent := r.sent[0]
-	r.sent = r.sent[1:]
+	r.sent = slices.Delete(r.sent, 0, 1) // which keeps nothing of it
 	switch most := r.most.Load(); {
 	case size >= largeAnswer:
 		r.most.Store(max(1, most/2))

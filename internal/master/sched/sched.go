@@ -139,7 +139,7 @@ func (e TasksListed) handle(s *Scheduler, now time.Time) {
 		s.add(id, e.Number)
 	}
 	if first {
-		s.found = added
+		s.found = append(s.found, added...)
 	}
 	for _, t := range s.tasks {
 		if t.listed < e.Number {
@@ -158,8 +158,12 @@ type TasksSeen struct {
 func (e TasksSeen) handle(s *Scheduler, _ time.Time) {
 	slices.Sort(e.IDs)
 	for _, id := range e.IDs {
-		if s.tasks[id] == nil {
-			s.add(id, e.Number)
+		if s.tasks[id] != nil {
+			continue
+		}
+		s.add(id, e.Number)
+		if s.listing == 0 { // what was seen may be its end
+			s.found = append(s.found, id)
 		}
 	}
 }

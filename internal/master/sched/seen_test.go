@@ -1,6 +1,9 @@
 package sched
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestTasksSeen(t *testing.T) {
 	t.Run("are_assigned_without_a_listing_in_the_order_of_their_ids", func(t *testing.T) {
@@ -42,5 +45,15 @@ func TestTasksSeen(t *testing.T) {
 		r.given(WorkerChanged{"w1", 1}, WorkerRead{ID: "w1", List: []string{id}, Version: 1, Listings: r.listing},
 			TasksSeen{[]string{id}, r.listing})
 		r.decides()
+	})
+	t.Run("are_read_a_little_later_if_a_new_leader_sees_them_before_it_has_listed", func(t *testing.T) {
+		id := newIDs(1)[0]
+		r := &rig{t: t, s: New(3), now: time.Unix(1_000_000, 0)}
+		r.given(TasksSeen{[]string{id}, 0})
+		r.list(id)
+		r.given(WorkersListed{}, DrainsListed{})
+		r.reads()
+		r.after(foundPause)
+		r.reads(id)
 	})
 }
