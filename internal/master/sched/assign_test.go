@@ -127,13 +127,15 @@ func TestAssignment(t *testing.T) {
 	t.Run("of which nobody knows the fate counts a loss once", func(t *testing.T) {
 		for _, carriedOut := range []bool{false, true} {
 			r := lead(t, nil, "w1", "w2", "w3")
-			r.given(WorkerRead{ID: "w1", List: []string{a}, Version: 1})
+			held := WorkerRead{ID: "w1", List: []string{a}, Version: 1}
+			r.given(held)
 			r.list(a)
-			r.given(pending(a, 0, 5), WorkerGone{"w1", true}, pending(a, 0, 5))
+			r.given(pending(a, 0, 5), held, WorkerGone{"w1", true}, pending(a, 0, 5))
 			r.decides("assign " + a + "! w2")
 			r.given(Unknown{r.last[0]})
 			if carriedOut {
-				r.given(WorkerRead{ID: "w2", List: []string{a}, Version: 1}, pending(a, 1, 6), WorkerGone{"w2", true}, pending(a, 1, 6))
+				held.ID = "w2"
+				r.given(held, pending(a, 1, 6), held, WorkerGone{"w2", true}, pending(a, 1, 6))
 			} else {
 				r.given(WorkerRead{ID: "w2"}, WorkerUnusable{ID: "w2"}, pending(a, 0, 5))
 			}
@@ -142,9 +144,10 @@ func TestAssignment(t *testing.T) {
 	})
 	t.Run("typed by hand makes a task nobody else's", func(t *testing.T) {
 		r := lead(t, nil, "w1", "w2")
-		r.given(WorkerRead{ID: "w2", List: []string{a}, Version: 1})
+		held := WorkerRead{ID: "w2", List: []string{a}, Version: 1}
+		r.given(held)
 		r.list(a, b)
-		r.given(pending(a, 0, 0))
+		r.given(pending(a, 0, 0), held)
 		r.decides("assign " + b + " w1")
 	})
 	t.Run("that was refused has others read that may be no better, ever more of them", func(t *testing.T) {

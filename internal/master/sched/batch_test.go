@@ -44,9 +44,10 @@ func TestBatches(t *testing.T) {
 	}
 	t.Run("grow while they are short, up to the share of each worker", func(t *testing.T) {
 		r := lead(t, nil, "w1", "w2")
-		r.given(WorkerRead{ID: "w2", List: ids[39:], Version: 1})
+		held := WorkerRead{ID: "w2", List: ids[39:], Version: 1}
+		r.given(held)
 		r.list(ids...)
-		r.given(pending(ids[39], 0, 0))
+		r.given(pending(ids[39], 0, 0), held)
 		var got []int
 		for range 5 {
 			got = append(got, sizes(r)...)
@@ -71,9 +72,10 @@ func TestBatches(t *testing.T) {
 	// batched returns a leader whose w1 has four tasks, and w2 none; there are more.
 	batched := func(t *testing.T, more ...string) *rig {
 		r := lead(t, nil, "w1", "w2")
-		r.given(WorkerRead{ID: "w1", List: ids[:4], Version: 1})
+		held := WorkerRead{ID: "w1", List: ids[:4], Version: 1}
+		r.given(held)
 		r.list(append(ids[:4:4], more...)...)
-		r.given(pending(ids[0], 0, 0))
+		r.given(pending(ids[0], 0, 0), held)
 		return r
 	}
 	t.Run("are asked back from a worker that stands still while another is free", func(t *testing.T) {

@@ -56,6 +56,8 @@
 //
 //   - Nothing is decided before /tasks, /workers and /drain were listed, every worker listed
 //     was read, and the state of the first task of each was read: it tells the losses.
+//   - That state counts as the one which the worker executes once its list was read again: it
+//     may have given the task back between the two reads, which is no loss.
 //   - Later, too, nothing is decided while the znode of a worker is to be read: a person
 //     may have assigned a task to it.
 //   - A task is reserved from the decision until its fate is known.

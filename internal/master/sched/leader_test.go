@@ -4,17 +4,18 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestNewLeader(t *testing.T) {
 	ids := newIDs(3)
 	a, b := ids[0], ids[1]
 
-	t.Run("decides nothing until it listed both, read every worker, and the losses of what they execute", func(t *testing.T) {
+	t.Run("decides nothing until it listed both, read every worker, and the losses of what they execute still", func(t *testing.T) {
 		r := &rig{t: t, s: New(3)}
+		held := WorkerRead{ID: "w2", List: []string{b}, Version: 1}
 		for _, e := range []Event{
-			TasksListed{[]string{a, b}, 1}, WorkersListed{[]string{"w1", "w2"}}, DrainsListed{}, WorkerRead{ID: "w1"},
-			WorkerRead{ID: "w2", List: []string{b}, Version: 1},
+			TasksListed{[]string{a, b}, 1}, WorkersListed{[]string{"w1", "w2"}}, DrainsListed{}, WorkerRead{ID: "w1"}, held,
 		} {
 			r.decides()
 			r.given(e)
@@ -22,6 +23,8 @@ func TestNewLeader(t *testing.T) {
 		r.reads(b)
 		r.decides()
 		r.given(pending(b, 1, 3))
+		r.decides()
+		r.given(held)
 		r.decides("assign " + a + " w1")
 	})
 	t.Run("decides nothing while the znode of any worker is to be read", func(t *testing.T) {
@@ -42,9 +45,10 @@ func TestNewLeader(t *testing.T) {
 		r := &rig{t: t, s: New(3)}
 		r.given(DrainsListed{}, TasksListed{[]string{a, b}, 1}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1", List: []string{a, b}, Version: 1}, WorkerRead{ID: "w2"})
 		r.reads(a)
-		r.given(pending(a, 0, 1), WorkerRead{ID: "w1", List: []string{b}, Version: 2})
+		next := WorkerRead{ID: "w1", List: []string{b}, Version: 2}
+		r.given(pending(a, 0, 1), next)
 		r.reads(b)
-		r.given(pending(b, 1, 4), WorkerGone{"w1", true}, pending(b, 1, 4))
+		r.given(pending(b, 1, 4), next, WorkerGone{"w1", true}, pending(b, 1, 4))
 		r.decides("assign " + b + "! w2")
 	})
 	t.Run("reads the losses although it lists /tasks last", func(t *testing.T) {
@@ -90,11 +94,44 @@ func TestNewLeader(t *testing.T) {
 	})
 	t.Run("counts the loss of what a leader before it assigned", func(t *testing.T) {
 		r := &rig{t: t, s: New(3)}
-		r.given(DrainsListed{}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1"}, WorkerRead{ID: "w2", List: []string{b}, Version: 1},
-			TasksListed{[]string{b}, 1}, pending(b, 1, 3), WorkerGone{"w2", true}, pending(b, 1, 3))
+		held := WorkerRead{ID: "w2", List: []string{b}, Version: 1}
+		r.given(DrainsListed{}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1"}, held,
+			TasksListed{[]string{b}, 1}, pending(b, 1, 3), held, WorkerGone{"w2", true}, pending(b, 1, 3))
 		r.decides("assign " + b + "! w1")
 		if c := r.last[0].Tasks[0]; c.Version != 3 || c.Losses != 1 {
 			t.Errorf("claim %+v", c)
 		}
 	})
+}
+
+// TestLeavingAmidATakeOver has a worker give its task back between the new leader's reads of
+// its list and of the task's state.
+func TestLeavingAmidATakeOver(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		still bool // it had the task after that
+		want  string
+	}{
+		{"is no loss", false, ""},
+		{"is one where it is gone later", true, "!"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			id := newIDs(1)[0]
+			r := &rig{t: t, s: New(3), now: time.Unix(1_000_000, 0)}
+			r.given(WorkersListed{[]string{"w1"}}, DrainsListed{}, WorkerRead{ID: "w1", List: []string{id}, Version: 1})
+			r.list(id)
+			r.reads(id)
+			r.given(pending(id, 0, 1))
+			if d := r.decide(); !slices.Equal(d.ReadWorkers, []string{"w1"}) {
+				t.Errorf("reads %q: the list may be older than the state", d.ReadWorkers)
+			}
+			if tt.still {
+				r.given(WorkerRead{ID: "w1", List: []string{id}, Version: 1})
+			}
+			r.given(WorkerGone{"w1", true})
+			r.reads(id)
+			r.given(pending(id, 0, 1), WorkersListed{[]string{"w2"}}, WorkerRead{ID: "w2"})
+			r.decides("assign " + id + tt.want + " w2")
+		})
+	}
 }

@@ -75,9 +75,10 @@ func TestLostWorker(t *testing.T) {
 	})
 	t.Run("costs the tasks behind the first no loss, and they go alone", func(t *testing.T) {
 		r := lead(t, nil, "w1", "w2", "w3")
-		r.given(WorkerUnusable{ID: "w2"}, WorkerUnusable{ID: "w3"}, WorkerRead{ID: "w1", List: ids[:3], Version: 1})
+		held := WorkerRead{ID: "w1", List: ids[:3], Version: 1}
+		r.given(WorkerUnusable{ID: "w2"}, WorkerUnusable{ID: "w3"}, held)
 		r.list(ids...)
-		r.given(pending(ids[0], 0, 0), WorkerGone{"w1", true}, pending(ids[0], 0, 0), pending(ids[1], 0, 0), pending(ids[2], 0, 0))
+		r.given(pending(ids[0], 0, 0), held, WorkerGone{"w1", true}, pending(ids[0], 0, 0), pending(ids[1], 0, 0), pending(ids[2], 0, 0))
 		r.given(WorkerChanged{"w2", 0}, WorkerRead{ID: "w2"})
 		for i := range 3 {
 			want := fmt.Sprintf("assign %s w2", ids[i])

@@ -88,7 +88,11 @@ func (s *Scheduler) Holds(worker string) (held []Known) {
 	}
 	for _, id := range w.list {
 		if t := s.tasks[id]; t != nil && len(s.holders[id]) == 1 {
-			held = append(held, Known{ID: id, Version: t.version})
+			version := t.version
+			if t.unsure {
+				version = -1
+			}
+			held = append(held, Known{ID: id, Version: version})
 		}
 	}
 	return held
@@ -206,9 +210,15 @@ func (e TaskRead) handle(s *Scheduler, now time.Time) {
 	if t.state != Unverified && t.state != Finished && t.state != Assigned {
 		return // it was read for what it was before
 	}
-	moved, state, why := e.Version != t.version, t.state, t.cause
+	unknown, moved, state, why := t.version < 0, e.Version != t.version, t.state, t.cause
 	t.version, t.zxid, t.losses, t.verified = e.Version, e.Zxid, e.State.Losses, true
 	if state == Assigned {
+		if unknown { // its worker may have given it back meanwhile
+			t.unsure = true
+			for _, w := range s.holders[t.id] {
+				s.readAgain(w)
+			}
+		}
 		return
 	}
 	if moved {

@@ -64,6 +64,7 @@ type detail struct {
 	looks   int32     // Finished, and done: how often it was found to be so in a row
 	cause   cause     // Unverified
 	since   time.Time // Assigned: it is
+	unsure  bool      // Assigned: its version was read later than the list that has it
 	// Pending, Released, Exhausted: the execution before was lost, and the next assignment counts it.
 	lost bool
 	asks task.Facts // Pending, Exhausted: what is to stay in its state when that is written

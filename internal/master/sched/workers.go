@@ -82,6 +82,11 @@ func (e WorkerRead) handle(s *Scheduler, now time.Time) {
 	}
 	w.session, w.hinted = e.Session, e.Version
 	s.lists(w, e.List, e.Back, e.Version, e.Listings, now)
+	for _, id := range e.List {
+		if t := s.tasks[id]; t != nil {
+			t.unsure = false
+		}
+	}
 }
 
 // lists merges what a worker lists. What it lists no more was released, or returned.
@@ -211,7 +216,7 @@ func (e WorkerGone) handle(s *Scheduler, _ time.Time) {
 		case t == nil:
 		case i > 0:
 			s.become(t, Unverified, detail{cause: behindLost})
-		case e.Blame:
+		case e.Blame && !t.unsure:
 			s.become(t, Unverified, detail{cause: lostAtStart})
 		default:
 			s.become(t, Unverified, detail{cause: inDoubt})
