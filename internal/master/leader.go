@@ -363,6 +363,7 @@ func (l *leader) chooseWatch(now time.Time) error {
 	if !busy && now.Sub(l.lately.since) < time.Second {
 		return nil
 	}
+	busy = busy || l.busy && l.lately.assigned >= many/2 // else it would change every second
 	l.lately.assigned, l.lately.since = 0, now
 	if busy == l.busy || !l.tree {
 		return nil
