@@ -10,14 +10,14 @@ import (
 )
 
 // usage is what tasks have cost so far: the processor time of each kind of process,
-// how many packets the server was sent, and what became of the machine meanwhile.
+// how many packets the server was sent, and what the whole machine has done.
 type usage struct {
 	processor map[string]time.Duration
 	packets   int
 	machine   machine
 }
 
-// machine is what all processes together have made of it since it was started.
+// machine is what its processors have done since it was started.
 type machine struct {
 	switches   int // of context
 	idle, time int // of all processors, in ticks

@@ -27,8 +27,6 @@ const (
 	// reread is how often what is watched is read though nothing told to: what a
 	// lost watch costs at most.
 	reread = 10 * time.Second
-	// pipeline is how many tasks are read in one request, or watched at once.
-	pipeline = 64
 )
 
 // errStopped means that Serve ended while the session goes on.
@@ -43,9 +41,10 @@ type waiter struct {
 	wake  chan struct{}
 
 	// Owned by run.
-	open  []*waiting // unfinished, the oldest first
-	byID  map[string]*waiting
-	moved time.Time // one was finished, or came while there was none
+	open   []*waiting // unfinished, the oldest first
+	byID   map[string]*waiting
+	chunks session.Chunks
+	moved  time.Time // one was finished, or came while there was none
 
 	mu    sync.Mutex // guards the rest
 	added []*waiting
@@ -323,24 +322,26 @@ func (w *waiter) toWatch(more int) (es []*waiting) {
 // were.
 func (w *waiter) read(es []*waiting, watch bool) (finished int, err error) {
 	now := time.Now()
-	for some := range slices.Chunk(es, pipeline) { // what was read may be large, and is handed on at once
-		paths := make([]string, len(some))
-		for i, e := range some {
-			paths[i] = task.StatePath(e.id)
-		}
-		read := w.s.GetAll
-		if watch {
-			read = w.s.GetAllW
-		}
-		for i, r := range read(paths...) {
-			switch done, over := w.take(some[i], r, watch, now); {
-			case over != nil:
-				err = over // what others were answered before is kept
-			case done:
-				finished++
-			}
-		}
+	paths := make([]string, len(es))
+	for i, e := range es {
+		paths[i] = task.StatePath(e.id)
 	}
+	getAll := w.s.GetAll
+	if watch {
+		getAll = w.s.GetAllW
+	}
+	read := func(paths []string) []session.Read { return getAll(paths...) }
+	next := 0
+	_ = w.chunks.Read(paths, read, func(_ string, r session.Read) error { // which goes to the end
+		switch done, over := w.take(es[next], r, watch, now); {
+		case over != nil:
+			err = over // what others were answered is kept
+		case done:
+			finished++
+		}
+		next++
+		return nil
+	})
 	if finished > 0 {
 		w.moved = now
 		w.shrink()

@@ -70,7 +70,7 @@ type leader struct {
 func newLeader(m *master, fence session.Op) *leader {
 	l := &leader{
 		s: m.s, fence: fence, log: m.cfg.Logger, rights: m.rights, hints: m.hints, dirs: m.dirs, stuck: m.cfg.Stuck,
-		reader: reader{s: m.s, chunk: firstChunk},
+		reader: reader{s: m.s},
 		sched:  sched.New(max(0, m.cfg.MaxLosses)),
 		tasks:  newLister(task.TasksDir, m.dirs, m.rights), workers: newLister(task.WorkersDir, m.dirs, m.rights),
 		odd:       newComplaints(m.cfg.Logger),
@@ -94,7 +94,7 @@ func (l *leader) lead(ctx context.Context, j *janitor) error {
 		return err
 	}
 	defer func() {
-		if l.tree { // whoever leads next on this session is a backup first
+		if l.tree { // a backup on this session is not to be told
 			l.unwatch(task.TasksDir)
 			l.unwatch(task.WorkersDir)
 		}
@@ -339,8 +339,8 @@ func (l *leader) everything() {
 	l.handle(sched.AllChanged{})
 }
 
-// watchTrees has the servers tell of every change below /workers and /tasks, if they can and
-// it is worth it. Else the two and each worker are watched for themselves.
+// watchTrees has the servers tell of every change below /workers, if they can, and below
+// /tasks unless many are assigned. What is left is watched by whoever reads it.
 func (l *leader) watchTrees() (err error) {
 	l.tree, err = l.s.WatchTree(task.WorkersDir)
 	if err == nil && l.tree && !l.busy {

@@ -17,46 +17,18 @@ import (
 const (
 	// pipeline is how many reads are under way at once.
 	pipeline = 64
-	// firstChunk is how many znodes are read at once at first, and mostChunk later:
-	// twice as many while they come to at most chunkBytes, half as many after more.
-	firstChunk = 16
-	mostChunk  = 256
-	chunkBytes = 1 << 20
 	// oftenReturned is from how many executions on without a write somebody should look.
 	oftenReturned = 3
 )
 
 // reader reads znodes for the loop, many at once.
 type reader struct {
-	s     *session.Session
-	chunk int
+	s      *session.Session
+	chunks session.Chunks
 }
 
 // answer is what a read came to.
 type answer = session.Read
-
-// readAll reads znodes, and hands the answers over in the order of the ids. It stops
-// at an error of take.
-func (r *reader) readAll(ids []string, read func(ids []string) []answer, take func(id string, a answer) error) error {
-	for len(ids) > 0 {
-		some := ids[:min(r.chunk, len(ids))]
-		ids = ids[len(some):]
-		size := 0
-		for i, a := range read(some) {
-			size += len(a.Data)
-			if err := take(some[i], a); err != nil {
-				return err
-			}
-		}
-		switch {
-		case size > chunkBytes:
-			r.chunk = max(firstChunk, r.chunk/2)
-		case len(some) == r.chunk:
-			r.chunk = min(2*r.chunk, mostChunk)
-		}
-	}
-	return nil
-}
 
 // together reads znodes in one request.
 func (r *reader) together(path func(id string) string) func(ids []string) []answer {
@@ -107,7 +79,7 @@ func (l *leader) readWorkers(ids []string) error {
 	if !l.tree {
 		read = atOnce(l.readWatched)
 	}
-	return l.readAll(ids, read, func(id string, a answer) error {
+	return l.chunks.Read(ids, read, func(id string, a answer) error {
 		list, odd := task.ParseList(a.Data)
 		switch {
 		case errors.Is(a.Err, zk.ErrNoNode):
@@ -135,7 +107,7 @@ func (l *leader) readWorkers(ids []string) error {
 
 // readTasks reads the states of tasks.
 func (l *leader) readTasks(ids []string) error {
-	return l.readAll(ids, l.together(task.StatePath), l.taskRead)
+	return l.chunks.Read(ids, l.together(task.StatePath), l.taskRead)
 }
 
 // recheck reads the states of tasks that were written since they were read. The others
@@ -146,7 +118,7 @@ func (l *leader) recheck(tasks []sched.Known) error {
 	for i, k := range tasks {
 		zxids[k.ID], ids[i] = k.Zxid, k.ID
 	}
-	return l.readAll(ids, atOnce(func(id string) (a answer) {
+	return l.chunks.Read(ids, atOnce(func(id string) (a answer) {
 		path := task.StatePath(id)
 		if stat, err := l.s.Stat(path); err != nil || stat.Mzxid == zxids[id] {
 			return answer{Err: err}

@@ -1,7 +1,6 @@
 package master
 
 import (
-	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -11,39 +10,6 @@ import (
 	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/zktest"
 )
-
-// TestReadAll reads in chunks that fit what is read.
-func TestReadAll(t *testing.T) {
-	var ids []string
-	for i := range 2 * mostChunk {
-		ids = append(ids, fmt.Sprint(i))
-	}
-	for _, tt := range []struct {
-		name         string
-		each         int // how large a znode is, in bytes
-		chunk, after int
-	}{
-		{"ever more of what is small", 10, firstChunk, mostChunk},
-		{"ever less of what is large, down to some", chunkBytes, mostChunk, firstChunk},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			r := reader{chunk: tt.chunk}
-			data := make([]byte, tt.each)
-			var got []string
-			read := atOnce(func(string) answer { return answer{Data: data} })
-			err := r.readAll(ids, read, func(id string, _ answer) error {
-				got = append(got, id)
-				return nil
-			})
-			if err != nil || strings.Join(got, " ") != strings.Join(ids, " ") {
-				t.Errorf("%v; read %q", err, got)
-			}
-			if r.chunk != tt.after {
-				t.Errorf("the next chunk is of %d", r.chunk)
-			}
-		})
-	}
-}
 
 func TestReads(t *testing.T) {
 	begin := func(t *testing.T) (*leader, *zktest.Hand, *zktest.Proxy, *journal) {

@@ -21,7 +21,7 @@ type Group struct {
 	waiting []*part
 	patient []*part     // they wait for others to go with
 	late    *time.Timer // ends that; nil if none does
-	sending int         // senders
+	senders int         // goroutines that send
 }
 
 // mostSenders is how many Multis are on their way at once: the server has the next one when
@@ -95,10 +95,10 @@ func (g *Group) add(parts ...*part) bool {
 		g.late.Stop()
 		g.late = nil
 	}
-	if g.sending == mostSenders || len(g.waiting) == 0 {
+	if g.senders == mostSenders || len(g.waiting) == 0 {
 		return false
 	}
-	g.sending++
+	g.senders++
 	return true
 }
 
@@ -129,7 +129,7 @@ func (g *Group) send() (more bool) {
 	defer g.mu.Unlock()
 	if len(g.waiting) == 0 {
 		g.waiting = nil
-		g.sending--
+		g.senders--
 		return false
 	}
 	return true
