@@ -20,35 +20,35 @@ build: ## the programs, into bin/
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
 
 demo: build zookeeper ## see it work; DEMO=page stays for its page; TLS=1: this, the scenarios and the faults under TLS and a policy
-	bin/demo $(if $(TLS),--tls) $(if $(filter page,$(DEMO)),--page)
+	bin/lab demo $(if $(TLS),--tls) $(if $(filter page,$(DEMO)),--page)
 
 scenarios: build zookeeper ## the fault scenarios; their evidence goes to report/evidence/
-	@for name in $$(bin/scenario --list); do bin/scenario $(if $(TLS),--tls,--evidence report/evidence) "$$name" || [[ $$? == 77 ]]; echo; done
+	@for name in $$(bin/lab scenario --list); do bin/lab scenario $(if $(TLS),--tls,--evidence report/evidence) "$$name" || [[ $$? == 77 ]]; echo; done
 
 compare: build zookeeper ## one ZooKeeper server against three: latency, tasks a second, failover
-	@bin/compare --evidence report/evidence
+	@bin/lab compare --evidence report/evidence
 
 bench: build zookeeper tls ## speed, recovery and memory beside the bare ZooKeeper calls; ROWS="idle drain" chooses
-	@bin/bench $(ROWS)
+	@bin/lab bench $(ROWS)
 
 report: scenarios compare ## all of that again, and the report with its tables and figures from it
-	@bin/report
+	@bin/lab report
 
 faults: build zookeeper ## random faults for DURATION (60s), judged write by write; SEED repeats some, OTHER=COMMIT mixes in its programs
-	@bin/faults $(if $(TLS),--tls) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(if $(OTHER),--other "$$(scripts/other $(OTHER))")
+	@bin/lab faults $(if $(TLS),--tls) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(if $(OTHER),--other "$$(scripts/other $(OTHER))")
 
 test: build zookeeper tls gcc prometheus chromium ## all tests, against real servers
 	$(GO) test -race -timeout 60m ./...
 	@echo "again without the race detector, for the tests that go-zookeeper's own data race rules out, and a long one:"
 	$(GO) test -timeout 30m -run '^Test(Reconnect|LongRun)' ./...
 	@echo "and the programs' tests under TLS and a policy, but for long ones and those that need no server:"
-	TASKKEEPER_TLS=1 $(GO) test -timeout 30m -skip '$(NOT_TLS)' ./cmd/cmdtest
+	TASKKEEPER_TLS=1 $(GO) test -timeout 30m -skip '$(NOT_TLS)' ./internal/lab/cmdtest
 
 # What make test leaves to make test-tls, or to its run without TLS.
 NOT_TLS := ^Test(LongRun|Leak|HostileZnodes|Spool|Idle|Dist|Units|ManPages|Completion|DryRun|Help|Installed|ZooKeeperScript|Alert)
 
 test-tls: build zookeeper prometheus chromium ## all of the programs' tests, the scenarios and random faults under TLS and a policy
-	TASKKEEPER_TLS=1 $(GO) test -timeout 60m -v ./cmd/cmdtest
+	TASKKEEPER_TLS=1 $(GO) test -timeout 60m -v ./internal/lab/cmdtest
 	@$(MAKE) --no-print-directory scenarios faults TLS=1
 
 lint: ## gofmt, go vet, staticcheck, bash -n

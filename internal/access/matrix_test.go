@@ -16,7 +16,7 @@ import (
 	"taskkeeper/internal/closing"
 	"taskkeeper/internal/identity"
 	"taskkeeper/internal/session"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 var update = flag.Bool("update", false, "write testdata/matrix.golden as it is found to be")

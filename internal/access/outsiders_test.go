@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"taskkeeper/internal/identity"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/zkwire"
 )
 

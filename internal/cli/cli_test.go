@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/goleak"
 
-	"taskkeeper/internal/proc"
+	"taskkeeper/internal/lab/harness"
 )
 
 // programEnv makes this test binary a program that uses the package.
@@ -115,15 +115,15 @@ func program() *cobra.Command {
 	return root
 }
 
-func start(t *testing.T, env string, args ...string) *proc.Child {
+func start(t *testing.T, env string, args ...string) *harness.Child {
 	t.Helper()
-	return proc.Run(t, proc.Command{Path: self(t), Args: args, Env: []string{programEnv + "=1", "ZK_SERVERS=" + env}})
+	return harness.Run(t, harness.Command{Path: self(t), Args: args, Env: []string{programEnv + "=1", "ZK_SERVERS=" + env}})
 }
 
 // script has a shell call the program, which is $0.
-func script(t *testing.T, text string) *proc.Child {
+func script(t *testing.T, text string) *harness.Child {
 	t.Helper()
-	return proc.Run(t, proc.Command{Path: "/bin/sh", Args: []string{"-c", text, self(t)}, Env: []string{programEnv + "=1"}})
+	return harness.Run(t, harness.Command{Path: "/bin/sh", Args: []string{"-c", text, self(t)}, Env: []string{programEnv + "=1"}})
 }
 
 func self(t *testing.T) string {

@@ -14,7 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"taskkeeper/internal/proc"
+	"taskkeeper/internal/lab/harness"
 )
 
 func TestLogger(t *testing.T) {
@@ -144,7 +144,7 @@ func TestLogHandlers(t *testing.T) {
 // TestBlockedLog is about programs whose stderr takes nothing more.
 func TestBlockedLog(t *testing.T) {
 	for format, flag := range map[string]string{"text": "", "json": " --log-format json"} {
-		start := func(t *testing.T, command string) *proc.Child {
+		start := func(t *testing.T, command string) *harness.Child {
 			t.Helper()
 			pipe := filepath.Join(t.TempDir(), "pipe")
 			if err := syscall.Mkfifo(pipe, 0o600); err != nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // each does items of so many bytes, and returns the indices of what was taken up and

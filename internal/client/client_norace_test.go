@@ -16,7 +16,7 @@ import (
 
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestReconnectFindsTheSessionExpired(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // TestReconnectDetached loses the write of each call on detached tasks, before or

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestDrain(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestQueue(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // stalled has a client do a task, and returns what it logs of that it cannot be done.

@@ -8,7 +8,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/access"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestWhatWasMadeByHandBelowATaskIsClosed(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"taskkeeper/internal/access"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // rig is an installation on a server with TLS.

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"taskkeeper/internal/proc"
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/task"
 )
 
@@ -210,7 +210,7 @@ func TestIdle(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := proc.Run(t, proc.Command{Path: self, Env: []string{programEnv + "=idle"}, Args: []string{"sh", "-c", "echo supervisor $PPID"}})
+			p := harness.Run(t, harness.Command{Path: self, Env: []string{programEnv + "=idle"}, Args: []string{"sh", "-c", "echo supervisor $PPID"}})
 			pid := number(t, strings.TrimSuffix(strings.TrimPrefix(p.Line(p.Stdout, "supervisor "), "supervisor "), ", <nil>"))
 			p.Send(sig)
 			p.Exit(128 + int(sig))
@@ -226,7 +226,7 @@ func TestKilledTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := proc.Run(t, proc.Command{Path: self, Env: []string{programEnv + "=1"}, Args: []string{"sh", "-c", `echo $PPID >` + up + `; exec sleep ` + m}})
+	p := harness.Run(t, harness.Command{Path: self, Env: []string{programEnv + "=1"}, Args: []string{"sh", "-c", `echo $PPID >` + up + `; exec sleep ` + m}})
 	eventually(t, "the command is up", func() bool { return read(up) != "" && len(alive("sleep\x00"+m)) == 1 })
 	_ = syscall.Kill(number(t, read(up)), syscall.SIGKILL)
 	p.Send(syscall.SIGKILL)

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"taskkeeper/internal/proc"
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/task"
 )
 
@@ -267,7 +267,7 @@ func TestGuard(t *testing.T) {
 		t.Run("ends_all_when_the_worker_is_gone_by_"+sig.String(), func(t *testing.T) {
 			m := marker(t)
 			up := filepath.Join(t.TempDir(), "up")
-			p := proc.Run(t, proc.Command{Path: self, Env: []string{programEnv + "=1"}, Args: []string{
+			p := harness.Run(t, harness.Command{Path: self, Env: []string{programEnv + "=1"}, Args: []string{
 				"sh", "-c", `trap '' TERM; (setsid sleep ` + m + ` &); sh -c "sleep ` + m + `" & >` + up + `; wait; sleep ` + m}})
 			eventually(t, "the command is up", func() bool { _, err := os.Stat(up); return err == nil })
 			p.Send(sig)

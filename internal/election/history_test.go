@@ -13,7 +13,7 @@ import (
 
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // A record is one write of a leader that ZooKeeper carried out.

@@ -10,7 +10,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/session"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // tree lists all znodes below a chroot, with their data.

@@ -17,7 +17,7 @@ import (
 	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // still is a leader whose loop does not run, with a candidate made by hand.

@@ -11,7 +11,7 @@ import (
 
 	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // journal keeps what a master logs.

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"taskkeeper/internal/master/sched"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestDrain(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestByHand(t *testing.T) {

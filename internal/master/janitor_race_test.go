@@ -10,7 +10,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/session"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // during does something while a request of a janitor's is held back, and waits until the

@@ -15,7 +15,7 @@ import (
 
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // hour is the retention time of a janitor that sweeps when the test says so.

@@ -9,7 +9,7 @@ import (
 
 	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // TestMerge lists names that are none of a task or a worker.

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestLoss(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // await waits until the proxy has met a request.

@@ -15,7 +15,7 @@ import (
 	"taskkeeper/internal/metrics"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // is waits until a monitor tells a role.

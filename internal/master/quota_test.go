@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // A loss is written with some bytes more than the state had.

@@ -8,7 +8,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/master/sched"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestReads(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // TestRequests counts what a task costs the leader.

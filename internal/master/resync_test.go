@@ -9,7 +9,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/session"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // TestLostWatchesCostTenSeconds loses all that a leader's watches tell: it finds new

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"taskkeeper/internal/session"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // link is a session's state of connection.

@@ -12,7 +12,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/session"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestMain(m *testing.M) { zktest.Main(m) }

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestLongTimeoutDoesNotWaitLongForASwallowedHandshake(t *testing.T) {

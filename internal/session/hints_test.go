@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // take waits for the hints' next wake-up and takes them.

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"testing"
 
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestReconnect(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // These sessions hold no watches, so that they may reconnect under the race

@@ -11,7 +11,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/access"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // mine is a policy by which who is on this machine is an admin. Others name other clients.

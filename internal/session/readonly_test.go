@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // A server that lost its quorum turns read-only after a while, if it is told to. It

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"taskkeeper/internal/identity"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func as(files identity.Files) func(*Config) { return func(c *Config) { c.TLS = files } }

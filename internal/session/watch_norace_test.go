@@ -5,7 +5,7 @@ package session
 import (
 	"testing"
 
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestReconnectPersistentWatch(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"taskkeeper/internal/session"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // woods is a tree that is read by hand.

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestReconnectAnswer(t *testing.T) {

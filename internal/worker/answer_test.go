@@ -9,7 +9,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestAnswer(t *testing.T) {

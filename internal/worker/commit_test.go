@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestCommit(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // drainer is a desk and a process of that many slots, which drains for as long.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // A server's jute.maxbuffer may be less than its default.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // line is one of a log.

@@ -10,7 +10,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestRegister(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 
 	"taskkeeper/internal/command"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // TestCapacity plays a process of several slots in a bubble of time.

@@ -8,7 +8,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // TestUnusable spoils the znode of one slot: that slot registers anew, and the

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // A server before ZooKeeper 3.6 says that it knows no such operation, and closes the

@@ -16,7 +16,7 @@ import (
 
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestMain(m *testing.M) { zktest.Main(m) }

@@ -3,7 +3,7 @@ package zkwire
 import (
 	"testing"
 
-	"taskkeeper/internal/zktest"
+	"taskkeeper/internal/lab/zktest"
 )
 
 func TestMain(m *testing.M) { zktest.Main(m) }

@@ -1,9 +1,0 @@
-package main
-
-import (
-	"testing"
-
-	"taskkeeper/internal/zktest"
-)
-
-func TestMain(m *testing.M) { zktest.Main(m) }

@@ -1,0 +1,29 @@
+// Lab runs the built programs on ZooKeeper servers of its own: to show them, to break
+// them, to measure them, and to write the report.
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"taskkeeper/internal/cli"
+	"taskkeeper/internal/lab/bench"
+	"taskkeeper/internal/lab/compare"
+	"taskkeeper/internal/lab/demo"
+	"taskkeeper/internal/lab/faults"
+	"taskkeeper/internal/lab/report"
+	"taskkeeper/internal/lab/scenario"
+)
+
+func main() { os.Exit(cli.Main(command(), os.Exit)) }
+
+func command() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "lab",
+		Short: "Show, break and measure the service",
+		Long:  "Run the programs beside this one on ZooKeeper servers of its own: show them at work,\nfail them, measure them, and write the report.",
+	}
+	cmd.AddCommand(demo.Command(), scenario.Command(), faults.Command(), bench.Command(), compare.Command(), report.Command())
+	return cmd
+}

@@ -1,0 +1,237 @@
+package cmdtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"taskkeeper/internal/lab/harness"
+	"taskkeeper/internal/lab/zktest"
+)
+
+// tab is a page in a real Chromium. The test fails if the page tells its console anything.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu       sync.Mutex // guards the rest
+	console  []string
+	forgiven string
+}
+
+// pageOf is where a program says that it serves HTTP.
+func pageOf(c *harness.Child) string {
+	_, url, _ := strings.Cut(c.Line(c.Stderr, "serving HTTP"), "address=")
+	return url
+}
+
+// browse opens a page.
+func browse(t *testing.T, url string, width, height int) *tab {
+	t.Helper()
+	allocated, free := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.NoSandbox, chromedp.WindowSize(width, height), chromedp.UserDataDir(t.TempDir()))...)
+	ctx, end := chromedp.NewContext(allocated)
+	b := &tab{t: t, ctx: ctx}
+	if err := chromedp.Do(ctx); err != nil {
+		end()
+		free()
+		if errors.Is(err, exec.ErrNotFound) {
+			t.Fatal("Chromium is missing: apt-get install chromium")
+		}
+		t.Fatalf("Chromium: %v", err)
+	}
+	messages := chromedp.Console(ctx)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			b.mu.Lock()
+			if b.forgiven == "" || !strings.Contains(m.String(), b.forgiven) {
+				b.console = append(b.console, m.String())
+			}
+			b.mu.Unlock()
+		}
+	})
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the page reads\n%s", b.text("body"))
+		}
+		if err := chromedp.Cancel(ctx); err != nil { // it waits for the browser's end
+			t.Error(err)
+		}
+		end()
+		free()
+		reading.Wait()
+		if len(b.console) > 0 {
+			t.Errorf("the page's console: %s", strings.Join(b.console, "; "))
+		}
+	})
+	b.do(chromedp.Navigate(url))
+	return b
+}
+
+// quiet fails the test if the console has said anything so far.
+func (b *tab) quiet() {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.console) > 0 {
+		b.t.Errorf("the page's console: %s", strings.Join(b.console, "; "))
+	}
+}
+
+// forgive lets the console say what contains a text, which may come late: such as when the
+// server is away.
+func (b *tab) forgive(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.forgiven = text
+}
+
+func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// eval is the value of an expression, or of the promise that it is.
+func eval[T any](b *tab, format string, args ...any) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](fmt.Sprintf(format, args...), chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return v
+}
+
+// text is that of an element as a person reads it.
+func (b *tab) text(selector string) (s string) {
+	b.t.Helper()
+	return eval[string](b, "document.querySelector(%q)?.innerText ?? ''", selector)
+}
+
+// soon is reads for one text, and looks within the page whenever it changes: to a millisecond.
+func (b *tab) soon(selector, text string) {
+	b.t.Helper()
+	eval[bool](b, `new Promise((done) => {
+		const look = () => document.querySelector(%q).innerText.includes(%q) && done(true);
+		new MutationObserver(look).observe(document.querySelector(%[1]q), { subtree: true, childList: true, characterData: true });
+		look();
+	})`, selector, text)
+}
+
+// reads waits until an element has some texts.
+func (b *tab) reads(selector string, texts ...string) (s string) {
+	b.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		s = b.text(selector)
+		missing := ""
+		for _, text := range texts {
+			if !strings.Contains(s, text) {
+				missing = text
+			}
+		}
+		if missing == "" {
+			return s
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("%s does not read %q:\n%s", selector, missing, s)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// dark has the page show itself as for a person who prefers that.
+func (b *tab) dark() {
+	b.t.Helper()
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// charts waits until both are drawn, and as wide as their places.
+func (b *tab) charts() {
+	b.t.Helper()
+	zktest.Eventually(b.t, "the charts fit", func() (bool, string) {
+		return eval[bool](b, `(() => {
+			const all = [...document.querySelectorAll("svg")];
+			return all.length === 2 && all.every((e) => e.viewBox.baseVal.width === e.parentElement.clientWidth);
+		})()`), ""
+	})
+}
+
+// ugly are the things on a page that a person cannot read: text that is cut, or runs beyond
+// the window, or over another one in a chart, or has too little contrast (WCAG's 4.5:1).
+const ugly = `(() => {
+	const found = [], name = (e) => e.tagName + (e.id && "#" + e.id) + " " + JSON.stringify(e.textContent.slice(0, 60));
+	const page = document.documentElement;
+	if (page.scrollWidth > page.clientWidth) found.push("the page is " + (page.scrollWidth - page.clientWidth) + " px too wide");
+	const seen = (e) => e.checkVisibility({ visibilityProperty: true }) && e.getClientRects().length > 0;
+	for (const e of document.querySelectorAll("body *"))
+		if (e.id !== "told" && e.clientWidth > 0 && seen(e) && e.scrollWidth > e.clientWidth + 1) found.push("cut: " + name(e));
+	for (const chart of document.querySelectorAll("svg")) {
+		const texts = [...chart.querySelectorAll("text")], box = (e) => e.getBoundingClientRect();
+		for (const [i, a] of texts.entries()) for (const b of texts.slice(i + 1)) {
+			const p = box(a), q = box(b);
+			if (p.left < q.right && q.left < p.right && p.top + 3 < q.bottom && q.top + 3 < p.bottom) found.push("over each other: " + name(a) + " " + name(b));
+		}
+	}
+	const parse = (c) => c.match(/[\d.]+/g).map(Number);
+	const light = (c) => [.2126, .7152, .0722].reduce((sum, f, i) => { const v = c[i] / 255; return sum + f * (v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); }, 0);
+	const behind = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0) return c; } return [255, 255, 255]; };
+	let texts = 0;
+	for (const e of document.querySelectorAll("body *")) {
+		if (!seen(e) || ![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
+		texts++;
+		const style = getComputedStyle(e), [a, b] = [light(parse(e.ownerSVGElement ? style.fill : style.color)), light(behind(e))].sort((a, b) => b - a);
+		const contrast = (a + .05) / (b + .05);
+		if (contrast < 4.5) found.push("contrast " + contrast.toFixed(1) + ": " + name(e));
+	}
+	if (texts < 4) found.push("only " + texts + " texts");
+	return found;
+})()`
+
+// shots names the directory into which pictures are taken.
+const shots = "TASKKEEPER_SHOTS"
+
+func pictured() bool { return os.Getenv(shots) != "" }
+
+// shot looks whether all can be read, and takes a picture of the whole page, into
+// $TASKKEEPER_SHOTS if that is set.
+func (b *tab) shot(name string) {
+	b.t.Helper()
+	for _, found := range eval[[]string](b, "%s", ugly) {
+		b.t.Errorf("%s: %s", name, found)
+	}
+	if !pictured() {
+		return
+	}
+	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(os.Getenv(shots), name+".png"), png, 0o644)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}

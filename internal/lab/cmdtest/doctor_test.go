@@ -1,0 +1,336 @@
+package cmdtest
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/go-zookeeper/zk"
+
+	"taskkeeper/internal/lab/harness"
+	"taskkeeper/internal/lab/zktest"
+)
+
+// commands are those that the doctor printed.
+func commands(out string) (all []string) {
+	for line := range strings.Lines(out) {
+		if command, ok := strings.CutPrefix(line, "    "); ok {
+			all = append(all, strings.TrimSuffix(command, "\n"))
+		}
+	}
+	return all
+}
+
+// obey does what a command says in ZooKeeper's shell, on the server itself.
+func obey(t *testing.T, h *zktest.Hand, command string) {
+	t.Helper()
+	words := strings.Fields(command)
+	switch words[0] {
+	case "delete":
+		h.Delete(words[1])
+	case "deleteall":
+		h.DeleteAll(words[1])
+	case "set":
+		h.Set(words[1], strings.Trim(words[2], `"`))
+	case "setAcl":
+		if _, err := h.Conn.SetACL(words[1], zk.WorldACL(zk.PermAll), -1); err != nil || words[2] != "world:anyone:cdrwa" {
+			t.Fatalf("%s: %v", command, err)
+		}
+	default:
+		t.Fatalf("no such command: %s", command)
+	}
+}
+
+// lock makes a znode one that nobody else can do anything with but mend it.
+func (sv *service) lock(path string) {
+	sv.t.Helper()
+	if _, err := sv.hand.Conn.SetACL(sv.chroot()+path, zk.WorldACL(zk.PermAdmin), -1); err != nil {
+		sv.t.Fatal(err)
+	}
+}
+
+// byMend ends a finding for which no command is printed.
+const byMend = " (client doctor --mend mends it)"
+
+// wrong is a tree with one thing wrong in it, and what the doctor has to say.
+var wrong = map[string]struct {
+	do   func(sv *service)
+	want string // with ROOT for the chroot
+}{
+	"an_assignment_without_a_task": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", "sound\ngone") },
+		"ROOT/workers/w  lists gone, which is no task\n    set ROOT/workers/w sound"},
+	"a_finished_task_in_a_list": {func(sv *service) {
+		sv.hand.Create("/tasks/t", "done 1")
+		sv.hand.CreateEphemeral("/workers/w", "t")
+	}, "ROOT/workers/w  lists t, which is done\n    set ROOT/workers/w \"\""},
+	"a_task_held_by_two": {func(sv *service) {
+		sv.hand.CreateEphemeral("/workers/w", "sound")
+		sv.hand.CreateEphemeral("/workers/v", "sound")
+	}, "ROOT/workers/v  lists sound, which worker w has as well, for longer\n    set ROOT/workers/v \"\""},
+	"a_payload_without_a_task": {func(sv *service) { sv.hand.Create("/data/my x", "1") },
+		"\"ROOT/data/my x\"  a payload without a task" + byMend},
+	"a_task_without_a_payload": {func(sv *service) { sv.hand.Create("/tasks/t", "pending") },
+		"ROOT/tasks/t  a task without a payload: a worker would fail it\n    delete ROOT/tasks/t"},
+	"a_malformed_state": {func(sv *service) { sv.hand.Set("/tasks/sound", "banana split") },
+		"ROOT/tasks/sound  malformed: its state is none of pending, done and failed, but banana split: it is never assigned\n    set ROOT/tasks/sound pending"},
+	"a_malformed_state_without_a_payload": {func(sv *service) { sv.hand.Create("/tasks/t2", "hello") },
+		"ROOT/tasks/t2  malformed: its state is none of pending, done and failed, but hello: it is never assigned; and it has no payload\n    delete ROOT/tasks/t2"},
+	"a_malformed_name": {func(sv *service) {
+		sv.hand.Create("/tasks/ t ", "pending")
+		sv.hand.Create("/data/ t ", "1")
+		sv.hand.Create("/data/ t /child", "1")
+	}, "\"ROOT/tasks/ t \"  a malformed name, which cannot stand in a worker's list: it is never assigned" + byMend},
+	"a_worker_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/workers/w", "sound") },
+		"ROOT/workers/w  not ephemeral: no worker, nothing is assigned to it\n    delete ROOT/workers/w"},
+	"a_list_that_is_no_workers": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", distinctLines(nearlyAll)) },
+		"ROOT/workers/w  lists more than 10000 ids: no worker, nothing is assigned to it\n    set ROOT/workers/w \"\""},
+	"a_candidate_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/master/m-0000000000", "") },
+		"ROOT/master/m-0000000000  not ephemeral: no session ends this candidate, it keeps its place until it is deleted\n    delete ROOT/master/m-0000000000"},
+	"a_name_that_is_no_candidate": {func(sv *service) { sv.hand.Create("/master/m", ""); sv.hand.Create("/master/m/below", "") },
+		"ROOT/master/m  no candidate: its name does not end in ten digits\n    deleteall ROOT/master/m"},
+	"a_child_below_a_task": {func(sv *service) {
+		sv.hand.Create("/tasks/sound/below", "")
+		sv.hand.Create("/tasks/sound/below/that", "")
+	}, "ROOT/tasks/sound/below  a child that is none of the service's own: it keeps the znode above it from being deleted\n    deleteall ROOT/tasks/sound/below"},
+	"a_child_below_a_payload": {func(sv *service) { sv.hand.Create("/data/sound/below", "") },
+		"ROOT/data/sound/below  a child that is none of the service's own: it keeps the znode above it from being deleted\n    delete ROOT/data/sound/below"},
+	"a_state_that_may_not_be_read": {func(sv *service) { sv.lock("/tasks/sound") },
+		"ROOT/tasks/sound  may not be read: get /tasks/sound: no permission\n    setAcl ROOT/tasks/sound world:anyone:cdrwa"},
+	"a_payload_that_may_not_be_read": {func(sv *service) { sv.lock("/data/sound") },
+		"ROOT/data/sound  its ACL keeps the service from its work\n    setAcl ROOT/data/sound world:anyone:cdrwa"},
+	"a_worker_that_may_not_be_read": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", ""); sv.lock("/workers/w") },
+		"ROOT/workers/w  may not be read: get /workers/w: no permission\n    setAcl ROOT/workers/w world:anyone:cdrwa"},
+	"a_list_of_three_of_which_one_is_no_task": {func(sv *service) {
+		sv.hand.Create("/tasks/t2", "pending")
+		sv.hand.Create("/data/t2", "1")
+		sv.hand.CreateEphemeral("/workers/w", "sound\ngone\nt2")
+	}, "ROOT/workers/w  lists gone, which is no task" + byMend},
+	"a_name_that_a_shell_would_run": {func(sv *service) { sv.hand.Create("/data/$(touch${IFS}x)", "1") },
+		"\"ROOT/data/$(touch${IFS}x)\"  a payload without a task" + byMend},
+	"a_name_with_both_quotes": {func(sv *service) { sv.hand.Create(`/workers/a"b'c`, "") },
+		`"ROOT/workers/a"b'c"  not ephemeral: no worker, nothing is assigned to it` + byMend},
+	"a_name_that_turns_the_line_around": {func(sv *service) { sv.hand.Create("/data/a\u202eb", "1") },
+		`"ROOT/data/a\u202eb"  a payload without a task` + byMend},
+	"a_name_of_129_bytes": {func(sv *service) { sv.hand.Create("/data/"+strings.Repeat("x", 129), "1") },
+		"\"ROOT/data/" + strings.Repeat("x", 129) + "\"  a payload without a task" + byMend},
+	"a_child_with_a_name_that_a_shell_would_run": {func(sv *service) {
+		sv.hand.Create("/tasks/sound/`x`", "")
+		sv.hand.Create("/tasks/sound/`x`/;y", "")
+		sv.lock("/tasks/sound/`x`")
+	}, "\"ROOT/tasks/sound/`x`\"  a child that is none of the service's own: it keeps the znode above it from being deleted" + byMend},
+	"a_name_that_would_ask_a_worker_for_another": {func(sv *service) {
+		sv.hand.Create("/tasks/-x", "pending")
+		sv.hand.Create("/data/-x", "1")
+	}, "ROOT/tasks/-x  a malformed name, which cannot stand in a worker's list: it is never assigned\n    delete ROOT/tasks/-x\n    delete ROOT/data/-x"},
+	"a_drain_of_a_process_that_is_gone": {func(sv *service) { sv.hand.Create("/drain/node:7", "drained") },
+		"ROOT/drain/node:7  drains a worker that is gone\n    delete ROOT/drain/node:7"},
+	"a_child_below_a_drain": {func(sv *service) { sv.hand.Create("/drain/node", ""); sv.hand.Create("/drain/node/below", "") },
+		"ROOT/drain/node/below  a child that is none of the service's own: it keeps the znode above it from being deleted\n    delete ROOT/drain/node/below"},
+	"a_member_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/members/m", "role=worker protocol=1") },
+		"ROOT/members/m  not ephemeral: no process, no session ends it\n    delete ROOT/members/m"},
+	"drains_that_may_not_be_listed": {func(sv *service) { sv.lock("/drain") },
+		"ROOT/drain  may not be read: list /drain: no permission\n    setAcl ROOT/drain world:anyone:cdrwa"},
+	"workers_that_may_not_be_listed": {func(sv *service) { sv.lock("/workers") },
+		"ROOT/workers  may not be read: list /workers: no permission\n    setAcl ROOT/workers world:anyone:cdrwa"},
+}
+
+// sound makes a tree that has nothing wrong, and a task in it.
+func (sv *service) sound() {
+	sv.t.Helper()
+	sv.dirs()
+	sv.hand.Create("/data/sound", "1")
+	sv.hand.Create("/tasks/sound", "pending")
+}
+
+func (sv *service) content() {
+	sv.t.Helper()
+	out, errs := sv.says(0, "doctor")
+	if !strings.HasPrefix(out, "nothing wrong: ") || errs != "" {
+		sv.t.Errorf("stdout %q, stderr %q", out, errs)
+	}
+}
+
+func TestDoctor(t *testing.T) {
+	zktest.OpenOnly(t, "what mends a znode there is for TestDoctorGivesZnodesTheACLsOfThePolicy")
+	start := newService(t)
+	for name, tc := range wrong {
+		t.Run("finds_"+name+"_and_how_to_mend_it", func(t *testing.T) {
+			t.Parallel()
+			sv := start(t)
+			sv.sound()
+			sv.content()
+			tc.do(sv)
+			out, errs := sv.says(1, "doctor")
+			if want := strings.ReplaceAll(tc.want, "ROOT", sv.chroot()); out != want {
+				t.Errorf("got\n%s\nwant\n%s", out, want)
+			}
+			if !strings.HasPrefix(errs, "client: findings: 1, in ") || strings.Contains(errs, "\n") {
+				t.Errorf("stderr %q", errs)
+			}
+			h := zktest.Conn(t, sv.addr())
+			for _, command := range commands(out) {
+				obey(t, h, command)
+			}
+			if !strings.Contains(out, byMend) {
+				sv.content()
+			}
+		})
+		t.Run("mends_"+name, func(t *testing.T) {
+			t.Parallel()
+			sv := start(t)
+			sv.sound()
+			tc.do(sv)
+			out, errs := sv.says(0, "doctor", "--mend", "--yes")
+			lines := strings.Split(out, "\n")
+			if len(lines) != 2 || !strings.HasPrefix(lines[0], "mended: ") || !strings.HasPrefix(lines[1], "nothing wrong: ") || errs != "" {
+				t.Errorf("stdout\n%s\nstderr\n%s", out, errs)
+			}
+			if data, ok := sv.hand.Get("/data/sound"); !ok || data != "1" {
+				t.Error("what was sound is gone")
+			}
+			sv.content()
+		})
+	}
+	t.Run("is_content_with_a_service_at_work", func(t *testing.T) {
+		sv := start(t)
+		sv.master()
+		sv.master()
+		sv.worker("--slots", "4")
+		c := sv.pipe(strings.Repeat("0\n", 100_000))
+		c.Line(c.Stdout, "0")
+		for range 5 {
+			out, _ := sv.says(0, "doctor")
+			if !regexp.MustCompile(`^nothing wrong: 2 candidates, 4 workers, \d+ tasks?$`).MatchString(out) {
+				t.Errorf("stdout %q", out)
+			}
+		}
+		select {
+		case <-c.Done():
+			t.Error("the service was not at work all the time")
+		default:
+		}
+	})
+	t.Run("counts_what_it_looked_at", func(t *testing.T) {
+		sv := start(t)
+		if out, _ := sv.says(0, "doctor"); out != "nothing wrong: 0 candidates, 0 workers, 0 tasks" {
+			t.Errorf("stdout %q", out)
+		}
+	})
+	t.Run("prints_commands_that_the_shell_of_ZooKeeper_takes", func(t *testing.T) {
+		sv := start(t)
+		sv.sound()
+		sv.hand.Create("/data/two", "1")
+		sv.hand.Create("/tasks/two", "banana")
+		sv.hand.Create("/tasks/t", "pending")
+		sv.hand.Create("/data/x.1:a@b%c+d=e,f-g", "1")
+		sv.hand.CreateEphemeral("/workers/w", "gone")
+		sv.hand.Create("/workers/v", "")
+		sv.hand.Create("/master/m-0000000000", "")
+		sv.hand.Create("/master/m", "")
+		sv.hand.Create("/tasks/sound/below", "")
+		sv.hand.Create("/tasks/sound/below/that", "")
+		sv.lock("/data/sound")
+		out, _ := sv.says(1, "doctor")
+		all := commands(out)
+		verbs := map[string]int{}
+		for _, c := range all {
+			verb, _, _ := strings.Cut(c, " ")
+			verbs[verb]++
+		}
+		if fmt.Sprint(verbs) != "map[delete:5 deleteall:1 set:2 setAcl:1]" {
+			t.Errorf("%v in\n%s", verbs, out)
+		}
+		_, port, _ := strings.Cut(sv.addr(), ":")
+		shell := harness.Run(t, harness.Command{
+			Path: "../../../scripts/zookeeper", Args: []string{"shell", "--port", port, "--no-install"},
+			In: strings.Join(all, "\n") + "\n",
+		})
+		shell.Exit(0)
+		sv.content()
+	})
+	t.Run("mends_what_comes_to_light_by_a_mend", func(t *testing.T) {
+		sv := start(t)
+		sv.sound()
+		sv.hand.CreateEphemeral("/workers/w", "gone")
+		sv.lock("/workers")
+		out, errs := sv.says(0, "doctor", "--mend", "--yes")
+		matches(t, out, "mended: let everyone do anything with .*/workers\nmended: set .*/workers/w to \"\"\nnothing wrong: .*")
+		if errs != "" {
+			t.Errorf("stderr %q", errs)
+		}
+	})
+	t.Run("keeps_what_is_right_of_a_list_that_it_mends", func(t *testing.T) {
+		sv := start(t)
+		sv.sound()
+		sv.hand.Create("/data/t2", "1")
+		sv.hand.Create("/tasks/t2", "pending")
+		sv.hand.CreateEphemeral("/workers/w", "sound\ngone\nt2")
+		sv.says(0, "doctor", "--mend", "--yes")
+		if got, _ := sv.hand.Get("/workers/w"); got != "sound\nt2" {
+			t.Errorf("the list is %q", got)
+		}
+	})
+	t.Run("tells_what_it_may_not_mend", func(t *testing.T) {
+		sv := start(t)
+		sv.sound()
+		if _, err := sv.hand.Conn.SetACL(sv.chroot()+"/tasks/sound", zk.DigestACL(zk.PermAll, "me", "secret"), -1); err != nil {
+			t.Fatal(err)
+		}
+		out, errs := sv.says(1, "doctor", "--mend", "--yes")
+		if !strings.HasPrefix(out, sv.chroot()+"/tasks/sound  may not be read: ") {
+			t.Errorf("stdout %q", out)
+		}
+		matches(t, errs, "not mended: let everyone do anything with .*/tasks/sound: set the ACL of /tasks/sound: .*\nclient: findings: 1, in .*")
+	})
+	t.Run("does_not_mend_unasked", func(t *testing.T) {
+		sv := start(t)
+		for want, args := range map[string][]string{
+			"client: --mend asks before it changes anything, and standard input is no terminal: add --yes": {"doctor", "--mend"},
+			"client: --yes goes with --mend": {"doctor", "--yes"},
+		} {
+			if _, errs := sv.says(2, args...); !strings.HasPrefix(errs, want) || strings.Contains(errs, "\n") {
+				t.Errorf("%q: stderr %q", args, errs)
+			}
+		}
+	})
+	t.Run("asks_for_each_finding_on_a_terminal", func(t *testing.T) {
+		sv := start(t)
+		sv.sound()
+		sv.hand.Create("/data/a", "1")
+		sv.hand.Create("/data/b", "1")
+		side, shown := terminal(t)
+		c := exec.CommandContext(t.Context(), filepath.Join(sv.dir, "client"), "doctor", "--mend", "--zk", sv.root)
+		c.Env = environ(c)
+		c.Stdin, c.Stdout, c.Stderr = side, side, side
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for i, ask := range []struct{ name, keys string }{{"a", "\n"}, {"b", "y\n"}} {
+			question := fmt.Sprintf("%d of 2: %s/data/%s  a payload without a task\r\n    delete %[2]s/data/%[3]s? [y/N] ", i+1, sv.chroot(), ask.name)
+			zktest.Eventually(t, question, shown.shows(question))
+			if _, err := shown.keys.WriteString(ask.keys); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Wait(); c.ProcessState.ExitCode() != 1 {
+			t.Errorf("client: %v", err)
+		}
+		for _, text := range []string{"mended: 2\r\n", "client: findings: 1, in "} {
+			zktest.Eventually(t, text, shown.shows(text))
+		}
+		_, text := shown.shows("")()
+		for _, name := range []string{"a", "b"} {
+			for _, once := range []string{sv.chroot() + "/data/" + name + "  ", "delete " + sv.chroot() + "/data/" + name} {
+				if n := strings.Count(text, once); n != 1 {
+					t.Errorf("%q is printed %d times in\n%s", once, n, text)
+				}
+			}
+		}
+		if got := sv.hand.Children("/data"); fmt.Sprint(got) != "[a sound]" {
+			t.Errorf("left %q", got)
+		}
+	})
+}

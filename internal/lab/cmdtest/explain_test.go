@@ -1,0 +1,144 @@
+package cmdtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"taskkeeper/internal/inspect"
+	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/task"
+)
+
+func TestExplain(t *testing.T) {
+	start := newService(t)
+	const times = `submitted  [\d.ms]+ ago, at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n`
+	t.Run("a_task_from_its_submission_to_its_end", func(t *testing.T) {
+		sv := start(t)
+		sv.dirs()
+		first, second := task.NewID(), task.NewID()
+		for _, id := range []string{first, second} {
+			sv.hand.Create("/data/"+id, "3600")
+			sv.hand.Create("/tasks/"+id, "pending")
+		}
+		explain := func(id, want string) {
+			t.Helper()
+			out, errs := sv.says(0, "explain", id)
+			matches(t, out, "task       "+strings.TrimPrefix(id, "/tasks/")+"\n"+strings.TrimPrefix(want, "\n"))
+			if errs != "" {
+				t.Errorf("stderr %q", errs)
+			}
+		}
+		rest := times + "owner      none: it is detached, and outlives its client\npayload    4 bytes: \"3600\""
+		explain(second, `
+state      pending
+waits      there is no leader: start a master
+`+rest)
+		sv.master()
+		explain("/tasks/"+second, `
+state      pending
+waits      there is no worker: start one
+`+rest)
+		w := sv.worker()
+		w.Line(w.Stderr, "task started")
+		id := sv.hand.Children("/workers")[0]
+		explain(first, `
+state      running
+runs       on worker `+id+`, for [\d.ms]+: no result is committed yet
+`+rest)
+		explain(second, `
+state      pending
+waits      the only worker is busy
+`+rest)
+		third := task.NewID()
+		sv.hand.Create("/data/"+third, "3600")
+		sv.hand.Create("/tasks/"+third, "pending")
+		explain(third, `
+state      pending
+waits      the only worker is busy, and 1 task is ahead of it
+`+rest)
+		sv.hand.Set("/tasks/"+second, "banana")
+		explain(second, `
+state      malformed
+waits      malformed: its state is none of pending, done and failed, but banana: it is never assigned
+`+rest)
+		sv.hand.Set("/tasks/"+second, "failed by hand")
+		explain(second, `
+state      failed: by hand
+`+times+`finished   [\d.ms]+ after that, at .*
+owner .*
+payload .*`)
+		sv.hand.Set("/tasks/"+second, "done 4\"2")
+		explain(second, `
+state      done, 3 bytes: "4\\"2"
+`+times+`finished   [\d.ms]+ after that, at .*
+owner .*
+payload .*`)
+		sv.hand.Delete("/tasks/" + second)
+		_, errs := sv.says(3, "explain", second)
+		if want := "client: " + second + ": no such task: it was never submitted, or was already collected, expired or cancelled; its payload is there: /data/" + second; errs != want {
+			t.Errorf("stderr %q, want %q", errs, want)
+		}
+		sv.hand.Delete("/data/" + second)
+		out, errs := sv.says(3, "explain", second, "--json")
+		if want := "client: " + second + ": no such task: it was never submitted, or was already collected, expired or cancelled"; errs != want || out != "" {
+			t.Errorf("stdout %q, stderr %q, want %q", out, errs, want)
+		}
+	})
+	t.Run("a_task_of_a_client_is_owned_by_its_session", func(t *testing.T) {
+		sv := start(t)
+		sv.start("client", "run", strings.Repeat("x", 1000))
+		zktest.Eventually(t, "a task", func() (bool, string) { return len(sv.hand.Children("/tasks")) == 1, "" })
+		id := sv.hand.Children("/tasks")[0]
+		stat, _ := sv.hand.Stat("/tasks/" + id)
+		session := fmt.Sprintf("%#x", stat.EphemeralOwner)
+
+		out, _ := sv.says(0, "explain", id)
+		for _, want := range []string{"\nowner      session " + session + ", with which it vanishes\n", "\npayload    1000 bytes: \"xxx"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("no %q in\n%s", want, out)
+			}
+		}
+		out, _ = sv.says(0, "explain", "--json", id)
+		var e inspect.Explanation
+		d := json.NewDecoder(strings.NewReader(out))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&e); err != nil || strings.Contains(out, "\n") {
+			t.Fatalf("%v in %s", err, out)
+		}
+		if e.ID != id || e.State != "pending" || e.Owner != session || e.Detached || e.Submitted.UnixMilli() != stat.Ctime ||
+			e.Payload.Bytes != 1000 || e.Waits.Why != "no_leader" {
+			t.Errorf("got %s", out)
+		}
+	})
+	t.Run("a_task_that_waits_apart_from_another_that_was_lost_as_often", func(t *testing.T) {
+		sv := start(t)
+		sv.dirs()
+		sv.master()
+		w := sv.worker("--slots", "2")
+		for i, id := range []string{"t1", "t2"} {
+			sv.hand.Create("/data/"+id, "3600")
+			sv.hand.Create("/tasks/"+id, "pending 2")
+			if i == 0 {
+				w.Line(w.Stderr, "task=t1")
+			}
+		}
+		sv.hand.Create("/data/other", "0") // it is given to the worker that is free
+		sv.hand.Create("/tasks/other", "pending")
+		w.Line(w.Stderr, "task=other")
+		const want = "\nwaits      a worker is free, but its process executes task t1, which was lost twice as well: they go apart, "
+		zktest.Eventually(t, want, func() (bool, string) {
+			out, _ := sv.says(0, "explain", "t2")
+			return strings.Contains(out, want), out
+		})
+	})
+	t.Run("losses", func(t *testing.T) {
+		sv := start(t)
+		sv.dirs()
+		sv.hand.Create("/tasks/t1", "pending 2")
+		if out, _ := sv.says(0, "explain", "t1"); !strings.Contains(out, "\nstate      pending, 2 executions lost with their workers\n") {
+			t.Errorf("got\n%s", out)
+		}
+	})
+}

@@ -1,0 +1,91 @@
+//go:build !race
+
+package cmdtest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/lab/harness"
+)
+
+// TestLongRun sends a hundred thousand lines through a run while every few seconds
+// a worker is killed, and another one comes. The output is complete, in order, each
+// line once.
+func TestLongRun(t *testing.T) {
+	const lines = 100_000
+	sv := newService(t)(t)
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+	var text strings.Builder
+	for i := range lines {
+		fmt.Fprintf(&text, "%de-9\n", i+1) // seconds to sleep: a payload of its own
+	}
+	if err := os.WriteFile(in, []byte(text.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	sv.master("--max-losses", "0") // on a busy machine one task may meet three of the kills
+	worker := func() *harness.Child { return sv.worker("--slots", "16", "--log-level", "info") }
+	workers := []*harness.Child{worker(), worker()}
+	c := harness.Run(t, harness.Command{Path: "/bin/sh", Args: []string{"-c", `"$0" run --json --zk "$1" --file "$2" > "$3"`,
+		filepath.Join(sv.dir, "client"), sv.root, in, out}})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { // ends with ctx
+		status, err := c.Wait(ctx)
+		if err == nil && status != 0 {
+			err = fmt.Errorf("exit status %d", status)
+		}
+		ended <- err
+	}()
+	kills := 0
+	ticker := time.NewTicker(3 * time.Second)
+	defer ticker.Stop()
+	for running := true; running; {
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatal(err)
+			}
+			running = false
+		case <-ticker.C:
+			kills++
+			workers = append(workers, worker())
+			workers[0].Send(syscall.SIGKILL)
+			workers = workers[1:]
+		}
+	}
+	f, err := os.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d := json.NewDecoder(f)
+	n := 0
+	for ; d.More(); n++ {
+		var l struct {
+			Index           int
+			Payload, Result string
+			State           string
+		}
+		if err := d.Decode(&l); err != nil {
+			t.Fatal(err)
+		}
+		if l.Index != n+1 || l.Payload != fmt.Sprintf("%de-9", n+1) || l.State != "done" || l.Result != "0" {
+			t.Fatalf("line %d: %+v", n+1, l)
+		}
+	}
+	if n != lines || kills == 0 {
+		t.Errorf("%d lines of output for %d; %d workers were killed", n, lines, kills)
+	}
+	t.Logf("%d workers were killed", kills)
+	sv.empty()
+}

@@ -1,0 +1,119 @@
+package cmdtest
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/lab/harness"
+)
+
+// manager is where a program tells a service manager how it is.
+type manager struct {
+	t    *testing.T
+	conn *net.UnixConn
+}
+
+// newManager listens on a socket of this name.
+func newManager(t *testing.T, name string) *manager {
+	t.Helper()
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return &manager{t, conn}
+}
+
+// env is what a program has in its environment of such a manager.
+func (m *manager) env() []string {
+	return []string{"NOTIFY_SOCKET=" + m.conn.LocalAddr().String(), "WATCHDOG_USEC=30000000", "WATCHDOG_PID=1"}
+}
+
+// hears waits for the next message.
+func (m *manager) hears(want string) {
+	m.t.Helper()
+	buf := make([]byte, 4096)
+	_ = m.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	n, err := m.conn.Read(buf)
+	if got := string(buf[:n]); err != nil || got != want {
+		m.t.Fatalf("the service manager heard %q, %v; want %q", got, err, want)
+	}
+}
+
+// heardAll checks that it is told no more.
+func (m *manager) heardAll() {
+	m.t.Helper()
+	_ = m.conn.SetReadDeadline(time.Now().Add(time.Millisecond))
+	buf := make([]byte, 4096)
+	if n, err := m.conn.Read(buf); err == nil {
+		m.t.Errorf("the service manager also heard %q", buf[:n])
+	}
+}
+
+func TestServiceManager(t *testing.T) {
+	t.Parallel()
+	start := newService(t)
+	under := func(sv *service, env []string, program string, args ...string) *harness.Child {
+		return harness.Run(sv.t, harness.Command{Path: filepath.Join(sv.dir, program), Args: sv.with(args), Env: env})
+	}
+	t.Run("is_told_when_a_master_is_a_candidate_and_when_it_ends", func(t *testing.T) {
+		sv := start(t)
+		for number := range 2 { // the leader, and a backup
+			m := newManager(t, filepath.Join(t.TempDir(), "notify"))
+			c := under(sv, m.env(), "master")
+			m.hears("READY=1")
+			if got := sv.hand.Children("/master"); len(got) != number+1 {
+				t.Errorf("ready, and the candidates are %q", got)
+			}
+			defer func() {
+				c.Send(syscall.SIGTERM)
+				m.hears("STOPPING=1")
+				c.Exit(0)
+				m.heardAll()
+			}()
+		}
+	})
+	t.Run("is_told_once_when_all_slots_of_a_worker_have_registered", func(t *testing.T) {
+		sv := start(t)
+		m := newManager(t, "@"+fmt.Sprint("taskkeeper-test-", time.Now().UnixNano())) // a name that is no file
+		c := under(sv, m.env(), "worker", "--slots", "40")
+		m.hears("READY=1")
+		if got := sv.hand.Children("/workers"); len(got) != 40 {
+			t.Errorf("ready, and %d slots of 40 have registered", len(got))
+		}
+		first := sv.hand.Children("/workers")[0]
+		sv.hand.Delete("/workers/" + first)
+		c.Line(c.Stderr, "registering anew")
+		c.Send(syscall.SIGINT)
+		m.hears("STOPPING=1")
+		c.Exit(0)
+		m.heardAll()
+	})
+	t.Run("is_unknown_to_the_commands_of_a_worker", func(t *testing.T) {
+		sv := start(t)
+		sv.master()
+		m := newManager(t, filepath.Join(t.TempDir(), "notify"))
+		under(sv, m.env(), "worker", "--exec", "env")
+		m.hears("READY=1")
+		c := sv.start("client", "run", "x")
+		c.Exit(0)
+		if env := c.Stdout.String(); !strings.Contains(env, "TASK_ID=") || regexp.MustCompile("NOTIFY|WATCHDOG").MatchString(env) {
+			t.Errorf("environment of a command:\n%s", env)
+		}
+	})
+	t.Run("that_is_gone_harms_nobody", func(t *testing.T) {
+		sv := start(t)
+		c := under(sv, []string{"NOTIFY_SOCKET=/none/notify"}, "worker")
+		c.Line(c.Stderr, "the service manager was not told that all is ready")
+		sv.master()
+		sv.start("client", "run", "0").Exit(0)
+		c.Send(syscall.SIGTERM)
+		c.Exit(0)
+	})
+}

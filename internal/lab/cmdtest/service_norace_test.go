@@ -1,0 +1,143 @@
+//go:build !race
+
+// go-zookeeper races with itself when it reconnects under traffic, so that what
+// reconnects cannot run under the race detector.
+
+package cmdtest
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"taskkeeper/internal/lab/harness"
+	"taskkeeper/internal/lab/zktest"
+)
+
+func TestReconnectService(t *testing.T) {
+	t.Parallel()
+	start := newService(t)
+	t.Run("a_paused_worker_that_wakes_up_finishes_nothing", func(t *testing.T) {
+		sv := start(t)
+		sv.master()
+		zombie := sv.worker("--exec", "sleep 60") // which is not over when it wakes up
+		c := sv.start("client", "run", "0")
+		zombie.Line(zombie.Stderr, "task started")
+		zombie.Send(syscall.SIGSTOP)
+		zktest.Eventually(t, "its znode is gone", func() (bool, string) {
+			got := sv.hand.Children("/workers")
+			return len(got) == 0, strings.Join(got, " ")
+		})
+		other := sv.worker()
+		other.Line(other.Stderr, "task started")
+		zombie.Send(syscall.SIGCONT)
+		zktest.Eventually(t, "it registers anew", func() (bool, string) {
+			return logged(zombie, "registered") == 2, zombie.Stderr.String()
+		})
+		c.Exit(0)
+		if n := logged(zombie, "task done"); n != 0 {
+			t.Errorf("the zombie logs %d results", n)
+		}
+		sv.empty()
+		sv.free()
+	})
+	t.Run("a_paused_leader_that_wakes_up_is_a_backup", func(t *testing.T) {
+		sv := start(t)
+		first := sv.master()
+		second := sv.master()
+		sv.worker()
+		c := sv.start("client", "--count", "30", "--max-sleep", "0.2s")
+		c.Line(c.Stdout, "result")
+		first.Send(syscall.SIGSTOP)
+		second.Line(second.Stderr, " leader ")
+		first.Send(syscall.SIGCONT)
+		first.Line(first.Stderr, " backup ")
+		c.Exit(0)
+		second.Send(syscall.SIGTERM)
+		zktest.Eventually(t, "the first leads again", func() (bool, string) {
+			return logged(first, " leader ") == 2, first.Stderr.String()
+		})
+		sv.empty()
+	})
+	t.Run("a_paused_client_that_wakes_up_submits_again_under_new_ids", func(t *testing.T) {
+		sv := start(t)
+		c := sv.start("client", "run", "0", "0")
+		zktest.Eventually(t, "two tasks", func() (bool, string) { return len(sv.hand.Children("/tasks")) == 2, "" })
+		before := sv.hand.Children("/tasks")
+		c.Send(syscall.SIGSTOP)
+		sv.empty()
+		c.Send(syscall.SIGCONT)
+		zktest.Eventually(t, "two tasks", func() (bool, string) { return len(sv.hand.Children("/tasks")) == 2, "" })
+		for i, id := range sv.hand.Children("/tasks") {
+			if id == before[0] || id == before[1] {
+				t.Errorf("task %d is %s again", i, id)
+			}
+		}
+		sv.master()
+		sv.worker()
+		c.Exit(0)
+		if got := c.Stdout.String(); got != "0\n0" {
+			t.Errorf("stdout %q", got)
+		}
+		sv.empty()
+	})
+	t.Run("an_outage_of_the_server_is_waited_out_and_nothing_is_done_again", func(t *testing.T) {
+		server := zktest.NewServer(t, zktest.Options{})
+		sv := start(t)
+		sv.root = zktest.Chroot(t, server, "/outage")
+		sv.timeout = "10s" // a busy machine takes seconds to restart a server
+		m, w := sv.master(), sv.worker()
+		c := sv.start("client", "run", "1.5", "0.5")
+		w.Line(w.Stderr, "task started")
+		server.Kill()
+		m.Line(m.Stderr, "connection lost")
+		if err := server.Restart(); err != nil {
+			t.Fatal(err)
+		}
+		c.Exit(0)
+		if n := logged(w, "task started"); n != 2 {
+			t.Errorf("%d executions of two tasks", n)
+		}
+		if n := logged(w, "registered"); n != 1 {
+			t.Errorf("the worker registered %d times", n)
+		}
+		if n := logged(m, " leader "); n != 1 {
+			t.Errorf("elected %d times", n)
+		}
+	})
+	t.Run("all_end_well_by_SIGTERM_while_the_server_is_away", func(t *testing.T) {
+		server := zktest.NewServer(t, zktest.Options{})
+		sv := start(t)
+		sv.root = zktest.Chroot(t, server, "/away")
+		m, w := sv.master(), sv.worker()
+		c := sv.start("client", "run", "3600")
+		w.Line(w.Stderr, "task started")
+		server.Kill()
+		began := time.Now()
+		for _, p := range []struct {
+			*harness.Child
+			status int
+		}{{m, 0}, {w, 0}, {c, 143}} {
+			p.Line(p.Stderr, "connection lost")
+			p.Send(syscall.SIGTERM)
+			p.Exit(p.status)
+		}
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+	t.Run("a_second_signal_ends_at_once", func(t *testing.T) {
+		zktest.OpenOnly(t, "a leader's first requests take longer there, and it does not resign before they are answered")
+		server := zktest.NewServer(t, zktest.Options{})
+		sv := start(t)
+		sv.timeout = "20s" // else it knows that the server is away, and waits little
+		sv.root = zktest.Chroot(t, server, "/away")
+		m := sv.master()
+		server.Pause()
+		m.Send(syscall.SIGTERM)
+		m.Line(m.Stderr, "resigning")
+		m.Send(syscall.SIGINT)
+		m.Exit(130)
+	})
+}

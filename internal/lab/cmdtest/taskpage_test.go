@@ -1,0 +1,183 @@
+package cmdtest
+
+import (
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"taskkeeper/internal/client"
+	"taskkeeper/internal/lab/zktest"
+)
+
+// behind serves a page behind a path prefix, and returns where.
+func behind(t *testing.T, page string) string {
+	t.Helper()
+	target, err := url.Parse(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	server := httptest.NewServer(http.StripPrefix("/tk", proxy))
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return server.URL + "/tk/"
+}
+
+// fetch is the answer to a request.
+func fetch(t *testing.T, url string) (status int, body string) {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	all, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.StatusCode, string(all)
+}
+
+// reason is what a page says that shows nothing else.
+func reason(body string) string {
+	_, said, _ := strings.Cut(body, `<p id="why" class="bad">`)
+	said, _, _ = strings.Cut(said, "</p>")
+	return html.UnescapeString(said)
+}
+
+// tries is a text that does something wherever it is taken for more than a text, but for its
+// escape sequence.
+const tries = `<script>document.title="taken"</script><img src=x onerror='document.title="taken"'>"&amp;`
+
+// harmless fails the test if such a text has done something.
+func (b *tab) harmless() {
+	b.t.Helper()
+	if n := eval[int](b, `document.querySelectorAll("main script, main img").length`); n > 0 || eval[string](b, "document.title") == "taken" {
+		b.t.Errorf("a text was taken for HTML: %d elements, title %q", n, eval[string](b, "document.title"))
+	}
+	if text := b.text("body"); strings.ContainsAny(text, "\x1b\u202e") {
+		b.t.Errorf("the page has control characters: %q", text)
+	}
+}
+
+func TestPageOfATask(t *testing.T) {
+	zktest.OpenOnly(t, "it shows payloads")
+	start := newService(t)
+	t.Run("shows_what_explain_tells_and_its_texts_as_texts", func(t *testing.T) {
+		sv := start(t)
+		sv.dirs()
+		m := sv.master("--http", "0")
+		m.Line(m.Stderr, " leader ")
+		page := behind(t, pageOf(m))
+		sv.hand.Create("/data/t&1", "\x1b[2J"+tries)
+		sv.hand.Create("/tasks/t&1", "done first\n"+tries)
+		b := browse(t, page+"task?id=t%261", 1280, 900)
+		b.reads("h1", "task t&1")
+		b.reads("#known", "state", `done, `, "first", "submitted", "owner", "it is detached", "payload", `\x1b[2J<script>`)
+		b.reads("main", "result, ", "first\n"+tries, `\x1b[2J`+tries)
+		b.harmless()
+		b.shot("task")
+		b.do(chromedp.Click(chromedp.CSS(`header a`)))
+		b.reads("#link", "live")
+
+		sv.hand.Create("/data/big", strings.Repeat("x", client.MaxPayload))
+		sv.hand.Create("/tasks/big", "pending")
+		b.do(chromedp.Navigate(page+"task?id=big"), chromedp.EmulateViewport(390, 844))
+		b.reads("main", fmt.Sprintf("payload, %d bytes", client.MaxPayload), " bytes]…", "there is no worker: start one")
+		b.shot("task-phone")
+		if n := len(b.text("body")); n > 10_000 {
+			t.Errorf("the page has %d characters", n)
+		}
+	})
+	t.Run("is_linked_from_wherever_an_id_is_shown", func(t *testing.T) {
+		sv := start(t)
+		m := sv.master("--http", "0")
+		w := sv.worker()
+		sv.start("client", "submit", "60").Exit(0)
+		id := sv.hand.Children("/tasks")[0]
+		b := browse(t, behind(t, pageOf(m)), 1280, 900)
+		follows := func(from string) {
+			t.Helper()
+			b.do(chromedp.Click(chromedp.CSS(from + ` a[href="task?id=` + id + `"]`)))
+			b.reads("h1", "task "+id)
+			b.do(chromedp.Click(chromedp.CSS("header a")))
+			b.reads("#link", "live")
+		}
+		b.reads("#processes", "1 of 1 slot busy")
+		b.do(chromedp.Click(chromedp.CSS("#processes summary")))
+		b.reads("#processes", "has "+id[:18]+"…, for ")
+		follows("#processes")
+		b.opensTree()
+		b.reads("#tree-dirs", id, "pending")
+		follows("#tree-dirs")
+		w.Kill()
+		b.reads("#processes", "is gone", "it had "+id)
+		follows("#processes")
+		b.reads("#records", "worker gone", "tasks "+id)
+		follows("#records")
+	})
+	t.Run("tells_no_id_of_a_session", func(t *testing.T) {
+		sv := start(t)
+		m := sv.master("--http", "0")
+		m.Line(m.Stderr, " leader ")
+		sv.start("client", "run", "60")
+		zktest.Eventually(t, "a task", func() (bool, string) { return len(sv.hand.Children("/tasks")) == 1, "" })
+		status, body := fetch(t, pageOf(m)+"task?id="+sv.hand.Children("/tasks")[0])
+		if status != 200 || !strings.Contains(body, "session of its client, with which it vanishes") || strings.Contains(body, "0x") {
+			t.Errorf("%d\n%s", status, body)
+		}
+		b := browse(t, pageOf(m), 1280, 900)
+		b.opensTree()
+		b.reads("#tree-dirs", "ephemeral", "role=master")
+		if text := b.text("body"); strings.Contains(text, "0x") {
+			t.Error(text)
+		}
+	})
+	t.Run("says_in_a_line_that_there_is_none", func(t *testing.T) {
+		sv := start(t)
+		m := sv.master("--http", "0")
+		page := pageOf(m)
+		zktest.Eventually(t, "its session", func() (bool, string) {
+			status, body := fetch(t, page+"task?id=none")
+			return status != http.StatusServiceUnavailable, body
+		})
+		for query, want := range map[string]struct {
+			status int
+			text   string
+		}{
+			"?id=none":                           {404, "none: no such task: it was never submitted, or was already collected, expired or cancelled"},
+			"?id=%3Cscript%3E":                   {404, "<script>: no such task"},
+			"?id=a%E2%80%AEb":                    {404, `a\u202eb`},
+			"":                                   {400, "id: \"\" is no name of a task"},
+			"?id=a%2Fb":                          {400, "id: \"a/b\" is no name of a task"},
+			"?id=..":                             {400, "id: \"..\" is no name of a task"},
+			"?id=%1b%5b2J":                       {400, `id: "\x1b[2J" is no name of a task`},
+			"?id=%ff":                            {400, `id: "\xff" is no name of a task`},
+			"?id=" + strings.Repeat("x", 10_000): {400, "is no name of a task"},
+		} {
+			status, body := fetch(t, page+"task"+query)
+			if why := reason(body); status != want.status || !strings.Contains(why, want.text) || strings.Contains(why, "\n") || len(why) > 400 {
+				t.Errorf("%.60s: %d %.400q", query, status, body)
+			}
+		}
+		b := browse(t, "about:blank", 1280, 900)
+		b.forgive("404")
+		b.do(chromedp.Navigate(behind(t, page) + "task?id=none" + url.QueryEscape(strings.ReplaceAll(tries, "/", ""))))
+		b.reads("h1", "task none<script>")
+		b.reads("#why", "no such task: it was never submitted")
+		b.harmless()
+		b.shot("no-task")
+		b.do(chromedp.Click(chromedp.CSS("header a")))
+		b.reads("#link", "live")
+	})
+}

@@ -1,0 +1,9 @@
+package faults
+
+import (
+	"testing"
+
+	"taskkeeper/internal/lab/zktest"
+)
+
+func TestMain(m *testing.M) { zktest.Main(m) }

@@ -1,0 +1,123 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func sh(script string) Command { return Command{Path: "/bin/sh", Args: []string{"-c", script}} }
+
+func TestProcess(t *testing.T) {
+	t.Run("keeps_both_outputs_by_line", func(t *testing.T) {
+		p := Run(t, sh("echo a; echo b >&2; printf 'c\\n\\nd'"))
+		p.Exit(0)
+		if got := p.Stdout.Lines(); !slices.Equal(got, []string{"a", "c", "", "d"}) {
+			t.Errorf("stdout %q", got)
+		}
+		if got := p.Stderr.Lines(); !slices.Equal(got, []string{"b"}) {
+			t.Errorf("stderr %q", got)
+		}
+	})
+	t.Run("tells_the_exit_status", func(t *testing.T) {
+		Run(t, sh("exit 3")).Exit(3)
+		p := Run(t, sh("echo up; sleep 100"))
+		p.Line(p.Stdout, "up")
+		p.Send(syscall.SIGTERM)
+		p.Exit(128 + 15)
+	})
+	t.Run("passes_arguments_and_environment", func(t *testing.T) {
+		c := sh("echo $0 $X")
+		c.Args, c.Env = append(c.Args, "one"), []string{"X=y"}
+		p := Run(t, c)
+		p.Line(p.Stdout, "one y")
+	})
+	t.Run("ignores_no_signal_that_its_parent_ignores", func(t *testing.T) {
+		signal.Ignore(syscall.SIGHUP, syscall.SIGINT)
+		defer signal.Reset(syscall.SIGHUP, syscall.SIGINT)
+		for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
+			p := Run(t, sh("echo up; exec sleep 100"))
+			p.Line(p.Stdout, "up")
+			p.Send(sig)
+			p.Exit(128 + int(sig))
+		}
+		if err := syscall.Kill(syscall.Getpid(), syscall.SIGHUP); err != nil { // still ignored, else this ends the test
+			t.Error(err)
+		}
+	})
+	t.Run("follows_while_it_runs", func(t *testing.T) {
+		p := Run(t, sh("echo 1; read x; echo 2; sleep 100"))
+		var got []string
+		for line := range p.Stdout.Follow(t.Context()) {
+			if got = append(got, line); line == "2" {
+				break
+			}
+		}
+		if !slices.Equal(got, []string{"1", "2"}) {
+			t.Errorf("lines %q", got)
+		}
+	})
+	t.Run("says_why_no_line_came", func(t *testing.T) {
+		none := func(string) bool { return false }
+		p := Run(t, sh("sleep 100"))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		if _, err := p.Stdout.Await(ctx, none); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("await: %v", err)
+		}
+		if _, err := p.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("wait: %v", err)
+		}
+		p.Kill()
+		if _, err := p.Stdout.Await(t.Context(), none); err == nil || !strings.Contains(err.Error(), "has ended") {
+			t.Errorf("await: %v", err)
+		}
+		if err := p.Signal(syscall.SIGTERM); err == nil {
+			t.Error("signal after the end: no error")
+		}
+		p.Kill() // again
+	})
+	t.Run("kills_what_it_has_started", func(t *testing.T) {
+		p := Run(t, sh("sleep 100 & echo $!; wait"))
+		p.Line(p.Stdout, "")
+		start := time.Now()
+		p.Kill()
+		// A child that lived on would hold the output open.
+		if took := time.Since(start); took >= drain {
+			t.Errorf("took %v", took)
+		}
+		p.Exit(128 + 9)
+	})
+	t.Run("waits_for_its_standard_error_to_be_read", func(t *testing.T) {
+		p := Run(t, sh("trap 'go=1' USR1; echo up; until [ \"$go\" ]; do sleep 0.01; done; echo 1; head -c 100000 /dev/zero >&2; echo 2"))
+		p.Line(p.Stdout, "up")
+		unblock, err := p.BlockStderr()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Send(syscall.SIGUSR1)
+		p.Line(p.Stdout, "1")
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		if _, err := p.Wait(ctx); err == nil || slices.Contains(p.Stdout.Lines(), "2") {
+			t.Error("it went on although nobody reads its standard error")
+		}
+		unblock()
+		p.Line(p.Stdout, "2")
+		p.Exit(0)
+	})
+	t.Run("fails_to_start_what_is_not_there", func(t *testing.T) {
+		if _, err := Start(Command{Path: "/none", Args: []string{"x"}}); err == nil || !strings.HasPrefix(err.Error(), "start none x: ") {
+			t.Errorf("start: %v", err)
+		}
+	})
+}

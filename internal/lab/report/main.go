@@ -1,0 +1,50 @@
+// Package report makes the report's text and figures from the evidence of runs: no
+// number in it is typed by hand.
+package report
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+)
+
+// Command is the verb.
+func Command() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "report",
+		Short: "Make the report from the evidence of runs",
+		Long: `Draw figures/failover.svg and figures/latency.svg, and make report.txt of its
+template report.tmpl, from what scenario and compare have written to evidence/.`,
+		Example: "  make report",
+		RunE:    func(*cobra.Command, []string) error { return write(dir) },
+	}
+	cmd.Flags().StringVar(&dir, "dir", "report", "Where evidence/ and report.tmpl are: this `folder`.")
+	return cmd
+}
+
+func write(dir string) error {
+	ev := evidence(filepath.Join(dir, "evidence"))
+	figures := filepath.Join(dir, "figures")
+	if err := os.MkdirAll(figures, 0o755); err != nil {
+		return err
+	}
+	if err := failover(ev, filepath.Join(figures, "failover.svg")); err != nil {
+		return err
+	}
+	if err := latency(ev, filepath.Join(figures, "latency.svg")); err != nil {
+		return err
+	}
+	text, err := ev.fill(filepath.Join(dir, "report.tmpl"))
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "report.txt")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		return err
+	}
+	fmt.Printf("%s: %d characters; figures in %s\n", path, len([]rune(text)), figures)
+	return nil
+}
