@@ -47,7 +47,7 @@ func (sv *service) start(program string, args ...string) *harness.Child {
 // blind is why a test is not for a closed installation: the causes are a viewer's to see.
 const blind = "a client may not see who leads, works and is drained, and so cannot tell why no task is done"
 
-// environ is the environment of a command that package proc does not start: with the
+// environ is the environment of a command that package harness does not start: with the
 // certificate of its role, where it needs one.
 func environ(c *exec.Cmd) []string {
 	return append(c.Environ(), harness.Environment(zktest.Identity, c.Args...)...)

@@ -56,7 +56,7 @@ func Identity(role string) identity.Files {
 }
 
 // closeAll makes what a closed package's tests have in common. A program is a client where
-// package proc does not give it another identity.
+// package harness does not give it another identity.
 func closeAll() (err error) {
 	ca, err := NewCA(shared.dir)
 	if err != nil {

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestNothingOfTheProductImportsTheLab keeps what proves and shows apart from what it is about:
+// the programs have no code of the lab, nor a library that only the lab needs.
+func TestNothingOfTheProductImportsTheLab(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "taskkeeper/cmd/master", "taskkeeper/cmd/worker",
+		"taskkeeper/cmd/client", "taskkeeper/cmd/election", "taskkeeper/cmd/example").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := strings.Fields(string(out))
+	if len(packages) < 50 {
+		t.Fatalf("go list names %d packages", len(packages))
+	}
+	for _, p := range packages {
+		if strings.HasPrefix(p, "taskkeeper/internal/lab") || strings.HasPrefix(p, "gonum.org/") || strings.HasPrefix(p, "golang.org/x/image") {
+			t.Errorf("a program imports %s", p)
+		}
+	}
+}
