@@ -15,8 +15,8 @@ import (
 	"taskkeeper/internal/access"
 	"taskkeeper/internal/closing"
 	"taskkeeper/internal/identity"
-	"taskkeeper/internal/session"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/session"
 )
 
 var update = flag.Bool("update", false, "write testdata/matrix.golden as it is found to be")

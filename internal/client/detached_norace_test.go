@@ -8,8 +8,8 @@ import (
 	"slices"
 	"testing"
 
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/task"
 )
 
 // TestReconnectDetached loses the write of each call on detached tasks, before or

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"testing"
 
+	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/lab/zktest"
 )
 
 // submit submits detached tasks and returns their ids.

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/lab/zktest"
 )
 
 func TestCancel(t *testing.T) {

@@ -4,8 +4,8 @@ import (
 	"slices"
 	"testing"
 
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/task"
 )
 
 func TestQueue(t *testing.T) {

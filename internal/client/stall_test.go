@@ -9,8 +9,8 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/task"
 )
 
 // stalled has a client do a task, and returns what it logs of that it cannot be done.

@@ -12,8 +12,8 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/access"
-	"taskkeeper/internal/session"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/session"
 )
 
 func TestMain(m *testing.M) { zktest.Main(m) }

@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"taskkeeper/internal/access"
+	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/lab/zktest"
 )
 
 // rig is an installation on a server with TLS.

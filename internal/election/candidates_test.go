@@ -12,9 +12,9 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/lab/zktest"
 )
 
 var errTest = errors.New("the test says so")

@@ -10,9 +10,9 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/access"
+	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/lab/zktest"
 )
 
 func TestMain(m *testing.M) { zktest.Main(m) }

@@ -11,9 +11,9 @@ import (
 	"sync"
 	"testing"
 
+	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/lab/zktest"
 )
 
 // A record is one write of a leader that ZooKeeper carried out.

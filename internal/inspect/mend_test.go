@@ -9,8 +9,8 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
-	"taskkeeper/internal/session"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/session"
 )
 
 // tree lists all znodes below a chroot, with their data.

@@ -5,8 +5,8 @@ package inspect
 import (
 	"testing"
 
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/task"
 )
 
 func TestReconnectWatcher(t *testing.T) {

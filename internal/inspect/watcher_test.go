@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/lab/zktest"
 )
 
 // submit creates pending tasks with the ids that a client makes.

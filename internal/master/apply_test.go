@@ -14,10 +14,10 @@ import (
 	"github.com/go-zookeeper/zk"
 	"github.com/google/uuid"
 
+	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/lab/zktest"
 )
 
 // still is a leader whose loop does not run, with a candidate made by hand.

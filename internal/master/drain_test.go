@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/master/sched"
 )
 
 func TestDrain(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/task"
 )
 
 func TestByHand(t *testing.T) {

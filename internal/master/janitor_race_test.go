@@ -9,8 +9,8 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
-	"taskkeeper/internal/session"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/session"
 )
 
 // during does something while a request of a janitor's is held back, and waits until the

@@ -13,9 +13,9 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/lab/zktest"
 )
 
 // hour is the retention time of a janitor that sweeps when the test says so.

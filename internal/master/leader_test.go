@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/lab/zktest"
 )
 
 // TestMerge lists names that are none of a task or a worker.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/task"
 )
 
 func TestLoss(t *testing.T) {

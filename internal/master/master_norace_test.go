@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/lab/zktest"
 )
 
 // await waits until the proxy has met a request.

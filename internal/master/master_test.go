@@ -13,9 +13,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/lab/zktest"
 )
 
 func TestMain(m *testing.M) { zktest.Main(m) }

@@ -11,11 +11,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/metrics"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/lab/zktest"
 )
 
 // is waits until a monitor tells a role.

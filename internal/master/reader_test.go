@@ -7,8 +7,8 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
-	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/master/sched"
 )
 
 func TestReads(t *testing.T) {

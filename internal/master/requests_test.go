@@ -3,8 +3,8 @@ package master
 import (
 	"testing"
 
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/task"
 )
 
 // TestRequests counts what a task costs the leader.

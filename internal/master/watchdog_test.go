@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"taskkeeper/internal/session"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/session"
 )
 
 // link is a session's state of connection.

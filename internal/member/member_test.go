@@ -11,8 +11,8 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
-	"taskkeeper/internal/session"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/session"
 )
 
 func TestMain(m *testing.M) { zktest.Main(m) }

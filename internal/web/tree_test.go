@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"taskkeeper/internal/session"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/session"
 )
 
 // woods is a tree that is read by hand.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"testing"
 
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/task"
 )
 
 func TestReconnectAnswer(t *testing.T) {

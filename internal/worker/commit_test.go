@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/task"
 )
 
 func TestCommit(t *testing.T) {

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/task"
 )
 
 // drainer is a desk and a process of that many slots, which drains for as long.

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/task"
 )
 
 // A server's jute.maxbuffer may be less than its default.

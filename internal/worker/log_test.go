@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/task"
 )
 
 // line is one of a log.

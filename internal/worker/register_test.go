@@ -9,8 +9,8 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/task"
 )
 
 func TestRegister(t *testing.T) {

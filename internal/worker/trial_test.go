@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"taskkeeper/internal/command"
-	"taskkeeper/internal/task"
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/task"
 )
 
 // TestCapacity plays a process of several slots in a bubble of time.
