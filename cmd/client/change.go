@@ -76,7 +76,7 @@ func changeAll(ctx context.Context, cmd *cobra.Command, in *input, change func(c
 				_, broken = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", o.Payload)
 			}
 			return broken
-		case errors.Is(o.Err, task.ErrNone):
+		case errors.Is(o.Err, task.ErrNotFound):
 			unknown++
 		default:
 			failed++

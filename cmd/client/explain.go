@@ -45,7 +45,7 @@ finished. It writes nothing. Exit status: 3 when there is no such task.`,
 				return err
 			})
 			switch {
-			case errors.Is(err, task.ErrNone):
+			case errors.Is(err, task.ErrNotFound):
 				return &cli.ExitError{Status: statusUnknown, Err: err}
 			case err != nil:
 				return err

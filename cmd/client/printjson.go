@@ -85,7 +85,7 @@ func newLine(o client.Outcome) line {
 // stateOf is the word for what became of a task.
 func stateOf(o client.Outcome) string {
 	switch {
-	case errors.Is(o.Err, task.ErrNone):
+	case errors.Is(o.Err, task.ErrNotFound):
 		return "unknown"
 	case errors.Is(o.Err, errStill):
 		return task.Pending.String()

@@ -48,7 +48,7 @@ func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Clie
 	defer stopReading()
 	r.stopReading = stopReading
 	r.printer = newPrinter(cmd, r.print, byPayload)
-	r.batch.Judge, r.batch.NewID = r.judge, c.NewID
+	r.batch.OnOutcome, r.batch.NewID = r.judge, c.NewID
 	err := r.batch.Each(ctx, r.in.items(reading), func(ctx context.Context, id string, it client.Item) client.Outcome {
 		o, err := r.do(ctx, c, id, it)
 		if err != nil {

@@ -79,7 +79,7 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 	ctx, stop := context.WithCancel(ctx)
 	defer stop() // ends the reading
 	p := newPrinter(cmd, w.print, byID)
-	w.batch.Judge = func(o client.Outcome) error {
+	w.batch.OnOutcome = func(o client.Outcome) error {
 		bar.count(o)
 		return nil
 	}
@@ -112,7 +112,7 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 			left++ // it stays, and its result with it
 			return nil
 		}
-		if gone := errors.Is(o.Err, task.ErrNone); gone && w.missing && !w.print.json {
+		if gone := errors.Is(o.Err, task.ErrNotFound); gone && w.missing && !w.print.json {
 			unknown++
 			return nil
 		}
@@ -121,7 +121,7 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 			return err
 		}
 		switch {
-		case errors.Is(o.Err, task.ErrNone):
+		case errors.Is(o.Err, task.ErrNotFound):
 			unknown++
 		case errors.Is(o.Err, errStill), errors.Is(o.Err, errUnreadable):
 			unfetched++

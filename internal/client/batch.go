@@ -51,9 +51,9 @@ type Batch struct {
 	Unordered bool          // emit outcomes as they come, not in the order of the items
 	Retries   int           // how often a task that failed is submitted again, under a new id
 	Deadline  time.Duration // withdraw a task that is not finished so long after its submission; 0 never
-	// Judge, if set, is told of each outcome as it comes, before it is its turn to be
+	// OnOutcome, if set, is told of each outcome as it comes, before it is its turn to be
 	// emitted, by a goroutine of its own. An error ends the batch as one of emit does.
-	Judge func(Outcome) error
+	OnOutcome func(Outcome) error
 	// NewID, if set, makes an id for each item, in the order of the items. Do sets it.
 	NewID func() string
 }
@@ -163,8 +163,8 @@ func (b Batch) inTurn(done <-chan *finished, ready chan<- *finished, jobs <-chan
 				done = nil
 				continue
 			}
-			if b.Judge != nil {
-				if err := b.Judge(o.Outcome); err != nil {
+			if b.OnOutcome != nil {
+				if err := b.OnOutcome(o.Outcome); err != nil {
 					end(err)
 				}
 			}

@@ -92,7 +92,7 @@ func TestBatch(t *testing.T) {
 	})
 	t.Run("begins_the_next_job_when_the_one_before_is_judged", func(t *testing.T) {
 		var begun, judged atomic.Int64
-		b := Batch{Jobs: 1, Judge: func(Outcome) error {
+		b := Batch{Jobs: 1, OnOutcome: func(Outcome) error {
 			time.Sleep(10 * time.Microsecond) // for one too soon
 			if n := judged.Add(1); begun.Load() != n {
 				t.Errorf("%d jobs begun, %d judged", begun.Load(), n)
@@ -119,7 +119,7 @@ func TestBatch(t *testing.T) {
 		}
 	})
 	t.Run("is_judged_before_the_first_is_emitted", func(t *testing.T) {
-		b := Batch{Judge: func(o Outcome) error { return o.Err }}
+		b := Batch{OnOutcome: func(o Outcome) error { return o.Err }}
 		taken, emitted, err := each(t.Context(), b, []int{0, 0, 0}, func(ctx context.Context, it Item) error {
 			if it.Index == 2 {
 				return errTest

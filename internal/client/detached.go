@@ -55,7 +55,7 @@ func (c *Client) Submit(ctx context.Context, id string, payload []byte) (string,
 // Await waits until a task is finished, whoever submitted it, and fetches its
 // result. It leaves the task where it is: see Collect. Took is the time from its
 // submission to its end by ZooKeeper's clock, Attached whether a client waits for
-// it that cleans it up. It fails with task.ErrNone, with ctx's cause, or when the
+// it that cleans it up. It fails with task.ErrNotFound, with ctx's cause, or when the
 // znode may not be read. No two calls may wait for the same task at a time.
 func (c *Client) Await(ctx context.Context, id string) (Result, error) {
 	r := Result{ID: id}
@@ -84,7 +84,7 @@ func (c *Client) Withdraw(ctx context.Context, id string) error {
 	return c.on(ctx, func(sv *serving) error { return sv.remove(id, false) })
 }
 
-// find reads a task's state, or fails with task.ErrNone. A server may lag behind the
+// find reads a task's state, or fails with task.ErrNotFound. A server may lag behind the
 // one where the task was submitted.
 func (sv *serving) find(id string) ([]byte, *zk.Stat, error) {
 	data, stat, err := sv.s.Get(task.StatePath(id))
@@ -96,7 +96,7 @@ func (sv *serving) find(id string) ([]byte, *zk.Stat, error) {
 	}
 	data, stat, err = sv.s.Get(task.StatePath(id))
 	if errors.Is(err, zk.ErrNoNode) {
-		err = task.ErrNone
+		err = task.ErrNotFound
 	}
 	return data, stat, err
 }
@@ -132,7 +132,7 @@ func (sv *serving) removeAt(id string, version int32) error {
 }
 
 // Cancel removes a task that is not finished; if a worker runs it, the leader has
-// it stopped. It fails with task.ErrNone, with ErrFinished, with ctx's cause when
+// it stopped. It fails with task.ErrNotFound, with ErrFinished, with ctx's cause when
 // ctx ends while ZooKeeper is away (it may have been carried out), or when the
 // znodes may not be read or deleted.
 func (c *Client) Cancel(ctx context.Context, id string) error {
@@ -141,7 +141,7 @@ func (c *Client) Cancel(ctx context.Context, id string) error {
 		for {
 			data, stat, err := sv.find(id)
 			switch {
-			case errors.Is(err, task.ErrNone) && sent:
+			case errors.Is(err, task.ErrNotFound) && sent:
 				return nil
 			case err != nil:
 				return err
@@ -168,7 +168,7 @@ func (c *Client) Cancel(ctx context.Context, id string) error {
 }
 
 // Retry makes a detached task that failed pending again; its payload is still
-// there. It fails with task.ErrNone, ErrNotFailed, ErrAttached, with ctx's cause when
+// there. It fails with task.ErrNotFound, ErrNotFailed, ErrAttached, with ctx's cause when
 // ctx ends while ZooKeeper is away (it may have been carried out), or when the
 // znode may not be read or written.
 func (c *Client) Retry(ctx context.Context, id string) error {

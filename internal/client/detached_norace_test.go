@@ -109,7 +109,7 @@ func TestReconnectDetached(t *testing.T) {
 			t.Error(err)
 		}
 		met(t, lost)
-		if err := r.Cancel(t.Context(), id); !errors.Is(err, task.ErrNone) {
+		if err := r.Cancel(t.Context(), id); !errors.Is(err, task.ErrNotFound) {
 			t.Error(err)
 		}
 		wantEmpty(t, h)

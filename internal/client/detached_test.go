@@ -150,7 +150,7 @@ func TestAwait(t *testing.T) {
 				when(id)
 			}
 			// A result that was there for a moment may have been seen.
-			if e := r.wait(end)[0]; !errors.Is(e.err, task.ErrNone) && (name != "collected_by_other" || e.err != nil) {
+			if e := r.wait(end)[0]; !errors.Is(e.err, task.ErrNotFound) && (name != "collected_by_other" || e.err != nil) {
 				t.Error(e)
 			}
 		})
@@ -189,13 +189,13 @@ func TestCancelAndRetry(t *testing.T) {
 		"cancel_removes_one_that_was_lost":   {cancel, "pending 2", nil, nil},
 		"cancel_leaves_a_result":             {cancel, "done 1", ErrFinished, []string{"done 1", "a"}},
 		"cancel_leaves_a_failure":            {cancel, "failed so", ErrFinished, []string{"failed so", "a"}},
-		"cancel_tells_that_there_is_none":    {cancel, "-", task.ErrNone, nil},
+		"cancel_tells_that_there_is_none":    {cancel, "-", task.ErrNotFound, nil},
 		"retry_makes_a_failed_one_pending":   {retry, "failed so", nil, []string{"pending", "a"}},
 		"retry_keeps_what_was_asked_for":     {retry, "failed: kind=command worker=w exit=1 err=1\nsoE", nil, []string{"pending: kind=command", "a"}},
 		"retry_leaves_one_that_waits":        {retry, "pending 1", ErrNotFailed, []string{"pending 1", "a"}},
 		"retry_leaves_a_result":              {retry, "done 1", ErrNotFailed, []string{"done 1", "a"}},
 		"retry_leaves_what_is_no_state":      {retry, "potato", ErrNotFailed, []string{"potato", "a"}},
-		"retry_tells_that_there_is_none":     {retry, "-", task.ErrNone, nil},
+		"retry_tells_that_there_is_none":     {retry, "-", task.ErrNotFound, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			id := task.NewID()
@@ -303,7 +303,7 @@ func TestRetryLeavesATaskThatMovedOn(t *testing.T) {
 		"to_a_result":               {[]string{"pending", "done 42"}, ErrNotFailed, "done 42"},
 		"to_a_loss":                 {[]string{"pending", "pending 1"}, ErrNotFailed, "pending 1"},
 		"to_another_failure":        {[]string{"pending", "failed again"}, nil, "pending"},
-		"to_where_it_is_no_task":    {nil, task.ErrNone, ""},
+		"to_where_it_is_no_task":    {nil, task.ErrNotFound, ""},
 		"to_a_result_typed_by_hand": {[]string{"done 7"}, ErrNotFailed, "done 7"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -363,7 +363,7 @@ func (w *waiter) take(e *waiting, r session.Read, watch bool, now time.Time) (fi
 		if watch {
 			e.watched, e.since = true, now
 		}
-		if a.state.Phase == task.Odd && !e.told {
+		if a.state.Phase == task.Malformed && !e.told {
 			e.told = true
 			w.log.Warn("malformed znode", "znode", task.StatePath(e.id), "err", fmt.Sprintf("%.40q is no state of a task; waiting on", a.state.Text))
 		}

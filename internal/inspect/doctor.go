@@ -178,8 +178,8 @@ func (d *doctor) workers() {
 		d.access(path, &w.Znode)
 		switch {
 		case w.Err != nil:
-		case w.Odd != nil:
-			d.find(path, &w.Znode, noList(w.Odd), setting(path, &w.Znode, ""))
+		case w.Malformed != nil:
+			d.find(path, &w.Znode, noList(w.Malformed), setting(path, &w.Znode, ""))
 		default:
 			d.list(path, w, held)
 		}
@@ -273,14 +273,14 @@ func (d *doctor) states() {
 			}
 			d.find(path, &x.Znode, malformed(x), changes...)
 			continue
-		case payload == nil && x.Err == nil && x.Phase == task.Odd:
+		case payload == nil && x.Err == nil && x.Phase == task.Malformed:
 			d.find(path, &x.Znode, malformed(x)+"; and it has no payload", removing(path, &x.Znode).unless(task.DataPath(x.Name)))
 			continue
 		case payload == nil && x.Err == nil && x.Phase == task.Pending:
 			d.find(path, &x.Znode, "a task without a payload: a worker would fail it",
 				removing(path, &x.Znode).unless(task.DataPath(x.Name)))
 			continue
-		case x.Err == nil && x.Phase == task.Odd:
+		case x.Err == nil && x.Phase == task.Malformed:
 			d.find(path, &x.Znode, malformed(x), setting(path, &x.Znode, task.Pending.String()))
 		}
 		d.access(path, &x.Znode)

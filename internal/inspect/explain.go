@@ -173,7 +173,7 @@ func Explain(c *Case, now time.Time) Explanation {
 	switch {
 	case session.Refused(x.Err):
 		e.State = "unreadable"
-	case x.Err != nil || x.Phase == task.Odd:
+	case x.Err != nil || x.Phase == task.Malformed:
 		e.State = "malformed"
 	}
 	if x.Err == nil {

@@ -104,9 +104,9 @@ func (c *Case) rival(ctx context.Context, s *session.Session) error {
 	return nil
 }
 
-// gone is task.ErrNone, with what is left of the task.
+// gone is task.ErrNotFound, with what is left of the task.
 func (c *Case) gone(id string) error {
-	err := fmt.Errorf("%s: %w", name(id), task.ErrNone)
+	err := fmt.Errorf("%s: %w", name(id), task.ErrNotFound)
 	if c.Payload != nil {
 		err = fmt.Errorf("%w; its payload is there: %s", err, name(task.DataPath(id)))
 	}

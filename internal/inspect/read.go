@@ -67,8 +67,8 @@ func (t *Tree) readRoles(ctx context.Context, s *session.Session, k *known) erro
 	}
 	t.Workers, err = k.workers.read(ctx, names, func(name string) (Worker, error) {
 		data, z, err := get(s, task.WorkersDir, name)
-		list, odd := task.ParseList(data)
-		return Worker{z, list.IDs, odd}, err
+		list, malformed := task.ParseList(data)
+		return Worker{z, list.IDs, malformed}, err
 	})
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func TestRead(t *testing.T) {
 		if tree, found, err := Diagnose(t.Context(), s, ""); err != nil || len(found) != 0 || len(tree.Dirs) != 0 {
 			t.Errorf("diagnosed %v, %v", found, err)
 		}
-		if _, err := Look(t.Context(), s, "t1", Limits{}); !errors.Is(err, task.ErrNone) {
+		if _, err := Look(t.Context(), s, "t1", Limits{}); !errors.Is(err, task.ErrNotFound) {
 			t.Errorf("looked: %v", err)
 		}
 		if got := zktest.Conn(t, connect).Children("/"); len(got) != 0 {

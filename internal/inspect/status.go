@@ -177,8 +177,8 @@ func (s *Status) warnOfZnodes(t *Tree) {
 			s.warn(task.WorkerPath(w.Name), "%s", t.Access.unreadable(w.Err))
 		case w.Owner == 0:
 			s.warn(task.WorkerPath(w.Name), "%s", notEphemeralWorker)
-		case w.Odd != nil:
-			s.warn(task.WorkerPath(w.Name), "%s", noList(w.Odd))
+		case w.Malformed != nil:
+			s.warn(task.WorkerPath(w.Name), "%s", noList(w.Malformed))
 		}
 	}
 	for _, d := range t.Drains {

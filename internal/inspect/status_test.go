@@ -230,7 +230,7 @@ warning   /workers: may not be read: no
 
 func TestStatusOfAListThatIsNone(t *testing.T) {
 	tree := usual()
-	tree.Workers = append(tree.Workers, Worker{Znode: z("long", 0, 0), Odd: task.ErrList})
+	tree.Workers = append(tree.Workers, Worker{Znode: z("long", 0, 0), Malformed: task.ErrList})
 	s := Summarize(tree, now, Filter{})
 	want := Warning{"/workers/long", "lists more than 10000 ids: no worker, nothing is assigned to it"}
 	if len(s.Warnings) != 1 || s.Warnings[0] != want || s.Workers.Total != 3 {

@@ -96,15 +96,15 @@ type Candidate struct {
 // Worker is a child of /workers.
 type Worker struct {
 	Znode
-	Tasks []string
-	Odd   error // what it holds is no list
+	Tasks     []string
+	Malformed error // what it holds is no list
 }
 
 // queue is whose tasks it takes.
 func (w *Worker) queue() string { q, _ := task.SplitQueue(w.Name); return q }
 
 // usable tells whether the leader takes it for a worker.
-func (w *Worker) usable() bool { return w.Err == nil && w.Odd == nil && w.Owner != 0 }
+func (w *Worker) usable() bool { return w.Err == nil && w.Malformed == nil && w.Owner != 0 }
 
 // Drain is a child of /drain.
 type Drain struct {
@@ -140,7 +140,7 @@ type Task struct {
 
 // wellFormed tells whether it is a task at all.
 func (t *Task) wellFormed() bool {
-	return t.Err == nil && t.Phase != task.Odd && task.ValidID(t.Name)
+	return t.Err == nil && t.Phase != task.Malformed && task.ValidID(t.Name)
 }
 
 // holders tells which workers list each task, those that are none left out.

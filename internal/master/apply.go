@@ -75,7 +75,7 @@ func (l *leader) apply(moves []sched.Move) error {
 			moves = moves[len(batch):]
 		case errors.Is(err, session.ErrTooLarge) && len(batch) > 1: // these servers take less than was known
 		case errors.Is(err, session.ErrTooLarge): // by what a person typed
-			l.odd.tell(task.WorkerPath(moves[0].Worker), "its list is "+err.Error())
+			l.malformed.warn(task.WorkerPath(moves[0].Worker), "its list is "+err.Error())
 			l.handle(sched.Refused{Move: moves[0], Why: sched.Unusable})
 			moves = moves[1:]
 		case !errors.As(err, &refused):
@@ -162,7 +162,7 @@ func (l *leader) refused(m sched.Move, e *session.OpError) {
 		r.Why = sched.Moved
 	default:
 		r.Why = sched.Unusable
-		l.odd.tell(e.Op.Path, e.Err.Error())
+		l.malformed.warn(e.Op.Path, e.Err.Error())
 	}
 	l.handle(r)
 }

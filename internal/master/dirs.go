@@ -10,46 +10,47 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// dirs lists the permanent znodes. It sets at most one watch at a time on each, because
-// a watch cannot be removed. A master keeps it across its terms, for as long as its
-// session lasts. Its methods may be called from any goroutine.
+// dirs lists the permanent znodes. It sets at most one watch at a time on each. A master
+// keeps it across its terms, for as long as its session lasts. Its methods may be called
+// from any goroutine.
 type dirs struct {
 	s *session.Session
 
-	mu    sync.Mutex // guards armed
-	armed map[string]bool
+	mu      sync.Mutex // guards watched
+	watched map[string]bool
 }
 
-func newDirs(s *session.Session) *dirs { return &dirs{s: s, armed: make(map[string]bool)} }
+func newDirs(s *session.Session) *dirs { return &dirs{s: s, watched: make(map[string]bool)} }
 
-// arm tells whether a watch is to be set, and records that it is.
-func (d *dirs) arm(path string) bool {
+// needsWatch tells whether no watch is set on a znode, and records that one is set.
+// The caller must set it.
+func (d *dirs) needsWatch(path string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	was := d.armed[path]
-	d.armed[path] = true
+	was := d.watched[path]
+	d.watched[path] = true
 	return !was
 }
 
-// isArmed tells whether a watch is set that has not fired.
-func (d *dirs) isArmed(path string) bool {
+// isWatched tells whether a watch is set that has not fired.
+func (d *dirs) isWatched(path string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.armed[path]
+	return d.watched[path]
 }
 
 // fired records that a watch is not set any more.
 func (d *dirs) fired(path string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.armed, path)
+	delete(d.watched, path)
 }
 
-// list lists a permanent znode, and sees to it that it is watched, if that is asked
-// for. A missing one is made first: its absence says nothing of what was in it.
+// list lists a permanent znode. If watch is set, a watch is on it afterwards. A missing
+// znode is created first: that it is missing says nothing about its former children.
 func (d *dirs) list(path string, watch bool) ([]string, error) {
 	read := d.s.Children
-	if watch && d.arm(path) {
+	if watch && d.needsWatch(path) {
 		read = d.s.ChildrenW
 	}
 	for {
@@ -59,7 +60,7 @@ func (d *dirs) list(path string, watch bool) ([]string, error) {
 				continue
 			}
 		}
-		// It was not set, or the servers drop its events while the znode may not be read.
+		// The watch was not set, or the servers drop its events while the znode may not be read.
 		if session.Refused(err) {
 			d.fired(path)
 		}

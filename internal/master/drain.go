@@ -41,7 +41,7 @@ func (l *leader) listDrains() error {
 		if len(name) <= task.MaxID {
 			return false
 		}
-		l.odd.tell(task.DrainPath(name), "drains nothing: its name is too long; left alone")
+		l.malformed.warn(task.DrainPath(name), "drains nothing: its name is too long; left alone")
 		return true
 	})
 	open, err := l.openDrains(names)
@@ -69,7 +69,7 @@ func (l *leader) logOthers(names, known []string, what string) {
 // openDrains reads children of /drain, and returns those that do not say "drained".
 func (l *leader) openDrains(names []string) (open []sched.Drain, err error) {
 	if len(names) > mostDrains {
-		l.odd.tell(task.DrainDir, fmt.Sprintf("more than %d children: what they name gets no tasks, but \"drained\" is not written", mostDrains))
+		l.malformed.warn(task.DrainDir, fmt.Sprintf("more than %d children: what they name gets no tasks, but \"drained\" is not written", mostDrains))
 		return nil, nil
 	}
 	err = l.chunks.Read(names, l.together(task.DrainPath), func(name string, a answer) error {
@@ -78,7 +78,7 @@ func (l *leader) openDrains(names []string) (open []sched.Drain, err error) {
 		case errors.Is(a.Err, session.ErrOver):
 			return a.Err
 		case a.Err != nil: // its name is enough to drain it
-			l.odd.tell(task.DrainPath(name), a.Err.Error())
+			l.malformed.warn(task.DrainPath(name), a.Err.Error())
 		default:
 			if drained, note := task.ParseDrain(a.Data, a.Stat.Version); !drained {
 				open = append(open, sched.Drain{Name: name, Note: note[:min(len(note), longestNote)], Version: a.Stat.Version})
@@ -120,7 +120,7 @@ func (l *leader) writeDrained(drains []sched.Drain) error {
 	case errors.Is(err, session.ErrTooLarge) && len(drains) > 1:
 		return l.writeDrained(drains[:len(drains)/2])
 	case errors.Is(err, session.ErrTooLarge):
-		l.odd.tell(task.DrainPath(drains[0].Name), err.Error())
+		l.malformed.warn(task.DrainPath(drains[0].Name), err.Error())
 	case !errors.As(err, &refused):
 		return err
 	case refused.Index == 0:
@@ -130,7 +130,7 @@ func (l *leader) writeDrained(drains []sched.Drain) error {
 		if errors.Is(err, zk.ErrBadVersion) || errors.Is(err, zk.ErrNoNode) {
 			l.drains.due = true
 		} else {
-			l.odd.tell(refused.Op.Path, refused.Err.Error())
+			l.malformed.warn(refused.Op.Path, refused.Err.Error())
 		}
 	}
 	for _, d := range drains {

@@ -39,10 +39,10 @@ type janitor struct {
 	metrics   *metrics.Master
 
 	// Owned by the goroutine of run.
-	odd    *complaints
-	signed time.Time       // by the servers' clock, when the candidate was written
-	since  time.Time       // then, by this process's monotonic clock
-	lone   map[string]bool // payloads that had no task when it looked last
+	malformed *malformed
+	signed    time.Time       // by the servers' clock, when the candidate was written
+	since     time.Time       // then, by this process's monotonic clock
+	lone      map[string]bool // payloads that had no task when it looked last
 
 	mu      sync.Mutex      // guards the rest
 	refused map[string]bool // directories that nothing may be deleted in, in this sweep
@@ -51,7 +51,7 @@ type janitor struct {
 func newJanitor(m *master, fence session.Op) *janitor {
 	return &janitor{
 		s: m.s, dirs: m.dirs, fence: fence, retention: m.cfg.Retention, log: m.cfg.Logger, rights: m.rights,
-		group: m.s.NewGroup(), odd: newComplaints(m.cfg.Logger), metrics: m.cfg.Metrics,
+		group: m.s.NewGroup(), malformed: newMalformed(m.cfg.Logger), metrics: m.cfg.Metrics,
 	}
 }
 
@@ -98,7 +98,7 @@ func (j *janitor) sign() error {
 		case errors.Is(err, session.ErrOver):
 			return err
 		case err != nil:
-			j.odd.tell(path, err.Error())
+			j.malformed.warn(path, err.Error())
 			if stat == nil {
 				return nil
 			}
@@ -195,10 +195,10 @@ func (j *janitor) removeTask(id string) error {
 	payload, err := j.s.Stat(task.DataPath(id))
 	switch {
 	case stat.NumChildren > 0:
-		j.odd.tell(path, "znodes below a task; not removed")
+		j.malformed.warn(path, "znodes below a task; not removed")
 		return nil
 	case err == nil && payload.NumChildren > 0:
-		j.odd.tell(task.DataPath(id), "znodes below a payload; not removed")
+		j.malformed.warn(task.DataPath(id), "znodes below a payload; not removed")
 		return nil
 	case err == nil:
 		ops = append(ops, session.Delete(task.DataPath(id), session.AnyVersion))
@@ -217,7 +217,7 @@ func (j *janitor) removeLone(id string) error {
 	case err != nil || stat.EphemeralOwner != 0 || !j.old(stat.Mtime):
 		return j.passOver(path, err)
 	case stat.NumChildren > 0:
-		j.odd.tell(path, "znodes below a payload; not removed")
+		j.malformed.warn(path, "znodes below a payload; not removed")
 		return nil
 	}
 	return j.remove(id, "payload removed: it had no task", []session.Op{j.fence, session.Delete(path, stat.Version)})
@@ -230,7 +230,7 @@ func (j *janitor) passOver(path string, err error) error {
 	case errors.Is(err, session.ErrOver):
 		return err
 	default:
-		j.odd.tell(path, err.Error()+"; not removed")
+		j.malformed.warn(path, err.Error()+"; not removed")
 	}
 	return nil
 }
@@ -261,7 +261,7 @@ func (j *janitor) remove(id, message string, ops []session.Op) error {
 		j.log.Warn("removal refused by ZooKeeper: this master leads no more", "candidate", j.fence.Path, "err", refused)
 		return errDeposed
 	case errors.As(err, &refused) && !errors.Is(err, zk.ErrNoNode) && !errors.Is(err, zk.ErrBadVersion):
-		j.odd.tell(refused.Op.Path, refused.Err.Error()+"; not removed")
+		j.malformed.warn(refused.Op.Path, refused.Err.Error()+"; not removed")
 	default:
 		j.log.Debug("not removed, for now", "task", id, "err", err)
 	}

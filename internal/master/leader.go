@@ -57,9 +57,9 @@ type leader struct {
 		assigned int // tasks, since
 		since    time.Time
 	}
-	odd     *complaints
-	awaited map[string]awaitedState // by task
-	idle    []string                // workers found gone in this turn that had no task
+	malformed *malformed
+	awaited   map[string]awaitedState // by task
+	idle      []string                // workers found gone in this turn that had no task
 
 	// Shared.
 	beat      beat          // the loop's
@@ -73,7 +73,7 @@ func newLeader(m *master, fence session.Op) *leader {
 		reader: reader{s: m.s},
 		sched:  sched.New(max(0, m.cfg.MaxLosses)),
 		tasks:  newLister(task.TasksDir, m.dirs, m.rights), workers: newLister(task.WorkersDir, m.dirs, m.rights),
-		odd:       newComplaints(m.cfg.Logger),
+		malformed: newMalformed(m.cfg.Logger),
 		awaited:   make(map[string]awaitedState),
 		metrics:   m.cfg.Metrics,
 		questions: make(chan question), ended: make(chan struct{}),
@@ -266,7 +266,7 @@ func (l *leader) validIDs(names []string) []string {
 			ids = append(ids, name)
 			continue
 		}
-		l.odd.tell(task.StatePath(name), `a task's name must be one line, without blanks around it, without "-" at its front, of at most `+
+		l.malformed.warn(task.StatePath(name), `a task's name must be one line, without blanks around it, without "-" at its front, of at most `+
 			strconv.Itoa(task.MaxID)+" bytes; left alone")
 	}
 	return ids
@@ -283,7 +283,7 @@ func (l *leader) mergeWorkers(a listing) {
 			ids = append(ids, name)
 			continue
 		}
-		l.odd.tell(task.WorkerPath(name), "no worker: its name is too long; left alone")
+		l.malformed.warn(task.WorkerPath(name), "no worker: its name is too long; left alone")
 	}
 	l.handle(sched.WorkersListed{IDs: ids})
 }

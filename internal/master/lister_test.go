@@ -52,10 +52,10 @@ func TestDirs(t *testing.T) {
 		if step.fired {
 			d.fired("/tasks")
 		}
-		if got := d.arm("/tasks"); got != step.want {
+		if got := d.needsWatch("/tasks"); got != step.want {
 			t.Errorf("step %d: to be set %t", i, got)
 		}
-		if !d.isArmed("/tasks") || d.isArmed("/workers") {
+		if !d.isWatched("/tasks") || d.isWatched("/workers") {
 			t.Errorf("step %d: it does not know which is set", i)
 		}
 	}

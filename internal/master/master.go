@@ -179,7 +179,7 @@ func (m *master) backup(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		for _, dir := range []string{task.TasksDir, task.WorkersDir} {
-			if m.dirs.isArmed(dir) {
+			if m.dirs.isWatched(dir) {
 				continue
 			}
 			switch _, err := m.dirs.list(dir, true); {

@@ -62,7 +62,7 @@ func atOnce(read func(id string) answer) func(ids []string) []answer {
 func (l *leader) readWatched(id string) (a answer) {
 	path := task.WorkerPath(id)
 	get := l.s.Get
-	if l.dirs.arm(path) {
+	if l.dirs.needsWatch(path) {
 		get = l.s.GetW
 	}
 	a.Data, a.Stat, a.Err = get(path)
@@ -80,20 +80,20 @@ func (l *leader) readWorkers(ids []string) error {
 		read = atOnce(l.readWatched)
 	}
 	return l.chunks.Read(ids, read, func(id string, a answer) error {
-		list, odd := task.ParseList(a.Data)
+		list, malformed := task.ParseList(a.Data)
 		switch {
 		case errors.Is(a.Err, zk.ErrNoNode):
 			l.gone(id)
 		case errors.Is(a.Err, session.ErrOver):
 			return a.Err
 		case a.Err != nil:
-			l.odd.tell(task.WorkerPath(id), a.Err.Error())
+			l.malformed.warn(task.WorkerPath(id), a.Err.Error())
 			l.handle(sched.WorkerUnusable{ID: id})
 		case a.Stat.EphemeralOwner == 0:
-			l.odd.tell(task.WorkerPath(id), "no worker: the znode is not ephemeral; left alone")
+			l.malformed.warn(task.WorkerPath(id), "no worker: the znode is not ephemeral; left alone")
 			l.handle(sched.WorkerUnusable{ID: id, Malformed: true})
-		case odd != nil:
-			l.odd.tell(task.WorkerPath(id), odd.Error()+": malformed; left alone")
+		case malformed != nil:
+			l.malformed.warn(task.WorkerPath(id), malformed.Error()+": malformed; left alone")
 			l.handle(sched.WorkerUnusable{ID: id, Malformed: true})
 		default:
 			l.handle(sched.WorkerRead{
@@ -143,12 +143,12 @@ func (l *leader) taskRead(id string, a answer) error {
 	case errors.Is(a.Err, session.ErrOver):
 		return a.Err
 	case a.Err != nil:
-		l.odd.tell(path, a.Err.Error())
+		l.malformed.warn(path, a.Err.Error())
 		l.handle(sched.TaskUnusable{ID: id})
 	default:
 		state := task.ParseState(a.Data)
-		if state.Phase == task.Odd {
-			l.odd.tell(path, fmt.Sprintf("%.40q is no state of a task; left alone", state.Text))
+		if state.Phase == task.Malformed {
+			l.malformed.warn(path, fmt.Sprintf("%.40q is no state of a task; left alone", state.Text))
 		}
 		state.Text = bytes.Clone(state.Text[:min(len(state.Text), 100)]) // it may be a megabyte
 		l.handle(sched.TaskRead{ID: id, State: state, Version: a.Stat.Version, Zxid: a.Stat.Mzxid})
@@ -156,7 +156,7 @@ func (l *leader) taskRead(id string, a answer) error {
 			l.metrics.Lost(queue)
 		}
 		if l.sched.Returns(id) == oftenReturned {
-			l.odd.tell(path, "executed several times, and never written: may workers write it? It is assigned again ever more rarely")
+			l.malformed.warn(path, "executed several times, and never written: may workers write it? It is assigned again ever more rarely")
 		}
 	}
 	return nil

@@ -82,7 +82,7 @@ func TestReads(t *testing.T) {
 			release()
 			<-done
 		}
-		if l.dirs.isArmed("/workers/gone") {
+		if l.dirs.isWatched("/workers/gone") {
 			t.Error("takes a worker that is gone for watched")
 		}
 	})

@@ -53,11 +53,11 @@ const (
 // Undrain tells a person how to end drains. It gives a command only if a shell takes all names
 // for plain words: a name made by hand may hold anything.
 func Undrain(drains []string) string {
-	odd := func(name string) bool {
+	malformed := func(name string) bool {
 		bare := strings.NewReplacer(":", "", ".", "").Replace(name)
 		return plain(bare) != bare || name[0] == askBack || len(name) > maxUndrained
 	}
-	if len(drains) == 0 || len(drains) > mostUndrained || slices.ContainsFunc(drains, odd) {
+	if len(drains) == 0 || len(drains) > mostUndrained || slices.ContainsFunc(drains, malformed) {
 		return "see " + DrainDir + ", and client undrain"
 	}
 	return "client undrain " + strings.Join(drains, " ")

@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// ErrNone means that there is no task of that id (any more).
-var ErrNone = errors.New("no such task: it was never submitted, or was already collected, expired or cancelled")
+// ErrNotFound means that there is no task of that id (any more).
+var ErrNotFound = errors.New("no such task: it was never submitted, or was already collected, expired or cancelled")
 
 // The permanent znodes. Whoever misses one creates it, at any time.
 const (

@@ -10,13 +10,13 @@ import (
 type Phase int
 
 const (
-	Odd     Phase = iota // a word that is none of ours: left alone
-	Pending              // submitted, not finished
-	Done                 // finished; State.Text is the result
-	Failed               // finished; State.Text is the reason
+	Malformed Phase = iota // a word that is none of ours: left alone
+	Pending                // submitted, not finished
+	Done                   // finished; State.Text is the result
+	Failed                 // finished; State.Text is the reason
 )
 
-// String is the word that stands in the znode; of Odd, what is said of it.
+// String is the word that stands in the znode; of Malformed, what is said of it.
 func (p Phase) String() string {
 	switch p {
 	case Pending:
@@ -34,7 +34,7 @@ type State struct {
 	Phase  Phase
 	Losses int    // Pending: executions lost with their workers
 	Facts  Facts  // all but those that other fields hold
-	Text   []byte // Done: the result; Failed: the reason; Odd: all of it
+	Text   []byte // Done: the result; Failed: the reason; Malformed: all of it
 
 	// Of a command, if its worker tells. What a command that is done wrote to standard
 	// output is its result.
@@ -45,14 +45,14 @@ type State struct {
 func (s State) Finished() bool { return s.Phase == Done || s.Phase == Failed }
 
 // ParseState reads what State.Bytes or a person wrote. It accepts anything:
-// a number of losses that is none is 0; a word that is none of ours is Odd, and so are facts
+// a number of losses that is none is 0; a word that is none of ours is Malformed, and so are facts
 // that are none, or longer than MaxFacts.
 func ParseState(data []byte) State {
 	word, rest := data, []byte(nil)
 	if i := bytes.IndexAny(data, " \t\r\n"); i >= 0 {
 		word, rest = data[:i], data[i+1:]
 	}
-	odd := State{Phase: Odd, Text: data}
+	malformed := State{Phase: Malformed, Text: data}
 	var facts Facts
 	if plain, ok := bytes.CutSuffix(word, []byte(":")); ok {
 		line, body := []byte(nil), rest
@@ -60,7 +60,7 @@ func ParseState(data []byte) State {
 			line, body, _ = bytes.Cut(rest, []byte("\n"))
 		}
 		if facts, ok = parseFacts(line); !ok || len(plain) == 0 {
-			return odd
+			return malformed
 		}
 		word, rest = plain, body
 	}
@@ -68,10 +68,10 @@ func ParseState(data []byte) State {
 	switch string(word) {
 	case "", "pending":
 		if len(word) == 0 && len(bytes.TrimSpace(rest)) > 0 {
-			return odd
+			return malformed
 		}
 		if len(facts) > maxAsked {
-			return odd
+			return malformed
 		}
 		s.Phase = Pending
 		losses := string(bytes.TrimSpace(rest))
@@ -88,7 +88,7 @@ func ParseState(data []byte) State {
 	case "failed":
 		s.Phase = Failed
 	default:
-		return odd
+		return malformed
 	}
 	s.Text, s.Stderr = cutEnd(rest, facts, factStderr)
 	s.Text, s.Stdout = cutEnd(s.Text, facts, factStdout)
@@ -114,7 +114,7 @@ func (s State) Size() int {
 
 // Bytes writes the state as ParseState reads it.
 func (s State) Bytes() []byte {
-	if s.Phase == Odd {
+	if s.Phase == Malformed {
 		return s.Text
 	}
 	facts := s.Facts

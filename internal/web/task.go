@@ -58,7 +58,7 @@ func (p *Page) serveTask(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch page, err := p.lookAtTask(r.Context(), s, id); {
-	case errors.Is(err, task.ErrNone):
+	case errors.Is(err, task.ErrNotFound):
 		refuse(w, "task "+shown(id), http.StatusNotFound, err.Error())
 	case errors.Is(err, session.ErrOver):
 		busy("the session with ZooKeeper has ended")
@@ -93,7 +93,7 @@ func (p *Page) lookAtTask(ctx context.Context, s *session.Session, id string) (t
 		t.add("result", state.Text)
 	case state.Phase == task.Failed:
 		t.add("reason", state.Text)
-	case state.Phase == task.Odd:
+	case state.Phase == task.Malformed:
 		t.add("state", state.Text)
 	}
 	t.add("standard output", state.Stdout)

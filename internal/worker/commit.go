@@ -138,14 +138,14 @@ func (sl *slot) readState(id string) (task.State, int32, error) {
 }
 
 // stateOf returns a task's state and its version as read. One that is gone, may not be
-// read, or cannot be, because its id is no name of a znode, is Odd. It fails when the
+// read, or cannot be, because its id is no name of a znode, is Malformed. It fails when the
 // session is over.
 func stateOf(r session.Read) (task.State, int32, error) {
 	if errors.Is(r.Err, session.ErrOver) {
 		return task.State{}, 0, r.Err
 	}
 	if r.Err != nil {
-		return task.State{Phase: task.Odd}, 0, nil
+		return task.State{Phase: task.Malformed}, 0, nil
 	}
 	return task.ParseState(r.Data), r.Stat.Version, nil
 }

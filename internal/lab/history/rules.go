@@ -181,7 +181,7 @@ func (j *judge) judgeTask(c *taskChange) {
 	switch {
 	case finished(now.phase):
 		j.judgeEnd(c, holder)
-	case now.phase == task.Odd:
+	case now.phase == task.Malformed:
 		j.violation(RuleCommit, path, "set to an unknown state: %s", was.describe())
 	case now.losses == was.losses:
 		j.report.GivenBack++

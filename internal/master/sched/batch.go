@@ -66,9 +66,9 @@ const (
 	// mostAwaited is how many workers that were never read hold up all decisions. More
 	// are a mistake, like children of /workers that a script made.
 	mostAwaited = 10_000
-	// mostOddReads is how many znodes that are no workers are read again when all may
+	// mostMalformedReads is how many znodes that are no workers are read again when all may
 	// have changed.
-	mostOddReads = 1000
+	mostMalformedReads = 1000
 )
 
 // donePause is how long it takes until a task that is done is looked at again, that was

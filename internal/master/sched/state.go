@@ -70,7 +70,7 @@ type detail struct {
 	asks task.Facts // Pending, Exhausted: what is to stay in its state when that is written
 	// Pending: it may be what its worker died of, and goes alone.
 	quarantined bool
-	phase       task.Phase // Finished: Done or Failed; Odd if it is malformed, or not to be used
+	phase       task.Phase // Finished: Done or Failed; Malformed if it is malformed, or not to be used
 }
 
 // alone tells whether a pending task may not share a batch.

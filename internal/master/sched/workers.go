@@ -51,10 +51,10 @@ func (e WorkerChanged) handle(s *Scheduler, _ time.Time) {
 type AllChanged struct{}
 
 func (AllChanged) handle(s *Scheduler, _ time.Time) {
-	odd := 0
+	asked := 0
 	for _, w := range s.workers {
 		if w.state == unusable || w.state == malformed {
-			if odd++; odd > mostOddReads {
+			if asked++; asked > mostMalformedReads {
 				continue // another time
 			}
 		}
