@@ -65,7 +65,7 @@ func (l *leader) apply(moves []sched.Move) error {
 			}
 			moves = moves[len(batch):]
 		case errors.Is(err, session.ErrUnknown):
-			l.log.Warn("no answer to a write, looking what became of it", "err", err)
+			l.log.Warn("no answer to a write: reading back whether it was carried out", "err", err)
 			if err := l.s.Sync(); err != nil {
 				return err
 			}
@@ -122,7 +122,7 @@ func (l *leader) fenced(moves []sched.Move) (ops []session.Op, ends []int) {
 func (l *leader) carriedOut(m sched.Move, version int32) {
 	l.handle(sched.Carried{Move: m, Version: version})
 	if m.Kind == sched.Revoke && len(m.Tasks) > manyIDs {
-		l.log.Info("ids of no task removed from a worker's list", "worker", m.Worker, "tasks", len(m.Tasks))
+		l.log.Info("removed ids that name no task from a worker's list", "worker", m.Worker, "tasks", len(m.Tasks))
 		return
 	}
 	if m.Kind == sched.Assign {
@@ -137,9 +137,9 @@ func (l *leader) carriedOut(m sched.Move, version int32) {
 		case m.Kind == sched.Fail:
 			l.log.Warn("task failed", "task", c.ID, "reason", lostReason(c.Losses+1))
 		case m.Kind == sched.Revoke:
-			l.log.Info("task taken back: it is not there any more", "task", c.ID, "worker", m.Worker)
+			l.log.Info("task taken back: it no longer exists", "task", c.ID, "worker", m.Worker)
 		case m.Kind == sched.Reclaim:
-			l.log.Info("task asked back, it is behind a long one", "task", c.ID, "worker", m.Worker)
+			l.log.Info("task reclaimed: it waits behind a long one", "task", c.ID, "worker", m.Worker)
 		case c.CountLoss:
 			l.log.Warn("assigned again, lost with its worker", "task", c.ID, "worker", m.Worker, "losses", c.Losses+1)
 		default:

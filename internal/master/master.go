@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,7 +83,7 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 		case ctx.Err() != nil:
 			return s.Err()
 		case errors.Is(err, errDeposed), errors.Is(err, election.ErrOut), errors.Is(err, election.ErrOvertaken):
-			m.cfg.Logger.Warn("no longer leader or candidate, running again", "err", err)
+			m.cfg.Logger.Warn("no longer leader or candidate, joining the election again", "err", err)
 		default:
 			return err
 		}
@@ -139,7 +140,7 @@ func (m *master) candidacy(ctx context.Context) (err error) {
 	defer m.cfg.Metrics.Resigned()
 	m.cfg.Monitor.is(Leader, l)
 	err = l.lead(term.Context(), newJanitor(m, term.Fence()))
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && m.s.Err() == nil {
 		log.Info("resigning")
 	}
 	return err
@@ -151,7 +152,7 @@ func (m *master) campaign(ctx context.Context, c *election.Candidate, log *slog.
 	if err == nil && !leads {
 		var path, who string
 		if path, who, err = election.Leader(m.s); err == nil {
-			log.Info("backup", "leader", path, "who", who)
+			log.Info("backup", "leader", cmp.Or(who, path))
 		}
 	}
 	switch {

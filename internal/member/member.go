@@ -217,6 +217,6 @@ func (m *member) without(err error) error {
 		return nil
 	}
 	m.told = true
-	m.cfg.Logger.Warn("not registered under "+task.MembersDir+", or the protocol there is not known", "err", err)
+	m.cfg.Logger.Warn("not registered in "+task.MembersDir+", or the protocol there is unknown", "err", err)
 	return nil
 }

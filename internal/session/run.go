@@ -96,6 +96,9 @@ func serve(ctx context.Context, s *Session, role Role) error {
 	watch.Go(func() {
 		select {
 		case <-ctx.Done():
+			if cause := context.Cause(ctx); s.Err() == nil && !errors.Is(cause, context.Canceled) { // else all is done
+				s.log.Info("stopping", "cause", cause)
+			}
 		case <-left:
 			return
 		}

@@ -149,7 +149,7 @@ func (e *Endpoint) Serve(ctx context.Context, log *slog.Logger, site Site) (stop
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := Serve(ctx, e.listener, site.Handler(), log); err != nil {
-			log.Error("no longer to be looked at", "err", err)
+			log.Error("HTTP is no longer served", "err", err)
 		}
 	})
 	if site.Page != nil {

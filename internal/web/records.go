@@ -31,7 +31,7 @@ type recorder struct {
 
 // ofEachTask are the messages that would drown the others.
 var ofEachTask = map[string]bool{
-	"assigned": true, "task asked back, it is behind a long one": true, "task started": true, "task done": true,
+	"assigned": true, "task reclaimed: it waits behind a long one": true, "task started": true, "task done": true,
 }
 
 // Enabled implements slog.Handler. The page shows what a log of errors alone leaves out.

@@ -181,7 +181,7 @@ func TestTake(t *testing.T) {
 			d.written("t", 1)
 			b.began()
 			if name == "malformed" {
-				if got := j.lines("task's state is malformed, it is not executed"); len(got) != 1 || got[0].Task != "t" {
+				if got := j.lines("task not executed: its state is malformed"); len(got) != 1 || got[0].Task != "t" {
 					t.Errorf("logged %v", got)
 				}
 			}

@@ -76,7 +76,7 @@ func (sl *slot) settle(r receipt) error {
 			}
 		}
 		if returned > 0 {
-			sl.log.Info("returned tasks that it was asked for", "tasks", returned)
+			sl.log.Info("returned reclaimed tasks", "tasks", returned)
 		}
 		sl.list = without(sl.list, sent)
 		sl.version = r.results[len(r.results)-1].Stat.Version
@@ -125,7 +125,7 @@ func (sl *slot) refused(why *session.OpError) error {
 	case state.Phase == task.Pending && errors.Is(why, session.ErrQuota):
 		sl.overQuota(h, state, why)
 	default:
-		sl.log.Warn("result is not wanted any more", "task", h.id, "err", why)
+		sl.log.Warn("the result is dropped: its task is finished or gone", "task", h.id, "err", why)
 		h.phase, h.verdict = ready, verdict{freeOnly: true}
 	}
 	return nil

@@ -232,13 +232,13 @@ func (sl *slot) pending(id string, r session.Read) bool {
 	state := task.ParseState(r.Data)
 	switch {
 	case errors.Is(r.Err, zk.ErrNoNode):
-		sl.log.Info("task is gone, it is not executed", "task", id)
+		sl.log.Info("task not executed: it no longer exists", "task", id)
 	case r.Err != nil:
-		sl.log.Warn("task's state cannot be read, it is not executed", "task", id, "err", r.Err)
+		sl.log.Warn("task not executed: its state cannot be read", "task", id, "err", r.Err)
 	case state.Finished():
-		sl.log.Info("task is finished already, it is not executed", "task", id)
+		sl.log.Info("task not executed: it is already finished", "task", id)
 	case state.Phase != task.Pending:
-		sl.log.Warn("task's state is malformed, it is not executed", "task", id, "state", string(r.Data[:min(len(r.Data), 200)]))
+		sl.log.Warn("task not executed: its state is malformed", "task", id, "state", string(r.Data[:min(len(r.Data), 200)]))
 	default:
 		return true
 	}

@@ -119,7 +119,7 @@ func (sl *slot) run(draining, leaving context.Context) error {
 	case errors.Is(err, errStays) && again:
 		sl.s.Close() // else what was given back stays listed
 	case err != nil && !errors.Is(err, session.ErrOver) && !errors.Is(err, errStays):
-		sl.log.Warn("not everything was given back", "err", err)
+		sl.log.Warn("some tasks were not given back", "err", err)
 	case err == nil && !again:
 		sl.log.Info("left")
 	}

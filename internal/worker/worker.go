@@ -98,7 +98,7 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 				switch {
 				case errors.Is(err, errGone):
 					if d := renewals.pause(time.Since(began)); d > 0 {
-						cfg.Logger.Warn("workers' znodes are deleted or spoiled one after the other, waiting before registering anew", "pause", d)
+						cfg.Logger.Warn("workers' znodes are deleted or overwritten again and again: waiting before registering anew", "pause", d)
 						wait(entering, d)
 					}
 				case errors.Is(err, command.ErrCannotStart): // enter waits

@@ -141,7 +141,7 @@ func meet(t *testing.T, sv *service, kinds []kind) {
 		if t.Logf("%-45s a task took %v", what, took); took > patience && leader == first {
 			t.Errorf("with %s a task takes %v", what, took)
 		}
-		if logged(leader, " leader ") != 1 || logged(leader, "no longer leader") > 0 {
+		if logged(leader, " leader ") != 1 || logged(leader, "joining the election again") > 0 {
 			t.Errorf("%s does not lead any more:\n%.2000s", leader, leader.Stderr)
 		}
 		select {
