@@ -24,7 +24,7 @@ func findManager() {
 // It may be told so again.
 func Ready(log *slog.Logger) {
 	if err := tell("READY=1"); err != nil {
-		log.Warn("the service manager was not told that all is ready", "err", err)
+		log.Warn("could not tell systemd that the program is ready", "err", err)
 	}
 }
 

@@ -96,7 +96,7 @@ func (c *Client) Serve(ctx context.Context, s *session.Session) error {
 	c.drop(sv) // first: those who are told look for the next session at once
 	open := sv.waiter.stop()
 	if over := s.Err(); over != nil && open > 0 {
-		c.log.Warn("submitting again under new ids what is not finished", "tasks", open, "err", over)
+		c.log.Warn("submitting unfinished tasks again, under new ids", "tasks", open, "err", over)
 	}
 	sv.users.Wait()
 	return err

@@ -52,7 +52,7 @@ func (w *watcher) look(now time.Time) (wait time.Duration) {
 		return lookEvery
 	}
 	if w.fault != "" {
-		w.log.Info("the files for TLS are good again")
+		w.log.Info("the TLS files are valid again")
 		w.fault = ""
 	}
 	wait = lookEvery

@@ -130,7 +130,7 @@ func TestWatchNoticesRenewedAndUselessFiles(t *testing.T) {
 		says("level=ERROR msg=\"no new connection to ZooKeeper can be made\" err=\"--tls-key " + f.Key + ": it holds no private key")
 		says()
 		ca.renew(f, request{name: "tk-worker"})
-		says("level=INFO msg=\"the files for TLS are good again\"", "level=INFO msg=\"the certificate was renewed\"")
+		says("level=INFO msg=\"the TLS files are valid again\"", "level=INFO msg=\"the certificate was renewed\"")
 		if err := os.Remove(f.Cert); err != nil {
 			t.Fatal(err)
 		}

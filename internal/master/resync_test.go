@@ -64,7 +64,7 @@ func TestListingIsRefusedForAWhile(t *testing.T) {
 		t.Errorf("its first task was assigned %v after it may list again", took)
 	}
 	finish(h, "w1", "t1")
-	for _, line := range []string{"a right is missing", "the right is there again"} {
+	for _, line := range []string{"a right is missing", "the right is back"} {
 		zktest.Eventually(t, line+" is said once", func() (bool, string) {
 			return strings.Count(j.String(), line) == 1, j.String()
 		})

@@ -72,7 +72,7 @@ func (r *Rights) Has(znode string, right Right) {
 	defer r.mu.Unlock()
 	if l := (lack{znode, right}); r.missing[l] {
 		delete(r.missing, l)
-		r.log.Warn("the right is there again", "znode", znode, "right", string(right))
+		r.log.Warn("the right is back", "znode", znode, "right", string(right))
 	}
 }
 

@@ -269,6 +269,6 @@ func (t *Transport) see(zxid int64) {
 // cut records that a server closed the connection at a request.
 func (t *Transport) cut(size int, served bool) {
 	if t.limits.cut(size, served) {
-		t.cfg.Logger.Warn("the servers close the connection at requests as large as this one: none is sent any more", "bytes", size)
+		t.cfg.Logger.Warn("the servers close the connection at requests of this size: no larger ones are sent", "bytes", size)
 	}
 }

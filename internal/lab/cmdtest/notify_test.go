@@ -110,7 +110,7 @@ func TestServiceManager(t *testing.T) {
 	t.Run("that_is_gone_harms_nobody", func(t *testing.T) {
 		sv := start(t)
 		c := under(sv, []string{"NOTIFY_SOCKET=/none/notify"}, "worker")
-		c.Line(c.Stderr, "the service manager was not told that all is ready")
+		c.Line(c.Stderr, "could not tell systemd that the program is ready")
 		sv.master()
 		sv.start("client", "run", "0").Exit(0)
 		c.Send(syscall.SIGTERM)
