@@ -1,8 +1,11 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"image/color"
+	"math"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -103,24 +106,114 @@ func failover(e evidence, path string) error {
 			return err
 		}
 		x := ms / 1000
-		line, err := plotter.NewLine(plotter.XYs{{X: x}, {X: x, Y: highest * 1.3}})
-		if err != nil {
-			return err
+		for _, from := range [][2]float64{{0, low}, {high, highest * 1.28}} { // not across the names of the leaders
+			line, err := plotter.NewLine(plotter.XYs{{X: x, Y: from[0]}, {X: x, Y: from[1]}})
+			if err != nil {
+				return err
+			}
+			line.Color, line.Dashes = grey, []vg.Length{vg.Points(3), vg.Points(2)}
+			p.Add(line)
 		}
-		line.Color, line.Dashes = grey, []vg.Length{vg.Points(3), vg.Points(2)}
-		p.Add(line)
-		signals.XYs = append(signals.XYs, plotter.XY{X: x + end/200, Y: highest * 1.31})
+		signals.XYs = append(signals.XYs, plotter.XY{X: x, Y: highest * 1.31})
 		signals.Labels = append(signals.Labels, m[2])
+		end = max(end, x+1) // room for the name
 	}
 	if len(signals.Labels) == 0 {
 		return fmt.Errorf("%s has no signal", name)
 	}
-	if err := label(p, signals, draw.XLeft, draw.YCenter); err != nil {
+	if err := label(p, signals, draw.XCenter, draw.YCenter); err != nil {
 		return err
 	}
 	p.X.Max, p.Y.Max = end, highest*1.38
 	p.X.Tick.Marker, p.Y.Tick.Marker = every(2), every(5)
-	return p.Save(9*vg.Inch, 3.6*vg.Inch, path)
+	return save(p, 9*vg.Inch, path)
+}
+
+const (
+	before, after = 2, 5 // seconds around a fault
+	bin           = 5    // rows in a point of a curve
+)
+
+// clients draws the results a second that the clients saw around each fault of the leader.
+func clients(e evidence, path string) error {
+	const name = "4-master-failover"
+	rows, err := e.rows(name)
+	if err != nil {
+		return err
+	}
+	timeline, err := e.text(name)
+	if err != nil {
+		return err
+	}
+	results := make([]float64, len(rows)) // in each 0.1 s
+	for i, r := range rows {
+		if results[i], err = strconv.ParseFloat(r[3], 64); err != nil {
+			return err
+		}
+	}
+	p := plot.New()
+	p.Title.Text = "What two clients see when the leader ends in three ways"
+	p.X.Label.Text = "seconds after the signal"
+	p.Y.Label.Text = "results a second"
+	p.X.Min, p.X.Max, p.Y.Min = -before, after, 0
+	p.Add(plotter.NewGrid())
+	highest := 0.0
+	faults := slices.DeleteFunc(aSignal.FindAllStringSubmatch(timeline, -1), func(m []string) bool { return m[2] == "SIGCONT" })
+	var moments []int // rows
+	for _, m := range faults {
+		ms, err := strconv.Atoi(m[1])
+		if err != nil {
+			return err
+		}
+		moments = append(moments, ms/100)
+	}
+	moments = append(moments, len(results)) // the end
+	for i, m := range faults {
+		var curve plotter.XYs
+		for row := max(bin, moments[i]-before*10); row < min(moments[i]+after*10, moments[i+1]); row++ {
+			sum := 0.0
+			for _, n := range results[row-bin : row] {
+				sum += n
+			}
+			y := sum * 10 / bin
+			highest = max(highest, y)
+			curve = append(curve, plotter.XY{X: float64(row-moments[i]) / 10, Y: y})
+		}
+		line, err := plotter.NewLine(curve)
+		if err != nil {
+			return err
+		}
+		line.Color, line.Width = colours[i%len(colours)], vg.Points(1.8)
+		p.Add(line)
+		p.Legend.Add(m[2], line)
+	}
+	p.Y.Max = highest * 1.4 // the legend stands above the curves
+	p.Legend.Top = true
+	legend(p, 4.8*vg.Inch, -4)
+	p.X.Tick.Marker, p.Y.Tick.Marker = every(1), every(40)
+	return save(p, 7*vg.Inch, path)
+}
+
+// legend places the names of the curves, from the left and from the top or the bottom.
+func legend(p *plot.Plot, x vg.Length, y float64) {
+	p.Legend.Left, p.Legend.XOffs, p.Legend.YOffs, p.Legend.Padding = true, x, vg.Points(y), vg.Points(3)
+}
+
+// save writes a figure with a margin: readers' fonts may be wider than those it was drawn for.
+func save(p *plot.Plot, width vg.Length, path string) (err error) {
+	c, err := draw.NewFormattedCanvas(width, 3.6*vg.Inch, "svg")
+	if err != nil {
+		return err
+	}
+	margin := vg.Points(10)
+	p.Draw(draw.Crop(draw.New(c), margin, -margin, margin, -margin))
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	_, err = c.WriteTo(f)
+	return err
 }
 
 func label(p *plot.Plot, texts plotter.XYLabels, x text.XAlignment, y text.YAlignment) error {
@@ -173,26 +266,18 @@ func latency(e evidence, path string) error {
 		}
 		line.Color, line.Width = colours[i], vg.Points(1.8)
 		p.Add(line)
-		name := plotter.XYLabels{Labels: []string{fmt.Sprintf("%s (%d tasks)", name, len(ms))}}
-		// Beside the middle of its line, on the side where the other line is not.
-		at, side := plotter.XY{X: ms[len(ms)/3] * 1.1, Y: 33}, draw.XLeft
-		if i == 0 {
-			at, side = plotter.XY{X: ms[len(ms)*6/10] * 0.8, Y: 60}, draw.XRight
-		}
-		name.XYs = plotter.XYs{at}
-		if err := label(p, name, side, draw.YCenter); err != nil {
-			return err
-		}
+		p.Legend.Add(fmt.Sprintf("%s (%d tasks)", name, len(ms)), line)
 	}
-	p.X.Max *= 1.1 // room for the last of them
-	return p.Save(7*vg.Inch, 3.6*vg.Inch, path)
+	legend(p, 3.6*vg.Inch, 8) // at the bottom on the right, where no curve is
+	p.X.Max *= 1.1          // room for the last of them
+	return save(p, 7*vg.Inch, path)
 }
 
 // every marks an axis at multiples of a step.
 type every float64
 
 func (e every) Ticks(least, most float64) (marks []plot.Tick) {
-	for v := 0.0; v <= most; v += float64(e) {
+	for v := math.Ceil(least/float64(e)) * float64(e); v <= most; v += float64(e) {
 		if v >= least {
 			marks = append(marks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'f', -1, 64)})
 		}

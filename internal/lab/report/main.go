@@ -16,7 +16,7 @@ func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Make the report from the evidence of runs",
-		Long: `Draw figures/failover.svg and figures/latency.svg, and make report.txt of its
+		Long: `Draw figures/failover.svg, clients.svg and latency.svg, and make report.txt of its
 template report.tmpl, from what scenario and compare have written to evidence/.`,
 		Example: "  make report",
 		RunE:    func(*cobra.Command, []string) error { return write(dir) },
@@ -31,11 +31,10 @@ func write(dir string) error {
 	if err := os.MkdirAll(figures, 0o755); err != nil {
 		return err
 	}
-	if err := failover(ev, filepath.Join(figures, "failover.svg")); err != nil {
-		return err
-	}
-	if err := latency(ev, filepath.Join(figures, "latency.svg")); err != nil {
-		return err
+	for name, draw := range map[string]func(evidence, string) error{"failover": failover, "clients": clients, "latency": latency} {
+		if err := draw(ev, filepath.Join(figures, name+".svg")); err != nil {
+			return fmt.Errorf("figure %s: %w", name, err)
+		}
 	}
 	text, err := ev.fill(filepath.Join(dir, "report.tmpl"))
 	if err != nil {

@@ -25,7 +25,7 @@ func TestReport(t *testing.T) {
 	if made != string(kept) {
 		t.Error("report.txt is not what report.tmpl and evidence/ make: run bin/lab report")
 	}
-	for _, figure := range []string{"figures/failover.svg", "figures/latency.svg"} {
+	for _, figure := range []string{"figures/failover.svg", "figures/clients.svg", "figures/latency.svg"} {
 		if _, err := os.Stat(filepath.Join(dir, figure)); err != nil || !strings.Contains(made, figure) {
 			t.Errorf("%s is not there, or not shown: %v", figure, err)
 		}

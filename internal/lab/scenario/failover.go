@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/history"
 )
 
@@ -51,16 +52,21 @@ func masterFailover(p *play) {
 	p.series = p.finishedBy()
 }
 
-// finishedBy is a line for each step of the run, of ZooKeeper's own log: when it
-// began, how many tasks were finished in it, and who led at its end.
+// finishedBy is a line for each step of the run: when it began, how many tasks were
+// finished in it by ZooKeeper's own log, who led at its end, and how many results the
+// clients had.
 func (p *play) finishedBy() string {
 	if p.err != nil {
 		return ""
 	}
 	var leaders []string // in the order of their terms
-	for _, e := range p.Events() {
-		if did("master", "leader").is(e) {
+	var results []time.Time
+	for _, e := range p.logged(did("", "")) {
+		switch {
+		case did("master", "leader").is(e):
 			leaders = append(leaders, e.From)
+		case e.Msg == harness.Result:
+			results = append(results, e.Time)
 		}
 	}
 	leading := func(at time.Time) string {
@@ -73,14 +79,18 @@ func (p *play) finishedBy() string {
 	}
 	finishes := history.Finishes(history.Under(p.written, chroot))
 	var b strings.Builder
-	fmt.Fprintln(&b, "ms,finished,leader")
-	for at := p.began; len(finishes) > 0; at = at.Add(step) {
-		n := 0
-		for n < len(finishes) && finishes[n].Before(at.Add(step)) {
-			n++
-		}
-		finishes = finishes[n:]
-		fmt.Fprintf(&b, "%d,%d,%s\n", at.Sub(p.began).Milliseconds(), n, leading(at.Add(step)))
+	fmt.Fprintln(&b, "ms,finished,leader,results")
+	for at := p.began; len(finishes)+len(results) > 0; at = at.Add(step) {
+		fmt.Fprintf(&b, "%d,%d,%s,%d\n", at.Sub(p.began).Milliseconds(), take(&finishes, at.Add(step)), leading(at.Add(step)), take(&results, at.Add(step)))
 	}
 	return b.String()
+}
+
+// take removes the times before a moment, and counts them.
+func take(times *[]time.Time, before time.Time) (n int) {
+	for n < len(*times) && (*times)[n].Before(before) {
+		n++
+	}
+	*times = (*times)[n:]
+	return n
 }
