@@ -19,22 +19,22 @@ build: ## the programs, into bin/
 	@mkdir -p bin
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
 
-demo: build zookeeper ## see it work; DEMO=page stays for its page; TLS=1: this, the scenarios and the faults under TLS and a policy
-	bin/lab demo $(if $(TLS),--tls) $(if $(filter page,$(DEMO)),--page)
+demo: lab zookeeper ## see it work; DEMO=page stays for its page; TLS=1: this, the scenarios and the faults under TLS and a policy
+	@bin/lab demo $(if $(TLS),--tls) $(if $(filter page,$(DEMO)),--page)
 
-scenarios: build zookeeper ## the fault scenarios; their evidence goes to report/evidence/
+scenarios: lab zookeeper ## the fault scenarios; their evidence goes to report/evidence/
 	@for name in $$(bin/lab scenario --list); do bin/lab scenario $(if $(TLS),--tls,--evidence report/evidence) "$$name" || [[ $$? == 77 ]]; echo; done
 
-compare: build zookeeper ## one ZooKeeper server against three: latency, tasks a second, failover
+compare: lab zookeeper ## one ZooKeeper server against three: latency, tasks a second, failover
 	@bin/lab compare --evidence report/evidence
 
-bench: build zookeeper tls ## speed, recovery and memory beside the bare ZooKeeper calls; ROWS="idle drain" chooses
+bench: lab zookeeper tls ## speed, recovery and memory beside the bare ZooKeeper calls; ROWS="idle drain" chooses
 	@bin/lab bench $(ROWS)
 
 report: scenarios compare ## all of that again, and the report with its tables and figures from it
 	@bin/lab report
 
-faults: build zookeeper ## random faults for DURATION (60s), judged write by write; SEED repeats some, OTHER=COMMIT mixes in its programs
+faults: lab zookeeper ## random faults for DURATION (60s), judged write by write; SEED repeats some, OTHER=COMMIT mixes in its programs
 	@bin/lab faults $(if $(TLS),--tls) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(if $(OTHER),--other "$$(scripts/other $(OTHER))")
 
 test: build zookeeper tls gcc prometheus chromium ## all tests, against real servers
@@ -51,10 +51,14 @@ test-tls: build zookeeper prometheus chromium ## all of the programs' tests, the
 	TASKKEEPER_TLS=1 $(GO) test -timeout 60m -v ./internal/lab/cmdtest
 	@$(MAKE) --no-print-directory scenarios faults TLS=1
 
-lint: ## gofmt, go vet, staticcheck, bash -n
+lint: ## gofmt, go vet, staticcheck, go mod tidy, govulncheck, bash -n
 	@unformatted=$$($(GO)fmt -l .); [[ -z $$unformatted ]] || { echo "not formatted: $$unformatted" >&2; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+	@status=0; found=$$($(GO) tool govulncheck ./... 2>&1) || status=$$?; case $$status in 0) ;; \
+		3) echo "$$found" >&2; exit 1 ;; \
+		*) echo "govulncheck: the data on known faults cannot be had here, so nothing was checked" >&2 ;; esac
 	@for script in $(SHELL_SCRIPTS); do bash -n "$$script"; done
 
 check: lint test ## lint and test
@@ -77,7 +81,12 @@ dist: ## static programs for linux/amd64 and linux/arm64 with all that, and SHA2
 clean: ## remove bin/ and dist/; .zk/ stays, it may hold data
 	rm -rf bin dist
 
-.PHONY: zookeeper tls gcc prometheus chromium
+.PHONY: lab zookeeper tls gcc prometheus chromium
+# What the lab runs, and itself.
+lab:
+	@echo "building master, worker, client and lab; the first time Go fetches and compiles their libraries, for a minute or two" >&2
+	@mkdir -p bin
+	@$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./cmd/master ./cmd/worker ./cmd/client ./cmd/lab
 zookeeper:
 	@scripts/zookeeper install >/dev/null
 tls:

@@ -285,7 +285,7 @@ func TestAServerWithoutMemoryEndsWithAStatus(t *testing.T) {
 func TestScenarioScriptWritesNoEvidenceUnasked(t *testing.T) {
 	p := newProject(t, "scenario")
 	p.write("bin/lab", "#!/bin/sh\necho \"$@\"\n", 0o755)
-	p.write("Makefile", "build zookeeper:\n", 0o644)
+	p.write("Makefile", "lab zookeeper:\n", 0o644)
 	c := harness.Run(t, harness.Command{Path: filepath.Join(p.dir, "scripts/scenario"), Args: []string{"1-worker-fails"}})
 	c.Exit(0)
 	if got := c.Stdout.String(); got != "scenario 1-worker-fails" {

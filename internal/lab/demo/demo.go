@@ -49,6 +49,7 @@ func Command() *cobra.Command {
 func demo(run context.Context, out io.Writer, tls, page bool) error {
 	ctx, cancel := context.WithTimeout(run, limit)
 	defer cancel()
+	fmt.Fprintln(out, "Starting a ZooKeeper server on a free port.")
 	c, err := harness.NewCluster(harness.Config{Tick: serverTick, Timeout: sessionTimeout, TLS: tls, Chroot: "/demo", Out: out})
 	if err != nil {
 		return err

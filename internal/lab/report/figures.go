@@ -269,7 +269,7 @@ func latency(e evidence, path string) error {
 		p.Legend.Add(fmt.Sprintf("%s (%d tasks)", name, len(ms)), line)
 	}
 	legend(p, 3.6*vg.Inch, 8) // at the bottom on the right, where no curve is
-	p.X.Max *= 1.1          // room for the last of them
+	p.X.Max *= 1.1            // room for the last of them
 	return save(p, 7*vg.Inch, path)
 }
 
