@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -30,18 +29,12 @@ func commands(ctx context.Context, rd *round) ([]sample, error) {
 	if _, err := s.runLines(ctx, rd.some(200, 20)); err != nil { // to get going
 		return nil, err
 	}
-	before, err := withChildren(w.Pid())
-	if err != nil {
-		return nil, err
-	}
+	before := withChildren(w.Pid())
 	ours, err := s.runLines(ctx, n)
 	if err != nil {
 		return nil, err
 	}
-	after, err := withChildren(w.Pid())
-	if err != nil {
-		return nil, err
-	}
+	after := withChildren(w.Pid())
 	supervisors := children(w.Pid())
 	if len(supervisors) == 0 {
 		return nil, errors.New("the worker has no supervisor")
@@ -105,53 +98,4 @@ func feed(ctx context.Context, n int, program string, args ...string) (took, use
 		used = time.Duration(u.Utime.Nano() + u.Stime.Nano()) // with what it has waited for
 	}
 	return time.Since(began), used, nil
-}
-
-// children are those of a process that live.
-func children(pid int) (pids []int) {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, path := range stats {
-		text, _ := os.ReadFile(path) // it may end meanwhile
-		var child, parent int
-		var state string
-		fmt.Sscan(string(text), &child)
-		fmt.Sscan(string(text[strings.LastIndexByte(string(text), ')')+1:]), &state, &parent)
-		if parent == pid && state != "Z" {
-			pids = append(pids, child)
-		}
-	}
-	return pids
-}
-
-// withChildren is the processor time of a process and its children, with what these have
-// waited for.
-func withChildren(pid int) (sum time.Duration, err error) {
-	for _, p := range append(children(pid), pid) {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p))
-		if err != nil {
-			return 0, err
-		}
-		own, waited, err := parseStat(stat)
-		if err != nil {
-			return 0, err
-		}
-		sum += own + waited
-	}
-	return sum, nil
-}
-
-// ownMemory is the share of the resident memory that a process would free, in MB: pages of
-// the program that several processes have count in parts.
-func ownMemory(pid int) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		var kB float64
-		if n, _ := fmt.Sscanf(line, "Pss: %f kB", &kB); n == 1 {
-			return kB * 1024 / 1e6, nil
-		}
-	}
-	return 0, fmt.Errorf("/proc/%d/smaps_rollup tells no Pss", pid)
 }

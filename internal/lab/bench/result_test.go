@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"taskkeeper/internal/lab/harness"
 )
 
 func TestTarget(t *testing.T) {
@@ -164,35 +166,12 @@ func TestChosen(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	t.Run("reads_a_stat_whose_name_holds_anything", func(t *testing.T) {
-		got, waited, err := parseStat([]byte("7 (a) b (c) S 1 7 7 0 -1 4194560 100 0 0 0 150 25 9 9 20 0 1 0 100 0 0"))
-		if err != nil || got != 1750*time.Millisecond || waited != 180*time.Millisecond {
-			t.Errorf("%v, %v, %v", got, waited, err)
-		}
-		for _, bad := range []string{"", "7 (a) S 1 2", "7 (a) S 1 7 7 0 -1 4194560 100 0 0 0 x 25 9 9"} {
-			if _, _, err := parseStat([]byte(bad)); err == nil {
-				t.Errorf("%q is read", bad)
-			}
-		}
-	})
-	t.Run("reads_the_memory_of_a_status", func(t *testing.T) {
-		now, most := parseMemory("Name:\tx\nVmHWM:\t  200000 kB\nVmRSS:\t  100000 kB\n")
-		if now != 102.4 || most != 204.8 {
-			t.Errorf("%v %v", now, most)
-		}
-	})
 	t.Run("reads_the_packets_of_a_server", func(t *testing.T) {
 		if n := parseReceived("Zookeeper version: 3.8.0\nLatency min/avg/max: 0/0.5/9\nReceived: 1234\nSent: 1233\n"); n != 1234 {
 			t.Error(n)
 		}
 		if n := parseReceived(""); n != 0 {
 			t.Error(n)
-		}
-	})
-	t.Run("reads_what_the_processors_did", func(t *testing.T) {
-		stat := "cpu  10 1 5 70 30 1 2 3 9 9\ncpu0 10 1 5 70 30 1 2 3 9 9\nintr 5 1\nctxt 1234\nbtime 7\n"
-		if got := parseMachine(stat); got != (machine{1234, 100, 122}) {
-			t.Errorf("%+v", got)
 		}
 	})
 	t.Run("is_told_for_each_task", func(t *testing.T) {
@@ -206,12 +185,31 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%v, want %v", got, want)
 		}
 	})
-	t.Run("knows_this_process", func(t *testing.T) {
-		if _, err := processorTime(os.Getpid()); err != nil {
-			t.Error(err)
+	t.Run("of_this_process_and_this_machine_grows_with_work", func(t *testing.T) {
+		began, before := time.Now(), readMachine()
+		own, _ := processorTime(os.Getpid())
+		for now := own; now < own+2*clockTick; now, _ = processorTime(os.Getpid()) {
+			if time.Since(began) > 20*time.Second {
+				t.Fatalf("%s before, %s after %s of work", own, now, time.Since(began))
+			}
 		}
-		if now, most, err := memoryOf(os.Getpid()); err != nil || now <= 0 || most < now {
-			t.Error(now, most, err)
+		if after := readMachine(); after.switches <= before.switches || after.time <= before.time || after.idle < before.idle {
+			t.Errorf("the machine did %+v, then %+v", before, after)
+		}
+		now, most, err := memoryOf(os.Getpid())
+		if share, serr := ownMemory(os.Getpid()); err != nil || serr != nil || now <= 1 || most < now || share <= 0 || share > most {
+			t.Errorf("memory: %v MB now, %v at most, %v its own; %v, %v", now, most, share, err, serr)
+		}
+	})
+	t.Run("of_children_counts_those_that_live_and_those_that_were_waited_for", func(t *testing.T) {
+		child := harness.Run(t, harness.Command{Path: "/bin/sleep", Args: []string{"100"}})
+		if got := children(os.Getpid()); !slices.Contains(got, child.Pid()) {
+			t.Errorf("children %v, without %d", got, child.Pid())
+		}
+		before := withChildren(os.Getpid())
+		harness.Run(t, harness.Command{Path: "/bin/sh", Args: []string{"-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"}}).Exit(0)
+		if after := withChildren(os.Getpid()); after <= before {
+			t.Errorf("%s before, %s after", before, after)
 		}
 	})
 }

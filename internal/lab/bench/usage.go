@@ -1,12 +1,12 @@
 package bench
 
 import (
-	"bytes"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 // usage is what tasks have cost so far: the processor time of each kind of process,
@@ -19,8 +19,8 @@ type usage struct {
 
 // machine is what its processors have done since it was started.
 type machine struct {
-	switches   int // of context
-	idle, time int // of all processors, in ticks
+	switches   int     // of context
+	idle, time float64 // of all processors, in seconds
 }
 
 // kinds in the order of a task's way; the bench is what makes the floor's calls.
@@ -30,13 +30,10 @@ var kinds = []string{"bench", "client", "server", "master", "worker"}
 // ours nothing is known. Where there is no /proc it is empty.
 func (s *site) usage() usage {
 	u := usage{processor: make(map[string]time.Duration)}
-	if stat, err := os.ReadFile("/proc/stat"); err == nil {
-		u.machine = parseMachine(string(stat))
-	}
+	u.machine = readMachine()
 	add := func(kind string, pid int) {
-		if d, err := processorTime(pid); err == nil {
-			u.processor[kind] += d
-		}
+		own, _ := processorTime(pid) // 0 where it is not known
+		u.processor[kind] += own
 	}
 	for _, m := range s.members {
 		add(m.name, m.Pid())
@@ -74,29 +71,24 @@ func (u usage) since(before usage, tasks int, which string) (out []sample) {
 		out = append(out, sample{what: "context switches a task" + which, unit: switches, value: float64(n) / float64(tasks)})
 	}
 	if n := u.machine.time - before.machine.time; n > 0 {
-		out = append(out, sample{what: "processors idle" + which, unit: percent, value: 100 * float64(u.machine.idle-before.machine.idle) / float64(n)})
+		out = append(out, sample{what: "processors idle" + which, unit: percent, value: 100 * (u.machine.idle - before.machine.idle) / n})
 	}
 	return out
 }
 
-// parseMachine reads /proc/stat: its first line is what all processors have done, in ticks:
-// user, nice, system, idle, iowait, irq, softirq, steal, and what those hold already.
-func parseMachine(stat string) (m machine) {
-	for line := range strings.Lines(stat) {
-		switch f := strings.Fields(line); {
-		case len(f) > 8 && f[0] == "cpu":
-			for i, field := range f[1:9] {
-				n, _ := strconv.Atoi(field)
-				m.time += n
-				if i == 3 || i == 4 {
-					m.idle += n
-				}
-			}
-		case len(f) == 2 && f[0] == "ctxt":
-			m.switches, _ = strconv.Atoi(f[1])
-		}
+// readMachine is what the machine has done so far; nothing where there is no /proc.
+func readMachine() (m machine) {
+	proc, err := procfs.NewDefaultFS()
+	if err != nil {
+		return m
 	}
-	return m
+	stat, err := proc.Stat()
+	if err != nil {
+		return m
+	}
+	c := stat.CPUTotal
+	idle := c.Idle + c.Iowait
+	return machine{int(stat.ContextSwitches), idle, idle + c.User + c.Nice + c.System + c.IRQ + c.SoftIRQ + c.Steal}
 }
 
 // parseReceived finds in a server's answer to srvr how many packets it was sent.
@@ -112,55 +104,61 @@ func parseReceived(answer string) (n int) {
 // clockTick is what /proc counts in, on every Linux that Go runs on.
 const clockTick = 10 * time.Millisecond
 
-// processorTime is what a process has taken so far.
-func processorTime(pid int) (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	own, _, err := parseStat(stat)
-	return own, err
+// processorTime is what a process has taken so far, and what the children have taken that
+// it has waited for, with theirs.
+func processorTime(pid int) (own, waited time.Duration) {
+	stat := statOf(pid)
+	return time.Duration(stat.UTime+stat.STime) * clockTick, time.Duration(stat.CUTime+stat.CSTime) * clockTick
 }
 
-// parseStat reads "pid (name) state …", where the name may hold anything; utime
-// and stime are the 14th and the 15th field, and the next two are those of the children
-// that it has waited for, with theirs.
-func parseStat(stat []byte) (own, waited time.Duration, err error) {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 15 {
-		return 0, 0, fmt.Errorf("%d fields behind the name", len(fields))
+// statOf is /proc/PID/stat; its zero value when the process is gone, or there is no /proc.
+func statOf(pid int) procfs.ProcStat {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return procfs.ProcStat{}
 	}
-	var ticks [4]int64
-	for i := range ticks {
-		if ticks[i], err = strconv.ParseInt(string(fields[11+i]), 10, 64); err != nil {
-			return 0, 0, err
-		}
-	}
-	return time.Duration(ticks[0]+ticks[1]) * clockTick, time.Duration(ticks[2]+ticks[3]) * clockTick, nil
+	stat, _ := p.Stat()
+	return stat
 }
 
 // memoryOf is what a process holds in memory, and held at most so far, in MB.
 func memoryOf(pid int) (now, most float64, err error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	p, err := procfs.NewProc(pid)
 	if err != nil {
 		return 0, 0, err
 	}
-	now, most = parseMemory(string(text))
-	if now == 0 {
-		return 0, 0, fmt.Errorf("/proc/%d/status tells no VmRSS", pid)
-	}
-	return now, most, nil
+	status, err := p.NewStatus()
+	return float64(status.VmRSS) / 1e6, float64(status.VmHWM) / 1e6, err
 }
 
-func parseMemory(status string) (now, most float64) {
-	for line := range strings.Lines(status) {
-		var kB float64
-		if n, _ := fmt.Sscanf(line, "VmRSS: %f kB", &kB); n == 1 {
-			now = kB * 1024 / 1e6
-		}
-		if n, _ := fmt.Sscanf(line, "VmHWM: %f kB", &kB); n == 1 {
-			most = kB * 1024 / 1e6
+// ownMemory is the share of the resident memory that a process would free, in MB: pages of
+// the program that several processes have count in parts.
+func ownMemory(pid int) (float64, error) {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return 0, err
+	}
+	rollup, err := p.ProcSMapsRollup()
+	return float64(rollup.Pss) / 1e6, err
+}
+
+// children are those of a process that live.
+func children(pid int) (pids []int) {
+	all, _ := procfs.AllProcs()
+	for _, p := range all {
+		if stat := statOf(p.PID); stat.PPID == pid && stat.State != "Z" {
+			pids = append(pids, p.PID)
 		}
 	}
-	return now, most
+	return pids
+}
+
+// withChildren is the processor time of a process and its children, with what these have
+// waited for.
+func withChildren(pid int) (sum time.Duration) {
+	for _, p := range append(children(pid), pid) {
+		own, waited := processorTime(p)
+		sum += own + waited
+	}
+	return sum
 }
