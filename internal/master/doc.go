@@ -32,87 +32,89 @@
 //	/workers/<id>   at first, and when it changes      assigned, revoked, asked back
 //	/drain          listed when it changes             made when missing
 //	/drain/<name>   with each listing                  "drained", once what it names is free
-//	/tasks/<id>     when in doubt: see sched           "pending n" or "failed" after a loss
+//	/tasks/<id>     when sched needs it                "pending n" or "failed" after a loss
 //	/data           listed by the janitor              made when missing
 //	/data/<id>      its Stat, by the janitor           removed by the janitor
 //	/master/<own>   watched (internal/election)        once, as it is, by the janitor
 //
-// A task that nobody touched since it was created is at version 0: it is assigned
-// without having been read, and the assignment checks the version. Where it was not so,
-// the task and some behind it are read. So the usual task costs the leader a share of one read,
-// of one Multi (an atomic transaction), and of one listing or three events.
+// The leader assigns a new task without reading it: it takes the task's version for 0, and
+// the assignment checks that. If the check fails, the task and some behind it are read. So
+// a task usually costs the leader its share of one read, of one Multi (an atomic
+// transaction), and of one listing, or three events.
 //
 // # Watches
 //
-// Where the servers know how (since ZooKeeper 3.6), a recursive watch on /workers tells of
-// every change below it. The leader counts the events of each worker: its own writes make
-// one as well, so that it reads a znode only when somebody else wrote it. An event of an
-// unknown worker means "list again". Another such watch, on /tasks, tells of each task that
-// comes or goes: the first one after some quiet is assigned without a listing. With many
-// tasks that costs more than listings do, so from 2,000 assignments a second on it is
-// removed, and a one-shot watch set that has /tasks listed, for at most a fifth of the time,
-// and twice a second while every worker has enough to do. Older servers get a one-shot watch
-// on each worker as well, which is set with every read.
+// Since ZooKeeper 3.6 servers know recursive watches. One on /workers reports every change
+// below it. The leader counts the events of each worker. Its own writes cause events as
+// well, so it reads a worker's znode only when somebody else wrote it. An event of an
+// unknown worker makes the leader list /workers.
+//
+// A recursive watch on /tasks reports each task that is created or deleted, so a task is
+// assigned without a listing. With many tasks such events cost more than listings. From
+// 2,000 assignments a second on the leader removes this watch and sets a one-shot watch:
+// when /tasks changes it is listed, for at most a fifth of the time, and twice a second
+// while every worker has enough to do.
+//
+// Older servers get a one-shot watch on each worker's znode, set with every read.
 //
 // # Every write is fenced
 //
 // Each Multi begins with the check that the leader's candidate znode exists: the fence.
-// A master that lagged and still believes to lead has its writes refused by
-// ZooKeeper itself. When that very check fails, and only then, it is deposed: it
-// drops what it knows and runs again.
+// A master that lagged may still believe that it leads; ZooKeeper refuses its writes.
+// When this check fails, and only then, the master is deposed: it drops all that it knows
+// and joins the election again.
 //
-// Each assignment also checks the task's version and the worker's, so that no
-// decision made on an old view takes effect. Where an operation stands against a Multi,
-// that move is merged as refused, and the others are decided again.
+// Each assignment also checks the versions of the task and of the worker, so a decision
+// from an old view has no effect. If one operation fails, its move counts as refused, and
+// the other moves are decided again.
 //
 // # Draining
 //
 // A child of /drain names a host, a process as <host>:<pid>, or a worker. Its workers keep
-// what they have, and get nothing more. When they are free the leader writes "drained" into
-// the znode, once, before what a person wrote there. From then on nothing is assigned to
-// them until the znode is deleted: this leader has read the znode, and every later one lists
-// /drain before it decides. That costs a listing and a read of each child whenever one comes
-// or goes, and every 10 s; and one write for each drain. No task costs more by it.
+// their tasks and get no more. When they are free, the leader writes "drained" into the
+// znode, once, before a person's note. From then on they get no task until the znode is
+// deleted: this leader has read the znode, and every later one lists /drain before it
+// decides. It costs a listing and a read of each child whenever one comes or goes, and
+// every 10 s, and one write for each drain.
 //
 // # Retention
 //
-// What a client's session keeps that session's end removes. What outlives its client
-// somebody is to collect. For Config.Retention above 0 the janitor removes, each in a
-// fenced Multi at the version at which it looked,
+// The tasks of a client vanish with the client's session. Detached tasks outlive their
+// client until somebody collects their results. With Config.Retention above 0 the janitor
+// removes, each in a fenced Multi at the version that it read,
 //
 //   - a finished task that was written longer ago than that, with its payload;
 //   - a payload that was written longer ago than that, and that had no task in two
 //     sweeps in a row.
 //
-// Age is the servers' time: the leader writes its candidate's znode once, and takes the
-// time of that write and its own monotonic clock. So the retention time goes on through
-// changes of leader, and a clock that somebody sets on the leader's machine removes
-// nothing; one that is set on the servers counts. The time in an id only spares looks:
-// at a task whose id was made within the retention time, by the submitter's clock.
+// Ages are by the servers' clock: the leader writes its candidate's znode once, takes the
+// time of that write, and adds its own monotonic clock. So ages survive a change of leader,
+// and setting the clock of the leader's machine removes nothing. Setting the servers'
+// clocks does. The janitor does not read a task whose id is younger than the retention
+// time by the submitter's clock.
 //
 // # What happens at each failure
 //
-//   - A worker's znode is gone: what it held is read. A first task at the
-//     version at which it was assigned was lost with it: the next assignment
-//     writes "pending n+1", or "failed" at the last loss allowed. A version that
-//     moved means that it was finished or given back: nothing is counted, and the
-//     log says that the worker left. For the others of its list nothing is counted, though
-//     the second may have been begun while the first was committed; they go alone.
-//     Nothing is counted either when the leader itself was out of touch with the
-//     servers within the last two session timeouts: an outage ends sessions whose
-//     workers are well, and a loss that is not counted only lets a task be tried
-//     once more.
-//   - A permanent znode may not be listed, or nothing created or deleted in it: that
-//     is said once, and tried again every two seconds, or with the next sweep. The
-//     leader goes on with what it knows.
+//   - A worker's znode is gone: the tasks of its list are read. If the first task is still
+//     at the version at which it was assigned, it was lost with the worker: the next
+//     assignment writes "pending n+1", or "failed" at the last loss allowed. If its
+//     version has moved, the task was finished or given back: no loss is counted, and
+//     the log says that the worker left. For the other tasks of the list no loss is
+//     counted, although the second may have begun while the first was committed. Each of
+//     them is assigned alone. No loss is counted when the leader itself had no connection
+//     at some time within the last two session timeouts: an outage ends the sessions of
+//     healthy workers, and a loss that is not counted only means one more attempt.
+//   - The right to list a permanent znode, or to create or delete in it, is missing: the
+//     leader logs that once, tries again every two seconds or with the next sweep, and
+//     goes on with the rest.
 //   - A task vanished from /tasks: it was withdrawn, and is revoked.
-//   - An answer was lost: after a Sync the worker and the tasks of the move are read. A
-//     removal is looked at again in the next sweep.
+//   - An answer was lost: after a Sync the leader reads the worker and the tasks of the
+//     move. The janitor looks at a removal again in its next sweep.
 //   - A new leader starts with a Sync, and lists and reads everything before it
-//     decides. What it does not know is losses that were not written yet.
-//   - The connection is lost: reads wait, and so nothing is decided. After a reconnect
+//     decides. It does not know losses that were not written yet.
+//   - The connection is lost: reads wait, so nothing is decided. After a reconnect
 //     everything is read again.
 //   - An event is lost: everything is read again every 10 s.
-//   - A turn of the loop does not end: the watchdog calls Config.Stuck, which ends
-//     the process and waits for nothing.
+//   - A turn of the loop does not end: the watchdog calls Config.Stuck, which ends the
+//     process at once.
 package master

@@ -16,20 +16,21 @@ import (
 )
 
 const (
-	// resync is how often everything is read again though nothing told to: what a lost
-	// watch costs at most.
+	// resync is how often everything is read again without a hint. It bounds the time
+	// that a lost watch can cost.
 	resync = 10 * time.Second
 	// plentyPause is the least time between two listings of /tasks while every worker
-	// has enough to do: they only serve to notice withdrawn tasks then.
+	// has enough to do. Then a listing only shows which tasks were withdrawn.
 	plentyPause = 500 * time.Millisecond
-	// many is from how many assignments in a second on /tasks is listed when it changes. A
-	// task that the servers tell of costs three events, and its share of a listing less; but
-	// the first one after some quiet is assigned sooner by the time of that listing.
+	// many is the number of assignments a second from which on /tasks is listed when it
+	// changes, and not watched as a tree. A task that the tree's watch reports costs three
+	// events, which is more than its share of a listing. But after a quiet time the first
+	// task is assigned sooner by a watch: no listing comes before.
 	many = 2000
 )
 
-// leader is a master for one term. Its loop turns events into those of a scheduler, and
-// carries out what that decides. It owns all state; the listers, the janitor and the
+// leader is a master for one term. Its loop hands events to the scheduler and carries out
+// the scheduler's decisions. The loop owns all state; the listers, the janitor and the
 // watchdog have their own goroutines.
 type leader struct {
 	// Fixed at construction.
@@ -51,20 +52,20 @@ type leader struct {
 		due  bool // a child of /drain may have come, changed or gone
 		pace pace
 	}
-	tree   bool // one watch tells of everything below /workers
-	busy   bool // many are assigned: no such watch tells of everything below /tasks
+	tree   bool // the servers know recursive watches: one is set on /workers
+	busy   bool // many tasks are assigned: no recursive watch is set on /tasks
 	lately struct {
 		assigned int // tasks, since
 		since    time.Time
 	}
 	malformed *malformed
 	awaited   map[string]awaitedState // by task
-	idle      []string                // workers found gone in this turn that had no task
+	idle      []string                // workers without a task that were found gone in this turn
 
 	// Shared.
 	beat      beat          // the loop's
 	questions chan question // answered by the loop
-	ended     chan struct{} // closed when it answers no more
+	ended     chan struct{} // closed when the loop answers no more
 }
 
 func newLeader(m *master, fence session.Op) *leader {
@@ -86,7 +87,7 @@ func newLeader(m *master, fence session.Op) *leader {
 // refuses a write because the term is over: then it returns errDeposed.
 func (l *leader) lead(ctx context.Context, j *janitor) error {
 	defer close(l.ended)
-	// Whatever the leaders before wrote is to show in what is read now.
+	// From now on reads show all that earlier leaders wrote.
 	if err := l.s.Sync(); err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (l *leader) lead(ctx context.Context, j *janitor) error {
 		return err
 	}
 	defer func() {
-		if l.tree { // a backup on this session is not to be told
+		if l.tree { // a backup on this session needs no events
 			l.unwatch(task.TasksDir)
 			l.unwatch(task.WorkersDir)
 		}
@@ -158,9 +159,8 @@ func (l *leader) loop(ctx context.Context) error {
 //	    ▲                                                            │
 //	    └── reads of workers and tasks ◄── moves, in one Multi ◄─────┘
 //
-// While workers are to be read before anything can be decided (blocked, by the decision
-// before), the first line is left out: the hints that workers make all the time would
-// put decisions off for ever.
+// The last decision may be blocked: it needs workers to be read first. Then the first line
+// is left out. Workers give hints all the time, which would put the decision off for ever.
 func (l *leader) turn(blocked bool) (d sched.Decision, err error) {
 	if !blocked {
 		if err := l.takeHints(); err != nil {
@@ -169,7 +169,7 @@ func (l *leader) turn(blocked bool) (d sched.Decision, err error) {
 		if err := l.list(); err != nil {
 			return d, err
 		}
-		// A task that is listed no more may be one that a worker has committed.
+		// A worker may have committed a task that is no longer listed.
 		if err := l.takeHints(); err != nil {
 			return d, err
 		}
@@ -195,7 +195,7 @@ func (l *leader) turn(blocked bool) (d sched.Decision, err error) {
 	return d, l.recheck(d.Recheck)
 }
 
-// wake is when the loop is to turn though nothing happened; the zero time: never.
+// wake is when the loop must turn without a hint; the zero time means never.
 func (l *leader) wake(d sched.Decision) time.Time {
 	at := d.Wake
 	for _, dir := range []*lister{l.tasks, l.workers} {
@@ -217,7 +217,7 @@ func (l *leader) from(dir *lister) time.Time {
 	return dir.pace.from
 }
 
-// list lists the directories that are due.
+// list begins the listings that are due.
 func (l *leader) list() error {
 	if l.drains.due && !time.Now().Before(l.drains.pace.from) {
 		if err := l.listDrains(); err != nil {
@@ -236,7 +236,7 @@ func (l *leader) list() error {
 	return nil
 }
 
-// mergeIfThere merges the listings that have ended.
+// mergeIfThere merges the listings that have ended meanwhile.
 func (l *leader) mergeIfThere() {
 	select {
 	case a := <-l.workers.listings:
@@ -258,7 +258,7 @@ func (l *leader) mergeTasks(a listing) {
 	l.handle(sched.TasksListed{IDs: l.validIDs(a.names), Number: a.number})
 }
 
-// validIDs leaves out what is no name of a task.
+// validIDs leaves out the names that no task can have.
 func (l *leader) validIDs(names []string) []string {
 	ids := names[:0]
 	for _, name := range names {
@@ -290,7 +290,7 @@ func (l *leader) mergeWorkers(a listing) {
 
 func (l *leader) handle(e sched.Event) { l.sched.Handle(e, time.Now()) }
 
-// takeHints merges what the watches told since the last call.
+// takeHints merges the hints that watches gave since the last call.
 func (l *leader) takeHints() error {
 	paths, all := l.hints.Take()
 	var seen []string // tasks that no listing had yet
@@ -303,7 +303,7 @@ func (l *leader) takeHints() error {
 			l.handle(sched.TaskGone{ID: id})
 		case !l.sched.KnowsTask(id):
 			seen = append(seen, id)
-		} // else its state was written: its worker's list tells of that
+		} // else its state was written, and its worker's list changes as well
 	}
 	if len(seen) > 0 {
 		l.handle(sched.TasksSeen{IDs: l.validIDs(seen), Number: l.tasks.number})
@@ -315,7 +315,7 @@ func (l *leader) takeHints() error {
 	return l.watchTrees()
 }
 
-// hinted merges what the watches of one path told, which is no task's.
+// hinted merges the hint for one path, other than a task's.
 func (l *leader) hinted(path string, hint session.Hint) {
 	l.dirs.fired(path)
 	id, ofWorker := strings.CutPrefix(path, task.WorkersDir+"/")
@@ -333,14 +333,14 @@ func (l *leader) hinted(path string, hint session.Hint) {
 	}
 }
 
-// everything has everything read again.
+// everything makes the loop read everything again.
 func (l *leader) everything() {
 	l.tasks.due, l.workers.due, l.drains.due = true, true, true
 	l.handle(sched.AllChanged{})
 }
 
-// watchTrees has the servers tell of every change below /workers, if they can, and below
-// /tasks unless many are assigned. What is left is watched by whoever reads it.
+// watchTrees sets a recursive watch on /workers, if the servers know them, and one on
+// /tasks unless many tasks are assigned. Other znodes are watched when they are read.
 func (l *leader) watchTrees() (err error) {
 	l.tree, err = l.s.WatchTree(task.WorkersDir)
 	if err == nil && l.tree && !l.busy {
@@ -350,20 +350,20 @@ func (l *leader) watchTrees() (err error) {
 	return err
 }
 
-// unwatch removes whatever watches there are on a directory.
+// unwatch removes all watches on a directory.
 func (l *leader) unwatch(dir string) {
 	l.s.Unwatch(dir)
 	l.dirs.fired(dir)
 }
 
 // chooseWatch decides once a second, or after many assignments, how the leader learns of
-// tasks: by a watch of all below /tasks, or by one that has it list.
+// new tasks: by a recursive watch on /tasks, or by listings when /tasks changes.
 func (l *leader) chooseWatch(now time.Time) error {
 	busy := l.lately.assigned >= many
 	if !busy && now.Sub(l.lately.since) < time.Second {
 		return nil
 	}
-	busy = busy || l.busy && l.lately.assigned >= many/2 // else it would change every second
+	busy = busy || l.busy && l.lately.assigned >= many/2 // so that it does not change every second
 	l.lately.assigned, l.lately.since = 0, now
 	if busy == l.busy || !l.tree {
 		return nil
