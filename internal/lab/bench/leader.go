@@ -12,6 +12,7 @@ import (
 	"github.com/go-zookeeper/zk"
 	"github.com/google/uuid"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/load"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -22,7 +23,7 @@ func memory(ctx context.Context, rd *round) ([]sample, error) {
 	leader := rd.site.members[0]
 	now, most, err := memoryOf(leader.Pid())
 	for quiet := 0; quiet < 4 && err == nil; {
-		if err = wait(ctx, 500*time.Millisecond); err != nil {
+		if err = harness.Pause(ctx, 500*time.Millisecond); err != nil {
 			break
 		}
 		before := now
@@ -82,7 +83,7 @@ func takeover(ctx context.Context, rd *round) ([]sample, error) {
 	var waits []time.Duration
 	for n := range 5 {
 		// Listings come by the clock: do not always come at the same time after one.
-		if err := wait(ctx, rand.N(time.Second)); err != nil {
+		if err := harness.Pause(ctx, rand.N(time.Second)); err != nil {
 			return nil, err
 		}
 		id := fmt.Sprintf("bench-%d", n)
@@ -92,7 +93,7 @@ func takeover(ctx context.Context, rd *round) ([]sample, error) {
 		}
 		for !slices.Contains(w.list, id) {
 			// The turns of a quick worker grow, and what waits is not to run out.
-			err := errors.Join(wait(ctx, 60*time.Millisecond), s.work(ctx, w))
+			err := errors.Join(harness.Pause(ctx, 60*time.Millisecond), s.work(ctx, w))
 			if err != nil {
 				return nil, fmt.Errorf("wait for the assignment of %s: %w", id, err)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/go-zookeeper/zk"
 	"golang.org/x/sync/errgroup"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
@@ -124,7 +125,7 @@ func drain(ctx context.Context, rd *round) ([]sample, error) {
 	total := len(s.queue.ids)
 	began, n := time.Now(), had
 	for n < total && (time.Since(began) < rd.long(drainFor) || n == had && time.Since(began) < patience) {
-		if err := wait(ctx, 10*glance); err != nil {
+		if err := harness.Pause(ctx, 10*glance); err != nil {
 			return nil, err
 		}
 		if n, err = s.progress(); err != nil {

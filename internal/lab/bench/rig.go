@@ -312,7 +312,7 @@ func (s *site) look(ctx context.Context, limit, every time.Duration, what string
 		if err := s.alive(); err != nil {
 			return err
 		}
-		if err := wait(ctx, every); err != nil {
+		if err := harness.Pause(ctx, every); err != nil {
 			return fmt.Errorf("wait until %s: %w", what, err)
 		}
 	}
@@ -347,15 +347,4 @@ func (s *site) alive() error {
 		}
 	}
 	return nil
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/client"
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/load"
 )
 
@@ -220,7 +221,7 @@ func flood(ctx context.Context, rd *round, clients int, figures func(sample) []s
 		return nil, err
 	}
 	began, had, before := time.Now(), results(), s.usage()
-	if err := wait(ctx, rd.long(floodFor)); err != nil {
+	if err := harness.Pause(ctx, rd.long(floodFor)); err != nil {
 		return nil, err
 	}
 	// A time scaled down may be too short for any on a busy machine.

@@ -12,6 +12,7 @@ import (
 	"github.com/go-zookeeper/zk"
 	"golang.org/x/sync/errgroup"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/load"
 	"taskkeeper/internal/task"
 )
@@ -185,7 +186,7 @@ func (s *site) watchShort(ctx context.Context, workers []string) (n int, err err
 	var w waits
 	long := make(map[string]bool) // by task, of those that were looked up
 	counted := make(map[string]bool)
-	for wait(ctx, watchEvery) == nil {
+	for harness.Pause(ctx, watchEvery) == nil {
 		lists, err := s.lists(workers)
 		if err != nil {
 			return 0, err

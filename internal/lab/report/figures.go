@@ -31,14 +31,38 @@ func pale(c color.RGBA) color.RGBA { // for areas
 
 var aSignal = regexp.MustCompile(`(?m)^ *(\d+) ms +(SIG\w+) to (\S+)$`)
 
-// failover draws tasks finished in each step of the run, and who led.
-func failover(e evidence, path string) error {
+// signal is one that was sent to a master.
+type signal struct {
+	name string
+	at   float64 // seconds since the run began
+}
+
+// failovers are the rows of the run in which three leaders end, and the signals.
+func (e evidence) failovers() (rows [][]string, signals []signal, err error) {
 	const name = "4-master-failover"
-	rows, err := e.rows(name)
-	if err != nil {
-		return err
+	if rows, err = e.rows(name); err != nil {
+		return nil, nil, err
 	}
 	timeline, err := e.text(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, m := range aSignal.FindAllStringSubmatch(timeline, -1) {
+		ms, err := strconv.Atoi(m[1])
+		if err != nil {
+			return nil, nil, err
+		}
+		signals = append(signals, signal{m[2], float64(ms) / 1000})
+	}
+	if len(signals) == 0 {
+		return nil, nil, fmt.Errorf("%s has no signal", name)
+	}
+	return rows, signals, nil
+}
+
+// failover draws tasks finished in each step of the run, and who led.
+func failover(e evidence, path string) error {
+	rows, signals, err := e.failovers()
 	if err != nil {
 		return err
 	}
@@ -99,29 +123,21 @@ func failover(e evidence, path string) error {
 	if err := label(p, names, draw.XCenter, draw.YCenter); err != nil {
 		return err
 	}
-	var signals plotter.XYLabels
-	for _, m := range aSignal.FindAllStringSubmatch(timeline, -1) {
-		ms, err := strconv.ParseFloat(m[1], 64)
-		if err != nil {
-			return err
-		}
-		x := ms / 1000
+	var sent plotter.XYLabels
+	for _, sig := range signals {
 		for _, from := range [][2]float64{{0, low}, {high, highest * 1.28}} { // not across the names of the leaders
-			line, err := plotter.NewLine(plotter.XYs{{X: x, Y: from[0]}, {X: x, Y: from[1]}})
+			line, err := plotter.NewLine(plotter.XYs{{X: sig.at, Y: from[0]}, {X: sig.at, Y: from[1]}})
 			if err != nil {
 				return err
 			}
 			line.Color, line.Dashes = grey, []vg.Length{vg.Points(3), vg.Points(2)}
 			p.Add(line)
 		}
-		signals.XYs = append(signals.XYs, plotter.XY{X: x, Y: highest * 1.31})
-		signals.Labels = append(signals.Labels, m[2])
-		end = max(end, x+1) // room for the name
+		sent.XYs = append(sent.XYs, plotter.XY{X: sig.at, Y: highest * 1.31})
+		sent.Labels = append(sent.Labels, sig.name)
+		end = max(end, sig.at+1) // room for the name
 	}
-	if len(signals.Labels) == 0 {
-		return fmt.Errorf("%s has no signal", name)
-	}
-	if err := label(p, signals, draw.XCenter, draw.YCenter); err != nil {
+	if err := label(p, sent, draw.XCenter, draw.YCenter); err != nil {
 		return err
 	}
 	p.X.Max, p.Y.Max = end, highest*1.38
@@ -136,12 +152,7 @@ const (
 
 // clients draws the results a second that the clients saw around each fault of the leader.
 func clients(e evidence, path string) error {
-	const name = "4-master-failover"
-	rows, err := e.rows(name)
-	if err != nil {
-		return err
-	}
-	timeline, err := e.text(name)
+	rows, signals, err := e.failovers()
 	if err != nil {
 		return err
 	}
@@ -158,17 +169,13 @@ func clients(e evidence, path string) error {
 	p.X.Min, p.X.Max, p.Y.Min = -before, after, 0
 	p.Add(plotter.NewGrid())
 	highest := 0.0
-	faults := slices.DeleteFunc(aSignal.FindAllStringSubmatch(timeline, -1), func(m []string) bool { return m[2] == "SIGCONT" })
-	var moments []int // rows
-	for _, m := range faults {
-		ms, err := strconv.Atoi(m[1])
-		if err != nil {
-			return err
-		}
-		moments = append(moments, ms/100)
+	faults := slices.DeleteFunc(signals, func(s signal) bool { return s.name == "SIGCONT" })
+	var moments []int // rows of the faults, and of the end
+	for _, f := range faults {
+		moments = append(moments, int(f.at*10))
 	}
-	moments = append(moments, len(results)) // the end
-	for i, m := range faults {
+	moments = append(moments, len(results))
+	for i, f := range faults {
 		var curve plotter.XYs
 		for row := max(bin, moments[i]-before*10); row < min(moments[i]+after*10, moments[i+1]); row++ {
 			sum := 0.0
@@ -185,7 +192,7 @@ func clients(e evidence, path string) error {
 		}
 		line.Color, line.Width = colours[i%len(colours)], vg.Points(1.8)
 		p.Add(line)
-		p.Legend.Add(m[2], line)
+		p.Legend.Add(f.name, line)
 	}
 	p.Y.Max = highest * 1.4 // the legend stands above the curves
 	p.Legend.Top = true
