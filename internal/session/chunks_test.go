@@ -17,8 +17,9 @@ func TestChunks(t *testing.T) {
 		before int
 		want   []int // the first chunks
 	}{
-		{"ever more of what is small", 10, 0, []int{16, 32, 64, 128, 256}},
-		{"ever less of what is large, down to some", chunkBytes, 64, []int{64, 32, 16, 16, 16}},
+		{"at most 32, for the next ones may be large", 10, 0, []int{32, 32}},
+		{"ever more of small ones after large ones", 10, 8, []int{8, 16, 32}},
+		{"ever fewer of large ones, down to 8", chunkBytes, 0, []int{32, 16, 8, 8}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := Chunks{size: tt.before}
