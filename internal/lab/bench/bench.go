@@ -161,6 +161,11 @@ func bench(ctx context.Context, o options, out, progress io.Writer) (err error) 
 		return failed
 	}
 	res.Seconds, res.Lines = time.Since(began).Seconds(), g.lines()
+	if res.notMeant() != "" {
+		for i := range res.Lines {
+			res.Lines[i].Reached = nil
+		}
+	}
 	if o.json {
 		e := json.NewEncoder(out)
 		e.SetIndent("", "  ")
@@ -196,13 +201,27 @@ func (o outcome) footing() string {
 	for _, l := range o.Load {
 		loads = append(loads, fmt.Sprintf("%.1f", l))
 	}
-	scale := ""
-	if o.Scale != 1 {
-		scale = fmt.Sprintf("; scale %g, for which the targets are not meant", o.Scale)
+	rounds := fmt.Sprintf("%d rounds", o.Rounds)
+	if o.Rounds == 1 {
+		rounds = "1 round"
 	}
-	return fmt.Sprintf("%s; %d rounds in %.0f s%s\n%d processors, load averages %s\n",
-		o.ZooKeeper, o.Rounds, o.Seconds, scale, o.Processors, strings.Join(loads, " "))
+	return fmt.Sprintf("%s; %s in %.0f s%s\n%d processors, load averages %s\n",
+		o.ZooKeeper, rounds, o.Seconds, o.notMeant(), o.Processors, strings.Join(loads, " "))
 }
+
+// notMeant says why the targets are not meant for this run; "" if they are.
+func (o outcome) notMeant() string {
+	switch {
+	case o.Scale != 1:
+		return fmt.Sprintf("; scale %g, for which the targets are not meant", o.Scale)
+	case o.Load[0] > busyBefore*float64(o.Processors):
+		return "; other programs used the processors before, so the targets are not meant"
+	}
+	return ""
+}
+
+// busyBefore is the load average for each processor from which on a machine counts as busy.
+const busyBefore = 1
 
 // turn measures the rows, neighbours with the same cast at one site.
 func (rd *round) turn(ctx context.Context, rows []row, say func(string), g *gathered) (err error) {

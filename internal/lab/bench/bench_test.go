@@ -52,7 +52,7 @@ func TestBench(t *testing.T) {
 		out := p.Stdout.String()
 		for _, want := range []string{"floor-latency  submission", "idle ", "floor-rate ", "throughput ", "page ", "takeover ", "steady ", "drain ", "loss ", "commands ",
 			"processor time a task, server",
-			"a server of its own, fsync on; 1 rounds", "not meant", "load averages"} {
+			"a server of its own, fsync on; 1 round in", "not meant", "load averages"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("no %q in\n%s", want, out)
 			}

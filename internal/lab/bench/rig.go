@@ -40,6 +40,7 @@ type rig struct {
 	base    session.Address // all is done below this chroot: of an installation, one that is the bench's own
 	timeout time.Duration   // of the programs' sessions; the bench's own have the default, which outlasts a stall
 	sites   int             // opened so far
+	reached bool            // the servers were: the chroot may be there
 }
 
 // newRig starts a server, or takes the installation that is given. The rig must
@@ -78,6 +79,9 @@ func (r *rig) close() error {
 	}
 	if r.server != nil {
 		r.server.Stop()
+		return nil
+	}
+	if !r.reached {
 		return nil
 	}
 	return r.remove(r.base.Chroot)
@@ -189,6 +193,7 @@ func (r *rig) open(ctx context.Context, c cast) (s *site, err error) {
 	if s.hand, err = session.Open(opening, session.Config{Address: at, TLS: r.who("admin")}); err != nil {
 		return nil, err
 	}
+	r.reached = true
 	if c != (cast{}) {
 		err = s.hand.EnsureDirs(task.Dirs()...)
 	}
