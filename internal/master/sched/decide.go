@@ -10,36 +10,36 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Decision is what is to be done now.
+// Decision is what the leader must do now.
 type Decision struct {
 	Moves       []Move
-	ReadWorkers []string  // whose znodes are to be read
-	Blocked     bool      // no move is decided before they were
-	ReadTasks   []string  // whose states are to be read
-	Recheck     []Known   // finished tasks: their states are to be read if they were written since
-	Drained     []Drain   // what they name is free, and is given nothing: that is to be written
-	Relist      bool      // a listing of /tasks is wanted that begins now or later
-	Wake        time.Time // when to decide again though nothing happened; zero: not at all
+	ReadWorkers []string  // read their znodes
+	Blocked     bool      // no move is decided before these reads
+	ReadTasks   []string  // read their states
+	Recheck     []Known   // finished tasks: read each state that was written since
+	Drained     []Drain   // write "drained": all their workers are free, and get no task
+	Relist      bool      // list /tasks; a listing that has begun already does not count
+	Wake        time.Time // when to decide again without an event; zero: never
 }
 
-// Known is a task, and which of its states was the last one known.
+// Known is a task, and the last write of its state that is known.
 type Known struct {
 	ID      string
 	Version int32
-	Zxid    int64 // of the last write; 0 if not known
+	Zxid    int64 // 0 if not known
 }
 
-// wake has the loop decide again by then.
+// wake makes the loop decide again at that time, or earlier.
 func (d *Decision) wake(at time.Time) {
 	if d.Wake.IsZero() || at.Before(d.Wake) {
 		d.Wake = at
 	}
 }
 
-// Decide returns what is to be done now, and records that it did. The tasks and workers of
-// a move are reserved until Carried, NotSent, Refused or Unknown tells its fate. Workers
-// and tasks that are to be read are named again until they were; those of Recheck come
-// again later. What is drained is named until DrainWritten. Nothing else changes.
+// Decide returns what the leader must do now, and reserves the tasks and workers of each
+// move until Carried, NotSent, Refused or Unknown reports the outcome. ReadWorkers and
+// ReadTasks are repeated until the reads are merged, and Drained until DrainWritten. A task
+// in Recheck comes again later.
 func (s *Scheduler) Decide(now time.Time) Decision {
 	var d Decision
 	for _, index := range []*btree.BTreeG[*worker]{s.unread, s.newcomers} {
@@ -68,32 +68,32 @@ func (s *Scheduler) Decide(now time.Time) Decision {
 	return d
 }
 
-// plenty is how often over the pending tasks must be enough for all workers of a queue.
+// plenty is how many times the pending tasks must fill the next batches of all workers.
 const plenty = 2
 
-// Plenty tells whether every worker has enough to do for a while without another
+// Plenty reports whether every worker has enough to do for a while without another
 // listing of /tasks.
 func (s *Scheduler) Plenty() bool {
 	for _, q := range s.staffed {
-		appetite := 0
+		capacity := 0
 		for _, w := range q.workers {
-			appetite += w.size
+			capacity += w.size
 		}
-		if q.pending.Len() <= plenty*appetite {
+		if q.pending.Len() <= plenty*capacity {
 			return false
 		}
 	}
 	return true
 }
 
-// ready tells whether all was read that a new leader must know, the workers aside. Once
-// that is so it stays so.
+// ready reports whether everything that a new leader must know was read, except the
+// workers. Once true, it stays true.
 func (s *Scheduler) ready() bool {
 	s.complete = s.complete || s.listing > 0 && s.workersListed && s.drains != nil && len(s.firsts) == 0
 	return s.complete
 }
 
-// readTasks names the tasks that are to be looked at: a few, so that the loop turns.
+// readTasks adds the tasks to read and to recheck: a few, so that a turn stays short.
 func (s *Scheduler) readTasks(d *Decision, now time.Time) {
 	for s.released.Len() > 0 && s.unverified.Len() < mostTaskReads {
 		t, _ := s.released.Min()
@@ -147,8 +147,8 @@ func (s *Scheduler) readTasks(d *Decision, now time.Time) {
 	}
 }
 
-// verifyFound has a few of the tasks read that a new leader found, and that still wait: some may
-// be finished, and where nobody works nothing else would tell.
+// verifyFound makes a new leader read a few of the tasks that it found and that are still
+// pending. Some may be finished. In a queue without workers only a read shows that.
 func (s *Scheduler) verifyFound(d *Decision, now time.Time) {
 	if s.foundNext.IsZero() {
 		s.foundNext = now.Add(foundPause)
@@ -161,7 +161,7 @@ func (s *Scheduler) verifyFound(d *Decision, now time.Time) {
 		if s.foundNext.After(now) || n == mostFound {
 			break
 		}
-		s.become(t, Unverified, detail{cause: inDoubt})
+		s.become(t, Unverified, detail{cause: uncertain})
 		d.ReadTasks = append(d.ReadTasks, t.id)
 		n++
 	}
@@ -174,7 +174,7 @@ func (s *Scheduler) verifyFound(d *Decision, now time.Time) {
 	d.wake(s.foundNext)
 }
 
-// revoke takes back what workers list and /tasks does not.
+// revoke takes the tasks that /tasks lacks off the workers' lists.
 func (s *Scheduler) revoke(d *Decision) {
 	holders := make(map[string]*worker)
 	for id := range s.unlisted {
@@ -187,7 +187,7 @@ func (s *Scheduler) revoke(d *Decision) {
 		if w.state != busy {
 			continue
 		}
-		if w.listings >= s.listing { // that listing may have begun before the task was made
+		if w.listings >= s.listing { // the last listing may have begun before the task was made
 			d.Relist = true
 			continue
 		}
@@ -211,12 +211,12 @@ func (s *Scheduler) assign(q *queue, d *Decision) {
 	if q.free.Len() == 0 || q.pending.Len()+q.lastAttempts.Len() == 0 {
 		return
 	}
-	places := s.assignLastAttempts(q, d)
+	workers := s.assignLastAttempts(q, d)
 	most := share(q.pending.Len(), len(q.workers))
-	lists := make([][]Claim, len(places))
-	for open := len(places); open > 0; {
+	lists := make([][]Claim, len(workers))
+	for open := len(workers); open > 0; {
 		open = 0
-		for i, w := range places {
+		for i, w := range workers {
 			if n := len(lists[i]); n > 0 && (n >= min(w.size, most) || n == 1 && s.tasks[lists[i][0].ID].alone()) {
 				continue
 			}
@@ -225,7 +225,7 @@ func (s *Scheduler) assign(q *queue, d *Decision) {
 				break
 			}
 			t := s.tasks[id]
-			if len(lists[i]) > 0 && t.alone() { // it waits for a worker of its own
+			if len(lists[i]) > 0 && t.alone() { // it needs a worker of its own
 				q.pending.PutBack(id)
 				break
 			}
@@ -233,7 +233,7 @@ func (s *Scheduler) assign(q *queue, d *Decision) {
 			open++
 		}
 	}
-	for i, w := range places {
+	for i, w := range workers {
 		if len(lists[i]) > 0 {
 			d.Moves = append(d.Moves, s.give(w, lists[i]))
 		}
@@ -249,16 +249,16 @@ func (s *Scheduler) give(w *worker, tasks []Claim) Move {
 }
 
 // assignLastAttempts gives each task that the next loss would fail to a process that
-// executes no other such. It returns the workers that are free still.
-func (s *Scheduler) assignLastAttempts(q *queue, d *Decision) (places []*worker) {
+// executes no other such task. It returns free workers for the other tasks.
+func (s *Scheduler) assignLastAttempts(q *queue, d *Decision) (workers []*worker) {
 	q.free.Ascend(func(w *worker) bool {
-		places = append(places, w)
-		return q.lastAttempts.Len() > 0 || len(places) < q.pending.Len()
+		workers = append(workers, w)
+		return q.lastAttempts.Len() > 0 || len(workers) < q.pending.Len()
 	})
 	if q.lastAttempts.Len() == 0 {
-		return places
+		return workers
 	}
-	occupied := make(map[int64]bool) // sessions
+	occupied := make(map[int64]bool) // by session: its process executes such a task
 	for _, w := range s.workers {
 		if len(w.list) > 0 {
 			if t := s.tasks[w.list[0]]; t != nil && t.lastAttempt(s.maxLosses) {
@@ -267,7 +267,7 @@ func (s *Scheduler) assignLastAttempts(q *queue, d *Decision) (places []*worker)
 		}
 	}
 	var left []*worker
-	for _, w := range places {
+	for _, w := range workers {
 		id, ok := q.lastAttempts.Min()
 		if !ok || occupied[w.session] {
 			left = append(left, w)
@@ -279,9 +279,10 @@ func (s *Scheduler) assignLastAttempts(q *queue, d *Decision) (places []*worker)
 	return left
 }
 
-// reclaim asks workers that stand still for what they have not begun.
+// reclaim asks workers whose lists have not changed for some time for the tasks that they
+// have not begun.
 func (s *Scheduler) reclaim(q *queue, d *Decision, now time.Time) {
-	idle := q.free.Len() // nothing is pending for them, or they would have got it
+	idle := q.free.Len() // no task is pending for them: assign came first
 	var stuck []*worker
 	q.batched.Ascend(func(w *worker) bool {
 		at := reclaimAt(w.changed, idle > 0)
@@ -289,7 +290,7 @@ func (s *Scheduler) reclaim(q *queue, d *Decision, now time.Time) {
 			d.wake(at)
 			return false
 		}
-		if len(w.back) == 0 { // else it was asked, and has not answered
+		if len(w.back) == 0 { // else it was asked already, and has not answered
 			stuck = append(stuck, w)
 		}
 		return true
@@ -297,7 +298,7 @@ func (s *Scheduler) reclaim(q *queue, d *Decision, now time.Time) {
 	for _, w := range stuck {
 		n := len(w.list) - 1
 		if !reclaimAt(w.changed, false).After(now) {
-			idle = 0 // whether or not another is free
+			idle = 0 // ask for all of them, whether or not another worker is free
 		} else if idle == 0 {
 			break
 		} else {

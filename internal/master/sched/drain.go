@@ -9,18 +9,18 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Drain is a child of /drain of which nobody has written yet that what it names is free.
+// Drain is a child of /drain that does not say "drained" yet.
 type Drain struct {
 	Name    string
-	Note    string // of a person
+	Note    string // a person's
 	Version int32
 }
 
-// DrainsListed is a listing of /drain. What a child names is given no task: the workers of
-// a host, those of a process, or one worker.
+// DrainsListed is a listing of /drain. A child names a host, a process or one worker; its
+// workers get no more tasks.
 type DrainsListed struct {
-	Names []string // all
-	Open  []Drain  // of them, those that are to be written when what they name is free
+	Names []string // of all children
+	Open  []Drain  // those that do not say "drained" yet
 }
 
 func (e DrainsListed) handle(s *Scheduler, _ time.Time) {
@@ -35,15 +35,15 @@ func (e DrainsListed) handle(s *Scheduler, _ time.Time) {
 	}
 }
 
-// DrainWritten is a Drain of a decision that was written, or that could not be.
+// DrainWritten is a Drain of a decision that the leader wrote, or could not write.
 type DrainWritten struct{ Name string }
 
 func (e DrainWritten) handle(s *Scheduler, _ time.Time) { delete(s.openDrains, e.Name) }
 
-// Drains are the names of the children of /drain, sorted.
+// Drains returns the names of the children of /drain, sorted.
 func (s *Scheduler) Drains() []string { return slices.Sorted(maps.Keys(s.drains)) }
 
-// withoutTasks is the state of a worker that lists nothing.
+// withoutTasks is the state of a worker whose list is empty.
 func (s *Scheduler) withoutTasks(w *worker) workerState {
 	if len(s.drains.Of(w.id)) > 0 {
 		return drained
@@ -51,8 +51,8 @@ func (s *Scheduler) withoutTasks(w *worker) workerState {
 	return free
 }
 
-// drained returns the open drains all of whose workers are free. What a worker has that may
-// not be read is not known.
+// drained returns the open drains whose workers are all free. A worker that may not be read
+// may have tasks, so it counts as busy.
 func (s *Scheduler) drained() []Drain {
 	if len(s.openDrains) == 0 {
 		return nil

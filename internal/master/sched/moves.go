@@ -7,14 +7,14 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Move is one step of the leader's: one part of a transaction.
+// Move is one step of the leader: a part of a Multi.
 type Move struct {
 	Kind    Kind
 	Worker  string // Assign, Revoke, Reclaim
 	Version int32  // of its znode
 	List    []string
 	Back    []string // of List, what the worker is asked to return
-	Tasks   []Claim  // Assign: those given; Fail: the one; Revoke, Reclaim: those concerned, by id only
+	Tasks   []Claim  // Assign, Fail: those to assign or fail; Revoke, Reclaim: only their ids
 
 	listings int64 // as in worker
 }
@@ -25,19 +25,19 @@ type Kind int
 // The kinds of moves.
 const (
 	Assign  Kind = iota // give tasks to a worker
-	Revoke              // take back what is not in /tasks any more
-	Reclaim             // ask for what a worker has not begun
-	Fail                // fail a task that was lost once too often
+	Revoke              // take what /tasks lacks off a worker's list
+	Reclaim             // ask a worker to return what it has not begun
+	Fail                // fail a task after the last loss allowed
 )
 
-// Claim is a task as the scheduler takes it to be: pending at this version.
+// Claim is a task that the scheduler assumes to be pending at this version.
 type Claim struct {
 	ID        string
 	Version   int32
 	Losses    int  // so far
-	CountLoss bool // the last execution was lost too: the move writes that
+	CountLoss bool // the last execution was lost too, and the move writes that
 
-	Asks task.Facts // what is to stay in a state that the move writes
+	Asks task.Facts // what a state that the move writes must keep
 
 	quarantined bool
 }
@@ -46,8 +46,8 @@ func (t *entry) claim() Claim {
 	return Claim{ID: t.id, Version: t.version, Losses: t.losses, CountLoss: t.lost, Asks: t.asks, quarantined: t.quarantined}
 }
 
-// Carried is a move that was carried out. Version is the one of its worker's znode
-// since then.
+// Carried is a move that was carried out. Version is the new version of its worker's
+// znode.
 type Carried struct {
 	Move    Move
 	Version int32
@@ -83,26 +83,26 @@ func (e Carried) handle(s *Scheduler, now time.Time) {
 	}
 }
 
-// NotSent is a move that was not carried out, for no fault of its own.
+// NotSent is a move that was not carried out, because another move was refused.
 type NotSent struct{ Move Move }
 
 func (e NotSent) handle(s *Scheduler, now time.Time) { s.undo(e.Move, "", now) }
 
-// Refused is a move that one operation stood against. It was not carried out.
+// Refused is a move that was not carried out, because one of its operations failed.
 type Refused struct {
 	Move Move
-	Task string // whose state stood against it; "" if it was the worker's znode
+	Task string // the operation on its state failed; "": the one on the worker's znode
 	Why  Why
 }
 
-// Why is what stood against a move.
+// Why is the reason why an operation failed.
 type Why int
 
 // The reasons.
 const (
-	Moved    Why = iota // it is at another version
-	Gone                // it is not there
-	Unusable            // it may not be read or written
+	Moved    Why = iota // the znode is at another version
+	Gone                // the znode does not exist
+	Unusable            // the znode cannot be written now
 )
 
 func (e Refused) handle(s *Scheduler, now time.Time) {
@@ -112,7 +112,7 @@ func (e Refused) handle(s *Scheduler, now time.Time) {
 	case t != nil && e.Why == Gone:
 		s.verifyAhead(t.queue)
 		s.forget(t)
-	case t != nil && e.Why == Unusable: // for now
+	case t != nil && e.Why == Unusable: // tried again later
 		lost := slices.ContainsFunc(e.Move.Tasks, func(c Claim) bool { return c.ID == e.Task && c.CountLoss })
 		s.become(t, Released, detail{recheck: now.Add(releasePause + returnPause(t.returns)), lost: lost})
 	case t != nil:
@@ -125,14 +125,14 @@ func (e Refused) handle(s *Scheduler, now time.Time) {
 	}
 }
 
-// undo ends what a move reserved. One task, if it is named, is to be read.
+// undo ends the reservations of a move. The task culprit, if it is one, must be read.
 func (s *Scheduler) undo(m Move, culprit string, now time.Time) {
 	for _, c := range m.Tasks {
 		t := s.tasks[c.ID]
 		switch {
 		case t == nil || t.state != Assigning && t.state != Failing:
 		case c.ID == culprit:
-			s.become(t, Unverified, detail{cause: inDoubt})
+			s.become(t, Unverified, detail{cause: uncertain})
 		case t.state == Failing:
 			s.become(t, Exhausted, detail{lost: c.CountLoss, asks: c.Asks})
 		default:
@@ -144,29 +144,28 @@ func (s *Scheduler) undo(m Move, culprit string, now time.Time) {
 	}
 }
 
-// verifyAhead has tasks read whose turn comes next and that were never read: where one
-// was not what it was taken for, others may not be either. A new leader finds a few
-// that are finished and not yet cleaned up, and is not to read a thousand before it
-// assigns anything; but where thousands of results lie that nobody collected, few
-// assignments are to fail.
+// verifyAhead makes the leader read the tasks that come next and were never read: if one
+// task was not pending as assumed, others may not be either. It begins with a few, because
+// a new leader often finds a few finished tasks and must soon assign. Each further refusal
+// doubles the number, so that thousands of uncollected results fail few assignments.
 func (s *Scheduler) verifyAhead(q *queue) {
 	s.ahead = min(max(leastAhead, 2*s.ahead), mostAhead)
 	for _, id := range q.pending.Next(s.ahead) {
 		if t := s.tasks[id]; !t.verified {
-			s.become(t, Unverified, detail{cause: inDoubt})
+			s.become(t, Unverified, detail{cause: uncertain})
 		}
 	}
 }
 
-// Unknown is a move whose answer was lost. Whatever became of it has become of it by
-// now: Sync was called. Its worker and its tasks are read.
+// Unknown is a move whose answer was lost. The caller has called Sync since, so a read now
+// shows the outcome: the move's worker and tasks must be read.
 type Unknown struct{ Move Move }
 
 func (e Unknown) handle(s *Scheduler, _ time.Time) {
 	for _, c := range e.Move.Tasks {
 		if t := s.tasks[c.ID]; t != nil && (t.state == Assigning || t.state == Failing) {
-			why := inDoubt
-			if c.CountLoss { // unless the move wrote its state, it still stands
+			why := uncertain
+			if c.CountLoss { // the loss still counts unless the move wrote the state
 				why = lostAtStart
 			}
 			s.become(t, Unverified, detail{cause: why})
@@ -177,7 +176,7 @@ func (e Unknown) handle(s *Scheduler, _ time.Time) {
 	}
 }
 
-// reserve marks what a move holds until its fate is known.
+// reserve reserves the tasks and the worker of a move until its outcome is known.
 func (s *Scheduler) reserve(m Move) Move {
 	for _, c := range m.Tasks {
 		switch t := s.tasks[c.ID]; m.Kind {

@@ -12,19 +12,19 @@ import (
 const degree = 32
 
 // Order is the order in which the tasks of one queue are assigned. The submitters take
-// turns, one task a turn; a submitter's oldest task, by id, goes first. One that comes
-// later waits for one turn of each of the others.
+// turns, one task a turn; a submitter's oldest task, by id, goes first. A submitter that
+// comes later waits for one turn of each other submitter.
 type Order struct {
 	turns       *btree.BTreeG[*submitter] // by turn
-	submitter   map[task.Mark]*submitter  // those that have tasks here
-	first, last int64                     // no turn is outside of these
+	submitter   map[task.Mark]*submitter  // those that have tasks here, by mark
+	first, last int64                     // all turns are between these
 	size        int
 }
 
 // submitter has tasks in an Order.
 type submitter struct {
 	mark  task.Mark
-	turn  int64 // each has another
+	turn  int64 // no two submitters have the same
 	tasks *btree.BTreeG[string]
 }
 
@@ -39,7 +39,7 @@ func NewOrder() *Order {
 // Len is how many tasks wait.
 func (o *Order) Len() int { return o.size }
 
-// Push adds a task. If its submitter has no others here, it comes last.
+// Push adds a task. A submitter without other tasks here gets the last turn.
 func (o *Order) Push(id string) {
 	mark := task.ParseName(id).Mark
 	s := o.submitter[mark]
@@ -53,7 +53,7 @@ func (o *Order) Push(id string) {
 	}
 }
 
-// PutBack adds a task that Pop took, and its submitter's turn is next.
+// PutBack adds a task that Pop took out. Its submitter gets the next turn.
 func (o *Order) PutBack(id string) {
 	o.Push(id)
 	s := o.submitter[task.ParseName(id).Mark]
@@ -63,7 +63,7 @@ func (o *Order) PutBack(id string) {
 	o.turns.ReplaceOrInsert(s)
 }
 
-// Remove takes a task out, if it is there.
+// Remove takes a task out, if the order has it.
 func (o *Order) Remove(id string) {
 	if s := o.submitter[task.ParseName(id).Mark]; s != nil {
 		if _, found := s.tasks.Delete(id); found {
@@ -76,7 +76,7 @@ func (o *Order) Remove(id string) {
 	}
 }
 
-// Pop takes out the task whose turn it is; false if none waits.
+// Pop takes out the next task; false if none waits.
 func (o *Order) Pop() (id string, ok bool) {
 	s, ok := o.turns.DeleteMin()
 	if !ok {
@@ -98,7 +98,7 @@ func (o *Order) goLast(s *submitter) {
 	o.turns.ReplaceOrInsert(s)
 }
 
-// Next returns about n of the tasks whose turn comes next, in no order.
+// Next returns about n of the tasks that come next, unsorted.
 func (o *Order) Next(n int) []string {
 	var ids []string
 	each := (n + max(1, o.turns.Len()) - 1) / max(1, o.turns.Len())
@@ -114,9 +114,9 @@ func (o *Order) Next(n int) []string {
 	return ids
 }
 
-// Before returns those of the waiting tasks that go before one of them, in their order, if
-// they came at once: tasks of its queue. A leader that has served some submitters already
-// may be up to a turn of each submitter away from that.
+// Before returns the waiting tasks that go before the task id in its queue, in their order,
+// as if all had come at once. A leader that has served some submitters already may differ
+// from that by one turn of each submitter.
 func Before(waiting []string, id string) []string {
 	o := NewOrder()
 	queue, _ := task.SplitQueue(id)

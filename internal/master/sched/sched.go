@@ -10,7 +10,7 @@ import (
 )
 
 // Scheduler is the leader's view of /tasks and /workers. Its methods are for one
-// goroutine. The zero value is of no use.
+// goroutine. New makes one; the zero value does not work.
 type Scheduler struct {
 	maxLosses int // the loss that fails a task; 0: none does
 
@@ -23,29 +23,29 @@ type Scheduler struct {
 	workers   map[string]*worker
 	newcomers *btree.BTreeG[*worker] // by id
 	unread    *btree.BTreeG[*worker] // by id
-	holders   map[string][]*worker   // by task, listed in /tasks or not: who lists it
-	unlisted  map[string]bool        // those of them that /tasks does not list
+	holders   map[string][]*worker   // by task, listed in /tasks or not: the workers that list it
+	unlisted  map[string]bool        // the tasks in holders that /tasks does not list
 	queues    map[string]*queue
-	staffed   map[string]*queue // those with workers
+	staffed   map[string]*queue // the queues with workers that may get tasks
 
-	drains     task.Draining    // the children of /drain; nil: they were not listed
-	openDrains map[string]Drain // of them, those that are to be written when what they name is free
+	drains     task.Draining    // the children of /drain; nil: not listed yet
+	openDrains map[string]Drain // those of them that do not say "drained" yet
 
-	listing       int64 // the last one of /tasks that was merged; 0: none was
+	listing       int64 // the number of the last listing of /tasks that was merged; 0: none was
 	workersListed bool
-	complete      bool            // all was read that a new leader must know
-	firsts        map[string]bool // tasks that stand first in a list: their losses are to be read, unless they are known
-	ahead         int             // tasks read when one was refused last; 0 since an assignment was carried out
-	finishedNext  time.Time       // when more of the finished tasks are looked at
-	found         []string        // by the first listing: those that were not looked at yet
-	foundNext     time.Time       // when more of these are read
+	complete      bool            // everything that a new leader must know was read
+	firsts        map[string]bool // tasks that are first in a worker's list; read if their losses are unknown
+	ahead         int             // how many tasks verifyAhead took last; 0 after an assignment was carried out
+	finishedNext  time.Time       // when more finished tasks are rechecked
+	found         []string        // tasks of the first listing that verifyFound has not looked at yet
+	foundNext     time.Time       // when verifyFound reads more of them
 
 	totals Totals
-	losses []string // queues, one for each loss that TakeLosses has not returned
+	losses []string // the queue of each loss that TakeLosses has not returned yet
 }
 
-// New returns a scheduler that knows nothing. The maxLosses-th loss fails a task; 0
-// means that none does.
+// New returns a scheduler that knows nothing. The maxLosses-th loss fails a task; with 0
+// no loss does.
 func New(maxLosses int) *Scheduler {
 	return &Scheduler{
 		maxLosses:  maxLosses,
@@ -65,22 +65,22 @@ func New(maxLosses int) *Scheduler {
 	}
 }
 
-// Event is what was read or carried out.
+// Event is what the leader read, or the outcome of a write.
 type Event interface {
 	handle(s *Scheduler, now time.Time)
 }
 
-// Handle merges an event, which came now.
+// Handle merges an event that came at the time now.
 func (s *Scheduler) Handle(e Event, now time.Time) { e.handle(s, now) }
 
-// Knows tells whether a listing named a worker that is not gone.
+// Knows reports whether a listing named this worker and it is not gone.
 func (s *Scheduler) Knows(worker string) bool { return s.workers[worker] != nil }
 
-// KnowsTask tells whether a task was listed or seen, and is not gone.
+// KnowsTask reports whether a task was listed or seen, and is not gone.
 func (s *Scheduler) KnowsTask(id string) bool { return s.tasks[id] != nil }
 
-// Holds returns the tasks that are in this worker's list and in no other's, at the
-// versions that their states had when they were assigned; -1 where that is not known.
+// Holds returns the tasks that only this worker lists, each with the version of its state
+// when it was assigned; -1 if that is not known.
 func (s *Scheduler) Holds(worker string) (held []Known) {
 	w := s.workers[worker]
 	if w == nil {
@@ -98,8 +98,8 @@ func (s *Scheduler) Holds(worker string) (held []Known) {
 	return held
 }
 
-// Returns is how many times in a row a task left a worker's list, and its state had not
-// been written.
+// Returns is how many times in a row a task left a worker's list although nobody had
+// written its state.
 func (s *Scheduler) Returns(id string) int {
 	if t := s.tasks[id]; t != nil {
 		return t.returns
@@ -107,14 +107,13 @@ func (s *Scheduler) Returns(id string) int {
 	return 0
 }
 
-// TakeLosses returns the queues of the executions that were found to be lost since it was called
-// last, one for each.
+// TakeLosses returns the queue of each execution that was found lost since the last call.
 func (s *Scheduler) TakeLosses() (queues []string) {
 	queues, s.losses = s.losses, nil
 	return queues
 }
 
-// ToVerify tells whether a task's state is to be read.
+// ToVerify reports whether a task's state must be read.
 func (s *Scheduler) ToVerify(id string) bool {
 	t := s.tasks[id]
 	return t != nil && t.state == Unverified
@@ -138,7 +137,7 @@ func (e TasksListed) handle(s *Scheduler, now time.Time) {
 			added = append(added, id)
 		}
 	}
-	slices.Sort(added) // submitters that come at once have their first turns by age
+	slices.Sort(added) // of submitters that come at once, the one with the oldest task has the first turn
 	for _, id := range added {
 		s.add(id, e.Number)
 	}
@@ -152,8 +151,8 @@ func (e TasksListed) handle(s *Scheduler, now time.Time) {
 	}
 }
 
-// TasksSeen are tasks that were there at some moment after the listing of that number had
-// begun, the last one that has. It may have missed them.
+// TasksSeen are tasks that an event reported. Number is that of the last listing that had
+// begun by then; that listing may lack them.
 type TasksSeen struct {
 	IDs    []string
 	Number int64
@@ -166,7 +165,7 @@ func (e TasksSeen) handle(s *Scheduler, _ time.Time) {
 			continue
 		}
 		s.add(id, e.Number)
-		if s.listing == 0 { // what was seen may be its end
+		if s.listing == 0 { // the event may be its last write: it may be finished
 			s.found = append(s.found, id)
 		}
 	}
@@ -194,7 +193,7 @@ func (s *Scheduler) add(id string, listing int64) {
 	}
 }
 
-// TaskRead is a task's state as read.
+// TaskRead is a task's state, as the leader read it.
 type TaskRead struct {
 	ID      string
 	State   task.State
@@ -208,7 +207,7 @@ func (e TaskRead) handle(s *Scheduler, now time.Time) {
 		return
 	}
 	if t.state != Unverified && t.state != Finished && t.state != Assigned {
-		return // it was read for what it was before
+		return // the read was meant for an earlier state
 	}
 	unknown, moved, state, why := t.version < 0, e.Version != t.version, t.state, t.cause
 	t.version, t.zxid, t.losses, t.verified = e.Version, e.Zxid, e.State.Losses, true
@@ -248,7 +247,7 @@ func (e TaskRead) handle(s *Scheduler, now time.Time) {
 	s.become(t, Pending, d)
 }
 
-// TaskUnusable is a task whose state may not be read or written.
+// TaskUnusable is a task whose state may not be read.
 type TaskUnusable struct{ ID string }
 
 func (e TaskUnusable) handle(s *Scheduler, now time.Time) {
@@ -256,13 +255,13 @@ func (e TaskUnusable) handle(s *Scheduler, now time.Time) {
 	switch {
 	case t == nil:
 	case t.state == Assigned:
-		t.version = max(t.version, 0) // its losses will not be known
+		t.version = max(t.version, 0) // its losses stay unknown, and nothing waits for them
 	case t.state == Unverified:
 		s.become(t, Finished, detail{recheck: now.Add(finishedPause)})
 	}
 }
 
-// TaskGone is a task that is not there.
+// TaskGone is a task whose znode does not exist.
 type TaskGone struct{ ID string }
 
 func (e TaskGone) handle(s *Scheduler, _ time.Time) {

@@ -7,28 +7,28 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Query says which tasks are looked for.
+// Query says which tasks to find.
 type Query struct {
 	State string // "pending", "running", "done", "failed", "malformed"; "": all
-	Part  string // of their ids
+	Part  string // their ids contain it
 	After string // an id; only tasks with greater ones are returned
-	Most  int    // of them
+	Most  int    // at most so many are returned
 }
 
-// Selection is a page of the tasks that a query is for.
+// Selection is a page of the tasks that match a query.
 type Selection struct {
 	Tasks  []Found // by id
-	Before int     // how many are not after the query's After
-	All    int     // how many there are, with those before and behind the page
+	Before int     // how many match and are not after Query.After
+	All    int     // how many match, on this page and elsewhere
 }
 
 // Found is a task.
 type Found struct{ ID, State string }
 
-// Select finds the tasks that a query is for. It takes as long as Counts.
+// Select finds the tasks that match a query. It takes as long as Counts.
 func (s *Scheduler) Select(q Query) (sel Selection) {
 	for id, t := range s.tasks {
-		state := t.told()
+		state := t.shown()
 		if q.State != "" && q.State != state || !strings.Contains(id, q.Part) {
 			continue
 		}
@@ -45,8 +45,8 @@ func (s *Scheduler) Select(q Query) (sel Selection) {
 	return sel
 }
 
-// told is what people are told that a task is; see Count.
-func (t *entry) told() string {
+// shown is the state of a task that people are shown; see Count.
+func (t *entry) shown() string {
 	switch t.state {
 	case Unverified, Pending, Assigning:
 		return "pending"

@@ -9,19 +9,19 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// State is where a listed task stands in the leader's view.
+// State is the state of a known task in the leader's view.
 type State uint8
 
 // The states. See the package's documentation for the arrows between them.
 const (
-	Unverified State = iota // its znode is to be read before anything is decided about it
-	Pending                 // unassigned, and taken for untouched since it was made or read
-	Assigning               // reserved by an assignment whose fate is not known
+	Unverified State = iota // its znode must be read before the next decision about it
+	Pending                 // unassigned; assumed to be unchanged since it was made or read
+	Assigning               // reserved by an assignment whose outcome is not known
 	Assigned                // in a worker's list
 	Released                // left the last list that had it: most likely finished
 	Finished                // read as done, failed or malformed
-	Exhausted               // lost once too often: it is to be failed
-	Failing                 // reserved by that write
+	Exhausted               // had the last loss allowed: the leader must fail it
+	Failing                 // reserved by that write, whose outcome is not known
 )
 
 // String is for tests and logs.
@@ -34,49 +34,49 @@ type cause uint8
 
 const (
 	byHand      cause = iota // its name was made by hand: its state may be anything
-	inDoubt                  // its state is not what it was taken for, or that is not known
-	wasReleased              // it left its worker's list, and is still there
-	wasReturned              // its worker was asked for it, and lists it no more
-	behindLost               // it stood behind another task in the list of a worker that is gone
-	lostAtStart              // it was the first in such a list: a loss, if nobody has written its state since
+	uncertain                // its state may not be what was assumed
+	wasReleased              // it left its worker's list, and /tasks still lists it
+	wasReturned              // its worker was asked for it, and no longer lists it
+	behindLost               // it was not the first in the list of a worker that is gone
+	lostAtStart              // it was the first in such a list: lost, unless its state was written since
 )
 
-// entry is a task that /tasks lists. There may be 100,000.
+// entry is a known task. There may be 100,000.
 type entry struct {
 	id     string
 	queue  *queue
-	listed int64 // the last listing that had it
+	listed int64 // the number of the last listing that had it
 
 	detail
 	state State
 
-	verified bool  // the state was read, not concluded from the task's name
+	verified bool  // the state was read, not assumed from the task's name
 	version  int32 // of the state, as last known; -1 if not known
-	zxid     int64 // of the state's last write, if it was read as it is; else 0
+	zxid     int64 // of the state's last write, when it was last read; 0: never read
 	losses   int   // at that version
-	lostAt   int32 // the version at which its last loss was found, which nobody has written yet; -1: none was
-	returns  int   // how often it was released, and its version had not moved
+	lostAt   int32 // the version at which its last loss was found: TakeLosses returns that loss once; -1: none
+	returns  int   // how often in a row it was released at an unchanged version
 }
 
-// detail is what belongs to a task's state. Another state has another.
+// detail is what belongs to a task's present state. become replaces it.
 type detail struct {
-	recheck time.Time // Released, Finished: when it is looked at again
-	looks   int32     // Finished, and done: how often it was found to be so in a row
+	recheck time.Time // Released, Finished: when it is read again
+	looks   int32     // Finished, phase Done: rechecks since its state was last read
 	cause   cause     // Unverified
-	since   time.Time // Assigned: it is
-	unsure  bool      // Assigned: its version was read later than the list that has it
-	// Pending, Released, Exhausted: the execution before was lost, and the next assignment counts it.
+	since   time.Time // Assigned: since when
+	unsure  bool      // Assigned: its state was read later than its worker's list
+	// Pending, Released, Exhausted: its last execution was lost; the next write of the leader counts that.
 	lost bool
-	asks task.Facts // Pending, Exhausted: what is to stay in its state when that is written
-	// Pending: it may be what its worker died of, and goes alone.
+	asks task.Facts // Pending, Exhausted: what the leader's next write of its state must keep
+	// Pending: it may have killed its worker, and is assigned alone.
 	quarantined bool
-	phase       task.Phase // Finished: Done or Failed; Malformed if it is malformed, or not to be used
+	phase       task.Phase // Finished: Done or Failed; Malformed if it is malformed, or not readable
 }
 
-// alone tells whether a pending task may not share a batch.
+// alone reports whether a pending task may not share a batch.
 func (t *entry) alone() bool { return t.lost || t.quarantined || t.losses > 0 }
 
-// lastAttempt tells whether the next loss would fail a task that was lost before.
+// lastAttempt reports whether the task was lost before and the next loss would fail it.
 func (t *entry) lastAttempt(maxLosses int) bool {
 	losses := t.losses
 	if t.lost {
@@ -85,15 +85,15 @@ func (t *entry) lastAttempt(maxLosses int) bool {
 	return losses > 0 && maxLosses > 0 && losses+1 >= maxLosses
 }
 
-// queue is the tasks and workers of one queue.
+// queue has the tasks and workers of one queue.
 type queue struct {
 	name           string
-	tasks, members int                    // how many tasks and znodes of workers are known: without any it is forgotten
-	pending        *Order                 // Pending tasks,
-	lastAttempts   *btree.BTreeG[string]  // but those that the next loss would fail
-	workers        map[string]*worker     // that may be given something, sooner or later
-	free           *btree.BTreeG[*worker] // Free
-	batched        *btree.BTreeG[*worker] // Busy with more than one task; who stands still the longest comes first
+	tasks, members int                    // known tasks, and znodes of workers; a queue with neither is forgotten
+	pending        *Order                 // Pending tasks, without lastAttempts
+	lastAttempts   *btree.BTreeG[string]  // Pending tasks that the next loss would fail, by id
+	workers        map[string]*worker     // those that may get tasks, now or later
+	free           *btree.BTreeG[*worker] // their list is empty
+	batched        *btree.BTreeG[*worker] // with more than one task; the list that changed longest ago comes first
 }
 
 func newQueue(name string) *queue {
@@ -107,7 +107,7 @@ func newQueue(name string) *queue {
 	}
 }
 
-// byRecheck orders tasks by when they are looked at again.
+// byRecheck orders tasks by when they are read again.
 func byRecheck(a, b *entry) bool {
 	return cmp.Or(a.recheck.Compare(b.recheck), cmp.Compare(a.id, b.id)) < 0
 }
@@ -116,8 +116,8 @@ func byID(a, b *entry) bool { return a.id < b.id }
 
 func byWorker(a, b *worker) bool { return a.id < b.id }
 
-// become changes a task's state, and moves it between the indexes. It is the only
-// place that does.
+// become changes a task's state, and moves the task between the indexes. No other
+// function does.
 func (s *Scheduler) become(t *entry, to State, d detail) {
 	s.index(t, false)
 	undone := t.state == Assigning && to == Pending
@@ -130,7 +130,7 @@ func (s *Scheduler) become(t *entry, to State, d detail) {
 }
 
 // index puts a task into the index of its state, or takes it out. A task that is
-// Assigning, Assigned or Failing stands in none: a move or a worker's list names it.
+// Assigning, Assigned or Failing is in no index: a move or a worker's list names it.
 func (s *Scheduler) index(t *entry, in bool) {
 	put := func(tree *btree.BTreeG[*entry]) {
 		if in {
@@ -163,7 +163,7 @@ func (s *Scheduler) index(t *entry, in bool) {
 	}
 }
 
-// forget drops a task that is not there any more.
+// forget drops a task that no longer exists.
 func (s *Scheduler) forget(t *entry) {
 	s.index(t, false)
 	delete(s.tasks, t.id)
@@ -174,18 +174,18 @@ func (s *Scheduler) forget(t *entry) {
 	s.drop(t.queue)
 }
 
-// workerState is where a worker stands in the leader's view.
+// workerState is the state of a worker in the leader's view.
 type workerState int
 
 const (
-	newcomer  workerState = iota // a listing names it, and it was never read
-	unread                       // its znode is to be read again; until then it keeps what it listed
-	free                         // lists nothing
-	drained                      // lists nothing, and is to be given nothing
-	busy                         // lists something
-	writing                      // reserved by a move whose fate is not known
-	unusable                     // not to be read or written: left alone
-	malformed                    // no worker: lists nothing, left alone
+	newcomer  workerState = iota // listed, but never read
+	unread                       // its znode must be read again; until then its old list stays
+	free                         // its list is empty
+	drained                      // its list is empty, and it gets no task
+	busy                         // its list has tasks
+	writing                      // reserved by a move whose outcome is not known
+	unusable                     // may not be read or written: left alone
+	malformed                    // not a worker's znode: its list counts as empty, left alone
 )
 
 // worker is a znode under /workers.
@@ -193,22 +193,22 @@ type worker struct {
 	id      string
 	queue   *queue
 	state   workerState
-	session int64 // its process's
+	session int64 // the session of its process
 
-	list     []string // ids, the one that is executed first
-	back     []string // of those, what it was asked to return
+	list     []string // ids; the first one is executed
+	back     []string // of those, the ones that it was asked to return
 	version  int32
-	hinted   int32     // the version that it has at least, by the watch
-	listings int64     // of /tasks, that had begun when the list was read as it is
-	changed  time.Time // the list
+	hinted   int32     // by the watch's events, its version is at least this
+	listings int64     // how many listings of /tasks had begun when this list was read
+	changed  time.Time // when the leader last saw the znode change
 
 	size  int       // how many tasks it may get next
-	given int       // how many it got last, if nothing was added or asked back since; else 0
-	began time.Time // then
+	given int       // how many it got last; 0 once they are done, or tasks were added or asked back
+	began time.Time // when it got them
 }
 
-// becomeWorker changes a worker's state, and moves it between the indexes; set changes
-// what these are sorted by.
+// becomeWorker changes a worker's state, and moves the worker between the indexes. set
+// changes the fields by which the indexes are sorted.
 func (s *Scheduler) becomeWorker(w *worker, to workerState, set func()) {
 	switch w.state {
 	case newcomer:
@@ -248,7 +248,7 @@ func (s *Scheduler) becomeWorker(w *worker, to workerState, set func()) {
 	}
 }
 
-// readAgain has a worker's znode read.
+// readAgain makes the leader read a worker's znode.
 func (s *Scheduler) readAgain(w *worker) {
 	if w.state != newcomer {
 		s.becomeWorker(w, unread, nil)
@@ -264,7 +264,7 @@ func (s *Scheduler) queue(name string) *queue {
 	return q
 }
 
-// drop forgets a queue that nobody is in.
+// drop forgets a queue if it has no tasks and no workers.
 func (s *Scheduler) drop(q *queue) {
 	if q.tasks == 0 && q.members == 0 {
 		delete(s.queues, q.name)

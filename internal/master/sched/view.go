@@ -2,7 +2,7 @@ package sched
 
 import "time"
 
-// View is what the leader knows, for people to look at.
+// View is what the leader knows, for people.
 type View struct {
 	Queues  []Count
 	Workers []Holder
@@ -13,21 +13,22 @@ type View struct {
 type Holder struct {
 	ID       string
 	Queue    string
-	Tasks    []string  // the first of them, at most mostShown: that one is executed
+	Tasks    []string  // at most mostShown; the first one is executed
 	More     int       // further tasks in its list
-	Since    time.Time // its list last changed
+	Since    time.Time // when its list was last written
 	Draining bool
 }
 
-// mostShown is how many tasks of a worker are shown.
+// mostShown is how many tasks of a worker a View holds: a page shows no more.
 const mostShown = 4
 
-// Totals count since this leader began. Differences of two tell what happened between them.
+// Totals count since this leader was elected. The difference of two Totals shows what
+// happened between them.
 type Totals struct {
 	Assigned int           // tasks
-	Waited   time.Duration // those, from submission, by their clients' clocks
-	Released int           // tasks that left their worker's list: most of them finished
-	Held     time.Duration // those, from their assignment
+	Waited   time.Duration // the sum of their times since submission, by their clients' clocks
+	Released int           // tasks that left their worker's list; most of them are finished
+	Held     time.Duration // the sum of their times since assignment
 }
 
 func (t *Totals) assigned(made, now time.Time) {
@@ -44,7 +45,7 @@ func (t *Totals) released(since, now time.Time) {
 	}
 }
 
-// View copies what is known. It takes as long as Counts.
+// View copies what the scheduler knows. It takes as long as Counts.
 func (s *Scheduler) View() View {
 	v := View{Queues: s.Counts(), Totals: s.totals}
 	for _, w := range s.workers {
@@ -60,5 +61,5 @@ func (s *Scheduler) View() View {
 	return v
 }
 
-// Totals are those so far.
+// Totals returns the totals so far.
 func (s *Scheduler) Totals() Totals { return s.totals }

@@ -22,15 +22,15 @@ func (e WorkersListed) handle(s *Scheduler, _ time.Time) {
 			s.becomeWorker(w, newcomer, nil)
 		}
 	}
-	for id, w := range s.workers { // only a read tells that one is gone
+	for id, w := range s.workers { // only a read shows that a worker is gone
 		if !listed[id] {
 			s.readAgain(w)
 		}
 	}
 }
 
-// WorkerChanged tells that the znode of a worker was written that many times since
-// it was told last; 0 if that is not known. The leader's own writes count.
+// WorkerChanged says how many times a worker's znode was written since the last such
+// event; 0 if that is not known. The leader's own writes count too.
 type WorkerChanged struct {
 	ID    string
 	Times int
@@ -47,7 +47,7 @@ func (e WorkerChanged) handle(s *Scheduler, _ time.Time) {
 	}
 }
 
-// AllChanged tells that every worker may have been written.
+// AllChanged says that every worker may have been written.
 type AllChanged struct{}
 
 func (AllChanged) handle(s *Scheduler, _ time.Time) {
@@ -55,21 +55,21 @@ func (AllChanged) handle(s *Scheduler, _ time.Time) {
 	for _, w := range s.workers {
 		if w.state == unusable || w.state == malformed {
 			if asked++; asked > mostMalformedReads {
-				continue // another time
+				continue // after a later AllChanged
 			}
 		}
 		s.readAgain(w)
 	}
 }
 
-// WorkerRead is a worker's znode as read.
+// WorkerRead is a worker's znode, as the leader read it.
 type WorkerRead struct {
 	ID       string
-	Session  int64    // that it ends with
+	Session  int64    // the worker's znode vanishes with this session
 	List     []string // the ids in it, each once
-	Back     []string // of those, what it is asked to return
+	Back     []string // of those, the ones that it is asked to return
 	Version  int32
-	Listings int64 // of /tasks that had begun before
+	Listings int64 // how many listings of /tasks had begun before the read
 }
 
 func (e WorkerRead) handle(s *Scheduler, now time.Time) {
@@ -89,7 +89,7 @@ func (e WorkerRead) handle(s *Scheduler, now time.Time) {
 	}
 }
 
-// lists merges what a worker lists. What it lists no more was released, or returned.
+// lists merges a worker's list. A task that left the list was released, or returned.
 func (s *Scheduler) lists(w *worker, list, back []string, version int32, listings int64, now time.Time) {
 	old, asked := w.list, w.back
 	var came, left []string
@@ -142,8 +142,8 @@ func (s *Scheduler) lists(w *worker, list, back []string, version int32, listing
 	}
 }
 
-// letGo ends a worker's hold on a task. It returns the task if it was the last and the
-// task is listed.
+// letGo records that a worker no longer lists a task. It returns the task if no other
+// worker lists it and it is known.
 func (s *Scheduler) letGo(w *worker, id string) *entry {
 	others := slices.DeleteFunc(s.holders[id], func(h *worker) bool { return h == w })
 	if len(others) > 0 {
@@ -172,9 +172,9 @@ func difference(a, b []string) (only []string) {
 	return only
 }
 
-// WorkerUnusable is a znode under /workers that is no worker's, or that may not be
-// read or written. Nothing is given to it and nothing asked of it. If it is malformed
-// it lists nothing; else it lists what it did.
+// WorkerUnusable is a znode under /workers that is not a worker's, or that may not be read
+// or written. It gets no tasks and is asked for none. If it is malformed, its list counts
+// as empty; else its old list stays.
 type WorkerUnusable struct {
 	ID        string
 	Malformed bool
@@ -193,11 +193,11 @@ func (e WorkerUnusable) handle(s *Scheduler, now time.Time) {
 	s.becomeWorker(w, malformed, nil)
 }
 
-// WorkerGone is a worker whose znode is not there.
+// WorkerGone is a worker whose znode does not exist.
 type WorkerGone struct {
 	ID string
-	// Blame: it ended by itself. After an outage of the servers many sessions may
-	// end, and then nothing is counted as a loss.
+	// Blame: a loss is counted. After an outage of the servers many sessions may end
+	// through no fault of the workers, and no loss is counted.
 	Blame bool
 }
 
@@ -219,7 +219,7 @@ func (e WorkerGone) handle(s *Scheduler, _ time.Time) {
 		case e.Blame && !t.unsure:
 			s.become(t, Unverified, detail{cause: lostAtStart})
 		default:
-			s.become(t, Unverified, detail{cause: inDoubt})
+			s.become(t, Unverified, detail{cause: uncertain})
 		}
 	}
 }
