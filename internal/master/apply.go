@@ -17,12 +17,12 @@ import (
 // candidate znode is gone.
 var errDeposed = errors.New("deposed: a write was refused, the candidate's znode is gone")
 
-// manyIDs is how many ids a person must have typed into a worker's list for them to be
-// logged as one line.
+// manyIDs is how many ids, taken off a worker's list in one move, are logged one by one. A
+// person can type thousands of ids that name no task.
 const manyIDs = 64
 
-// operations is a move as operations. Each task is checked, or set, at the version at
-// which it was pending, and the worker's znode set at the one of its list.
+// operations returns the operations of a move. They check or set each task at the version
+// at which it was pending, and set the worker's znode at the version of its list.
 func operations(m sched.Move) (ops []session.Op) {
 	for _, c := range m.Tasks {
 		path := task.StatePath(c.ID)
@@ -49,8 +49,8 @@ func lostReason(n int) string {
 }
 
 // apply carries moves out, as many in one Multi (an atomic transaction) as a packet
-// holds, and tells the scheduler what became of each. Where an operation stood against
-// one of them, the others are decided again.
+// holds, and gives the scheduler the outcome of each move. If an operation fails, its move
+// is refused and the others are decided again.
 func (l *leader) apply(moves []sched.Move) error {
 	for len(moves) > 0 {
 		ops, ends := l.fenced(moves)
@@ -73,8 +73,8 @@ func (l *leader) apply(moves []sched.Move) error {
 				l.handle(sched.Unknown{Move: m})
 			}
 			moves = moves[len(batch):]
-		case errors.Is(err, session.ErrTooLarge) && len(batch) > 1: // these servers take less than was known
-		case errors.Is(err, session.ErrTooLarge): // by what a person typed
+		case errors.Is(err, session.ErrTooLarge) && len(batch) > 1: // these servers take less than MaxPacket said
+		case errors.Is(err, session.ErrTooLarge): // a person typed too much into the worker's list
 			l.malformed.warn(task.WorkerPath(moves[0].Worker), "its list is "+err.Error())
 			l.handle(sched.Refused{Move: moves[0], Why: sched.Unusable})
 			moves = moves[1:]
@@ -88,22 +88,22 @@ func (l *leader) apply(moves []sched.Move) error {
 			for _, m := range slices.Delete(moves, i, i+1) {
 				l.handle(sched.NotSent{Move: m})
 			}
-			l.refused(culprit, refused) // now others may be as bad
+			l.refused(culprit, refused) // others may fail as well now
 			return nil
 		}
 	}
 	return nil
 }
 
-// deposed tells that the fence stood against a write.
+// deposed logs that the fence failed a write.
 func (l *leader) deposed(refused *session.OpError) error {
 	l.metrics.Fenced()
-	l.log.Warn("write refused by ZooKeeper: this master leads no more", "candidate", l.fence.Path, "err", refused)
+	l.log.Warn("write refused by ZooKeeper: this master no longer leads", "candidate", l.fence.Path, "err", refused)
 	return errDeposed
 }
 
-// fenced returns the operations of as many moves as a packet holds, behind the fence,
-// and where those of each move end.
+// fenced returns the fence and the operations of as many moves as a packet holds, and the
+// index at which those of each move end.
 func (l *leader) fenced(moves []sched.Move) (ops []session.Op, ends []int) {
 	ops = []session.Op{l.fence}
 	size := l.s.Size(ops...)
@@ -137,7 +137,7 @@ func (l *leader) carriedOut(m sched.Move, version int32) {
 		case m.Kind == sched.Fail:
 			l.log.Warn("task failed", "task", c.ID, "reason", lostReason(c.Losses+1))
 		case m.Kind == sched.Revoke:
-			l.log.Info("task taken back: it no longer exists", "task", c.ID, "worker", m.Worker)
+			l.log.Info("task revoked: it no longer exists", "task", c.ID, "worker", m.Worker)
 		case m.Kind == sched.Reclaim:
 			l.log.Info("task reclaimed: it waits behind a long one", "task", c.ID, "worker", m.Worker)
 		case c.CountLoss:
@@ -148,7 +148,7 @@ func (l *leader) carriedOut(m sched.Move, version int32) {
 	}
 }
 
-// refused merges a move that an operation stood against.
+// refused merges a move whose operation failed with e.
 func (l *leader) refused(m sched.Move, e *session.OpError) {
 	l.log.Debug("move refused", "err", e)
 	r := sched.Refused{Move: m}

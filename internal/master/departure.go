@@ -8,32 +8,32 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// departure is a worker that is gone. Whether it left or its session was lost the states
-// of what it held tell, which are read anyway: who leaves writes each of them, as
-// finished or as pending, in the same Multi that deletes its znode.
+// departure is a worker that is gone. The states of its tasks show whether the worker left
+// or lost its session, and the leader reads them anyway. A worker that leaves writes each of
+// them, as finished or as pending, in the Multi that deletes its znode.
 type departure struct {
 	worker   string
 	blamed   bool // a loss is counted
-	open     int  // states to be read
-	finished int  // tasks that it has finished,
-	returned int  // or given back
+	open     int  // states that must still be read
+	finished int  // tasks that it finished
+	returned int  // tasks that it gave back
 	lost     []string
 }
 
-// awaitedState is a state that is to be read: of a task that a worker held which is gone.
+// awaitedState is a state that must be read: its task was in the list of a gone worker.
 type awaitedState struct {
 	of      *departure
-	version int32 // of its state when it was assigned
-	known   bool  // it is that; else a state that moved tells nothing
+	version int32 // of the task's state when it was assigned
+	known   bool  // version is known; if not, another version shows nothing
 }
 
-// gone merges that a worker's znode is not there.
+// gone merges that a worker is gone: its znode does not exist.
 func (l *leader) gone(id string) {
 	held := l.sched.Holds(id)
 	d := &departure{worker: id, blamed: l.steady(), open: len(held)}
 	l.handle(sched.WorkerGone{ID: id, Blame: d.blamed})
-	for _, k := range held { // they are to be read now
-		l.settle(k.ID, fateNone)
+	for _, k := range held { // their states must be read again
+		l.settle(k.ID, outcomeUnknown)
 		l.awaited[k.ID] = awaitedState{d, k.Version, k.Version >= 0}
 	}
 	if len(held) == 0 {
@@ -41,8 +41,8 @@ func (l *leader) gone(id string) {
 	}
 }
 
-// tellIdle tells of the workers that are gone and had no task. One process may have
-// had thousands. Whether they left or their session was lost leaves no trace.
+// tellIdle logs the workers that are gone and had no task, in one line: a process may have
+// had thousands. Nothing in ZooKeeper shows whether they left or lost their session.
 func (l *leader) tellIdle() {
 	switch len(l.idle) {
 	case 0:
@@ -54,18 +54,18 @@ func (l *leader) tellIdle() {
 	l.idle = nil
 }
 
-// fate is what a task's state tells of its worker.
-type fate int
+// outcome is what a task's state shows of the worker that had it.
+type outcome int
 
 const (
-	fateNone fate = iota // it is not there any more, or does not tell
-	fateUntouched
-	fateFinished
-	fateReturned
+	outcomeUnknown outcome = iota // the task is gone, or its state shows nothing
+	outcomeUntouched
+	outcomeFinished
+	outcomeReturned
 )
 
-// settle takes a task's fate.
-func (l *leader) settle(id string, f fate) {
+// settle merges the outcome of a task that a gone worker had.
+func (l *leader) settle(id string, o outcome) {
 	t, ok := l.awaited[id]
 	if !ok {
 		return
@@ -73,11 +73,11 @@ func (l *leader) settle(id string, f fate) {
 	delete(l.awaited, id)
 	d := t.of
 	switch {
-	case f == fateUntouched:
+	case o == outcomeUntouched:
 		d.lost = append(d.lost, id)
-	case f == fateFinished && t.known:
+	case o == outcomeFinished && t.known:
 		d.finished++
-	case f == fateReturned && t.known:
+	case o == outcomeReturned && t.known:
 		d.returned++
 	}
 	if d.open--; d.open == 0 {
@@ -85,33 +85,33 @@ func (l *leader) settle(id string, f fate) {
 	}
 }
 
-// stateRead takes what was read of a task.
+// stateRead derives the outcome of a task from a read of its state.
 func (l *leader) stateRead(id string, a answer) {
 	t, ok := l.awaited[id]
 	finished := task.ParseState(a.Data).Finished()
 	switch {
 	case !ok:
-	case a.Err != nil, finished && a.Stat.Version == t.version: // by another hand
-		l.settle(id, fateNone)
+	case a.Err != nil, finished && a.Stat.Version == t.version: // not finished by this worker
+		l.settle(id, outcomeUnknown)
 	case finished:
-		l.settle(id, fateFinished)
+		l.settle(id, outcomeFinished)
 	case a.Stat.Version == t.version:
-		l.settle(id, fateUntouched)
+		l.settle(id, outcomeUntouched)
 	default:
-		l.settle(id, fateReturned)
+		l.settle(id, outcomeReturned)
 	}
 }
 
-// dropAwaited drops those of tasks that will not be read.
+// dropAwaited gives up the states that will not be read any more.
 func (l *leader) dropAwaited() {
 	for id := range l.awaited {
 		if !l.sched.ToVerify(id) {
-			l.settle(id, fateNone)
+			l.settle(id, outcomeUnknown)
 		}
 	}
 }
 
-// mostNamed is how many tasks a line of the log names.
+// mostNamed is how many tasks one log line names at most: a list can hold 10,000.
 const mostNamed = 20
 
 func (l *leader) tellDeparture(d *departure) {
@@ -124,7 +124,7 @@ func (l *leader) tellDeparture(d *departure) {
 			attrs = append(attrs, "returned", d.returned)
 		}
 		what := "worker left"
-		if d.finished+d.returned == 0 { // its tasks are not there any more
+		if d.finished+d.returned == 0 { // its tasks no longer exist, or show nothing
 			what = "worker left or lost its session"
 		}
 		l.log.Info(what, attrs...)
@@ -136,7 +136,7 @@ func (l *leader) tellDeparture(d *departure) {
 	}
 	what := "worker gone, its tasks are free again"
 	if !d.blamed {
-		what += "; no loss is counted, so soon after an outage"
+		what += "; no loss is counted so soon after an outage"
 	}
 	l.log.Warn(what, "worker", d.worker, "tasks", names)
 }

@@ -11,8 +11,8 @@ import (
 )
 
 // dirs lists the permanent znodes. It sets at most one watch at a time on each. A master
-// keeps it across its terms, for as long as its session lasts. Its methods may be called
-// from any goroutine.
+// keeps its dirs from term to term, for as long as its session lasts. The methods may be
+// called from any goroutine.
 type dirs struct {
 	s *session.Session
 
@@ -22,8 +22,8 @@ type dirs struct {
 
 func newDirs(s *session.Session) *dirs { return &dirs{s: s, watched: make(map[string]bool)} }
 
-// needsWatch tells whether no watch is set on a znode, and records that one is set.
-// The caller must set it.
+// needsWatch reports whether no watch is set on a znode, and records that one is set. If
+// true, the caller must set the watch.
 func (d *dirs) needsWatch(path string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -32,7 +32,7 @@ func (d *dirs) needsWatch(path string) bool {
 	return !was
 }
 
-// isWatched tells whether a watch is set that has not fired.
+// isWatched reports whether a watch is set that has not fired.
 func (d *dirs) isWatched(path string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -13,16 +13,16 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// longestNote is how much of what a person wrote into a child of /drain is kept, in bytes.
+// longestNote is how many bytes of a person's note in a child of /drain are kept.
 const longestNote = 1000
 
-// mostDrains is how many children of /drain are read. Of more, only the names are used: they
-// drain what they name, but "drained" is not written.
+// mostDrains is how many children of /drain are read at most. If there are more, none is
+// read: they still drain what they name, but "drained" is not written.
 const mostDrains = 1000
 
-// listDrains lists /drain and reads its children. The loop waits for it: a listing beside the
-// loop could begin before "drained" is written, and be merged afterwards without a znode
-// that was made in between.
+// listDrains lists /drain and reads its children. The loop waits for the listing. A listing
+// beside the loop could begin before the leader writes "drained", be merged after it, and
+// lack a znode that was made in between.
 func (l *leader) listDrains() error {
 	began := time.Now()
 	names, err := l.dirs.list(task.DrainDir, true)
@@ -57,7 +57,7 @@ func (l *leader) listDrains() error {
 	return nil
 }
 
-// logOthers logs the names that are not known. Both lists are sorted.
+// logOthers logs the names that are not among known. Both lists are sorted.
 func (l *leader) logOthers(names, known []string, what string) {
 	for _, name := range names {
 		if _, there := slices.BinarySearch(known, name); !there {
@@ -74,10 +74,10 @@ func (l *leader) openDrains(names []string) (open []sched.Drain, err error) {
 	}
 	err = l.chunks.Read(names, l.together(task.DrainPath), func(name string, a answer) error {
 		switch {
-		case errors.Is(a.Err, zk.ErrNoNode): // undrained meanwhile
+		case errors.Is(a.Err, zk.ErrNoNode): // deleted since the listing
 		case errors.Is(a.Err, session.ErrOver):
 			return a.Err
-		case a.Err != nil: // its name is enough to drain it
+		case a.Err != nil: // its name alone drains
 			l.malformed.warn(task.DrainPath(name), a.Err.Error())
 		default:
 			if drained, note := task.ParseDrain(a.Data, a.Stat.Version); !drained {
@@ -89,12 +89,12 @@ func (l *leader) openDrains(names []string) (open []sched.Drain, err error) {
 	return open, err
 }
 
-// drainsPerTurn is how many drains are written in one turn.
+// drainsPerTurn is how many drains are written in one turn at most, so that it stays short.
 const drainsPerTurn = 100
 
-// writeDrained writes "drained" for drains whose workers are free. This leader has assigned
-// nothing to them since it read the drains. It will not, nor will a later leader, which lists
-// /drain before it decides.
+// writeDrained writes "drained" into drains whose workers are free. This leader has assigned
+// nothing to these workers since it read the drains. Neither this nor a later leader will:
+// each lists /drain before it decides.
 func (l *leader) writeDrained(drains []sched.Drain) error {
 	if len(drains) == 0 {
 		return nil

@@ -18,21 +18,21 @@ import (
 )
 
 const (
-	// The janitor looks eight times in a retention time, within these bounds.
+	// The janitor sweeps eight times in a retention time, but with a pause within these bounds.
 	leastSweep = time.Second
 	mostSweep  = 10 * time.Minute
 )
 
-// janitor removes what nobody collected within the retention time: finished tasks that
-// outlive their clients, and payloads without a task. It shares nothing with the
-// leader's loop. Age is told by the servers' clock alone, and so survives a change of
-// leader: it is the time since a state or a payload was written last.
+// janitor removes what nobody collected within the retention time: finished detached
+// tasks, and payloads without a task. It uses no state of the leader's loop. The age of a
+// state or payload is the time since its last write, by the servers' clock alone. So a new
+// leader computes the same age.
 type janitor struct {
 	// Fixed at construction.
 	s         *session.Session
 	dirs      *dirs
 	fence     session.Op
-	retention time.Duration // 0: nothing is removed
+	retention time.Duration // 0 or less: nothing is removed
 	log       *slog.Logger
 	rights    *session.Rights
 	group     *session.Group
@@ -40,12 +40,12 @@ type janitor struct {
 
 	// Owned by the goroutine of run.
 	malformed *malformed
-	signed    time.Time       // by the servers' clock, when the candidate was written
-	since     time.Time       // then, by this process's monotonic clock
-	lone      map[string]bool // payloads that had no task when it looked last
+	signed    time.Time       // when sign wrote the candidate's znode, by the servers' clock
+	since     time.Time       // the same moment, by this process's monotonic clock
+	lone      map[string]bool // payloads that had no task in the last sweep
 
 	mu      sync.Mutex      // guards the rest
-	refused map[string]bool // directories that nothing may be deleted in, in this sweep
+	refused map[string]bool // directories in which this sweep may not delete
 }
 
 func newJanitor(m *master, fence session.Op) *janitor {
@@ -55,8 +55,7 @@ func newJanitor(m *master, fence session.Op) *janitor {
 	}
 }
 
-// run removes what is due until ctx ends. It fails with errDeposed, or when the session
-// is over.
+// run sweeps until ctx ends. It fails with errDeposed, or when the session is over.
 func (j *janitor) run(ctx context.Context) error {
 	if err := j.sign(); err != nil || j.retention <= 0 {
 		return err
@@ -75,14 +74,14 @@ func (j *janitor) run(ctx context.Context) error {
 	return nil
 }
 
-// sign writes the candidate's znode once more, with what it holds. Its mtime then tells
-// people since when this master leads, and the janitor what time it is for the servers.
+// sign writes the candidate's znode again, with the same content. From its mtime people see
+// since when this master leads, and the janitor knows the servers' time.
 func (j *janitor) sign() error {
 	path := j.fence.Path
 	for {
 		data, stat, err := j.s.Get(path)
 		switch {
-		case session.Refused(err): // a person closed it: the time of its creation has to do
+		case session.Refused(err): // a person took the right away: its present mtime must do
 			stat, err = j.s.Stat(path)
 		case err == nil:
 			var results []session.Result
@@ -94,7 +93,7 @@ func (j *janitor) sign() error {
 		case errors.Is(err, zk.ErrNoNode):
 			return errDeposed
 		case errors.Is(err, zk.ErrBadVersion), errors.Is(err, session.ErrUnknown):
-			continue // somebody wrote it meanwhile, maybe this very call
+			continue // somebody wrote it meanwhile, perhaps this call
 		case errors.Is(err, session.ErrOver):
 			return err
 		case err != nil:
@@ -108,14 +107,14 @@ func (j *janitor) sign() error {
 	}
 }
 
-// now is the time by the servers' clock.
+// now is the present time by the servers' clock.
 func (j *janitor) now() time.Time { return j.signed.Add(time.Since(j.since)) }
 
-// old tells whether something that the servers wrote then is due.
+// old reports whether a znode written at ms, by the servers' clock, is due for removal.
 func (j *janitor) old(ms int64) bool { return j.now().Sub(time.UnixMilli(ms)) >= j.retention }
 
-// sweep looks once, and removes what is due. /data is listed first: what is submitted
-// between the two listings is not taken for a payload without a task.
+// sweep looks once, and removes what is due. It lists /data first, so that a task submitted
+// between the two listings does not look like a payload without a task.
 func (j *janitor) sweep(ctx context.Context) error {
 	payloads, ok, err := j.list(task.DataDir)
 	if err != nil || !ok {
@@ -172,15 +171,15 @@ func (j *janitor) list(dir string) (names []string, ok bool, err error) {
 	return names, err == nil, err
 }
 
-// mayBeOld tells whether a task is worth a look: not if its id was made a short while
-// ago. A time ahead of the servers' is not believed.
+// mayBeOld reports whether a task may be due, by the time in its id. A time in the
+// servers' future is wrong, so that task may be due.
 func (j *janitor) mayBeOld(id string) bool {
 	age := j.now().Sub(task.ParseName(id).Made)
 	return age >= j.retention || age < 0
 }
 
-// removeTask removes a finished task that outlives its client and is due, with its
-// payload, at the version at which it looked.
+// removeTask removes a detached task that is finished and due, and its payload. The task
+// must still be at the version that was read.
 func (j *janitor) removeTask(id string) error {
 	path := task.StatePath(id)
 	stat, err := j.s.Stat(path)
@@ -208,8 +207,7 @@ func (j *janitor) removeTask(id string) error {
 	return j.remove(id, "task removed: nobody collected its result in time", ops)
 }
 
-// removeLone removes a payload that had no task when the janitor looked last, and has
-// none now.
+// removeLone removes a payload that had no task in the last sweep, and has none now.
 func (j *janitor) removeLone(id string) error {
 	path := task.DataPath(id)
 	stat, err := j.s.Stat(path)
@@ -223,7 +221,7 @@ func (j *janitor) removeLone(id string) error {
 	return j.remove(id, "payload removed: it had no task", []session.Op{j.fence, session.Delete(path, stat.Version)})
 }
 
-// passOver leaves a znode for now. It returns the error if that ends the sweep.
+// passOver leaves a znode for now. It returns the error only if the error ends the sweep.
 func (j *janitor) passOver(path string, err error) error {
 	switch {
 	case err == nil, errors.Is(err, zk.ErrNoNode): // somebody collected it
@@ -235,8 +233,8 @@ func (j *janitor) passOver(path string, err error) error {
 	return nil
 }
 
-// remove carries a removal out. One that was written or collected meanwhile, or of which
-// no answer came, is looked at again in the next sweep.
+// remove carries a removal out. If a znode was written or collected meanwhile, or no answer
+// came, the next sweep looks again.
 func (j *janitor) remove(id, message string, ops []session.Op) error {
 	if j.isRefused(ops[1:]) {
 		return nil
@@ -258,7 +256,7 @@ func (j *janitor) remove(id, message string, ops []session.Op) error {
 		j.mu.Unlock()
 	case errors.As(err, &refused) && refused.Index == 0:
 		j.metrics.Fenced()
-		j.log.Warn("removal refused by ZooKeeper: this master leads no more", "candidate", j.fence.Path, "err", refused)
+		j.log.Warn("removal refused by ZooKeeper: this master no longer leads", "candidate", j.fence.Path, "err", refused)
 		return errDeposed
 	case errors.As(err, &refused) && !errors.Is(err, zk.ErrNoNode) && !errors.Is(err, zk.ErrBadVersion):
 		j.malformed.warn(refused.Op.Path, refused.Err.Error()+"; not removed")
@@ -268,7 +266,7 @@ func (j *janitor) remove(id, message string, ops []session.Op) error {
 	return nil
 }
 
-// isRefused tells whether one of the operations was refused to others in this sweep.
+// isRefused reports whether this sweep may not delete in the directory of an operation.
 func (j *janitor) isRefused(ops []session.Op) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()

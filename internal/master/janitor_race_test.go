@@ -183,7 +183,7 @@ func TestJanitorMayNotList(t *testing.T) {
 			if got := left(h); got != "[pending] [pending]" {
 				t.Errorf("left %s", got)
 			}
-			if !strings.Contains(log.String(), "there again") {
+			if !strings.Contains(log.String(), "the right is back") {
 				t.Errorf("it says:\n%s", log)
 			}
 		})

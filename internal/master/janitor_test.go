@@ -241,7 +241,7 @@ func TestJanitor(t *testing.T) {
 		if n := len(h.Children("/data")); n > 0 {
 			t.Errorf("%d payloads are left", n)
 		}
-		if !strings.Contains(log.String(), "there again") {
+		if !strings.Contains(log.String(), "the right is back") {
 			t.Errorf("it says:\n%s", log)
 		}
 	})

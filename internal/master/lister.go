@@ -7,12 +7,12 @@ import (
 	"taskkeeper/internal/session"
 )
 
-// shortList is how many names are listed as fast as one znode is read: such a
-// directory is listed by the loop itself.
+// shortList is the number of names up to which a listing is as fast as the read of one
+// znode. The loop itself lists such a directory.
 const shortList = 100
 
-// lister lists one directory when something in it may have changed: in the loop while
-// that is quickly done, else beside it, because a listing can be 4 MB.
+// lister lists one directory when something in it may have changed. It lists a short
+// directory in the loop, and a long one beside the loop, because a listing can be 4 MB.
 type lister struct {
 	// Fixed at construction.
 	path   string
@@ -22,8 +22,8 @@ type lister struct {
 	// Owned by the loop.
 	due    bool  // something may have changed since the last listing began
 	busy   bool  // a listing is under way beside the loop
-	number int64 // of the last listing that began; they count from 1
-	short  bool  // there was little in it
+	number int64 // of the last listing that began; the first is 1
+	short  bool  // the last listing had at most shortList names
 	pace   pace
 
 	// Shared.
@@ -37,12 +37,12 @@ type request struct {
 	watch  bool
 }
 
-// listing is the answer.
+// listing is the answer to a request.
 type listing struct {
 	names        []string
 	number       int64
 	began, ended time.Time
-	err          error // it was refused for want of a right
+	err          error // the listing was refused: a right is missing
 }
 
 func newLister(path string, dirs *dirs, rights *session.Rights) *lister {
@@ -52,7 +52,7 @@ func newLister(path string, dirs *dirs, rights *session.Rights) *lister {
 	}
 }
 
-// begin begins a listing: it is carried out now, or its answer comes by listings.
+// begin begins a listing. Its answer comes by listings: at once if the directory is short.
 func (l *lister) begin(watch bool) error {
 	l.due = false
 	l.number++
@@ -81,7 +81,7 @@ func (l *lister) merge(a listing) bool {
 	return true
 }
 
-// serve lists beside the loop.
+// serve carries out the listings beside the loop.
 func (l *lister) serve(ctx context.Context) error {
 	for {
 		select {
@@ -117,22 +117,23 @@ func (l *lister) list(r request) (listing, error) {
 }
 
 const (
-	// listShare: a directory is listed for at most a fifth of the time. A listing of
-	// 100,000 names takes some 60 ms, and as long again to merge.
+	// listShare lets a directory be listed for at most a fifth of the time. A listing of
+	// 100,000 names takes about 60 ms, and its merge as long again.
 	listShare = 5
-	// listCredit is what short listings may take at once after some quiet.
+	// listCredit is how much of a pause is left out after a quiet time, so that short
+	// listings follow one another at once.
 	listCredit = 10 * time.Millisecond
-	// listPause bounds the pause after a listing, whatever that took so long for.
+	// listPause bounds the pause after a listing, however long the listing took.
 	listPause = time.Second
 )
 
 // pace says when a directory may be listed next.
 type pace struct {
-	from time.Time // then
+	from time.Time // not before this
 	last time.Time // when the last listing ended
 }
 
-// listed takes the time of a listing into account.
+// listed sets the earliest time of the next listing after one has ended.
 func (p *pace) listed(began, ended time.Time) {
 	p.last = ended
 	if credit := began.Add(-listCredit); p.from.Before(credit) {

@@ -9,21 +9,21 @@ import (
 
 const (
 	// mostWarned is how many malformed znodes are logged one by one. Nobody reads
-	// 200,000 names; client doctor lists them.
+	// 200,000 lines; client doctor lists these znodes.
 	mostWarned = 1000
-	// longestPath is how much of a path is kept and logged, in bytes: it may be
+	// longestPath is how many bytes of a path are kept and logged: a path may be
 	// close to a megabyte.
 	longestPath = 200
 )
 
-// malformed warns of malformed znodes, of each once while this leader leads. Its method
-// may be called from any goroutine.
+// malformed logs each malformed znode once while this leader leads. Its method may be
+// called from any goroutine.
 type malformed struct {
 	log *slog.Logger
 
 	mu     sync.Mutex      // guards the rest
-	warned map[string]bool // by path, cut
-	full   bool
+	warned map[string]bool // by path, cut to longestPath
+	full   bool            // mostWarned znodes were logged
 }
 
 func newMalformed(log *slog.Logger) *malformed {

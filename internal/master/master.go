@@ -15,26 +15,26 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// DefaultRetention is how long a result that outlives its client is kept for
-// somebody to collect it.
+// DefaultRetention is how long the result of a detached task is kept until somebody
+// collects it.
 const DefaultRetention = 24 * time.Hour
 
-// DefaultMaxLosses is how many executions of a task may be lost with their
-// workers until the task is taken for what kills them, and fails.
+// DefaultMaxLosses is the number of executions lost with their workers that fails a task:
+// the task may be what kills the workers.
 const DefaultMaxLosses = 3
 
 // Config says how a master leads. Its zero value is the default.
 type Config struct {
-	Who       string          // what its candidate znode says, for people: "host:pid"
-	MaxLosses int             // the loss that fails a task; default DefaultMaxLosses, below 0 none does
-	Retention time.Duration   // how long an uncollected result outlives its client; default DefaultRetention, below 0 for ever
+	Who       string          // what its candidate znode holds, for people: "host:pid"
+	MaxLosses int             // the loss that fails a task; default DefaultMaxLosses; below 0: no loss does
+	Retention time.Duration   // how long an uncollected result is kept; default DefaultRetention; below 0: for ever
 	Logger    *slog.Logger    // default: none
-	Ready     func()          // called whenever it has become a candidate; default: nothing
+	Ready     func()          // called each time the master has become a candidate; default: nothing
 	Metrics   *metrics.Master // default: nothing is counted
-	Monitor   *Monitor        // is told what the master is; default: nobody is
+	Monitor   *Monitor        // lets others look at the master; default: nobody looks
 
-	// Stuck is called when the leader's loop does not turn any more. It is to end
-	// the process, so that another master leads; default: it panics.
+	// Stuck is called when the leader's loop is stuck. It must end the process, so that
+	// another master can lead; default: it panics.
 	Stuck func(error)
 }
 
@@ -63,12 +63,12 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// watched is what a master is told of, as the keys of its Hints.
+// watched lists the znodes whose events a master gets, as the keys of its Hints.
 var watched = []string{task.TasksDir, task.TasksDir + "/", task.WorkersDir, task.WorkersDir + "/", task.DrainDir}
 
-// Run is a master on one session: a candidate, then a backup or the leader,
-// until ctx ends, when it resigns. It fails when the session is over. Where it may not
-// use a permanent znode it tries again until it may.
+// Run runs a master on one session: a candidate, then a backup or the leader. It resigns
+// and returns when ctx ends. It fails when the session is over. If it lacks a right on a
+// permanent znode, it tries again until it has the right.
 func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	m := &master{
 		s:     s,
@@ -90,7 +90,7 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	}
 }
 
-// master is what outlasts a candidacy: the watches of its session.
+// master is what stays from one candidacy to the next: the session and its watches.
 type master struct {
 	s      *session.Session
 	cfg    Config
@@ -99,7 +99,7 @@ type master struct {
 	dirs   *dirs
 }
 
-// candidacy joins the election, waits, and leads.
+// candidacy joins the election, waits as a backup, and leads.
 func (m *master) candidacy(ctx context.Context) (err error) {
 	err = m.rights.RegisterPatiently(ctx, "/", func() error { return m.s.EnsureDirs(task.Dirs()...) })
 	if err != nil {
@@ -119,7 +119,7 @@ func (m *master) candidacy(ctx context.Context) (err error) {
 	log := m.cfg.Logger.With("candidate", c.Path())
 	defer func() {
 		rerr := c.Resign()
-		if session.Refused(rerr) { // only the end of the session removes it then
+		if session.Refused(rerr) { // then only the end of the session removes the znode
 			m.rights.Lacks(task.MasterDir, session.RightDelete, rerr)
 			m.s.Close()
 			rerr = m.s.Err()
@@ -156,7 +156,7 @@ func (m *master) campaign(ctx context.Context, c *election.Candidate, log *slog.
 		}
 	}
 	switch {
-	case session.Refused(err): // Campaign waits until it may look
+	case session.Refused(err): // Campaign waits until it may list /master
 		log.Info("backup")
 	case err != nil:
 		return nil, fmt.Errorf("find the leader: %w", err)
@@ -170,11 +170,11 @@ func (m *master) campaign(ctx context.Context, c *election.Candidate, log *slog.
 	return term, err
 }
 
-// rearm is how often a backup sets its watches again. It only holds them, as
-// the assignment has it; a listing can be 4 MB.
+// rearm is how often a backup sets its watches again. It does so rarely, because a listing
+// can be 4 MB and a backup does not use it.
 const rearm = 10 * time.Second
 
-// backup holds watches on /tasks and /workers. What they tell is skipped.
+// backup holds watches on /tasks and /workers, and ignores their events.
 func (m *master) backup(ctx context.Context) {
 	ticker := time.NewTicker(rearm)
 	defer ticker.Stop()

@@ -15,21 +15,21 @@ import (
 // ErrNotLeader means that this master does not lead.
 var ErrNotLeader = errors.New("this master does not lead")
 
-// Role is what a master is at a moment.
+// Role is what a master is now.
 type Role string
 
 const (
-	Joining Role = "joining" // it is no candidate: it has no session, or no right to run
+	Joining Role = "joining" // no candidate yet: it lacks a session, or a right
 	Backup  Role = "backup"
 	Leader  Role = "leader"
 )
 
-// Monitor lets others look at a master, over all its sessions. Its zero value is ready. Its
-// methods may be called from any goroutine.
+// Monitor lets others look at a master, across all its sessions. The zero value is ready to
+// use. Its methods may be called from any goroutine.
 type Monitor struct {
 	mu     sync.Mutex // guards the rest
 	role   Role
-	leader *leader // nil: it does not lead
+	leader *leader // nil: the master does not lead
 }
 
 // Role is what the master is now.
@@ -42,20 +42,20 @@ func (m *Monitor) Role() Role {
 	return m.role
 }
 
-// Counts is what the leader knows of tasks and workers. It waits for the leader's loop to
-// come round, and fails with ctx's cause when ctx ends, or with ErrNotLeader.
+// Counts counts the tasks and workers that the leader knows. It waits until the leader's
+// loop ends its turn. It fails with ctx's cause when ctx ends, or with ErrNotLeader.
 func (m *Monitor) Counts(ctx context.Context) (counts []sched.Count, err error) {
 	err = m.ask(ctx, func(s *sched.Scheduler) { counts = s.Counts() })
 	return counts, err
 }
 
-// View is what the leader knows of all; see Counts.
+// View is all that the leader knows, for people; see Counts.
 func (m *Monitor) View(ctx context.Context) (v sched.View, err error) {
 	err = m.ask(ctx, func(s *sched.Scheduler) { v = s.View() })
 	return v, err
 }
 
-// Totals is what the leader has counted; see Counts.
+// Totals counts what the leader has done since its election; see Counts.
 func (m *Monitor) Totals(ctx context.Context) (t sched.Totals, err error) {
 	err = m.ask(ctx, func(s *sched.Scheduler) { t = s.Totals() })
 	return t, err
@@ -67,8 +67,8 @@ func (m *Monitor) Select(ctx context.Context, q sched.Query) (sel sched.Selectio
 	return sel, err
 }
 
-// Turn tells for how long the leader's loop has been in one turn; 0 between two turns, and of
-// a backup.
+// Turn is how long the present turn of the leader's loop has lasted; 0 between two turns,
+// and on a backup.
 func (m *Monitor) Turn() time.Duration {
 	if l := m.leading(); l != nil {
 		return l.beat.lasts()
@@ -76,7 +76,7 @@ func (m *Monitor) Turn() time.Duration {
 	return 0
 }
 
-// Healthy fails when the leader's loop does not turn, though there is a connection.
+// Healthy fails when the leader's loop is stuck although the connection is well.
 func (m *Monitor) Healthy() error {
 	l := m.leading()
 	if l == nil {
@@ -99,10 +99,10 @@ func (m *Monitor) Ready() error {
 	return nil
 }
 
-// Leads tells whether the master leads, as far as it knows.
+// Leads reports whether the master leads, as far as it knows.
 func (m *Monitor) Leads() bool { return m.Role() == Leader }
 
-// Queues is Counts, as metrics have it.
+// Queues is Counts in the form of metrics.
 func (m *Monitor) Queues(ctx context.Context) (queues []metrics.Queue, err error) {
 	counts, err := m.Counts(ctx)
 	for _, c := range counts {
@@ -119,7 +119,7 @@ func (m *Monitor) Queues(ctx context.Context) (queues []metrics.Queue, err error
 	return queues, err
 }
 
-// ask has a question answered by the leader's loop, between two turns.
+// ask lets the leader's loop answer a question between two turns.
 func (m *Monitor) ask(ctx context.Context, q question) error {
 	l := m.leading()
 	if l == nil {
@@ -137,7 +137,7 @@ func (m *Monitor) ask(ctx context.Context, q question) error {
 	}
 }
 
-// question is about what the leader knows. It changes nothing, and keeps nothing of it.
+// question reads what the leader knows. It changes nothing, and keeps no reference to it.
 type question func(*sched.Scheduler)
 
 func (m *Monitor) leading() *leader {
@@ -146,7 +146,7 @@ func (m *Monitor) leading() *leader {
 	return m.leader
 }
 
-// is says what the master is from now on; l leads, or is nil.
+// is sets what the master is from now on. l is the leader, or nil.
 func (m *Monitor) is(role Role, l *leader) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	// pipeline is how many reads are under way at once.
+	// pipeline is how many reads or removals are under way at once.
 	pipeline = 64
-	// oftenReturned is from how many executions on without a write somebody should look.
+	// oftenReturned is how many returns in a row, without a write of the state, are logged
+	// for a person.
 	oftenReturned = 3
 )
 
@@ -27,10 +28,10 @@ type reader struct {
 	chunks session.Chunks
 }
 
-// answer is what a read came to.
+// answer is the outcome of a read.
 type answer = session.Read
 
-// together reads znodes in one request.
+// together returns a function that reads znodes in one request.
 func (r *reader) together(path func(id string) string) func(ids []string) []answer {
 	return func(ids []string) []answer {
 		paths := make([]string, len(ids))
@@ -41,7 +42,7 @@ func (r *reader) together(path func(id string) string) func(ids []string) []answ
 	}
 }
 
-// atOnce makes reads of which each is a request of its own, or several.
+// atOnce returns a function that reads each id with its own requests, many ids at once.
 func atOnce(read func(id string) answer) func(ids []string) []answer {
 	return func(ids []string) []answer {
 		answers := make([]answer, len(ids))
@@ -58,7 +59,7 @@ func atOnce(read func(id string) answer) func(ids []string) []answer {
 	}
 }
 
-// readWatched reads a worker's znode, and sees to it that it is watched.
+// readWatched reads a worker's znode, and makes sure that it is watched.
 func (l *leader) readWatched(id string) (a answer) {
 	path := task.WorkerPath(id)
 	get := l.s.Get
@@ -67,7 +68,7 @@ func (l *leader) readWatched(id string) (a answer) {
 	}
 	a.Data, a.Stat, a.Err = get(path)
 	if a.Err != nil {
-		l.dirs.fired(path) // it was not set
+		l.dirs.fired(path) // the watch was not set
 	}
 	return a
 }
@@ -110,8 +111,8 @@ func (l *leader) readTasks(ids []string) error {
 	return l.chunks.Read(ids, l.together(task.StatePath), l.taskRead)
 }
 
-// recheck reads the states of tasks that were written since they were read. The others
-// may be large, and are not read again.
+// recheck reads the states of those tasks that were written since their last read. It does
+// not read the others: a state may be large.
 func (l *leader) recheck(tasks []sched.Known) error {
 	zxids := make(map[string]int64, len(tasks))
 	ids := make([]string, len(tasks))
@@ -127,7 +128,7 @@ func (l *leader) recheck(tasks []sched.Known) error {
 		return a
 	}), func(id string, a answer) error {
 		if a.Err == nil && a.Stat == nil {
-			return nil // as it was
+			return nil // not written since
 		}
 		return l.taskRead(id, a)
 	})
@@ -150,21 +151,21 @@ func (l *leader) taskRead(id string, a answer) error {
 		if state.Phase == task.Malformed {
 			l.malformed.warn(path, fmt.Sprintf("%.40q is no state of a task; left alone", state.Text))
 		}
-		state.Text = bytes.Clone(state.Text[:min(len(state.Text), 100)]) // it may be a megabyte
+		state.Text = bytes.Clone(state.Text[:min(len(state.Text), 100)]) // the text may be a megabyte
 		l.handle(sched.TaskRead{ID: id, State: state, Version: a.Stat.Version, Zxid: a.Stat.Mzxid})
 		for _, queue := range l.sched.TakeLosses() {
 			l.metrics.Lost(queue)
 		}
 		if l.sched.Returns(id) == oftenReturned {
-			l.malformed.warn(path, "executed several times, and never written: may workers write it? It is assigned again ever more rarely")
+			l.malformed.warn(path, "executed several times, but its state was never written: may workers write it? The pauses between attempts grow")
 		}
 	}
 	return nil
 }
 
-// steady tells whether the servers have been in reach for so long that a worker
-// which is gone was lost by itself. After an outage the sessions of many may end
-// at once, and those that come back late for as long as their timeouts.
+// steady reports whether the last outage is so long ago that a gone worker was lost for a
+// reason of its own. After an outage many sessions may end, at once or within their
+// timeouts.
 func (l *leader) steady() bool {
 	return time.Since(l.s.Restored()) > 2*l.s.Timeout()
 }

@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// longestTurn is how long a turn of the loop may last while the session is well.
+// longestTurn is how long a turn of the loop may last while the session is connected: a turn
+// takes milliseconds.
 const longestTurn = 10 * time.Second
 
-// tick is how often the watchdog looks.
+// tick is how often the watchdog looks at the loop.
 const tick = time.Second
 
-// errStuck means that the leader's loop does not turn any more.
+// errStuck means that a turn of the leader's loop does not end.
 var errStuck = errors.New("the leader's loop is stuck")
 
-// beat counts the turns of a loop, as they begin and as they end: it is odd while one
-// lasts.
+// beat counts the beginnings and ends of a loop's turns: an odd number means during a turn.
 type beat struct {
 	atomic.Int64
-	began atomic.Pointer[time.Time] // the last one
+	began atomic.Pointer[time.Time] // when the last turn began
 }
 
-// turn has the loop turn.
+// turn runs one turn of the loop.
 func (b *beat) turn(do func() error) error {
 	now := time.Now()
 	b.began.Store(&now)
@@ -33,7 +33,7 @@ func (b *beat) turn(do func() error) error {
 	return do()
 }
 
-// lasts is how long the turn has lasted so far; 0 between two.
+// lasts is how long the present turn has lasted; 0 between two turns.
 func (b *beat) lasts() time.Duration {
 	if b.Load()%2 == 0 {
 		return 0
@@ -47,9 +47,9 @@ type suspender interface {
 	Timeout() time.Duration
 }
 
-// watchdog calls stuck when the loop does not turn: a session lives for as long as its
-// pings go out, so nobody else would take over from a leader that is deadlocked. It
-// does not log: the log may be what the loop waits for.
+// watchdog calls stuck when the loop is stuck. The session of a deadlocked leader lives on,
+// because its pings still go out: no backup would take over. The watchdog does not log: the
+// loop may be waiting for the log.
 func watchdog(ctx context.Context, s suspender, b *beat, stuck func(error)) error {
 	err := watch(ctx, s, b)
 	if err != nil {
@@ -58,8 +58,8 @@ func watchdog(ctx context.Context, s suspender, b *beat, stuck func(error)) erro
 	return err
 }
 
-// watch returns errStuck when a turn lasts for too long, nil when ctx ends. Time is counted
-// in ticks of this process: one that was stopped has not been stuck. A loop that waits for
+// watch returns errStuck when a turn lasts too long, nil when ctx ends. It counts ticks of
+// this process, so a process that was stopped (SIGSTOP) is not stuck. A loop that waits for
 // a lost connection is not stuck either.
 func watch(ctx context.Context, s suspender, b *beat) error {
 	limit := int(max(longestTurn, s.Timeout()) / tick)

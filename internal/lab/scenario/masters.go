@@ -83,7 +83,7 @@ func masterLags(p *play) {
 	p.tell(time.Now(), "", "the late write of %s goes on to ZooKeeper", old)
 	woken = p.send(old, syscall.SIGCONT)
 	p.within("it stood still, less than the session timeout", woken.Sub(stopped), p.timeout*2/3)
-	refused := p.see(woken, did(old, "write refused by ZooKeeper: this master leads no more"))
+	refused := p.see(woken, did(old, "write refused by ZooKeeper: this master no longer leads"))
 	p.check(strings.HasPrefix(refused.Err, "check "+late.candidate), "the leader itself was refused, at operation 0, check %s", brief(late.candidate))
 	p.unapplied(late)
 	next.release()
