@@ -19,28 +19,28 @@ import (
 )
 
 var (
-	// ErrOut means that the candidate's znode is gone: someone removed it. The
-	// session may be well; Join makes a new candidate.
+	// ErrOut means that the candidate's znode is gone, belongs to another session, or may
+	// not be read: a person did that. The session may still live; Join makes a new candidate.
 	ErrOut = errors.New("the candidate is out")
-	// ErrOvertaken means that a candidate with a lower number came while this
-	// one led, which only a person can bring about. This one is a backup now;
-	// it may Campaign again.
+	// ErrOvertaken means that a candidate with a lower number appeared while this one
+	// led. Only a person can make such a candidate. This one is a backup now, and may
+	// Campaign again.
 	ErrOvertaken = errors.New("overtaken by a lower number")
 )
 
 const (
-	// recheck is how often a candidate looks though nothing told it to. A watch
-	// can be lost by the library, across a reconnect; this bounds what that costs.
+	// recheck is how often a candidate looks without an event. The client library can
+	// lose a watch across a reconnect; this bounds the delay.
 	recheck = 10 * time.Second
-	// A leader that was told looks at once, and then not for rest, or for as long as
-	// lists /master for a fifth of the time at most, but not longer than restMost:
-	// thousands of candidates may come and go a second, or be there.
+	// After an event a leader lists /master at once. Then it pauses for at least rest and
+	// at most restMost, so that listings take a fifth of the time: there may be
+	// thousands of candidates, or thousands may come and go in a second.
 	rest     = 100 * time.Millisecond
 	restMost = time.Second
 )
 
-// Candidate is one candidacy. A session has one at a time. Its methods are for
-// one goroutine at a time, and not while a Term of it lasts.
+// Candidate is one candidacy. A session has at most one at a time. One goroutine at a time
+// may call its methods, and none while a Term of this candidate lasts.
 type Candidate struct {
 	// Fixed once joined.
 	s      *session.Session
@@ -48,15 +48,14 @@ type Candidate struct {
 	path   string
 
 	// Owned by the caller's goroutine.
-	hints *session.Hints
-	armed map[string]bool // paths with a watch that has not fired
-	leads bool            // by its last look; then it watches /master for a lower number
+	hints   *session.Hints
+	watched map[string]bool // paths with a watch that has not fired
+	leads   bool            // by its last look; then it watches /master for a lower number
 }
 
-// Join runs for leader: it creates a candidate znode that holds who, a text
-// for people. It waits while ZooKeeper is away, and fails when the session is
-// over or the znode may not be created. The rights are told when /master may not be
-// listed.
+// Join makes a new candidate: it creates a candidate znode that holds who, a text for
+// people. It waits while ZooKeeper is away. It fails when the session is over or the
+// znode may not be created. The candidate reports to rights whether /master may be listed.
 func Join(s *session.Session, who string, rights *session.Rights) (*Candidate, error) {
 	prefix := task.MasterDir + "/" + uuid.NewString() + "-"
 	path, err := create(s, prefix, who)
@@ -65,7 +64,7 @@ func Join(s *session.Session, who string, rights *session.Rights) (*Candidate, e
 	}
 	return &Candidate{
 		s: s, rights: rights, path: path,
-		hints: s.Hints(task.MasterDir, task.MasterDir+"/"), armed: make(map[string]bool),
+		hints: s.Hints(task.MasterDir, task.MasterDir+"/"), watched: make(map[string]bool),
 	}, nil
 }
 
@@ -89,8 +88,8 @@ func create(s *session.Session, prefix, who string) (string, error) {
 	}
 }
 
-// find looks for a znode of this session that may have been created by a call
-// whose answer was lost; "" if it was not.
+// find returns the znode of this session that a call with a lost answer may have
+// created; "" if the call did not.
 func find(s *session.Session, prefix string) (string, error) {
 	if err := s.Sync(); err != nil {
 		return "", err
@@ -124,12 +123,12 @@ func find(s *session.Session, prefix string) (string, error) {
 // Path is the candidate's znode.
 func (c *Candidate) Path() string { return c.path }
 
-// Changed receives when Election may have another answer than last time.
+// Changed receives a value when Election may return another answer than last time.
 func (c *Candidate) Changed() <-chan struct{} { return c.hints.C }
 
-// Election tells whether this candidate leads now. It fails with ErrOut when
-// its znode is gone, or when the session is over. True is what ZooKeeper said
-// a moment ago: what a leader writes needs the Fence all the same.
+// Election reports whether this candidate leads now. It fails with ErrOut when its znode is
+// gone, and when the session is over. True was true a moment ago: a leader's writes still
+// need the Fence.
 func (c *Candidate) Election() (leader bool, err error) {
 	ahead, err := c.ahead()
 	return err == nil && ahead == "", err
@@ -139,7 +138,7 @@ func (c *Candidate) Election() (leader bool, err error) {
 func (c *Candidate) ahead() (string, error) {
 	fired, _ := c.hints.Take()
 	for p := range fired {
-		delete(c.armed, p)
+		delete(c.watched, p)
 	}
 	for {
 		names, err := c.list()
@@ -165,7 +164,7 @@ func (c *Candidate) ahead() (string, error) {
 		}
 		c.leads = before == ""
 		if c.leads {
-			if !c.armed[task.MasterDir] {
+			if !c.watched[task.MasterDir] {
 				continue // list again, with a watch
 			}
 			return "", nil
@@ -176,7 +175,7 @@ func (c *Candidate) ahead() (string, error) {
 		case errors.Is(err, zk.ErrNoNode):
 			continue // it vanished after the listing
 		case errors.Is(err, zk.ErrNoAuth):
-			// Made by hand, not to be read: it is ahead, and recheck finds out
+			// A person made it, and it may not be read: it is ahead, and recheck shows
 			// when it is gone.
 		case err != nil:
 			return "", err
@@ -185,35 +184,34 @@ func (c *Candidate) ahead() (string, error) {
 	}
 }
 
-// list lists /master; a leader sees to it that one watch is set on it.
+// list lists /master. A leader makes sure that one watch is set on it.
 func (c *Candidate) list() ([]string, error) {
-	if !c.leads || c.armed[task.MasterDir] {
+	if !c.leads || c.watched[task.MasterDir] {
 		names, _, err := c.s.Children(task.MasterDir)
 		return names, err
 	}
 	names, _, err := c.s.ChildrenW(task.MasterDir)
 	if err == nil {
-		c.armed[task.MasterDir] = true
+		c.watched[task.MasterDir] = true
 	}
 	return names, err
 }
 
-// watch reads a znode and sees to it that one watch is set on it.
+// watch reads a znode and makes sure that one watch is set on it.
 func (c *Candidate) watch(path string) (*zk.Stat, error) {
 	read := c.s.GetW
-	if c.armed[path] {
+	if c.watched[path] {
 		read = c.s.Get
 	}
 	_, stat, err := read(path)
 	if err == nil {
-		c.armed[path] = true
+		c.watched[path] = true
 	}
 	return stat, err
 }
 
-// Campaign returns when this candidate leads. It fails with ErrOut, when the
-// session is over, or when ctx ends. While the connection is lost it waits,
-// also for the end of ctx.
+// Campaign returns when this candidate leads. It fails with ErrOut, when the session is
+// over, and when ctx ends. While the connection is lost it waits, even if ctx ends.
 func (c *Candidate) Campaign(ctx context.Context) (*Term, error) {
 	if _, err := c.await(ctx, true); err != nil {
 		return nil, err
@@ -230,8 +228,8 @@ func (c *Candidate) Campaign(ctx context.Context) (*Term, error) {
 	return t, nil
 }
 
-// await returns when the candidate leads, or, as asked, when another is ahead. While
-// /master may not be listed, a leader leads on and a backup waits.
+// await returns when the candidate leads (leader is true), or when another is ahead (leader
+// is false). While /master may not be listed, a leader leads on and a backup waits.
 func (c *Candidate) await(ctx context.Context, leader bool) (ahead string, err error) {
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -262,8 +260,8 @@ func (c *Candidate) await(ctx context.Context, leader bool) (ahead string, err e
 	return "", context.Cause(ctx)
 }
 
-// pause returns after d, and before when it is woken, when ctx ends, or, with an
-// error, when the session is over.
+// pause returns after d, or earlier when woken receives or ctx ends. It fails when the
+// session is over.
 func (c *Candidate) pause(ctx context.Context, d time.Duration, woken <-chan struct{}) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -277,9 +275,9 @@ func (c *Candidate) pause(ctx context.Context, d time.Duration, woken <-chan str
 	return nil
 }
 
-// Resign ends the candidacy: its znode is deleted, the next candidate leads.
-// It may be repeated, but not once the session has joined again. When the
-// session is over before that is known, the znode goes with it.
+// Resign ends the candidacy: it deletes the znode, and the next candidate leads. It may be
+// repeated, but not after the session has joined again. It returns nil if the session is
+// over: ZooKeeper then deletes the znode.
 func (c *Candidate) Resign() error {
 	defer c.s.Forget(task.MasterDir, task.MasterDir+"/")
 	for {
@@ -287,7 +285,7 @@ func (c *Candidate) Resign() error {
 		switch {
 		case err == nil, errors.Is(err, zk.ErrNoNode), errors.Is(err, session.ErrOver):
 			return nil
-		case errors.Is(err, session.ErrUnknown): // again: NoNode says that it happened
+		case errors.Is(err, session.ErrUnknown): // try again: NoNode then means that it is deleted
 		default:
 			return fmt.Errorf("resign: %w", err)
 		}
@@ -302,19 +300,18 @@ type Term struct {
 	watch sync.WaitGroup
 }
 
-// Context ends when the leader is known to lead no more, with the cause: ErrOut,
-// ErrOvertaken, that the session is over, or what ended the Campaign's context.
-// It is canceled by End. That is a convenience: it comes late after a pause;
-// only the Fence is never late.
+// Context ends when this candidate learns that it no longer leads. Its cause is ErrOut,
+// ErrOvertaken, the error of the ended session, or the cause of the Campaign's context. End
+// cancels it. After a pause of the process it ends late; only the Fence is never late.
 func (t *Term) Context() context.Context { return t.ctx }
 
-// Fence is the operation that each Multi of the leader begins with. Only when
-// this very operation fails is the leader deposed.
+// Fence is the operation that each Multi of the leader must begin with. The leader is
+// deposed only if this operation fails.
 func (t *Term) Fence() session.Op { return t.fence }
 
-// End ends the term's context and returns when nothing of the term runs any
-// more; while the connection is lost it waits. Each Term is to be ended. The
-// candidate's znode is still there; Resign deletes it.
+// End ends the term's context, and returns when the term's goroutine has ended. While the
+// connection is lost, End waits. Each Term must be ended. The candidate's znode remains
+// until Resign deletes it.
 func (t *Term) End() {
 	t.end(context.Canceled)
 	t.watch.Wait()
@@ -341,9 +338,9 @@ func Ordered(names []string) []string {
 	return out
 }
 
-// predecessor returns the last candidate before one of the names, "" if that one is
-// the first; there is false if it is not among them. Names may be many, and most of
-// them nobody's.
+// predecessor returns the candidate just before name, "" if name is the first; there is
+// false if name is not among the names. There may be many names, and most may be no
+// candidates.
 func predecessor(names []string, name string) (before string, there bool) {
 	own, _ := parse(name)
 	var last numbered

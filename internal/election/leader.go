@@ -9,11 +9,12 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// longestWho is how much of a candidate's text is of use, in bytes.
+// longestWho is how many bytes of a candidate's text are returned: the text is for people.
 const longestWho = 200
 
-// Leader tells which candidate leads, and who it says it is, cut to 200 bytes; both are "" when
-// there is none. It is what ZooKeeper said a moment ago. It sets no watch.
+// Leader returns the path of the leading candidate and the text in its znode, cut to 200
+// bytes. Both are "" if there is no candidate. The answer was true a moment ago. Leader
+// sets no watch.
 func Leader(s *session.Session) (path, who string, err error) {
 	for {
 		names, _, err := s.Children(task.MasterDir)
@@ -30,7 +31,7 @@ func Leader(s *session.Session) (path, who string, err error) {
 		path = task.MasterDir + "/" + candidates[0]
 		data, _, err := s.Get(path)
 		switch {
-		case err == nil, errors.Is(err, zk.ErrNoAuth): // made by hand, not to be read
+		case err == nil, errors.Is(err, zk.ErrNoAuth): // a person made it, and it may not be read
 			return path, string(data[:min(len(data), longestWho)]), nil
 		case errors.Is(err, zk.ErrNoNode):
 			continue // it vanished after the listing
