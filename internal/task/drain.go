@@ -9,9 +9,9 @@ import (
 // DrainPath is the znode that drains a host, a process or a worker.
 func DrainPath(name string) string { return DrainDir + "/" + name }
 
-// Drains lists the children of /drain that drain a worker, each of them by itself: its
-// name, its host, and its process as <host>:<pid>. For a worker made by hand that is its
-// name, and its name without the queue.
+// Drains lists the names below /drain that each drain a worker: the worker's name, its host,
+// and its process as <host>:<pid>. For a worker made by hand these are its name, and its
+// name without the queue.
 func Drains(worker string) []string {
 	_, host, pid := ParseWorkerName(worker)
 	names := []string{worker}
@@ -24,10 +24,10 @@ func Drains(worker string) []string {
 	return names
 }
 
-// Draining is the names of the children of /drain.
+// Draining is the set of the names of the children of /drain.
 type Draining map[string]bool
 
-// NewDraining makes it of a listing.
+// NewDraining returns the set of the names of a listing.
 func NewDraining(names []string) Draining {
 	d := make(Draining, len(names))
 	for _, name := range names {
@@ -36,7 +36,7 @@ func NewDraining(names []string) Draining {
 	return d
 }
 
-// Of lists the names that drain a worker; a worker without any is given tasks.
+// Of lists the names that drain a worker. A worker without such a name gets tasks.
 func (d Draining) Of(worker string) (names []string) {
 	if len(d) == 0 {
 		return nil
@@ -44,14 +44,15 @@ func (d Draining) Of(worker string) (names []string) {
 	return slices.DeleteFunc(Drains(worker), func(name string) bool { return !d[name] })
 }
 
-// What Undrain lists: at most so many names, each of at most so many bytes.
+// Undrain gives a command for at most mostUndrained names, each of at most maxUndrained
+// bytes.
 const (
 	mostUndrained = 10
 	maxUndrained  = 128
 )
 
-// Undrain tells a person how to end drains. It gives a command only if a shell takes all names
-// for plain words: a name made by hand may hold anything.
+// Undrain returns a text for a person: how to end drains. It gives a command only if each
+// name is safe in a shell, because a name made by hand may hold anything.
 func Undrain(drains []string) string {
 	malformed := func(name string) bool {
 		bare := strings.NewReplacer(":", "", ".", "").Replace(name)
@@ -63,12 +64,12 @@ func Undrain(drains []string) string {
 	return "client undrain " + strings.Join(drains, " ")
 }
 
-// drained is the word that the leader puts before what a child of /drain holds.
+// drained is the word that the leader writes before the note in a child of /drain.
 const drained = "drained"
 
-// ParseDrain reads what a child of /drain holds, at a version: whether the leader has written
-// that all workers of that name are free and get no more tasks, and the note of a person. What
-// was there from the beginning, at version 0, is a note.
+// ParseDrain reads the content of a child of /drain, at a version. isDrained means that the
+// leader has written "drained": all workers that the name drains are free and get no more
+// tasks. note is a person's. At version 0 all of the content is a note.
 func ParseDrain(data []byte, version int32) (isDrained bool, note string) {
 	word, rest, _ := strings.Cut(strings.TrimSpace(string(data)), " ")
 	if version > 0 && word == drained {
@@ -77,5 +78,5 @@ func ParseDrain(data []byte, version int32) (isDrained bool, note string) {
 	return false, strings.TrimSpace(string(data))
 }
 
-// Drained is what the leader writes over such a note.
+// Drained is the content that the leader writes over such a note.
 func Drained(note string) []byte { return []byte(strings.TrimSpace(drained + " " + note)) }

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// Facts are what a state tells beside its word: "key=value", separated by one blank
-// each. Keys that are not known are kept. The zero value has none.
+// Facts are the part of a state behind its word: "key=value", each separated from the next by
+// one blank. Unknown keys are kept. The zero value holds no fact.
 type Facts string
 
-// What a submitter asks for. It stands in the state for as long as the task is there.
+// What a submitter asks for. It stays in the state for as long as the task exists.
 const (
 	FactKind    = "kind"    // KindCommand, or absent
 	FactTimeout = "timeout" // of each execution, in milliseconds
 	factLosses  = "losses"  // of a pending task: State.Losses
 )
 
-// What a worker tells of an execution: see Executed.
+// What a worker records of an execution: see Executed.
 const (
 	factWorker  = "worker"
 	factBegan   = "began" // milliseconds since 1970
@@ -29,17 +29,18 @@ const (
 	factStderr  = "err" // bytes of State.Stderr
 )
 
-// Executed is what a worker tells of the execution that it commits. Of a task that
-// was finished by hand nothing is known, and the fields are zero.
+// Executed is what a worker records of the execution that it commits. All fields are zero
+// if the task was finished by hand.
 type Executed struct {
 	Worker  string        // its id
 	Began   time.Time     // by the worker's clock
 	Ran     time.Duration // to the millisecond
-	Attempt int           // the executions lost with their workers, and this one
+	Attempt int           // counts this execution and those lost with their workers
 	Exit    string        // a command's exit status, or the name of the signal that ended it
 }
 
-// Facts adds what a worker tells to what its submitter asks for. What is zero is left out.
+// Facts returns what the submitter asks for, and behind it what a worker records. Fields that
+// are zero are left out.
 func (e Executed) Facts(asked Facts) Facts {
 	b := strings.Builder{}
 	b.WriteString(string(asked))
@@ -64,10 +65,11 @@ func (e Executed) Facts(asked Facts) Facts {
 	return Facts(b.String())
 }
 
-// latest is the end of the year 9999, after which RFC 3339 has no times.
+// latest is the end of the year 9999, in milliseconds since 1970: RFC 3339 has no later
+// times.
 const latest = 253_402_300_800_000
 
-// Executed is what a worker told of its execution.
+// Executed returns what a worker recorded of its execution.
 func (f Facts) Executed() Executed {
 	e := Executed{Worker: f.Get(factWorker), Ran: f.Duration(factRan), Exit: f.Get(factExit)}
 	if ms, ok := f.Int(factBegan); ok && ms < latest {
@@ -82,15 +84,15 @@ func (f Facts) Executed() Executed {
 // KindCommand says that the payload is a command line.
 const KindCommand = "command"
 
-// MaxFacts is how long facts may be, in bytes, and maxAsked those of a pending task: a
-// worker adds less than the rest. Longer ones are a mistake, and the state is malformed.
+// MaxFacts is how long facts may be, in bytes. maxAsked is the same for a pending task: a
+// worker adds less than the difference. With longer facts a state is malformed.
 const (
 	MaxFacts = 4 << 10
 	maxAsked = MaxFacts / 2
 )
 
-// parseFacts reads facts: of a key that comes twice, the first. It is false for a text
-// that holds something else, as "done: 42" does.
+// parseFacts reads facts. If a key comes twice, the first value counts. ok is false if the
+// text holds anything else, such as the 42 in "done: 42".
 func parseFacts(line []byte) (f Facts, ok bool) {
 	if len(line) > MaxFacts {
 		return "", false
@@ -107,7 +109,7 @@ func parseFacts(line []byte) (f Facts, ok bool) {
 	return f, true
 }
 
-// Get returns the value of a key; "" if it is not there.
+// Get returns the value of a key; "" if there is none.
 func (f Facts) Get(key string) string {
 	for word := range strings.SplitSeq(string(f), " ") {
 		if k, value, _ := strings.Cut(word, "="); k == key {
@@ -117,13 +119,13 @@ func (f Facts) Get(key string) string {
 	return ""
 }
 
-// Int is the value of a key that is a number from 0 on; false if it is none.
+// Int returns the value of a key as a number; false if it is not a number from 0 on.
 func (f Facts) Int(key string) (int64, bool) {
 	n, err := strconv.ParseInt(f.Get(key), 10, 64)
 	return n, err == nil && n >= 0
 }
 
-// Duration is the value of a key that counts milliseconds; 0 if it does not.
+// Duration returns the value of a key that counts milliseconds; 0 if it is not such a number.
 func (f Facts) Duration(key string) time.Duration {
 	n, _ := f.Int(key)
 	if n > int64(1<<63-1)/int64(time.Millisecond) {
@@ -132,7 +134,7 @@ func (f Facts) Duration(key string) time.Duration {
 	return time.Duration(max(0, n)) * time.Millisecond
 }
 
-// With returns the facts with another value for a key. A value holds no blank.
+// With returns the facts with a new value for a key. The value must hold no blank.
 func (f Facts) With(key string, value any) Facts {
 	rest := f.without(func(k string) bool { return k == key })
 	word := fmt.Sprintf("%s=%v", key, value)
@@ -142,7 +144,7 @@ func (f Facts) With(key string, value any) Facts {
 	return rest + Facts(" "+word)
 }
 
-// Asked are the facts less what a worker told: what its submitter asks for.
+// Asked returns the facts without those of a worker: what the submitter asks for.
 func (f Facts) Asked() Facts {
 	return f.without(func(key string) bool {
 		switch key {

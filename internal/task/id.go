@@ -9,10 +9,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// ErrNotFound means that there is no task of that id (any more).
+// ErrNotFound means that there is no task with that id, or no longer.
 var ErrNotFound = errors.New("no such task: it was never submitted, or was already collected, expired or cancelled")
 
-// The permanent znodes. Whoever misses one creates it, at any time.
+// The permanent znodes. A program that finds one missing creates it, at any time.
 const (
 	MasterDir  = "/master"
 	WorkersDir = "/workers"
@@ -37,40 +37,41 @@ func MemberPath(name string) string { return MembersDir + "/" + name }
 // WorkerPath is the znode of a worker's assignment.
 func WorkerPath(id string) string { return WorkersDir + "/" + id }
 
-// NewID returns a new task id, of a submitter that has no other.
+// NewID returns a new task id in the default queue. Each call counts as a submitter of its
+// own.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// MaxID is how long an id may be, in bytes: several are to go into one packet.
+// MaxID is how long an id may be, in bytes: one packet must hold several.
 const MaxID = 1024
 
-// ValidID tells whether a name can stand in a worker's list: one line, without
-// blanks around it, without "-" at its front, not longer than MaxID.
+// ValidID reports whether a worker's list can hold a name: one line, without blanks around
+// it, without "-" at its front, not longer than MaxID.
 func ValidID(id string) bool {
 	return id != "" && len(id) <= MaxID && id[0] != askBack && strings.TrimSpace(id) == id && !strings.ContainsAny(id, "\r\n")
 }
 
-// askBack stands before an id in a worker's list that the worker is asked to return.
+// askBack, before an id in a worker's list, asks the worker to return that task.
 const askBack = '-'
 
-// MaxList is how many ids a worker's list may hold. Programs assign at most some
-// dozens; a longer list is a mistake, and to work on one would hold a leader up.
+// MaxList is how many ids a worker's list may hold. Programs assign a few dozen at most. A
+// longer list is a mistake, and would hold the leader up.
 const MaxList = 10_000
 
-// ErrList means that a worker's znode holds more than MaxList ids: it is no list.
+// ErrList means that a worker's znode holds more than MaxList ids: it is malformed.
 var ErrList = fmt.Errorf("lists more than %d ids", MaxList)
 
-// List is what a worker's znode holds. No ids means the worker is free.
+// List is the content of a worker's znode. Without ids the worker is free.
 type List struct {
 	IDs  []string // each once; the first one is executed first
 	Back []string // those that the worker is asked to return, in the order of IDs
 }
 
-// ParseList reads a worker's znode: an id a line, with "-" before those that the
-// worker is asked to return. Blanks around an id, empty lines, repeats and what can be
-// no id are dropped. More than MaxList ids are ErrList.
+// ParseList reads the content of a worker's znode: one id a line, with "-" before each id
+// that the worker is asked to return. It drops blanks around an id, empty lines, repeats,
+// and lines that are no valid id. It fails with ErrList if there are more than MaxList ids.
 func ParseList(data []byte) (List, error) {
 	var l List
-	back := make(map[string]bool) // by id; there for all ids
+	back := make(map[string]bool) // by id, for all ids: it is asked back
 	for line := range bytes.Lines(data) {
 		line = bytes.TrimSpace(line)
 		id, asked := bytes.CutPrefix(line, []byte{askBack})

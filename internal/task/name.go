@@ -11,19 +11,19 @@ import (
 	"github.com/google/uuid"
 )
 
-// Mark tells the submitters of a queue apart: the last 48 bits of the ids that one
-// client process makes.
+// Mark identifies a submitter in a queue: the last 48 bits of the ids that one client
+// process makes.
 type Mark uint64
 
-// Name is what an id tells by itself, without a read.
+// Name is what an id shows without a read of its znode.
 type Name struct {
-	Queue  string    // what stands before the first dot; "" is the default queue
-	ByHand bool      // the id is none that a Submitter makes
-	Mark   Mark      // of its submitter; 0 if it was made by hand
-	Made   time.Time // by the submitter's clock; zero if it was made by hand
+	Queue  string    // the part before the first dot; "" is the default queue
+	ByHand bool      // the id has not the form of a Submitter's ids
+	Mark   Mark      // of its submitter; 0 if made by hand
+	Made   time.Time // by the submitter's clock; zero if made by hand
 }
 
-// ParseName reads a task's id. It accepts any.
+// ParseName reads a task's id. It accepts any text.
 func ParseName(id string) Name {
 	queue, rest := SplitQueue(id)
 	u, err := uuid.Parse(rest)
@@ -37,8 +37,8 @@ func ParseName(id string) Name {
 	return Name{Queue: queue, Mark: mark, Made: time.Unix(u.Time().UnixTime())}
 }
 
-// SplitQueue splits a task's or a worker's name into its queue, which stands before
-// the first dot, and the rest.
+// SplitQueue splits a task's or a worker's name into its queue, which is the part before the
+// first dot, and the rest. Without a dot the queue is "", the default queue.
 func SplitQueue(name string) (queue, rest string) {
 	queue, rest, found := strings.Cut(name, ".")
 	if !found {
@@ -47,19 +47,19 @@ func SplitQueue(name string) (queue, rest string) {
 	return queue, rest
 }
 
-// maxQueue is how long a queue's name may be, in bytes: it stands in every id.
+// maxQueue is how long a queue's name may be, in bytes: every id in the queue holds it.
 const maxQueue = 64
 
-// ParseQueue reads the name of a queue, as programs make them: 1 to 64 letters, digits,
-// "_" and "-", no "-" first. By hand there may be others.
+// ParseQueue checks a queue name that a program uses: 1 to 64 letters, digits, "_" and "-",
+// no "-" first. Names made by hand may be different.
 func ParseQueue(name string) (string, error) {
 	if name == "" || len(name) > maxQueue || name[0] == askBack || plain(name) != name {
-		return "", fmt.Errorf("%.80q is no name of a queue: want 1 to %d letters (a-z, A-Z), digits, _ and -, no - first", name, maxQueue)
+		return "", fmt.Errorf("%.80q is not a queue name: want 1 to %d letters (a-z, A-Z), digits, _ and -, no - first", name, maxQueue)
 	}
 	return name, nil
 }
 
-// plain is a text without all but letters of ASCII, digits, "_" and "-".
+// plain drops everything except ASCII letters, digits, "_" and "-" from a text.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '_' || r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' {
@@ -82,24 +82,24 @@ func NewSubmitter(queue string) *Submitter {
 	return s
 }
 
-// NewID returns a new task id. The ids of one process sort by the order in which they
-// were made, those of several processes by their clocks.
+// NewID returns a new task id. The ids of one process sort in the order in which they were
+// made. The ids of several processes sort by the processes' clocks.
 func (s *Submitter) NewID() string {
 	u := uuid.Must(uuid.NewV7())
 	copy(u[10:], s.mark[:])
 	return s.prefix + u.String()
 }
 
-// NewWorkerName returns a new name of a worker that takes tasks of a queue: the
-// machine's name up to its first dot, the process, and a UUID. What is odd in the
-// machine's name is left out.
+// NewWorkerName returns a new name for a worker that takes tasks of a queue: the machine's
+// name up to its first dot, the process id, and a UUID. Of the machine's name only ASCII
+// letters, digits, "_" and "-" are used.
 func NewWorkerName(queue, hostname string, pid int) string {
 	host, _, _ := strings.Cut(hostname, ".")
 	return inQueue(queue, fmt.Sprintf("%s:%d-%s", cmp.Or(plain(host), "host"), pid, uuid.NewString()))
 }
 
-// ParseWorkerName reads a worker's name, as NewWorkerName makes it. Of any other, host is
-// all that stands behind the queue, and pid is 0.
+// ParseWorkerName reads a name that NewWorkerName made. For any other name host is all that
+// follows the queue, and pid is 0.
 func ParseWorkerName(name string) (queue, host string, pid int) {
 	const suffix = 1 + 36 // "-" and a UUID
 	queue, host = SplitQueue(name)

@@ -9,13 +9,12 @@ import (
 	"time"
 )
 
-// Func executes a task's payload and returns its outcome; an error is the
-// reason why the task fails, and the outcome then has no result. It ends soon after ctx
-// does, and then whatever it returns is dropped: the task was taken away, or its worker
-// stops.
+// Func executes a task's payload and returns its outcome. An error is the reason why the
+// task fails; then the outcome has no result. When ctx ends, the task was revoked or
+// the worker stops: Func must return soon, and what it returns is dropped.
 //
-// A task may be executed more than once when a worker is lost. Only one
-// execution's result is ever committed.
+// A task may be executed again when its worker is lost. Only one execution's result is ever
+// committed.
 type Func func(ctx context.Context, e Execution) (Outcome, error)
 
 // Execution is one attempt at a task.
@@ -25,17 +24,17 @@ type Execution struct {
 	Payload []byte
 }
 
-// Outcome is what an execution came to.
+// Outcome is the outcome of an execution.
 type Outcome struct {
 	Result []byte
 
-	// Of a command.
+	// Only for a command.
 	Exit   string // its exit status, or the name of the signal that ended it
-	Stdout []byte // of one that failed; else it is the result
-	Stderr []byte // its end
+	Stdout []byte // of a command that failed; else standard output is Result
+	Stderr []byte // the end of its standard error
 }
 
-// maxSleep bounds a simulated computation, to refuse what must be a mistake.
+// maxSleep bounds a simulated computation: a longer one must be a mistake.
 const maxSleep = 24 * time.Hour
 
 // Sleep is the simulated computation of the assignment: the payload is a

@@ -6,17 +6,17 @@ import (
 	"strconv"
 )
 
-// Phase is where a task is between its submission and its end.
+// Phase is how far a task has come: the word in its state.
 type Phase int
 
 const (
-	Malformed Phase = iota // a word that is none of ours: left alone
+	Malformed Phase = iota // the word is unknown: left alone
 	Pending                // submitted, not finished
 	Done                   // finished; State.Text is the result
 	Failed                 // finished; State.Text is the reason
 )
 
-// String is the word that stands in the znode; of Malformed, what is said of it.
+// String is the word in the znode; for Malformed, the word that people see.
 func (p Phase) String() string {
 	switch p {
 	case Pending:
@@ -33,20 +33,20 @@ func (p Phase) String() string {
 type State struct {
 	Phase  Phase
 	Losses int    // Pending: executions lost with their workers
-	Facts  Facts  // all but those that other fields hold
+	Facts  Facts  // those that no other field holds
 	Text   []byte // Done: the result; Failed: the reason; Malformed: all of it
 
-	// Of a command, if its worker tells. What a command that is done wrote to standard
-	// output is its result.
+	// Only for a command, if its worker recorded them. Of a command that is done, standard
+	// output is Text.
 	Stdout, Stderr []byte
 }
 
-// Finished tells whether the task has its result or its failure.
+// Finished reports whether the task has a result or has failed.
 func (s State) Finished() bool { return s.Phase == Done || s.Phase == Failed }
 
-// ParseState reads what State.Bytes or a person wrote. It accepts anything:
-// a number of losses that is none is 0; a word that is none of ours is Malformed, and so are facts
-// that are none, or longer than MaxFacts.
+// ParseState reads what State.Bytes or a person wrote. It accepts anything. A bad number of
+// losses counts as 0. The state is Malformed if its word is unknown, or if its facts are bad
+// or too long.
 func ParseState(data []byte) State {
 	word, rest := data, []byte(nil)
 	if i := bytes.IndexAny(data, " \t\r\n"); i >= 0 {
@@ -96,7 +96,7 @@ func ParseState(data []byte) State {
 	return s
 }
 
-// cutEnd cuts off as many bytes as a fact says, if there are as many.
+// cutEnd cuts as many bytes off the end as a fact says, if the text has that many.
 func cutEnd(text []byte, f Facts, key string) (rest, end []byte) {
 	n, ok := f.Int(key)
 	if !ok || n == 0 || n > int64(len(text)) {
@@ -106,9 +106,9 @@ func cutEnd(text []byte, f Facts, key string) (rest, end []byte) {
 	return text[:at:at], text[at:]
 }
 
-// Size bounds what Bytes returns, in bytes.
+// Size is an upper bound for the length of Bytes.
 func (s State) Size() int {
-	const most = 100 // words and numbers
+	const most = 100 // bytes for words and numbers
 	return len(s.Text) + len(s.Stdout) + len(s.Stderr) + len(s.Facts) + most
 }
 
@@ -148,15 +148,15 @@ func (s State) Bytes() []byte {
 	return b.Bytes()
 }
 
-// NewPending is the state of a task that lost n executions.
+// NewPending is the state of a pending task that lost n executions.
 func NewPending(n int) State { return State{Phase: Pending, Losses: n} }
 
-// NewDone is the state of a finished task.
+// NewDone is the state of a task that is done.
 func NewDone(result []byte) State { return State{Phase: Done, Text: result} }
 
-// NewFailed is the state of a task that ended without a result.
+// NewFailed is the state of a task that failed.
 func NewFailed(reason string) State { return State{Phase: Failed, Text: []byte(reason)} }
 
-// Again is the state of a task that is to be executed anew: pending, with what its
-// submitter asks for.
+// Again is the state of a task that must be executed again: pending, with what its submitter
+// asks for.
 func (s State) Again() State { return State{Phase: Pending, Facts: s.Facts.Asked()} }

@@ -73,7 +73,7 @@ me +- +gpu +0/1 +- +nothing +[\d.ms]+|
 			for _, queue := range []string{"", "a.b", "-a", "a/b"} {
 				c := sv.start(args[0], append(args[1:], "--queue="+queue)...)
 				c.Exit(2)
-				oneLine(t, c, args[0]+`: --queue: "`+queue+`" is no name of a queue: want 1 to 64 `)
+				oneLine(t, c, args[0]+`: --queue: "`+queue+`" is not a queue name: want 1 to 64 `)
 			}
 		}
 	})

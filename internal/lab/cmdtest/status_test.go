@@ -332,7 +332,7 @@ func TestInspect(t *testing.T) {
 			`client: --interval: must be a duration from 50ms`: {"status", "--watch", "--interval", "0"},
 			`client: unexpected argument "x"`:                  {"status", "x"},
 			`client: --host: "" is no name of a host`:          {"status", "--host", "a,"},
-			`client: --queue: "a.b" is no name of a queue: `:   {"status", "--queue", "a.b"},
+			`client: --queue: "a.b" is not a queue name: `:     {"status", "--queue", "a.b"},
 			"client: unknown flag: --watch":                    {"doctor", "--watch"},
 			`client: unexpected argument "/tasks"`:             {"doctor", "/tasks"},
 			"client: ID is missing":                            {"explain"},
