@@ -11,24 +11,24 @@ import (
 )
 
 const (
-	// maxResults bounds what one commit holds, so that it is done soon.
+	// maxResults is how many results one commit may hold, so that it does not take long.
 	maxResults = 100
-	// MaxResult is what a result may hold, in bytes, where the servers take as much
-	// as they do by default, and the slot's list is short.
+	// MaxResult is the largest result, in bytes, that fits into a commit with servers of
+	// the default limit. 64 KB are left for the slot's list and the paths.
 	MaxResult = session.MaxPacket - 64<<10
 )
 
-// write sends what the slot's znode is to hold next, if that is something else and no
-// write is under way: the list without marks, less the tasks that it returns, and less
-// those with a verdict, which the same Multi commits.
+// write sends the slot's next list, if it differs and no write is under way: without marks,
+// without the tasks that the slot returns, and without those with a verdict, which the same
+// Multi commits.
 func (sl *slot) write() {
 	if sl.sent != nil || sl.stale || sl.resting() {
 		return
 	}
-	var ops []session.Op // the results first: of these the clients are told before the leader is of the list
+	var ops []session.Op // the results first: clients get their events before the leader gets the event of the list
 	var rest []*holding
 	off, asked, results := make([]*holding, 0, 1), false, 0
-	room := sl.room()
+	left := sl.resultBytes()
 	for _, h := range sl.list {
 		asked = asked || h.asked
 		switch {
@@ -41,11 +41,11 @@ func (sl *slot) write() {
 		case !h.verdict.freeOnly:
 			op := session.Set(task.StatePath(h.id), sl.fit(h.id, h.verdict.state).Bytes(), h.verdict.version)
 			size := sl.s.Size(op)
-			if size > room && len(ops) > 0 {
+			if size > left && len(ops) > 0 {
 				rest = append(rest, h)
 				continue
 			}
-			room -= size
+			left -= size
 			ops = append(ops, op)
 		}
 		off = append(off, h)
@@ -59,20 +59,20 @@ func (sl *slot) write() {
 	sl.group.Go(func(r []session.Result, err error) { sl.written <- receipt{r, err} }, ops...)
 }
 
-// settle takes the fate of a write.
+// settle handles the answer to a write.
 func (sl *slot) settle(r receipt) error {
 	sent := sl.sent
 	sl.sent = nil
 	var refused *session.OpError
 	switch {
 	case r.err == nil:
-		sl.restUntil = time.Time{} // the next outage is told again
+		sl.restUntil = time.Time{} // rest warns again the next time
 		returned := 0
 		for _, h := range sent {
 			if h.returns() {
 				returned++
 			} else {
-				sl.tell(h)
+				sl.logCommitted(h)
 			}
 		}
 		if returned > 0 {
@@ -82,14 +82,14 @@ func (sl *slot) settle(r receipt) error {
 		sl.version = r.results[len(r.results)-1].Stat.Version
 		return nil
 	case errors.Is(r.err, session.ErrUnknown):
-		sl.stale = true // what is listed still is held, and to be returned if it is marked
+		sl.stale = true // the read shows which tasks are still listed, and which are marked
 		return sl.s.Sync()
-	case errors.Is(r.err, session.ErrTooLarge) && sl.room() > leastRoom:
-		return nil // the servers take less than was known
+	case errors.Is(r.err, session.ErrTooLarge) && sl.resultBytes() > minResultBytes:
+		return nil // the servers' limit is lower than known so far: MaxPacket follows
 	case !errors.As(r.err, &refused):
 		return r.err
 	case refused.Op.Path == sl.path && (errors.Is(r.err, zk.ErrNoNode) || errors.Is(r.err, zk.ErrBadVersion)):
-		sl.stale = true // read says whether it is gone or has moved on
+		sl.stale = true // the read shows whether the znode is gone or was changed
 		return nil
 	case refused.Op.Path == sl.path && errors.Is(r.err, session.ErrQuota):
 		sl.rest(r.err)
@@ -100,12 +100,12 @@ func (sl *slot) settle(r receipt) error {
 	return sl.refused(refused)
 }
 
-// tell logs what was committed.
-func (sl *slot) tell(h *holding) {
+// logCommitted logs the outcome of a task after its commit.
+func (sl *slot) logCommitted(h *holding) {
 	v := h.verdict
 	attrs := []any{"task", h.id, "took", v.took.Round(time.Millisecond)}
 	switch {
-	case v.freeOnly: // was told when that was found
+	case v.freeOnly: // logged by pending or refused
 	case v.state.Phase == task.Failed:
 		sl.log.Warn("task failed", append(attrs, "reason", string(v.state.Text[:min(len(v.state.Text), 200)]))...)
 	default:
@@ -113,7 +113,8 @@ func (sl *slot) tell(h *holding) {
 	}
 }
 
-// refused takes that a task's state was not as it was taken to be.
+// refused changes a task's verdict after ZooKeeper refused to write its state. It reads
+// the state first.
 func (sl *slot) refused(why *session.OpError) error {
 	h := sl.find(why.Op.Path[len(task.TasksDir)+1:])
 	state, version, err := sl.readState(h.id)
@@ -137,9 +138,8 @@ func (sl *slot) readState(id string) (task.State, int32, error) {
 	return stateOf(session.Read{Data: data, Stat: stat, Err: err})
 }
 
-// stateOf returns a task's state and its version as read. One that is gone, may not be
-// read, or cannot be, because its id is no name of a znode, is Malformed. It fails when the
-// session is over.
+// stateOf returns a task's state and its version as read. A state that is gone or cannot be
+// read counts as Malformed. stateOf fails only when the session is over.
 func stateOf(r session.Read) (task.State, int32, error) {
 	if errors.Is(r.Err, session.ErrOver) {
 		return task.State{}, 0, r.Err

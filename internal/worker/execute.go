@@ -21,34 +21,34 @@ type execution struct {
 	cancel context.CancelFunc
 
 	live   context.Context // see Session.Live
-	ignore func() bool     // its end
+	ignore func() bool     // the end of live
 }
 
-// outcome is what an execution came to.
+// outcome is the outcome of an execution.
 type outcome struct {
 	verdict verdict
-	fault   error // why it could not be begun, if that is not the task's fault
-	ended   bool  // it was told to end: the rest means nothing
+	fault   error // the worker's fault: the task could not be begun, or its supervisor ended
+	ended   bool  // the execution was cancelled: verdict and fault are empty
 }
 
-// fetch is a task that is being read, or has been: the payload and the state, together.
+// fetch is one read of a task's payload and state.
 type fetch struct {
-	done           chan struct{} // closed when it has
+	done           chan struct{} // closed when payload and state are set
 	payload, state session.Read
 }
 
-// job is what the executor is given.
+// job is one task for the executor.
 type job struct {
 	ctx context.Context
 	id  string
 	f   *fetch
 }
 
-// readAhead is how many tasks are read at once, the one that is executed next among
-// them. Each payload may be close to a megabyte.
+// readAhead is how many tasks a slot holds with their payloads, including the one that it
+// executes. It is small because a payload may be close to a megabyte.
 const readAhead = 4
 
-// fetchNext has the tasks read that are next. It does not begin them.
+// fetchNext begins to read the next tasks of the list, in one request.
 func (sl *slot) fetchNext() {
 	n := 0
 	if sl.running != nil {
@@ -81,8 +81,8 @@ func (sl *slot) fetchNext() {
 	})
 }
 
-// start begins the first task of the list that may be. From here on it is not returned.
-// The execution ends with leaving, although the loop may be waiting for the connection then.
+// start begins the first task that may begin. From now on the slot does not return it. The
+// end of leaving cancels the execution, even while the loop waits for the connection.
 func (sl *slot) start(leaving context.Context) {
 	live := sl.s.Live()
 	if live.Err() != nil {
@@ -106,8 +106,8 @@ func (sl *slot) start(leaving context.Context) {
 	h.fetch = nil
 }
 
-// cancelAtCutOff cancels what runs when live ends, although the loop waits for the
-// connection then. With Config.RunOn it only says so.
+// cancelAtCutOff has the running task cancelled when live ends, even while the loop waits
+// for the connection. With Config.RunOn it only logs the cut-off.
 func (sl *slot) cancelAtCutOff(live context.Context) {
 	e := sl.running
 	if e.live == live {
@@ -116,7 +116,7 @@ func (sl *slot) cancelAtCutOff(live context.Context) {
 	e.live = live
 	e.ignore = context.AfterFunc(live, func() {
 		switch {
-		case sl.s.Err() != nil: // over, and so is the execution
+		case sl.s.Err() != nil: // the session is over, which cancels the execution as well
 		case sl.cfg.RunOn:
 			sl.log.Warn("cut off for the session timeout, the task runs on", "task", e.task.id)
 		default:
@@ -126,15 +126,15 @@ func (sl *slot) cancelAtCutOff(live context.Context) {
 	})
 }
 
-// executor executes one task after the other. It is one goroutine, so that its
-// stack has grown already.
+// executor executes one task after the other. One goroutine for all of them grows its stack
+// only once.
 func (sl *slot) executor() {
 	for j := range sl.todo {
 		sl.finished <- sl.execute(j)
 	}
 }
 
-// execute waits for the task to be read, and runs it if it is pending.
+// execute waits until the task is read, and runs it if it is pending.
 func (sl *slot) execute(j job) (o outcome) {
 	ctx, id := j.ctx, j.id
 	f := j.f
@@ -148,7 +148,7 @@ func (sl *slot) execute(j job) (o outcome) {
 	}
 	v := verdict{version: f.state.Stat.Version}
 	asked := task.ParseState(f.state.Data)
-	told := asked.Facts.Asked()
+	facts := asked.Facts.Asked()
 	if errors.Is(err, zk.ErrNoNode) {
 		err = errors.New("no payload in " + task.DataPath(id))
 	}
@@ -157,12 +157,12 @@ func (sl *slot) execute(j job) (o outcome) {
 	}
 	if err != nil {
 		v.state = task.NewFailed(err.Error())
-		v.state.Facts = task.Executed{Worker: sl.id, Attempt: asked.Losses + 1}.Facts(told)
+		v.state.Facts = task.Executed{Worker: sl.id, Attempt: asked.Losses + 1}.Facts(facts)
 		return outcome{verdict: v}
 	}
 	sl.log.Info("task started", "task", id)
 	limited, cancel := ctx, func() {}
-	limit := sl.cfg.limit(told.Duration(task.FactTimeout))
+	limit := sl.cfg.limit(facts.Duration(task.FactTimeout))
 	if limit > 0 {
 		limited, cancel = context.WithTimeout(ctx, limit)
 	}
@@ -188,13 +188,13 @@ func (sl *slot) execute(j job) (o outcome) {
 	}
 	v.state.Facts = task.Executed{
 		Worker: sl.id, Began: began, Ran: v.took.Round(time.Millisecond), Attempt: asked.Losses + 1, Exit: result.Exit,
-	}.Facts(told)
+	}.Facts(facts)
 	v.state.Stdout, v.state.Stderr = result.Stdout, result.Stderr
 	sl.entry.begun()
 	return outcome{verdict: v}
 }
 
-// resultOf names what an execution came to, for Metrics.
+// resultOf names the outcome of an execution for Metrics.
 func resultOf(o outcome) string {
 	switch {
 	case o.ended || o.fault != nil:
@@ -205,7 +205,7 @@ func resultOf(o outcome) string {
 	return metrics.Failed
 }
 
-// takes fails when this worker does not execute payloads of a kind.
+// takes fails when this worker does not execute payloads of that kind.
 func (c Config) takes(kind string) error {
 	switch {
 	case kind == c.Kind:
@@ -213,12 +213,13 @@ func (c Config) takes(kind string) error {
 	case kind == task.KindCommand:
 		return errors.New("its payload is a command line, and this worker executes none: start workers with --any-command for its queue")
 	case kind == "":
-		return errors.New("its payload is not said to be a command line (kind=command), and this worker executes nothing else: submit by client run -- COMMAND, or to another queue")
+		return errors.New("its payload is not marked as a command line (kind=command), and this worker executes nothing else: submit by client run -- COMMAND, or to another queue")
 	}
 	return fmt.Errorf("its payload is of the kind %.40q, which this worker does not know", kind)
 }
 
-// limit is how long an execution may take; 0: any time.
+// limit is how long an execution may take: the shorter of Timeout and what the submitter
+// asked for. 0 means no limit.
 func (c Config) limit(asked time.Duration) time.Duration {
 	if c.Timeout == 0 || asked > 0 && asked < c.Timeout {
 		return asked
@@ -226,8 +227,8 @@ func (c Config) limit(asked time.Duration) time.Duration {
 	return c.Timeout
 }
 
-// pending tells whether a task whose state was read so is to be executed, and logs why
-// not: then there is nothing to write for it either.
+// pending reports whether the slot must execute a task with that state. If not, it logs the
+// reason, and the slot writes no state for the task.
 func (sl *slot) pending(id string, r session.Read) bool {
 	state := task.ParseState(r.Data)
 	switch {
@@ -245,7 +246,7 @@ func (sl *slot) pending(id string, r session.Read) bool {
 	return false
 }
 
-// finish takes what the execution came to. It fails when that could not be begun.
+// finish records the outcome of the execution. It fails with a fault of the worker.
 func (sl *slot) finish(o outcome) error {
 	e := sl.running
 	e.ignore()

@@ -94,7 +94,7 @@ func TestExecute(t *testing.T) {
 	})
 	for name, tt := range map[string]struct{ kind, state, want string }{
 		"a_command_line_where_none_is_executed":      {"", "pending: kind=command", "its payload is a command line, and this worker executes none: start workers with --any-command for its queue"},
-		"what_is_no_command_line_where_those_are":    {task.KindCommand, "pending", "its payload is not said to be a command line (kind=command), and this worker executes nothing else: submit by client run -- COMMAND, or to another queue"},
+		"what_is_no_command_line_where_those_are":    {task.KindCommand, "pending", "its payload is not marked as a command line (kind=command), and this worker executes nothing else: submit by client run -- COMMAND, or to another queue"},
 		"a_kind_of_payload_that_is_not_known_(yet)":  {"", "pending: kind=film", `its payload is of the kind "film", which this worker does not know`},
 		"a_kind_of_payload_that_is_not_known_either": {task.KindCommand, "pending: kind=film", `its payload is of the kind "film", which this worker does not know`},
 	} {

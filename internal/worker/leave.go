@@ -10,23 +10,23 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// errStays means that the slot's znode is still there, because it may not be deleted.
+// errStays means that the slot's znode still exists: the right to delete it is missing.
 var errStays = errors.New("the worker's znode stays")
 
-// parting is what the Multi does with which a slot leaves.
-type parting struct {
+// lastWrite is the Multi with which a slot leaves, without its last operation.
+type lastWrite struct {
 	ops     []session.Op
-	written []*holding // those whose results it writes
-	given   int        // how many it gives back
+	written []*holding // the tasks whose results it writes
+	given   int        // the number of tasks that it gives back
 }
 
-// leave commits what is ready, gives back what is not, and deletes the slot's
-// znode: all in one Multi, so that the leader never sees a part of it. It
-// fails when the session is over; then the znode vanishes by itself and the
-// leader finds the tasks. Where it may not delete its znode it does the rest all the
-// same, and returns errStays: the znode goes with the session.
+// leave commits the results that are ready, gives the other tasks back, and deletes the
+// slot's znode. One Multi does all three, so the leader never sees a part. leave fails when
+// the session is over: then ZooKeeper deletes the znode, and the leader finds the tasks.
+// Without the right to delete the znode, leave does the rest and returns errStays: the
+// znode vanishes with the session.
 func (sl *slot) leave() error {
-	var unknown parting // whose answer was lost
+	var unknown lastWrite // the last one, if its answer was lost
 	stays := false
 	for {
 		if sl.stale {
@@ -46,7 +46,7 @@ func (sl *slot) leave() error {
 			end = session.Check(sl.path, sl.version)
 		}
 		_, err = sl.group.Multi(append(p.ops, end)...)
-		unknown = parting{}
+		unknown = lastWrite{}
 		var refused *session.OpError
 		switch {
 		case err == nil:
@@ -60,8 +60,8 @@ func (sl *slot) leave() error {
 				return err
 			}
 			unknown = p
-		case errors.Is(err, session.ErrTooLarge) && sl.room() > leastRoom:
-			continue // the servers take less than was known
+		case errors.Is(err, session.ErrTooLarge) && sl.resultBytes() > minResultBytes:
+			continue // the servers' limit is lower than known so far: MaxPacket follows
 		case !errors.As(err, &refused):
 			return err
 		case refused.Op.Path == sl.path && session.Refused(err) && !stays:
@@ -80,23 +80,24 @@ func (sl *slot) leave() error {
 	}
 }
 
-// left logs what was done.
-func (sl *slot) left(p parting) {
+// left logs what the last write did.
+func (sl *slot) left(p lastWrite) {
 	for _, h := range p.written {
-		sl.tell(h)
+		sl.logCommitted(h)
 	}
 	if p.given > 0 {
 		sl.log.Info("gave back its tasks", "tasks", p.given)
 	}
 }
 
-// readBack is how many states giveBack reads at once: as many as go in one request.
+// readBack is how many states giveBack reads at once: one request can carry as many.
 const readBack = 32
 
-// giveBack returns the writes that end this slot's hold of its tasks.
-func (sl *slot) giveBack() (p parting, err error) {
+// giveBack returns a write of all the slot's tasks: the results that are ready, and the
+// rest as pending.
+func (sl *slot) giveBack() (p lastWrite, err error) {
 	held := slices.DeleteFunc(slices.Clone(sl.list), func(h *holding) bool { return h.verdict.freeOnly })
-	room := sl.room()
+	left := sl.resultBytes()
 	for chunk := range slices.Chunk(held, readBack) {
 		paths := make([]string, len(chunk))
 		for i, h := range chunk {
@@ -112,13 +113,13 @@ func (sl *slot) giveBack() (p parting, err error) {
 				continue
 			}
 			op := session.Set(paths[i], sl.fit(h.id, h.verdict.state).Bytes(), version)
-			if h.phase == ready && sl.s.Size(op) <= room && !sl.resting() {
+			if h.phase == ready && sl.s.Size(op) <= left && !sl.resting() {
 				p.written = append(p.written, h)
 			} else {
 				op = session.Set(paths[i], state.Bytes(), version)
 				p.given++
 			}
-			room -= sl.s.Size(op)
+			left -= sl.s.Size(op)
 			p.ops = append(p.ops, op)
 		}
 	}

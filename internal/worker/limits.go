@@ -9,34 +9,35 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Check fails when one session may not hold so many slots at that address.
+// Check fails when one session at that address cannot hold so many slots.
 func (c Config) Check(a session.Address) error {
 	return session.CheckEphemeral("slots", c.Slots, a, task.WorkerPath(c.newName()))
 }
 
 // newName returns a name for a slot.
 func (c Config) newName() string {
-	host, _ := os.Hostname() // there is a name for a machine without one
+	host, _ := os.Hostname() // NewWorkerName replaces an empty name
 	return task.NewWorkerName(c.Queue, host, os.Getpid())
 }
 
-// leastRoom is what a commit must have room for beside the slot's list: one failure.
-const leastRoom = 1 << 10
+// minResultBytes is the least value of resultBytes, in bytes, with which a slot can work: one
+// failure fits.
+const minResultBytes = 1 << 10
 
-// room is what the results in one commit may take of its packet, beside the
+// resultBytes returns how many bytes the results in one commit may have: a packet less the
 // slot's list.
-func (sl *slot) room() int {
+func (sl *slot) resultBytes() int {
 	return sl.s.MaxPacket() - sl.s.Size(session.Set(sl.path, ids(sl.list).Bytes(), 0))
 }
 
-// fit returns a state that a commit has room for: this one, less its streams where they
-// are what is too much, or that its result is too large.
+// fit returns a state that fits into a commit: the given one; or without its output
+// streams; or a failure, "result of N bytes is too large".
 func (sl *slot) fit(id string, s task.State) task.State {
-	if len(task.StatePath(id))+s.Size() < leastRoom/2 { // most are as small
+	if len(task.StatePath(id))+s.Size() < minResultBytes/2 { // most states are small
 		return s
 	}
-	room := sl.room()
-	over := func() int { return sl.s.Size(session.Set(task.StatePath(id), s.Bytes(), 0)) - room }
+	most := sl.resultBytes()
+	over := func() int { return sl.s.Size(session.Set(task.StatePath(id), s.Bytes(), 0)) - most }
 	for _, stream := range []*[]byte{&s.Stderr, &s.Stdout} {
 		if n := len(*stream); n > 0 && over() > 0 {
 			*stream = fmt.Appendf(nil, "[... %d bytes left out]\n", n)
@@ -48,10 +49,10 @@ func (sl *slot) fit(id string, s task.State) task.State {
 	return s
 }
 
-// overQuota takes that a state is more than the servers' quota leaves room for. First it
-// goes without what only the worker tells. Then the task fails with that, in as many
-// bytes as its state has now if need be, which are there already. Where even that is
-// refused, something must be removed first.
+// overQuota makes a verdict smaller after the servers refused it: a quota is exceeded. The
+// first time it drops the worker's facts and streams. Then the task fails, and says so, if
+// need be in as many bytes as its state has now: these count already. If the servers refuse
+// even that, the slot waits: someone must remove something first.
 func (sl *slot) overQuota(h *holding, now task.State, why error) {
 	s := h.verdict.state
 	s.Facts, s.Stdout, s.Stderr = s.Facts.Asked(), nil, nil
@@ -73,10 +74,10 @@ func (sl *slot) overQuota(h *holding, now task.State, why error) {
 	h.verdict.state = failed
 }
 
-// rest has nothing committed for a while. It warns once, until a write has succeeded.
+// rest stops commits for reread/2. It warns once, until a write has succeeded.
 func (sl *slot) rest(why error) {
 	if sl.restUntil.IsZero() {
-		sl.log.Warn("nothing can be committed, trying again from time to time", "err", why)
+		sl.log.Warn("no result can be committed, trying again every 5 s", "err", why)
 	}
 	sl.restUntil = time.Now().Add(reread / 2)
 }

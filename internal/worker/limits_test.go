@@ -94,7 +94,7 @@ func TestResultOverAQuota(t *testing.T) {
 			before := time.Now()
 			b.end(id, "x")
 			warned := func() (bool, string) {
-				lines := j.lines("nothing can be committed, trying again from time to time")
+				lines := j.lines("no result can be committed, trying again every 5 s")
 				return len(lines) == i+1, fmt.Sprint(lines)
 			}
 			zktest.Eventually(t, "a warning", warned)

@@ -11,42 +11,42 @@ import (
 // off the list. The goroutine of run owns it.
 type holding struct {
 	id      string
-	asked   bool // the znode marks it: the slot is to return it unless it has begun it
+	asked   bool // marked in the znode: the slot must return the task unless it has begun it
 	phase   phase
-	fetch   *fetch  // waiting: what is read ahead; nil: nothing is
-	verdict verdict // ready: what is to be committed
+	fetch   *fetch  // of a waiting task: its read ahead of execution; nil: none
+	verdict verdict // of a ready task: what the commit writes
 }
 
-// phase is how far a slot is with a task. Only a waiting one is begun or returned.
+// phase is how far a slot is with a task. Only a waiting task is begun or returned.
 //
 //	waiting ──► running ──► ready
 //	   ▲           │
-//	   └───────────┘ told to end, and still listed
+//	   └───────────┘ cancelled, and still listed
 type phase int
 
 const (
-	waiting phase = iota // not begun, at most read ahead
+	waiting phase = iota // not begun; may be read ahead of execution
 	running              // the executor has it
 	ready                // it has a verdict
 )
 
-// verdict is what a commit is to write for a task.
+// verdict is what a commit writes for a task.
 type verdict struct {
 	state    task.State
 	version  int32 // of the state that it replaces
 	took     time.Duration
-	freeOnly bool // nothing: the task is finished by another hand, gone, or malformed
+	freeOnly bool // write no state: someone else finished the task, or it is gone or malformed
 }
 
-// mayBegin tells whether a task is to be begun when it is its turn.
+// mayBegin reports whether the slot may begin the task.
 func (h *holding) mayBegin() bool { return h.phase == waiting && !h.asked }
 
-// returns tells whether a task goes back with the next write of the list. While it does,
-// it is not begun: only the next read of the znode can change asked.
+// returns reports whether the next write of the list returns the task. Until then it is
+// not begun: only the next read of the znode can change asked.
 func (h *holding) returns() bool { return h.phase == waiting && h.asked }
 
-// merge takes a znode's content over: what is still listed stays as it is. gone is what
-// is listed no more.
+// merge returns the holdings for a znode's content. A task that is still listed keeps its
+// holding. gone has those that are no longer listed.
 func merge(held []*holding, l task.List) (list, gone []*holding) {
 	was := make(map[string]*holding, len(held))
 	for _, h := range held {
@@ -72,7 +72,8 @@ func merge(held []*holding, l task.List) (list, gone []*holding) {
 	return list, gone
 }
 
-// without is a list less some of it, in the same order, and without marks.
+// without returns a list without some of its tasks, which are in the same order. It drops
+// all marks.
 func without(list, some []*holding) (rest []*holding) {
 	for _, h := range list {
 		if len(some) > 0 && some[0] == h {
@@ -85,7 +86,7 @@ func without(list, some []*holding) (rest []*holding) {
 	return rest
 }
 
-// ids is a list as a worker's znode holds it, without marks.
+// ids returns a list as a worker's znode holds it, without marks.
 func ids(list []*holding) task.List {
 	var l task.List
 	for _, h := range list {

@@ -94,7 +94,7 @@ func TestRegister(t *testing.T) {
 			for _, worker := range d.Children(task.WorkersDir) {
 				d.Delete(task.WorkerPath(worker))
 			}
-			paused = j.lines("workers' znodes are deleted or overwritten again and again: waiting before registering anew")
+			paused = j.lines("the worker's znode is deleted or overwritten again and again: waiting before registering anew")
 			return len(paused) > 0, fmt.Sprint(paused)
 		})
 		before := len(j.lines("registered"))

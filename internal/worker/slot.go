@@ -15,11 +15,11 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// reread is how often a slot reads its znode though nothing told it to: what a
-// lost watch costs at most.
+// reread is how often a slot reads its znode without a hint. It bounds the time that a
+// lost watch can cost.
 const reread = 10 * time.Second
 
-// errGone means that the slot's znode is not there, or not its own.
+// errGone means that the slot's znode is missing, or belongs to another session.
 var errGone = errors.New("the worker's znode is gone")
 
 // slot is one worker: one id, one znode, one execution at a time.
@@ -36,26 +36,26 @@ type slot struct {
 
 	// Owned by the goroutine of run.
 	list    []*holding // the znode's content as last known
-	version int32      // and its version
+	version int32      // the znode's version as last known
 	watch   watch      // on the znode
-	stale   bool       // the znode is to be read
+	stale   bool       // the znode must be read
 	running *execution
-	reading sync.WaitGroup // reads ahead under way
+	reading sync.WaitGroup // reads ahead of execution
 
-	todo      chan job     // takes what is to be executed
-	finished  chan outcome // receives what running came to
-	written   chan receipt // receives the fate of the one write under way
-	sent      []*holding   // what that write takes off the list, in its order; nil: none is under way
-	restUntil time.Time    // nothing is written before: see rest; zero: the last write succeeded
+	todo      chan job     // the executor's next task
+	finished  chan outcome // the outcome of running
+	written   chan receipt // the answer to the one write under way
+	sent      []*holding   // the tasks that this write takes off the list, in list order; nil: no write is under way
+	restUntil time.Time    // nothing is written before this time: see rest; zero: the last write succeeded
 }
 
-// watch is one on a slot's znode. What it hints at may be a commit of the slot's own:
-// each change makes one hint and raises the version by one, so that the hints tell
-// which version the znode has; one that is counted twice costs a read.
+// watch is the watch on a slot's znode. Each change gives one event and raises the version
+// by one. So the slot counts events, and reads its znode only when the count is higher than
+// the version that it knows. An event that is counted twice costs one read.
 type watch struct {
 	set     bool
-	stays   bool  // when it has hinted
-	version int32 // that the znode has, by what has been hinted at
+	stays   bool  // after an event: it is a persistent watch
+	version int32 // of the znode, as counted by events
 }
 
 // receipt is the answer to a write.
@@ -75,9 +75,9 @@ func newSlot(s *session.Session, group *session.Group, cfg Config, e entry) *slo
 	}
 }
 
-// run registers the slot and serves until it has left: once draining has ended,
-// as soon as nothing runs; once leaving has, at once. Another slot is to take its place
-// when it returns errGone, or command.ErrCannotStart: a task cannot be begun.
+// run registers the slot, and serves. When draining has ended, the slot leaves as soon as
+// no task runs; when leaving has ended, at once. With errGone, or with
+// command.ErrCannotStart (a task cannot be begun), the caller must start another slot.
 func (sl *slot) run(draining, leaving context.Context) error {
 	sl.hints = sl.s.Hints(sl.path)
 	defer sl.s.Forget(sl.path)
@@ -87,7 +87,7 @@ func (sl *slot) run(draining, leaving context.Context) error {
 	defer close(sl.todo)
 	err := sl.cfg.rights.RegisterPatiently(draining, task.WorkersDir, sl.register)
 	switch {
-	case err != nil && draining.Err() != nil && !errors.Is(err, session.ErrOver): // told to stop while it was refused
+	case err != nil && draining.Err() != nil && !errors.Is(err, session.ErrOver): // refused until the program stopped
 		return nil
 	case err != nil:
 		return fmt.Errorf("register worker: %w", err)
@@ -106,7 +106,7 @@ func (sl *slot) run(draining, leaving context.Context) error {
 	case errors.Is(err, command.ErrCannotStart):
 		again = draining.Err() == nil
 	case err != nil && !errors.Is(err, session.ErrOver) && draining.Err() == nil:
-		// Someone changed its access, or typed more into it than can be handled.
+		// Someone changed its ACL, or wrote more into it than the slot can handle.
 		sl.log.Warn("the worker's znode cannot be used, registering anew", "znode", sl.path, "err", err)
 		if err := sl.abandon(); err != nil {
 			return err
@@ -117,7 +117,7 @@ func (sl *slot) run(draining, leaving context.Context) error {
 	}
 	switch err := sl.leave(); {
 	case errors.Is(err, errStays) && again:
-		sl.s.Close() // else what was given back stays listed
+		sl.s.Close() // otherwise the tasks given back stay on its list
 	case err != nil && !errors.Is(err, session.ErrOver) && !errors.Is(err, errStays):
 		sl.log.Warn("some tasks were not given back", "err", err)
 	case err == nil && !again:
@@ -129,15 +129,15 @@ func (sl *slot) run(draining, leaving context.Context) error {
 	return command.ErrCannotStart
 }
 
-// abandon deletes the slot's znode as it is. What it lists is lost with it. Where it may
-// not, it ends the session, which does it.
+// abandon deletes the slot's znode, whatever its content: the leader counts a loss for the
+// first task listed. Without the right to delete it ends the session, which deletes it.
 func (sl *slot) abandon() error {
 	for {
 		_, err := sl.s.Multi(session.Delete(sl.path, session.AnyVersion))
 		switch {
 		case err == nil, errors.Is(err, zk.ErrNoNode):
 			return nil
-		case errors.Is(err, session.ErrUnknown): // again: NoNode says that it happened
+		case errors.Is(err, session.ErrUnknown): // again: NoNode means that the znode is deleted
 		case session.Refused(err):
 			sl.cfg.rights.Lacks(task.WorkersDir, session.RightDelete, err)
 			sl.s.Close()
@@ -175,8 +175,8 @@ func (sl *slot) register() error {
 	}
 }
 
-// serve is the slot's loop. A slot that drains never commits its last task by
-// itself, which would make it free and be given more: it leaves with that.
+// serve is the slot's loop. A slot that drains does not commit its last task here: the
+// commit would make it free, and it would get more tasks. The Multi of leave commits it.
 func (sl *slot) serve(draining, leaving context.Context) error {
 	ticker := time.NewTicker(reread)
 	defer ticker.Stop()
@@ -200,20 +200,20 @@ func (sl *slot) serve(draining, leaving context.Context) error {
 				sl.log.Info("draining", "task", sl.running.task.id)
 			}
 		case <-leaving.Done():
-			sl.tellCancelled()
+			sl.logCancelled()
 			return nil
 		case <-sl.hints.C:
 			paths, all := sl.hints.Take()
 			sl.watch.hinted(paths[sl.path].Times)
 			if all {
 				sl.stale = true
-				sl.watch.set = sl.watch.set && !sl.watch.stays // it went with the connection
+				sl.watch.set = sl.watch.set && !sl.watch.stays // a persistent watch is lost with the connection
 			}
 		case <-ticker.C:
 			sl.stale = true
 		case o := <-sl.finished:
-			if o.ended && leaving.Err() != nil { // which this may have overtaken
-				sl.tellCancelled()
+			if o.ended && leaving.Err() != nil { // select may prefer finished
+				sl.logCancelled()
 			}
 			if err := sl.finish(o); err != nil {
 				return err
@@ -226,8 +226,8 @@ func (sl *slot) serve(draining, leaving context.Context) error {
 	}
 }
 
-// tellCancelled logs that the slot leaves in the middle of a task.
-func (sl *slot) tellCancelled() {
+// logCancelled logs that the slot leaves in the middle of a task.
+func (sl *slot) logCancelled() {
 	if sl.running != nil && sl.s.Err() == nil {
 		sl.log.Info("leaving, cancelling the task to give it back", "task", sl.running.task.id)
 	}
@@ -238,8 +238,8 @@ func (w *watch) hinted(n int) {
 	w.set = w.set && (n == 0 || w.stays)
 }
 
-// read takes the content of the slot's znode over. It waits while the
-// connection is lost.
+// read reads the slot's znode and adopts its content. It waits while the connection is
+// lost.
 func (sl *slot) read() error {
 	var data []byte
 	var stat *zk.Stat
@@ -263,7 +263,7 @@ func (sl *slot) read() error {
 	if err != nil {
 		return err
 	}
-	// An event that came meanwhile may predate this read: then the znode is read once too often.
+	// An event that arrives meanwhile may predate this read; then the znode is read once too often.
 	w.version = stat.Version
 	sl.watch, sl.stale = w, false
 	sl.version = stat.Version
@@ -281,14 +281,14 @@ func (sl *slot) read() error {
 	return nil
 }
 
-// stop ends the execution and waits for it, for reads and for the commit under way.
+// stop cancels the execution, and waits for it, for reads, and for the write under way.
 func (sl *slot) stop() {
 	defer sl.reading.Wait()
 	if sl.running != nil {
 		sl.running.cancel()
-		_ = sl.finish(<-sl.finished) // leave gives back what could not be begun
+		_ = sl.finish(<-sl.finished) // leave gives back a task that could not be begun
 	}
 	if sl.sent != nil {
-		_ = sl.settle(<-sl.written) // leave reads what came of it
+		_ = sl.settle(<-sl.written) // leave reads the znode if the outcome is unknown
 	}
 }

@@ -11,43 +11,41 @@ import (
 )
 
 const (
-	firstPause   = time.Second
+	firstPause   = time.Second      // before the first trial of a fault; each next pause is twice as long
 	longestPause = 30 * time.Second // between two trials
 
-	// A command that cannot be started says so at once, or after some seconds where
-	// the machine is overloaded. So an execution that is still running after this
-	// time was begun. If that is wrong, other slots have registered too early, and
-	// give back what they are assigned.
+	// surelyBegun is after what time an execution counts as begun. A start fails at once,
+	// or after some seconds on an overloaded machine. If the start fails still later, the
+	// other slots have registered too early, and give their tasks back.
 	surelyBegun = 10 * time.Second
 )
 
-// capacity is whether this process can begin executions. All slots share the
-// command and the machine, and so they share the fault: see the package's
-// documentation.
+// capacity knows whether this process can begin executions. All slots share the command
+// and the machine, and so they share the fault: see the package's documentation.
 type capacity struct {
 	log *slog.Logger
 
-	mu     sync.Mutex // guards the rest
-	fault  *fault     // nil while executions can be begun
-	pause  time.Duration
-	mended time.Time // when the last fault ended
+	mu     sync.Mutex    // guards the rest
+	fault  *fault        // nil while executions can be begun
+	pause  time.Duration // before the next trial
+	mended time.Time     // the end of the last fault
 }
 
 // fault is a time in which no execution can be begun.
 type fault struct {
-	late  bool          // executions break off later, so one that has begun proves nothing; guarded by mu
+	late  bool          // supervisors end while a command runs, so a task that has begun proves nothing; guarded by mu
 	trial chan struct{} // of size 1: full while a slot is on trial
-	over  chan struct{} // closed at the end
+	over  chan struct{} // closed at the end of the fault
 }
 
-// entry is a slot's leave to register. The slot is on trial if there is a fault.
+// entry is a slot's permission to register. With a fault the slot is on trial.
 type entry struct {
 	process *capacity
 	fault   *fault
 }
 
-// enter waits until a slot may register: during a fault that is one at a time, each
-// after a pause. It is false when ctx ends first. The caller ends the entry.
+// enter waits until a slot may register. During a fault one slot may at a time, after a
+// pause. ok is false when ctx ends first. With ok the caller must call end.
 func (c *capacity) enter(ctx context.Context) (e entry, ok bool) {
 	c.mu.Lock()
 	f := c.fault
@@ -80,8 +78,8 @@ func (c *capacity) nextPause() time.Duration {
 	return p
 }
 
-// failed takes that an execution could not be begun. Where a fault comes back soon,
-// as one does for want of processes, the pauses go on to grow.
+// failed records that an execution could not be begun. If a fault comes back soon, the
+// pauses keep growing: a shortage of processes, for example, comes and goes.
 func (c *capacity) failed(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,15 +92,15 @@ func (c *capacity) failed(err error) {
 		c.pause = firstPause
 	}
 	c.fault = &fault{late: late, trial: make(chan struct{}, 1), over: make(chan struct{})}
-	what := "cannot start tasks, giving them back until it can: mend what err names"
+	what := "cannot start tasks, giving them back: repair the cause that err names"
 	if late {
-		what = "cannot execute tasks to their end, giving them back until one gets there: mend what err names"
+		what = "cannot execute tasks to their end, giving them back: repair the cause that err names"
 	}
 	c.log.Error(what, "err", err)
 }
 
-// begun takes that an execution was begun. Only a trial says anything: another slot
-// may have what there is too little of.
+// begun records that an execution was begun. Only an execution on trial ends the fault: a
+// slot that was registered before may hold the very memory or descriptors that are short.
 func (e entry) begun() {
 	if e.fault == nil {
 		return
@@ -118,8 +116,8 @@ func (e entry) begun() {
 	c.log.Info("can start tasks again")
 }
 
-// beginning has an execution count as begun when it has not ended soon, unless
-// executions broke off later.
+// beginning makes an execution count as begun after surelyBegun, unless supervisors end
+// while a command runs. The caller calls stop when the execution has ended.
 func (e entry) beginning() (stop func()) {
 	if e.fault == nil || e.process.late(e.fault) {
 		return func() {}
@@ -134,7 +132,7 @@ func (c *capacity) late(f *fault) bool {
 	return f.late
 }
 
-// end lets another slot try.
+// end lets another slot go on trial.
 func (e entry) end() {
 	if e.fault != nil {
 		<-e.fault.trial

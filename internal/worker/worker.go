@@ -20,16 +20,16 @@ import (
 // Config says what a process executes. Its zero value executes the
 // assignment's simulated computation in one slot.
 type Config struct {
-	Queue   string          // whose tasks; default: the default queue
-	Kind    string          // which kind of payload Run takes: task.KindCommand, or "" for any other
-	Slots   int             // how many tasks at a time; default 1
-	Run     task.Func       // what executes a task; default task.Sleep
-	Timeout time.Duration   // a task that runs longer fails, or longer than its submitter allows; default: no limit
-	Drain   time.Duration   // how long a slot that is told to stop may run its task on; default: not at all
-	RunOn   bool            // what runs does so while no server is heard for the session's timeout; default: it is cancelled
+	Queue   string          // the queue of its tasks; default: the default queue
+	Kind    string          // the kind of payload that Run accepts: task.KindCommand, or "" for any other
+	Slots   int             // how many tasks run at a time; default 1
+	Run     task.Func       // executes a task; default task.Sleep
+	Timeout time.Duration   // a task that runs longer fails; its submitter may set a shorter limit; default: none
+	Drain   time.Duration   // how long a slot's task may still run after the end of Run's ctx; default 0
+	RunOn   bool            // a slot that is cut off for the session timeout goes on with its task; default: cancels it
 	Metrics *metrics.Worker // default: nothing is counted
-	Logger  *slog.Logger    // default: none
-	Ready   func()          // called once when all slots have registered; default: nothing
+	Logger  *slog.Logger    // default: nothing is logged
+	Ready   func()          // called once, when all slots have registered; default: nothing
 
 	rights *session.Rights
 }
@@ -51,10 +51,10 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Run hosts the slots on a session until ctx ends. Then they take no more work,
-// finish within Drain what they execute, give back the rest, and delete their
-// znodes. It fails when the session is over. Where it may not register it tries again
-// until it may.
+// Run hosts the slots on a session until ctx ends. Then the slots take no more tasks,
+// finish within Drain those that run, give back the rest, and delete their znodes. Run
+// fails when the session is over. While ZooKeeper denies a slot the right to register,
+// the slot tries again.
 func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	cfg = cfg.withDefaults()
 	if cfg.Slots < 0 {
@@ -71,7 +71,7 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	slots, leaving := errgroup.WithContext(late)
 	draining, stop := context.WithCancel(ctx)
 	defer stop()
-	defer context.AfterFunc(leaving, stop)() // a slot that fails ends the others
+	defer context.AfterFunc(leaving, stop)() // when one slot fails, all end
 
 	entering, done := s.Within(draining)
 	defer done()
@@ -81,7 +81,7 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	for range cfg.Slots {
 		slots.Go(func() error {
 			slot := cfg
-			slot.Ready = sync.OnceFunc(func() { // when this one has
+			slot.Ready = sync.OnceFunc(func() { // this slot has registered
 				if missing.Add(-1) == 0 {
 					cfg.Ready()
 				}
@@ -98,10 +98,10 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 				switch {
 				case errors.Is(err, errGone):
 					if d := renewals.pause(time.Since(began)); d > 0 {
-						cfg.Logger.Warn("workers' znodes are deleted or overwritten again and again: waiting before registering anew", "pause", d)
+						cfg.Logger.Warn("the worker's znode is deleted or overwritten again and again: waiting before registering anew", "pause", d)
 						wait(entering, d)
 					}
-				case errors.Is(err, command.ErrCannotStart): // enter waits
+				case errors.Is(err, command.ErrCannotStart): // the next enter waits
 				default:
 					return err
 				}
@@ -111,19 +111,19 @@ func Run(ctx context.Context, s *session.Session, cfg Config) error {
 	return slots.Wait()
 }
 
-// longestRenewal bounds the pauses of renewals: so long at most is a slot missing after
-// the last of its znodes was deleted.
+// longestRenewal bounds the pauses of renewals. When people stop deleting its znodes, a
+// slot is missing for at most this long.
 const longestRenewal = 10 * time.Second
 
-// renewals are the times that one slot registers anew because its znode was deleted or
-// cannot be used. Pauses keep it from registering in a tight loop with whoever does that.
+// renewals paces how often one slot registers anew after its znode was deleted or became
+// unusable. Without pauses the slot and the cause of that would run in a tight loop.
 type renewals struct {
-	next time.Duration // the pause before the next one, if that comes soon
+	next time.Duration // the pause, if the next znode is lost soon
 }
 
-// pause returns how long to wait now that a znode was lost after the time lived: not at
-// all the first time, then 1 s, 2 s, and so on up to longestRenewal. A znode that
-// lived for longer than the pause would be counts as the first.
+// pause returns how long to wait after a znode was lost that existed for the time lived:
+// nothing the first time, then 1 s, 2 s, and so on up to longestRenewal. A znode that
+// existed for longer than the pause counts as the first.
 func (r *renewals) pause(lived time.Duration) time.Duration {
 	if lived > r.next {
 		r.next = 0

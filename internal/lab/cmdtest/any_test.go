@@ -54,7 +54,7 @@ func TestAnyCommand(t *testing.T) {
 		sv.master()
 		sv.worker("--any-command", "--queue", "mine")
 		s := finished(sv, "mine.t", "", "touch x")
-		if want := "its payload is not said to be a command line"; s.Phase != task.Failed || !strings.HasPrefix(string(s.Text), want) {
+		if want := "its payload is not marked as a command line"; s.Phase != task.Failed || !strings.HasPrefix(string(s.Text), want) {
 			t.Errorf("%s", s.Bytes())
 		}
 	})

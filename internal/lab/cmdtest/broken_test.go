@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	cannotStart   = "cannot start tasks, giving them back until it can"
+	cannotStart   = "cannot start tasks, giving them back"
 	canStartAgain = "can start tasks again"
 )
 
