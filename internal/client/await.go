@@ -14,33 +14,32 @@ import (
 
 // Crew counts the workers of a queue.
 type Crew struct {
-	Taking  int // are given tasks
-	Drained int // are not
+	Taking  int // may be assigned tasks
+	Drained int // may not
 }
 
-// tellPause is the least time between two words about how many workers there are.
-const tellPause = time.Second
+// reportPause is the least time between two reports of how many workers there are.
+const reportPause = time.Second
 
-// rightsPause is how often WaitForWorkers looks whether it may still see the workers. A server
-// that no longer lets it read a znode fires its watch no more.
+// rightsPause is how often WaitForWorkers checks that it still has the right to list the
+// workers. When that right is gone, the servers drop the watch without an event.
 const rightsPause = 5 * time.Second
 
-// MaySubmit fails where the policy does not let the client submit, and with ctx's cause when ctx
-// ends before there is a session. Do and Submit would wait for another policy.
+// MaySubmit fails if the policy does not let the client submit, and with ctx's cause when
+// ctx ends before there is a session. Do and Submit would wait for another policy.
 func (c *Client) MaySubmit(ctx context.Context) error {
 	return c.on(ctx, func(sv *serving) error { return sv.s.Permitted("submit to", task.DataDir, zk.PermCreate) })
 }
 
-// WaitForWorkers returns when so many workers of the client's queue are registered that are
-// not drained. Until then tell is called with how many there are: at once, and when that
-// has changed, once a second at most. It fails with ctx's cause when ctx ends, and where the
-// policy does not let the client see the workers. One call of a
-// client waits at a time.
-func (c *Client) WaitForWorkers(ctx context.Context, n int, tell func(Crew)) error {
+// WaitForWorkers returns when n workers of the client's queue are registered and not
+// drained. Until then it calls report with the current numbers: at once, and when they have
+// changed, at most once a second. It fails with ctx's cause when ctx ends, and if the policy
+// does not let the client list the workers. A client may have one such call at a time.
+func (c *Client) WaitForWorkers(ctx context.Context, n int, report func(Crew)) error {
 	if n <= 0 {
 		return nil
 	}
-	w := &crewWait{rights: c.rights, queue: c.queue, n: n, tell: tell}
+	w := &crewWait{rights: c.rights, queue: c.queue, n: n, report: report}
 	return c.on(ctx, func(sv *serving) error { return w.on(ctx, sv) })
 }
 
@@ -50,14 +49,14 @@ type crewWait struct {
 	rights *session.Rights
 	queue  string
 	n      int
-	tell   func(Crew)
+	report func(Crew)
 
-	told *Crew     // last; nil: nothing yet
-	at   time.Time // then
+	last *Crew     // reported; nil: none yet
+	at   time.Time // of the last report
 }
 
 func (w *crewWait) on(ctx context.Context, sv *serving) error {
-	// The watches of a stall are on the same znodes, and have their own hints.
+	// A stall watches the same znodes, and has its own hints.
 	const roots = "/"
 	hints := sv.s.Hints(roots)
 	defer sv.s.Forget(roots)
@@ -81,7 +80,7 @@ func (w *crewWait) on(ctx context.Context, sv *serving) error {
 		if now.Taking >= w.n {
 			return nil
 		}
-		later := w.say(now)
+		later := w.reportNow(now)
 		select {
 		case <-hints.C:
 			paths, all := hints.Take()
@@ -104,10 +103,10 @@ func (w *crewWait) on(ctx context.Context, sv *serving) error {
 	}
 }
 
-// list lists a permanent znode and watches it, when it may, and creates it where it is
-// missing.
+// list lists a permanent znode and sets a watch. It creates the znode if it is missing, and
+// waits while the right to list it is missing, unless the policy withholds that right.
 func (w *crewWait) list(ctx context.Context, s *session.Session, dir string) (names []string, err error) {
-	var withheld error // by the policy: nobody is about to give that right
+	var withheld error // the policy withholds the right: it will not come
 	err = w.rights.Patiently(ctx, dir, session.RightRead, func() error {
 		for {
 			names, _, err = s.ChildrenW(dir)
@@ -137,16 +136,16 @@ func (w *crewWait) count(workers, drains []string) Crew {
 	return Crew{Taking: n, Drained: len(ours) - n}
 }
 
-// say tells how many there are, unless that was told. It returns when to say it if it is too
-// soon.
-func (w *crewWait) say(now Crew) (later <-chan time.Time) {
+// reportNow reports numbers that are new. If it is too soon, it returns a timer for when to
+// report them.
+func (w *crewWait) reportNow(now Crew) (later <-chan time.Time) {
 	switch {
-	case w.told != nil && *w.told == now:
+	case w.last != nil && *w.last == now:
 		return nil
-	case time.Since(w.at) < tellPause:
-		return time.After(time.Until(w.at.Add(tellPause)))
+	case time.Since(w.at) < reportPause:
+		return time.After(time.Until(w.at.Add(reportPause)))
 	}
-	w.told, w.at = &now, time.Now()
-	w.tell(now)
+	w.last, w.at = &now, time.Now()
+	w.report(now)
 	return nil
 }

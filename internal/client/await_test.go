@@ -100,7 +100,7 @@ func TestWaitForWorkers(t *testing.T) {
 			told := <-a.told
 			return told == "99 taking, 0 drained", told
 		})
-		if told, took := len(a.told)+2, time.Since(began); took < tellPause || told > 2+int(took/tellPause) {
+		if told, took := len(a.told)+2, time.Since(began); took < reportPause || told > 2+int(took/reportPause) {
 			t.Errorf("told %d times within %s", told, took)
 		}
 		h.CreateEphemeral("/workers/last", "")

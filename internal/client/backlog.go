@@ -8,50 +8,50 @@ import (
 )
 
 const (
-	// BacklogBytes bounds the results that wait in memory for their turn to be emitted.
-	// What is beyond that waits in temporary files.
+	// BacklogBytes is how many bytes of results may wait in memory to be emitted. Results
+	// beyond that wait in temporary files.
 	BacklogBytes = 64 << 20
-	// segmentBytes is from which size on a temporary file takes no more results: it goes
-	// when its last one is emitted.
+	// segmentBytes is the size from which a temporary file takes no more results. The file
+	// is closed when its last result is read, so smaller files free the disk sooner.
 	segmentBytes = 64 << 20
 )
 
-// backlog holds what is finished until it is its turn. One goroutine owns it.
+// backlog holds outcomes until they are emitted in order. One goroutine owns it.
 type backlog struct {
 	waiting map[int]*finished // by turn
-	next    int
-	bytes   int64    // of the results in memory
-	last    *segment // that takes more; nil if none does
+	next    int               // the turn that is emitted next
+	bytes   int64             // of the results in memory
+	last    *segment          // takes further results; nil: there is none
 }
 
 // finished is an outcome that waits for its turn.
 type finished struct {
 	Outcome
 	turn   int
-	weight int64 // of its payload, which is in flight until it is emitted
+	weight int64 // bytes of its payload, which count as in flight until it is emitted
 
-	segment *segment // that holds its result; nil while it is in memory
-	at      int64
+	segment *segment // holds its result; nil while the result is in memory
+	at      int64    // where in the segment
 	size    int
 }
 
-// segment is a temporary file without a name: it is gone when the process is, however
-// that ends.
+// segment is a temporary file without a name: it vanishes with the process, even after
+// SIGKILL.
 type segment struct {
 	file *os.File
 	end  int64
-	live int // results in it that are to be read
+	live int // results in it that are not yet read
 }
 
 func newBacklog() *backlog { return &backlog{waiting: make(map[int]*finished)} }
 
-// bytesOf is how much of an outcome may go to a file.
+// bytesOf is how many bytes of an outcome may go to a file.
 func bytesOf(o *finished) int64 {
 	return int64(len(o.State.Text) + len(o.State.Stdout) + len(o.State.Stderr))
 }
 
-// add takes an outcome. It fails when the result should go to a temporary file, and
-// cannot; then that waits in memory.
+// add adds an outcome. It fails when the result must go to a temporary file and cannot be
+// written; then the result waits in memory.
 func (b *backlog) add(o *finished) error {
 	b.waiting[o.turn] = o
 	b.bytes += bytesOf(o)
@@ -61,7 +61,7 @@ func (b *backlog) add(o *finished) error {
 	return b.spool(o)
 }
 
-// first returns the outcome whose turn it is, or nil if it has not come.
+// first returns the outcome that is emitted next, or nil if it is not there yet.
 func (b *backlog) first() *finished {
 	o := b.waiting[b.next]
 	if o != nil && o.segment != nil {
@@ -70,7 +70,7 @@ func (b *backlog) first() *finished {
 	return o
 }
 
-// pop drops the first.
+// pop drops the outcome that first returned.
 func (b *backlog) pop() {
 	b.bytes -= bytesOf(b.waiting[b.next])
 	delete(b.waiting, b.next)
@@ -83,7 +83,7 @@ func (b *backlog) spool(o *finished) error {
 		if err != nil {
 			return spoolError(err)
 		}
-		_ = os.Remove(file.Name()) // at once: not even a kill leaves it
+		_ = os.Remove(file.Name()) // at once, so that nothing stays after SIGKILL
 		b.last = &segment{file: file}
 	}
 	n, err := b.last.file.WriteAt(o.State.Bytes(), b.last.end)
@@ -101,12 +101,11 @@ func (b *backlog) spool(o *finished) error {
 	return nil
 }
 
-// spoolError names the directory: it is the variable's, or the system's own.
 func spoolError(err error) error {
-	return fmt.Errorf("results over %d MB wait for one before them, and find no room in $TMPDIR: %w", BacklogBytes>>20, err)
+	return fmt.Errorf("more than %d MB of results wait for an earlier one, and cannot be written to a file in $TMPDIR: %w", BacklogBytes>>20, err)
 }
 
-// load reads a result back. One that cannot be read is no result.
+// load reads a result back. If that fails, the outcome gets an error.
 func (b *backlog) load(o *finished) {
 	state := make([]byte, o.size)
 	if _, err := o.segment.file.ReadAt(state, o.at); err != nil {

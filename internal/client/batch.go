@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	// DefaultWindow is how many tasks of a batch are in flight, if nobody says.
+	// DefaultWindow is how many tasks of a batch are in flight by default.
 	DefaultWindow = 1000
-	// MaxWindow bounds what ZooKeeper must delete at once when a client's session
-	// ends.
+	// MaxWindow bounds how many tasks ZooKeeper must delete in one transaction when a
+	// client's session ends.
 	MaxWindow = 2000
-	// WindowBytes bounds the payloads of a batch that are in flight, together: the
-	// servers hold them in memory, several times over.
+	// WindowBytes bounds the sum of the payloads of a batch in flight, in bytes: a server
+	// holds several copies of each in memory.
 	WindowBytes = 32 << 20
 )
 
@@ -29,50 +29,48 @@ const (
 type Item struct {
 	Index   int // among all items, from 1
 	Payload []byte
-	Input   []byte // what the payload was made from, if that is something else
-	Err     error  // why it cannot be submitted, if so
+	Input   []byte // the input from which the payload was made, if it differs
+	Err     error  // why the item cannot be submitted; nil if it can
 }
 
-// Outcome is what became of an item: a State that is Done or Failed; or Err.
+// Outcome is the outcome of an item: a State that is Done or Failed; or Err.
 type Outcome struct {
 	Item
 	Result
-	Attempts  int  // submissions, with those again after a failure
-	Withdrawn bool // Err says why the batch ended, not what is wrong with the item
+	Attempts  int  // submissions, including retries
+	Withdrawn bool // Err is why the batch ended, not a fault of the item
 }
 
 // ErrTimeout means that a task was withdrawn because it was not finished in time.
 var ErrTimeout = errors.New("not finished in time")
 
-// Batch says how many tasks are done together. Its zero value is the default.
+// Batch configures how many tasks run together. Its zero value means the defaults.
 type Batch struct {
-	Window    int           // how many items are taken up and not yet emitted; default DefaultWindow
-	Jobs      int           // how many of those are not finished; default Window
-	Unordered bool          // emit outcomes as they come, not in the order of the items
+	Window    int           // most items that are begun and not yet emitted; default DefaultWindow
+	Jobs      int           // most items that are begun and not yet finished; default Window
+	Unordered bool          // emit outcomes as they arrive, not in the order of the items
 	Retries   int           // how often a task that failed is submitted again, under a new id
-	Deadline  time.Duration // withdraw a task that is not finished so long after its submission; 0 never
-	// OnOutcome, if set, is told of each outcome as it comes, before it is its turn to be
-	// emitted, by a goroutine of its own. An error ends the batch as one of emit does.
+	Deadline  time.Duration // withdraw a task that is not finished so long after its submission; 0: never
+	// OnOutcome, if set, is called with each outcome as it arrives, before emit, on another
+	// goroutine than emit. If it returns an error, the batch ends, as it does when emit does.
 	OnOutcome func(Outcome) error
 	// NewID, if set, makes an id for each item, in the order of the items. Do sets it.
 	NewID func() string
 }
 
-// Do does the items as tasks, until items is closed, ctx ends, or emit returns an
-// error; then it withdraws what is not finished, and returns that error or ctx's
-// cause. emit is told of every item that was taken up, by the goroutine that called Do;
-// of the withdrawn ones as such. Memory is bounded by WindowBytes and BacklogBytes:
-// results beyond that wait for their turn in a temporary file. Where there is no room
-// for that, the batch ends as after an error of emit.
+// Do executes the items as tasks, until items is closed, ctx ends, or emit returns an
+// error. Then it withdraws the unfinished tasks, and returns that error or ctx's cause. Do
+// calls emit, on the caller's goroutine, for every item that it has begun, also for the
+// withdrawn ones. WindowBytes and BacklogBytes bound the memory: further results wait in
+// temporary files. If those cannot be written, the batch ends as after an error of emit.
 func (b Batch) Do(ctx context.Context, c *Client, items <-chan Item, emit func(Outcome) error) error {
 	b.NewID = c.NewID
 	return b.Each(ctx, items, func(ctx context.Context, id string, it Item) Outcome { return b.Attempt(ctx, c, id, it) }, emit)
 }
 
-// Each is Do, with whatever is to be done with an item: do gets the item's id
-// as well, if there is NewID. Its ctx ends when Each is to
-// return; then it makes an end, and its outcome is emitted all the same. It is not
-// called for an item with Err set.
+// Each is Do with another action for each item. do gets the item and an id from NewID, if
+// that is set. When ctx of do ends, do must return soon; its outcome is emitted as well. do
+// is not called for an item with Err set.
 func (b Batch) Each(ctx context.Context, items <-chan Item, do func(ctx context.Context, id string, it Item) Outcome, emit func(Outcome) error) error {
 	if b.Window == 0 {
 		b.Window = DefaultWindow
@@ -80,15 +78,15 @@ func (b Batch) Each(ctx context.Context, items <-chan Item, do func(ctx context.
 	if b.Jobs == 0 {
 		b.Jobs = b.Window
 	}
-	ctx, stop := context.WithCancelCause(ctx) // the first cause stays
+	ctx, stop := context.WithCancelCause(ctx) // the first cause counts
 	defer stop(nil)
 	places, jobs, load := make(chan struct{}, b.Window), make(chan struct{}, b.Jobs), semaphore.NewWeighted(WindowBytes)
 	done, ready := make(chan *finished), make(chan *finished)
-	go func() { // ends with items or ctx, and everything in flight
+	go func() { // ends after items or ctx has ended and no item is in flight
 		defer close(done)
 		b.takeUp(ctx, items, places, jobs, load, do, done)
 	}()
-	go func() { // ends with done
+	go func() { // ends after done is closed
 		defer close(ready)
 		b.inTurn(done, ready, jobs, stop)
 	}()
@@ -102,7 +100,7 @@ func (b Batch) Each(ctx context.Context, items <-chan Item, do func(ctx context.
 	return context.Cause(ctx)
 }
 
-// takeUp does items as far as there are places and jobs, and sends what became of them.
+// takeUp begins an item for each free place and job, and sends the outcomes to done.
 func (b Batch) takeUp(ctx context.Context, items <-chan Item, places, jobs chan<- struct{}, load *semaphore.Weighted,
 	do func(ctx context.Context, id string, it Item) Outcome, done chan<- *finished) {
 	var flight sync.WaitGroup
@@ -143,12 +141,12 @@ func (b Batch) takeUp(ctx context.Context, items <-chan Item, places, jobs chan<
 	}
 }
 
-// inTurn passes on what is done when it is its turn. It is always there to take what
-// is done: what that holds in memory is the backlog's to bound.
-// A job ends when it was judged: the verdict may be that no other begins.
+// inTurn sends outcomes to ready in their order. It always receives from done: the backlog
+// bounds the memory. A job is free again only after OnOutcome: that may end the batch, and
+// then no further item begins.
 func (b Batch) inTurn(done <-chan *finished, ready chan<- *finished, jobs <-chan struct{}, end func(error)) {
 	backlog := newBacklog()
-	come := 0
+	arrived := 0
 	for done != nil || len(backlog.waiting) > 0 {
 		var out chan<- *finished
 		first := backlog.first()
@@ -170,9 +168,9 @@ func (b Batch) inTurn(done <-chan *finished, ready chan<- *finished, jobs <-chan
 			}
 			<-jobs
 			if b.Unordered {
-				o.turn = come
+				o.turn = arrived
 			}
-			come++
+			arrived++
 			if err := backlog.add(o); err != nil {
 				end(err)
 			}
@@ -180,11 +178,11 @@ func (b Batch) inTurn(done <-chan *finished, ready chan<- *finished, jobs <-chan
 	}
 }
 
-// Attempt submits an item until it is done, or has failed for the last time: what Do does
-// with each. The first id is the given one, which c made.
+// Attempt submits an item until it is done or no retries are left. Do calls it for each
+// item. c made the id, which is used for the first submission.
 func (b Batch) Attempt(ctx context.Context, c *Client, id string, it Item) Outcome {
 	o := Outcome{Item: it}
-	pause := backoff.NewExponentialBackOff() // half a second, then half as much more each time, with jitter
+	pause := backoff.NewExponentialBackOff() // 0.5 s, then 1.5 times as long each time, with jitter
 	for {
 		o.Attempts++
 		o.Result, o.Err = b.once(ctx, c, id, it.Payload)

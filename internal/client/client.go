@@ -16,36 +16,36 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// MaxPayload is the most that a task carries, in bytes: what one request to
-// ZooKeeper may hold, less its paths.
+// MaxPayload is the largest payload of a task, in bytes: one request to ZooKeeper, less
+// its paths.
 const MaxPayload = session.MaxPacket - 1000
 
 // ErrRemoved means that someone removed the task before it was finished.
 var ErrRemoved = errors.New("was removed before it finished")
 
-// Config is how a client works. Its zero value is the default.
+// Config configures a client. Its zero value means the defaults.
 type Config struct {
 	Queue  string       // of the tasks that it submits; default: the default queue
-	Asks   task.Facts   // what it asks for each of them: task.FactKind, task.FactTimeout; default: nothing
-	Logger *slog.Logger // default: none
+	Asks   task.Facts   // what each task asks for: task.FactKind, task.FactTimeout; default: nothing
+	Logger *slog.Logger // default: nothing is logged
 }
 
-// Client submits tasks through one session after the other: Serve is given
-// each of them, Do uses the one of the moment.
+// Client submits tasks through one session after the other. Serve gets each session; Do
+// uses the current one.
 //
-// ZooKeeper must delete at once what a session held when it ends, so keep no
-// more than 2000 calls of Do under way, and fewer below a long chroot: see
-// Batch.Check. What is being cleaned up comes on top, for some milliseconds.
+// When a session ends, ZooKeeper deletes all its znodes in one transaction. So keep no more
+// than 2000 calls of Do under way, and fewer below a long chroot: see Batch.Check. Tasks
+// that are being cleaned up come on top, for some milliseconds.
 type Client struct {
 	log    *slog.Logger
 	queue  string
 	ids    *task.Submitter
-	fresh  []byte // the state of a task that it submits
+	fresh  []byte // the state of a task when it is submitted
 	rights *session.Rights
 
 	mu      sync.Mutex // guards the rest
 	current *serving
-	arrived chan struct{} // closed when there is a current one
+	arrived chan struct{} // closed when current is set
 }
 
 // serving is the client's time on one session.
@@ -55,12 +55,12 @@ type serving struct {
 	waiter *waiter
 	users  sync.WaitGroup  // calls of Do that use it, and clean-ups
 	ctx    context.Context // Serve's
-	places chan struct{}   // one for each task of Do that is there
+	places chan struct{}   // one for each task of Do whose znodes exist
 }
 
-// mostTasks is how many tasks of Do there may be, with those that are being cleaned up:
-// where that is not allowed, they are not to become ever more. Their session's end
-// removes them at once.
+// mostTasks is how many tasks of Do may exist, including those that are being cleaned up.
+// Without it their number would grow without limit while the right to delete is missing,
+// and the end of the session must delete all of them at once.
 const mostTasks = 2 * MaxWindow
 
 // New returns a client that waits for Serve.
@@ -74,13 +74,13 @@ func New(cfg Config) *Client {
 	}
 }
 
-// NewID returns a new task id in the client's queue. All that the client submits carries
-// its mark, by which the leader tells it from other clients.
+// NewID returns a new task id in the client's queue. All ids of a client have the same
+// mark, so the leader can share the workers among clients.
 func (c *Client) NewID() string { return c.ids.NewID() }
 
-// Serve lets Do use the session until ctx ends, or the session. It returns when
-// every Do has let go of it: after the end of ctx alone, when each has withdrawn
-// its task, and what was fetched is cleaned up. It serves one session at a time.
+// Serve lets Do use the session until ctx or the session ends. It returns when no Do uses
+// the session any more. If only ctx has ended, each Do has withdrawn its task by then, and
+// finished tasks are cleaned up. No two calls of Serve may overlap.
 func (c *Client) Serve(ctx context.Context, s *session.Session) error {
 	sv := &serving{
 		s: s, group: s.NewGroup(), waiter: newWaiter(s, c.log),
@@ -93,7 +93,7 @@ func (c *Client) Serve(ctx context.Context, s *session.Session) error {
 
 	err := sv.waiter.run(ctx)
 
-	c.drop(sv) // first: those who are told look for the next session at once
+	c.drop(sv) // before stop: callers that stop releases ask for the next session at once
 	open := sv.waiter.stop()
 	if over := s.Err(); over != nil && open > 0 {
 		c.log.Warn("submitting unfinished tasks again, under new ids", "tasks", open, "err", over)
@@ -102,7 +102,7 @@ func (c *Client) Serve(ctx context.Context, s *session.Session) error {
 	return err
 }
 
-// drop sees to it that acquire does not return sv any more.
+// drop makes sure that acquire does not return sv any more.
 func (c *Client) drop(sv *serving) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,35 +133,35 @@ func (c *Client) acquire(ctx context.Context) (*serving, error) {
 	}
 }
 
-// Result is what became of a submission.
+// Result is the outcome of a submission.
 type Result struct {
-	ID    string        // under which it was finished
+	ID    string        // of the last submission
 	State task.State    // Done or Failed
-	Took  time.Duration // since it was submitted, for the last time
+	Took  time.Duration // since the last submission
 
-	// Of Await alone.
+	// Set by Await only.
 	Version  int32 // of the state
-	Attached bool  // a client waits for it
+	Attached bool  // a client waits for the task
 }
 
-// Do submits a task, waits until it is finished, and fetches the result; the task
-// is cleaned up a little later, at the latest when Serve returns. A task that failed
-// is no error: see Result.State. It fails
+// Do submits a task, waits until it is finished, and fetches the result. The task is
+// deleted some milliseconds later, at the latest before Serve returns. A task that failed
+// is no error: see Result.State. Do fails
 //
-//   - with ctx's cause when ctx ends: the task has been withdrawn, which waits
-//     for a lost connection as long as Serve does;
+//   - with ctx's cause when ctx ends. By then the task is withdrawn; while the connection
+//     is lost that waits, as long as Serve does;
 //   - with ErrRemoved when someone removed the task;
-//   - when the payload is too large (session.ErrTooLarge), or its znodes may not be
-//     read.
+//   - when the payload is too large (session.ErrTooLarge), or the right to read the task's
+//     znodes is missing.
 //
-// Where nothing may be created in /tasks or /data, or deleted, it waits until it may.
+// Do waits while the right to create in /tasks or /data, or to delete, is missing.
 func (c *Client) Do(ctx context.Context, payload []byte) (Result, error) {
 	return c.DoAs(ctx, c.NewID(), payload)
 }
 
-// DoAs is Do under an id that NewID made: what is submitted at the same
-// time by several calls is assigned in the order of the ids. It is the caller's
-// to use an id once. Submitted again, the task has an id of its own.
+// DoAs is Do with an id that NewID made. Tasks that several calls submit at the same time
+// are assigned in the order of their ids. The caller must use an id once. When a session
+// ends and DoAs submits the task again, it takes a new id.
 func (c *Client) DoAs(ctx context.Context, id string, payload []byte) (r Result, err error) {
 	err = c.on(ctx, func(sv *serving) (err error) {
 		if r, err = c.do(ctx, sv, id, payload); errors.Is(err, session.ErrOver) {
@@ -176,8 +176,8 @@ func (c *Client) DoAs(ctx context.Context, id string, payload []byte) (r Result,
 	return r, err
 }
 
-// on has something done on the session of the moment, and again on the next one
-// when that is over. It returns ctx's cause when ctx ends before there is one.
+// on calls do with the current session, and again with the next one when do fails because
+// the session is over. It returns ctx's cause when ctx ends while there is no session.
 func (c *Client) on(ctx context.Context, do func(*serving) error) error {
 	for {
 		sv, err := c.acquire(ctx)
@@ -218,14 +218,14 @@ func (c *Client) do(ctx context.Context, sv *serving, id string, payload []byte)
 	return r, a.err
 }
 
-// submit is serving.submit, and waits until it may.
+// submit is serving.submit, and waits while the right to create is missing.
 func (c *Client) submit(ctx context.Context, sv *serving, id string, payload []byte, detached bool) error {
 	return c.rights.Patiently(ctx, task.DataDir, session.RightCreate, func() error {
 		return sv.submit(id, payload, c.fresh, detached)
 	})
 }
 
-// cleanUp removes a task whose result is there. Nobody waits for that but Serve.
+// cleanUp removes a task whose result was fetched. Only Serve waits for the removal.
 func (c *Client) cleanUp(sv *serving, id string) {
 	sv.users.Add(1)
 	sv.group.Later(func(_ []session.Result, err error) {
@@ -241,8 +241,8 @@ func (c *Client) cleanUp(sv *serving, id string) {
 	}, removal(id)...)
 }
 
-// remove removes a task of Do, after which there is a place for another. Where it may
-// not, it goes on trying for as long as Serve lasts; nobody waits for that.
+// remove removes a task of Do, and then frees its place. While the right to delete is
+// missing, it tries again in the background, for as long as Serve lasts.
 func (c *Client) remove(sv *serving, id string, gone bool) {
 	err := sv.remove(id, gone)
 	if !session.Refused(err) {
@@ -265,8 +265,7 @@ func removal(id string) []session.Op {
 	}
 }
 
-// submit creates the task's two znodes: for as long as the session lasts, or
-// detached, for good.
+// submit creates the task's two znodes: ephemeral, or persistent if the task is detached.
 func (sv *serving) submit(id string, payload, state []byte, detached bool) error {
 	if len(payload) > MaxPayload {
 		return TooLarge(int64(len(payload)))
@@ -301,9 +300,9 @@ func (sv *serving) submit(id string, payload, state []byte, detached bool) error
 	}
 }
 
-// submitted tells whether a submission was carried out whose answer was lost: its
-// znodes are there, the owner's (of a detached one nobody's), with its payload.
-// Either znode tells: someone may have removed the other meanwhile.
+// submitted reports whether a submission was carried out after its answer was lost. It was
+// if the payload's znode has the right owner (0 for a detached task) and payload, or if the
+// state's znode has the right owner: someone may have removed the payload meanwhile.
 func (sv *serving) submitted(id string, payload []byte, owner int64) (bool, error) {
 	if err := sv.s.Sync(); err != nil {
 		return false, err
@@ -319,9 +318,9 @@ func (sv *serving) submitted(id string, payload []byte, owner int64) (bool, erro
 	return err == nil && stat.EphemeralOwner == owner, err
 }
 
-// remove deletes the task's two znodes, or the payload alone when the state is
-// known to be gone. It serves to clean up and to withdraw. What cannot be
-// deleted does not keep the other from it.
+// remove deletes the task's two znodes; only the payload if the state is known to be gone.
+// It is used to clean up and to withdraw. If one znode cannot be deleted, remove still
+// deletes the other, and then fails.
 func (sv *serving) remove(id string, gone bool) error {
 	ops := removal(id)
 	if gone {
@@ -334,7 +333,7 @@ func (sv *serving) remove(id string, gone bool) error {
 		switch {
 		case err == nil:
 			return kept
-		case errors.Is(err, session.ErrUnknown): // what was deleted is refused now
+		case errors.Is(err, session.ErrUnknown): // again: NoNode means that it was carried out
 		case !errors.As(err, &refused):
 			return err
 		default:

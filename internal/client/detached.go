@@ -13,26 +13,25 @@ import (
 )
 
 var (
-	// ErrFinished means that a task has its result or its failure already.
+	// ErrFinished means that a task is done or failed already.
 	ErrFinished = errors.New("is finished")
-	// ErrNotFailed means that a task is not one that failed.
+	// ErrNotFailed means that a task has not failed.
 	ErrNotFailed = errors.New("has not failed")
 	// ErrAttached means that a task belongs to a client that waits for it.
 	ErrAttached = errors.New("belongs to a client that waits for it")
 )
 
-// Submit submits a detached task: one that outlives the client and is collected
-// by its id. It returns the id: the given one, which NewID made, or another
-// where the session ended meanwhile and the task was not there. The same payload
-// is never submitted twice. It fails with
+// Submit submits a detached task: such a task outlives the client, and is collected by its
+// id. It returns the given id, which NewID made; or a new id, if the session ended during
+// the submission and the task did not exist. It never submits a payload twice. Submit fails
 //
-//   - ctx's cause when ctx ended before it was submitted; what is on its way is
-//     not called back. With an id, that task may be there;
-//   - what Do fails with as well.
+//   - with ctx's cause when ctx ends first. A request under way is not stopped: if Submit
+//     also returns an id, that task may exist;
+//   - with the other errors of Do.
 func (c *Client) Submit(ctx context.Context, id string, payload []byte) (string, error) {
 	sent := false
 	err := c.on(ctx, func(sv *serving) error {
-		if sent { // the session before has ended: what it sent is there, or never will be
+		if sent { // the last session has ended, so its request will not be carried out later
 			if done, err := sv.submitted(id, payload, 0); done || err != nil {
 				return err
 			}
@@ -52,11 +51,11 @@ func (c *Client) Submit(ctx context.Context, id string, payload []byte) (string,
 	return id, nil
 }
 
-// Await waits until a task is finished, whoever submitted it, and fetches its
-// result. It leaves the task where it is: see Collect. Took is the time from its
-// submission to its end by ZooKeeper's clock, Attached whether a client waits for
-// it that cleans it up. It fails with task.ErrNotFound, with ctx's cause, or when the
-// znode may not be read. No two calls may wait for the same task at a time.
+// Await waits until a task is finished, and fetches its result. Anyone may have submitted
+// the task. Await does not remove it: see Collect. Took is the time from its submission to
+// its end by ZooKeeper's clock. Attached means that the submitter waits for the task, and
+// removes it. Await fails with task.ErrNotFound, with ctx's cause, or when the right to read
+// the znode is missing. Two calls must not wait for the same task at the same time.
 func (c *Client) Await(ctx context.Context, id string) (Result, error) {
 	r := Result{ID: id}
 	err := c.on(ctx, func(sv *serving) error {
@@ -78,8 +77,8 @@ func (c *Client) Await(ctx context.Context, id string) (Result, error) {
 	return r, err
 }
 
-// Withdraw removes a task that Submit submitted, finished or not: for who can tell its
-// id to nobody. When ctx ends while ZooKeeper is away it may still be there.
+// Withdraw removes a task that Submit submitted, finished or not: for a caller that could
+// not print the id. When ctx ends while ZooKeeper is away, the task may still exist.
 func (c *Client) Withdraw(ctx context.Context, id string) error {
 	return c.on(ctx, func(sv *serving) error { return sv.remove(id, false) })
 }
@@ -101,15 +100,15 @@ func (sv *serving) find(id string) ([]byte, *zk.Stat, error) {
 	return data, stat, err
 }
 
-// Collect removes a task whose result Await fetched. It is no error when someone
-// else did, or when the task failed and has been made pending again: then it stays.
-// When ctx ends while ZooKeeper is away it may still be there.
+// Collect removes a task whose result Await fetched. It is no error if the task is gone
+// already. A failed task that has been made pending again stays, which is no error either.
+// When ctx ends while ZooKeeper is away, the task may still exist.
 func (c *Client) Collect(ctx context.Context, r Result) error {
 	return c.on(ctx, func(sv *serving) error {
 		for {
 			err := sv.removeAt(r.ID, r.Version)
 			switch {
-			case errors.Is(err, session.ErrUnknown): // what was removed is refused now
+			case errors.Is(err, session.ErrUnknown): // again: NoNode means that it was carried out
 			case errors.Is(err, zk.ErrNoNode), errors.Is(err, zk.ErrBadVersion):
 				return nil
 			default:
@@ -119,8 +118,8 @@ func (c *Client) Collect(ctx context.Context, r Result) error {
 	})
 }
 
-// removeAt deletes a task whose state is at a version, and its payload if there
-// is one.
+// removeAt deletes a task, if its state is at that version, and its payload, if there is
+// one.
 func (sv *serving) removeAt(id string, version int32) error {
 	state, payload := session.Delete(task.StatePath(id), version), session.Delete(task.DataPath(id), session.AnyVersion)
 	_, err := sv.group.Multi(state, payload)
@@ -131,12 +130,12 @@ func (sv *serving) removeAt(id string, version int32) error {
 	return err
 }
 
-// Cancel removes a task that is not finished; if a worker runs it, the leader has
-// it stopped. It fails with task.ErrNotFound, with ErrFinished, with ctx's cause when
-// ctx ends while ZooKeeper is away (it may have been carried out), or when the
-// znodes may not be read or deleted.
+// Cancel removes a task that is not finished. If a worker runs the task, the leader revokes
+// it, and the worker stops. Cancel fails with task.ErrNotFound, with ErrFinished, with ctx's
+// cause when ctx ends while ZooKeeper is away (the task may be removed all the same), or
+// when the right to read or delete the znodes is missing.
 func (c *Client) Cancel(ctx context.Context, id string) error {
-	sent := false // and no answer came
+	sent := false // the request was sent, and its answer was lost
 	return c.on(ctx, func(sv *serving) error {
 		for {
 			data, stat, err := sv.find(id)
@@ -167,12 +166,12 @@ func (c *Client) Cancel(ctx context.Context, id string) error {
 	})
 }
 
-// Retry makes a detached task that failed pending again; its payload is still
-// there. It fails with task.ErrNotFound, ErrNotFailed, ErrAttached, with ctx's cause when
-// ctx ends while ZooKeeper is away (it may have been carried out), or when the
-// znode may not be read or written.
+// Retry makes a detached task that failed pending again; its payload still exists. Retry
+// fails with task.ErrNotFound, ErrNotFailed, ErrAttached, with ctx's cause when ctx ends
+// while ZooKeeper is away (the task may be pending all the same), or when the right to read
+// or write the znode is missing.
 func (c *Client) Retry(ctx context.Context, id string) error {
-	sent := int32(-1) // the version at which it was sent, and no answer came
+	sent := int32(-1) // the version in a request whose answer was lost
 	return c.on(ctx, func(sv *serving) error {
 		for {
 			data, stat, err := sv.find(id)
@@ -181,7 +180,7 @@ func (c *Client) Retry(ctx context.Context, id string) error {
 			}
 			s := task.ParseState(data)
 			switch {
-			case sent >= 0 && stat.Version > sent: // by us, or by a rival that did the same
+			case sent >= 0 && stat.Version > sent: // this client did, or another one retried it as well
 				return nil
 			case s.Phase != task.Failed:
 				return fmt.Errorf("%w: %s", ErrNotFailed, s.Phase)

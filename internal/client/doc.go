@@ -10,59 +10,57 @@
 //	                 └─────────────────────┘   ▼                        ▼
 //	                   under a new id       withdrawn                cleaned up
 //
-// # What is kept, and what is not
+// # Guarantees
 //
 // A submission ends with one result or one stated failure, for as long as the
-// process lives. It may be executed more than once. When the process dies,
+// process lives. A task may be executed more than once. When the process dies,
 // ZooKeeper removes its tasks: they are ephemeral.
 //
-//   - The result is fetched before the znodes are cleaned up: /tasks/<id> holds
-//     the only copy of it.
-//   - A client whose session is over submits what is open again, under new ids:
-//     an id names one submission for ever, so that no version check made for one
-//     passes on another. What it fetched before is kept.
-//   - A lost answer is settled by Sync and a read on the same session, and by
-//     sending the same again if it was not carried out.
-//   - A task that vanishes before it is finished was removed by someone; it is
-//     not submitted again.
-//   - What cannot be cleaned up (a foreign ACL, a child that someone made) is
-//     warned of and left; the result is returned all the same.
-//   - While ZooKeeper is away nothing ends: calls wait, unless Serve's caller
-//     ends the session.
+//   - The client fetches the result before it deletes the znodes: /tasks/<id> holds
+//     the only copy of the result.
+//   - A client whose session is over submits its unfinished tasks again, under new ids.
+//     An id names one submission for ever, so a version check made for one submission
+//     never passes for another. The client keeps the results that it has fetched.
+//   - When an answer is lost, the client reads the znodes after a Sync on the same
+//     session, and sends the request again if it was not carried out.
+//   - A task that vanishes before it is finished was removed by someone. The client
+//     does not submit it again.
+//   - When a task's znodes cannot be deleted (because of an ACL, or a child that someone
+//     made), the client logs a warning and leaves them. It still returns the result.
+//   - While ZooKeeper is away no call ends: calls wait, unless Serve's caller ends
+//     the session.
 //
 // # Detached tasks
 //
-// Submit makes the same two znodes persistent: such a task outlives the client, and
-// whoever knows its id may wait for it. It is collected once it has been handed
-// over, at the version that was read: a failed task may have been made pending
-// again meanwhile. A detached submission whose session ended before the answer came
-// is looked for by its id: an ended session writes nothing any more, so what is not
-// there never will be, and goes under a new id. A task that is not there is looked
-// for once more after a Sync, because a server may lag behind the one where it was
-// submitted.
+// Submit makes the same two znodes persistent. Such a task outlives the client, and
+// anyone with its id may wait for it. The client collects (deletes) the task after it has
+// handed over the result, at the version that it read: a failed task may have been made
+// pending again meanwhile. If the session ends before the answer to a submission arrives,
+// the client looks for the task by its id. An ended session writes nothing any more, so if
+// the task is missing the client submits it under a new id. A server may lag behind the
+// server where the task was submitted, so a missing task is looked for once more after a
+// Sync.
 //
 // # Few watches
 //
-// A watch cannot be removed, and each costs a read. Of many tasks in flight only
-// the oldest few are watched; when one of them is finished, those behind it are
-// read, in one request, and ever more while all are finished. Where the oldest take
-// long, more are watched, a few at a time, until all are: a thousand after some
-// three seconds. A lost watch costs ten.
+// Each watch costs a read, and cannot be removed. So only the oldest few tasks are
+// watched. When one of them finishes, the next ones are read in one request, and the
+// batch grows while all that it reads are finished. If the oldest tasks take long, more
+// are watched, a few at a time, until all are: 1,000 tasks after about 3 s. A lost watch
+// costs up to 10 s.
 //
-// What several callers submit and clean up at a time goes in common Multis. Nobody
-// waits for a clean-up, so it goes with the next submission, or a little later.
+// Submissions and clean-ups of several callers share Multis (atomic transactions). No
+// caller waits for a clean-up: it is sent with the next submission, or some ms later.
 //
-// A client that waits does nothing else: no timer runs but one of ten seconds, for the
-// lost watches. When no task is finished for two seconds it looks once whether there is
-// a leader, and a worker that is not drained, and watches /master, /workers and /drain;
-// what is missing is warned of. WaitForWorkers watches the last two before any task is
-// submitted.
+// A waiting client runs no timer but one of 10 s, for lost watches. When no task has
+// finished for 2 s, the client looks once for a leader, and for a worker that is not
+// drained, and watches /master, /workers and /drain. If one is missing, it logs a warning.
+// WaitForWorkers watches the last two before any task is submitted.
 //
-// # What is held in memory
+// # Memory
 //
-// Of a batch, the payloads in flight are bounded, and so are the results that wait for
-// their turn to be emitted, behind a task that takes long or an output that blocks.
-// What exceeds that bound is written to temporary files without a name. A submitted
-// task is cleaned up when its result is fetched: it would end with the client anyway.
-// A detached one stays until it is collected, after its result was handed over.
+// A batch bounds the payloads in flight. It also bounds the results that wait to be emitted
+// behind a long task or a blocked output: results beyond the bound go to temporary files
+// without a name. A task is deleted when its result is fetched: it would vanish with
+// the client anyway. A detached task stays until its result was handed over.
 package client

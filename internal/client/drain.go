@@ -12,12 +12,13 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// ErrNotDrained means that nothing of that name is drained.
+// ErrNotDrained means that there is no drain of that name.
 var ErrNotDrained = errors.New("is not drained")
 
-// Drain has the leader give no more tasks to the workers of a host, to those of a process,
-// <host>:<pid>, or to one worker, until Undrain; workers that come later are meant as
-// well. What was drained before stays so. It may have been carried out though it fails.
+// Drain makes the leader assign no more tasks to the workers of a host, of a process
+// (<host>:<pid>), or to one worker, until Undrain. It also applies to workers that register
+// later. It is no error if the name is drained already. When Drain fails, the drain may
+// exist all the same.
 func Drain(s *session.Session, name string) error {
 	for {
 		_, err := s.Multi(session.Create(task.DrainPath(name), nil))
@@ -35,8 +36,8 @@ func Drain(s *session.Session, name string) error {
 	}
 }
 
-// Undrain ends Drain. It fails with ErrNotDrained where there is nothing to end, which may
-// be so because this call was carried out and its answer lost.
+// Undrain ends a drain. It fails with ErrNotDrained if there is none: perhaps because this
+// very call was carried out, and its answer was lost.
 func Undrain(s *session.Session, name string) error {
 	for {
 		_, err := s.Multi(session.Delete(task.DrainPath(name), session.AnyVersion))
@@ -47,32 +48,32 @@ func Undrain(s *session.Session, name string) error {
 		case errors.Is(err, zk.ErrNoNode):
 			return ErrNotDrained
 		case errors.Is(err, zk.ErrNotEmpty):
-			return fmt.Errorf("undrain: there are znodes below %s, and no program of ours makes any: delete them first", task.DrainPath(name))
+			return fmt.Errorf("undrain: there are znodes below %s, made by hand: delete them first", task.DrainPath(name))
 		default:
 			return fmt.Errorf("undrain: %w", err)
 		}
 	}
 }
 
-// WaitDrained waits until the leader says that the workers of that name are free: they
-// get no more tasks until Undrain. Without a leader that is never. It fails with ctx's
-// cause, and with ErrNotDrained when somebody undrains them.
+// WaitDrained waits until the leader has written that the workers of that name are free.
+// They get no tasks until Undrain. Without a leader WaitDrained waits for ever. It fails
+// with ctx's cause, and with ErrNotDrained when someone ends the drain.
 func WaitDrained(ctx context.Context, s *session.Session, name string) error {
 	path := task.DrainPath(name)
 	hints := s.Hints(path)
 	defer s.Forget(path)
 	for {
 		data, stat, err := s.GetW(path)
-		told := false
+		drained := false
 		if err == nil {
-			told, _ = task.ParseDrain(data, stat.Version)
+			drained, _ = task.ParseDrain(data, stat.Version)
 		}
 		switch {
 		case errors.Is(err, zk.ErrNoNode):
 			return ErrNotDrained
 		case err != nil:
 			return err
-		case told:
+		case drained:
 			return nil
 		}
 		select {
@@ -93,8 +94,8 @@ func Workers(s *session.Session) ([]string, error) {
 	return names, err
 }
 
-// Taking counts those of some workers that are not drained, and lists the drains of the
-// others.
+// Taking counts the given workers that are not drained, and returns the names of the drains
+// that apply to the others.
 func Taking(s *session.Session, workers []string) (n int, drains []string, err error) {
 	names, _, err := s.Children(task.DrainDir)
 	if err != nil && !errors.Is(err, zk.ErrNoNode) {
@@ -104,7 +105,7 @@ func Taking(s *session.Session, workers []string) (n int, drains []string, err e
 	return n, drains, nil
 }
 
-// taking is Taking, of a listing of /drain.
+// taking is Taking with a listing of /drain.
 func taking(workers, drains []string) (n int, of []string) {
 	draining := task.NewDraining(drains)
 	for _, w := range workers {

@@ -13,15 +13,14 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// quiet is for how long no task is finished until the client looks for the cause. A
-// new leader or a restarted worker takes less.
+// quiet is how long no task may finish before the client looks for the cause. A new leader
+// or a restarted worker needs less.
 const quiet = 2 * time.Second
 
-// stall says why no task can be done: there is no leader, no worker, or none that is not
-// drained; or the leader may not list the tasks. It says so once, and once more when that is
-// over and a task is still open. After quiet it looks; from then on the watches that it sets
-// tell when to look again. Where the policy lets no client look, it says nothing. One goroutine
-// calls its methods.
+// stall logs why no task can be done: there is no leader, or no worker, or all workers are
+// drained, or the leader may not list the tasks. It logs once, and once more when tasks can
+// be done again. It looks after quiet, and sets watches: after that it looks when one fires.
+// It logs nothing if the policy lets no client look. One goroutine calls its methods.
 type stall struct {
 	s       *session.Session
 	log     *slog.Logger
@@ -29,9 +28,9 @@ type stall struct {
 	hints   *session.Hints         // a candidate, a worker or a drain came or went
 	watched map[string]bool
 
-	due     <-chan time.Time // when to look; nil if only a hint tells
-	looked  time.Time        // last
-	missing string           // what the log says is missing; "" if nothing is
+	due     <-chan time.Time // when to look; nil: only after a hint
+	looked  time.Time        // when it looked last
+	missing string           // what is missing, as logged; "": nothing
 }
 
 func newStall(s *session.Session, log *slog.Logger, queues func() map[string]bool) *stall {
@@ -40,11 +39,11 @@ func newStall(s *session.Session, log *slog.Logger, queues func() map[string]boo
 
 func (st *stall) end() { st.s.Forget(task.MasterDir, task.WorkersDir, task.DrainDir) }
 
-// count takes note of how many tasks are open, and when one was last finished, or came
-// while there was none.
+// count records how many tasks are open, and when last a task finished, or was submitted
+// while none was open.
 func (st *stall) count(open int, moved time.Time) {
 	if moved.After(st.looked) {
-		st.tell("", open)
+		st.report("", open)
 	}
 	switch {
 	case open == 0:
@@ -54,8 +53,8 @@ func (st *stall) count(open int, moved time.Time) {
 	}
 }
 
-// hinted has it look again: at once if that may end what it told, else after quiet,
-// for what is missing may come back soon.
+// hinted handles a hint. If something was missing, it may have come: look at once. If not,
+// look after quiet: a leader or worker that has gone may come back soon.
 func (st *stall) hinted(open int) error {
 	paths, _ := st.hints.Take()
 	for path := range paths {
@@ -70,7 +69,7 @@ func (st *stall) hinted(open int) error {
 	return nil
 }
 
-// dueNow looks, unless a task was finished meanwhile: then count sets another time.
+// dueNow looks, unless a task finished meanwhile: then count sets another time.
 func (st *stall) dueNow(open int, moved time.Time) error {
 	st.due = nil
 	if time.Since(moved) < quiet {
@@ -82,11 +81,11 @@ func (st *stall) dueNow(open int, moved time.Time) error {
 func (st *stall) look(open int) error {
 	st.looked = time.Now()
 	if _, suspended := st.s.Suspended(); suspended {
-		return nil // the session's log tells; a reconnect hints
+		return nil // the session logs that; a reconnect gives a hint
 	}
 	var missing []string
 	queues, others := st.queues(), ""
-	var workers, drains []string // of the queues, and of these workers
+	var workers, drains []string // the workers of the queues, and their drains
 	for _, dir := range []struct {
 		path    string
 		missing func() string
@@ -105,7 +104,7 @@ func (st *stall) look(open int) error {
 		}},
 		{task.DrainDir, func() string { return "a worker that is not drained: " + task.Undrain(drains) }, func(names []string) (n int) {
 			if len(workers) == 0 {
-				return 1 // that was said
+				return 1 // the missing worker is reported already
 			}
 			n, drains = taking(workers, names)
 			return n
@@ -127,9 +126,9 @@ func (st *stall) look(open int) error {
 		case errors.Is(err, zk.ErrNoNode) && dir.path == task.DrainDir:
 			continue // nothing is drained
 		case errors.Is(err, zk.ErrNoNode):
-			st.due = time.After(quiet) // nothing is watched
+			st.due = time.After(quiet) // no watch was set
 		case err != nil:
-			continue // who may not look cannot tell
+			continue // nothing is known
 		default:
 			st.watched[dir.path] = true
 		}
@@ -137,26 +136,26 @@ func (st *stall) look(open int) error {
 			missing = append(missing, dir.missing())
 		}
 	}
-	switch _, _, err := st.s.Get(task.TasksDir); { // to list it would take longer
+	switch _, _, err := st.s.Get(task.TasksDir); { // it needs the same right as a listing, and costs less
 	case errors.Is(err, session.ErrOver):
 		return err
 	case session.Refused(err) && !st.s.Withholds(task.TasksDir, zk.PermRead):
 		missing = append(missing, st.refused(task.TasksDir))
 	}
-	st.tell(strings.Join(missing, "; "), open)
+	st.report(strings.Join(missing, "; "), open)
 	return nil
 }
 
-// refused says which right is missing. No watch tells when an ACL is changed, and a watch
-// that was set before may have gone without a word.
+// refused names the missing right. No watch reports a change of an ACL, and the servers may
+// have dropped an earlier watch without an event.
 func (st *stall) refused(path string) (missing string) {
 	delete(st.watched, path)
 	st.due = time.After(session.RefusedPause)
 	return "the right to read " + path + ": give it by setAcl"
 }
 
-// missingWorker says what to start where none of the queues has a worker. Another queue
-// has some, or "".
+// missingWorker returns what to start when none of the queues has a worker. other is a
+// queue that has workers; "" if there is none.
 func missingWorker(queues map[string]bool, other string) string {
 	for queue := range queues {
 		if queue == task.KindCommand && len(queues) == 1 {
@@ -172,14 +171,14 @@ func missingWorker(queues map[string]bool, other string) string {
 	case task.KindCommand:
 		return "a worker of the default queue: start one, or give the command behind -- to the workers of queue " + other
 	}
-	return "a worker of the default queue: start one; there are some of queue " + other
+	return "a worker of the default queue: start one; there are workers of queue " + other
 }
 
-func (st *stall) tell(missing string, open int) {
+func (st *stall) report(missing string, open int) {
 	switch {
 	case missing == st.missing:
 		return
-	case missing == "" && open == 0: // the last task is finished: nothing waits any more
+	case missing == "" && open == 0: // the last task finished: nothing waits
 	case missing != "":
 		st.log.Warn("no task can be done", "tasks", open, "missing", missing)
 	default:

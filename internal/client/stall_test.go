@@ -130,7 +130,7 @@ func TestStall(t *testing.T) {
 	}
 	t.Run("is_told_where_all_workers_are_of_other_queues", func(t *testing.T) {
 		t.Parallel()
-		for queue, missing := range map[string]string{"gpu": "a worker of queue gpu: start one with --queue", "": "a worker of the default queue: start one; there are some of queue cpu"} {
+		for queue, missing := range map[string]string{"gpu": "a worker of queue gpu: start one with --queue", "": "a worker of the default queue: start one; there are workers of queue cpu"} {
 			root := zktest.Connect(t)
 			h := zktest.Conn(t, root)
 			for _, dir := range task.Dirs() {

@@ -17,19 +17,21 @@ import (
 )
 
 const (
-	// few is how many of the oldest tasks are watched, of those that may be quick.
-	few = 4
-	// most is how many tasks are read at once while those read are finished.
-	most = 256
-	// slow is what is not quick, and how often some of those are watched as well.
-	slow = 50 * time.Millisecond
-	some = 16
-	// reread is how often what is watched is read though nothing told to: what a
-	// lost watch costs at most.
+	// quickWatches is how many of the oldest tasks are watched that may be short: their
+	// watch was set within the last long.
+	quickWatches = 4
+	// maxRead is how many tasks one batch may read while all that it reads are finished.
+	maxRead = 256
+	// A task counts as long when it has been watched, or has waited, for this time. So
+	// often longWatches more tasks are watched: 1,000 within about 3 s.
+	long        = 50 * time.Millisecond
+	longWatches = 16
+	// reread is how often watched tasks are read without a hint. It bounds the time that a
+	// lost watch can cost.
 	reread = 10 * time.Second
 )
 
-// errStopped means that Serve ended while the session goes on.
+// errStopped means that Serve ended although the session goes on.
 var errStopped = fmt.Errorf("%w: the client stopped using it", session.ErrOver)
 
 // waiter waits for many tasks with few watches.
@@ -44,12 +46,12 @@ type waiter struct {
 	open   []*waiting // unfinished, the oldest first
 	byID   map[string]*waiting
 	chunks session.Chunks
-	moved  time.Time // one was finished, or came while there was none
+	moved  time.Time // when last a task finished, or was added while none was open
 
 	mu    sync.Mutex // guards the rest
 	added []*waiting
 	left  []*waiting
-	over  error // why there is nothing to wait for any more
+	over  error // why nobody can wait any more
 }
 
 // waiting is a task that someone waits for.
@@ -57,9 +59,9 @@ type waiting struct {
 	id      string
 	came    time.Time
 	watched bool
-	since   time.Time // that it has been watched
-	fired   bool
-	told    bool
+	since   time.Time   // when the watch was set
+	fired   bool        // must be read
+	warned  bool        // that its state is malformed
 	answer  chan answer // receives once
 }
 
@@ -76,9 +78,9 @@ func newWaiter(s *session.Session, log *slog.Logger) *waiter {
 	}
 }
 
-// wait returns the task's state when it is finished; ErrOver when the session is,
-// ErrRemoved when it vanished, ctx's cause when ctx ends. No two may wait for the
-// same task at a time.
+// wait returns the task's state when the task is finished; ErrOver when the session is
+// over, ErrRemoved when the task vanished, ctx's cause when ctx ends. Two calls must not
+// wait for the same task at the same time.
 func (w *waiter) wait(ctx context.Context, id string) answer {
 	e := &waiting{id: id, came: time.Now(), answer: make(chan answer, 1)}
 	w.mu.Lock()
@@ -108,20 +110,20 @@ func (w *waiter) poke() {
 	}
 }
 
-// run serves wait until ctx ends or the session. Then stop must be called. It wakes up
-// only for what it is told, and for tasks that are to be read though nothing told to.
+// run serves wait until ctx or the session ends. Then the caller must call stop. run has
+// no regular timer: it wakes up for hints, calls of wait, and timers that are needed.
 func (w *waiter) run(ctx context.Context) error {
 	defer w.s.Forget(task.TasksDir + "/")
 	stall := newStall(w.s, w.log, w.queues)
 	defer stall.end()
-	var grow, resync <-chan time.Time // nil while nothing is to be done then
+	var grow, resync <-chan time.Time // nil while not needed
 	for {
 		w.merge()
 		if err := w.look(0); err != nil {
 			return err
 		}
 		if grow == nil && w.behind() {
-			grow = time.After(slow)
+			grow = time.After(long)
 		}
 		if resync == nil && len(w.open) > 0 {
 			resync = time.After(reread)
@@ -138,7 +140,7 @@ func (w *waiter) run(ctx context.Context) error {
 			w.takeHints()
 		case <-grow:
 			grow = nil
-			err = w.look(some)
+			err = w.look(longWatches)
 		case <-resync:
 			resync = nil
 			w.again()
@@ -153,7 +155,7 @@ func (w *waiter) run(ctx context.Context) error {
 	}
 }
 
-// queues are those of the open tasks.
+// queues returns the queues of the open tasks.
 func (w *waiter) queues() map[string]bool {
 	queues := make(map[string]bool)
 	for _, e := range w.open {
@@ -163,8 +165,8 @@ func (w *waiter) queues() map[string]bool {
 	return queues
 }
 
-// stop tells all who wait, or come yet, that there is nothing to wait for any
-// more. It returns how many were waiting.
+// stop ends all current and later calls of wait with an error. It returns how many tasks
+// were open.
 func (w *waiter) stop() (open int) {
 	over := w.s.Err()
 	if over == nil {
@@ -180,7 +182,7 @@ func (w *waiter) stop() (open int) {
 	return len(w.open)
 }
 
-// merge takes over who came and who left.
+// merge takes over the tasks that calls of wait have added or left.
 func (w *waiter) merge() {
 	w.mu.Lock()
 	added, left := w.added, w.left
@@ -194,7 +196,7 @@ func (w *waiter) merge() {
 		w.byID[e.id] = e
 	}
 	for _, e := range left {
-		if w.byID[e.id] == e { // not one that came since
+		if w.byID[e.id] == e { // the id may have been added anew
 			delete(w.byID, e.id)
 		}
 	}
@@ -220,24 +222,23 @@ func (w *waiter) takeHints() {
 	}
 }
 
-// again has everything watched read again.
+// again marks all watched tasks to be read.
 func (w *waiter) again() {
 	for _, e := range w.open {
 		e.fired = e.fired || e.watched
 	}
 }
 
-// look reads what has fired and then the oldest, ever more at once while all that
-// it reads are finished: where one is, so are others, most likely. Such reads are
-// cheap together. In the end some are watched: a few of the oldest, without those
-// that have been watched for so long that they must be long tasks; and up to more
-// of those that nobody told of for long.
+// look reads the tasks whose watch fired, and then the oldest unwatched ones, in batches
+// that double while all that they read are finished: if one task has finished, the next
+// ones most likely have as well, and one request for many is cheap. At the end it sets
+// watches: see toWatch.
 func (w *waiter) look(more int) error {
 	next := w.fired()
 	for n := len(next); ; {
 		for len(next) > 0 {
 			if _, suspended := w.s.Suspended(); suspended {
-				return nil // a reconnect hints at all
+				return nil // a reconnect hints at all paths
 			}
 			finished, err := w.read(next, false)
 			if err != nil {
@@ -246,7 +247,7 @@ func (w *waiter) look(more int) error {
 			if finished < len(next) {
 				break
 			}
-			n = min(2*n, most)
+			n = min(2*n, maxRead)
 			next = w.unwatched(n)
 		}
 		if _, suspended := w.s.Suspended(); suspended {
@@ -256,12 +257,12 @@ func (w *waiter) look(more int) error {
 		if err != nil || finished == 0 {
 			return err
 		}
-		n, more = 2*finished, 0 // it goes on meanwhile
+		n, more = 2*finished, 0 // some had finished before they were watched
 		next = w.unwatched(n)
 	}
 }
 
-// fired returns what is to be read because it changed, or may have.
+// fired returns the tasks to read: they changed, or may have.
 func (w *waiter) fired() (es []*waiting) {
 	for _, e := range w.open {
 		if e.fired {
@@ -284,19 +285,20 @@ func (w *waiter) unwatched(n int) (es []*waiting) {
 	return es
 }
 
-// behind tells whether there are tasks to watch later. While the connection is lost
-// nothing can be: a reconnect hints at all.
+// behind reports whether there are tasks to watch later. While the connection is lost none
+// can be watched, and a reconnect hints at all paths.
 func (w *waiter) behind() bool {
 	_, suspended := w.s.Suspended()
 	return !suspended && len(w.unwatched(1)) > 0
 }
 
-// toWatch returns the oldest that are to be watched.
+// toWatch returns the tasks to watch: the oldest, until quickWatches have been watched for
+// less than long; and up to more of the following ones that have waited for long.
 func (w *waiter) toWatch(more int) (es []*waiting) {
-	long := time.Now().Add(-slow)
-	quick := few
+	before := time.Now().Add(-long)
+	quick := quickWatches
 	for _, e := range w.open {
-		if e.watched && e.since.After(long) {
+		if e.watched && e.since.After(before) {
 			quick--
 		}
 	}
@@ -308,7 +310,7 @@ func (w *waiter) toWatch(more int) (es []*waiting) {
 			continue
 		case quick > 0:
 			quick--
-		case e.came.After(long):
+		case e.came.After(before):
 			return es
 		default:
 			more--
@@ -318,8 +320,8 @@ func (w *waiter) toWatch(more int) (es []*waiting) {
 	return es
 }
 
-// read reads tasks, and may watch those that are not finished. It returns how many
-// were.
+// read reads tasks, and watches the unfinished ones if asked to. It returns how many were
+// finished.
 func (w *waiter) read(es []*waiting, watch bool) (finished int, err error) {
 	now := time.Now()
 	paths := make([]string, len(es))
@@ -332,10 +334,10 @@ func (w *waiter) read(es []*waiting, watch bool) (finished int, err error) {
 	}
 	read := func(paths []string) []session.Read { return getAll(paths...) }
 	next := 0
-	_ = w.chunks.Read(paths, read, func(_ string, r session.Read) error { // which goes to the end
+	_ = w.chunks.Read(paths, read, func(_ string, r session.Read) error { // never fails, so that all are read
 		switch done, over := w.take(es[next], r, watch, now); {
 		case over != nil:
-			err = over // what others were answered is kept
+			err = over // the answers to the other tasks count all the same
 		case done:
 			finished++
 		}
@@ -349,8 +351,8 @@ func (w *waiter) read(es []*waiting, watch bool) (finished int, err error) {
 	return finished, err
 }
 
-// take takes what the read of a task came to, which may be watched since, and tells
-// whoever waits for it if the task is finished. It fails when the session is over.
+// take handles the read of a task. If the task is finished or gone, it answers the call of
+// wait. It fails when the session is over.
 func (w *waiter) take(e *waiting, r session.Read, watch bool, now time.Time) (finished bool, err error) {
 	e.fired = false
 	a := answer{task.ParseState(r.Data), r.Stat, r.Err}
@@ -363,9 +365,9 @@ func (w *waiter) take(e *waiting, r session.Read, watch bool, now time.Time) (fi
 		if watch {
 			e.watched, e.since = true, now
 		}
-		if a.state.Phase == task.Malformed && !e.told {
-			e.told = true
-			w.log.Warn("malformed znode", "znode", task.StatePath(e.id), "err", fmt.Sprintf("%.40q is no state of a task; waiting on", a.state.Text))
+		if a.state.Phase == task.Malformed && !e.warned {
+			e.warned = true
+			w.log.Warn("malformed znode", "znode", task.StatePath(e.id), "err", fmt.Sprintf("%.40q is no state of a task; still waiting", a.state.Text))
 		}
 		return false, nil
 	}

@@ -40,7 +40,7 @@ func TestWatches(t *testing.T) {
 		began := time.Now()
 		server, root, h, r, ends, ids := submit(t, 1000)
 		s := r.session()
-		most := func() int { return (few + some) * (1 + int(time.Since(began)/slow)) }
+		most := func() int { return (quickWatches + longWatches) * (1 + int(time.Since(began)/long)) }
 		if n := watches(t, server, root, s); n > most() {
 			t.Errorf("%d watches at first", n)
 		}

@@ -96,7 +96,7 @@ func TestSpool(t *testing.T) {
 			t.Errorf("stdout %.100q", got)
 		}
 		lines := c.Stderr.Lines()
-		want := "client: results over 64 MB wait for one before them, and find no room in $TMPDIR: open /not/there/client-results-"
+		want := "client: more than 64 MB of results wait for an earlier one, and cannot be written to a file in $TMPDIR: open /not/there/client-results-"
 		told := regexp.MustCompile(`: no such file or directory: (\d+) done, 0 failed, \d+ withdrawn$`).FindStringSubmatch(lines[len(lines)-1])
 		if len(lines) != 3 || !strings.HasPrefix(lines[0], "not done: inputs 1, ") || !strings.Contains(lines[1], "not printed") || !strings.HasPrefix(lines[2], want) || told == nil {
 			t.Fatalf("stderr %q", lines)
