@@ -13,9 +13,9 @@ import (
 	"taskkeeper/internal/identity"
 )
 
-// Ask sends a server, given as host:port, one of ZooKeeper's four-letter words, and returns
-// the answer as far as it came, at most 64 KB. It is bounded by ctx. Without files it speaks
-// no TLS.
+// Ask sends one of ZooKeeper's four-letter words to a server, host:port, and returns the
+// answer, at most 64 KB of it. When Ask fails, the answer may be incomplete. Ask ends at the
+// latest with ctx. Without files it uses no TLS.
 func Ask(ctx context.Context, server string, files identity.Files, word string) (answer string, err error) {
 	c, err := connect(ctx, "tcp", server, 0, files)
 	if err != nil {
@@ -34,10 +34,10 @@ func Ask(ctx context.Context, server string, files identity.Files, word string) 
 	return answer, err
 }
 
-// connect connects to a server. The TCP connection alone may take as long as patience, if
-// that is not 0.
-func connect(ctx context.Context, network, server string, patience time.Duration, files identity.Files) (net.Conn, error) {
-	d := net.Dialer{Timeout: patience}
+// connect connects to a server. timeout bounds the TCP handshake alone; 0 means no bound but
+// ctx.
+func connect(ctx context.Context, network, server string, timeout time.Duration, files identity.Files) (net.Conn, error) {
+	d := net.Dialer{Timeout: timeout}
 	raw, err := d.DialContext(ctx, network, server)
 	if err != nil {
 		return nil, err
@@ -45,8 +45,8 @@ func connect(ctx context.Context, network, server string, patience time.Duration
 	return files.Secure(ctx, quiet(raw), server)
 }
 
-// speaksTLS tells whether a server begins a TLS handshake. It is told nothing, so its
-// certificate may be any.
+// speaksTLS reports whether a server answers a TLS handshake. It accepts any certificate,
+// because it sends no data.
 func speaksTLS(ctx context.Context, server string) (speaks bool) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

@@ -14,22 +14,19 @@ import (
 
 // conn is the socket as go-zookeeper sees it.
 //
-// The library waits for the answer to its handshake for 6.7 session timeouts (ten times
-// its read timeout, which is two thirds of the session's), and for the answer's body
-// without limit: a server that accepts and then is silent would cost the session
-// although others are listed. So until the answer is
-// there, complete, every deadline is the handshake's. The answer also tells
-// what the library keeps to itself: the timeout that the server granted. From then
-// on it waits for an answer, and between two pings, too long as well where that
-// timeout is long.
+// The library waits for the answer to its handshake for 6.7 session timeouts (ten times its
+// read timeout, which is two thirds of the session's), and for the answer's body without
+// limit. So a server that accepts and then is silent would cost the session, although other
+// servers are listed. Therefore every deadline is the handshake's, until its answer is
+// complete. That answer also has the granted timeout, which the library does not export. If
+// that timeout is long, the library's later deadlines and pings are too long as well.
 //
-// The library writes each request by itself. What it writes while the socket is
-// being written to goes out together: a busy session makes few system calls, and
-// wakes the server less often. A write that fails closes the connection, which is
-// what the library itself does then. Reads of znodes wait for each other, to go
-// together: see reads.
+// The library writes each request by itself. Here requests that wait while the socket is
+// written to share the next write. So a busy session makes few system calls, and wakes the
+// server less often. A write that fails closes the connection, as in the library. Reads of
+// znodes share requests: see reads.
 //
-// Read is called by one goroutine at a time.
+// One goroutine at a time calls Read.
 type conn struct {
 	net.Conn
 	t      *Transport
@@ -37,18 +34,18 @@ type conn struct {
 	r      *bufio.Reader
 
 	// Owned by the goroutine that calls Read.
-	handshake time.Time // its deadline; zero when it is over
-	rest      int       // bytes of the frame that is passed on
-	split     []byte    // answers that came together
+	handshake time.Time // the deadline of the handshake; zero after it
+	rest      int       // bytes of the current frame that the library has not read yet
+	split     []byte    // answers to reads that shared a request
 
 	closing    sync.Once
 	closed     chan struct{}
-	wake       chan struct{} // there is something to send
+	wake       chan struct{} // there is a frame to send
 	mu         sync.Mutex    // guards the rest
 	unsent     []byte
 	greeted    bool // the handshake was written
 	reads      reads
-	watches    []func(error) // who waits for the answers to requests of watch, in their order
+	watches    []func(error) // called with the answers to requests of watch, in this order
 	unanswered unanswered
 }
 
@@ -59,7 +56,8 @@ func newConn(t *Transport, raw net.Conn, server string, handshake time.Time) *co
 	}
 }
 
-// Write has p, which is one frame, sent soon. Whether it arrived only an answer tells.
+// Write takes p, which is one frame, and returns before it is sent. Only an answer shows
+// that the frame arrived.
 func (c *conn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	if c.isClosed() {
@@ -79,8 +77,8 @@ func (c *conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// watch sends a request about watches that the library does not know, unless the handshake is
-// still to come or the connection is closed: then it returns false.
+// watch sends a request about watches that the library does not know. It returns false,
+// and sends nothing, before the handshake and after the connection is closed.
 func (c *conn) watch(appendTo func([]byte) []byte, done func(error)) bool {
 	c.mu.Lock()
 	if !c.greeted || c.isClosed() {
@@ -94,8 +92,9 @@ func (c *conn) watch(appendTo func([]byte) []byte, done func(error)) bool {
 	return true
 }
 
-// readTogether has reads of ours sent, together. It returns false where that cannot be: the
-// handshake is still to come, the connection is closed, or the server knows no multi-read.
+// readTogether sends reads of GetAll in one request. It returns false, and sends nothing,
+// before the handshake, after the connection is closed, and if the server knows no
+// multi-read.
 func (c *conn) readTogether(reads []read) bool {
 	c.mu.Lock()
 	if !c.greeted || c.isClosed() || c.t.single.Load() {
@@ -127,10 +126,10 @@ func (c *conn) poke() {
 // SetWriteDeadline does nothing: send has a deadline of its own.
 func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
-// keep is what is kept of a buffer that grew, in bytes, for the next time.
+// keep is the largest buffer, in bytes, that is kept for the next write.
 const keep = 1 << 20
 
-// send writes what is unsent until the connection is closed.
+// send writes the unsent frames until the connection is closed.
 func (c *conn) send() {
 	var sending []byte
 	ping := time.NewTicker(longPing)
@@ -168,7 +167,8 @@ func (c *conn) send() {
 	}
 }
 
-// Close closes the connection, and tells those who wait for an answer of ours.
+// Close closes the connection. Watches and reads of this package that wait for an answer get
+// zk.ErrConnectionClosed.
 func (c *conn) Close() error {
 	err := net.ErrClosed
 	c.closing.Do(func() {
@@ -187,8 +187,8 @@ func (c *conn) Close() error {
 	return err
 }
 
-// fail closes the connection at an error. Where the server closed it, a large request
-// may be to blame.
+// fail closes the connection after an error. If the server closed it, a large request may
+// be the cause.
 func (c *conn) fail(err error) {
 	c.mu.Lock()
 	size, served := c.unanswered.cutAt(err), c.unanswered.served
@@ -212,8 +212,8 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.read(p)
 	if err != nil {
-		// The library gives a connection up only when its writer has noticed
-		// too, and a silent server can hold a write for as long again.
+		// The library gives up a connection only when its writer fails as well. A silent
+		// server can block a write for as long again.
 		c.fail(err)
 	}
 	return n, err
@@ -236,7 +236,7 @@ func (c *conn) read(p []byte) (int, error) {
 	if len(c.split) > 0 {
 		n := copy(p, c.split)
 		if c.split = c.split[n:]; len(c.split) == 0 {
-			c.split = nil // it may be large
+			c.split = nil // frees the memory, which may be large
 		}
 		return n, nil
 	}
@@ -245,9 +245,8 @@ func (c *conn) read(p []byte) (int, error) {
 	return n, err
 }
 
-// nextFrame waits for the next frame that the library is to see. It keeps the answers
-// to requests that the library does not know, and splits those to reads that went
-// together.
+// nextFrame waits for the next frame for the library. It handles the answers to requests
+// that the library does not know, and splits the answers to reads that shared a request.
 func (c *conn) nextFrame() error {
 	for {
 		head, err := c.r.Peek(replyHeadSize)
@@ -273,9 +272,9 @@ func (c *conn) nextFrame() error {
 			return nil
 		}
 		if reply.err == Unimplemented {
-			c.t.single.Store(true) // it closes the connection, and the reads are repeated
+			c.t.single.Store(true) // the server closes the connection, and session repeats the reads
 		}
-		frame := bytes.NewBuffer(make([]byte, 0, min(reply.size, keep))) // the size may be a lie
+		frame := bytes.NewBuffer(make([]byte, 0, min(reply.size, keep))) // the size may be wrong
 		if _, err = io.CopyN(frame, c.r, int64(reply.size)); err == nil {
 			c.split, err = splitReads(frame.Bytes()[lengthSize:], answered)
 		}
@@ -288,7 +287,7 @@ func (c *conn) nextFrame() error {
 	}
 }
 
-// answered records that a request was answered, and returns the reads that were.
+// answered records that a request was answered, and returns the reads that shared it.
 func (c *conn) answered(reply replyHead) []read {
 	c.mu.Lock()
 	size := c.unanswered.answered(reply.xid)
@@ -304,10 +303,10 @@ func (c *conn) answered(reply replyHead) []read {
 	return reads
 }
 
-// watched hands on the answer to the first request of watch that has none.
+// watched passes an answer to the first request of watch without one.
 func (c *conn) watched(reply replyHead) {
 	c.mu.Lock()
-	if len(c.watches) == 0 { // nobody asked, or it was closed meanwhile
+	if len(c.watches) == 0 { // no request waits, or the connection was closed meanwhile
 		c.mu.Unlock()
 		return
 	}

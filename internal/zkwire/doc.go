@@ -1,7 +1,7 @@
-// Package zkwire is the connection under go-zookeeper: what that library cannot do by
-// itself, and nothing else. It sees the frames that the library writes to its
-// connection and reads from it, and adds, joins and splits some of them. What a session
-// is for, which calls it has and when it is over is for package session.
+// Package zkwire makes the connections under go-zookeeper. It does what that library
+// cannot do by itself, and nothing else: it sees the frames that the library writes and
+// reads, and adds, joins and splits some of them. Package session has the calls, and
+// decides when a session is over.
 //
 //	role            Get("/tasks/7")                              data, Stat
 //	                     │                                            ▲
@@ -18,48 +18,49 @@
 //	                     ▼               TCP or TLS                   │
 //	server               └─────────────── one request ────────────────┘
 //
-// A [Transport] is for one session. It makes its connections one after the other, in
-// dial, and keeps what outlasts each of them: the session's id and timeout as granted,
-// when a server was last heard, the size of requests that these servers take, how many
-// reads go together, whether they know multi-reads. A conn is one connection: what is
-// unsent, which reads are under way, who waits for the answer to an addWatch.
+// A [Transport] is for one session. It makes connections one after the other, in dial, and
+// keeps what outlasts a connection: the session's id and granted timeout, the time of the
+// last frame from a server, the size of requests that these servers take, how many reads
+// share a request, whether the servers know multi-reads. A conn is one connection: its
+// unsent frames, its reads under way, the callers that wait for answers to addWatch.
 //
 // # What it adds, and why
 //
-//   - TLS, as package identity has it. [Ask] speaks it as well.
-//   - The handshake is bounded (handshakeBound): that of TCP, of TLS and of ZooKeeper
-//     together. The library waits for 6.7 session
-//     timeouts (10 times two thirds of one): with a timeout of 3 s and one of three
-//     servers frozen, that took 20 s and lost the session.
-//   - Silence is bounded (silenceBound), with pings (longPing) where a session timeout is
-//     longer than 30 s: with one of 24 h the library notices a dead peer after 16 h.
-//   - A round of the servers in vain is followed by a pause that is drawn (hosts): 50 ms to
-//     0.5 s, where the library makes it 1 s. After an election of 0.4 s sessions are back
-//     at once; before, after 1.2 s.
-//   - A server counts as good once a connection lasted for 1 s (goodAfter). One that closes each
-//     after the handshake was connected to some 100 times a second.
-//   - Requests go out together while the socket is written to (send). A write of 64 callers
-//     takes 16 µs of the client's processor time, and 38 µs in the library by itself. Without
-//     runtime.Gosched it takes 21 µs. Buffers over 1 MB are not kept (keep): that is 21 MB of
-//     memory after 48 writes of 0.8 MB at once.
-//   - Reads go together while others are under way (reads). A read of 64 callers takes 16 µs, 24 µs
-//     if they go one by one, and 45 µs in the library by itself. 8 at most in one request take
-//     up to 45 µs, 16 take 26 µs, 64 take no less than 32. Fewer go together where answers
-//     are large: 48 reads of 0.8 MB take 0.3 s, and 2 to 3 s with always 32 in one. The first
-//     are 16, for then it takes 0.9 s, and 3 s with 32.
-//   - Watches that stay (AddWatch), of which the library knows nothing. A change costs an
-//     event, where a one-shot watch costs a request as well.
-//   - A handshake tells of the answers that were kept from the library as well (seenSince):
-//     else a server that lags behind would take the session, and show it what it was before.
-//   - Reads and writes of the socket are not told to Go's scheduler (socket), on Linux: with
-//     one processor and little to do each of them woke the runtime's monitoring thread. A
-//     task costs 12 % less in all, and half a context switch.
-//   - Requests that these servers do not take are found out (limits): with jute.maxbuffer at
-//     262,144 a request of 300,000 bytes was sent again 207 times a second.
-//   - No connection is made once the session is over: the library would go on with a new
-//     session, and send there what is queued.
+//   - TLS, from package identity, also for [Ask].
+//   - A bound for the handshake of TCP, TLS and ZooKeeper together (handshakeBound). The
+//     library waits for 6.7 session timeouts (10 times two thirds of one). With a timeout
+//     of 3 s and one of three servers frozen, that took 20 s and lost the session.
+//   - A bound for silence (silenceBound), and pings (longPing) if the session timeout is
+//     longer than 30 s. With one of 24 h the library notices a dead server after 16 h.
+//   - A random pause of 50 ms to 0.5 s after all servers were tried in vain (hosts); the
+//     library's is 1 s. After an election of the servers of 0.4 s sessions are connected
+//     at once; with the library's pause, after 1.2 s.
+//   - A server counts as good only when a connection has lasted for 1 s (goodAfter). Before,
+//     a server that closed each connection after the handshake got 100 connections a second.
+//   - Requests that wait while the socket is written to share the next write (send). A write
+//     by 64 callers takes 16 µs of the client's processor time; with the library alone 38 µs,
+//     without runtime.Gosched 21 µs. Buffers over 1 MB are not kept (keep): that saves 21 MB
+//     of memory after 48 parallel writes of 0.8 MB.
+//   - Reads that wait while others are under way share the next request (reads). A read by 64
+//     callers takes 16 µs; in a request of its own 24 µs, with the library alone 45 µs. With
+//     at most 8 in a request it takes up to 45 µs, with 16 it takes 26 µs, and with 64 no less
+//     than with 32. After large answers fewer share a request: 48 reads of 0.8 MB take 0.3 s,
+//     and 2 to 3 s if always 32 do. The first request has at most 16: then these reads take
+//     0.9 s, and with 32 they take 3 s.
+//   - Persistent watches (AddWatch), which the library does not know. A change costs one
+//     event; with a one-shot watch it also costs a request.
+//   - The handshake names the last transaction that any answer showed, also answers that the
+//     library did not see (seenSince). If not, a server that lags behind could accept the
+//     session, and show it an older state.
+//   - The socket is read and written without Go's scheduler, on Linux (socket). With one
+//     processor and little load each call woke the runtime's monitoring thread. A task costs
+//     12 % less in all, and half a context switch less.
+//   - It finds out which requests are too large for these servers (limits). With jute.maxbuffer
+//     at 262,144 a request of 300,000 bytes was sent again 207 times a second.
+//   - No connection is made after the end of the session: the library would open a new
+//     session, and send the queued requests there.
 //
-// The times are from BenchmarkCalls and tests like it, on 2 cores that the server shares.
+// The times are from BenchmarkCalls and similar tests, on 2 cores shared with the server.
 //
 // # Frames
 //
@@ -87,7 +88,7 @@
 //	ping 11         none              xid -2; a ReplyHeader alone answers it
 //	event           WatcherEvent      xid -1; passed on as it is
 //
-// Servers know multiRead and addWatch since 3.6. Before, they answer with the error -6
-// (KeeperException.Code.UNIMPLEMENTED) and close the connection. Then reads go one by one;
-// who asked for a watch is told.
+// Servers know multiRead and addWatch since 3.6. Older servers answer with the error -6
+// (KeeperException.Code.UNIMPLEMENTED) and close the connection. From then on each read is
+// a request of its own; a caller of AddWatch gets the error.
 package zkwire

@@ -19,8 +19,8 @@ const (
 	multiHeaderSize   = 4 + 1 + 4 // type, done, err
 	statSize          = 6*8 + 5*4 // data.Stat
 	mostConnectSize   = 1024      // a ConnectResponse has 36 bytes, or 37
-	pathSize          = 4         // the length in front of a path
-	dataSize          = 4         // the same in front of data; -1: none
+	pathSize          = 4         // the length before a path
+	dataSize          = 4         // the length before data; -1: no data
 	errorSize         = 4         // ErrorResponse
 )
 
@@ -34,19 +34,19 @@ const (
 	opAddWatch  int32 = 106
 )
 
-// Numbers of requests that are not counted. ZooKeeper's client gives -1, -2, -4 and
-// -8 a meaning (org.apache.zookeeper.ClientCnxn); go-zookeeper counts from 1 on.
+// xids of requests that this package makes. ZooKeeper's own client uses -1, -2, -4 and -8
+// (org.apache.zookeeper.ClientCnxn); go-zookeeper counts from 1 on.
 const (
 	pingXid  int32 = -2
 	watchXid int32 = -106 // of each addWatch and removeWatches
-	readXid  int32 = -107 // of each multi-read that begins with a read of ours
+	readXid  int32 = -107 // of each multi-read whose first read is from GetAll
 )
 
 // ServerError is the error code of a reply: org.apache.zookeeper.KeeperException.Code.
 type ServerError int32
 
-// Unimplemented is the answer to a request of a type that the server does not know.
-// It closes the connection then.
+// Unimplemented is the answer to a request of a type that the server does not know. After
+// it the server closes the connection.
 const Unimplemented ServerError = -6
 
 func (e ServerError) Error() string { return fmt.Sprintf("server error %d", int32(e)) }
@@ -56,7 +56,7 @@ func int64At(b []byte, at int) int64 { return int64(binary.BigEndian.Uint64(b[at
 
 func appendInt32(b []byte, n int32) []byte { return binary.BigEndian.AppendUint32(b, uint32(n)) }
 
-// appendFrame appends a frame: what body appends, behind its length.
+// appendFrame appends a frame: its length, and then what body appends.
 func appendFrame(buf []byte, body func([]byte) []byte) []byte {
 	start := len(buf)
 	buf = body(append(buf, 0, 0, 0, 0))
@@ -64,23 +64,24 @@ func appendFrame(buf []byte, body func([]byte) []byte) []byte {
 	return buf
 }
 
-// read is a GetDataRequest that sets no watch: as go-zookeeper wrote it, or one of ours.
+// read is a GetDataRequest that sets no watch: as go-zookeeper wrote it, or from GetAll.
 type read struct {
 	xid  int32
 	body []byte // path, watch
 
-	// Of ours: called with the answer. It does not block, and only its first call counts.
-	// The body is empty after an error, else the GetDataResponse; it is the frame's memory.
+	// From GetAll: called with the answer; nil in a read of go-zookeeper. It must not block,
+	// and only its first call counts. After an error body is empty; if not, it is the
+	// GetDataResponse, in the frame's memory.
 	done func(body []byte, err error)
 }
 
-// ownRead is a read of ours.
+// ownRead returns a read for GetAll.
 func ownRead(path string, done func(body []byte, err error)) read {
 	body := append(append(appendInt32(nil, int32(len(path))), path...), 0)
 	return read{xid: readXid, body: body, done: done}
 }
 
-// parseData takes a GetDataResponse apart. The data are the body's memory.
+// parseData parses a GetDataResponse. The data share the body's memory.
 func parseData(body []byte) (data []byte, stat *zk.Stat, err error) {
 	if len(body) < dataSize+statSize {
 		return nil, nil, errMultiRead
@@ -90,8 +91,8 @@ func parseData(body []byte) (data []byte, stat *zk.Stat, err error) {
 	return body[dataSize : len(body)-statSize], stat, err
 }
 
-// parseRead takes a frame that go-zookeeper writes for a read, if it is one. The
-// body is the frame's memory.
+// parseRead parses a frame of go-zookeeper. ok is false if the frame is no read without a
+// watch. The body shares the frame's memory.
 func parseRead(frame []byte) (r read, ok bool) {
 	const head = lengthSize + requestHeaderSize
 	if len(frame) <= head || int32At(frame, lengthSize+4) != opGetData || frame[len(frame)-1] != 0 {
@@ -100,8 +101,8 @@ func parseRead(frame []byte) (r read, ok bool) {
 	return read{xid: int32At(frame, lengthSize), body: frame[head:]}, true
 }
 
-// appendReads appends the request for some reads: for one as it came, else a multi-read
-// with the xid of the first.
+// appendReads appends the request for some reads: a single read of go-zookeeper as it was
+// written; if not, a multi-read with the xid of the first.
 func appendReads(buf []byte, reads []read) []byte {
 	return appendFrame(buf, func(b []byte) []byte {
 		b = appendInt32(b, reads[0].xid)
@@ -120,11 +121,11 @@ func appendMultiHeader(buf []byte, op int32, done byte) []byte {
 	return appendInt32(append(appendInt32(buf, op), done), -1)
 }
 
-var errMultiRead = errors.New("an answer to a multi-read that makes no sense")
+var errMultiRead = errors.New("a malformed answer to a multi-read")
 
-// splitReads makes the answer to a multi-read, from its xid on, the frames that
-// answer each read of go-zookeeper, and tells ours. An error of the whole is one of each.
-// After an error of its own it has not told all.
+// splitReads splits the answer to a multi-read, given from its xid on. It returns one frame
+// for each read of go-zookeeper, and calls done of each read of GetAll. An error of the whole
+// request is the error of each read. When splitReads fails, some done were not called.
 func splitReads(answer []byte, reads []read) ([]byte, error) {
 	if len(answer) < replyHeaderSize {
 		return nil, errMultiRead
@@ -175,10 +176,10 @@ func splitReads(answer []byte, reads []read) ([]byte, error) {
 type WatchMode int32
 
 const (
-	// Persistent watches a znode and which children it has.
+	// Persistent watches a znode's data, and its list of children.
 	Persistent WatchMode = 0
-	// PersistentRecursive watches a znode and all below it: whether each is there,
-	// and its data.
+	// PersistentRecursive watches a znode and all below it: whether each exists, and its
+	// data.
 	PersistentRecursive WatchMode = 1
 )
 
@@ -189,7 +190,7 @@ func appendAddWatch(buf []byte, path string, mode WatchMode) []byte {
 	})
 }
 
-// anyWatch is each kind: org.apache.zookeeper.Watcher.WatcherType.
+// anyWatch means watches of any kind: org.apache.zookeeper.Watcher.WatcherType.
 const anyWatch = 3
 
 func appendUnwatch(buf []byte, path string) []byte {
@@ -205,17 +206,17 @@ func appendPing(buf []byte) []byte {
 	})
 }
 
-// replyHead is how each frame of a server begins, but the first.
+// replyHead is the beginning of each frame of a server, except the first.
 type replyHead struct {
 	size int // of the whole frame, in bytes, with its length
 	xid  int32
-	zxid int64 // of the last write that the server has carried out; of a watch event -1
+	zxid int64 // the last write that the server has carried out; -1 in a watch event
 	err  ServerError
 }
 
 const replyHeadSize = lengthSize + replyHeaderSize
 
-// parseReply reads the first replyHeadSize bytes of a frame.
+// parseReply parses the first replyHeadSize bytes of a frame.
 func parseReply(head []byte) (replyHead, error) {
 	size := int32At(head, 0)
 	if size < replyHeaderSize {
@@ -229,29 +230,29 @@ func parseReply(head []byte) (replyHead, error) {
 	}, nil
 }
 
-// seenSince makes a handshake tell of a zxid that was seen, if the library has seen only
-// less: a server that has not got as far does not take the session.
+// seenSince raises the zxid in a handshake to the given one, if that is higher. A server
+// that has not reached this transaction refuses the session.
 func seenSince(handshake []byte, zxid int64) []byte {
-	const at = lengthSize + 4 // behind protocolVersion
+	const at = lengthSize + 4 // after protocolVersion
 	if len(handshake) < at+8 || int64At(handshake, at) >= zxid {
 		return handshake
 	}
-	told := slices.Clone(handshake)
-	binary.BigEndian.PutUint64(told[at:], uint64(zxid))
-	return told
+	raised := slices.Clone(handshake)
+	binary.BigEndian.PutUint64(raised[at:], uint64(zxid))
+	return raised
 }
 
-// connectHead is how the answer to the handshake begins.
+// connectHead is the beginning of the answer to the handshake.
 type connectHead struct {
 	size    int           // of the whole frame, in bytes, with its length
-	timeout time.Duration // granted, of the session
+	timeout time.Duration // the granted session timeout
 	session int64         // 0: it has expired
 }
 
 // connectHeadEnd is where a connectHead ends in the frame.
 const connectHeadEnd = lengthSize + connectHeadSize
 
-// parseConnect reads the first connectHeadEnd bytes of a frame.
+// parseConnect parses the first connectHeadEnd bytes of a frame.
 func parseConnect(head []byte) (connectHead, error) {
 	size := int32At(head, 0)
 	if size < connectHeadSize || size > mostConnectSize {

@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// hosts hands go-zookeeper the servers in turn, by name: names are looked up at
-// each dial, so that a name that does not resolve costs its turn and nothing
-// else, and a server that moved is found again. It is a zk.HostProvider.
+// hosts gives go-zookeeper one server after the other, by name. Each dial looks the name up
+// again: a name that does not resolve costs one dial, and a server with a new address is
+// found. It is a zk.HostProvider.
 //
-// The library would pause for a second after a round in vain, which is what an
-// election of the servers takes at most. So the dialer pauses, and the library
-// hears of a round that is over only when the session is, to end.
+// After a round in which no server answered, the library would pause for 1 s, longer than
+// most elections of the servers. So the dialer pauses instead: Next reports the end of a
+// round only when the session is over, which ends the library's calls.
 type hosts struct {
 	over <-chan struct{}
 
 	mu        sync.Mutex // guards the rest
 	servers   []string
-	next      int
-	sinceGood int       // servers handed out since the last good one
-	connected time.Time // when the one handed out last answered; zero if it did not
+	next      int       // of servers
+	sinceGood int       // how many servers were returned since the last good one
+	connected time.Time // when the server returned last answered; zero if it did not
 }
 
 func (h *hosts) Init(servers []string) error {
 	h.servers = servers
-	h.next = rand.IntN(len(servers)) // spread the clients over the servers
+	h.next = rand.IntN(len(servers)) // distributes the clients over the servers
 	return nil
 }
 
@@ -54,13 +54,13 @@ func (h *hosts) Connected() {
 	h.connected = time.Now()
 }
 
-// goodAfter is how long a connection must have lasted for its server to count as a
-// good one. A server may accept a session and close its connection again and again:
-// at a packet that is too large, or because it wants to be authenticated to.
+// goodAfter is how long a connection must last for its server to count as good. A server may
+// accept a session and close its connection again and again: because of a packet that is too
+// large, or because it demands authentication.
 const goodAfter = time.Second
 
-// pause is how long to wait before the server handed out last is dialed: no time
-// in the first round, less than it takes to elect a leader in those after it.
+// pause is how long to wait before the next dial: nothing in the first round, and from
+// leastPause/2 to mostPause at the beginning of each later round.
 func (h *hosts) pause() time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -69,9 +69,10 @@ func (h *hosts) pause() time.Duration {
 		return 0
 	}
 	d := min(leastPause<<min(rounds-1, 8), mostPause)
-	return d/2 + rand.N(d/2) // clients that lost a server together do not come back together
+	return d/2 + rand.N(d/2) // so that clients that lost a server together do not all dial together
 }
 
+// The pauses are short because an election of the servers takes about 0.4 s.
 const (
 	leastPause = 100 * time.Millisecond
 	mostPause  = 500 * time.Millisecond

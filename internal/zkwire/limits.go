@@ -7,37 +7,35 @@ import (
 	"syscall"
 )
 
-// MaxRequest bounds what a request may carry, in bytes. A server with default
-// settings (jute.maxbuffer) answers a request over 1,048,575 bytes by closing the
-// connection, which ends every other call on it; the rest is room for what a caller
-// that counts paths and data leaves out.
+// MaxRequest bounds a request, in bytes. A server with the default jute.maxbuffer closes the
+// connection at a request over 1,048,575 bytes, which ends every other call on it. The
+// difference covers the bytes that a caller who counts paths and data does not count.
 const MaxRequest = 900_000
 
 const (
-	// largeFrom is the least that a request is suspected from, in bytes: what the library
-	// sends when it sets its watches again has up to 128 KB as well.
+	// largeFrom is the least size, in bytes, of a request that may be the cause of a cut.
+	// Requests with which the library sets its watches again have up to 128 KB as well.
 	largeFrom = 32 << 10
-	// cutsEnough is how often in a row the connection must be cut at large requests
-	// until they are taken for too large. Servers restart as well.
+	// cutsEnough is how many cuts in a row show that requests are too large. One cut shows
+	// nothing: servers also restart.
 	cutsEnough = 3
 )
 
-// limits learns how large a request these servers take: jute.maxbuffer may be set to
-// less than its default, and no answer tells. A connection is cut: the server closed
-// it, and a large request was not answered. Of several it was the largest, most likely:
-// none but the first that is too large does any harm. Where that comes about three times,
-// over connections that had answered something before, and no request as large is answered
-// in between, the servers take none as large as the largest of them.
+// limits finds out how large a request these servers take: jute.maxbuffer may be below its
+// default, and no answer says so. A cut is: the server closed the connection, and a large
+// request was not answered. If there were several, the largest is most likely the cause.
+// After three cuts, on connections that had answered something, and without an answer to a
+// request as large in between, the largest of these requests counts as too large.
 type limits struct {
 	mu      sync.Mutex // guards the rest
-	limit   int        // what has been learnt to be too large, in bytes; 0: nothing
-	suspect int        // the smallest request since then that a connection was cut at; 0: none
-	most    int        // the largest
-	cuts    int        // that count
+	limit   int        // a size known to be too large, in bytes; 0: none
+	suspect int        // since then, the smallest request of a cut; 0: no cut
+	most    int        // since then, the largest request of a cut that counts
+	cuts    int        // since then, the number of cuts that count
 }
 
-// cut records that the connection was cut at a request; if it had not served, that does
-// not count. It tells whether it was once too often.
+// cut records a cut at a request. It counts if the connection had served. learnt means that
+// this cut has set the limit.
 func (l *limits) cut(size int, served bool) (learnt bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,7 +77,7 @@ func (l *limits) bounds() (request, batch int) {
 	return min(MaxRequest, l.limit-1), min(MaxRequest, l.limit/2)
 }
 
-// unanswered are the large requests of one connection that wait for an answer.
+// unanswered has the large requests of one connection that wait for an answer.
 type unanswered struct {
 	large  []largeRequest
 	served bool // the server has answered a request
@@ -90,14 +88,14 @@ type largeRequest struct {
 	size int // bytes
 }
 
-// sent adds a frame that go-zookeeper wrote, if it is large.
+// sent adds a frame of go-zookeeper, if it is large.
 func (u *unanswered) sent(frame []byte) {
 	if len(frame) >= largeFrom {
 		u.large = append(u.large, largeRequest{int32At(frame, lengthSize), len(frame)})
 	}
 }
 
-// answered returns how large the request was that the reply is to; 0 if not large.
+// answered returns the size of the request that a reply answers; 0 if it was not large.
 func (u *unanswered) answered(xid int32) (size int) {
 	u.served = true
 	for i, r := range u.large {
@@ -109,8 +107,8 @@ func (u *unanswered) answered(xid int32) (size int) {
 	return 0
 }
 
-// cutAt empties it at the end of its connection. It returns how large the request is
-// that the server may have closed the connection at; 0 if there is none.
+// cutAt is called at the end of the connection. It returns the size of the request that may
+// be the cause; 0 if there is none. It forgets all requests.
 func (u *unanswered) cutAt(err error) (size int) {
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		for _, r := range u.large {

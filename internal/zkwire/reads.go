@@ -8,27 +8,26 @@ import (
 )
 
 const (
-	mostReads  = 128 // go in one request: a worker of many slots reads two znodes a task
-	mostSent   = 2   // requests are under way: the server has the next one when it has answered one
-	firstReads = 16  // at first: answers may be large
-	// From this size of an answer on, in bytes, half as many go in the next request: a
-	// server builds the whole answer, and the client reads it within a deadline.
+	mostReads  = 128 // in one request; a worker of many slots reads two znodes a task
+	mostSent   = 2   // requests under way: the server has the next one when it has answered one
+	firstReads = 16  // in the first request: its answers may be large
+	// largeAnswer is the size of an answer, in bytes, from which the next request has half as
+	// many reads: a server builds the whole answer, and the client reads it within a deadline.
 	largeAnswer = 256 << 10
 )
 
-// reads sends the reads of one connection together: those that come while as many
-// answers are on their way as may be go in the next request, as one multi-read. A read
-// that is alone is sent as it is, at once.
+// reads joins the reads of one connection. Reads that arrive while mostSent requests are
+// under way share the next request, a multi-read. A single read is sent at once, as it is.
 //
-// Who waits for an answer cannot tell. Whatever else is under way meanwhile may
-// overtake such a read, or be overtaken, as ever between calls made at once.
+// The callers notice no difference. The order of a read and of other calls made at the same
+// time is undefined, as always.
 type reads struct {
 	waiting []read
-	sent    [][]read      // in each of the requests under way, the first one first
-	most    *atomic.Int32 // to go in the next one: the Transport's, which outlasts connections
+	sent    [][]read      // the reads of each request under way, the oldest request first
+	most    *atomic.Int32 // how many reads the next request may have; the Transport's, which outlasts connections
 }
 
-// keep takes a frame that go-zookeeper writes, if it is a read.
+// keep takes a frame of go-zookeeper if it is a read.
 func (r *reads) keep(frame []byte) bool {
 	one, ok := parseRead(frame)
 	if ok {
@@ -38,7 +37,7 @@ func (r *reads) keep(frame []byte) bool {
 	return ok
 }
 
-// next appends the next request to buf, if there is one and it may be under way.
+// next appends the next request to buf, if reads wait and fewer than mostSent requests are under way.
 func (r *reads) next(buf []byte) []byte {
 	if len(r.sent) == mostSent || len(r.waiting) == 0 {
 		return buf
@@ -47,19 +46,19 @@ func (r *reads) next(buf []byte) []byte {
 	some := r.waiting[:n:n]
 	r.sent, r.waiting = append(r.sent, some), r.waiting[n:]
 	if len(r.waiting) == 0 {
-		r.waiting = nil // it holds what is answered to some
+		r.waiting = nil // frees the memory of these reads after their answer
 	}
 	return appendReads(buf, some)
 }
 
-// answered returns the reads that the reply is to, if it is to any: they are not under way
-// any more.
+// answered returns the reads that a reply answers, if there are any: they are no longer
+// under way.
 func (r *reads) answered(xid int32, size int) []read {
 	if len(r.sent) == 0 || r.sent[0][0].xid != xid {
 		return nil
 	}
 	sent := r.sent[0]
-	r.sent = slices.Delete(r.sent, 0, 1) // which keeps nothing of it
+	r.sent = slices.Delete(r.sent, 0, 1) // clears the freed element
 	switch most := r.most.Load(); {
 	case size >= largeAnswer:
 		r.most.Store(max(1, most/2))
@@ -69,10 +68,10 @@ func (r *reads) answered(xid int32, size int) []read {
 	return sent
 }
 
-// lost records that no answer will come, and returns the reads that are left. The first
-// answer may have been too large to arrive in time. So each lost connection, for whatever
-// reason, bounds the next request to half of the reads of the first one that was under way,
-// if these were several; an answer to a full request doubles the bound again.
+// lost returns all reads without an answer after the connection is lost. The answer to the
+// oldest request may have been too large to arrive in time. So after each lost connection,
+// for whatever reason, the next request may have half as many reads as that request, if it
+// had several. An answer to a full request doubles the bound again.
 func (r *reads) lost() []read {
 	if len(r.sent) > 0 && len(r.sent[0]) > 1 {
 		r.most.Store(int32(len(r.sent[0]) / 2))
@@ -82,7 +81,7 @@ func (r *reads) lost() []read {
 	return left
 }
 
-// abandon tells ours of some reads that no answer will come.
+// abandon calls done of the reads of GetAll with zk.ErrConnectionClosed.
 func abandon(reads []read) {
 	for _, r := range reads {
 		if r.done != nil {

@@ -8,15 +8,15 @@ import (
 	"unsafe"
 )
 
-// socket reads and writes a TCP connection without telling Go's scheduler, which it may: no
-// call blocks. The scheduler wakes a thread (sysmon) at a call, to see whether that takes
-// long; in a program that is idle between two requests, at almost each of them.
+// socket reads and writes a TCP connection without Go's scheduler. That is safe because no
+// call blocks. The scheduler wakes a thread (sysmon) at a system call, in case the call takes
+// long: in a program that is idle between two requests, at almost every call.
 type socket struct {
 	net.Conn
 	raw syscall.RawConn
 }
 
-// quiet returns the connection as a socket, if it is one.
+// quiet returns a TCP connection as a socket, and any other connection as it is.
 func quiet(c net.Conn) net.Conn {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		if raw, err := tcp.SyscallConn(); err == nil {
@@ -26,7 +26,7 @@ func quiet(c net.Conn) net.Conn {
 	return c
 }
 
-// Read is Conn's.
+// Read implements net.Conn.
 func (s *socket) Read(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -46,7 +46,7 @@ func (s *socket) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// Write is Conn's.
+// Write implements net.Conn.
 func (s *socket) Write(p []byte) (n int, err error) {
 	waited := s.raw.Write(func(fd uintptr) bool {
 		for n < len(p) && err == nil {
@@ -69,7 +69,7 @@ func (s *socket) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// try makes a call that does not block.
+// try makes a system call that does not block.
 func try(call, fd uintptr, p []byte) (int, error) {
 	for {
 		n, _, errno := syscall.RawSyscall(call, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))

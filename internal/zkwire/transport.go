@@ -16,37 +16,37 @@ import (
 	"taskkeeper/internal/identity"
 )
 
-// Config says what a Transport is for. All fields are required, but for TLS.
+// Config configures a Transport. All fields are required, except TLS.
 type Config struct {
 	Timeout time.Duration // session timeout to ask for
 	TLS     identity.Files
 	Logger  *slog.Logger
 	// Refused is called when a server that serves others has closed a handshake of
-	// this session. It may block, and delays only the next try to connect.
+	// this session. It may block; that delays only the next connection.
 	Refused func(server string)
 }
 
 // Transport makes the connections of one session, one after the other, and keeps what
-// outlasts each of them. Its methods may be called from any goroutine.
+// outlasts a connection. Its methods may be called from any goroutine.
 type Transport struct {
 	// Fixed.
-	ctx   context.Context // there is no connection after its end
+	ctx   context.Context // after its end no connection is made
 	cfg   Config
 	hosts *hosts
-	began time.Time // what heard counts from
+	began time.Time // heard counts from here
 
 	session  atomic.Int64
-	timeout  atomic.Int64 // granted, ns; until then what is asked for
-	zxid     atomic.Int64 // the highest that a server has told: the library sees only some of the answers
+	timeout  atomic.Int64 // granted, ns; before the first handshake the one to ask for
+	zxid     atomic.Int64 // the highest in any answer; the library sees only some answers
 	heard    atomic.Int64 // the last frame from a server, ns since began
 	single   atomic.Bool  // the servers know no multi-reads
-	together atomic.Int32 // how many reads go in one
+	together atomic.Int32 // how many reads the next request may have
 	limits   limits
 
 	mu      sync.Mutex // guards the rest
-	conn    *conn      // nil before the first
+	conn    *conn      // nil before the first connection
 	lastErr error
-	logged  map[string]bool // what went wrong with TLS since the last good handshake
+	logged  map[string]bool // TLS errors since the last good handshake
 }
 
 // New returns a Transport that makes connections until ctx ends.
@@ -57,23 +57,23 @@ func New(ctx context.Context, cfg Config) *Transport {
 	return t
 }
 
-// Connect returns a Conn of go-zookeeper over this Transport, to the servers, each
-// host:port. It is called once. The Conn calls onEvent on its own goroutines: onEvent
-// must not block, nor call the Conn.
+// Connect returns a Conn of go-zookeeper over this Transport. Each server is host:port. The
+// caller must call it once. The Conn calls onEvent on its own goroutines: onEvent must not
+// block, nor call the Conn.
 func (t *Transport) Connect(servers []string, onEvent func(zk.Event)) (*zk.Conn, <-chan zk.Event, error) {
 	return zk.Connect(servers, t.cfg.Timeout,
 		zk.WithDialer(t.dial), zk.WithHostProvider(t.hosts), zk.WithEventCallback(onEvent),
 		zk.WithLogger(libLogger{t.cfg.Logger}), zk.WithLogInfo(false))
 }
 
-// libLogger hands on what go-zookeeper has to say.
+// libLogger logs the messages of go-zookeeper.
 type libLogger struct{ log *slog.Logger }
 
 func (l libLogger) Printf(format string, args ...any) {
 	l.log.Debug("zk", "text", fmt.Sprintf(format, args...))
 }
 
-// Close closes the connection. While the context lasts the Conn gets another one.
+// Close closes the connection. While the context lasts, the Conn dials the next one.
 func (t *Transport) Close() {
 	t.mu.Lock()
 	c := t.conn
@@ -86,8 +86,8 @@ func (t *Transport) Close() {
 // SessionID is the id that the servers gave the session; 0 before the first handshake.
 func (t *Transport) SessionID() int64 { return t.session.Load() }
 
-// Timeout is the session timeout that the server granted last; before the first
-// handshake, what is asked for.
+// Timeout is the session timeout that the server granted last; before the first handshake,
+// the one to ask for.
 func (t *Transport) Timeout() time.Duration { return time.Duration(t.timeout.Load()) }
 
 // Silence is how long ago a server was last heard.
@@ -95,33 +95,33 @@ func (t *Transport) Silence() time.Duration {
 	return time.Since(t.began) - time.Duration(t.heard.Load())
 }
 
-// LastErr is what last went wrong with a dial or a handshake.
+// LastErr is the error of the last dial or handshake that failed.
 func (t *Transport) LastErr() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.lastErr
 }
 
-// Limits returns what a request may carry at most, in bytes: MaxRequest, or less where
-// these servers were found to take less; and what requests that could as well go one by
-// one may carry together: half of what is too large is most likely not.
+// Limits returns two bounds, in bytes. request bounds a single request: MaxRequest, or less
+// if these servers take less. batch bounds a request that joins several smaller ones: if a
+// size is too large, half of it most likely is not.
 func (t *Transport) Limits() (request, batch int) { return t.limits.bounds() }
 
-// Suspect tells whether a server closed the connection at a request that was no larger,
-// in bytes. A request of that size is best sent over a connection that has just been
-// found to be good: else the next loss of it proves nothing.
+// Suspect reports whether a server closed the connection at a request of at most size bytes.
+// The caller should send a request of that size only after another call was answered on the
+// same connection: if not, a cut does not count.
 func (t *Transport) Suspect(size int) bool { return t.limits.suspects(size) }
 
-// AddWatch has a watch set, before whatever the Conn is asked later. It lasts as long
-// as the connection does. Its events come as all others. The answer goes to done, once: nil, a
-// [ServerError], or zk.ErrConnectionClosed if none will come. It is called before AddWatch
-// returns or on a goroutine of the connection, and must not block.
+// AddWatch sets a watch, before later requests of the Conn. The watch lasts as long as the
+// connection. The Conn reports its events like all others. done is called once with the
+// answer: nil, a [ServerError], or zk.ErrConnectionClosed if no answer will arrive. It is
+// called before AddWatch returns, or on a goroutine of the connection. It must not block.
 func (t *Transport) AddWatch(path string, mode WatchMode, done func(error)) {
 	t.watch(func(b []byte) []byte { return appendAddWatch(b, path, mode) }, done)
 }
 
-// Unwatch has all watches of the session on a path removed, in the same order and with the
-// same answers as AddWatch. Those set by the Conn are set again by it when it reconnects.
+// Unwatch removes all watches of the session on a path, in the same order and with the same
+// answers as AddWatch. When the Conn reconnects, it sets its own watches again.
 func (t *Transport) Unwatch(path string, done func(error)) {
 	t.watch(func(b []byte) []byte { return appendUnwatch(b, path) }, done)
 }
@@ -135,16 +135,16 @@ func (t *Transport) watch(appendTo func([]byte) []byte, done func(error)) {
 	}
 }
 
-// Read is what a read of a znode came to: its data and Stat, or an error.
+// Read is the result of a read of a znode: its data and Stat, or an error.
 type Read struct {
 	Data []byte
 	Stat *zk.Stat
 	Err  error
 }
 
-// GetAll reads znodes in one request, with whatever else is read at that moment. It returns
-// nil where it cannot: there is no connection, it was lost, or the server knows no
-// multi-read. A single read that failed has Err, a [ServerError].
+// GetAll reads znodes in one request, which other reads may share. It returns nil if there
+// is no connection, if the connection is lost, or if the server knows no multi-read. Err of
+// a read that failed is a [ServerError].
 func (t *Transport) GetAll(paths []string) []Read {
 	t.mu.Lock()
 	c := t.conn
@@ -157,14 +157,14 @@ func (t *Transport) GetAll(paths []string) []Read {
 	var waiting sync.WaitGroup
 	for i, path := range paths {
 		waiting.Add(1)
-		told := sync.OnceFunc(waiting.Done)
+		answered := sync.OnceFunc(waiting.Done)
 		reads[i] = ownRead(path, func(body []byte, err error) {
 			if a := &answers[i]; a.Stat == nil && a.Err == nil {
 				if a.Err = err; err == nil {
 					a.Data, a.Stat, a.Err = parseData(bytes.Clone(body)) // the frame may be large
 				}
 			}
-			told()
+			answered()
 		})
 	}
 	if !c.readTogether(reads) {
@@ -179,10 +179,9 @@ func (t *Transport) GetAll(paths []string) []Read {
 	return answers
 }
 
-// dial is go-zookeeper's dialer. It pauses between rounds in vain, and it bounds the
-// handshake: that of TCP, of TLS and of ZooKeeper together. Once the context has ended it fails. The library would open another
-// session after an expiry, and send there what is still queued; without a connection
-// it cannot.
+// dial is go-zookeeper's dialer. It pauses between rounds, and bounds the handshake of TCP,
+// TLS and ZooKeeper together. It fails after the end of the context: with a connection the
+// library would open another session after an expiry, and send the queued requests there.
 func (t *Transport) dial(network, server string, timeout time.Duration) (net.Conn, error) {
 	select {
 	case <-time.After(t.hosts.pause()):
@@ -198,13 +197,13 @@ func (t *Transport) dial(network, server string, timeout time.Duration) (net.Con
 	}
 	c := newConn(t, raw, server, deadline)
 	t.use(c)
-	go c.send() // until the connection is closed, by the next one if not before
+	go c.send() // ends when the connection is closed, at the latest by the next use
 	return c, nil
 }
 
-// use takes the connection that is used from now on; the one before is dead, and the
-// library may not have closed it. When the context has ended meanwhile, Close may have
-// seen the one before.
+// use sets the current connection. It closes the last one, which is dead: the library may
+// not have closed it. If the context has ended, it also closes the new one: Close may have
+// closed only the last one.
 func (t *Transport) use(c *conn) {
 	t.mu.Lock()
 	before := t.conn
@@ -226,8 +225,9 @@ func (t *Transport) granted(answer connectHead) {
 	t.logged = nil
 }
 
-// failed records what went wrong. A session that is cut off waits, without a word; so what a
-// person has to mend is logged, once, and with less weight what a person may have to mend.
+// failed records an error of a connection. It also logs, once, what a person must repair
+// (identity.Error) or may have to repair (identity.Doubt): a session that is cut off waits,
+// and logs nothing else.
 func (t *Transport) failed(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -252,11 +252,11 @@ func (t *Transport) failed(err error) {
 	t.cfg.Logger.Log(t.ctx, level, "no connection to ZooKeeper", "err", err)
 }
 
-// hear records that a server was heard. What a frame holds must have come soon after
-// its beginning: the library sets a deadline.
+// hear records that the head of a frame has arrived. The rest of the frame arrives soon
+// after: the library sets a deadline.
 func (t *Transport) hear() { t.heard.Store(int64(time.Since(t.began))) }
 
-// see records a zxid that a server has told.
+// see records a zxid from an answer.
 func (t *Transport) see(zxid int64) {
 	for {
 		seen := t.zxid.Load()
