@@ -10,14 +10,14 @@ import (
 	"syscall"
 )
 
-// What a shell tells of a command that it cannot execute.
+// The exit statuses of a shell for a command that it cannot execute.
 const (
 	exitNotExecutable = "126"
 	exitNotFound      = "127"
 )
 
-// parseLine makes a command of a payload: see Config.Any. If there is none the task
-// fails, with that exit status.
+// parseLine parses a payload as a command line: see Config.Any. If it fails, the task fails,
+// with that exit status.
 func parseLine(payload []byte) (path string, words []string, status string, err error) {
 	if bytes.IndexByte(payload, 0) >= 0 {
 		return "", nil, "", errors.New("the command line holds a zero byte")
@@ -39,8 +39,8 @@ func exitOf(err error) string {
 	return exitNotExecutable
 }
 
-// isWorkersFault tells whether another worker, or this one later, may be able to execute
-// what the task names.
+// isWorkersFault reports whether another worker, or this one later, may be able to execute
+// the program that the task names.
 func isWorkersFault(err error) bool {
 	return slices.ContainsFunc([]error{
 		syscall.ETXTBSY, syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE,

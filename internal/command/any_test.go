@@ -42,7 +42,7 @@ func TestAny(t *testing.T) {
 	for line, want := range map[string]struct{ exit, reason string }{
 		"":                                     {"", `the command line "": the command is empty: give a program and its arguments`},
 		" \n":                                  {"", `the command line " \n": the command is empty: give a program and its arguments`},
-		"a | b":                                {"", `the command line "a | b": it is more than one program with its arguments: quote what is meant as it is, or use --shell`},
+		"a | b":                                {"", `the command line "a | b": it is more than one program with its arguments: quote the special characters, or use --shell`},
 		"echo $HOME":                           {"", `the command line "echo $HOME": only a shell understands what begins at byte 6: put it between single quotes, or use --shell`},
 		"echo 'a":                              {"", "the command line \"echo 'a\": there is no closing quote `'`, at byte 6"},
 		"a\x00b":                               {"", "the command line holds a zero byte"},

@@ -18,40 +18,40 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// ErrCannotStart is wrapped by each error of Execute that is the fault of this
-// worker, not of the task: the program is missing, may not be executed, is being
-// written or names no interpreter, or processes, memory or descriptors ran out.
+// ErrCannotStart is wrapped by each error of Execute that is the fault of this worker, not
+// of the task: the program or its interpreter is missing, must not be executed or is being
+// written; processes, memory or descriptors ran out; or the supervisor ended by itself.
 // Every other error is the task's failure.
 var ErrCannotStart = errors.New("cannot start the command")
 
-// ErrAbandoned is wrapped by those of them that came when the command had begun: its
-// supervisor ended by itself. So a command that has begun proves nothing then.
+// ErrAbandoned is wrapped as well if the supervisor ended by itself after the command had
+// begun. Then a later command that has begun does not show that the fault is over.
 var ErrAbandoned = errors.New("its supervisor ended while the command ran")
 
-// Config says what to execute.
+// Config configures a Command.
 type Config struct {
 	Words     []string      // the program and its arguments
 	Any       bool          // no Words: each payload is a command line
-	KillAfter time.Duration // what a command has to end in after SIGTERM; default: nothing
-	KeepEnd   bool          // leave the newline at the end of a result
-	MaxResult int           // in bytes; what is larger fails; default 800,000
-	Logger    *slog.Logger  // default: none
+	KillAfter time.Duration // from SIGTERM to SIGKILL; default 0
+	KeepEnd   bool          // keep the newline at the end of a result
+	MaxResult int           // in bytes; a task with a larger result fails; default 800,000
+	Logger    *slog.Logger  // default: nothing is logged
 }
 
-// hopeless is how much output is worth counting: a command that writes more
-// may never stop, so it is ended.
-const hopeless = 64 << 20
+// maxOutput is how many bytes of standard output a command may write. A command that writes
+// more may never stop, so it is ended.
+const maxOutput = 64 << 20
 
 // Command executes tasks, any number at a time.
 type Command struct {
 	cfg  Config
 	self string // this program
 	path string
-	fed  bool // the payload is standard input; else that is empty
+	fed  bool // the payload is standard input; if not, standard input is empty
 	idle idle // the supervisors that wait for the next command
 }
 
-// New looks the program up.
+// New checks the configuration, and looks the program up.
 func New(cfg Config) (*Command, error) {
 	if cfg.MaxResult == 0 {
 		cfg.MaxResult = 800_000
@@ -63,7 +63,7 @@ func New(cfg Config) (*Command, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	createThreads(4) // this process has them, whatever commands take later
+	createThreads(4) // now, before commands may use up the user's threads
 	if cfg.Any {
 		return &Command{cfg: cfg, self: self}, nil
 	}
@@ -87,15 +87,15 @@ func lookPath(program string) (string, error) {
 	path, err := exec.LookPath(program)
 	if err != nil {
 		for inner := err; inner != nil; inner = errors.Unwrap(inner) {
-			err = inner // those around it name the program, too
+			err = inner // the outer errors name the program as well
 		}
 		return "", fmt.Errorf("cannot run %.200q: %w", program, err)
 	}
 	return path, nil
 }
 
-// Execute is a task.Func. When ctx ends it ends the command, with all that it
-// has started, and returns when that is done.
+// Execute is a task.Func. When ctx ends, Execute ends the command and all processes that
+// the command has started, waits for their end, and returns.
 func (c *Command) Execute(ctx context.Context, e task.Execution) (task.Outcome, error) {
 	path, words := c.path, c.cfg.Words
 	var err error
@@ -124,29 +124,30 @@ func (c *Command) Execute(ctx context.Context, e task.Execution) (task.Outcome, 
 		if err != nil {
 			return task.Outcome{}, cannotStart(words[0], err)
 		}
-		if x.left != nil && !x.fate.begins && used { // ended while it was idle
+		if x.left != nil && !x.fate.begins && used { // the supervisor ended while it was idle
 			continue
 		}
 		return c.outcome(ctx, x, path, words[0], len(e.Payload))
 	}
 }
 
-// execution is what a command came to.
+// execution is the outcome of a command.
 type execution struct {
 	fate   fate
 	stdout *head
 	stderr *tail
-	left   *os.ProcessState // of the supervisor, if it is gone
+	left   *os.ProcessState // of the supervisor, if it ended before it reported the outcome
 }
 
-// execute has a supervisor execute one command, and keeps it for the next one if it can.
+// execute executes one command by a supervisor. It keeps the supervisor for the next
+// command if that can still be used.
 func (c *Command) execute(ctx context.Context, e task.Execution, s *supervisor, request []byte) (x execution, err error) {
 	pipes, err := openStreams(c.fed)
 	if err != nil {
 		c.keep(s)
 		return x, err
 	}
-	x.stdout, x.stderr = &head{keep: c.cfg.MaxResult + 1, most: hopeless, giveUp: s.end}, &tail{}
+	x.stdout, x.stderr = &head{keep: c.cfg.MaxResult + 1, most: maxOutput, giveUp: s.end}, &tail{}
 	unwatch := c.watch(ctx, e, s)
 	undo := context.AfterFunc(ctx, s.end)
 	if c.fed {
@@ -166,8 +167,8 @@ func (c *Command) execute(ctx context.Context, e task.Execution, s *supervisor, 
 	switch {
 	case x.fate.known:
 	case x.fate.group > 0:
-		_ = syscall.Kill(-x.fate.group, syscall.SIGKILL) // fails only when all are gone
-	case x.fate.begins: // it stopped or killed its supervisor before that told its number
+		_ = syscall.Kill(-x.fate.group, syscall.SIGKILL) // fails only when the whole group is gone
+	case x.fate.begins: // the supervisor ended before it reported the group
 		killByName(e.Task, e.Worker)
 	}
 	pipes.finish()
@@ -182,7 +183,7 @@ func (c *Command) execute(ctx context.Context, e task.Execution, s *supervisor, 
 	return x, nil
 }
 
-// outcome is the task's, of an execution.
+// outcome returns the task's outcome.
 func (c *Command) outcome(ctx context.Context, x execution, path, program string, payload int) (task.Outcome, error) {
 	f, state := x.fate, x.left
 	o := task.Outcome{Stderr: x.stderr.end()}
@@ -198,14 +199,14 @@ func (c *Command) outcome(ctx context.Context, x execution, path, program string
 		return failed("%w", context.Cause(ctx))
 	case !f.known && f.group == 0 && !(f.begins && signaled(state)):
 		return task.Outcome{}, cannotStart(program, fmt.Errorf("its supervisor ended before the command began: %v", state))
-	case !f.known && state.Exited(): // the Go runtime, for want of threads or memory
+	case !f.known && state.Exited(): // by the Go runtime, when it got no thread or memory
 		return task.Outcome{}, cannotStart(program, fmt.Errorf("%w: %v", ErrAbandoned, state))
 	case !f.known:
 		return failed("the supervisor of %.200s was ended: %v", program, state)
 	case f.err != 0:
 		return c.startError(f.err, path, program, payload)
-	case x.stdout.size > hopeless:
-		return failed("result of more than %d bytes is too large: at most %d", hopeless, c.cfg.MaxResult)
+	case x.stdout.size > maxOutput:
+		return failed("result of more than %d bytes is too large: at most %d", maxOutput, c.cfg.MaxResult)
 	case f.status != 0:
 		return failed("%s", reason(f.status, x.stderr.String()))
 	}
@@ -220,7 +221,7 @@ func (c *Command) outcome(ctx context.Context, x execution, path, program string
 	return o, nil
 }
 
-// startError is why the command could not be executed.
+// startError is the error of a command that could not be executed.
 func (c *Command) startError(err error, path, program string, payload int) (task.Outcome, error) {
 	switch _, missing := os.Stat(path); {
 	case errors.Is(err, syscall.E2BIG) && !c.cfg.Any && !c.fed:
@@ -238,7 +239,7 @@ func cannotStart(program string, err error) error {
 	return fmt.Errorf("%w: %.200s: %w", ErrCannotStart, program, err)
 }
 
-// reason says how a command failed, and what it said about that.
+// reason says how a command failed, and adds the end of its standard error.
 func reason(status syscall.WaitStatus, stderr string) string {
 	how := "exit status " + strconv.Itoa(status.ExitStatus())
 	if status.Signaled() {
@@ -250,7 +251,7 @@ func reason(status syscall.WaitStatus, stderr string) string {
 	return how + ": " + stderr
 }
 
-// exit is how a command ended, as task.Outcome has it.
+// exit is the exit status or signal of a command, for task.Outcome.
 func exit(status syscall.WaitStatus) string {
 	if status.Signaled() {
 		return signalName(status.Signal())

@@ -147,8 +147,8 @@ func TestNew(t *testing.T) {
 		"a_file_that_is_missing": {[]string{dir + "/missing"}, `cannot run "` + dir + `/missing": no such file or directory`},
 		"a_file_without_the_bit": {[]string{plain}, `cannot run "` + plain + `": permission denied`},
 		"a_folder":               {[]string{dir}, `cannot run "` + dir + `": is a directory`},
-		"a_payload_in_a_script":  {[]string{"/bin/sh", "-ec", "echo {}", "sh"}, "{} behind \"/bin/sh\": a payload may become code, a program or an option there: use a script that takes it as \"$1\", sh -c SCRIPT sh {} or --shell; or leave {} out and read standard input"},
-		"a_payload_as_program":   {[]string{"{}"}, `"{}": {} cannot be in the program's name: a payload never chooses what is run`},
+		"a_payload_in_a_script":  {[]string{"/bin/sh", "-ec", "echo {}", "sh"}, "{} after \"/bin/sh\": a payload may become code, a program or an option there: use a script that takes it as \"$1\", sh -c SCRIPT sh {} or --shell; or leave {} out and read standard input"},
+		"a_payload_as_program":   {[]string{"{}"}, `"{}": {} cannot be in the program's name: a payload never chooses the program`},
 	} {
 		t.Run("refuses_"+name, func(t *testing.T) {
 			if _, err := New(Config{Words: c.words}); err == nil || err.Error() != c.want {

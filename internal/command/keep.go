@@ -16,25 +16,25 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// supervisor is one as its worker sees it.
+// supervisor is the worker's view of a supervisor process.
 type supervisor struct {
 	process  *os.Process
-	conn     *net.UnixConn // requests go, reports come
+	conn     *net.UnixConn // carries requests out and reports in
 	reports  *bufio.Reader // of conn
 	lifeline *os.File
 	ended    atomic.Bool // the lifeline is closed
 	used     bool        // it has executed a command
 }
 
-// idle are the supervisors that execute nothing.
+// idle has the supervisors that execute nothing.
 type idle struct {
 	mu     sync.Mutex // guards the rest
 	all    []*supervisor
 	closed bool
 }
 
-// take returns a supervisor that is idle, or a new one. One that somebody has stopped
-// meanwhile would not begin.
+// take returns an idle supervisor, or a new one. It drops an idle supervisor that someone
+// has stopped: that one would not begin the command.
 func (c *Command) take() (*supervisor, error) {
 	for {
 		c.idle.mu.Lock()
@@ -63,13 +63,13 @@ func (c *Command) keep(s *supervisor) {
 	c.idle.all = append(c.idle.all, s)
 }
 
-// Close ends the supervisors that are idle, and has the others end when they are.
+// Close ends the idle supervisors. The others end when their commands have ended.
 func (c *Command) Close() {
 	c.idle.mu.Lock()
 	defer c.idle.mu.Unlock()
 	c.idle.closed = true
 	for _, s := range c.idle.all {
-		_ = s.process.Kill() // all of them, and then wait
+		_ = s.process.Kill() // kill all before drop waits for the first
 	}
 	for _, s := range c.idle.all {
 		s.drop()
@@ -77,9 +77,9 @@ func (c *Command) Close() {
 	c.idle.all = nil
 }
 
-// environment is a command's, but for its task and its worker's slot, which the supervisor
-// adds. A command is not told where the worker's certificate and key are: what it does is
-// another's, who has no part in the worker's rights.
+// environment is the environment of commands; the supervisor adds TASK_ID and WORKER_ID. It
+// has no variables that name the worker's certificate and key: a command must not get the
+// worker's rights.
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "TASK_ID=") || strings.HasPrefix(v, "WORKER_ID=") || strings.HasPrefix(v, identity.VariablePrefix)
@@ -107,7 +107,7 @@ func startSupervisor(self string, killAfter time.Duration) (s *supervisor, err e
 	s.process, err = startProcess(self, []string{supervisorName, killAfter.String()}, &os.ProcAttr{
 		Env:   environment(),
 		Files: []*os.File{null, null, null, lifeFD: life, requestFD: theirs},
-		Sys:   &syscall.SysProcAttr{Setpgid: true}, // a Ctrl-C in the terminal is for the worker
+		Sys:   &syscall.SysProcAttr{Setpgid: true}, // Ctrl-C in the terminal must only reach the worker
 	})
 	if err != nil {
 		lifeline.Close()
@@ -130,7 +130,7 @@ func socketpair() (ours *net.UnixConn, theirs *os.File, err error) {
 	}
 	file := os.NewFile(uintptr(pair[0]), "supervisor")
 	theirs = os.NewFile(uintptr(pair[1]), "worker")
-	defer file.Close() // the connection has a descriptor of its own
+	defer file.Close() // FileConn has duplicated the descriptor
 	conn, err := net.FileConn(file)
 	if err != nil {
 		theirs.Close()
@@ -139,15 +139,15 @@ func socketpair() (ours *net.UnixConn, theirs *os.File, err error) {
 	return conn.(*net.UnixConn), theirs, nil
 }
 
-// end has the supervisor end what it executes, and then itself.
+// end makes the supervisor end its command, and then itself.
 func (s *supervisor) end() {
 	if !s.ended.Swap(true) {
 		s.lifeline.Close()
 	}
-	_ = s.process.Signal(syscall.SIGCONT) // one that is stopped would not notice
+	_ = s.process.Signal(syscall.SIGCONT) // a stopped supervisor would not notice
 }
 
-// drop ends a supervisor that executes nothing, and tells how it has ended.
+// drop ends a supervisor that executes nothing, waits for it, and returns how it ended.
 func (s *supervisor) drop() *os.ProcessState {
 	_ = s.process.Kill()
 	s.end()
@@ -155,7 +155,7 @@ func (s *supervisor) drop() *os.ProcessState {
 	return waitForProcess(s.process)
 }
 
-// send has a command executed. It fails when the supervisor is gone.
+// send sends a request. It fails when the supervisor is gone.
 func (s *supervisor) send(request []byte, files []int) error {
 	n, _, err := s.conn.WriteMsgUnix(request, syscall.UnixRights(files...), nil)
 	if err == nil && n < len(request) {
@@ -164,8 +164,8 @@ func (s *supervisor) send(request []byte, files []int) error {
 	return err
 }
 
-// listen takes what the supervisor reports, until the command's fate is known or the
-// supervisor is gone.
+// listen reads the supervisor's reports until the command's fate is known or the supervisor
+// is gone. It calls stopped once if the command is stopped.
 func (s *supervisor) listen(f *fate, stopped func()) {
 	for !f.known {
 		line, err := s.reports.ReadSlice('\n')
@@ -180,28 +180,28 @@ func (s *supervisor) listen(f *fate, stopped func()) {
 	}
 }
 
-// reusable tells whether the supervisor waits for a request, after a command whose fate
+// reusable reports whether the supervisor can execute another command, after one whose fate
 // is known.
 func (s *supervisor) reusable() bool { return !s.ended.Load() && s.reports.Buffered() == 0 }
 
-// look is how often a supervisor is looked at.
-const look = time.Second
+// checkEvery is how often a supervisor is checked.
+const checkEvery = time.Second
 
-// watch warns once when the supervisor of an execution is stopped, as the command can
-// do: it tells nothing then. One that is stopped again, and still, after ctx has ended
-// is killed, and the command with it.
+// watch warns once if the supervisor of an execution is stopped, for example by its command:
+// then it reports nothing. If the supervisor is stopped at two checks after the end of ctx,
+// watch kills it, and so the command.
 func (c *Command) watch(ctx context.Context, e task.Execution, s *supervisor) (end func()) {
 	over, gone := make(chan struct{}), make(chan struct{})
-	first := time.AfterFunc(look, func() { // few run for so long
+	first := time.AfterFunc(checkEvery, func() { // most executions end sooner
 		defer close(gone)
-		ticker := time.NewTicker(look)
+		ticker := time.NewTicker(checkEvery)
 		defer ticker.Stop()
 		warned, late := false, 0
 		for {
 			switch {
 			case !isStopped(s.process.Pid):
 			case ctx.Err() != nil:
-				if late++; late > 1 { // it has got SIGCONT
+				if late++; late > 1 { // end has sent SIGCONT
 					_ = s.process.Kill()
 				}
 			case !warned:

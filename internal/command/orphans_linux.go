@@ -12,32 +12,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// showName gives this process the name that ps and top show.
+// showName sets the name of this process that ps and top show.
 func showName(name string) { _ = os.WriteFile("/proc/self/comm", []byte(name), 0) }
 
-// adoptOrphans has processes whose parents end become children of this one, so that
-// none is left when it has no child.
+// adoptOrphans makes processes below this one its children when their parents end. So when
+// this process has no child, none of them is left.
 func adoptOrphans() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// executable is this very program, also when its file has been replaced.
+// executable is the path of this program. It also works when the file has been replaced.
 func executable() (string, error) {
 	_, err := os.Stat("/proc/self/exe")
 	return "/proc/self/exe", err
 }
 
-// change is a child that has ended, and keeps its number until it is reaped; or one
-// that was stopped.
+// change is a child that has ended, and keeps its pid until it is reaped; or a child that
+// was stopped.
 type change struct {
 	pid     int
 	stopped bool
 }
 
-// nextChange waits for one. Without block the pid is 0 if there is none now. It fails
-// when there is no child.
+// nextChange waits for a change. Without block it returns at once, with pid 0 if there is no
+// change. It fails when there is no child.
 func nextChange(block bool) (c change, err error) {
 	options := unix.WEXITED | unix.WSTOPPED | unix.WNOWAIT
 	if !block {
@@ -50,10 +50,10 @@ func nextChange(block bool) (c change, err error) {
 	if err != nil || info.Signo == 0 {
 		return change{}, err
 	}
-	// The pid stands first in a union, which begins where a pointer may.
+	// The pid is the first field of a union, which is aligned like a pointer.
 	const pid = (3*4 + unsafe.Sizeof(uintptr(0)) - 1) &^ (unsafe.Sizeof(uintptr(0)) - 1)
 	c = change{int(*(*int32)(unsafe.Add(unsafe.Pointer(&info), pid))), info.Code == cldStopped}
-	if c.stopped { // do not tell that again
+	if c.stopped { // consume it, so that it is not reported again
 		_ = unix.Waitid(unix.P_PID, c.pid, nil, unix.WSTOPPED|unix.WNOHANG, nil)
 	}
 	return c, nil
@@ -69,21 +69,21 @@ func (c change) reap() (status syscall.WaitStatus) {
 	}
 }
 
-// killChildren kills this process's. Their own children become this process's by that,
-// so it is called again when one has ended. Nobody may reap them meanwhile.
+// killChildren kills the children of this process. The children's own children then become
+// children of this process, so it must be called again when one has ended. No other
+// goroutine may reap meanwhile.
 func killChildren() {
 	for pid := range processes() {
 		killChild(pid)
 	}
 }
 
-// near is how many processes may have begun while one waits for a processor.
+// near is how many processes may start while one waits for a processor.
 const near = 256
 
-// killNear kills children whose numbers are close to that of one that has ended just now.
-// It is quick: where processes fork and exit, again and again, those that a look at all
-// processes finds are gone when it comes to them. Most of them only wait for a processor,
-// and are caught within the time that this process has one.
+// killNear kills children whose pid is close to that of a child that has just ended. Some
+// processes fork and exit all the time: until a scan of all processes reaches one of them,
+// that one is gone. killNear is quick enough: most of them still wait for a processor.
 func killNear(pid int) (some bool) {
 	for n := pid + near; n > max(1, pid-near); n-- {
 		some = killChild(n) || some
@@ -93,13 +93,13 @@ func killNear(pid int) (some bool) {
 
 func killChild(pid int) bool { return isChild(pid) && syscall.Kill(pid, syscall.SIGKILL) == nil }
 
-// killByName kills what executes a task for a worker, as far as its environment tells.
+// killByName kills the processes whose environment names that task and worker.
 func killByName(task, worker string) {
 	want := []string{"TASK_ID=" + task, "WORKER_ID=" + worker}
-	for some := true; some; { // what was killed may have started another one
+	for some := true; some; { // a killed process may have started another one
 		some = false
 		for pid := range processes() {
-			text, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ") // nothing, of one that has ended
+			text, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ") // empty if the process has ended
 			env := strings.Split(string(text), "\x00")
 			if slices.Contains(env, want[0]) && slices.Contains(env, want[1]) {
 				some = syscall.Kill(pid, syscall.SIGKILL) == nil || some
@@ -128,15 +128,15 @@ func isChild(pid int) bool {
 	return unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) == nil
 }
 
-// is tells whether a child has changed in one of the ways that the options name.
+// is reports whether a child has changed in one of the ways that the options name.
 func is(pid, options int) bool {
 	var info unix.Siginfo
 	err := unix.Waitid(unix.P_PID, pid, &info, options|unix.WNOHANG|unix.WNOWAIT, nil)
 	return err == nil && info.Signo != 0
 }
 
-// reap waits for the children that have ended, but for those of which the
-// function says that somebody else does.
+// reap waits for the children that have ended, except those for which awaited is true:
+// other code waits for them.
 func reap(awaited func(pid int) bool) {
 	for pid := range processes() {
 		if is(pid, unix.WEXITED) && !awaited(pid) {
@@ -145,10 +145,10 @@ func reap(awaited func(pid int) bool) {
 	}
 }
 
-// isStopped tells whether a child of this process is stopped.
+// isStopped reports whether a child of this process is stopped.
 func isStopped(pid int) bool { return is(pid, unix.WSTOPPED) }
 
-// pipe is one that no other process inherits.
+// pipe returns a pipe that no other process inherits.
 func pipe() (read, write int, err error) {
 	var p [2]int
 	err = unix.Pipe2(p[:], unix.O_CLOEXEC)

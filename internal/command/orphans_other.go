@@ -15,7 +15,7 @@ func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: tru
 
 func executable() (string, error) { return os.Executable() }
 
-// change is a child that has ended, and is reaped by then; or one that was stopped.
+// change is a child that has ended and is reaped already; or a child that was stopped.
 type change struct {
 	pid     int
 	stopped bool
@@ -36,13 +36,13 @@ func nextChange(block bool) (c change, err error) {
 
 func (c change) reap() syscall.WaitStatus { return c.status }
 
-// What left the group is not known here.
+// Processes that left the group are not known here.
 func killChildren()     {}
 func killNear(int) bool { return false }
 
 func reap(func(int) bool) {}
 
-// isStopped cannot tell here without reaping a child that has ended.
+// isStopped cannot be implemented here without reaping a child that has ended.
 func isStopped(int) bool { return false }
 
 func pipe() (read, write int, err error) {

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// maxStream is what is kept of a stream beside the result, in bytes.
+// maxStream is how many bytes of a stream are kept, besides a result.
 const maxStream = 64 << 10
 
-// leftOut stands, as a line, where bytes of a stream are missing.
+// leftOut is a line in place of the bytes that a stream lacks.
 func leftOut(bytes int64) []byte { return fmt.Appendf(nil, "[... %d bytes left out]\n", bytes) }
 
 // head keeps the first bytes written, and counts all.
 type head struct {
 	keep   int
-	most   int64  // when more are written, it is hopeless
-	giveUp func() // called then
+	most   int64  // bytes that may be written
+	giveUp func() // called when more are written
 	data   []byte
 	size   int64
 }
@@ -30,7 +30,8 @@ func (h *head) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// beginning is all of it, or what comes first and a line that says what is left out.
+// beginning is the whole stream; or its beginning, and a line with the number of bytes left
+// out.
 func (h *head) beginning() []byte {
 	if h.size <= maxStream {
 		return h.data
@@ -44,7 +45,7 @@ func (h *head) beginning() []byte {
 }
 
 const (
-	tailBytes = 4 << 10 // what a person reads of an error
+	tailBytes = 4 << 10 // a person reads no more of an error
 	tailLines = 10
 )
 
@@ -63,13 +64,13 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// last are the last n bytes.
+// last returns the last n bytes. cut is true if there were more.
 func (t *tail) last(n int) (data []byte, cut bool) {
 	data = t.data[max(0, len(t.data)-n):]
 	return data, int64(len(data)) < t.size
 }
 
-// end is all of it, or a line that says what is left out and what comes last.
+// end is the whole stream; or a line with the number of bytes left out, and its end.
 func (t *tail) end() []byte {
 	if t.size <= maxStream {
 		return t.data
@@ -78,7 +79,7 @@ func (t *tail) end() []byte {
 	return append(leftOut(t.size-int64(len(kept))), kept...)
 }
 
-// String is the last lines, whole or with a mark where they begin too early.
+// String is the last lines, with "…" in front if the first of them is cut.
 func (t *tail) String() string {
 	data, cut := t.last(tailBytes)
 	lines := bytes.Split(bytes.TrimRight(data, " \t\r\n"), []byte("\n"))

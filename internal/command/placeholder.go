@@ -15,22 +15,22 @@ import (
 // placeholder stands for the payload, anywhere in an argument, as for xargs -I.
 const placeholder = "{}"
 
-// withoutPlaceholder says what to do about a payload that is no argument.
+// withoutPlaceholder is the advice for a payload that cannot be an argument.
 const withoutPlaceholder = `a command without {}, or a script without "$1", reads it from standard input`
 
 func holds(word string) bool { return strings.Contains(word, placeholder) }
 
-// manner is how a program reads its arguments, if it starts another program by
-// them or executes one of them. The three are patterns of option words. An option
-// that fits none is not known, so neither is what stands behind it.
+// manner describes the arguments of a program that starts another program, or executes code
+// from an argument. alone, valued and code are patterns of option words. After an option
+// that matches none of them, the meaning of the next words is unknown.
 type manner struct {
-	opaque bool   // no place behind it is known; the rest is empty
-	alone  string // complete in itself
-	valued string // its value is the next word
-	code   string // the next word is code; the others are arguments of it
-	name   bool   // but the first of them is its name, $0
-	own    int    // words of its own behind the options
-	starts bool   // then comes a program, which may be one of these again; else a file with code
+	opaque bool   // the meaning of all arguments is unknown; the other fields are empty
+	alone  string // an option without a value in the next word
+	valued string // an option whose value is the next word
+	code   string // the next word is code, and the others are arguments of the code
+	name   bool   // except the first of them, which is the name of the code, $0
+	own    int    // words between the options and the program
+	starts bool   // then a program follows, which may have a manner as well; if not, a file with code
 }
 
 var (
@@ -41,11 +41,11 @@ var (
 		name:   true,
 	}
 	python = manner{alone: `-[bBEIOqsSu]+`, valued: `-[WX]`, code: `-[bBEIOqsSu]*[cm]`}
-	// Of the others a code option is not known: behind one, perl takes more of them.
+	// Code options of other interpreters count as unknown: after one, perl accepts more.
 	interpreter = manner{alone: `-w`}
 )
 
-// manners has what is known, by name.
+// manners has the known programs by name.
 var manners = map[string]manner{
 	"sh": posixShell, "ash": posixShell, "bash": posixShell, "dash": posixShell, "ksh": posixShell,
 	"mksh": posixShell, "rbash": posixShell, "zsh": posixShell,
@@ -73,32 +73,33 @@ var manners = map[string]manner{
 	"toybox": {starts: true},
 }
 
-// opaque are programs that join their arguments, read several of them as code, or
-// start other programs in ways of their own.
+// opaque has the programs that join their arguments, read several of them as code, or start
+// other programs in some other way.
 var opaque = strings.Fields(`at awk batch bc chroot chrt coreutils dc ed emacs eval ex find flock gawk gdb gmake jq ltrace m4
 	make mariadb mawk mosh mysql nawk nsenter parallel psql remsh rsh runuser screen script sed setpriv sg sqlite3 ssh
 	strace su systemd-run tmux unshare vi vim watch xargs`)
 
-// multiCall are programs that are many, each under the name of a link to them.
+// multiCall has the programs that act as another program when started by a link of its name.
 var multiCall = strings.Fields(`busybox coreutils toybox`)
 
 const wayOut = `use a script that takes it as "$1", sh -c SCRIPT sh {} or --shell`
 
-// checkPlaceholders accepts {} only where, as far as is known, a payload is taken
-// for data: not for code, a program, or an option of a program that starts others.
+// checkPlaceholders accepts {} only where a payload is data as far as is known: not code,
+// not a program, and not an option of a program that starts others.
 //
-//   - Behind a program of manners, where those tell that it is an argument of the
-//     code or the program that is named before. Behind an opaque one, nowhere.
-//   - Behind every other one, unless an option before it may take code: see codeOption.
-//   - By itself, or amid text that can hardly be code: see isPlain.
+//   - After a program in manners, {} must be an argument of the code or program that
+//     comes before it. After an opaque program {} is refused.
+//   - After any other program it is accepted, unless an option before it may take code:
+//     see codeOption.
+//   - It must be a word of its own, or next to text that can hardly be code: see isPlain.
 //
-// A word counts as a program of that name wherever it stands before {}, for any
-// program may start others.
+// Every word before {} that is the name of a program counts as that program: any program
+// may start others.
 func checkPlaceholders(words []string) error {
 	if holds(words[0]) {
-		return fmt.Errorf("%q: {} cannot be in the program's name: a payload never chooses what is run", words[0])
+		return fmt.Errorf("%q: {} cannot be in the program's name: a payload never chooses the program", words[0])
 	}
-	started := true // the word is a program for sure
+	started := true // the word is certainly a program
 	for i := 0; slices.ContainsFunc(words[i:], holds); i++ {
 		if holds(words[i]) {
 			if err := checkPlace(words[i-1], words[i]); err != nil {
@@ -112,7 +113,7 @@ func checkPlaceholders(words []string) error {
 		for _, m := range known {
 			n, ok := m.length(words[i+1:])
 			if !ok {
-				return fmt.Errorf("{} behind %q: a payload may become code, a program or an option there: %s; or leave {} out and read standard input",
+				return fmt.Errorf("{} after %q: a payload may become code, a program or an option there: %s; or leave {} out and read standard input",
 					words[i], wayOut)
 			}
 			skip, started = min(skip, n), started || m.starts
@@ -124,7 +125,7 @@ func checkPlaceholders(words []string) error {
 	return nil
 }
 
-// checkPlace checks a word that holds {}, and the one before it.
+// checkPlace checks a word that contains {}, and the word before it.
 func checkPlace(before, word string) error {
 	option, _, _ := strings.Cut(word, placeholder)
 	switch {
@@ -133,23 +134,23 @@ func checkPlace(before, word string) error {
 	case codeOption.MatchString(option), option == "-", option == "--":
 		option = word
 	case strings.ContainsFunc(strings.ReplaceAll(word, placeholder, ""), func(r rune) bool { return !isPlain(r) }):
-		return fmt.Errorf("%q: a payload may become code amid such text: let {} stand by itself, or amid letters, digits and _./:=,+@%%- alone; or %s", word, wayOut)
+		return fmt.Errorf("%q: a payload may become code next to such text: put {} by itself, or next to letters, digits and _./:=,+@%%- only; or %s", word, wayOut)
 	default:
 		return nil
 	}
 	return fmt.Errorf("%q: a payload may become code, a command or an option there: put -- before {} if the option takes no value, or %s", option, wayOut)
 }
 
-// codeOption matches options whose value may be code or a command: by a part of
-// their name, or by the letters that most programs use for those. Of a program that
-// is not in manners, or goes by another name, nothing else is known.
+// codeOption matches options whose value may be code or a command: by a part of their name,
+// or by the letters that most programs use for them. It is the only check for a program that
+// is not in manners, or that has another name there.
 var codeOption = regexp.MustCompile(`^(?i:--?[\w-]*(command|program|filter|exec|eval|action|shell|script|code|expr|editor|pager|cmd|hook|proxy|rsh|ssh)[\w-]*(=.*)?)$|^-\w*[ceExX]=?$`)
 
-// version is what may stand behind a program's name, as in perl5.36-x86_64-linux-gnu.
+// version matches what may follow a program's name, as in perl5.36-x86_64-linux-gnu.
 var version = regexp.MustCompile(`[-.]?\d[\d.]*(-.*)?$`)
 
-// mannersOf returns what is known of a word, by its name and by that of the file
-// that it is a link to. One that was started is looked up as a program is.
+// mannersOf returns the manners of a word, by its name and by the name of the file that it
+// links to. A word with a slash, or that is certainly a program, is looked up as a program.
 func mannersOf(word string, started bool) (known []manner) {
 	names := []string{filepath.Base(word)}
 	if started || strings.Contains(word, "/") {
@@ -172,15 +173,15 @@ func mannersOf(word string, started bool) (known []manner) {
 	return known
 }
 
-// isPlain tells whether {} may stand in one word with a character: in paths, URLs
-// and --option=, but neither with blanks nor with what quotes or separates.
+// isPlain reports whether {} may share a word with a character: the characters of paths,
+// URLs and --option= may, blanks, quotes, ; and the like may not.
 func isPlain(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_./:=,+@%-", r)
 }
 
-// length is how many of the words behind a program are not arguments of what it
-// runs, for sure: its options, its own words, and code or a file with code. The
-// program that it starts is not among them. {} may be in none of them.
+// length is how many words after a program certainly belong to that program: its options,
+// its own words, and code or a file with code, but not a program that it starts. ok is false
+// if one of them contains {}, or if the words cannot be understood.
 func (m manner) length(words []string) (n int, ok bool) {
 	if m.opaque {
 		return 0, false
@@ -207,9 +208,9 @@ options:
 	}
 	switch {
 	case m.starts:
-		n-- // it may be a program of manners
+		n-- // the started program may be in manners
 	case code && m.name && !holds(words[n]):
-		n++ // it is none, although it often is "sh"
+		n++ // $0 is no program, although it often is "sh"
 	}
 	return n, true
 }
@@ -220,7 +221,7 @@ func matches(pattern, word string) bool {
 	return pattern != "" && regexp.MustCompile(`^(?s:`+pattern+`)$`).MatchString(word)
 }
 
-// fill puts the payload into the arguments. The first word is the program.
+// fill replaces {} in the arguments by the payload. The first word is the program.
 func fill(words []string, payload []byte) ([]string, error) {
 	filled := append([]string(nil), words...)
 	for i, w := range words {

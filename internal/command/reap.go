@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// supervisors are those that this package waits for. A process has one set of
-// children, so there is one of these.
+// supervisors has the children that this package waits for. It is global because a process
+// has one set of children.
 var supervisors = struct {
-	mu   sync.Mutex // held while one is started, so that none is a child but not here
+	mu   sync.Mutex // held while a supervisor is started, so that pids has every one
 	pids map[int]bool
 }{pids: make(map[int]bool)}
 
@@ -33,12 +33,12 @@ func waitForProcess(p *os.Process) *os.ProcessState {
 	return state
 }
 
-// ReapOrphans does the duty of process 1, which a worker is when it is what a
-// container was started with: it waits for orphans that have ended, of somebody
-// who looked into the container or of a supervisor that was killed. In any other
-// process it does nothing. Call what it returns to stop it.
+// ReapOrphans waits for orphans that have ended, as process 1 must. A worker is process 1 if
+// a container starts it directly. Orphans are processes of a killed supervisor, or of a
+// person who has entered the container. In any other process ReapOrphans does nothing. The
+// caller must call stop at the end.
 //
-// All children that such a process has itself must be supervisors.
+// The process must have no children of its own except supervisors.
 func ReapOrphans() (stop func()) {
 	if os.Getpid() != 1 {
 		return func() {}
@@ -58,7 +58,7 @@ func ReapOrphans() (stop func()) {
 			case <-stopping:
 				return
 			}
-			select { // each supervisor that ends is a hint, too: look once a second
+			select { // supervisors that end give signals as well: reap at most once a second
 			case <-time.After(time.Second):
 			case <-stopping:
 				return

@@ -6,10 +6,10 @@ import (
 	"syscall"
 )
 
-// fate is what a supervisor reports of a command, in lines: "begins" just before the
-// command does; "group" and a number, once it runs; "stopped" when it is; then "status"
-// and a wait status; or "error" and a number when it could not be started. Neither of
-// these two means that the supervisor was ended.
+// fate is what a supervisor reports about a command, in lines: "begins" just before the
+// command starts; "group" and the process group when it runs; "stopped" when it is stopped;
+// at last "status" and the wait status, or "error" and the errno if it could not be started.
+// Without the last line the supervisor ended too early.
 type fate struct {
 	begins  bool
 	group   int
@@ -19,7 +19,7 @@ type fate struct {
 	known   bool
 }
 
-// report writes a line of the above. If the worker is gone, the lifeline tells.
+// report writes such a line. It ignores errors: if the worker is gone, the lifeline closes.
 func report(line string) {
 	for {
 		if _, err := syscall.Write(requestFD, []byte(line)); err != syscall.EINTR {
@@ -34,7 +34,7 @@ func (f *fate) add(line string) {
 	switch {
 	case word == "error" && err == nil:
 		f.err, f.known = syscall.Errno(n), true
-	case word == "group" && err == nil && n > 1: // else it would mean us, or all
+	case word == "group" && err == nil && n > 1: // 0 and 1 would signal the worker's group, or all processes
 		f.group = int(n)
 	case word == "begins":
 		f.begins = true

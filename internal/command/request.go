@@ -6,18 +6,18 @@ import (
 	"syscall"
 )
 
-// request asks a supervisor to execute a command. With it go the descriptors of the
-// command's standard input, output and error; without one for input that is empty.
+// request asks a supervisor to execute a command. Its message also carries the descriptors
+// of the command's standard input, output and error; only the last two if input is empty.
 type request struct {
 	path, task, worker string
 	words              []string
 }
 
-// maxRequest is more than any kernel takes as arguments, in bytes.
+// maxRequest is more than any kernel accepts as arguments, in bytes.
 const maxRequest = 8 << 20
 
-// encode gives the length and then the parts, each behind a zero byte but the first:
-// nothing that is executed may hold one.
+// encode returns the length (4 bytes), and then the parts with a zero byte between them. No
+// argument of a program can contain a zero byte.
 func (r request) encode() ([]byte, error) {
 	parts := append([]string{r.path, r.task, r.worker}, r.words...)
 	size := len(parts) - 1
@@ -40,7 +40,7 @@ func (r request) encode() ([]byte, error) {
 	return b, nil
 }
 
-// receive waits for the next request. What it fails with ends the supervisor.
+// receive waits for the next request. When it fails, the supervisor must end.
 func receive(fd int) (r request, files []int, err error) {
 	buf := make([]byte, 4<<10)
 	oob := make([]byte, syscall.CmsgSpace(3*4))
@@ -59,7 +59,7 @@ func receive(fd int) (r request, files []int, err error) {
 		return r, nil, err
 	}
 	for _, f := range files {
-		syscall.CloseOnExec(f) // nothing else is started meanwhile
+		syscall.CloseOnExec(f) // no process is started before this
 	}
 	size := int(binary.BigEndian.Uint32(buf))
 	body := append(make([]byte, 0, max(size, n-4)), buf[4:n]...)

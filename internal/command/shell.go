@@ -8,8 +8,8 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// Shell returns the words that give a script to sh, with the payload as "$1" if
-// it uses that, and else on standard input.
+// Shell returns a command that gives a script to sh. The payload is "$1" if the script uses
+// that, and standard input if not.
 func Shell(script string) ([]string, error) {
 	if strings.TrimSpace(script) == "" {
 		return nil, errors.New("the script is empty: give what sh is to run")
@@ -28,10 +28,10 @@ func Shell(script string) ([]string, error) {
 	return words, nil
 }
 
-// usesArguments tells whether a script expands $1, $@ or $* itself. What stands in
-// single quotes is another program's, and in a function they are the function's.
+// usesArguments reports whether a script itself expands $1, $@ or $*. Text in single quotes
+// is for another program, and in a function they are the function's arguments.
 func usesArguments(script string) (uses bool, err error) {
-	// Of the shells, bash accepts the most.
+	// Of all shells bash accepts the most syntax.
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(script), "")
 	if err != nil {
 		var where syntax.ParseError

@@ -8,11 +8,10 @@ import (
 	"strings"
 )
 
-// Split splits a command line into words by the quoting rules of POSIX. Nothing
-// is expanded, so *, ~ and the like stand for themselves, and within double
-// quotes $ and ` too: so a script for sh -c may stand there. What a shell would
-// act upon without quotes, $HOME or |, is refused: silently taken as a word it
-// would surprise.
+// Split splits a command line into words by the quoting rules of POSIX. It expands nothing:
+// * and ~ are plain characters, and in double quotes $ and ` as well, so a script for sh -c
+// may be quoted like that. It refuses unquoted text that a shell would act upon, such as
+// $HOME or |: to take it as plain text would surprise.
 func Split(line string) ([]string, error) {
 	words, err := split(line)
 	if err != nil && err != errEmpty {
@@ -21,16 +20,16 @@ func Split(line string) ([]string, error) {
 	return words, err
 }
 
-var errSeveral = errors.New("it is more than one program with its arguments: quote what is meant as it is, or use --shell")
+var errSeveral = errors.New("it is more than one program with its arguments: quote the special characters, or use --shell")
 
-// First words by which a shell does something else.
+// First words that are no program to a shell.
 var (
 	several  = regexp.MustCompile(`^(!$|[A-Za-z_]\w*\+?=)`)
 	reserved = strings.Fields("{ } case do done elif else esac fi for function if in then until while")
 )
 
-// split takes any bytes. It reads them once and does not nest, however deeply they do:
-// the line may be a payload.
+// split accepts any bytes: the line may be a payload. It reads them once, without recursion,
+// however deeply they are nested.
 func split(line string) (words []string, err error) {
 	s := splitter{line: line}
 	for s.next(len(words) == 0) {
@@ -58,16 +57,16 @@ func split(line string) (words []string, err error) {
 	return words, nil
 }
 
-// splitter has read a line up to a byte.
+// splitter has read a line up to a position.
 type splitter struct {
 	line string
 	at   int
 }
 
-// meta ends a word, if it has no quotes.
+// meta has the characters that end a word if they are unquoted.
 const meta = " \t\n|&;<>()"
 
-// next goes to the next word. A line that has ended can be followed only by nothing.
+// next moves to the next word. After a line with words no further line may have any.
 func (s *splitter) next(first bool) bool {
 	ended := false
 	for ; s.at < len(s.line); s.at++ {
@@ -128,8 +127,8 @@ func (s *splitter) word() (string, error) {
 	return b.String(), nil
 }
 
-// doubleQuoted is what stands within double quotes, and how long that is. A quote within
-// a substitution would not end them for a shell, so it is refused.
+// doubleQuoted returns the text in double quotes, and its length in the line. It refuses a
+// double quote within a substitution: for a shell that does not end the quoted text.
 func (s *splitter) doubleQuoted(rest string) (text string, length int, err error) {
 	var b strings.Builder
 	var parentheses, braces, backquotes int

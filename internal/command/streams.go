@@ -16,7 +16,7 @@ type streams struct {
 	copying sync.WaitGroup
 }
 
-// atOnce is what each pipe takes without anybody reading, in bytes.
+// atOnce is how many bytes any pipe accepts without a reader.
 const atOnce = 4 << 10
 
 func openStreams(fed bool) (s *streams, err error) {
@@ -48,7 +48,7 @@ func openStreams(fed bool) (s *streams, err error) {
 	return s, err
 }
 
-// feed writes standard input, whether the command reads it or not.
+// feed writes standard input. It does not block if the command does not read.
 func (s *streams) feed(payload []byte) {
 	if s.stdin == nil {
 		return
@@ -64,7 +64,7 @@ func (s *streams) feed(payload []byte) {
 	s.copying.Go(write)
 }
 
-// collect has both outputs read.
+// collect begins to read both outputs.
 func (s *streams) collect(stdout, stderr io.Writer) {
 	for i, w := range []io.Writer{stdout, stderr} {
 		s.copying.Go(func() {
@@ -83,11 +83,11 @@ func (s *streams) collect(stdout, stderr io.Writer) {
 	}
 }
 
-// heldOpen is for how long the streams of a command that has ended are waited for: a
-// process that got away may hold them open.
+// heldOpen is how long finish waits for the streams of a command that has ended: a process
+// that left the command's group may hold them open.
 const heldOpen = time.Second
 
-// finish waits until all is read that the command has written.
+// finish waits until all output of the command is read, at most for heldOpen.
 func (s *streams) finish() {
 	if s.stdin != nil {
 		s.stdin.Close()
@@ -109,6 +109,6 @@ func (s *streams) closeTheirs() {
 
 func (s *streams) close() {
 	for _, f := range append(s.out[:], s.stdin) {
-		_ = f.Close() // nil says no
+		_ = f.Close() // fails if f is nil
 	}
 }

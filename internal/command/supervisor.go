@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// supervisorName is what a supervisor is started as, and what ps shows. It holds no
-// name of a program, so that whoever kills those by name leaves it to its work.
-// Linux shows 15 bytes.
+// supervisorName is the name under which a supervisor is started, and which ps shows; Linux
+// shows 15 bytes. It contains no name of a program, so a person who kills programs by name
+// does not kill supervisors.
 const supervisorName = "task-supervisor"
 
-// What a supervisor has open beside its standard files, which are /dev/null.
+// The descriptors of a supervisor besides its standard files, which are /dev/null.
 const (
-	lifeFD    = 3 // read; closed at the other end = end the command, and then yourself
-	requestFD = 4 // a socket: requests come, reports go (see fate)
+	lifeFD    = 3 // read only; when the other end is closed, the supervisor ends its command and itself
+	requestFD = 4 // a socket: carries requests in and reports out (see fate)
 )
 
-// Supervise does the work of a process that was started as a supervisor, and tells
-// whether this one was: then it is to end. A program that uses this package calls it
+// Supervise does the work of a supervisor if this process was started as one. Then it
+// returns true, and the process must end. A program that uses this package must call it
 // before anything else.
 func Supervise() (was bool) {
 	if len(os.Args) != 2 || os.Args[0] != supervisorName {
@@ -41,15 +41,15 @@ func Supervise() (was bool) {
 func supervise(killAfter time.Duration) {
 	showName(supervisorName)
 	runtime.GOMAXPROCS(1)  // so that few threads are needed
-	debug.SetGCPercent(25) // at 1 MB of garbage, which some hundred commands leave; there is one of us a slot
-	// The command's death signal is about the thread that starts it.
+	debug.SetGCPercent(25) // collect at 1 MB of garbage, which about 100 commands leave: each slot has a supervisor
+	// The kernel sends the command's death signal when the thread ends that started it.
 	runtime.LockOSThread()
 	closeOnExec()
 	_ = syscall.SetNonblock(lifeFD, false)
 	catchSignals()
 	o := overseer{killAfter: killAfter}
 	go o.awaitEnd()  // ends with the process
-	createThreads(4) // the lifeline, signals, and what else runs
+	createThreads(4) // for the lifeline, signals and the runtime
 	if adoptOrphans() != nil {
 		return
 	}
@@ -61,12 +61,12 @@ func supervise(killAfter time.Duration) {
 	}
 }
 
-// closeOnExec keeps all descriptors from the command but its standard files: our own, and what
-// whoever started the worker had open, a file or a socket, which came along.
+// closeOnExec makes sure that the command only gets its standard files: neither the
+// supervisor's descriptors, nor a file or socket that the worker inherited from its parent.
 func closeOnExec() {
 	syscall.CloseOnExec(lifeFD)
 	syscall.CloseOnExec(requestFD)
-	open, _ := os.ReadDir("/dev/fd") // where there is no such folder, ours are done
+	open, _ := os.ReadDir("/dev/fd") // some systems have no such directory
 	for _, fd := range open {
 		if n, err := strconv.Atoi(fd.Name()); err == nil && n > 2 {
 			syscall.CloseOnExec(n)
@@ -74,10 +74,9 @@ func closeOnExec() {
 	}
 }
 
-// catchSignals has no signal end this process: the worker decides. They are caught,
-// not ignored, since a command would inherit that. All of them, for the runtime would
-// exit by SIGABRT and others; but for SIGCHLD, which comes with each command, and
-// SIGURG, which the runtime sends to itself.
+// catchSignals makes sure that no signal that can be caught ends this process: only the
+// worker ends it. Signals are caught, not ignored, because a command would inherit ignored
+// ones. SIGCHLD and SIGURG need no catching: they end no process, and arrive often.
 func catchSignals() {
 	var all []os.Signal
 	for sig := syscall.Signal(1); sig <= 64; sig++ {
@@ -94,12 +93,12 @@ type overseer struct {
 	killAfter time.Duration
 
 	mu      sync.Mutex // guards the rest, and is held while a child is reaped
-	closed  bool       // the lifeline is
-	pid     int        // of the command that runs, until it is reaped; else 0
-	killing bool       // what is left of the command is killed
+	closed  bool       // the lifeline is closed
+	pid     int        // of the running command, until it is reaped; 0: none
+	killing bool       // the remaining processes of the command are being killed
 }
 
-// execute is false when no more is to be executed.
+// execute executes one command. It returns false when the supervisor must end.
 func (o *overseer) execute(r request, files []int, env []string) bool {
 	stdio := make([]uintptr, 0, 3)
 	if len(files) == 2 {
@@ -114,11 +113,11 @@ func (o *overseer) execute(r request, files []int, env []string) bool {
 	if closed {
 		return false
 	}
-	report("begins\n") // the command may kill us before we tell its number
+	report("begins\n") // the command may kill the supervisor before it reports the group
 	pid, err := syscall.ForkExec(r.path, r.words, &syscall.ProcAttr{
 		Env: append(env, "TASK_ID="+r.task, "WORKER_ID="+r.worker), Files: stdio, Sys: attributes(),
 	})
-	for _, f := range files { // the command alone reads and writes these
+	for _, f := range files { // only the command may hold these
 		syscall.Close(f)
 	}
 	if err != nil {
@@ -140,19 +139,19 @@ func (o *overseer) execute(r request, files []int, env []string) bool {
 	return true
 }
 
-// atMost is how many children are reaped before those that live are killed again.
-const atMost = 64
+// maxReaped is how many children are reaped before the living ones are killed again.
+const maxReaped = 64
 
-// wait returns when nothing of the command is left, with its status.
+// wait returns the command's status when no process of the command is left.
 func (o *overseer) wait(pid int) (status syscall.WaitStatus) {
-	stopped := false // and that is reported
+	stopped := false // and reported
 	reaped, last := 0, 0
 	for {
 		o.mu.Lock()
 		killing := o.killing
 		o.mu.Unlock()
 		c, err := nextChange(!killing)
-		if err == nil && killing && (c.pid == 0 || reaped == atMost) { // so some live
+		if err == nil && killing && (c.pid == 0 || reaped == maxReaped) { // so some children live
 			o.mu.Lock()
 			if reaped == 0 || !killNear(last) {
 				killChildren()
@@ -173,7 +172,7 @@ func (o *overseer) wait(pid int) (status syscall.WaitStatus) {
 		}
 		o.mu.Lock()
 		if c.pid == pid {
-			o.killing = o.killing || !o.closed // else all of it has the time to end well
+			o.killing = o.killing || !o.closed // after end all processes have KillAfter to end by themselves
 			if o.killing {
 				_ = syscall.Kill(-pid, syscall.SIGKILL)
 			}
@@ -187,7 +186,7 @@ func (o *overseer) wait(pid int) (status syscall.WaitStatus) {
 	}
 }
 
-// awaitEnd ends the command when the worker closes the lifeline, or is gone.
+// awaitEnd ends the command when the worker has closed the lifeline, or is gone.
 func (o *overseer) awaitEnd() {
 	for buf := make([]byte, 1); ; {
 		if n, err := syscall.Read(lifeFD, buf); n <= 0 && err != syscall.EINTR {
@@ -212,13 +211,13 @@ func (o *overseer) awaitEnd() {
 func (o *overseer) terminate() {
 	if o.pid > 0 {
 		_ = syscall.Kill(-o.pid, syscall.SIGTERM)
-		_ = syscall.Kill(-o.pid, syscall.SIGCONT) // one that is stopped would not know
+		_ = syscall.Kill(-o.pid, syscall.SIGCONT) // a stopped process would not handle SIGTERM
 	}
 }
 
-// createThreads has the runtime create threads, which it keeps for later. The
-// runtime ends the process when it needs one and gets none: better now than when
-// the command has taken the last that the user may have.
+// createThreads makes the runtime create threads, which it keeps for later. The runtime ends
+// the process when it needs a thread and gets none. That is better now than later, when the
+// command may have used up the threads that the user may have.
 func createThreads(threads int) {
 	var created, left sync.WaitGroup
 	created.Add(threads)
