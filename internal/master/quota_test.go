@@ -59,7 +59,7 @@ func TestCandidacyOverAQuotaWaitsUntilItFits(t *testing.T) {
 	h.Delete("/master/" + h.Children("/master")[0])
 	zktest.Eventually(t, "a warning", func() (bool, string) {
 		log := j.String()
-		return strings.Contains(log, "a quota is in the way") && strings.Contains(log, "znode=/master"), log
+		return strings.Contains(log, "a quota is exceeded") && strings.Contains(log, "znode=/master"), log
 	})
 	h.Delete("/zookeeper/quota/master/zookeeper_limits")
 	submit(h, "t1")

@@ -8,7 +8,8 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// Stat reads a znode's Stat, which everyone may; zk.ErrNoNode if there is none.
+// Stat reads a znode's Stat, which needs no right. It fails with zk.ErrNoNode if the znode
+// is missing.
 func (s *Session) Stat(path string) (stat *zk.Stat, err error) {
 	err = s.read("exists", func() error {
 		there, found, err := s.conn.Exists(s.full(path))
@@ -21,8 +22,8 @@ func (s *Session) Stat(path string) (stat *zk.Stat, err error) {
 	return stat, s.wrap("get the Stat of", path, zk.PermRead, err)
 }
 
-// SetACL replaces a znode's ACL, which must be at version. ErrUnknown means the same
-// as from Multi.
+// SetACL replaces a znode's ACL, which must be at version. ErrUnknown and ErrOver mean the
+// same as from Multi.
 func (s *Session) SetACL(path string, acl []zk.ACL, version int32) error {
 	for {
 		if err := s.await(); err != nil {

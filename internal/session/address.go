@@ -10,38 +10,38 @@ import (
 
 const defaultPort = "2181"
 
-// Address says where a service lives: the servers and the chroot under which
-// all its znodes are.
+// Address is a parsed connect string: the servers, and the chroot that holds all znodes of
+// the service.
 type Address struct {
 	Servers []string // host:port
 	Chroot  string   // "" or "/a/b"
 }
 
-// ParseAddress reads host:port[,host:port…][/chroot]. A port left out is 2181.
+// ParseAddress parses host:port[,host:port…][/chroot]. The default port is 2181.
 func ParseAddress(s string) (Address, error) {
 	bad := func(format string, args ...any) (Address, error) {
 		return Address{}, fmt.Errorf("connect string %q: %s; want host:port[,host:port…][/chroot]", s, fmt.Sprintf(format, args...))
 	}
 	if _, rest, found := strings.Cut(s, "://"); found {
-		return bad("it has no scheme: %s", rest)
+		return bad("leave the scheme out: %s", rest)
 	}
 	hosts, chroot := s, ""
 	if i := strings.IndexByte(s, '/'); i >= 0 {
 		hosts, chroot = s[:i], strings.TrimSuffix(strings.TrimSpace(s[i:]), "/")
 	}
 	if strings.Contains(chroot, ",") {
-		return bad("the chroot stands once, after the last server: %s", once(s))
+		return bad("give the chroot once, after the last server: %s", once(s))
 	}
 	var a Address
 	for host := range strings.SplitSeq(hosts, ",") {
 		host = strings.TrimSpace(host)
 		name, port, err := net.SplitHostPort(host)
-		if err != nil { // a port left out
+		if err != nil { // without a port
 			name, port = host, defaultPort
 			if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
 				name = host[1 : len(host)-1]
 			} else if strings.Contains(host, ":") {
-				return bad("%q is no host:port, and an IPv6 address goes in brackets", host)
+				return bad("%q is no host:port; put an IPv6 address in brackets", host)
 			}
 		}
 		if name == "" {
@@ -55,7 +55,7 @@ func ParseAddress(s string) (Address, error) {
 		}
 		server := net.JoinHostPort(name, port)
 		if slices.Contains(a.Servers, server) {
-			return bad("%s stands there twice", server)
+			return bad("%s is given twice", server)
 		}
 		a.Servers = append(a.Servers, server)
 	}
@@ -70,8 +70,7 @@ func ParseAddress(s string) (Address, error) {
 	return a, nil
 }
 
-// once is a connect string with a chroot after each server, or after some, as it should
-// be.
+// once corrects a connect string with a chroot after several servers, or not after the last.
 func once(s string) string {
 	var servers []string
 	chroot := ""
@@ -87,13 +86,13 @@ func once(s string) string {
 	return strings.Join(servers, ",") + "/" + chroot
 }
 
-// ValidName tells whether a znode can have the name.
+// ValidName reports whether a znode can have the name.
 func ValidName(name string) bool {
 	return name != "" && name != "." && name != ".." && !strings.Contains(name, "/") && !strings.ContainsFunc(name, forbidden)
 }
 
-// forbidden are the characters that ZooKeeper allows in no path; bytes that are
-// no UTF-8 read as one of the last.
+// forbidden reports whether ZooKeeper allows a character in no path. Invalid UTF-8 reads as
+// U+FFFD, which is forbidden.
 func forbidden(r rune) bool {
 	return r < ' ' || 0x7f <= r && r <= 0x9f || 0xd800 <= r && r <= 0xf8ff || 0xfff0 <= r && r <= 0xffff
 }
@@ -101,7 +100,7 @@ func forbidden(r rune) bool {
 // String is the connect string.
 func (a Address) String() string { return strings.Join(a.Servers, ",") + a.Chroot }
 
-// loopback tells whether all servers are on this machine, and nobody else reaches them there.
+// loopback reports whether all addresses are local: no other machine can use them.
 func (a Address) loopback() bool {
 	return !slices.ContainsFunc(a.Servers, func(server string) bool {
 		host, _, _ := net.SplitHostPort(server)

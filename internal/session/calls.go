@@ -10,7 +10,7 @@ import (
 	"taskkeeper/internal/zkwire"
 )
 
-// AnyVersion stands for "it exists, at whatever version".
+// AnyVersion means "it exists, at any version".
 const AnyVersion int32 = -1
 
 // Op is one operation of a Multi.
@@ -21,7 +21,7 @@ type Op struct {
 	data    []byte
 	version int32
 	flags   int32
-	acl     []zk.ACL // of what is created; nil: by the policy
+	acl     []zk.ACL // of the new znode; nil: by the policy
 }
 
 type opKind string
@@ -33,20 +33,20 @@ const (
 	opDelete opKind = "delete"
 )
 
-// Check asks that path is at version. It compares versions only, so use it on
-// paths that are never used twice: a znode made again at the same path passes.
+// Check requires that path is at version. It compares versions only, so use it on paths
+// that are never used twice: a znode deleted and created again may pass.
 func Check(path string, version int32) Op { return Op{Path: path, kind: opCheck, version: version} }
 
-// Create makes a permanent znode.
+// Create creates a permanent znode.
 func Create(path string, data []byte) Op { return Op{Path: path, kind: opCreate, data: data} }
 
-// CreateEphemeral makes a znode that vanishes with this session.
+// CreateEphemeral creates a znode that vanishes with this session.
 func CreateEphemeral(path string, data []byte) Op {
 	return Op{Path: path, kind: opCreate, data: data, flags: zk.FlagEphemeral}
 }
 
-// CreateEphemeralSequential makes a znode that vanishes with this session; its
-// name is path and ten digits, which count up.
+// CreateEphemeralSequential creates a znode that vanishes with this session. ZooKeeper
+// appends ten digits to path, which count up.
 func CreateEphemeralSequential(path string, data []byte) Op {
 	return Op{Path: path, kind: opCreate, data: data, flags: zk.FlagEphemeral | zk.FlagSequence}
 }
@@ -59,16 +59,16 @@ func Set(path string, data []byte, version int32) Op {
 // Delete removes path, which must be at version and have no children.
 func Delete(path string, version int32) Op { return Op{Path: path, kind: opDelete, version: version} }
 
-// With gives what an operation creates an ACL that is not the policy's of this moment.
+// With sets the ACL of the new znode, in place of the policy's.
 func (o Op) With(acl []zk.ACL) Op { o.acl = acl; return o }
 
-// Size is what the operation adds to a packet, in bytes, within a chroot of
-// ordinary length.
+// Size is how many bytes the operation adds to a packet, without the chroot and ACLs: see
+// Session.Size.
 func (o Op) Size() int { return len(o.Path) + len(o.data) + 128 }
 
 func (o Op) String() string { return string(o.kind) + " " + o.Path }
 
-// request is the operation on a path, with the ACL of what it creates.
+// request is the operation as go-zookeeper has it. path includes the chroot.
 func (o Op) request(path string, acl []zk.ACL) any {
 	switch o.kind {
 	case opCheck:
@@ -82,22 +82,22 @@ func (o Op) request(path string, acl []zk.ACL) any {
 	}
 }
 
-// Result is what one operation of a Multi did.
+// Result is the result of one operation of a Multi.
 type Result struct {
-	Path string   // created
+	Path string   // of the new znode, after a create
 	Stat *zk.Stat // after a Set
 }
 
-// MaxPacket bounds what a Multi may carry, in bytes, as Size counts them.
+// MaxPacket is the largest Multi, in bytes, as Size counts them.
 const MaxPacket = zkwire.MaxRequest
 
-// MaxPacket is the constant, or less where these servers have been found to take less.
+// MaxPacket is the constant, or less if the limit found for these servers is lower.
 func (s *Session) MaxPacket() int {
 	most, _ := s.wire.Limits()
 	return most
 }
 
-// Size is what operations come to in a packet, in bytes, with the chroot and ACLs.
+// Size is how many bytes operations add to a packet, with the chroot and ACLs.
 func (s *Session) Size(ops ...Op) (size int) {
 	r := s.policy.known()
 	for _, op := range ops {
@@ -109,7 +109,7 @@ func (s *Session) Size(ops ...Op) (size int) {
 	return size
 }
 
-// requests is the operations as they are sent, each create with its ACL.
+// requests returns the operations as they are sent, each create with its ACL.
 func (s *Session) requests(ops []Op) ([]any, error) {
 	reqs := make([]any, len(ops))
 	for i, op := range ops {
@@ -128,7 +128,7 @@ func (s *Session) requests(ops []Op) ([]any, error) {
 	return reqs, nil
 }
 
-// needs is the right that the operation needs, and on which znode.
+// needs returns the right that the operation needs, and on which znode.
 func (o Op) needs() (path string, perms int32) {
 	switch o.kind {
 	case opCheck:
@@ -142,8 +142,8 @@ func (o Op) needs() (path string, perms int32) {
 	}
 }
 
-// Multi carries out all operations or none. See the package's documentation
-// for what each error means. While the connection is lost it waits.
+// Multi carries out all operations or none. The package's documentation explains its
+// errors. While the connection is lost, Multi waits.
 func (s *Session) Multi(ops ...Op) ([]Result, error) {
 	if len(ops) == 0 {
 		return nil, nil
@@ -153,7 +153,7 @@ func (s *Session) Multi(ops ...Op) ([]Result, error) {
 		if most := s.MaxPacket(); size > most {
 			return nil, fmt.Errorf("%s and %d more: %w: %d bytes, at most %d", ops[0], len(ops)-1, ErrTooLarge, size, most)
 		}
-		if s.wire.Suspect(size) { // the connection is to be a good one, to tell
+		if s.wire.Suspect(size) { // a cut counts only on a connection that has answered something
 			if err := s.Sync(); err != nil {
 				return nil, err
 			}
@@ -191,7 +191,7 @@ func (s *Session) Multi(ops ...Op) ([]Result, error) {
 		case errors.Is(err, errThrottled): // it was dropped
 			pause(s.ctx, throttledPause)
 		default:
-			if !connectionLost(err) { // in words without a name: whoever repeats it must not hammer
+			if !connectionLost(err) { // an error without a name: slow down a caller that repeats the call
 				pause(s.ctx, 100*time.Millisecond)
 			}
 			return nil, fmt.Errorf("%s: %w: %w", ops[0], ErrUnknown, err)
@@ -199,7 +199,7 @@ func (s *Session) Multi(ops ...Op) ([]Result, error) {
 	}
 }
 
-// count counts a Multi that began then.
+// count counts a Multi and its operations.
 func (s *Session) count(ops []Op, began time.Time) {
 	s.cfg.Meter.Request("multi", began)
 	for _, op := range ops {
@@ -207,11 +207,11 @@ func (s *Session) count(ops []Op, began time.Time) {
 	}
 }
 
-// throttledPause is how long a server that has too much to do is left in peace.
+// throttledPause is how long a call waits after an overloaded server has dropped its request.
 const throttledPause = 500 * time.Millisecond
 
-// refusal finds the operation that the server refused, if it was so: those
-// before it carry no error, those after it one of their own kind.
+// refusal returns the operation that the server refused; nil if there is none. It is the
+// first with an error: the operations after it have an error as well.
 func (s *Session) refusal(ops []Op, answers []zk.MultiResponse) *OpError {
 	for i, a := range answers {
 		if a.Error == nil {
@@ -229,7 +229,7 @@ func (s *Session) refusal(ops []Op, answers []zk.MultiResponse) *OpError {
 	return nil
 }
 
-// Get reads a znode; zk.ErrNoNode if there is none.
+// Get reads a znode. It fails with zk.ErrNoNode if the znode is missing.
 func (s *Session) Get(path string) (data []byte, stat *zk.Stat, err error) {
 	err = s.read("get", func() error {
 		data, stat, err = s.conn.Get(s.full(path))
@@ -238,8 +238,8 @@ func (s *Session) Get(path string) (data []byte, stat *zk.Stat, err error) {
 	return data, stat, s.wrap("get", path, zk.PermRead, err)
 }
 
-// GetW is Get and sets a watch, which hints once when the znode changes or
-// vanishes. On a znode that is not there it sets none.
+// GetW is Get and sets a watch, which hints once, when the znode changes or vanishes. It
+// sets no watch if the znode is missing.
 func (s *Session) GetW(path string) (data []byte, stat *zk.Stat, err error) {
 	err = s.read("get", func() error {
 		data, stat, _, err = s.conn.GetW(s.full(path))
@@ -248,8 +248,8 @@ func (s *Session) GetW(path string) (data []byte, stat *zk.Stat, err error) {
 	return data, stat, s.wrap("get", path, zk.PermRead, err)
 }
 
-// Children lists the names of a znode's children, in no order; zk.ErrNoNode if
-// the znode itself is missing.
+// Children lists the names of a znode's children, in no order. It fails with zk.ErrNoNode
+// if the znode itself is missing.
 func (s *Session) Children(path string) (names []string, stat *zk.Stat, err error) {
 	err = s.read("list", func() error {
 		names, stat, err = s.conn.Children(s.full(path))
@@ -258,8 +258,8 @@ func (s *Session) Children(path string) (names []string, stat *zk.Stat, err erro
 	return names, stat, s.wrap("list", path, zk.PermRead, err)
 }
 
-// ChildrenW is Children and sets a watch, which hints once when a child comes
-// or goes.
+// ChildrenW is Children and sets a watch, which hints once, when a child is created or
+// deleted.
 func (s *Session) ChildrenW(path string) (names []string, stat *zk.Stat, err error) {
 	err = s.read("list", func() error {
 		names, stat, _, err = s.conn.ChildrenW(s.full(path))
@@ -268,8 +268,8 @@ func (s *Session) ChildrenW(path string) (names []string, stat *zk.Stat, err err
 	return names, stat, s.wrap("list", path, zk.PermRead, err)
 }
 
-// ACL reads who may do what with a znode, and its Stat; zk.ErrNoNode if there is
-// none, zk.ErrNoAuth if even that may not be read.
+// ACL reads a znode's ACL and Stat. It fails with zk.ErrNoNode if the znode is missing, and
+// with zk.ErrNoAuth if the right to read the ACL is missing.
 func (s *Session) ACL(path string) (acl []zk.ACL, stat *zk.Stat, err error) {
 	err = s.read("get_acl", func() error {
 		acl, stat, err = s.conn.GetACL(s.full(path))
@@ -278,9 +278,9 @@ func (s *Session) ACL(path string) (acl []zk.ACL, stat *zk.Stat, err error) {
 	return acl, stat, s.wrap("get the ACL of", path, zk.PermRead, err)
 }
 
-// Sync returns when whatever was written before, by anyone, shows in reads of
-// this session; also what of this session's own calls has an unknown outcome
-// has then been carried out, or never will be.
+// Sync makes later reads of this session show all that anyone wrote before the call. By
+// then a call of this session with an unknown outcome has been carried out, or never will
+// be.
 func (s *Session) Sync() error {
 	root := s.cfg.Address.Chroot
 	if root == "" {
@@ -296,16 +296,14 @@ func (s *Session) Sync() error {
 	return err
 }
 
-// oddRetries is how often a read is repeated that was answered with an error
-// which go-zookeeper has no name for. While a session is ending, the servers
-// say in several ways that they do not know it (any more); then they close the
-// connection, and the next handshake tells.
-const oddRetries = 20
+// namelessRetries is how often a read is repeated after an error that go-zookeeper has no
+// name for. While a session ends, the servers answer with several such errors. Then they
+// close the connection, and the next handshake shows that the session is over.
+const namelessRetries = 20
 
-// read repeats a call that changes nothing, or nothing twice, across lost
-// connections.
+// read repeats a call after a lost connection. The call must be safe to repeat.
 func (s *Session) read(kind string, call func() error) error {
-	for odd := 0; ; {
+	for nameless := 0; ; {
 		if err := s.await(); err != nil {
 			return err
 		}
@@ -323,16 +321,16 @@ func (s *Session) read(kind string, call func() error) error {
 		case connectionLost(err):
 		case errors.Is(err, errThrottled):
 			pause(s.ctx, throttledPause)
-		case definite(err) || odd == oddRetries:
+		case definite(err) || nameless == namelessRetries:
 			return err
 		default:
-			odd++
+			nameless++
 			pause(s.ctx, 50*time.Millisecond)
 		}
 	}
 }
 
-// await returns when there is a connection, or no session any more.
+// await waits for a connection. It fails when the session is over.
 func (s *Session) await() error {
 	s.mu.Lock()
 	up := s.up
@@ -350,7 +348,7 @@ func (s *Session) await() error {
 	}
 }
 
-// full is a path as the servers have it; "/" is the chroot.
+// full returns the path with the chroot; "/" is the chroot itself.
 func (s *Session) full(path string) string {
 	if path == "/" && s.cfg.Address.Chroot != "" {
 		return s.cfg.Address.Chroot

@@ -1,22 +1,22 @@
 package session
 
 const (
-	// A chunk has at most mostChunk znodes: a large one may hold 0.8 MB, and how large they
-	// are is known afterwards. After more than chunkBytes the next chunk is half as long, down to
-	// leastChunk; else twice as long.
+	// mostChunk bounds a chunk, in znodes. A znode may hold 0.8 MB, and its size is known
+	// only after the read. After a chunk of more than chunkBytes the next one is half as
+	// long, but not shorter than leastChunk; after a smaller one it is twice as long.
 	mostChunk  = 32
 	leastChunk = 8
 	chunkBytes = 1 << 20
 )
 
-// Chunks reads many znodes, chunk by chunk, so that few large ones are in memory at once.
-// Its zero value is ready. It belongs to one goroutine.
+// Chunks reads many znodes chunk by chunk, so that few large ones are in memory at a time.
+// Its zero value is ready. One goroutine may use it.
 type Chunks struct {
 	size int // of the next one; 0: mostChunk
 }
 
-// Read reads what ids name, chunk by chunk, and hands the answers over in the order of the
-// ids. It stops at an error of take.
+// Read reads the znodes of ids, chunk by chunk, and calls take with each answer, in the
+// order of ids. It stops when take fails, with that error.
 func (c *Chunks) Read(ids []string, read func(ids []string) []Read, take func(id string, r Read) error) error {
 	for len(ids) > 0 {
 		if c.size == 0 {

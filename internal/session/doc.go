@@ -1,14 +1,13 @@
-// Package session makes one ZooKeeper session a lifetime: it is opened, it is
-// used, it ends, and nothing written through it ever lands in another one.
+// Package session makes one ZooKeeper session a lifetime: the session opens, is used,
+// and ends. No request made in one session is ever carried out in another one.
 //
-// go-zookeeper's Conn outlives its session: after an expiry it opens a new one
-// by itself and sends on it what was still queued. Here one Conn is one
-// session. When it expires, the library's own callback ends the session's context
-// before the library goes on. Connections are made under that context: there is
-// no other connection, and so no other session. Done closes, and the role starts
-// over with a new Session: a new candidate, a new worker id, resubmission. The
-// connections themselves, and what works around the library below its calls, are
-// package zkwire's.
+// A Conn of go-zookeeper outlives its session: after an expiry the Conn opens a new
+// session, and sends on it the requests that were still queued. Here one Conn is one
+// session. When the session expires, this package ends the session's context in the
+// library's callback, before the library goes on. Connections are made under that
+// context, so no further connection and no further session can follow. Done closes, and
+// the role starts over with a new Session: a new candidate, a new worker id,
+// resubmission. Package zkwire makes the connections.
 //
 //	             first handshake                       Close
 //	Open ──────────────────────► connected ───────────────────────┐
@@ -22,58 +21,57 @@
 //	                        away for the session's
 //	                        timeout: Live ends
 //
-// Suspended is not over. After an outage of the servers of any length the
-// session goes on; only a server's word ends it, because only the servers'
-// clock counts. A server whose data was wiped never says that word: it closes
-// every handshake of a client that has seen more than it has. A session that
-// is refused like that for Config.GiveUp by a server which serves others is
-// given up. Its znodes may still be there; they count as someone else's.
+// Suspended is not over. After an outage of the servers of any length the session goes
+// on. It ends when a server reports that it has expired: only the servers' clock counts.
+// A server whose data was deleted never reports that: it closes each handshake of a
+// client that has seen a later transaction than the server has. When a server that
+// serves others has refused a session like that for Config.GiveUp, the session is given
+// up. Its znodes may still exist; they count as someone else's.
 //
 // # Calls
 //
 // Reads are repeated across lost connections until they are answered or the
 // session is over. A Multi is sent once. It returns
 //
-//   - nil: it was carried out, as a whole;
-//   - an *OpError: nothing was carried out, and which operation stood against it:
-//     also that a quota is exceeded (ErrQuota);
-//   - ErrTooLarge: it was not sent, for it exceeds MaxPacket or what these servers
-//     have been found to take: they close the connection at what is too large;
-//   - ErrUnknown: the connection was lost before the answer came. Call Sync,
-//     then read: on the same session, whatever Sync overtakes has been carried
-//     out or never will be;
-//   - ErrOver: the session is over. It may have been carried out.
+//   - nil: all operations were carried out;
+//   - an *OpError: no operation was carried out. It names the operation that failed,
+//     and why: a version, a right, a quota (ErrQuota);
+//   - ErrTooLarge: it was not sent. It exceeds MaxPacket, or the limit found for these
+//     servers: a server closes the connection when a packet is too large;
+//   - ErrUnknown: the connection was lost before the answer arrived. Call Sync, then
+//     read: after a Sync on the same session the Multi has been carried out, or never
+//     will be;
+//   - ErrOver: the session is over. The Multi may have been carried out.
 //
-// What the servers throttled, read or Multi, is repeated, twice a second. Servers
-// that demand authentication end the session, and Run with it.
+// A read or a Multi that the servers throttled is repeated, twice a second. When the
+// servers demand authentication, the session ends, and Run with it.
 //
-// Many reads that are made at once cost the servers little more than one: see zkwire.
-// Reads that set a watch go by themselves. Group does the same for writes.
+// Reads made at the same time share requests: see zkwire. A read that sets a watch is a
+// request of its own. Group makes writes share requests.
 //
 // Calls take no context. They end at the latest with the session, and Run ends
 // the session of a role that does not leave in time.
 //
 // # The policy
 //
-// What is created has the ACL that the installation's policy gives it: see package access.
-// A session reads /access at its start, and watches it; where it may have changed, and after
-// each reconnect, the next create reads it first. While it cannot be read, each create is
-// refused like one for which a right is missing, so a role waits. Nothing else costs
-// anything: in an open installation one read a session. Without a certificate of
-// its own a creator has no id: then all clients of the policy may read its tasks.
+// Each new znode gets the ACL that the installation's policy gives it: see package access.
+// A session reads /access at its start, and watches it. After a change, and after each
+// reconnect, the next create first reads it again. While /access cannot be read, each
+// create fails as if a right were missing, so a role waits. In an open installation the
+// policy costs one read a session and one a reconnect. A session without a certificate
+// has no id, so all clients of the policy may read the tasks that it creates.
 //
 // # Watches
 //
-// Watches are hints. Events arrive as paths in a Hints, coalesced; whoever
-// takes them reads again. A reconnect hints at everything, because the library
-// can lose an event there, or deliver data before the event. Event channels of
-// the library are not used: they cannot be removed, and its common one drops
-// what does not fit.
+// Watches are hints. Events arrive as paths in a Hints, coalesced; the owner of the Hints
+// reads again. A reconnect hints at all paths: the library can lose an event there, or
+// deliver data before the event. This package does not use the library's event channels:
+// the channels of watches cannot be removed, and the common one drops events when full.
 //
-// A watch fires once, and to set it again is a request of its own. GetPersistentW
-// sets one that stays, of which the library knows nothing either: for a znode that
-// changes all the time. WatchTree sets one on a znode and all below it. Before 3.6 there is
-// none, and whoever asks is told. Both end with the connection.
+// A usual watch fires once, and setting it again is another request. GetPersistentW sets a
+// persistent watch, for a znode that changes all the time. WatchTree sets a persistent
+// watch on a znode and all below it. Servers before 3.6 know neither; both functions report
+// that. Persistent watches end with the connection.
 //
 // Recipe and hazards: ZooKeeper Programmer's Guide, "ZooKeeper Sessions" and
 // "ZooKeeper Watches".

@@ -11,7 +11,7 @@ import (
 	"taskkeeper/internal/access"
 )
 
-// onEvent runs on the library's goroutines: it must not block, nor call back.
+// onEvent runs on the library's goroutines: it must not block, nor call the library.
 func (s *Session) onEvent(ev zk.Event) {
 	switch {
 	case ev.Type != zk.EventSession:
@@ -26,7 +26,7 @@ func (s *Session) onEvent(ev zk.Event) {
 	case ev.State == zk.StateDisconnected:
 		s.disconnected()
 	case ev.State == zk.StateExpired:
-		s.over(zk.ErrSessionExpired) // before the library goes on: dial lets it connect no more
+		s.over(zk.ErrSessionExpired) // before the library goes on: from now on dial fails
 	}
 }
 
@@ -41,7 +41,7 @@ func (s *Session) connected(server string) {
 	}
 	s.policy.changes.Add(1)
 	if s.lapsing != nil && !s.lapsing.Stop() {
-		s.live, s.lapse = context.WithCancel(s.ctx) // the old one has ended, or is about to
+		s.live, s.lapse = context.WithCancel(s.ctx) // the old context has ended, or ends right now
 	}
 	s.lapsing, s.lostAt, s.lastRefusal = nil, time.Time{}, time.Time{}
 	close(s.up)

@@ -9,12 +9,12 @@ import (
 	"taskkeeper/internal/zkwire"
 )
 
-// Read is what one read came to, as Get returns it.
+// Read is the result of one read, as Get returns it.
 type Read = zkwire.Read
 
-// GetAll reads several znodes, in one request where the servers know how (since
-// ZooKeeper 3.6) and the connection lasts, else at once. Each read succeeds or fails by
-// itself.
+// GetAll reads several znodes: in one request, if the servers know that (since ZooKeeper
+// 3.6) and the connection lasts; if not, in parallel requests. Each read succeeds or fails
+// by itself.
 func (s *Session) GetAll(paths ...string) []Read {
 	reads := make([]Read, len(paths))
 	if len(paths) > 1 && s.await() == nil {
@@ -28,7 +28,7 @@ func (s *Session) GetAll(paths ...string) []Read {
 			copy(reads, answers)
 		}
 	}
-	each(s.Get, paths, reads) // it knows the errors, and waits for a connection
+	each(s.Get, paths, reads) // Get classes errors, and waits for a connection
 	return reads
 }
 
@@ -39,7 +39,7 @@ func (s *Session) GetAllW(paths ...string) []Read {
 	return reads
 }
 
-// each makes the reads that have not succeeded yet, at once.
+// each makes the reads that have not succeeded yet, in parallel.
 func each(get func(path string) ([]byte, *zk.Stat, error), paths []string, reads []Read) {
 	var all sync.WaitGroup
 	for i := range reads {

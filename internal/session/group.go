@@ -7,28 +7,27 @@ import (
 	"time"
 )
 
-// Group carries out what several callers write, together: what is handed over
-// while as many Multis as may be are on their way goes in the next. An idle group adds
-// no delay; a busy one costs few writes, and a server can do many times more operations
-// a second in Multis than one by one.
+// Group joins the writes of several callers. Writes that arrive while two Multis are under
+// way share the next Multi. An idle group adds no delay. A busy group needs few requests: a
+// server can do many times more operations a second in Multis than one by one.
 //
-// Callers do not share their fates. Where an operation of one of them is
-// refused, that one gets the error and the others go again without it.
+// If an operation of one caller is refused, only that caller gets the error. The group sends
+// the other callers' operations again.
 type Group struct {
 	s *Session
 
 	mu      sync.Mutex // guards the rest
 	waiting []*part
-	patient []*part     // they wait for others to go with
-	late    *time.Timer // ends that; nil if none does
+	delayed []*part     // handed over by Later: they wait for another write
+	timer   *time.Timer // sends them at the latest; nil if there are none
 	senders int         // goroutines that send
 }
 
-// mostSenders is how many Multis are on their way at once: the server has the next one when
-// it has answered one.
+// mostSenders is how many Multis are under way at once. With two, the server has the next
+// one when it has answered one.
 const mostSenders = 2
 
-// part is what one caller writes.
+// part is the write of one caller.
 type part struct {
 	ops  []Op
 	size int
@@ -42,8 +41,8 @@ func (g *Group) part(done func([]Result, error), ops []Op) *part {
 	return &part{ops: ops, size: g.s.Size(ops...), done: done}
 }
 
-// Multi carries out all operations or none, as Session.Multi does, with the
-// same errors; the Index of an OpError is among the caller's own operations.
+// Multi is Session.Multi, with the same errors. The Index of an OpError counts the caller's
+// own operations.
 func (g *Group) Multi(ops ...Op) ([]Result, error) {
 	type answer struct {
 		results []Result
@@ -57,26 +56,26 @@ func (g *Group) Multi(ops ...Op) ([]Result, error) {
 	return a.results, a.err
 }
 
-// Go is Multi, and returns at once. It calls done with the answer, which must not
-// block.
+// Go is Multi without waiting: it returns at once, and later calls done with the answer.
+// done must not block.
 func (g *Group) Go(done func([]Result, error), ops ...Op) {
 	if g.add(g.part(done, ops)) {
 		go g.sendAll()
 	}
 }
 
-// patience is how long at most what may wait does so for something to go with.
-const patience = 5 * time.Millisecond
+// laterDelay is how long a write of Later waits for another write at most.
+const laterDelay = 5 * time.Millisecond
 
-// Later is Go for what nobody waits for: it goes with whatever is sent next, or
-// by itself a little later.
+// Later is Go for a write that is not urgent: it joins the next write, or is sent alone
+// after laterDelay.
 func (g *Group) Later(done func([]Result, error), ops ...Op) {
 	p := g.part(done, ops)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.patient = append(g.patient, p)
-	if g.late == nil {
-		g.late = time.AfterFunc(patience, func() {
+	g.delayed = append(g.delayed, p)
+	if g.timer == nil {
+		g.timer = time.AfterFunc(laterDelay, func() {
 			if g.add() {
 				g.sendAll()
 			}
@@ -84,16 +83,16 @@ func (g *Group) Later(done func([]Result, error), ops ...Op) {
 	}
 }
 
-// add has parts sent, and with them what was patient. It tells whether the caller is
-// to send.
+// add adds parts, and the delayed ones, to those that wait to be sent. It reports whether
+// the caller must send.
 func (g *Group) add(parts ...*part) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waiting = append(append(g.waiting, g.patient...), parts...)
-	g.patient = nil
-	if g.late != nil {
-		g.late.Stop()
-		g.late = nil
+	g.waiting = append(append(g.waiting, g.delayed...), parts...)
+	g.delayed = nil
+	if g.timer != nil {
+		g.timer.Stop()
+		g.timer = nil
 	}
 	if g.senders == mostSenders || len(g.waiting) == 0 {
 		return false
@@ -102,14 +101,14 @@ func (g *Group) add(parts ...*part) bool {
 	return true
 }
 
-// sendAll sends until nothing waits.
+// sendAll sends until no part waits.
 func (g *Group) sendAll() {
 	for g.send() {
 	}
 }
 
-// send carries out what is waiting, as much as goes together, and tells whether
-// more has come.
+// send sends the waiting parts, as many as fit into one Multi. It reports whether more
+// parts wait.
 func (g *Group) send() (more bool) {
 	runtime.Gosched() // goroutines that are ready to write run first, and join this batch
 	g.mu.Lock()
@@ -135,9 +134,9 @@ func (g *Group) send() (more bool) {
 	return true
 }
 
-// carryOut drops a part that is refused, and sends half as much at a time from
-// then on, until that is carried out again: where many are refused, sending all
-// the rest again for each would take time in the square of their number.
+// carryOut drops a part that is refused, and sends the rest again, from then on half as
+// many parts at a time, and twice as many after a success. Without halving, many refused
+// parts would cost time in the square of their number.
 func (g *Group) carryOut(batch []*part) {
 	for some := len(batch); len(batch) > 0; {
 		some = min(some, len(batch))
@@ -147,7 +146,7 @@ func (g *Group) carryOut(batch []*part) {
 		}
 		results, err := g.s.Multi(ops...)
 		var refused *OpError
-		if errors.Is(err, ErrTooLarge) && some > 1 { // it was put together before that was learnt
+		if errors.Is(err, ErrTooLarge) && some > 1 { // these servers' limit turned out lower than when the batch was formed
 			some /= 2
 			continue
 		}

@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// Hints collects the paths of which a watch has fired, for one owner, until
-// the owner takes them. Nothing is lost but in a reconnect, or of an owner that takes
-// none for long: either hints at all.
+// Hints collects the paths whose watch has fired, for one owner, until the owner takes
+// them. After a reconnect, and when more than mostHints paths wait, Take reports all: the
+// owner must read every watched path.
 type Hints struct {
-	// C receives when there is something to take.
+	// C receives when there are hints to take.
 	C <-chan struct{}
 
 	wake chan struct{}
@@ -18,18 +18,18 @@ type Hints struct {
 	all  bool
 }
 
-// Hint is what the watches of one path have told.
+// Hint counts the events of one path.
 type Hint struct {
-	Times int  // how often they have
-	Gone  bool // the last one did of the znode's end
+	Times int  // how many events there were
+	Gone  bool // the last event was the deletion of the znode
 }
 
-// mostHints is how many paths wait to be taken: some 15 MB.
+// mostHints is how many paths may wait to be taken. They need about 15 MB.
 const mostHints = 100_000
 
-// Take returns what has been hinted at since the last call, by path. With
-// all set, every watched path is to be read again: the connection was lost meanwhile,
-// and with it every persistent watch, or more was hinted at than is kept.
+// Take returns the hints since the last call, by path. If all is set, the owner must read
+// every watched path: the connection was lost meanwhile, and with it every persistent
+// watch; or more than mostHints paths have changed.
 func (h *Hints) Take() (paths map[string]Hint, all bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -39,7 +39,7 @@ func (h *Hints) Take() (paths map[string]Hint, all bool) {
 }
 
 func (h *Hints) add(path string, gone bool) {
-	h.tell(func() {
+	h.change(func() {
 		if len(h.set) >= mostHints {
 			h.all = true
 		} else {
@@ -48,11 +48,11 @@ func (h *Hints) add(path string, gone bool) {
 	})
 }
 
-func (h *Hints) addAll() { h.tell(func() { h.all = true }) }
+func (h *Hints) addAll() { h.change(func() { h.all = true }) }
 
-func (h *Hints) tell(what func()) {
+func (h *Hints) change(do func()) {
 	h.mu.Lock()
-	what()
+	do()
 	h.mu.Unlock()
 	select {
 	case h.wake <- struct{}{}:
@@ -60,14 +60,14 @@ func (h *Hints) tell(what func()) {
 	}
 }
 
-// hub routes events to the Hints that asked for them.
+// hub routes events to the Hints of their paths.
 type hub struct {
 	mu    sync.Mutex // guards byKey
 	byKey map[string]*Hints
 }
 
-// Hints returns the hints for the given keys: a path, or a path ending in "/"
-// for all its children. Each key has one owner at a time.
+// Hints returns the hints for the given keys: a path, or a path ending in "/" for all its
+// children. A key has one owner at a time.
 func (s *Session) Hints(keys ...string) *Hints {
 	wake := make(chan struct{}, 1)
 	h := &Hints{C: wake, wake: wake, set: make(map[string]Hint)}
@@ -79,7 +79,7 @@ func (s *Session) Hints(keys ...string) *Hints {
 	return h
 }
 
-// Forget ends what Hints began.
+// Forget stops the hints for the given keys.
 func (s *Session) Forget(keys ...string) {
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()

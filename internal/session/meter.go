@@ -2,13 +2,13 @@ package session
 
 import "time"
 
-// Meter counts what the sessions of a process ask of ZooKeeper. Its methods are called from
-// any goroutine, and do not block. See package metrics.
+// Meter counts the requests of a process to ZooKeeper. Its methods must be safe to call
+// from any goroutine, and must not block. See package metrics.
 type Meter interface {
-	Request(kind string, began time.Time) // answered now, or its answer was lost
+	Request(kind string, began time.Time) // has its answer, or lost it
 	Operation(kind string)                // of a Multi
-	Connected(first bool)                 // a session began, or has its connection back
-	Disconnected()                        // there is no connection
+	Connected(first bool)                 // first: a session began; else it connected again
+	Disconnected()                        // the connection is lost
 }
 
 type noMeter struct{}

@@ -14,24 +14,23 @@ import (
 	"taskkeeper/internal/printable"
 )
 
-// policy is what a session knows of /access. The first create that comes after it may
-// have changed reads it again: at a session's start, when the watch fires, and after a
-// reconnect.
+// policy is what a session knows of /access. It may have changed at the session's start,
+// when the watch fires, and after a reconnect: then the next create reads it again.
 type policy struct {
 	changes atomic.Int64 // how often it may have changed
-	watched atomic.Bool  // a watch is set that fires once
+	watched atomic.Bool  // a one-shot watch is set
 	rules   atomic.Pointer[rules]
-	reading sync.Mutex // one reads at a time
+	reading sync.Mutex // one goroutine reads at a time
 }
 
-// rules is what was read.
+// rules is the policy as read.
 type rules struct {
 	access.Policy
-	err  error // it cannot be read: nothing is created
-	seen int64 // changes before that
+	err  error // the policy cannot be read: nothing is created
+	seen int64 // the value of changes before the read
 }
 
-// known is what was read last.
+// known is the policy as read last.
 func (p *policy) known() rules {
 	if r := p.rules.Load(); r != nil {
 		return *r
@@ -39,8 +38,8 @@ func (p *policy) known() rules {
 	return rules{}
 }
 
-// Policy is who may do what here, as it is now. The error is ErrOver, or says why the policy
-// cannot be read: then nothing is created.
+// Policy returns the current policy. It fails with ErrOver, or because the policy cannot be
+// read: then this session creates no znode.
 func (s *Session) Policy() (access.Policy, error) {
 	r, err := s.currentRules()
 	if err != nil {
@@ -49,7 +48,7 @@ func (s *Session) Policy() (access.Policy, error) {
 	return r.Policy, r.err
 }
 
-// currentRules reads the policy, if it may have changed. It fails when the session is over.
+// currentRules reads the policy if it may have changed. It fails when the session is over.
 func (s *Session) currentRules() (rules, error) {
 	p := &s.policy
 	if r := p.rules.Load(); r != nil && r.seen == p.changes.Load() {
@@ -75,11 +74,11 @@ func (s *Session) currentRules() (rules, error) {
 		}
 	}
 	p.rules.Store(&r)
-	s.tell(was, r)
+	s.logPolicy(was, r)
 	return r, nil
 }
 
-// readPolicy reads /access and sees to it that a watch is set; zk.ErrNoNode if it is not there.
+// readPolicy reads /access, and makes sure that a watch is set. It fails with zk.ErrNoNode if /access is missing.
 func (s *Session) readPolicy() ([]byte, error) {
 	if !s.oneShot.Load() {
 		data, _, _, err := s.GetPersistentW(access.Znode)
@@ -108,8 +107,8 @@ func (s *Session) readPolicy() ([]byte, error) {
 	}
 }
 
-// tell logs what the policy means for the program, where it has changed.
-func (s *Session) tell(was *rules, is rules) {
+// logPolicy logs what a change of the policy means for the program.
+func (s *Session) logPolicy(was *rules, is rules) {
 	first := was == nil
 	if first {
 		was = &rules{}
@@ -120,40 +119,40 @@ func (s *Session) tell(was *rules, is rules) {
 	}
 	switch {
 	case is.err != nil:
-		if same || s.cfg.NoCreate { // what it keeps from being done has the error
+		if same || s.cfg.NoCreate { // a call that fails because of it has the error
 			return
 		}
-		s.log.Error("the policy cannot be read: nothing is created here until it can", "err", is.err)
+		s.log.Error("the policy cannot be read: this program creates no znode until it can be read", "err", is.err)
 	case is.err == nil && is.IsZero() && !s.cfg.Address.loopback() && (first && !s.cfg.again || !same):
 		s.log.Warn("open: anyone who reaches the servers may do anything; see client access")
 	case !is.IsZero() && !same:
-		s.tellRole(is.Policy)
+		s.warnRole(is.Policy)
 	}
 	if is.err == nil && was.err == nil && !first && s.lacksRole(is.Policy) && !s.lacksRole(was.Policy) {
 		s.over(errRoleTaken)
 	}
 }
 
-// errRoleTaken ends a session: a leader that may write no more is not to keep others from leading.
+// errRoleTaken ends a session: a leader that lost the right to write must not keep others from leading.
 var errRoleTaken = errors.New("the policy takes its role from this program")
 
-// tellRole warns of a certificate that does not have the program's role.
-func (s *Session) tellRole(p access.Policy) {
+// warnRole warns if the policy does not give the program its role.
+func (s *Session) warnRole(p access.Policy) {
 	if !s.lacksRole(p) {
 		return
 	}
-	s.log.Warn("the policy does not give this program its role: it is refused", "role", string(s.cfg.Role), "policy", s.Standing(p))
+	s.log.Warn("the policy does not give this program its role: ZooKeeper refuses its requests", "role", string(s.cfg.Role), "policy", s.Standing(p))
 }
 
-// LacksRole tells whether the policy does not give the program the role that it needs.
+// LacksRole reports whether the program needs a role that the policy does not give it.
 func (s *Session) LacksRole() bool { return s.lacksRole(s.policy.known().Policy) }
 
-// lacksRole tells whether a policy does not give the program the role that it needs.
+// lacksRole is LacksRole for a given policy.
 func (s *Session) lacksRole(p access.Policy) bool {
 	return s.cfg.Role != "" && !p.IsZero() && s.knowsRoles(p) && !slices.Contains(p.Roles(s.id()), s.cfg.Role)
 }
 
-// id is what the session is to the policy: the subject of its certificate; "" without one.
+// id is the session's id in the policy: the subject of its certificate; "" without one.
 func (s *Session) id() string {
 	if s.who == "" {
 		return ""
@@ -161,13 +160,13 @@ func (s *Session) id() string {
 	return "x509:" + s.who
 }
 
-// knowsRoles tells whether the roles of this session can be known here: what the servers take
-// it for but for its certificate is theirs to know.
+// knowsRoles reports whether this process can know its roles. It cannot if the policy uses
+// ids that only the servers know: an IP address as they see it, digest, sasl.
 func (s *Session) knowsRoles(p access.Policy) bool {
 	return !slices.ContainsFunc([]string{"ip", "digest", "sasl"}, p.Uses)
 }
 
-// Standing says in words who this session is by a policy.
+// Standing returns a sentence: who this session is, and which roles a policy gives it.
 func (s *Session) Standing(p access.Policy) string {
 	who := "a session without a certificate (--tls-cert)"
 	if s.who != "" {
@@ -192,18 +191,18 @@ func (s *Session) Standing(p access.Policy) string {
 	return who + " has no role by " + access.Znode
 }
 
-// Withholds tells whether the policy does not give this session some rights on a znode that
-// somebody else created: then no ACL is to be blamed.
+// Withholds reports whether the policy withholds rights from this session, on a znode that
+// someone else created. Then a refusal is no fault of a single znode's ACL.
 func (s *Session) Withholds(path string, perms int32) bool {
-	if path != access.Znode { // else it may be what is being read
+	if path != access.Znode { // currentRules itself may be reading that one
 		_, _ = s.currentRules()
 	}
 	p := s.policy.known().Policy
 	return p.Withholds(p.Roles(s.id()), path, perms)
 }
 
-// Permitted returns the refusal of what the policy does not permit, on a znode that somebody
-// else created, before it is asked for: nobody is about to give that right.
+// Permitted fails if the policy does not permit an action on a znode that someone else
+// created. It sends no request: a caller need not wait for a right that will not come.
 func (s *Session) Permitted(verb, path string, perms int32) error {
 	if !s.Withholds(path, perms) || !s.knowsRoles(s.policy.known().Policy) {
 		return nil
@@ -211,11 +210,12 @@ func (s *Session) Permitted(verb, path string, perms int32) error {
 	return s.wrap(verb, path, perms, zk.ErrNoAuth)
 }
 
-// Roles are those of this session by the policy, as far as they can be known here.
+// Roles returns the roles that the policy gives this session, as far as this process can
+// know them: see Standing.
 func (s *Session) Roles() []access.Role { return s.policy.known().Roles(s.id()) }
 
-// acl is the ACL of what this session creates at a path below the chroot. Without a certificate
-// its creator has no id that would tell it from other clients.
+// acl is the ACL of a znode that this session creates. path is below the chroot. Without a
+// certificate no id distinguishes the creator from other clients.
 func (s *Session) acl(r rules, path string) []zk.ACL {
 	if s.id() == "" {
 		return r.Closed(path, nil)
@@ -223,7 +223,7 @@ func (s *Session) acl(r rules, path string) []zk.ACL {
 	return r.For(path)
 }
 
-// aclSize is what an ACL adds to a packet, in bytes.
+// aclSize is how many bytes an ACL adds to a packet.
 func aclSize(acl []zk.ACL) (size int) {
 	for _, a := range acl {
 		size += 12 + len(a.Scheme) + len(a.ID)
@@ -231,39 +231,39 @@ func aclSize(acl []zk.ACL) (size int) {
 	return size
 }
 
-// errNoPolicy refuses what would be created while the policy cannot be read. It is a refusal
-// for want of a right: who waits for rights waits for the policy.
+// errNoPolicy is the error of a create while the policy cannot be read. It counts as a
+// missing right: code that waits for a right then waits for the policy.
 type errNoPolicy struct{ err error }
 
 func (e errNoPolicy) Error() string {
-	return e.err.Error() + " (an admin mends it: client access close POLICY)"
+	return e.err.Error() + " (an admin must repair it: client access close POLICY)"
 }
 func (e errNoPolicy) Unwrap() error { return zk.ErrNoAuth }
 
-// NoPolicy tells whether something was not created because the policy cannot be read. The session
-// has logged that, unless Config.NoCreate is set.
+// NoPolicy reports whether a create failed because the policy cannot be read. The session
+// has logged that already, unless Config.NoCreate is set.
 func NoPolicy(err error) bool {
 	var e errNoPolicy
 	return errors.As(err, &e)
 }
 
-// denied says who was refused what, and who would not be.
+// denied returns a refusal that says who this session is, and which roles have the right.
 func (s *Session) denied(path string, perms int32) error {
 	withheld := s.Withholds(path, perms)
 	r := s.policy.known()
 	p := r.Policy
 	switch {
 	case r.err != nil && path != access.Znode:
-		return noAuth{"who has it is not known: " + r.err.Error()}
+		return noAuth{"it is not known who has it: " + r.err.Error()}
 	case p.IsZero():
 		return noAuth{}
 	case !withheld:
-		return noAuth{fmt.Sprintf("%s, which permits this: see client access show", s.Standing(p))}
+		return noAuth{fmt.Sprintf("%s, which permits this, but the znode's ACL does not: see client access show", s.Standing(p))}
 	}
 	return noAuth{fmt.Sprintf("%s; this needs %s", s.Standing(p), access.Needs(path, perms))}
 }
 
-// wrap adds to an error what was done with which znode, and which rights that needs.
+// wrap adds the action and the znode to an error, and to a refusal which roles have the rights.
 func (s *Session) wrap(verb, path string, needs int32, err error) error {
 	if err == nil {
 		return nil

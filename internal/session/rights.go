@@ -10,11 +10,11 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// RefusedPause is how long whoever may not use a permanent znode waits until it tries
-// again. Nothing tells when an ACL is changed: no watch fires.
+// RefusedPause is the pause between two attempts while a right is missing. No watch fires
+// when an ACL is changed.
 const RefusedPause = 2 * time.Second
 
-// Right is one of an ACL's that the service needs on its permanent znodes.
+// Right is a right that the service needs on its permanent znodes.
 type Right string
 
 const (
@@ -23,12 +23,12 @@ const (
 	RightDelete Right = "delete"
 )
 
-// Refused tells whether a call was refused for want of a right.
+// Refused reports whether a call failed because a right is missing.
 func Refused(err error) bool { return errors.Is(err, zk.ErrNoAuth) }
 
-// Rights says which rights are missing on the permanent znodes, each once, and once
-// that it is there again. No program ends because of that: it tries again. The methods
-// may be called from any goroutine.
+// Rights logs which rights on permanent znodes are missing: each once, and once when the
+// right is back. No program ends because of a missing right: it tries again. The methods may
+// be called from any goroutine.
 type Rights struct {
 	log *slog.Logger
 
@@ -41,13 +41,13 @@ type lack struct {
 	right Right
 }
 
-// NewRights returns one that knows of no missing right.
+// NewRights returns a Rights without a missing right.
 func NewRights(log *slog.Logger) *Rights {
 	return &Rights{log: log, missing: make(map[lack]bool)}
 }
 
-// Lacks says that a call was refused: on that znode, or where the error tells the
-// operation of a Multi, on the one above that. It returns which.
+// Lacks records that a call was refused on that znode; if err is an OpError of a create or
+// delete, on the parent of its path. It returns the path of the znode.
 func (r *Rights) Lacks(znode string, right Right, err error) (on string) {
 	var refused *OpError
 	if errors.As(err, &refused) && (refused.Op.kind == opCreate || refused.Op.kind == opDelete) {
@@ -59,14 +59,14 @@ func (r *Rights) Lacks(znode string, right Right, err error) (on string) {
 		r.missing[l] = true
 		what := "a right is missing"
 		if errors.Is(err, ErrQuota) {
-			what = "a quota is in the way"
+			what = "a quota is exceeded"
 		}
 		r.log.Warn(what, "znode", znode, "right", string(right), "err", err)
 	}
 	return znode
 }
 
-// Has says that such a call was carried out.
+// Has records that such a call was carried out.
 func (r *Rights) Has(znode string, right Right) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,14 +76,14 @@ func (r *Rights) Has(znode string, right Right) {
 	}
 }
 
-// Patiently repeats a call for as long as it is refused for want of a right, and until
-// ctx ends: then it returns the refusal. Lacks tells which znode it is about.
+// Patiently repeats a call, every RefusedPause, while a right is missing. When ctx ends, it
+// returns the refusal. znode and right are for Lacks.
 func (r *Rights) Patiently(ctx context.Context, znode string, right Right, call func() error) error {
 	return r.patiently(ctx, znode, right, Refused, call)
 }
 
-// RegisterPatiently is Patiently for a role's own znode: a quota is waited for as well, for
-// a program that runs is not to end by it.
+// RegisterPatiently is Patiently for a role's own znode. It also waits while a quota is
+// exceeded: a quota must not end a running program.
 func (r *Rights) RegisterPatiently(ctx context.Context, dir string, call func() error) error {
 	waits := func(err error) bool { return Refused(err) || errors.Is(err, ErrQuota) }
 	return r.patiently(ctx, dir, RightCreate, waits, call)

@@ -9,26 +9,25 @@ import (
 	"time"
 )
 
-// Role is what a process does with one session. It returns soon after ctx
-// ends, having left in order: work stopped, znodes given up.
+// Role is what a process does with one session. When ctx ends, it stops its work, gives up
+// its znodes, and returns soon.
 type Role func(ctx context.Context, s *Session) error
 
-// spread is how far the starts of roles are drawn apart after their sessions
-// ended: servers that were frozen end the sessions of all processes at once.
-const spread = 100 * time.Millisecond
+// startJitter bounds the random delay of a role after its session ended. Servers that were
+// frozen end the sessions of all processes at once.
+const startJitter = 100 * time.Millisecond
 
-// Run opens a session and runs the role on it; when the session ends, again
-// with a new one, until ctx ends (then it returns nil), or the role returns
-// while its session lasts (then what the role returned), or the servers demand
-// authentication.
+// Run opens a session and runs the role on it. When the session ends, Run does so again
+// with a new session. It returns nil when ctx ends; the role's error when the role returns
+// while its session lasts; and an error when the servers demand authentication.
 //
-// For the first session it waits at most the given time, and returns an error
-// if there is none; later it waits for as long as it takes. Once ctx has ended
-// the role may work on for Config.Leave while the session is live, and then has
-// the session's timeout to leave, at most 30 s; then its session is ended. It has
-// half a second where ZooKeeper is away, or the role has not written anything yet.
+// Run waits at most for wait until the first session is open, and then fails; it waits for
+// later sessions without limit. After the end of ctx the role may work on for Config.Leave
+// while the session is live. Then the role has the session timeout, at most 30 s, to
+// return; 0.5 s if ZooKeeper is away, or if the role has not written anything. After that
+// Run ends the session.
 //
-// The files for TLS are checked before anything is dialed, and watched for as long as Run lasts.
+// Run checks the TLS files before it connects, and watches them for as long as it lasts.
 func Run(ctx context.Context, cfg Config, wait time.Duration, role Role) error {
 	cfg = cfg.withDefaults()
 	if err := cfg.TLS.Check(); err != nil {
@@ -50,7 +49,7 @@ func Run(ctx context.Context, cfg Config, wait time.Duration, role Role) error {
 		if err != nil && (first && !errors.Is(err, ErrOver) || errors.Is(err, ErrAuthRequired)) {
 			return err
 		}
-		if err != nil { // of what was answered: the chroot may not be made; or it did not last
+		if err != nil { // for example: the chroot cannot be created, or the session ended at once
 			cfg.Logger.Warn("no session", "err", err)
 			cfg.again = true
 			pause(ctx, time.Second)
@@ -70,7 +69,7 @@ func Run(ctx context.Context, cfg Config, wait time.Duration, role Role) error {
 		}
 		cfg.Logger.Warn("starting over with a new session", "err", over)
 		cfg.again = true
-		pause(ctx, rand.N(spread))
+		pause(ctx, rand.N(startJitter))
 	}
 }
 
@@ -87,7 +86,7 @@ func open(ctx context.Context, cfg Config, first bool, wait time.Duration) (*Ses
 	return s, err
 }
 
-// serve runs the role within its session, and sees to it that it leaves.
+// serve runs the role within its session, and makes sure that the role returns.
 func serve(ctx context.Context, s *Session, role Role) error {
 	roleCtx, cancel := s.Within(ctx)
 	defer cancel()
@@ -96,7 +95,7 @@ func serve(ctx context.Context, s *Session, role Role) error {
 	watch.Go(func() {
 		select {
 		case <-ctx.Done():
-			if cause := context.Cause(ctx); s.Err() == nil && !errors.Is(cause, context.Canceled) { // else all is done
+			if cause := context.Cause(ctx); s.Err() == nil && !errors.Is(cause, context.Canceled) { // Canceled: the program ends by itself
 				s.log.Info("stopping", "cause", cause)
 			}
 		case <-left:
@@ -128,13 +127,12 @@ func serve(ctx context.Context, s *Session, role Role) error {
 	return err
 }
 
-// longestGrace is what a role has to leave in at most, however long its session
-// lasts: a service manager waits for 90 s.
+// longestGrace bounds how long a role may take to leave, whatever the session timeout: a
+// service manager kills a program after 90 s.
 const longestGrace = 30 * time.Second
 
-// shortGrace is what a role has to leave in when ZooKeeper is away: its znodes
-// vanish with the session's timeout, and a person waits at a terminal. Nor does a role
-// leave anything that has written nothing, as while its first requests are not answered.
+// shortGrace is how long a role may take to leave when ZooKeeper is away, or when the role
+// has written nothing. Its znodes vanish with the session, and a person may be waiting.
 const shortGrace = 500 * time.Millisecond
 
 func pause(ctx context.Context, d time.Duration) {

@@ -18,11 +18,11 @@ import (
 	"taskkeeper/internal/zkwire"
 )
 
-// DefaultTimeout is the session timeout that is asked for: the least that a
-// server with default settings grants (2 ticks of 2 s).
+// DefaultTimeout is the session timeout that a session asks for: the least that a server
+// with default settings grants (2 ticks of 2 s).
 const DefaultTimeout = 4 * time.Second
 
-// ErrNoChroot means that the chroot is not there, and was not to be created.
+// ErrNoChroot means that the chroot is missing, and Config.NoCreate is set.
 var ErrNoChroot = errors.New("there is no such chroot")
 
 // Config says how to reach ZooKeeper.
@@ -31,13 +31,13 @@ type Config struct {
 	TLS      identity.Files
 	Timeout  time.Duration // session timeout to ask for; default DefaultTimeout; servers clamp it
 	GiveUp   time.Duration // how long a serving server may refuse the session; default 3 Timeout, from 15 s to 1 min
-	Leave    time.Duration // how long a role may work on once it was told to end; default: not at all
-	Role     access.Role   // that the program needs by the policy; default: none in particular
-	NoCreate bool          // for who only reads: Open fails with ErrNoChroot where it would create the chroot
-	Meter    Meter         // is told what is asked of ZooKeeper; default: nobody is
-	Logger   *slog.Logger  // default: none
+	Leave    time.Duration // how long a role may still work after the end of Run's ctx; default 0
+	Role     access.Role   // the role that the policy must give the program; default: none
+	NoCreate bool          // for programs that only read: Open fails with ErrNoChroot if the chroot is missing
+	Meter    Meter         // counts requests; default: nothing is counted
+	Logger   *slog.Logger  // default: nothing is logged
 
-	again bool // a session before this one has ended
+	again bool // an earlier session of this Run has ended
 }
 
 func (c Config) withDefaults() Config {
@@ -63,7 +63,7 @@ type Session struct {
 	cfg  Config
 	who  string // the subject of the certificate; "" without one
 	log  *slog.Logger
-	ctx  context.Context // ends with the session; no connection is made after that
+	ctx  context.Context // ends with the session; after that no connection is made
 	over context.CancelCauseFunc
 
 	wire     *zkwire.Transport
@@ -71,7 +71,7 @@ type Session struct {
 	events   <-chan zk.Event
 	hub      hub
 	policy   policy
-	oneShot  atomic.Bool // the servers set no persistent watches
+	oneShot  atomic.Bool // the servers know no persistent watches
 	reported atomic.Bool // the first handshake has been logged
 	wrote    atomic.Bool // a Multi was sent
 
@@ -79,16 +79,16 @@ type Session struct {
 	up      chan struct{} // closed while connected
 	live    context.Context
 	lapse   context.CancelFunc // ends live
-	lapsing *time.Timer        // calls lapse, unless the connection is back before
+	lapsing *time.Timer        // calls lapse, unless a reconnect stops it
 	lostAt  time.Time          // zero before the first connection and while connected
 	backAt  time.Time          // see Restored
 
 	firstRefusal, lastRefusal time.Time // by a server that serves; see refused
 }
 
-// Open connects and returns once there is a session; the chroot is created
-// when it is missing, unless Config.NoCreate is set. It fails when ctx ends before that, with the last thing
-// that went wrong. The session outlives ctx: end it with Close.
+// Open connects, and returns when there is a session. It creates the chroot if that is
+// missing, unless Config.NoCreate is set. When ctx ends first, it fails with the last error
+// of the connection. The session outlives ctx: end it with Close.
 func Open(ctx context.Context, cfg Config) (*Session, error) {
 	cfg = cfg.withDefaults()
 	who, err := cfg.TLS.Subject()
@@ -119,12 +119,12 @@ func Open(ctx context.Context, cfg Config) (*Session, error) {
 	return s, nil
 }
 
-// noticeAfter is how long a person looks at a terminal in peace.
+// noticeAfter is when begin logs that it waits. A shorter wait needs no explanation.
 const noticeAfter = 2 * time.Second
 
 var errSilent = errors.New("no answer so far")
 
-// begin waits for the session to be of use, and says so when that takes long.
+// begin waits until the session can be used. It logs that when it takes long.
 func (s *Session) begin(ctx context.Context) error {
 	begun := make(chan error, 1)
 	go func() {
@@ -159,14 +159,14 @@ func (s *Session) begin(ctx context.Context) error {
 	}
 }
 
-// makeChroot creates the chroot, which no path of ours can name.
+// makeChroot creates the chroot: all other paths are relative to it.
 func (s *Session) makeChroot() error {
 	if s.cfg.Address.Chroot == "" {
 		return nil
 	}
 	err := s.makeDir(s.cfg.Address.Chroot)
 	if errors.Is(err, zk.ErrNoAuth) {
-		err = fmt.Errorf("%w: have it created by someone who may, or choose another chroot (--zk)", err)
+		err = fmt.Errorf("%w: have someone create it who has the right, or choose another chroot (--zk)", err)
 	}
 	return err
 }
@@ -195,15 +195,15 @@ func (s *Session) exists(full string) (exists bool, err error) {
 	return exists && err == nil, err
 }
 
-// makeDir creates a znode and what is missing above it. It looks first: to
-// create what is there costs a transaction, and may not even be allowed.
+// makeDir creates a znode, and those above it that are missing. First it looks whether the
+// znode exists: to create a znode again costs a transaction, and may be forbidden.
 func (s *Session) makeDir(full string) error {
 	exists, err := s.exists(full)
 	if exists {
 		return nil
 	}
 	path, ours := strings.CutPrefix(full, s.cfg.Address.Chroot)
-	acl := zk.WorldACL(zk.PermAll) // of what is above the chroot
+	acl := zk.WorldACL(zk.PermAll) // for znodes above the chroot
 	if err == nil && ours {
 		var r rules
 		r, err = s.currentRules()
@@ -232,8 +232,8 @@ func (s *Session) makeDir(full string) error {
 	return fmt.Errorf("create znode %s: %w", full, err)
 }
 
-// EnsureDirs creates the given permanent znodes, and the chroot, where they
-// are missing. It may be called at any time: someone may have removed them.
+// EnsureDirs creates the given permanent znodes, and the chroot, if they are missing. It
+// may be called at any time: someone may have removed them.
 func (s *Session) EnsureDirs(paths ...string) error {
 	if err := s.makeChroot(); err != nil {
 		return err
@@ -252,10 +252,10 @@ func (s *Session) ID() int64 { return s.wire.SessionID() }
 // Timeout is the session timeout that the server granted.
 func (s *Session) Timeout() time.Duration { return s.wire.Timeout() }
 
-// Done is closed when the session is over; Err says why.
+// Done is closed when the session is over; Err returns the reason.
 func (s *Session) Done() <-chan struct{} { return s.ctx.Done() }
 
-// Err is nil while the session lasts, and then an ErrOver with its reason.
+// Err is nil while the session lasts; then it is an ErrOver with the reason.
 func (s *Session) Err() error {
 	if s.ctx.Err() == nil {
 		return nil
@@ -272,39 +272,39 @@ func (s *Session) Within(parent context.Context) (context.Context, context.Cance
 	return ctx, func() { stop(); cancel(context.Canceled) }
 }
 
-// Suspended tells whether the connection is lost, and since when.
+// Suspended reports whether the connection is lost, and since when.
 func (s *Session) Suspended() (since time.Time, suspended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lostAt, !s.lostAt.IsZero()
 }
 
-// Restored tells when the servers were last found again after they had been out
-// of reach, or had ended a session of this process before this one; the zero
-// time if neither was ever so. What ends soon after that, elsewhere, may have
-// ended for the same reason.
+// Restored returns when this session last connected after an outage: after it had lost its
+// connection, or after an earlier session of this process had ended. It is the zero time if
+// there was no outage. Sessions of other processes that end soon after it may have ended
+// because of the same outage.
 func (s *Session) Restored() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.backAt
 }
 
-// Live returns a context that ends when no server has been heard for the
-// session's timeout: by then the session may be over, without a word, and what
-// it holds may already be someone else's. It also ends with the session. After
-// a reconnect that finds the session alive there is a new context.
+// Live returns a context that ends when no server has answered for the session's timeout.
+// By then the session may have expired without a message, and its tasks may already belong
+// to another worker. The context also ends with the session. When a reconnect finds the
+// session alive, Live returns a new context.
 func (s *Session) Live() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.live
 }
 
-// LastErr is what last went wrong with the connection.
+// LastErr is the last error of the connection.
 func (s *Session) LastErr() error { return s.wire.LastErr() }
 
-// Close ends the session: its ephemeral znodes vanish at once if a server can
-// be reached, else when the servers find it silent for its timeout. It returns
-// within a second or two, also when ZooKeeper is away.
+// Close ends the session. If a server can be reached, the session's ephemeral znodes vanish
+// at once; if not, after the session timeout. Close returns within 2 s, even when ZooKeeper
+// is away.
 func (s *Session) Close() {
 	s.over(errClosed)
 	s.conn.Close()
@@ -314,16 +314,16 @@ func (s *Session) Close() {
 		s.lapsing.Stop()
 	}
 	s.mu.Unlock()
-	for range s.events { // the library's goroutines are gone when it is closed
+	for range s.events { // closed when the library's goroutines have ended
 	}
 }
 
 var errClosed = errors.New("closed")
 
-// refused is called when a server that serves others has closed a handshake of
-// this session. It ends a session that has met nothing else for GiveUp. Once is
-// nothing: after an outage the first server that is back may lag behind, and
-// refuse whoever has seen more than it has, for as long as it catches up.
+// refused is called when a server that serves others has closed a handshake of this
+// session. It ends the session when such refusals were all that the session met for GiveUp.
+// One refusal is not enough: after an outage the first server may lag behind, and refuse
+// clients that have seen later transactions until it has caught up.
 func (s *Session) refused(addr string) {
 	s.mu.Lock()
 	now := time.Now()

@@ -296,7 +296,7 @@ func TestCancelAndRetry(t *testing.T) {
 		sv.root += "/locked/here"
 		c := sv.client("", "submit", "0")
 		c.Exit(1)
-		if got := c.Stderr.Lines(); len(got) != 1 || !strings.Contains(got[0], "/locked/here: no permission: have it created by someone who may, or choose another chroot (--zk)") {
+		if got := c.Stderr.Lines(); len(got) != 1 || !strings.Contains(got[0], "/locked/here: no permission: have someone create it who has the right, or choose another chroot (--zk)") {
 			t.Errorf("%q", got)
 		}
 	})

@@ -17,7 +17,7 @@ func TestAProgramWithoutItsRoleSaysSo(t *testing.T) {
 	st.close()
 	for program, dir := range map[string]string{"master": task.MasterDir, "worker": task.WorkersDir} {
 		c := st.as("viewer", program)
-		line := c.Line(c.Stderr, "the policy does not give this program its role: it is refused")
+		line := c.Line(c.Stderr, "the policy does not give this program its role: ZooKeeper refuses its requests")
 		if !strings.Contains(line, "role="+program) || !strings.Contains(line, `policy="CN=tk-viewer is a viewer by /access"`) {
 			t.Errorf("%s: %s", program, line)
 		}
