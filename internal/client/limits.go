@@ -5,7 +5,8 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Check fails when one session at that address cannot hold as many tasks of the queue as Window or Jobs allow.
+// Check fails when one session at that address cannot hold as many tasks of the queue as
+// Window or Jobs allow.
 func (b Batch) Check(a session.Address, queue string) error {
 	n := b.Window
 	if b.Jobs > 0 {

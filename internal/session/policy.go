@@ -78,7 +78,8 @@ func (s *Session) currentRules() (rules, error) {
 	return r, nil
 }
 
-// readPolicy reads /access, and makes sure that a watch is set. It fails with zk.ErrNoNode if /access is missing.
+// readPolicy reads /access, and makes sure that a watch is set. It fails with zk.ErrNoNode
+// if /access is missing.
 func (s *Session) readPolicy() ([]byte, error) {
 	if !s.oneShot.Load() {
 		data, _, _, err := s.GetPersistentW(access.Znode)
@@ -133,7 +134,8 @@ func (s *Session) logPolicy(was *rules, is rules) {
 	}
 }
 
-// errRoleTaken ends a session: a leader that lost the right to write must not keep others from leading.
+// errRoleTaken ends a session: a leader that lost the right to write must not keep others
+// from leading.
 var errRoleTaken = errors.New("the policy takes its role from this program")
 
 // warnRole warns if the policy does not give the program its role.

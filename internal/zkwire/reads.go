@@ -37,7 +37,8 @@ func (r *reads) keep(frame []byte) bool {
 	return ok
 }
 
-// next appends the next request to buf, if reads wait and fewer than mostSent requests are under way.
+// next appends the next request to buf, if reads wait and fewer than mostSent requests are
+// under way.
 func (r *reads) next(buf []byte) []byte {
 	if len(r.sent) == mostSent || len(r.waiting) == 0 {
 		return buf
