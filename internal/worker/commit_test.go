@@ -152,7 +152,7 @@ func TestCommit(t *testing.T) {
 		b.began("a", "b")
 	})
 	parallel(t, "the_results_of_several_slots_together_and_one_refused_disturbs_none", func(t *testing.T) {
-		const slots = 8
+		const slots = 32
 		root := zktest.Connect(t)
 		d, b := newDesk(t, root), newBench(t)
 		proxy, through := zktest.Via(t, root)
