@@ -32,8 +32,9 @@
 //
 // Stderr may take nothing for long: a stopped terminal, a full pipe, a full disk. So
 // one goroutine writes to it, and nobody waits for that who logs or draws a bar: see
-// output. Answers wait for their reader, until the program is to end. The end of the
-// program waits for what was logged while that moves, at most 5 s.
+// output. Up to 1 MB of the log is kept, further lines are dropped, and the next line that is
+// written tells how many. Answers wait for their reader, until the program is to end. The end
+// of the program waits for what was logged while that moves, at most 5 s.
 //
 // Not covered: what the Go runtime itself writes to stderr, as for a panic.
 //

@@ -15,6 +15,9 @@
 //	/members/<name>           what a process tells of itself           master, worker      its session's end
 //	/access                   who may do what: package access          an admin            an admin
 //
+// A "-" before an id in a worker's list asks the worker to return the task if it has not
+// begun it. A list of more than MaxList ids is no worker's: nothing is assigned to it.
+//
 // All of it is plain text that a person reads and types in a ZooKeeper shell:
 // every role can be played by hand.
 //

@@ -36,7 +36,8 @@ func TestAlertRules(t *testing.T) {
 	promtool(t, "", "check", "rules", alertRules)
 	promtool(t, "", "test", "rules", "testdata/alerts_test.yml")
 
-	config := regexp.MustCompile(`(?m)^    rule_files: .*\n(?:    .*\n)+`).FindString(readFile(t, "../../../README.md"))
+	config := regexp.MustCompile(`(?m)^//\trule_files: .*\n(?://\t.*\n)+`).FindString(readFile(t, "../../metrics/doc.go"))
+	config = strings.ReplaceAll(config, "//\t", "")
 	rules, err := filepath.Abs(alertRules)
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +45,7 @@ func TestAlertRules(t *testing.T) {
 	config = strings.ReplaceAll(config, "/usr/local/share/taskkeeper/alerts.yml", rules)
 	path := filepath.Join(t.TempDir(), "prometheus.yml")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil || !strings.Contains(config, "targets:") {
-		t.Fatalf("the README's configuration: %v, %q", err, config)
+		t.Fatalf("the configuration in package metrics: %v, %q", err, config)
 	}
 	promtool(t, "", "check", "config", path)
 

@@ -148,13 +148,13 @@ func TestMetrics(t *testing.T) {
 			`slots{queue="(default)"}`:                                            1, `slots_busy{queue="(default)"}`: 0,
 			"zookeeper_connected": 1, "zookeeper_sessions_total": 1, "zookeeper_reconnects_total": 0,
 		})
-		readme := readFile(t, "../../../README.md")
+		doc := readFile(t, "../../metrics/doc.go")
 		for name, p := range map[string]watched{"leader": leader, "backup": backup, "worker": w} {
 			_, text := p.get("/metrics")
 			promtool(t, text, "check", "metrics")
 			for _, m := range regexp.MustCompile(`(?m)^# TYPE taskkeeper_(\w+)`).FindAllStringSubmatch(text, -1) {
-				if !strings.Contains(readme, "`"+m[1]) {
-					t.Errorf("the README does not name %s", m[1])
+				if !regexp.MustCompile(`(?m)^//\t.*\b` + m[1] + `\b`).MatchString(doc) {
+					t.Errorf("the documentation of package metrics does not name %s", m[1])
 				}
 			}
 			p.answers("/healthz", 200, "ok")
