@@ -3,6 +3,7 @@
 package cmdtest
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -329,4 +330,14 @@ func TestReconnectPastAFrozenServerAndOneThatNeverSpeaksTLS(t *testing.T) {
 		})
 	}
 	w.judge()
+}
+
+// endsWell waits for a process that has much to do.
+func endsWell(t *testing.T, p *harness.Child) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	if status, err := p.Wait(ctx); err != nil || status != 0 {
+		t.Fatalf("%s: exit status %d, %v", p, status, err)
+	}
 }
