@@ -57,7 +57,7 @@ func describe(out io.Writer, rules []Rule) error {
 		for _, s := range r.Scenarios {
 			lines = append(lines, fmt.Sprintf("See it happen: scripts/scenario --without %s %s", r.Name, s))
 		}
-		if _, err := fmt.Fprintf(out, "%-18s %s\n", r.Name, strings.Join(lines, "\n"+strings.Repeat(" ", 19))); err != nil {
+		if _, err := fmt.Fprintf(out, "%-19s %s\n", r.Name, strings.Join(lines, "\n"+strings.Repeat(" ", 20))); err != nil {
 			return err
 		}
 	}
@@ -77,12 +77,12 @@ func check(ctx context.Context, out io.Writer, rules []Rule) error {
 		began := time.Now()
 		v, err := w.try(ctx, r, whole)
 		if err != nil {
-			return err
+			return fmt.Errorf("rule %s: %w", r.Name, err)
 		}
 		if v.caught {
 			caught++
 		}
-		if _, err := fmt.Fprintf(out, "%-18s %-10s %4.1f s  %s\n", r.Name, v, time.Since(began).Seconds(), v.by); err != nil {
+		if _, err := fmt.Fprintf(out, "%-19s %-10s %4.1f s  %s\n", r.Name, v, time.Since(began).Seconds(), v.by); err != nil {
 			return err
 		}
 	}
@@ -143,7 +143,7 @@ func (w workshop) try(ctx context.Context, r Rule, whole map[string]string) (v v
 }
 
 // patience is how long a test may take. Without its rule it may wait for ever.
-const patience = "1m"
+const patience = "40s"
 
 // test runs a rule's test, and returns the name of a test that failed; "" if none did.
 func (w workshop) test(ctx context.Context, r Rule, binary string) (failed string, err error) {
@@ -154,7 +154,7 @@ func (w workshop) test(ctx context.Context, r Rule, binary string) (failed strin
 	case err != nil:
 		return "", err
 	case !strings.Contains(p.Stdout.String(), "=== RUN"):
-		return "", fmt.Errorf("rule %s: there is no test %s in %s", r.Name, r.Test, r.Package)
+		return "", fmt.Errorf("there is no test %s in %s", r.Test, r.Package)
 	case status == 0:
 		return "", nil
 	}
