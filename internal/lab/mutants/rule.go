@@ -44,10 +44,21 @@ func (r Rule) Shown(scenario string) error {
 // Diff is the patch, line by line, without the indentation that all lines share.
 func (r Rule) Diff() string {
 	indent := r.Old[:len(r.Old)-len(strings.TrimLeft(r.Old, "\t"))]
-	marked := func(mark, lines string) string {
-		return strings.ReplaceAll("\n"+lines, "\n"+indent, "\n"+mark+" ")
+	old, fresh := strings.Split(r.Old, "\n"), strings.Split(r.New, "\n")
+	lines := []string{r.File}
+	add := func(mark string, some []string) {
+		for _, line := range some {
+			lines = append(lines, mark+strings.TrimPrefix(line, indent))
+		}
 	}
-	return r.File + marked("-", r.Old) + marked("+", r.New)
+	same := 0
+	for same < min(len(old), len(fresh)) && old[same] == fresh[same] {
+		same++
+	}
+	add("  ", old[:same])
+	add("- ", old[same:])
+	add("+ ", fresh[same:])
+	return strings.Join(lines, "\n")
 }
 
 // patched is the source without the rule.

@@ -118,12 +118,11 @@ var Rules = []Rule{
 	{
 		Name:     "outage",
 		Says:     "Soon after an outage of the servers no loss is counted.",
-		Prevents: "The sessions of many workers end with the outage, though the workers are well. Tasks fail that nobody was harmed by.",
+		Prevents: "The sessions of many workers end with the outage, though the workers are well. Healthy tasks fail for losses that were none.",
 		File:     "internal/master/reader.go",
 		Old:      "	return time.Since(l.s.Restored()) > 2*l.s.Timeout()",
 		New:      "	return time.Since(l.s.Restored()) > 0",
 		Package:  "internal/master", Test: "TestReconnectOutage/that_ends_a_workers_session_is_no_loss",
-		Scenarios: []string{"5-server-freezes"},
 	},
 	{
 		Name:     "collect-fence",
