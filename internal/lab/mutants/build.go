@@ -72,7 +72,9 @@ func run(ctx context.Context, c harness.Command) (p *harness.Process, status int
 		return nil, 0, err
 	}
 	defer p.Kill()
-	status, err = p.Wait(ctx)
+	if status, err = p.Wait(ctx); err != nil {
+		err = ctx.Err() // why it was interrupted says enough
+	}
 	return p, status, err
 }
 
