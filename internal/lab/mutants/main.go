@@ -149,6 +149,7 @@ const patience = "40s"
 func (w workshop) test(ctx context.Context, r Rule, binary string) (failed string, err error) {
 	p, status, err := run(ctx, harness.Command{
 		Path: binary, Args: []string{"-test.run", r.Test, "-test.v", "-test.timeout", patience}, Dir: filepath.Join(w.root, r.Package),
+		Env: []string{"TMPDIR=" + w.dir}, // what a test leaves that is killed goes with it
 	})
 	switch {
 	case err != nil:
