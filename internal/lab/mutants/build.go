@@ -52,7 +52,7 @@ func Build(ctx context.Context, r Rule) (dir string, remove func(), err error) {
 	}
 	if err != nil {
 		w.close()
-		return "", nil, err
+		return "", nil, fmt.Errorf("build without the rule %s: %w", r.Name, err)
 	}
 	return w.dir, w.close, nil
 }

@@ -64,7 +64,7 @@ func (r Rule) Diff() string {
 // patched is the source without the rule.
 func (r Rule) patched(source string) (string, error) {
 	if n := strings.Count(source, r.Old); n != 1 {
-		return "", fmt.Errorf("rule %s: %q stands %d times in %s, not once: mend the patch", r.Name, r.Old, n, r.File)
+		return "", fmt.Errorf("%q stands %d times in %s, not once: mend the patch", r.Old, n, r.File)
 	}
 	return strings.Replace(source, r.Old, r.New, 1), nil
 }
