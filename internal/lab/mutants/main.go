@@ -143,7 +143,7 @@ func (w workshop) try(ctx context.Context, r Rule, whole map[string]string) (v v
 }
 
 // patience is how long a test may take. Without its rule it may wait for ever.
-const patience = "40s"
+const patience = "2m"
 
 // test runs a rule's test, and returns the name of a test that failed; "" if none did.
 func (w workshop) test(ctx context.Context, r Rule, binary string) (failed string, err error) {
