@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo scenarios compare bench report faults test test-tls lint check zk-up zk-down install uninstall dist clean
+.PHONY: help build demo scenarios compare bench mutants report faults test test-tls lint check zk-up zk-down install uninstall dist clean
 
 # Go's own installer does not put it into PATH.
 GO := $(or $(shell command -v go),$(wildcard /usr/local/go/bin/go),go)
@@ -30,6 +30,9 @@ compare: lab zookeeper ## one ZooKeeper server against three: latency, tasks a s
 
 bench: lab zookeeper tls ## speed, recovery and memory beside the bare ZooKeeper calls; ROWS="idle drain" chooses
 	@bin/lab bench $(ROWS)
+
+mutants: build zookeeper ## take each rule of the protocol away in turn, and see a test fail; RULES="fence relist" chooses
+	@bin/lab mutants $(RULES)
 
 report: scenarios compare ## all of that again, and the report with its tables and figures from it
 	@bin/lab report

@@ -12,6 +12,7 @@ import (
 	"taskkeeper/internal/lab/compare"
 	"taskkeeper/internal/lab/demo"
 	"taskkeeper/internal/lab/faults"
+	"taskkeeper/internal/lab/mutants"
 	"taskkeeper/internal/lab/report"
 	"taskkeeper/internal/lab/scenario"
 )
@@ -24,6 +25,6 @@ func command() *cobra.Command {
 		Short: "Show, break and measure the service",
 		Long:  "Run the programs beside this one on ZooKeeper servers of its own: show them at work,\nfail them, measure them, and write the report.",
 	}
-	cmd.AddCommand(demo.Command(), scenario.Command(), faults.Command(), bench.Command(), compare.Command(), report.Command())
+	cmd.AddCommand(demo.Command(), scenario.Command(), mutants.Command(), faults.Command(), bench.Command(), compare.Command(), report.Command())
 	return cmd
 }

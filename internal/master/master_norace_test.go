@@ -198,6 +198,7 @@ func TestReconnectOutage(t *testing.T) {
 		w := zktest.Conn(t, connect)
 		w.CreateEphemeral("/workers/w1", "")
 		expect(t, h, "/workers/w1", id)
+		settled(t, h) // it knows that its assignment was carried out
 		proxy.Refuse(true)
 		w.Close() // the servers ended its session
 		proxy.Refuse(false)

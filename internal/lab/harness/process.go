@@ -22,6 +22,7 @@ import (
 type Command struct {
 	Path string
 	Args []string // without the program's name
+	Dir  string   // the working directory; without, the parent's
 	Env  []string // "KEY=value", beside the parent's environment
 
 	// Identity gives the program the certificate of its Role, unless Env or its flags have
@@ -57,6 +58,7 @@ func Start(c Command) (*Process, error) {
 		cmd:     exec.Command(c.Path, c.Args...),
 		done:    make(chan struct{}),
 	}
+	p.cmd.Dir = c.Dir
 	p.cmd.Env = slices.Concat(os.Environ(), c.identity(), c.Env)
 	p.cmd.Stdout, p.cmd.Stderr = p.Stdout, p.Stderr
 	if c.In != "" {

@@ -31,6 +31,8 @@ type Event struct {
 	Address string    `json:"address"` // of what it serves, a URL
 	Err     string    `json:"err"`
 
+	Candidate string `json:"candidate"` // the znode of a master
+
 	From string `json:"-"` // the name of the program that logged it
 }
 

@@ -11,17 +11,33 @@ type Rule string
 
 // The rules.
 const (
-	RuleLeader  Rule = "leader"    // only the lowest candidate's session leads
-	RuleAssign  Rule = "assign"    // a task goes to one live, free worker, while it is unfinished
-	RuleCommit  Rule = "commit"    // a task is finished once, by its holder
-	RuleLosses  Rule = "losses"    // losses are counted once each
-	RuleGive    Rule = "give back" // a worker that lets go of a task leaves it finished or given back
-	RuleIDs     Rule = "ids"       // an id names one thing for ever, made as a whole
-	RuleRemove  Rule = "remove"    // only its client removes a task that is not finished
-	RuleDrain   Rule = "drain"     // what is drained is free, and stays so
-	RuleSession Rule = "session"   // nothing of a session outlives it
-	RuleEnd     Rule = "end"       // in the end nothing is left
+	RuleLeader  Rule = "leader"
+	RuleAssign  Rule = "assign"
+	RuleCommit  Rule = "commit"
+	RuleLosses  Rule = "losses"
+	RuleGive    Rule = "give back"
+	RuleIDs     Rule = "ids"
+	RuleRemove  Rule = "remove"
+	RuleDrain   Rule = "drain"
+	RuleSession Rule = "session"
+	RuleEnd     Rule = "end"
 )
+
+var says = map[Rule]string{
+	RuleLeader:  "only the session that owns the lowest candidate leads",
+	RuleAssign:  "a task goes to one live, free worker, while it is unfinished",
+	RuleCommit:  "a task is finished once, by the worker that lists it",
+	RuleLosses:  "a loss is counted once for each worker that vanished",
+	RuleGive:    "a worker that lets go of a task leaves it finished or given back",
+	RuleIDs:     "an id names one thing for ever, made as a whole",
+	RuleRemove:  "only its client removes a task that is not finished",
+	RuleDrain:   "what is drained is free, and stays so",
+	RuleSession: "nothing of a session outlives it",
+	RuleEnd:     "in the end nothing is left",
+}
+
+// Says is the rule in a few words.
+func (r Rule) Says() string { return says[r] }
 
 // A Violation is a write that a rule forbids.
 type Violation struct {

@@ -249,7 +249,7 @@ func (j *judge) countLoss(c *taskChange, n int) {
 		j.violation(RuleLeader, path, "a loss counted by another than the leader 0x%x: %s", j.lowest.owner, c.was.describe())
 	}
 	if n > c.was.vanished {
-		j.violation(RuleLosses, path, "%d losses counted, %d workers vanished that executed it", n, c.was.vanished)
+		j.violation(RuleLosses, path, "losses counted: %d; workers that vanished while they executed it: %d", n, c.was.vanished)
 	}
 }
 

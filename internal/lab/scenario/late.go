@@ -36,7 +36,7 @@ type letter struct {
 	// Once it is caught.
 	multi     []byte
 	ops       []zktest.MultiOp
-	candidate string // the leader's, which operation 0 checks
+	candidate string // the leader's: operation 0 is to check it
 }
 
 // hold has the next assignment of a master, now or when it leads, held on its
@@ -58,8 +58,8 @@ func (p *play) caught(l *letter) (at time.Time) {
 	select {
 	case l.multi = <-l.caught:
 		at = time.Now()
-	case <-time.After(patience):
-		p.fail(fmt.Errorf("wait for an assignment of %s: not within %s", l.from, patience))
+	case <-time.After(p.patience):
+		p.fail(fmt.Errorf("wait for an assignment of %s: not within %s", l.from, p.patience))
 		return at
 	}
 	ops, err := zktest.MultiOps(l.multi)
@@ -78,7 +78,8 @@ func (p *play) caught(l *letter) (at time.Time) {
 	if p.err != nil {
 		return at
 	}
-	l.ops, l.candidate = ops, ops[0].Path
+	led := p.hear(time.Time{}, did(l.from, "leader"))
+	l.ops, l.candidate = ops, led.Candidate
 	p.tell(at, l.from, "assigns %s: its Multi is held on the way to ZooKeeper", strings.Join(what, ", "))
 	return at
 }
@@ -92,11 +93,19 @@ func (p *play) deliver(l *letter) {
 	at := time.Now()
 	a, err := zktest.Deliver(p.Servers[0].Addr(), p.Servers[0].Identity("master"), l.multi)
 	p.fail(err)
+	became := fmt.Sprintf("refused at operation 0, check %s: no node", brief(l.candidate))
 	refused := a.RefusedAt == 0 && a.Refused == history.NoNode
-	if refused {
-		p.tell(at, "", "the late write of %s reaches ZooKeeper, on another session: refused at operation 0, check %s: no node", l.from, brief(l.candidate))
+	if !refused {
+		became = fmt.Sprintf("error %d at operation %d", a.Refused, a.RefusedAt)
 	}
-	p.check(refused, "the late write is refused for the candidate's znode: error %d at operation %d", a.Refused, a.RefusedAt)
+	if a.Refused == 0 {
+		became = "carried out"
+	}
+	p.tell(at, "", "the late write of %s reaches ZooKeeper, on another session: %s", l.from, became)
+	p.check(refused, "the late write is refused for the candidate's znode")
+	if !refused {
+		return
+	}
 	txns, err := history.Read(p.Servers[0].DataDir())
 	p.fail(err)
 	for _, t := range txns {
@@ -110,22 +119,22 @@ func (p *play) deliver(l *letter) {
 }
 
 // unapplied checks that nothing of a letter was applied, and that operation 0
-// alone was in the way: all others ask for what is so.
+// alone, the check of the candidate, was in the way: all others ask for what is so.
 func (p *play) unapplied(l *letter) {
 	p.byHand(func(s *session.Session) error {
-		for i, op := range l.ops {
+		if _, _, err := s.Get(l.candidate); !errors.Is(err, zk.ErrNoNode) {
+			return fmt.Errorf("look for %s, which is to be gone: %w", l.candidate, err)
+		}
+		for i, op := range l.ops[1:] {
 			data, stat, err := s.Get(op.Path)
 			switch {
-			case i == 0 && err == nil:
-				return fmt.Errorf("%s is there", op.Path)
-			case i == 0 && errors.Is(err, zk.ErrNoNode):
 			case err != nil:
 				return err
 			case op.Op == zktest.OpSetData && bytes.Equal(data, op.Data):
-				p.check(false, "nothing of it was applied: %s holds %q", op.Path, data)
+				p.check(false, "nothing of it was applied: it gave worker %s its task", harness.Short(op.Path))
 				return nil
 			case stat.Version != op.Version:
-				p.check(false, "operation %d would pass: %s is at version %d, not %d", i, op.Path, stat.Version, op.Version)
+				p.check(false, "operation %d would pass: %s is at version %d, not %d", i+1, op.Path, stat.Version, op.Version)
 				return nil
 			}
 		}

@@ -3,7 +3,6 @@
 package scenario
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"taskkeeper/internal/cli"
+	"taskkeeper/internal/lab/mutants"
 	"taskkeeper/internal/lab/zktest"
 )
 
@@ -56,21 +56,20 @@ type scenario struct {
 // Automake's for a test that did not run.
 const notHere = 77
 
-// limit is for what takes some 20 s.
-const limit = 3 * time.Minute
-
 // Command is the verb.
 func Command() *cobra.Command {
 	names := slices.Sorted(maps.Keys(scenarios))
-	var evidence string
-	var list, inside, tls bool
+	var o options
+	var without string
+	var list, inside bool
 	cmd := &cobra.Command{
 		Use:   "scenario NAME",
 		Short: "Run a fault scenario and check what comes of it",
 		Long: "Run one fault scenario with the real programs, on ZooKeeper servers of its own;\nprint what happened as a timeline, and check it: the status is 1 if anything is\nnot as it must be.\n\n" +
 			"A partition needs a network of its own inside this machine: Linux, iproute2, and\nroot or user namespaces for everyone. Without them it does not run, says why, and\nends with status 77. Nothing of that network is left when it ends.\n\n" +
+			"--without takes one rule of the protocol away: it builds the programs with one line of\ntheir source changed, and the timeline shows the bug that the rule prevents. It needs the\nsource and Go. Each rule has scenarios that show it, and others are refused:\n  " + strings.Join(shown(), "\n  ") + "\n\n" +
 			"Names:\n  " + strings.Join(describe(names), "\n  "),
-		Example: "  lab scenario 2-worker-fails",
+		Example: "  lab scenario 2-worker-fails\n  lab scenario --without fence 4-master-lags",
 		Args: func(_ *cobra.Command, args []string) error {
 			if list {
 				return cli.Args()(nil, args)
@@ -81,7 +80,18 @@ func Command() *cobra.Command {
 			if _, ok := scenarios[args[0]]; !ok {
 				return fmt.Errorf("there is no scenario %.60q; --list prints their names", args[0])
 			}
-			return nil
+			if without == "" {
+				return nil
+			}
+			r, err := mutants.Find(without)
+			if err != nil {
+				return err
+			}
+			o.rule = &r
+			if o.evidence != "" {
+				return errors.New("--without and --evidence exclude each other: what happens without a rule is no evidence")
+			}
+			return r.Shown(args[0])
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if list {
@@ -91,14 +101,13 @@ func Command() *cobra.Command {
 			if scenarios[args[0]].network && !inside {
 				return enter(args[0])
 			}
-			ctx, cancel := context.WithTimeoutCause(cmd.Context(), limit, errors.New("the scenario takes too long"))
-			defer cancel()
-			return perform(ctx, args[0], scenarios[args[0]], tls, evidence)
+			return perform(cmd.Context(), args[0], scenarios[args[0]], o)
 		},
 	}
-	cmd.Flags().StringVar(&evidence, "evidence", "", "Write the timeline to NAME.txt in this `folder` as well, and the figures of some to NAME.csv.")
+	cmd.Flags().StringVar(&o.evidence, "evidence", "", "Write the timeline to NAME.txt in this `folder` as well, and the figures of some to NAME.csv.")
 	cmd.Flags().BoolVar(&list, "list", false, "Print the names and end.")
-	cmd.Flags().BoolVar(&tls, "tls", false, "Speak TLS, each program with the certificate of its role, under a policy; and judge ZooKeeper's audit log as well.")
+	cmd.Flags().BoolVar(&o.tls, "tls", false, "Speak TLS, each program with the certificate of its role, under a policy; and judge ZooKeeper's audit log as well.")
+	cmd.Flags().StringVar(&without, "without", "", "Take this `rule` away first.")
 	cmd.Flags().BoolVar(&inside, "inside", false, "This process has a network of its own.")
 	_ = cmd.Flags().MarkHidden("inside")
 	return cmd
@@ -121,6 +130,16 @@ func enter(name string) error {
 	}
 	args := slices.Concat(command, []string{self, "scenario", "--inside"}, os.Args[2:])
 	return fmt.Errorf("run %s: %w", path, syscall.Exec(path, args, os.Environ()))
+}
+
+// shown are the rules with the scenarios that show what happens without them.
+func shown() (lines []string) {
+	for _, r := range mutants.Rules {
+		if len(r.Scenarios) > 0 {
+			lines = append(lines, fmt.Sprintf("%-24s %s", r.Name, strings.Join(r.Scenarios, " ")))
+		}
+	}
+	return lines
 }
 
 func describe(names []string) []string {

@@ -116,7 +116,7 @@ func (p *play) down(sig syscall.Signal, servers ...*zktest.Server) outage {
 
 // poll waits until something is so of the servers; it fails with what it saw last.
 func (p *play) poll(what string, look func() (ok bool, seen string)) (at time.Time) {
-	ctx, cancel := context.WithTimeoutCause(p.ctx, patience, fmt.Errorf("not within %s", patience))
+	ctx, cancel := context.WithTimeoutCause(p.ctx, p.patience, fmt.Errorf("not within %s", p.patience))
 	defer cancel()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()

@@ -3,6 +3,7 @@ package scenario
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"taskkeeper/internal/lab/audit"
 	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/history"
+	"taskkeeper/internal/lab/mutants"
 )
 
 const (
@@ -33,25 +35,45 @@ const (
 // perform tells what it was.
 type play struct {
 	*harness.Cluster
-	ctx     context.Context
-	tls     bool // and a policy
-	out     io.Writer
-	timeout time.Duration // of the sessions
-	load    int           // tasks of both clients together
-	began   time.Time
-	err     error    // the first failure
-	wrong   []string // what is not as it must be
-	written []history.Txn
-	report  *history.Report
-	series  string // a table that is kept beside the timeline, if there is one
+	ctx context.Context
+	options
+	patience time.Duration // how long a scene waits for its next step: only a failure takes so long
+	out      io.Writer
+	timeout  time.Duration // of the sessions
+	load     int           // tasks of both clients together
+	began    time.Time
+	err      error    // the first failure
+	wrong    []string // what is not as it must be
+	written  []history.Txn
+	report   *history.Report
+	series   string // a table that is kept beside the timeline, if there is one
+}
+
+// options are what a scenario may be run with.
+type options struct {
+	tls      bool          // and a policy
+	evidence string        // the folder for the timeline; "" for none
+	rule     *mutants.Rule // that is taken away; nil for none
 }
 
 // perform runs a scenario.
-func perform(ctx context.Context, name string, sc scenario, tls bool, evidence string) (err error) {
+func perform(ctx context.Context, name string, sc scenario, o options) (err error) {
 	var text strings.Builder
-	p := &play{ctx: ctx, tls: tls, out: io.MultiWriter(os.Stdout, &text), timeout: cmp.Or(sc.timeout, sessionTimeout)}
+	p := &play{options: o, patience: 30 * time.Second, out: io.MultiWriter(os.Stdout, &text), timeout: cmp.Or(sc.timeout, sessionTimeout)}
+	bin, limit := "", 3*time.Minute // for what takes some 20 s
+	if o.rule != nil {
+		var remove func()
+		if bin, remove, err = mutants.Build(ctx, *o.rule); err != nil {
+			return err
+		}
+		defer remove()
+		p.patience, limit = 10*time.Second, time.Minute // what it waits for will hardly come
+	}
+	var cancel context.CancelFunc
+	p.ctx, cancel = context.WithTimeoutCause(ctx, limit, errors.New("the scenario takes too long"))
+	defer cancel()
 	p.Cluster, err = harness.NewCluster(harness.Config{
-		Servers: sc.servers, Network: sc.network, TLS: tls, Tick: serverTick, Timeout: p.timeout, Chroot: chroot,
+		Bin: bin, Servers: sc.servers, Network: sc.network, TLS: o.tls, Tick: serverTick, Timeout: p.timeout, Chroot: chroot,
 	})
 	if err != nil {
 		return err
@@ -60,32 +82,38 @@ func perform(ctx context.Context, name string, sc scenario, tls bool, evidence s
 
 	p.began = time.Now()
 	fmt.Fprintf(p.out, "%s: %s\nsession timeout %s, server tick %s", name, sc.about, p.timeout, serverTick)
-	if tls {
+	if o.tls {
 		fmt.Fprint(p.out, ", TLS, closed by a policy")
 	}
 	fmt.Fprint(p.out, "\n\n")
+	if o.rule != nil {
+		fmt.Fprintf(p.out, "WITHOUT the rule %s: %s\nIt prevents: %s\n\n%s\n\n", o.rule.Name, o.rule.Says, o.rule.Prevents, o.rule.Diff())
+	}
 	sc.play(p)
 	p.end()
 	if p.err == nil && p.wrong != nil {
 		p.err = fmt.Errorf("not as it must be: %s", strings.Join(p.wrong, "; "))
+	}
+	if p.rule != nil && ctx.Err() == nil {
+		return p.conclude(ctx, name)
 	}
 	if p.err != nil {
 		p.tail(os.Stderr)
 		p.keep(os.Stderr)
 		return fmt.Errorf("%s: %w", name, p.err)
 	}
-	if evidence == "" {
+	if o.evidence == "" {
 		return nil
 	}
-	if err := os.MkdirAll(evidence, 0o755); err != nil {
+	if err := os.MkdirAll(o.evidence, 0o755); err != nil {
 		return err
 	}
 	if p.series != "" {
-		if err := os.WriteFile(filepath.Join(evidence, name+".csv"), []byte(p.series), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(o.evidence, name+".csv"), []byte(p.series), 0o644); err != nil {
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(evidence, name+".txt"), []byte(text.String()), 0o644)
+	return os.WriteFile(filepath.Join(o.evidence, name+".txt"), []byte(text.String()), 0o644)
 }
 
 // audited checks by the servers' audit logs that each write was by who may, and that none
@@ -117,9 +145,7 @@ func (p *play) end() history.Report {
 	p.nowhere()
 	report := history.Check(history.Under(p.written, chroot), history.Options{Finished: true})
 	p.report = &report
-	if err := report.Err(); err != nil {
-		fmt.Fprintln(p.out, err)
-	}
+	p.against(report.Violations)
 	p.check(report.Err() == nil, "ZooKeeper's own log, write by write: each task finished once, by who held it, assigned by the leader")
 	p.audited()
 	return p.figures()

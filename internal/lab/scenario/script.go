@@ -12,10 +12,6 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// patience is how long a scene waits for its next step. Only a failure takes
-// so long.
-const patience = 30 * time.Second
-
 // launch starts a program under a name, which begins with the program's.
 func (p *play) launch(name string, args ...string) (at time.Time) {
 	at = time.Now()
@@ -105,7 +101,7 @@ func (p *play) hear(since time.Time, l line) (e harness.Event) {
 	if p.err != nil {
 		return e
 	}
-	ctx, cancel := context.WithTimeoutCause(p.ctx, patience, fmt.Errorf("not within %s", patience))
+	ctx, cancel := context.WithTimeoutCause(p.ctx, p.patience, fmt.Errorf("not within %s", p.patience))
 	defer cancel()
 	e, err := p.Await(ctx, since, fmt.Sprintf("%s to log %q", l.from, l.msg), l.is)
 	p.fail(err)
@@ -190,28 +186,12 @@ func (p *play) pass(d time.Duration) {
 
 // tasks waits until there are n tasks.
 func (p *play) tasks(n int) {
-	if p.err != nil {
-		return
-	}
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	for {
+	at := p.poll(fmt.Sprintf("%s holds %d tasks", task.TasksDir, n), func() (bool, string) {
 		names, err := p.Children(p.ctx, task.TasksDir)
-		if err != nil {
-			p.fail(err)
-			return
-		}
-		if len(names) == n {
-			p.tell(time.Now(), "", "%d tasks in %s", n, task.TasksDir)
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-p.ctx.Done():
-			p.fail(fmt.Errorf("wait for %d tasks, there are %d: %w", n, len(names), context.Cause(p.ctx)))
-			return
-		}
-	}
+		p.fail(err)
+		return len(names) == n || err != nil, fmt.Sprintf("it holds %d", len(names))
+	})
+	p.tell(at, "", "%d tasks in %s", n, task.TasksDir)
 }
 
 // send sends a signal and tells it.

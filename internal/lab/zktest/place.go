@@ -45,8 +45,8 @@ func isFree(port int) bool {
 	return true
 }
 
-// moduleRoot is the checkout that the working directory lies in.
-func moduleRoot() (string, error) {
+// Checkout is the root of the checkout that the working directory lies in.
+func Checkout() (string, error) {
 	wd, err := os.Getwd()
 	if err != nil {
 		return "", err
@@ -60,7 +60,7 @@ func moduleRoot() (string, error) {
 			return "", err
 		}
 		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("find scripts/zookeeper: %s is not inside a checkout of taskkeeper", wd)
+			return "", fmt.Errorf("%s is not inside a checkout of taskkeeper", wd)
 		}
 	}
 }

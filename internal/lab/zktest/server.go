@@ -113,9 +113,9 @@ func (o *Options) place() (script, dir string, err error) {
 	if o.Tick < time.Millisecond {
 		return "", "", fmt.Errorf("start ZooKeeper: Tick %v is below 1 ms", o.Tick)
 	}
-	root, err := moduleRoot()
+	root, err := Checkout()
 	if err != nil {
-		return "", "", err
+		return "", "", fmt.Errorf("find scripts/zookeeper: %w", err)
 	}
 	if dir, err = os.MkdirTemp("", "taskkeeper-zookeeper-"); err != nil {
 		return "", "", err

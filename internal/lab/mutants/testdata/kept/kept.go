@@ -1,0 +1,7 @@
+// Package kept has one rule, and tests of all kinds.
+package kept
+
+// Kept is true.
+func Kept() bool {
+	return true
+}
