@@ -21,10 +21,11 @@ import (
 func accessCommand(common *cli.Common) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "access",
-		Short: "Say who may do what: close an installation, or open it",
+		Short: "Say who may do what: close or open an installation",
 		Long: `An installation is open at first: anyone who reaches the servers may do
-anything. A policy closes it. It is the znode /access, a line for each role with
-the certificates that have it, as ZooKeeper's ACLs name them:
+anything. A policy closes it. The policy is the znode /access. It has a line for
+each role, with the certificates that have the role, as ZooKeeper's ACLs name
+them:
 
   admin   x509:CN=tk-admin
   master  x509:CN=tk-master
@@ -44,14 +45,14 @@ func closeCommand(common *cli.Common) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "close POLICY",
 		Short: "Give the installation the policy of a file",
-		Long: `Make the file POLICY (- is standard input) the policy, and give each znode that
-is there already the ACL that follows from it, also the servers' own
-/zookeeper, unless somebody else has closed that, and what is above the chroot,
-unless others have znodes there. It may be done again, with the same policy or
-another one, and when it was killed in the middle. Tasks that are there stay;
-those whose creator is not known may be read by all clients.
+		Long: `Make the file POLICY (- is standard input) the policy, and give each existing
+znode the ACL that follows from the policy. This includes the servers' own
+/zookeeper, unless somebody else has closed it, and the znodes above the chroot,
+unless others have znodes there. The command may be repeated: with the same
+policy, with another one, or after it was killed half-way. Existing tasks stay.
+All clients may read a task whose creator is not known.
 
-It refuses a policy by which you are no admin. Exit status: 0 when all is
+A policy in which you are no admin is refused. Exit status: 0 when all is
 closed, 1 when something is not, 2 for wrong use.`,
 		Example: `  client access close policy
   client access close policy --quota 100000,2G`,
@@ -82,7 +83,7 @@ closed, 1 when something is not, 2 for wrong use.`,
 			}
 			for _, role := range []access.Role{access.Master, access.Worker, access.Client} {
 				if len(policy.Of(role)) == 0 {
-					fmt.Fprintf(cmd.ErrOrStderr(), "%s: no line gives a %s: none can work\n", name, role)
+					fmt.Fprintf(cmd.ErrOrStderr(), "%s: no line names a %s, so none can work\n", name, role)
 				}
 			}
 			return changeAccess(cmd, common, false, "closed", func(ctx context.Context, t closing.Tree) (closing.Report, error) {
@@ -91,7 +92,7 @@ closed, 1 when something is not, 2 for wrong use.`,
 		},
 	}
 	cli.Var(cmd.Flags(), &quota, "quota", closing.Quota{},
-		"Let there be COUNT tasks at most of all clients together, whose payloads have BYTES: `COUNT,BYTES`, with k, M or G behind a number; 0 is any number. A batch may exceed it by itself. The servers enforce it where zoo.cfg has enforceQuota=true. Without this flag quotas stay as they are.",
+		"Allow all clients together at most COUNT tasks, and BYTES of payloads: `COUNT,BYTES`, with k, M or G behind a number; 0 is any number. A single batch may exceed the quota. The servers enforce quotas if zoo.cfg has enforceQuota=true. Without this flag quotas stay as they are.",
 		parseQuota)
 	cmd.Flags().Lookup("quota").DefValue = ""
 	return cmd
@@ -101,10 +102,10 @@ func openCommand(common *cli.Common) *cobra.Command {
 	return &cobra.Command{
 		Use:   "open",
 		Short: "Take the policy away",
-		Long: `Let everyone do anything again, who reaches the servers: each znode gets the ACL
-world:anyone:cdrwa, and the policy and the quotas are deleted. It may be done
-again when it was killed in the middle. Exit status: 0 when all is open, 1 when
-something is not, 2 for wrong use.`,
+		Long: `Let everyone who reaches the servers do anything again: each znode gets the ACL
+world:anyone:cdrwa, and the policy and the quotas are deleted. The command may
+be repeated after it was killed half-way. Exit status: 0 when all is open, 1
+when something is not, 2 for wrong use.`,
 		Example: `  client access open`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return changeAccess(cmd, common, true, "open", closing.Open)
@@ -117,12 +118,13 @@ func showCommand(common *cli.Common) *cobra.Command {
 		Use:   "show [ZNODE]",
 		Short: "Show the policy and who you are, or the ACL for a znode",
 		Long: `Print the policy, how many znodes have the ACLs that follow from it, who you are
-by it, and the quotas. It writes nothing. Exit status: 0 when all znodes obey
-that you may look at, 1 when one does not, or it could not look.
+under the policy, and the quotas. The command writes nothing. Exit status: 0
+when all znodes that you may look at obey the policy, 1 when one does not, or
+when the command could not look.
 
-With a ZNODE, a path below the chroot, print the ACL for who creates that by
-hand: what stands behind the data in ZooKeeper's shell. Without an ACL it makes
-a znode with which everyone may do anything.`,
+With a ZNODE, a path below the chroot, print the ACL for creating that znode by
+hand. In ZooKeeper's shell the ACL stands behind the data. Without an ACL the
+shell creates a znode with which everyone may do anything.`,
 		Example: `  client access show
   client access show /workers/me`,
 		Args: znode,
@@ -165,7 +167,7 @@ func znode(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// showACL prints the ACL for a znode that is to be created by hand.
+// showACL prints the ACL for creating a znode by hand.
 func showACL(cmd *cobra.Command, common *cli.Common, path string) error {
 	var policy access.Policy
 	err := reading(cmd.Context(), cmd, common, "error", func(_ context.Context, s *session.Session) (err error) {
@@ -178,7 +180,7 @@ func showACL(cmd *cobra.Command, common *cli.Common, path string) error {
 	return err
 }
 
-// show writes what it finds, and returns how many znodes do not obey.
+// show describes the installation in b, and returns how many znodes do not obey the policy.
 func show(ctx context.Context, b *strings.Builder, t closing.Tree) (wrong int, err error) {
 	line := func(label, format string, args ...any) {
 		fmt.Fprintf(b, "%-8s%s\n", label, fmt.Sprintf(format, args...))
@@ -214,7 +216,7 @@ func show(ctx context.Context, b *strings.Builder, t closing.Tree) (wrong int, e
 	}{
 		{report.Wrong, "znode does not obey", "znodes do not obey"},
 		{report.Foreign, "is closed by somebody else", "are closed by somebody else"},
-		{report.Shared, "above the chroot is open, for others use it", "above the chroot are open, for others use them"},
+		{report.Shared, "above the chroot is open, because others use it", "above the chroot are open, because others use them"},
 	} {
 		if n := len(part.paths); n > 0 {
 			line("", "%s, such as %s", plural(n, part.one, part.more), printable.Line(printable.Cut(part.paths[0], 200)))
@@ -231,7 +233,7 @@ func show(ctx context.Context, b *strings.Builder, t closing.Tree) (wrong int, e
 	return len(report.Wrong), nil
 }
 
-// hidden says what may not be looked at. How many znodes there are below one of these is not known.
+// hidden names the znodes that the caller may not look at. How many lie below them is unknown.
 func hidden(paths []string) string {
 	var znodes, below, parts []string
 	for _, path := range paths {
@@ -245,12 +247,12 @@ func hidden(paths []string) string {
 		parts = append(parts, fmt.Sprintf("%s, such as %s", plural(n, "znode", "znodes"), printable.Line(printable.Cut(znodes[0], 200))))
 	}
 	if len(below) > 0 {
-		parts = append(parts, "what is below "+printable.Line(printable.Cut(strings.Join(below, ", "), 200)))
+		parts = append(parts, "the znodes below "+printable.Line(printable.Cut(strings.Join(below, ", "), 200)))
 	}
 	return "you may not look at " + strings.Join(parts, ", and ")
 }
 
-// usage is how much of a quota is used, of what has a limit.
+// usage says how much of each limit of a quota is used.
 func usage(u closing.Usage) string {
 	var parts []string
 	over := ""
@@ -260,7 +262,7 @@ func usage(u closing.Usage) string {
 		}
 		parts = append(parts, fmt.Sprintf("%s of %s %s", number(used), number(limit), what))
 		if used > limit {
-			over = "; that is more: do the servers enforce it (enforceQuota=true in zoo.cfg)?"
+			over = "; over the quota: do the servers enforce it (enforceQuota=true in zoo.cfg)?"
 		}
 	}
 	part(u.Used.Tasks, u.Quota.Tasks, "tasks")
@@ -271,7 +273,7 @@ func usage(u closing.Usage) string {
 	return strings.Join(parts, ", ") + over
 }
 
-// changeAccess closes or opens the installation, and says what that changed.
+// changeAccess closes or opens the installation, and prints what changed.
 func changeAccess(cmd *cobra.Command, common *cli.Common, noCreate bool, done string, do func(context.Context, closing.Tree) (closing.Report, error)) error {
 	var report closing.Report
 	err := operate(cmd, common, noCreate, "run it again to go on", func(ctx context.Context, s *session.Session) error {
@@ -284,12 +286,12 @@ func changeAccess(cmd *cobra.Command, common *cli.Common, noCreate bool, done st
 		return err
 	}
 	for _, path := range report.Foreign {
-		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: left as it is, for somebody else has closed it\n", path); err != nil {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: left as it is, because somebody else has closed it\n", path); err != nil {
 			return err
 		}
 	}
 	for _, path := range report.Shared {
-		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: left as it is, for others have znodes there\n", path); err != nil {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: left as it is, because others have znodes there\n", path); err != nil {
 			return err
 		}
 	}
@@ -297,7 +299,7 @@ func changeAccess(cmd *cobra.Command, common *cli.Common, noCreate bool, done st
 	return err
 }
 
-// withServers does something with the installation of a session, and with the servers' own znodes.
+// withServers calls do with the installation of a session and with the servers' own znodes.
 func withServers(ctx context.Context, common *cli.Common, s *session.Session, do func(closing.Tree) error) error {
 	t := closing.Tree{Session: s, Servers: s, Chroot: common.ZK.Chroot}
 	if t.Chroot != "" {

@@ -18,7 +18,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// asking is what 'client run' and 'client submit' have in common: which tasks they submit.
+// asking holds the flags that 'client run' and 'client submit' share: which tasks to submit.
 type asking struct {
 	in      input
 	queue   string
@@ -33,34 +33,34 @@ func (a *asking) flags(cmd *cobra.Command) {
 	a.in.flags(f)
 	addQueue(f, &a.queue)
 	addWorkers(f, &a.workers)
-	f.BoolVar(&a.shell, "shell", false, "Join the words behind -- by blanks and give them to sh -c, with {} and the like quoted: for pipes and redirections.")
-	cli.Var(f, &a.timeout, "timeout", 0, "Have the worker end an execution that takes longer than this `duration`; the task fails. 0s sets no limit beside the worker's own.",
+	f.BoolVar(&a.shell, "shell", false, "Join the words behind -- with blanks and pass them to sh -c, with {} and the like quoted: for pipes and redirections.")
+	cli.Var(f, &a.timeout, "timeout", 0, "The worker ends an execution that takes longer than this `duration`, and the task fails. With 0s only the worker's own limit holds.",
 		cli.Duration(0, 30*24*time.Hour))
 	f.BoolVar(&a.dryRun, "dry-run", false, "Print the commands or payloads, one a line, and submit nothing.")
 }
 
-// aboutCommands is a part of their help.
+// aboutCommands is a part of the help of both commands.
 const aboutCommands = `
-Behind -- stands a command, which each line of input is an argument of: a worker
-that was started with --any-command executes it, without a shell. {} stands for
-the line, {.} for it without its extension, {/} for the file's name, {//} for
-its folder, {/.} for the name without its extension, {#} for the number of the
-task. Each is a part of one word, whatever the line holds. Without any of them
-the line is the last argument. Such tasks go to the queue "command", unless
---queue says another one.
+Behind -- stands a command. Each line of input is an argument of that command. A
+worker that was started with --any-command executes the command, without a
+shell. {} stands for the line, {.} for the line without its extension, {/} for
+the file's name, {//} for its folder, {/.} for the file's name without its
+extension, {#} for the number of the task. Each is a part of one word, whatever
+the line holds. Without any of them the line is the last argument. Such tasks go
+to the queue "command", unless --queue names another one.
 `
 
 // take is the command's Args: it reads the command behind --, and opens the input.
 func (a *asking) take(cmd *cobra.Command, args []string) error {
 	switch at := cmd.ArgsLenAtDash(); {
 	case at < 0 && a.shell:
-		return errors.New("--shell is about a command: give one behind --")
+		return errors.New("--shell needs a command: give one behind --")
 	case at < 0:
 		a.in.args = args
 	case at > 0:
 		return fmt.Errorf("PAYLOAD %.80q and a command behind -- exclude each other: give the command's input by --file or on standard input", args[0])
 	case len(args) == 0:
-		return errors.New("nothing stands behind --: give a command, which each line of input is an argument of")
+		return errors.New("nothing stands behind --: give a command; each line of input becomes an argument")
 	default:
 		var err error
 		if a.in.command, err = newTemplate(args, a.shell); err != nil {
@@ -73,12 +73,12 @@ func (a *asking) take(cmd *cobra.Command, args []string) error {
 	return a.in.open(os.Stdin)
 }
 
-// await waits for the workers that are asked for.
+// await waits for the workers that --wait-for-workers asks for.
 func (a *asking) await(ctx context.Context, cmd *cobra.Command, c *client.Client) error {
 	return await(ctx, cmd, c, a.queue, a.workers)
 }
 
-// config is a client's for these tasks.
+// config returns a client's configuration for these tasks.
 func (a *asking) config(log *slog.Logger) client.Config {
 	cfg := client.Config{Queue: a.queue, Logger: log}
 	if a.in.command != nil {

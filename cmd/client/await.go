@@ -13,10 +13,10 @@ import (
 
 func addWorkers(flags *pflag.FlagSet, workers *int) {
 	cli.Var(flags, workers, "wait-for-workers", 0,
-		"Submit nothing until this `number` of workers (slots) of the queue are registered and not drained. stderr tells how many are there. Under a policy only a viewer can see that.", cli.Int(0, 1_000_000))
+		"Submit nothing until this `number` of workers (slots) of the queue are registered and not drained. stderr says how many there are. Under a policy only a viewer can see workers.", cli.Int(0, 1_000_000))
 }
 
-// await sees to it that the client may submit, and waits for so many workers of its queue.
+// await checks that the client may submit, and waits for this number of workers of its queue.
 func await(ctx context.Context, cmd *cobra.Command, c *client.Client, queue string, workers int) error {
 	of := "the default queue"
 	if queue != "" {

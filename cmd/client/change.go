@@ -18,10 +18,10 @@ func cancelCommand(common *cli.Common) *cobra.Command {
 	cmd.Use = "cancel [ID...]"
 	cmd.Short = "Remove tasks that are not finished, and stop those that run"
 	cmd.Long = `Remove the tasks with these ids, or without arguments those with the ids on
-standard input. What a worker runs of them is stopped. The ids of those removed
-are printed. A finished task is left: 'client wait' collects it.
-Exit status: 0 when all were removed, 1 when any was not (why is on stderr), 2
-for wrong use, 3 when any is no task (any more).`
+standard input. Workers stop executing them. The ids of removed tasks are
+printed. A finished task is left: 'client wait' collects it. Exit status: 0 when
+all were removed, 1 when a task was not (stderr says why), 2 for wrong use, 3
+when an id names no task (any more).`
 	cmd.Example = `  client cancel 019ab1c0-7f3e-7cc3-98c4-dc0c0c07398f
   client cancel < ids`
 	return cmd
@@ -30,20 +30,20 @@ for wrong use, 3 when any is no task (any more).`
 func retryCommand(common *cli.Common) *cobra.Command {
 	cmd := changeCommand(common, (*client.Client).Retry)
 	cmd.Use = "retry [ID...]"
-	cmd.Short = "Have submitted tasks that failed done again"
+	cmd.Short = "Make submitted tasks that failed pending again"
 	cmd.Long = `Make the failed tasks with these ids pending again, or without arguments those
-with the ids on standard input: they keep their ids and payloads. The ids of
-those that go again are printed. The leader notices within seconds, or, beside
-many thousands of results that nobody has collected, at 500 of them a second.
-Exit status: 0 when all do, 1 when any does not (why is on stderr), 2 for wrong
-use, 3 when any is no task (any more).`
+with the ids on standard input. They keep their ids and payloads. The ids of
+tasks that are pending again are printed. The leader notices them within
+seconds. Beside many thousands of uncollected results it looks at 500 of those a
+second. Exit status: 0 when all are pending again, 1 when a task is not (stderr
+says why), 2 for wrong use, 3 when an id names no task (any more).`
 	cmd.Example = `  client retry 019ab1c0-7f3e-7cc3-98c4-dc0c0c07398f
   client retry < ids | client wait`
 	return cmd
 }
 
-// changeCommand is a command that changes tasks by their ids, and prints those
-// that were changed.
+// changeCommand returns a command that changes tasks by their ids, and prints the ids of
+// the changed ones.
 func changeCommand(common *cli.Common, change func(c *client.Client, ctx context.Context, id string) error) *cobra.Command {
 	in := input{ids: true}
 	return &cobra.Command{
@@ -65,7 +65,7 @@ func changeAll(ctx context.Context, cmd *cobra.Command, in *input, change func(c
 		return o
 	}
 	changed, failed, unknown := 0, 0, 0
-	var broken error // the output is
+	var broken error // of the output
 	err := client.Batch{}.Each(ctx, in.items(ctx), do, func(o client.Outcome) error {
 		switch {
 		case o.Withdrawn:

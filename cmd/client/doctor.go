@@ -24,17 +24,17 @@ func doctorCommand(common *cli.Common) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Find what is wrong in the tree, and how to mend it",
-		Long: `Look for what no program of the service leaves behind, twice, so that nothing is
-reported that was merely in motion. Each finding is a line, followed by the
-command of ZooKeeper's shell that mends it, indented by four blanks; there is no
-command where a znode's name could be more than a name to a shell. It writes
-nothing without --mend.
+		Long: `Look for znodes that no program of the service leaves behind. The command looks
+twice, so that a change in progress is not reported. Each finding is a line,
+followed by the command of ZooKeeper's shell that mends it, indented by four
+blanks. That command is missing when a shell could read the znode's name as more
+than a name. Without --mend nothing is written.
 
-With --mend it prints each finding with its number and what mends it, and asks;
-then it looks again. With --yes it mends them all, and prints a line about each.
-What has changed since it was found is left alone. Exit status: 0 when
-nothing is wrong (any more), 1 when there is a finding (left) or it could not
-look, 2 for wrong use.`,
+With --mend the command prints each finding with its number and its remedy, and
+asks; then it looks again. With --yes it mends all findings, and prints a line
+about each. A znode that has changed since it was found is left alone. Exit
+status: 0 when nothing is wrong (any more), 1 when a finding is left or the
+command could not look, 2 for wrong use.`,
 		Example: `  client doctor
   client doctor --mend
   client doctor --zk zk1:2181,zk2:2181,zk3:2181/lab`,
@@ -78,29 +78,29 @@ look, 2 for wrong use.`,
 			return fmt.Errorf("findings: %d, in %s", len(findings), summary)
 		},
 	}
-	cmd.Flags().BoolVar(&mend, "mend", false, "Mend what is found, after a question for each finding.")
+	cmd.Flags().BoolVar(&mend, "mend", false, "Mend each finding, after a question.")
 	cmd.Flags().BoolVar(&yes, "yes", false, "With --mend: do not ask.")
 	return cmd
 }
 
-// mendRounds bounds how often it looks again: one mend can bring another finding to
-// light, and somebody may be making new ones.
+// mendRounds bounds how often the doctor looks again: mending can reveal another finding,
+// and somebody may be making new ones.
 const mendRounds = 10
 
-// mender mends findings. A nil one only looks.
+// mender mends findings. A nil mender only looks.
 type mender struct {
 	out, errs io.Writer
-	answers   <-chan string // nil: it does not ask
+	answers   <-chan string // nil: it mends without asking
 
-	seen map[string]bool // findings of earlier rounds: one is mended once, or not at all
+	seen map[string]bool // findings of earlier rounds: each is mended at most once
 }
 
-// asked tells whether a finding was printed with a question.
+// asked reports whether a finding was printed with a question.
 func (m *mender) asked(f inspect.Finding) bool {
 	return m != nil && m.answers != nil && m.seen[f.String()]
 }
 
-// diagnose returns what was wrong when it last looked.
+// diagnose returns the tree and the findings of the last look.
 func (m *mender) diagnose(ctx context.Context, s *session.Session, root string) (*inspect.Tree, []inspect.Finding, error) {
 	for round := 0; ; round++ {
 		tree, found, err := inspect.Diagnose(ctx, s, root)
@@ -113,7 +113,7 @@ func (m *mender) diagnose(ctx context.Context, s *session.Session, root string) 
 	}
 }
 
-// mend mends what it may of the new findings, and tells whether it did anything.
+// mend mends the new findings that a person agrees to, and reports whether it mended any.
 func (m *mender) mend(ctx context.Context, s *session.Session, found []inspect.Finding) (mended bool, err error) {
 	found = slices.DeleteFunc(slices.Clone(found), func(f inspect.Finding) bool { return m.seen[f.String()] })
 	for i, f := range found {
@@ -140,7 +140,7 @@ func (m *mender) mend(ctx context.Context, s *session.Session, found []inspect.F
 	return mended, nil
 }
 
-// name is the number of a finding that was asked about, else what mends it.
+// name is the number of a finding if a person was asked about it, else its remedy.
 func (m *mender) name(number int, f inspect.Finding) string {
 	if m.answers != nil {
 		return fmt.Sprint(number)
@@ -165,8 +165,8 @@ func (m *mender) agree(ctx context.Context, number, of int, f inspect.Finding) (
 	}
 }
 
-// lines sends what is read, line by line, and closes. A read that blocks is left alone
-// when ctx ends.
+// lines sends the lines of from, then closes the channel. If ctx ends during a read, the
+// goroutine stays until the read returns.
 func lines(ctx context.Context, from io.Reader) <-chan string {
 	out := make(chan string)
 	go func() {

@@ -24,19 +24,19 @@ func drainCommand(common *cli.Common) *cobra.Command {
 	var o drainOptions
 	cmd := &cobra.Command{
 		Use:   "drain NAME...",
-		Short: "Let hosts finish what they have, and give them no more tasks",
-		Long: `Have the leader assign no more tasks to the workers of each NAME. A NAME is a
-host (see 'client status'), a process there (node3:4711), or the
-whole id of a worker. The workers finish what they have. The drain holds until
-'client undrain', also when workers of that NAME are started again.
+		Short: "Give hosts no more tasks, and let them finish what they have",
+		Long: `The leader assigns no more tasks to the workers of each NAME: a host (see
+'client status'), a process on a host (node3:4711), or the whole id of a worker.
+The workers finish the tasks that they have. The drain holds until
+'client undrain', also for workers of that NAME that start later.
 
-A drain is the znode /drain/NAME, which may be created and deleted by hand as
-well. The leader writes "drained" into it when the workers are free; then --wait
+A drain is the znode /drain/NAME. You may also create and delete it by hand.
+When the workers are free the leader writes "drained" into it; then --wait
 returns.
 
-Exit status: 0 when done, 1 when it failed, when --timeout came first, or when
-somebody undrained a NAME meanwhile, 2 for wrong use, 3 when a NAME has no
-worker: then nothing is drained.`,
+Exit status: 0 when done, 1 when the command failed, when --timeout came first,
+or when somebody undrained a NAME meanwhile, 2 for wrong use, 3 when a NAME has
+no worker: then nothing is drained.`,
 		Example: `  client drain node3 --wait
   client drain node3:4711`,
 		Args: names,
@@ -47,8 +47,8 @@ worker: then nothing is drained.`,
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&o.wait, "wait", false, "Return when the workers are free: nothing runs there any more.")
-	cli.Var(f, &o.timeout, "timeout", 0, "With --wait: stop waiting after this `duration`. The drain holds. 0s waits for ever.", cli.Duration(0, 30*24*time.Hour))
+	f.BoolVar(&o.wait, "wait", false, "Wait until the workers are free, so that nothing runs there any more.")
+	cli.Var(f, &o.timeout, "timeout", 0, "With --wait: stop waiting after this `duration`. The drain still holds. 0s waits for ever.", cli.Duration(0, 30*24*time.Hour))
 	f.BoolVar(&o.missingOK, "missing-ok", false, "Also drain a NAME that has no worker. Workers that come later get no tasks.")
 	return cmd
 }
@@ -61,10 +61,10 @@ type drainOptions struct {
 func undrainCommand(common *cli.Common) *cobra.Command {
 	return &cobra.Command{
 		Use:   "undrain NAME...",
-		Short: "Give hosts that were drained tasks again",
-		Long: `End what 'client drain' began for each NAME. stderr names those that
-were not drained; that is no error. Exit status: 0 when done, 1 when it failed,
-2 for wrong use.`,
+		Short: "Give drained hosts tasks again",
+		Long: `End the drain of each NAME. A NAME that was not drained is reported on stderr;
+that is no error. Exit status: 0 when done, 1 when the command failed, 2 for
+wrong use.`,
 		Example: `  client undrain node3`,
 		Args:    names,
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -101,16 +101,16 @@ func names(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// isName tells whether a text can name a host, a process or a worker.
+// isName reports whether a text can name a host, a process or a worker.
 func isName(s string) bool {
 	return s != "" && len(s) <= task.MaxID && s != "." && s != ".." && !strings.Contains(s, "/") && printable.Line(s) == s
 }
 
-// untilUndrained is what it says who stops a drain.
-const untilUndrained = "what is drained stays so until it is undrained"
+// untilUndrained is printed when a signal stops the command.
+const untilUndrained = "what was drained stays drained until it is undrained"
 
-// operate runs what an operator asks for, as a member, and again where the session ends. It
-// tells who stops it how far it came.
+// operate runs do as a member, and again with a new session when the session ends. When a
+// signal stops it, its error says soFar.
 func operate(cmd *cobra.Command, common *cli.Common, noCreate bool, soFar string, do session.Role) error {
 	cfg := common.Session(logger(cmd, common, "warn"))
 	cfg.NoCreate = noCreate
@@ -135,14 +135,14 @@ func drain(ctx context.Context, cmd *cobra.Command, s *session.Session, names []
 	for _, name := range names {
 		known := slices.ContainsFunc(workers, func(w string) bool { return slices.Contains(task.Drains(w), name) })
 		if before, behind, dotted := strings.Cut(name, "."); dotted && !known && !strings.Contains(name, ":") {
-			return cli.WrongUse("no worker is called %s: of a host name what stands before its first dot, %s, and no queue, %s", name, before, behind)
+			return cli.WrongUse("no worker is called %s: give a host by its name up to the first dot (%s), without a queue (%s)", name, before, behind)
 		}
 		if !known {
 			missing = append(missing, name)
 		}
 	}
 	if len(missing) > 0 && !o.missingOK {
-		return &cli.ExitError{Status: 3, Err: fmt.Errorf("no worker of %s is registered: nothing is drained (--missing-ok drains it all the same)", strings.Join(missing, ", "))}
+		return &cli.ExitError{Status: 3, Err: fmt.Errorf("no worker of %s is registered: nothing is drained (--missing-ok drains it anyway)", strings.Join(missing, ", "))}
 	}
 	for _, name := range names {
 		if err := client.Drain(s, name); err != nil {
@@ -158,7 +158,7 @@ func drain(ctx context.Context, cmd *cobra.Command, s *session.Session, names []
 		return nil
 	}
 	if path, _, err := election.Leader(s); err == nil && path == "" {
-		fmt.Fprintln(cmd.ErrOrStderr(), "no leader can say when they are drained: start a master")
+		fmt.Fprintln(cmd.ErrOrStderr(), "there is no leader to say when they are drained: start a master")
 	}
 	if o.timeout > 0 {
 		var cancel context.CancelFunc

@@ -21,9 +21,9 @@ func explainCommand(common *cli.Common) *cobra.Command {
 	var id string
 	cmd := &cobra.Command{
 		Use:   "explain ID",
-		Short: "Tell what is known of one task, and why it waits",
-		Long: `Print a task's state, where it runs, whose it is, its payload, and why it is not
-finished. It writes nothing. Exit status: 3 when there is no such task.`,
+		Short: "Print what is known of one task, and why it waits",
+		Long: `Print a task's state, its worker, its owner, its payload, and why it is not
+finished. The command writes nothing. Exit status: 3 when there is no such task.`,
 		Example: `  client explain 01a207c9-8e59-7962-bc7e-5e5f3265b972
   client explain t1 --json`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -56,6 +56,6 @@ finished. It writes nothing. Exit status: 3 when there is no such task.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "Print it as an object of JSON.")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "Print one JSON object.")
 	return cmd
 }

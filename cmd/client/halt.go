@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// halt is when failures end a run. The zero value is never.
+// halt says which failures end a run. With the zero value none do.
 type halt struct {
-	soon    bool // tasks under way are finished; else they are withdrawn
-	failed  int  // so many failed
-	percent int  // or so many of a hundred, once haltLeast have ended
+	soon    bool // finish the tasks under way; else withdraw them
+	failed  int  // at this number of failed tasks
+	percent int  // or at this share of the ended tasks, once haltLeast have ended
 }
 
-// haltLeast is how many tasks must have ended before a share of them says anything.
+// haltLeast is how many tasks must have ended before a share of them means anything.
 const haltLeast = 3
 
-// parseHalt reads what GNU parallel's --halt takes, as far as it is about failures.
+// parseHalt reads those values of GNU parallel's --halt that are about failures.
 func parseHalt(text string) (h halt, err error) {
 	when, what, _ := strings.Cut(text, ",")
 	number, isFail := strings.CutPrefix(what, "fail=")
@@ -60,7 +60,7 @@ func (h halt) err() error {
 	return fmt.Errorf("stopped by --halt %s", h)
 }
 
-// due tells whether so many failures among so many ends are enough.
+// due reports whether failed of ended tasks are enough to end the run.
 func (h halt) due(failed, ended int) bool {
 	switch {
 	case h.failed > 0:

@@ -16,39 +16,39 @@ import (
 	"taskkeeper/internal/cli"
 )
 
-// input says where the lines come from that tasks are made of, or the ids of tasks.
+// input is the source of the lines that tasks are made of, or of the ids of tasks.
 type input struct {
 	ids     bool // they are ids: blanks around them, empty ones and repeats are dropped
 	args    []string
-	file    string        // "-" is standard input, as is no file and no args
+	file    string        // "-" is standard input, as without file and args
 	nul     bool          // each line ends with a NUL, not with a newline
 	each    int           // lines a task; 0 = 1
 	delay   time.Duration // between two tasks that are sent
-	command *template     // makes a task's payload of them; nil: they are the payload
+	command *template     // makes a payload of lines; nil: the lines are the payload
 
-	log     *joblog // what earlier runs did is not done again; nil: there was none
-	reprint bool    // but it is sent: its results are to be printed again
+	log     *joblog // tasks that earlier runs did are skipped; nil: no earlier run
+	reprint bool    // send them nevertheless, to print their results again
 
 	from io.ReadCloser     // set by open, unless there are args
-	rest *io.SectionReader // the same, where it can be read twice
+	rest *io.SectionReader // the same, if it can be read twice
 
 	taken         atomic.Int64          // items that were sent
 	ended         atomic.Bool           // no more are sent
-	exhausted     atomic.Bool           // because there are no more
+	exhausted     atomic.Bool           // because the input has ended
 	skipped       atomic.Int64          // items that an earlier run did
 	skippedFailed atomic.Int64          // those of them that failed
-	failed        atomic.Pointer[error] // why it could not be read to its end
+	failed        atomic.Pointer[error] // why the input could not be read to its end
 	counted       atomic.Int64          // lines in rest; 0 until they are counted
 }
 
-// flags adds those that say where payloads come from.
+// flags adds the flags that say where payloads come from.
 func (in *input) flags(f *pflag.FlagSet) {
-	f.StringVarP(&in.file, "file", "f", "", "Read the input from this `file`, a task a line; - is standard input.")
-	f.BoolVarP(&in.nul, "null", "0", false, "Lines of input end with a NUL, not with a newline, as find -print0 has it.")
-	cli.VarP(f, &in.each, "max-args", "n", 1, "Make a task of each `number` of lines: its payload is these lines, or {} in a command stands for all of them, each a word.", cli.Int(1, 100_000))
+	f.StringVarP(&in.file, "file", "f", "", "Read the input from this `file`, one task a line; - is standard input.")
+	f.BoolVarP(&in.nul, "null", "0", false, "Lines of input end with a NUL, not with a newline, as find -print0 writes them.")
+	cli.VarP(f, &in.each, "max-args", "n", 1, "Make one task of each `number` of lines. The lines are its payload; in a command {} stands for all of them, each as a word.", cli.Int(1, 100_000))
 }
 
-// take is a command's Args: it opens the input, or tells what is wrong with it.
+// take is a command's Args: it opens the input, or says what is wrong with it.
 func (in *input) take(_ *cobra.Command, args []string) error {
 	in.args = args
 	return in.open(os.Stdin)
@@ -91,8 +91,8 @@ func (in *input) read(f *os.File) {
 	}
 }
 
-// sizes tells how many items were sent, and how many there are; 0 if that is not
-// known yet.
+// sizes returns how many items were sent, and how many there are; a total of 0 means that
+// it is not known yet.
 func (in *input) sizes() (taken, total int) {
 	ended := in.ended.Load()
 	taken = int(in.taken.Load())
@@ -107,14 +107,14 @@ func (in *input) sizes() (taken, total int) {
 	return taken, 0
 }
 
-// tasks is how many tasks so many lines make.
+// tasks returns how many tasks a number of lines makes.
 func (in *input) tasks(lines int) int {
 	each := max(1, in.each)
 	return (lines + each - 1) / each
 }
 
-// count counts the lines beforehand, where the input can be read twice. Ids that are
-// repeated are counted, until all are read.
+// count counts the lines beforehand, if the input can be read twice. Repeated ids count
+// too, until the input is read.
 func (in *input) count(ctx context.Context) {
 	if in.rest == nil {
 		return
@@ -130,7 +130,7 @@ func (in *input) count(ctx context.Context) {
 			in.counted.Store(n)
 			return
 		case err != nil:
-			return // so will the reader's be
+			return // the reader will meet the same error
 		}
 	}
 }

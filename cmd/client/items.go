@@ -14,8 +14,8 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// items sends the tasks until there is no more input, or it cannot be read on, and
-// closes: see failure. A read that blocks is left alone when ctx ends.
+// items sends the tasks until the input ends or a read fails (see failure), then closes the
+// channel. If ctx ends during a read, the goroutine stays until the read returns.
 func (in *input) items(ctx context.Context) <-chan client.Item {
 	out := make(chan client.Item)
 	go func() { // ends with ctx, or when a read returns
@@ -30,7 +30,7 @@ func (in *input) items(ctx context.Context) <-chan client.Item {
 }
 
 func (in *input) sendAll(ctx context.Context, out chan<- client.Item) {
-	var last time.Time // when a task was sent that is to be submitted
+	var last time.Time // when the last task to be submitted was sent
 	send := func(it client.Item, submit bool) bool {
 		if submit && !last.IsZero() && !sleep(ctx, time.Until(last.Add(in.delay))) {
 			return false
@@ -53,7 +53,7 @@ func (in *input) sendAll(ctx context.Context, out chan<- client.Item) {
 		client.Item
 		submit bool
 	}
-	var held []item // until all that the joblog has is known to be of this input
+	var held []item // until the whole joblog is known to match this input
 	offer := func(it client.Item) bool {
 		if in.log == nil || it.Index > in.log.last {
 			return send(it, true)
@@ -105,7 +105,7 @@ func (in *input) sendAll(ctx context.Context, out chan<- client.Item) {
 				have--
 			}
 			if in.log != nil && have < in.log.last {
-				err = fmt.Errorf("--resume: the input ends at %d, and the joblog has %d as well: %w", have, in.log.last, errOtherRun)
+				err = fmt.Errorf("--resume: the input ends at %d, but the joblog has input %d: %w", have, in.log.last, errOtherRun)
 				in.failed.Store(&err)
 			}
 			in.exhausted.Store(true)
@@ -114,7 +114,7 @@ func (in *input) sendAll(ctx context.Context, out chan<- client.Item) {
 	}
 }
 
-// sleep waits, and is false when ctx ends before.
+// sleep waits for d, and returns false if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return true
@@ -129,7 +129,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// idItem is the item of an id; without an index if it is none, or has come before.
+// idItem returns the item of an id. It has no index if the line is empty or a repeat.
 func idItem(line string, seen map[string]bool) client.Item {
 	id := strings.TrimSpace(line)
 	if id == "" || seen[id] {
@@ -163,8 +163,8 @@ func (in *input) item(number int, lines [][]byte, size int64) client.Item {
 	return it
 }
 
-// source returns one line after the other, and how long it is: of one that is too large it
-// returns the beginning. At the end the error is io.EOF, and there may be a last line.
+// source returns the next line and its size in bytes; of a line that is too large, the
+// beginning. At the end the error is io.EOF, perhaps with a last line.
 type source func() (line []byte, size int64, err error)
 
 // lines returns the source of the input.
@@ -184,8 +184,8 @@ func (in *input) lines() source {
 	}
 }
 
-// group returns the next lines, up to most, and the size of all together. Of too large ones
-// it returns the beginning.
+// group returns the next lines, up to most, and their total size. Of lines that are too
+// large it returns the beginning.
 func group(next source, most int) (lines [][]byte, size int64, err error) {
 	for len(lines) < most {
 		line, n, err := next()
@@ -193,7 +193,7 @@ func group(next source, most int) (lines [][]byte, size int64, err error) {
 			return lines, size, err
 		}
 		if len(lines) > 0 {
-			n++ // what joins them
+			n++ // the newline between lines
 		}
 		size += n
 		if len(lines) > 0 && size > client.MaxPayload {
@@ -207,9 +207,9 @@ func group(next source, most int) (lines [][]byte, size int64, err error) {
 	return lines, size, nil
 }
 
-// record reads up to the next end, which is dropped. Of one that is larger than
-// most it keeps the beginning only, and tells its size. At the end of the input
-// the error is io.EOF, also behind a last record without an end.
+// record reads up to the next end byte, and drops that byte. Of a record larger than most it
+// keeps the beginning; size is that of the whole record. At the end of the input the error
+// is io.EOF, also after a last record without an end byte.
 func record(r *bufio.Reader, end byte, most int) (kept []byte, size int64, err error) {
 	for {
 		part, err := r.ReadSlice(end)

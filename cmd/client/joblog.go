@@ -14,32 +14,32 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// joblogHeader is that of GNU parallel, as are the columns.
+// joblogHeader and the columns are those of GNU parallel.
 const joblogHeader = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand"
 
 // entry is a line of the joblog: a task that has ended.
 type entry struct {
 	seq           int
-	host          string // of the worker; "-" where nobody told
+	host          string // of the worker; "-" if unknown
 	start         time.Time
 	ran           time.Duration
-	send, receive int // bytes of the payload, and of the result or what stdout had
-	exit, signal  int // of a command; exit is -1 for a failure without
+	send, receive int // bytes of the payload, and of the result or standard output
+	exit, signal  int // of a command; exit is -1 for a failure without a status
 	command       string
 }
 
-// newEntry is the entry of an outcome that came at a time.
+// newEntry returns the entry of an outcome that came at now.
 func newEntry(o client.Outcome, now time.Time) entry {
 	e := entry{seq: o.Index, host: "-", start: now.Add(-o.Took), ran: o.Took, send: len(o.Payload), receive: len(output(o)), command: inOneLine(o.Payload)}
-	if told := o.State.Facts.Executed(); !told.Began.IsZero() {
-		_, host, _ := task.ParseWorkerName(told.Worker)
-		e.host, e.start, e.ran = cmp.Or(inOneLine([]byte(host)), "-"), told.Began, told.Ran
+	if ex := o.State.Facts.Executed(); !ex.Began.IsZero() {
+		_, host, _ := task.ParseWorkerName(ex.Worker)
+		e.host, e.start, e.ran = cmp.Or(inOneLine([]byte(host)), "-"), ex.Began, ex.Ran
 	}
 	e.exit, e.signal = exitOf(o)
 	return e
 }
 
-// output is what a task has for standard output.
+// output returns the result of a task that is done, else its standard output.
 func output(o client.Outcome) []byte {
 	if o.Err == nil && o.State.Phase == task.Done {
 		return o.State.Text
@@ -47,8 +47,8 @@ func output(o client.Outcome) []byte {
 	return o.State.Stdout
 }
 
-// exitOf is a command's exit status and the number of the signal that ended it: as parallel
-// has it, 0 beside a signal, and -1 for what failed without either.
+// exitOf returns a command's exit status and the number of the signal that ended it. As in
+// GNU parallel the status is 0 beside a signal. A failure without either has status -1.
 func exitOf(o client.Outcome) (status, signal int) {
 	if !isFailure(o) {
 		return 0, 0
@@ -63,7 +63,7 @@ func exitOf(o client.Outcome) (status, signal int) {
 	return -1, 0
 }
 
-// inOneLine is a text as a column.
+// inOneLine makes a text fit for a column.
 func inOneLine(text []byte) string {
 	return strings.ReplaceAll(printable.Line(string(text)), "\t", `\t`)
 }
@@ -75,7 +75,7 @@ func (e entry) String() string {
 		e.ran.Seconds(), e.send, e.receive, e.exit, e.signal, e.command)
 }
 
-// parseEntry reads a line, of parallel's too.
+// parseEntry reads a line, also one that GNU parallel wrote.
 func parseEntry(line string) (e entry, err error) {
 	columns := strings.SplitN(line, "\t", 9)
 	if len(columns) < 9 {

@@ -204,9 +204,9 @@ func TestJoblogFile(t *testing.T) {
 		const third = joblogHeader + "\n3\t:\t1\t1\t1\t1\t0\t0\tc\n" // the first two were under way
 		for _, tc := range []struct{ log, input, want string }{
 			{first, "a x c", `--resume: input 2 is "x", and the joblog has something else for it: it is of another run`},
-			{first, "a", "--resume: the input ends at 1, and the joblog has 2 as well: it is of another run"},
+			{first, "a", "--resume: the input ends at 1, but the joblog has input 2: it is of another run"},
 			{third, "a b x d", `--resume: input 3 is "x", and the joblog has something else for it: it is of another run`},
-			{third, "a b", "--resume: the input ends at 2, and the joblog has 3 as well: it is of another run"},
+			{third, "a b", "--resume: the input ends at 2, but the joblog has input 3: it is of another run"},
 		} {
 			in := &input{args: strings.Fields(tc.input), log: open(t, write(t, tc.log), true, true)}
 			for it := range in.items(t.Context()) {

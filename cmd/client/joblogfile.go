@@ -15,32 +15,32 @@ import (
 	"taskkeeper/internal/client"
 )
 
-// syncEvery is how often the joblog is written to the disk, at most. A killed client loses
-// nothing without that; a machine that dies may lose what came since.
+// syncEvery is the least time between two syncs of the joblog to the disk. A killed client
+// loses no line; a machine that dies may lose the lines since the last sync.
 const syncEvery = time.Second
 
-// joblog is the file that tells which tasks have ended. A process holds it alone.
+// joblog is the file that lists the ended tasks. One process at a time can open it.
 type joblog struct {
 	// Fixed by openJoblog.
 	file  *os.File
-	again bool           // what failed in earlier runs is done again
+	again bool           // tasks that failed in earlier runs are done again
 	past  map[int]logged // by Seq, what earlier runs did
 	last  int            // the largest Seq of them
 	seed  maphash.Seed
 
-	synced time.Time // owned by who calls add
+	synced time.Time // owned by the caller of add
 }
 
 // logged is what is known of a task that ended in an earlier run.
 type logged struct {
 	failed  bool
-	send    int // 0: parallel does not tell
+	send    int // 0: GNU parallel wrote the line, without this number
 	receive int
 	command uint64 // a hash: there may be millions
 }
 
-// openJoblog opens the file, or creates it. One that is not empty is refused, unless an
-// earlier run is resumed. A last line without an end was cut off, and is dropped.
+// openJoblog opens or creates the file. Without resume a file that is not empty is refused.
+// A last line without a newline was cut off, and is dropped.
 func openJoblog(path string, resume, again bool) (_ *joblog, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
@@ -88,7 +88,7 @@ func openJoblog(path string, resume, again bool) (_ *joblog, err error) {
 
 var errNoJoblog = errors.New("is no joblog: its first line is not the header")
 
-// read reads what earlier runs did, and how many bytes are whole lines.
+// read reads the lines of earlier runs, and returns how many bytes are whole lines.
 func (l *joblog) read(f io.Reader) (whole int64, err error) {
 	r := bufio.NewReaderSize(f, 64<<10)
 	for n := 1; ; n++ {
@@ -122,8 +122,8 @@ func (l *joblog) read(f io.Reader) (whole int64, err error) {
 // errOtherRun means that a joblog and the input do not belong together.
 var errOtherRun = errors.New("it is of another run")
 
-// did tells whether an earlier run did a task, so that this one does not. It fails where
-// that was another one.
+// did reports whether an earlier run did a task, so that this run skips it. It fails if the
+// joblog has another task at this index.
 func (l *joblog) did(it client.Item) (logged, bool, error) {
 	past, ok := l.past[it.Index]
 	if ok && (past.send > 0 && past.send != len(it.Payload) || past.command != maphash.String(l.seed, inOneLine(it.Payload))) {

@@ -6,7 +6,7 @@ import (
 	"taskkeeper/internal/cli"
 )
 
-// keeping is what 'client run' keeps of tasks that have ended, and goes on from.
+// keeping says what 'client run' keeps of ended tasks, and where it resumes.
 type keeping struct {
 	joblog, results      string
 	resume, resumeFailed bool
@@ -17,18 +17,18 @@ const aboutJoblog = `
 --joblog appends a line to a file for each task that ends, in the columns of GNU
 parallel. Seq is the number of the input, and Exitval is -1 for a failure
 without an exit status. --resume goes on after a run that was stopped or killed:
-with the same input it does what the file does not have. Only what this run does
-is printed then, unless --results keeps results: it prints those of earlier runs
-as well, in order. A client that is killed loses no line of the file. When the
-machine dies, what the last second brought may be done again.
+with the same input it does the tasks that are not in the file. Then only the
+results of this run are printed. With --results those of earlier runs are
+printed as well, in order. A client that is killed loses no line of the file.
+When the machine dies, tasks of the last second may be done again.
 `
 
 func (k *keeping) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&k.joblog, "joblog", "", "Append a line to this `file` for each task that has ended.")
-	f.BoolVar(&k.resume, "resume", false, "Do only what the file of --joblog does not have.")
-	f.BoolVar(&k.resumeFailed, "resume-failed", false, "Do only what the file of --joblog does not have, and again what failed.")
-	f.StringVar(&k.results, "results", "", "Keep what a task had for standard output and standard error, and its exit status, in `dir`/SEQ/stdout, stderr and exit (-1: none), and why it failed in reason.")
+	f.BoolVar(&k.resume, "resume", false, "Do only the tasks that are not in the file of --joblog.")
+	f.BoolVar(&k.resumeFailed, "resume-failed", false, "Do only the tasks that are not in the file of --joblog, and again those that failed.")
+	f.StringVar(&k.results, "results", "", "Keep each task's standard output, standard error and exit status (-1: none) in `dir`/SEQ/stdout, stderr and exit, and why it failed in reason.")
 	cmd.MarkFlagsMutuallyExclusive("resume", "resume-failed")
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "joblog")
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "results")
@@ -37,14 +37,14 @@ func (k *keeping) flags(cmd *cobra.Command) {
 func (k *keeping) check() error {
 	for name, given := range map[string]bool{"resume": k.resume, "resume-failed": k.resumeFailed} {
 		if given && k.joblog == "" {
-			return cli.WrongUse("--%s is about a joblog: name its file by --joblog", name)
+			return cli.WrongUse("--%s needs a joblog: name its file by --joblog", name)
 		}
 	}
 	return nil
 }
 
-// open gives a run its files. Their directory is created first: a joblog that is there
-// belongs to a run.
+// open opens the files of a run. The directory of --results comes first: if it cannot be
+// created, no joblog is left behind.
 func (k *keeping) open(r *running) (err error) {
 	if k.results != "" {
 		results, err := openResults(k.results)

@@ -37,9 +37,9 @@ func command() *cobra.Command {
 		Use:   "client",
 		Short: "Submit tasks and fetch their results",
 		Long: `Without a command: make up a task, submit it, wait until it is finished, fetch
-its result, clean up, and begin again. The task is to sleep for a random time.
+its result, clean up, and begin again. Such a task sleeps for a random time.
 
-SIGTERM or SIGINT (Ctrl-C) withdraws what is not finished. When a client dies,
+SIGTERM or SIGINT (Ctrl-C) withdraws unfinished tasks. When a client dies,
 ZooKeeper removes its tasks.`,
 		Example: `  client --count 10 --max-sleep 0.5s
   client run 0.1 0.2 0.3 --zk zk1:2181,zk2:2181,zk3:2181/lab`,
@@ -59,11 +59,11 @@ ZooKeeper removes its tasks.`,
 	}
 	cli.Var(cmd.Flags(), &number, "count", 0, "Stop after this `number` of tasks. 0 goes on for ever.", cli.Int(0, 1_000_000_000))
 	cli.Var(cmd.Flags(), &maxSleep, "max-sleep", 2*time.Second,
-		"Let a task sleep for a random time up to this `duration`. 0s makes tasks that do nothing.", cli.Duration(0, 24*time.Hour))
+		"A task sleeps for a random time up to this `duration`. With 0s tasks do nothing.", cli.Duration(0, 24*time.Hour))
 	addQueue(cmd.Flags(), &queue)
 	addWorkers(cmd.Flags(), &workers)
 	common.AddTo(cmd)
-	cmd.PersistentFlags().Lookup("log-level").Usage += " Commands of the client, such as run, log warnings only without this flag."
+	cmd.PersistentFlags().Lookup("log-level").Usage += " Without this flag commands of the client, such as run, log only warnings and errors."
 	cmd.AddCommand(runCommand(&common))
 	cmd.AddCommand(submitCommand(&common), waitCommand(&common), cancelCommand(&common), retryCommand(&common))
 	cmd.AddCommand(inspectCommands(&common)...)
@@ -73,7 +73,7 @@ ZooKeeper removes its tasks.`,
 
 func addQueue(flags *pflag.FlagSet, queue *string) {
 	cli.Var(flags, queue, "queue", "",
-		"Submit to the queue of this `name`: only workers with the same --queue take such tasks. Without this flag it is the default queue; for a command behind -- it is \"command\".", task.ParseQueue)
+		"Submit to the queue of this `name`: only workers with the same --queue take such tasks. Without this flag the queue is the default one; for a command behind -- it is \"command\".", task.ParseQueue)
 }
 
 // loop is the assignment's client. It prints a line for each task.
@@ -88,7 +88,7 @@ func loop(ctx context.Context, cmd *cobra.Command, c *client.Client, count int, 
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, client.ErrRemoved):
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), err) // somebody else's doing: on with the next one
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), err) // somebody removed the task: go on with the next one
 		case err == nil:
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "task %s: sleep %s s: %s\n", r.ID, payload, outcome(r))
 		}
@@ -106,14 +106,14 @@ func outcome(r client.Result) string {
 	return fmt.Sprintf("result %s after %s", indented(string(r.State.Text)), r.Took.Round(time.Millisecond))
 }
 
-// with runs do with a client that is kept in touch with ZooKeeper meanwhile. current is
-// the last session so far, or nil.
+// with runs do with a client that has a session meanwhile, one after the other. current
+// returns the latest session, or nil.
 func with(ctx context.Context, common *cli.Common, cfg client.Config,
 	do func(ctx context.Context, c *client.Client, current func() *session.Session) error) error {
 	return withConfig(ctx, common, common.Session(cfg.Logger), cfg, do)
 }
 
-// withIDs is with, for what is about tasks that are there: it creates nothing.
+// withIDs is with, for commands on existing tasks: it creates nothing in the tree.
 func withIDs(ctx context.Context, common *cli.Common, log *slog.Logger,
 	do func(ctx context.Context, c *client.Client, current func() *session.Session) error) error {
 	cfg := common.Session(log)
@@ -121,8 +121,8 @@ func withIDs(ctx context.Context, common *cli.Common, log *slog.Logger,
 	return noChroot(common, withConfig(ctx, common, cfg, client.Config{Logger: log}, do))
 }
 
-// logger logs what has at least the level, if none is asked for. Commands that scripts use
-// log warnings, and the ends of what these tell.
+// logger returns the log; level holds if --log-level is not given. Commands that scripts use
+// log warnings only, and that a problem they warned about is over.
 func logger(cmd *cobra.Command, common *cli.Common, level string) *slog.Logger {
 	if !cmd.Flags().Changed("log-level") {
 		common.LogLevel = level
@@ -130,7 +130,7 @@ func logger(cmd *cobra.Command, common *cli.Common, level string) *slog.Logger {
 	return common.Logger()
 }
 
-// noChroot says what it means that the chroot is not there.
+// noChroot explains the error of a missing chroot.
 func noChroot(common *cli.Common, err error) error {
 	if !errors.Is(err, session.ErrNoChroot) {
 		return err
@@ -151,7 +151,7 @@ func withConfig(ctx context.Context, common *cli.Common, cfg session.Config, of 
 	}
 	go func() {
 		err := common.Run(ctx, cfg, member.Config{Role: member.Client}, serve)
-		stop(err) // nothing can be done without
+		stop(err) // nothing works without a session
 		served <- err
 	}()
 	err := do(ctx, c, current.Load)

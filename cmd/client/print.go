@@ -17,7 +17,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// reason tells why an outcome is no result; "" if it is one.
+// reason says why a task has no result; "" if it has one.
 func reason(o client.Outcome) string {
 	switch {
 	case o.Err != nil:
@@ -28,7 +28,7 @@ func reason(o client.Outcome) string {
 	return ""
 }
 
-// isFailure tells whether an outcome is an end, and no result.
+// isFailure reports whether a task has ended without a result.
 func isFailure(o client.Outcome) bool {
 	return !o.Withdrawn && (o.Err != nil || o.State.Phase == task.Failed)
 }
@@ -56,9 +56,9 @@ type printing struct {
 }
 
 func (p *printing) flags(f *pflag.FlagSet) {
-	f.BoolVar(&p.json, "json", false, "Print an object a line for every task, also for the failed and the withdrawn ones. Standard output and standard error of commands are fields of it.")
-	f.BoolVar(&p.quiet, "quiet", false, "Keep back what commands wrote to standard error. Tasks that failed are named all the same.")
-	f.BoolVar(&p.nul, "null-output", false, "What a task prints ends with a NUL; a result has no newline before it, but those that its command printed.")
+	f.BoolVar(&p.json, "json", false, "Print a JSON object a line for every task, also for failed and withdrawn ones. Standard output and standard error of commands are fields.")
+	f.BoolVar(&p.quiet, "quiet", false, "Do not print what commands wrote to standard error. Failed tasks are still reported.")
+	f.BoolVar(&p.nul, "null-output", false, "End each task's output with a NUL. No newline is added before the NUL.")
 }
 
 // printer prints outcomes. Once it has failed it prints nothing more.
@@ -69,7 +69,7 @@ type printer struct {
 	silent    bool // nothing goes to out any more
 	broken    error
 
-	terminal, errTerminal bool // out and errs are, and would act upon some bytes
+	terminal, errTerminal bool // out and errs are terminals, which act upon control bytes
 }
 
 func newPrinter(cmd *cobra.Command, p printing, name func(client.Outcome) string) *printer {
@@ -98,27 +98,27 @@ func (p *printer) show(o client.Outcome) error {
 	return p.broken
 }
 
-// text prints a result, or what a command that failed wrote to standard output; then what
-// it wrote to standard error, and that it failed. Writers keep their first error.
+// text prints the result, or the standard output of a command that failed; then its standard
+// error, and the failure. Writers keep their first error.
 func (p *printer) text(o client.Outcome) {
 	tag := ""
 	if p.tag {
 		tag = inOneLine(inputOf(o.Item)) + "\t"
 	}
-	// What a command printed, as it is; else a result, which is a line.
+	// A command's output is printed as it is; any other result is a line.
 	printed := o.State.Phase == task.Failed || o.State.Facts.Get(task.FactKind) == task.KindCommand
 	if stdout := output(o); !p.silent && o.Err == nil && (len(stdout) > 0 || !printed || p.nul) {
 		end := "\n"
 		switch {
 		case p.nul:
 			end = "\x00"
-		case printed && (!p.terminal || bytes.HasSuffix(stdout, []byte("\n"))): // there a line follows
+		case printed && (!p.terminal || bytes.HasSuffix(stdout, []byte("\n"))): // on a terminal a new line must follow
 			end = ""
 		}
 		p.stream(p.out, p.terminal, tag, stdout, end)
 	}
 	if stderr := o.State.Stderr; !p.quiet && len(stderr) > 0 {
-		end := "\n" // what follows is no part of it
+		end := "\n" // later output begins a new line
 		if bytes.HasSuffix(stderr, []byte("\n")) {
 			end = ""
 		}
@@ -132,7 +132,7 @@ func (p *printer) text(o client.Outcome) {
 	}
 }
 
-// stream prints what a command wrote, byte by byte, but to a terminal.
+// stream prints the bytes of a command as they are; for a terminal it makes them printable.
 func (p *printer) stream(to io.Writer, terminal bool, tag string, text []byte, end string) {
 	if terminal {
 		text = []byte(printable.Text(string(text), ""))
@@ -143,7 +143,7 @@ func (p *printer) stream(to io.Writer, terminal bool, tag string, text []byte, e
 	_, _ = to.Write(append(tagged(text, tag), end...))
 }
 
-// tagged has a tag before each line.
+// tagged puts a tag before each line.
 func tagged(text []byte, tag string) []byte {
 	if tag == "" {
 		return text
@@ -156,7 +156,7 @@ func tagged(text []byte, tag string) []byte {
 	return text
 }
 
-// reason leaves out the end of standard error, where all of it was just printed.
+// reason leaves out the end of standard error if standard error was just printed.
 func (p *printer) reason(o client.Outcome) string {
 	why := reason(o)
 	if p.quiet || len(o.State.Stderr) == 0 {
@@ -171,5 +171,5 @@ func (p *printer) reason(o client.Outcome) string {
 	return why
 }
 
-// indented is a text from elsewhere as it is printed: no line of it passes for ours.
+// indented makes a foreign text printable. The indent keeps its lines from looking like ours.
 func indented(text string) string { return printable.Text(text, "  ") }

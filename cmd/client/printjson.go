@@ -10,17 +10,17 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// line is an outcome as a line of JSON. Bytes that are no UTF-8 go in the field
-// of that name with _base64 at its end.
+// line is an outcome as a line of JSON. Bytes that are not UTF-8 go into the field whose name
+// ends in _base64.
 type line struct {
 	ID            string  `json:"id,omitempty"`
 	Index         int     `json:"index"`
 	Payload       *string `json:"payload,omitempty"`
 	PayloadBase64 string  `json:"payload_base64,omitempty"`
-	Command       *string `json:"command,omitempty"` // that was made of the payload
+	Command       *string `json:"command,omitempty"` // made of the payload
 	CommandBase64 string  `json:"command_base64,omitempty"`
 	Queue         string  `json:"queue,omitempty"`
-	State         string  `json:"state"` // done, failed or withdrawn; pending, unknown or unreadable where nothing ends the waiting
+	State         string  `json:"state"` // done, failed or withdrawn; from 'wait' also pending, unknown or unreadable
 	Result        *string `json:"result,omitempty"`
 	ResultBase64  string  `json:"result_base64,omitempty"`
 	Reason        string  `json:"reason,omitempty"`
@@ -29,17 +29,17 @@ type line struct {
 	Stderr        *string `json:"stderr,omitempty"`
 	StderrBase64  string  `json:"stderr_base64,omitempty"`
 
-	// What the worker told.
+	// From the facts that the worker wrote.
 	Worker  string   `json:"worker,omitempty"`
 	Host    string   `json:"host,omitempty"`
-	Attempt int      `json:"attempt,omitempty"` // executions lost with their workers, and this one
+	Attempt int      `json:"attempt,omitempty"` // 1, and 1 more for each execution that was lost with its worker
 	Began   string   `json:"began,omitempty"`
 	Ran     *float64 `json:"ran_seconds,omitempty"`
 	Waited  *float64 `json:"waited_seconds,omitempty"` // from the submission until it began
 	Exit    string   `json:"exit,omitempty"`
 
 	Attempts int     `json:"attempts,omitempty"` // submissions, if more than one
-	Seconds  float64 `json:"seconds"`            // the last submission's
+	Seconds  float64 `json:"seconds"`            // since the last submission
 }
 
 const stamp = "2006-01-02T15:04:05.000Z07:00"
@@ -77,12 +77,12 @@ func newLine(o client.Outcome) line {
 	l.Began = e.Began.Format(stamp)
 	l.Ran = new(seconds(e.Ran))
 	if made := task.ParseName(o.ID).Made; !made.IsZero() {
-		l.Waited = new(seconds(max(0, e.Began.Sub(made)))) // two clocks
+		l.Waited = new(seconds(max(0, e.Began.Sub(made)))) // two clocks: it may be negative
 	}
 	return l
 }
 
-// stateOf is the word for what became of a task.
+// stateOf is the word for a task's outcome.
 func stateOf(o client.Outcome) string {
 	switch {
 	case errors.Is(o.Err, task.ErrNotFound):

@@ -21,17 +21,17 @@ import (
 const (
 	// redraw is how often the bar is drawn.
 	redraw = 200 * time.Millisecond
-	// still is for how long nothing happens until the bar says why.
+	// still is how long no task has finished before the bar says why.
 	still = 3 * time.Second
-	// question is how often it looks for that.
+	// question is the least time between two looks for the cause.
 	question = time.Second
 )
 
-// progress is a bar on a terminal: how far a batch is, and what it waits for. Nil
-// draws none.
+// progress is a bar on a terminal: how far a batch is, and what it waits for. A nil
+// progress draws nothing.
 type progress struct {
 	in    *input
-	queue *string   // of all tasks; nil: they may be of several
+	queue *string   // of all tasks; nil: they may be of several queues
 	began time.Time // when it was started
 
 	mu           sync.Mutex // guards the rest
@@ -40,7 +40,7 @@ type progress struct {
 	cause        string    // why nothing happens
 }
 
-// newProgress returns a bar, or nil where there is no terminal for it.
+// newProgress returns a bar, or nil if out is no terminal for a bar.
 func newProgress(out *os.File, in *input) *progress {
 	if !term.IsTerminal(int(out.Fd())) || os.Getenv("TERM") == "dumb" {
 		return nil
@@ -48,7 +48,7 @@ func newProgress(out *os.File, in *input) *progress {
 	return &progress{in: in}
 }
 
-// count counts a finished task. In order, its result may still wait for one before it.
+// count counts a finished task. Its result may still wait for an earlier one to be printed.
 func (p *progress) count(o client.Outcome) {
 	if p == nil || o.Withdrawn {
 		return
@@ -96,7 +96,7 @@ func (p *progress) draw(ctx context.Context, current func() *session.Session) {
 		case <-ticker.C:
 			if !asking && time.Since(asked) > question && p.quiet() {
 				asking, asked = true, time.Now()
-				go func() { causes <- why(current(), p.queue) }() // ends with the session, if that does not answer
+				go func() { causes <- why(current(), p.queue) }() // ends with the session at the latest
 			}
 		}
 	}
@@ -108,7 +108,7 @@ func (p *progress) quiet() bool {
 	return time.Since(p.last) > still
 }
 
-// explain says why nothing happens, unless something has meanwhile.
+// explain sets why nothing happens, unless a task has finished meanwhile.
 func (p *progress) explain(cause string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -126,7 +126,7 @@ func (p *progress) line(width int) string {
 	}.line(width)
 }
 
-// of says that all tasks are of a queue.
+// of sets the queue of all tasks.
 func (p *progress) of(queue string) *progress {
 	if p != nil {
 		p.queue = &queue
@@ -134,7 +134,7 @@ func (p *progress) of(queue string) *progress {
 	return p
 }
 
-// why tells what keeps all tasks, of a queue or of any, from being done; "" if nothing does.
+// why says what keeps all tasks of a queue (nil: of any) from being done; "" if nothing does.
 func why(s *session.Session, queue *string) string {
 	if s == nil {
 		return "no session with ZooKeeper"

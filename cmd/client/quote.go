@@ -7,8 +7,8 @@ import (
 )
 
 // quote writes a word so that a shell, and the worker's command.Split, reads exactly this
-// word: as it is, or between single quotes. One that stands first, or amid a script, may mean
-// something else without quotes: if, A=b, 2>file.
+// word: as it is, or between single quotes. The first word of a command, or any word in a
+// script, may mean something else without quotes: if, A=b, 2>file.
 func quote(word string, first bool) string {
 	plain := word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-") == ""
 	if plain && first {

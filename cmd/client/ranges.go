@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// shownRanges is how many ranges are named.
+// shownRanges is how many ranges are named at most.
 const shownRanges = 10
 
 // ranges names numbers in a short form, "17, 19-40 and all from 52 on"; "" if there are
-// none. Of many ranges it counts the last ones. With from 0 there is no such end.
+// none. Ranges beyond shownRanges are only counted. With from 0 there is no "all from".
 func ranges(numbers []int, from int) string {
 	var all [][2]int // first and last
 	for _, n := range slices.Sorted(slices.Values(numbers)) {

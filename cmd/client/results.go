@@ -15,8 +15,8 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// results keeps what tasks came to: DIR/SEQ/stdout, stderr, of one that failed reason, and
-// at last exit. A task without exit has no results.
+// results is the directory that keeps the outcomes of tasks: SEQ/stdout, SEQ/stderr,
+// SEQ/reason of a failure, and SEQ/exit, written last. A task without exit has no results.
 type results string
 
 func openResults(dir string) (results, error) {
@@ -30,7 +30,7 @@ func (r results) path(seq int, name string) string {
 	return filepath.Join(string(r), strconv.Itoa(seq), name)
 }
 
-// store keeps an outcome. It may be called for several at a time.
+// store keeps an outcome. It may be called concurrently, for different tasks.
 func (r results) store(o client.Outcome) error {
 	if err := os.MkdirAll(r.path(o.Index, ""), 0o777); err != nil {
 		return fmt.Errorf("--results: %w", err)
@@ -60,7 +60,7 @@ func (r results) store(o client.Outcome) error {
 	return nil
 }
 
-// write has a file there whole, or not at all.
+// write writes a file atomically.
 func (r results) write(seq int, name string, text []byte) error {
 	path, temporary := r.path(seq, name), r.path(seq, "."+name+".part")
 	if err := os.WriteFile(temporary, text, 0o666); err != nil {
@@ -69,8 +69,8 @@ func (r results) write(seq int, name string, text []byte) error {
 	return os.Rename(temporary, path)
 }
 
-// load returns what an earlier run kept, if that is all there: of a task for which the
-// same was asked.
+// load returns the outcome that an earlier run kept, if all its files are there. asks are
+// the facts of the submission.
 func (r results) load(it client.Item, past logged, asks task.Facts) (o client.Outcome, ok bool) {
 	o.Item = it
 	exit, err := os.ReadFile(r.path(it.Index, "exit"))

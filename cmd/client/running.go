@@ -15,7 +15,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// running is a run of 'client run'.
+// running is one 'client run'.
 type running struct {
 	// Fixed before it begins.
 	batch   client.Batch
@@ -35,10 +35,10 @@ type running struct {
 	printer                  *printer
 	done, failed             int
 	doneBefore, failedBefore int   // in earlier runs
-	last                     int   // the largest index that was taken up
+	last                     int   // the largest index that emit got
 	undone                   []int // withdrawn
-	unprinted                []int // finished, and not printed because one before them is not
-	unwritten                int   // finished, and could not be printed
+	unprinted                []int // finished, but not printed, because an earlier one is not done
+	unwritten                int   // finished, but printing failed
 }
 
 func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Client) error {
@@ -67,7 +67,7 @@ func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Clie
 		sum += fmt.Sprintf(", %d ended in earlier runs", n)
 	}
 	if ended := r.done + r.failed + r.doneBefore + r.failedBefore; err != nil && r.unwritten == 0 && ended > 0 {
-		r.tellLeft(cmd.ErrOrStderr())
+		r.reportLeft(cmd.ErrOrStderr())
 	}
 	switch {
 	case parent.Err() != nil:
@@ -89,8 +89,8 @@ func (r *running) run(parent context.Context, cmd *cobra.Command, c *client.Clie
 	return nil
 }
 
-// do does a task, unless its results are there from an earlier run, and keeps what it came
-// to. It fails when that cannot be kept.
+// do executes a task, or loads its outcome from an earlier run, and stores the outcome. It
+// fails if the outcome cannot be stored.
 func (r *running) do(ctx context.Context, c *client.Client, id string, it client.Item) (client.Outcome, error) {
 	if r.log != nil && r.results != nil {
 		if past, did, _ := r.log.did(it); did {
@@ -106,7 +106,7 @@ func (r *running) do(ctx context.Context, c *client.Client, id string, it client
 	return o, r.results.store(o)
 }
 
-// earlier tells whether an outcome is that of an earlier run.
+// earlier reports whether an outcome comes from an earlier run.
 func (r *running) earlier(o client.Outcome) bool {
 	if r.log == nil || o.Attempts > 0 || o.Withdrawn {
 		return false
@@ -115,7 +115,7 @@ func (r *running) earlier(o client.Outcome) bool {
 	return did
 }
 
-// judge is told of each task as it ends.
+// judge gets the outcome of each task when the task ends.
 func (r *running) judge(o client.Outcome) error {
 	r.bar.count(o)
 	if o.Withdrawn || r.earlier(o) {
@@ -146,8 +146,8 @@ func (r *running) judge(o client.Outcome) error {
 	return nil
 }
 
-// emit prints what became of a task, when it is its turn. In order, standard output ends
-// before the first task that is not done.
+// emit prints the outcome of a task. Ordered output ends before the first task that is not
+// done.
 func (r *running) emit(o client.Outcome) error {
 	r.last = max(r.last, o.Index)
 	if o.Withdrawn {
@@ -178,8 +178,8 @@ func (r *running) emit(o client.Outcome) error {
 	return nil
 }
 
-// tellLeft says which inputs are not done, and which results are not printed.
-func (r *running) tellLeft(errs io.Writer) {
+// reportLeft prints which inputs are not done, and which results are not printed.
+func (r *running) reportLeft(errs io.Writer) {
 	from := r.last + 1
 	for ; r.log != nil && from <= r.log.last; from++ {
 		if past, ok := r.log.past[from]; !ok || past.failed && r.log.again {
@@ -193,6 +193,6 @@ func (r *running) tellLeft(errs io.Writer) {
 		fmt.Fprintf(errs, "not done: inputs %s\n", left)
 	}
 	if len(r.unprinted) > 0 {
-		fmt.Fprintf(errs, "finished, but not printed, because one before is not done: inputs %s\n", ranges(r.unprinted, 0))
+		fmt.Fprintf(errs, "finished, but not printed, because an earlier one is not done: inputs %s\n", ranges(r.unprinted, 0))
 	}
 }

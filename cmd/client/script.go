@@ -11,12 +11,12 @@ import (
 // mark stands for a placeholder while a script is parsed.
 const mark = "TASKKEEPERLINE"
 
-// checkScript fails where a placeholder of a script stands within quotes, a here-document,
+// checkScript fails if a placeholder of a script stands within quotes, a here-document,
 // backquotes, an expansion or a comment: there the quotes of its value would be text, and
 // the value could become code.
 func checkScript(script word) error {
 	if slices.ContainsFunc(script.texts, func(s string) bool { return strings.Contains(s, mark) }) {
-		return fmt.Errorf("the script behind -- holds %s, by which placeholders are found: write that in another way", mark)
+		return fmt.Errorf("the script behind -- holds %s, which marks placeholders: write it in another way", mark)
 	}
 	text := script.fill(func(string) string { return mark })
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(text), "")
@@ -38,13 +38,13 @@ func checkScript(script word) error {
 	})
 	if safe < len(script.holes) {
 		return fmt.Errorf("a placeholder stands within quotes, an arithmetic expression, a here-document or the like, where its value could become code: "+
-			"let it stand outside, as in %s, or set a variable: %s", `"$HOME"/{}`, `i={}; echo $((i%4))`)
+			"put it outside, as in %s, or set a variable: %s", `"$HOME"/{}`, `i={}; echo $((i%4))`)
 	}
 	return nil
 }
 
-// unescapedMarks counts the marks that have no backslash before them: it would take the
-// quote of the value.
+// unescapedMarks counts the marks without a backslash before them: a backslash would escape
+// the quote of the value.
 func unescapedMarks(text string) (n int) {
 	parts := strings.Split(text, mark)
 	for _, before := range parts[:len(parts)-1] {
@@ -55,7 +55,7 @@ func unescapedMarks(text string) (n int) {
 	return n
 }
 
-// isPlainPlace tells whether a word within these nodes is read as it is, but for its quotes.
+// isPlainPlace reports whether a shell reads a word within these nodes as it is, except quotes.
 func isPlainPlace(within []syntax.Node) bool {
 	for i, node := range within {
 		switch n := node.(type) {

@@ -28,21 +28,21 @@ func statusCommand(common *cli.Common) *cobra.Command {
 	var only onlyFlags
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Tell who leads, who works, and how many tasks wait",
+		Short: "Print who leads, who works, and how many tasks wait",
 		Long: `Print who leads and since when, how many tasks wait, run and are not collected,
-which versions there are, what is drained, the worker processes by host, and
-what a person should look at. A process has a line: how many of its slots are
-busy, and the task that has run for longest. It writes nothing, not even a
-chroot that is missing. --watch goes on until SIGINT (Ctrl-C), also while
-ZooKeeper is away. Exit status: 1 when a part may not be read.
+which versions run, what is drained, the worker processes by host, and problems
+that a person should look at. Each process has a line: how many of its slots are
+busy, and the task that has run for longest. The command writes nothing: it does
+not create a missing chroot either. --watch goes on until SIGINT (Ctrl-C), also
+while ZooKeeper is away. Exit status: 1 when a part may not be read.
 
---host and --queue restrict the workers and the drains, in JSON as well, and the
-numbers of workers with them; --queue also those of tasks. The rest is about
-all.
+--host and --queue restrict the workers, the drains, and the numbers of workers,
+in JSON as well; --queue also the numbers of tasks. The rest is about the whole
+installation.
 
-Ages are by the clock of ZooKeeper's servers. A warning tells when that clock is
-known to be wrong: ahead of this machine's, or behind that of a client with a
-task there.`,
+Ages are by the clock of ZooKeeper's servers. A warning says when that clock is
+known to be wrong: ahead of this machine's clock, or behind the clock of a
+client with a task there.`,
 		Example: `  client status
   client status --host node1,node2
   client status --watch --interval 5s
@@ -77,11 +77,11 @@ task there.`,
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&again, "watch", false, "Print it again and again; on a terminal in the same place.")
+	f.BoolVar(&again, "watch", false, "Print the status again and again; on a terminal in the same place.")
 	cli.Var(f, &interval, "interval", time.Second,
-		"With --watch: for this `duration` between two looks, or for four times as long as one took.", cli.Duration(50*time.Millisecond, 24*time.Hour))
+		"With --watch: wait for this `duration` between two looks, or four times as long as a look took if that is longer.", cli.Duration(50*time.Millisecond, 24*time.Hour))
 	only.flags(f)
-	f.BoolVar(&asJSON, "json", false, "Print it as an object of JSON; with --watch one a line, and one with \"away_since\" when ZooKeeper is away.")
+	f.BoolVar(&asJSON, "json", false, "Print a JSON object; with --watch one a line, and one with \"away_since\" when ZooKeeper is away.")
 	return cmd
 }
 
@@ -100,7 +100,7 @@ func (l list) String() string { return strings.Join(l, ",") }
 const defaultQueue = "-"
 
 func (o *onlyFlags) flags(f *pflag.FlagSet) {
-	cli.Var(f, &o.hosts, "host", nil, "Show only the workers of the hosts of these `names`, each worker in a line. Several names have commas between them, or a flag each.",
+	cli.Var(f, &o.hosts, "host", nil, "Show only the workers on hosts with these `names`, one line for each worker. Separate names by commas, or repeat the flag.",
 		func(s string) (list, error) {
 			for host := range strings.SplitSeq(s, ",") {
 				if !isName(host) {
@@ -137,8 +137,8 @@ func encode(out io.Writer, v any) error {
 	return err
 }
 
-// reading runs do on a session that creates nothing, with another one when that
-// ends, until it succeeds. It logs what has at least the level, if none is asked for.
+// reading runs do with a session that creates nothing in the tree, and again with a new one
+// when the session ends, until do succeeds. level is the log's, without --log-level.
 func reading(ctx context.Context, cmd *cobra.Command, common *cli.Common, level string, do session.Role) error {
 	cfg := common.Session(logger(cmd, common, level))
 	cfg.NoCreate = true

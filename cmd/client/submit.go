@@ -19,13 +19,13 @@ func submitCommand(common *cli.Common) *cobra.Command {
 		Use:   "submit [PAYLOAD... | -- COMMAND [ARGUMENT...]]",
 		Short: "Submit tasks that outlive the client; print their ids",
 		Long: `Submit each argument, or without arguments each line of standard input, as a
-task that stays when this client ends, and print the ids to stdout in the same
-order, one a line. 'client wait' fetches the results by these ids.
-What nobody fetches the leader removes after its --retention. Exit status: 0
-when all were submitted, 1 when any was not (why is on stderr), 2 for wrong use.
-A task whose id cannot be printed is withdrawn.
+task that outlives this client, and print the ids to stdout in the same order,
+one a line. 'client wait' fetches the results by these ids. The leader removes
+uncollected results after its --retention. Exit status: 0 when all were
+submitted, 1 when a task was not (stderr says why), 2 for wrong use. A task
+whose id cannot be printed is withdrawn.
 ` + aboutCommands + `
-SIGTERM or SIGINT (Ctrl-C) stops; the tasks whose ids were printed stay.`,
+SIGTERM or SIGINT (Ctrl-C) stops the command; tasks whose ids were printed stay.`,
 		Example: `  client submit 0.1 0.2 > ids
   client wait < ids
   ls *.log | client submit -- gzip -9 {}`,
@@ -55,9 +55,9 @@ func submit(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input
 		return o
 	}
 	submitted, failed := 0, 0
-	var broken error          // the output is
-	var untold errgroup.Group // tasks that nobody knows are withdrawn
-	untold.SetLimit(cleaners)
+	var broken error               // of the output
+	var withdrawals errgroup.Group // of tasks whose ids could not be printed
+	withdrawals.SetLimit(cleaners)
 	var withdrawn atomic.Int32
 	err := client.Batch{NewID: c.NewID}.Each(ctx, in.items(ctx), do, func(o client.Outcome) error {
 		switch {
@@ -74,7 +74,7 @@ func submit(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input
 			submitted++
 			return nil
 		}
-		untold.Go(func() error {
+		withdrawals.Go(func() error {
 			err := c.Withdraw(ctx, o.ID)
 			if err == nil {
 				withdrawn.Add(1)
@@ -85,7 +85,7 @@ func submit(ctx context.Context, cmd *cobra.Command, c *client.Client, in *input
 		})
 		return broken
 	})
-	_ = untold.Wait()
+	_ = withdrawals.Wait()
 	switch {
 	case ctx.Err() != nil:
 		return cli.SoFar(ctx.Err(), "%d submitted", submitted)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// tally is how far a batch is.
+// tally is the progress of a batch.
 type tally struct {
 	done, failed, taken int
 	total               int // 0: unknown
@@ -25,26 +25,26 @@ const (
 	parts
 )
 
-// line is the tally in at most so many columns. What matters most gets its place
-// first, in the longest form for which there is room; what has none is left out.
+// line returns the tally in at most width columns. The most important parts are placed
+// first, each in its longest form that fits; a part that does not fit is left out.
 func (t tally) line(width int) string {
 	var line [parts]string
-	room := width
+	free := width // columns
 	place := func(part int, forms ...string) {
 		for _, form := range forms {
 			gap := 0
-			if room < width {
+			if free < width {
 				gap = 2
 			}
-			if form != "" && gap+len(form) <= room {
+			if form != "" && gap+len(form) <= free {
 				line[part] = form
-				room -= gap + len(form)
+				free -= gap + len(form)
 				return
 			}
 		}
 	}
 	ended := t.done + t.failed
-	t.taken = max(t.taken, ended) // it is counted after it was taken
+	t.taken = max(t.taken, ended) // a task may end before the reader has counted it
 	if t.cause != "" {
 		cause := "(" + t.cause + ")"
 		place(partCause, cause, cause[:max(0, min(width, len(cause)))])

@@ -20,16 +20,16 @@ import (
 //	{/.}  the name without it      a.tar
 //	{#}   the task's number        1
 //
-// Each becomes a part of one word, whatever the line holds. A word whose placeholders
-// stand for lines is there once for each line.
+// Each becomes a part of one word, whatever the line holds. A word with a placeholder for a
+// line is repeated for each line of the task.
 type template struct {
-	words []word // of --shell one, the script
+	words []word // with shell one word, the script
 	shell bool
 }
 
 // word is text and placeholders in turn. It begins with text, which may be empty.
 type word struct {
-	texts, holes []string // there is one text more
+	texts, holes []string // one text more than holes
 }
 
 var placeholders = regexp.MustCompile(`\{(\.|/|//|/\.|#)?\}`)
@@ -38,7 +38,7 @@ func parseWord(s string) word {
 	return word{texts: placeholders.Split(s, -1), holes: placeholders.FindAllString(s, -1)}
 }
 
-// ofLines tells whether a word has a placeholder that stands for a line.
+// ofLines reports whether a word has a placeholder that stands for a line.
 func (w word) ofLines() bool {
 	for _, hole := range w.holes {
 		if hole != "{#}" {
@@ -48,7 +48,7 @@ func (w word) ofLines() bool {
 	return false
 }
 
-// fill puts in what stands for each placeholder.
+// fill replaces each placeholder by its value.
 func (w word) fill(value func(hole string) string) string {
 	var b strings.Builder
 	for i, text := range w.texts {
@@ -61,7 +61,7 @@ func (w word) fill(value func(hole string) string) string {
 }
 
 // newTemplate reads the words of a command. Without any placeholder the line is appended.
-// With shell they are a script, joined by blanks.
+// With shell the words are joined by blanks into a script.
 func newTemplate(words []string, shell bool) (*template, error) {
 	if shell {
 		words = []string{strings.Join(words, " ")}
@@ -98,7 +98,7 @@ func newTemplate(words []string, shell bool) (*template, error) {
 // shells read the word behind -c as a script.
 var shells = []string{"sh", "ash", "bash", "dash", "ksh", "zsh"}
 
-// misread refuses what other programs, or a shell, would read in another way.
+// misread refuses words that GNU parallel or a shell reads in another way.
 func misread(words []string, shell bool) error {
 	if i := slices.Index(words, ":::"); i >= 0 {
 		return errors.New("::: is not known here: give the input by --file or on standard input, one line for each task")
@@ -118,7 +118,7 @@ func misread(words []string, shell bool) error {
 
 var errZero = errors.New("holds a zero byte, so it cannot be an argument of a command")
 
-// line is the command line for a task. It fails where a line holds a zero byte.
+// line returns the command line for a task. It fails if a line holds a zero byte.
 func (t *template) line(number int, lines [][]byte) (string, error) {
 	for _, l := range lines {
 		if strings.ContainsRune(string(l), 0) {
@@ -158,7 +158,7 @@ func (t *template) line(number int, lines [][]byte) (string, error) {
 	return quoteAll(words), nil
 }
 
-// valueOf is what a placeholder stands for.
+// valueOf returns the value of a placeholder.
 func valueOf(hole, line string) string {
 	switch hole {
 	case "{.}":
@@ -173,7 +173,7 @@ func valueOf(hole, line string) string {
 	return line
 }
 
-// withoutExtension leaves out what begins at the last dot of the file's name.
+// withoutExtension cuts a path at the last dot of the file's name.
 func withoutExtension(path string) string {
 	if dot := strings.LastIndexByte(path, '.'); dot > strings.LastIndexByte(path, '/') {
 		return path[:dot]

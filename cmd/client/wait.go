@@ -17,17 +17,17 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// statusUnknown is the exit status where an id names no task.
+// statusUnknown is the exit status if an id names no task.
 const statusUnknown = 3
 
-// errStill means that a task was not finished when its time was over; it stays.
+// errStill means that a task was not finished when the waiting ended; the task stays.
 var errStill = errors.New("not finished yet")
 
-// errUnreadable means that the policy does not let this client read a task: what became of it
-// is not known.
+// errUnreadable means that the policy does not let this client read a task: its outcome is
+// unknown.
 var errUnreadable = errors.New("may not be read")
 
-// cleaners is how many results that were printed are removed at once.
+// cleaners is how many znodes of printed results are removed at a time.
 const cleaners = 256
 
 func waitCommand(common *cli.Common) *cobra.Command {
@@ -37,10 +37,10 @@ func waitCommand(common *cli.Common) *cobra.Command {
 		Use:   "wait [ID...]",
 		Short: "Wait for submitted tasks, print their results, and remove them",
 		Long: `Wait until the tasks with these ids are finished, or without arguments those
-with the ids on standard input; print their results to stdout in the same order,
-one a line, and remove each when it is printed. Exit status: 0 when all are
-done, 1 when any failed (why is on stderr), 2 for wrong use, 3 when any is no
-task (any more).
+with the ids on standard input. Print their results to stdout in the same order,
+one a line, and remove each task when its result is printed. Exit status: 0 when
+all are done, 1 when any failed (stderr says why), 2 for wrong use, 3 when an id
+names no task (any more).
 
 SIGTERM or SIGINT (Ctrl-C) stops waiting; the tasks go on.`,
 		Example: `  client submit 0.1 0.2 | client wait
@@ -56,21 +56,21 @@ SIGTERM or SIGINT (Ctrl-C) stops waiting; the tasks go on.`,
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&w.keep, "keep", false, "Leave the tasks where they are.")
-	f.BoolVar(&w.missing, "missing-ok", false, "Go on, and end well, where ids name no task any more: say how many, as after a wait that was ended.")
+	f.BoolVar(&w.keep, "keep", false, "Do not remove the tasks.")
+	f.BoolVar(&w.missing, "missing-ok", false, "Ids that name no task (any more) are no failure; only count them, as after a wait that was killed.")
 	f.BoolVar(&w.batch.Unordered, "unordered", false, "Print results as they come.")
 	w.print.flags(f)
-	cli.Var(f, &w.timeout, "timeout", 0, "Stop waiting for a task after this `duration`; it goes on, and counts as failed here. 0s waits for ever.",
+	cli.Var(f, &w.timeout, "timeout", 0, "Stop waiting for a task after this `duration`; the task goes on, and counts as failed here. 0s waits for ever.",
 		cli.Duration(0, 30*24*time.Hour))
 	return cmd
 }
 
-// waiting is a run of 'client wait'.
+// waiting is one 'client wait'.
 type waiting struct {
 	batch   client.Batch
 	print   printing
 	keep    bool
-	missing bool // that an id names no task is no failure
+	missing bool // an id without a task is no failure
 	timeout time.Duration
 	log     *slog.Logger
 }
@@ -109,7 +109,7 @@ func (w *waiting) run(ctx context.Context, cmd *cobra.Command, c *client.Client,
 			return nil
 		}
 		if p.silent && !w.print.json {
-			left++ // it stays, and its result with it
+			left++ // the task and its result stay
 			return nil
 		}
 		if gone := errors.Is(o.Err, task.ErrNotFound); gone && w.missing && !w.print.json {
@@ -178,7 +178,7 @@ func verdict(all, failed, unknown int, what string) error {
 	return nil
 }
 
-// of says how many tasks of how many.
+// of writes n of all tasks.
 func of(n, all int) string {
 	if all == 1 {
 		return fmt.Sprintf("%d of 1 task", n)

@@ -18,12 +18,12 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// patience is how long ZooKeeper may be away without a word, at most, and how often the
-// words are drawn again.
+// patience is how long ZooKeeper may be away, at most, before the screen says so, and how
+// often that text is drawn again.
 const patience = time.Second
 
-// watch shows the status again and again until ctx ends. The screen is this
-// goroutine's; another one reads, and is stuck for as long as ZooKeeper is away.
+// watch shows the status again and again until ctx ends. This goroutine owns the screen;
+// another one reads, and blocks while ZooKeeper is away.
 func watch(ctx context.Context, cmd *cobra.Command, common *cli.Common, interval time.Duration, only inspect.Filter, show *screen) error {
 	reader, stop := context.WithCancel(ctx)
 	var (
@@ -45,8 +45,8 @@ func watch(ctx context.Context, cmd *cobra.Command, common *cli.Common, interval
 		var (
 			current *session.Session
 			turned  <-chan struct{}  // its connection was lost, or is back
-			ended   <-chan struct{}  // it has
-			due     <-chan time.Time // when to tell that ZooKeeper is away, if it still is
+			ended   <-chan struct{}  // the session has ended
+			due     <-chan time.Time // when to show that ZooKeeper is away, if it still is
 		)
 		for err == nil {
 			again := false
@@ -84,7 +84,7 @@ func watch(ctx context.Context, cmd *cobra.Command, common *cli.Common, interval
 	return err
 }
 
-// look sends a status now and then, until ctx ends.
+// look sends a status after each interval, until ctx ends.
 func look(ctx context.Context, s *session.Session, interval time.Duration, only inspect.Filter, seen chan<- inspect.Status) error {
 	watcher := inspect.NewWatcher(s)
 	for {
@@ -107,8 +107,8 @@ func look(ctx context.Context, s *session.Session, interval time.Duration, only 
 	}
 }
 
-// rest is how long to wait after a look: reading is a fifth of the time at most. To
-// wait for the connection, which was restored meanwhile, is not to read.
+// rest is how long to wait after a look: reading takes at most a fifth of the time. Time
+// without a connection does not count as reading.
 func rest(interval time.Duration, began, restored, ended time.Time) time.Duration {
 	if restored.After(began) {
 		began = restored
@@ -147,8 +147,8 @@ func (s *screen) status(st inspect.Status) error {
 	return s.draw(st.Time.Format(clock) + "\n" + st.Text())
 }
 
-// away tells that ZooKeeper is, if it is: on a terminal each time, else once. Once ctx
-// has ended the session is closed, which is no word about ZooKeeper.
+// away shows that ZooKeeper is away, if it is: on a terminal each time, else once. After ctx
+// has ended the session is closed, which says nothing about ZooKeeper.
 func (s *screen) away(ctx context.Context, ss *session.Session) error {
 	lost, suspended := ss.Suspended()
 	if !suspended && ss.Err() == nil || ctx.Err() != nil { // ctx last: it ends first

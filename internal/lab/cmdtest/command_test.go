@@ -67,7 +67,7 @@ func TestCommandOfAClient(t *testing.T) {
 			`client: PAYLOAD "x" and a command behind -- exclude each other: give the command's input by --file or on standard input`: {"x", "--", "echo"},
 			"client: nothing stands behind --: give a command":                                                                        {"--"},
 			"client: the command behind -- is empty":                                                                                  {"--", ""},
-			"client: --shell is about a command: give one behind --":                                                                  {"--shell", "x"},
+			"client: --shell needs a command: give one behind --":                                                                     {"--shell", "x"},
 			"client: a placeholder stands within quotes, an arithmetic expression":                                                    {"--shell", "--", `echo "{}"`},
 			`client: --max-args: must be a number from 1 to 100000, not "0"`:                                                          {"-n", "0"},
 			`client: --timeout: must be a duration from 0s to 720h, such as 1m30s, `:                                                  {"--timeout", "soon"},

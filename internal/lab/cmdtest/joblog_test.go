@@ -91,7 +91,7 @@ func TestJoblog(t *testing.T) {
 		zktest.Eventually(t, "a line", func() (bool, string) { _, n := logFile(t, path); return n == 1, "" })
 		c.Send(syscall.SIGINT)
 		wants(t, c, 130, nil, []string{"oops", `payload "c": failed: exit status 3`, "not done: inputs 1-2",
-			"finished, but not printed, because one before is not done: inputs 3", "client: stopped by SIGINT: 0 done, 1 failed, 2 withdrawn"})
+			"finished, but not printed, because an earlier one is not done: inputs 3", "client: stopped by SIGINT: 0 done, 1 failed, 2 withdrawn"})
 		sv.empty()
 		for name, want := range map[string]string{"stdout": "o\n", "stderr": "oops", "exit": "3\n", "reason": "exit status 3: oops"} {
 			holds(t, filepath.Join(kept, "3", name), want)
@@ -170,10 +170,10 @@ func TestJoblog(t *testing.T) {
 	t.Run("is_refused_where_flags_do_not_fit", func(t *testing.T) {
 		sv := start(t)
 		for want, args := range map[string][]string{
-			"client: --resume is about a joblog: name its file by --joblog":        {"--resume"},
-			"client: --resume-failed is about a joblog: name its file by --joblog": {"--resume-failed"},
-			"client: if any flags in the group [resume resume-failed]":             {"--resume-failed", "--resume", "--joblog", "x"},
-			"client: if any flags in the group [dry-run joblog]":                   {"--dry-run", "--joblog", "x"},
+			"client: --resume needs a joblog: name its file by --joblog":        {"--resume"},
+			"client: --resume-failed needs a joblog: name its file by --joblog": {"--resume-failed"},
+			"client: if any flags in the group [resume resume-failed]":          {"--resume-failed", "--resume", "--joblog", "x"},
+			"client: if any flags in the group [dry-run joblog]":                {"--dry-run", "--joblog", "x"},
 		} {
 			c := sv.pipe("", args...)
 			c.Exit(2)

@@ -140,7 +140,7 @@ func TestStopped(t *testing.T) {
 	}
 	t.Run("run_ends_its_output_at_the_first_hole_and_tells_what_is_not_done", func(t *testing.T) {
 		wants(t, stop(t), 143, []string{"1"}, []string{
-			`payload "c": failed: so`, "not done: inputs 2", "finished, but not printed, because one before is not done: inputs 3-4",
+			`payload "c": failed: so`, "not done: inputs 2", "finished, but not printed, because an earlier one is not done: inputs 3-4",
 			"client: stopped by SIGTERM: 2 done, 1 failed, 1 withdrawn"})
 	})
 	t.Run("run_without_an_order_prints_all_that_is_done", func(t *testing.T) {
