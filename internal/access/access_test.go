@@ -206,9 +206,9 @@ func TestWithholds(t *testing.T) {
 }
 
 var bad = []struct{ text, says string }{
-	{"", "no line gives an admin, who alone can change the policy"},
-	{"admin\n", "no line gives an admin, who alone can change the policy"},
-	{"# admin x509:CN=a", "no line gives an admin, who alone can change the policy"},
+	{"", "no line names an admin, and only an admin can change the policy"},
+	{"admin\n", "no line names an admin, and only an admin can change the policy"},
+	{"# admin x509:CN=a", "no line names an admin, and only an admin can change the policy"},
 	{"admin x509:CN=a\nboss x509:CN=b\n", `line 2: "boss" is no role: want admin, master, worker, client or viewer`},
 	{"admin x509:CN=a\n\nworker x509:CN=w\nworker x509:CN=v", "line 4: worker stands in a line above as well: write all its ids in one line"},
 	{"admin x509:CN=a,O=b", `line 1: "x509:CN=a,O=b" has a comma, which ZooKeeper's shell cannot read in an ACL: use certificates with a CN alone`},

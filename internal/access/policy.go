@@ -34,7 +34,7 @@ func Parse(data []byte) (Policy, error) {
 		}
 	}
 	if len(p.ids[Admin]) == 0 {
-		return Policy{}, errors.New("no line gives an admin, who alone can change the policy")
+		return Policy{}, errors.New("no line names an admin, and only an admin can change the policy")
 	}
 	p.made = make(map[string][]zk.ACL)
 	for place, r := range table {

@@ -53,5 +53,5 @@ func dottedHost(host string) string {
 	if !dotted {
 		return ""
 	}
-	return "; of a host name what stands before the first dot: " + name(first)
+	return "; write a host name only up to its first dot: " + name(first)
 }

@@ -299,7 +299,7 @@ workers   none
 tasks     1: 1 pending (the oldest for 1.0s), 0 running
 
 warning   no worker of host n1 is registered
-warning   no worker of host vm.example.org is registered; of a host name what stands before the first dot: vm
+warning   no worker of host vm.example.org is registered; write a host name only up to its first dot: vm
 `},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -97,7 +97,7 @@ func TestAccessIsClosedShownAndOpened(t *testing.T) {
 	for text, says := range map[string]string{
 		"admin x509:CN=tk-admin\nboss x509:CN=b\n": `: line 2: "boss" is no role: want admin, master, worker, client or viewer`,
 		"admin x509:CN=a,O=b\n":                    `: line 1: "x509:CN=a,O=b" has a comma`,
-		"":                                         ": no line gives an admin",
+		"":                                         ": no line names an admin",
 		policyText + "viewer x509:CN=x\n":          ": line 7: viewer stands in a line above as well",
 	} {
 		file := st.file(text)
@@ -136,7 +136,7 @@ func TestAccessIsClosedShownAndOpened(t *testing.T) {
 	st.says("viewer", 0, words("access show /tasks/t"),
 		"x509:CN=tk-admin:cdrwa,x509:CN=tk-master:rw,x509:CN=tk-worker:rw,x509:CN=tk-viewer:r,auth::drw\n")
 	st.says("client", 0, words("access show"), "znodes obey, of those that you may look at\n        you may not look at ",
-		" znodes, such as /master, and what is below /master, /tasks, /data, /workers, /drain\n")
+		" znodes, such as /master, and the znodes below /master, /tasks, /data, /workers, /drain\n")
 	st.with(st.server.Identity("client"), "", "client", "submit", "0").Exit(0)
 	st.says("viewer", 0, words("access show"), "obey, of those that you may look at\n        you may not look at 1 znode, such as /data/")
 	st.says("admin", 0, words("access show"), "tree    20 znodes obey\n")

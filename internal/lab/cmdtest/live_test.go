@@ -118,7 +118,7 @@ func TestFilesForAClosedInstallationThatAreOfNoUse(t *testing.T) {
 		"a_policy_with_an_unknown_role":      {good, policy("admin x509:CN=a\nroot x509:CN=b\n"), `$: line 2: "root" is no role: want admin, master, worker, client or viewer`},
 		"a_policy_with_a_comma_in_a_subject": {good, policy("# who\nadmin x509:CN=a,O=b\n"), `$: line 2: "x509:CN=a,O=b" has a comma, which ZooKeeper's shell cannot read in an ACL: use certificates with a CN alone`},
 		"a_policy_with_a_role_twice":         {good, policy("admin x509:CN=a\nadmin x509:CN=b\n"), "$: line 2: admin stands in a line above as well"},
-		"a_policy_without_an_admin":          {good, policy("worker x509:CN=a\n"), "$: no line gives an admin"},
+		"a_policy_without_an_admin":          {good, policy("worker x509:CN=a\n"), "$: no line names an admin"},
 		"a_policy_that_is_not_there":         {good, []string{"access", "close", "/nowhere"}, "open /nowhere: no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
