@@ -13,7 +13,7 @@ import (
 	"taskkeeper/internal/worker"
 )
 
-// executed is what the flags say about the command that executes tasks.
+// executed holds the flags about the command that executes tasks.
 type executed struct {
 	line      string
 	shell     bool
@@ -24,16 +24,16 @@ type executed struct {
 
 func (e *executed) addTo(flags *pflag.FlagSet) {
 	flags.StringVar(&e.line, "exec", "",
-		"Execute each task by this `command`. It is split into words at blanks, with a shell's quotes, and nothing is expanded.")
+		"Execute each task with this `command`. It is split into words at blanks, with a shell's quotes; nothing is expanded.")
 	flags.BoolVar(&e.shell, "shell", false,
-		`Give the string of --exec to sh -c. The payload is "$1" there; a script without "$1" reads it from standard input. {} is refused.`)
+		`Pass the string of --exec to sh -c. The payload is "$1" there; a script without "$1" reads it from standard input. {} is refused.`)
 	flags.BoolVar(&e.any, "any-command", false,
-		`Execute what comes: the payload of each task is its command line, split as the string of --exec is. Whoever may submit a task may so run anything here as this worker's user. Without --queue the queue is "command".`)
+		`Execute any command: the payload of each task is its command line, split like the string of --exec. Whoever may submit a task may run anything here as this worker's user. Without --queue the queue is "command".`)
 	cli.Var(flags, &e.killAfter, "kill-after", 2*time.Second,
-		"A command that is to end gets SIGTERM, with its process group, and after this `duration` SIGKILL. More than half the session timeout lets another worker begin the task before, when this one is killed.",
+		"To end a command, send SIGTERM to its process group, and SIGKILL after this `duration`. With more than half the session timeout, another worker may begin the task of a killed worker before the command has ended.",
 		cli.Duration(0, time.Hour))
 	flags.BoolVar(&e.trim, "trim", true,
-		"Drop the newline at the end of what the command of --exec prints. --trim=false keeps it, as --any-command does.")
+		"Drop the newline at the end of the command's output. --trim=false keeps it, as --any-command does.")
 }
 
 // limit reads a time limit.
@@ -60,7 +60,7 @@ func arguments(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// command is nil when none is given.
+// command returns the command that the flags and arguments describe; nil if there is none.
 func (e *executed) command(cmd *cobra.Command, args []string, log *slog.Logger) (*command.Command, error) {
 	given := cmd.Flags().Changed
 	words, from := args, "behind --"
@@ -69,7 +69,7 @@ func (e *executed) command(cmd *cobra.Command, args []string, log *slog.Logger) 
 	case e.any && given("trim") && e.trim:
 		return nil, cli.WrongUse("--any-command keeps the output of commands as it is: leave --trim out")
 	case e.any && (given("exec") || e.shell || len(args) > 0):
-		return nil, cli.WrongUse("--any-command executes what its tasks say: leave --exec, --shell and a command behind -- out")
+		return nil, cli.WrongUse("--any-command executes the command lines of its tasks: leave --exec, --shell and a command behind -- out")
 	case e.any:
 		words, from = nil, "--any-command"
 	case given("exec") && len(args) > 0:
@@ -79,7 +79,7 @@ func (e *executed) command(cmd *cobra.Command, args []string, log *slog.Logger) 
 	case !given("exec") && len(args) == 0:
 		for _, flag := range []string{"shell", "kill-after", "trim"} {
 			if given(flag) {
-				return nil, cli.WrongUse("--%s is about a command: give one with --exec, or --any-command", flag)
+				return nil, cli.WrongUse("--%s needs a command: give one with --exec, or --any-command", flag)
 			}
 		}
 		return nil, nil

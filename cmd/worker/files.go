@@ -9,14 +9,14 @@ import (
 	"taskkeeper/internal/command"
 )
 
-// otherFiles is what a worker opens beside what it has open at the start: one
-// connection and the next, what looks a host name up, and the numbers above all
-// others that a child's descriptors get for a moment.
+// otherFiles is how many files a worker opens besides those open at the start: one connection
+// and the next, the look-up of a host name, and the high numbers to which the descriptors of a
+// child are moved for a moment.
 const otherFiles = 16
 
-// enoughFiles fails when the limit of open files is too low for that many commands
-// at a time: a slot that gets none gives its task back. Go has raised the limit as
-// far as it may be.
+// enoughFiles fails if the limit of open files is too low for a command in each slot: a slot
+// that cannot open files gives its task back. The Go runtime has raised the limit to the
+// maximum already.
 func enoughFiles(slots int) error {
 	var limit unix.Rlimit
 	open, err := os.ReadDir("/dev/fd")

@@ -25,10 +25,10 @@ func main() {
 	os.Exit(cli.Main(root(cli.Tune()), os.Exit))
 }
 
-// long is longer than anything that is meant.
+// long bounds durations: no sensible one is longer.
 const long = 30 * 24 * time.Hour
 
-// commandQueue keeps command lines from workers that would take them for something else.
+// commandQueue keeps command lines away from workers that take payloads for something else.
 const commandQueue = "command"
 
 func root(cpus int) *cobra.Command {
@@ -43,39 +43,41 @@ func root(cpus int) *cobra.Command {
 		Long: `Register under /workers and execute the tasks that the leader assigns.
 
 With --exec, or a command behind --, a task is one run of that command. The
-payload is its standard input; or it stands for {} in its arguments, and
-standard input is empty. The task's id is in $TASK_ID, the worker's in
-$WORKER_ID. What it prints to standard output is the result. With an exit status
-other than 0, or by a signal, the task fails; the reason holds the last lines of
-standard error. Processes that the command leaves in the background are killed.
+payload is the standard input. Or the payload replaces {} in the arguments; then
+standard input is empty. $TASK_ID holds the task's id, $WORKER_ID the worker's.
+The command's standard output is the result. The task fails if the command ends
+with an exit status other than 0 or by a signal; the reason holds the last lines
+of standard error. Processes that the command leaves in the background are
+killed.
 
-{} stands by itself, or amid letters, digits and _./:=,+@%- (out/{}.png), since
+{} stands by itself, or among letters, digits and _./:=,+@%- (out/{}.png), since
 other text may be code. Behind a program that is known to run code or another
-program (sh, python, env, timeout) it stands only among the arguments of what
-that runs, and behind one that joins its arguments or reads them as code (ssh,
-su, awk, xargs) nowhere. Every other program is trusted to take an argument for
-data, but not as the value of an option that usually takes code (-c, -e, -x,
---exec); where a payload may begin with a dash, write -- before {}.
+program (sh, python, env, timeout) {} stands only among the arguments of that
+code or program. Behind a program that joins its arguments or reads them as code
+(ssh, su, awk, xargs) {} is refused. Every other program is trusted to read an
+argument as data, but not the value of an option that usually takes code (-c,
+-e, -x, --exec). Where a payload may begin with a dash, write -- before {}.
 
 With --any-command the payload is the command line itself, and standard input is
-empty: whoever may submit a task may run anything here as this worker's user. No
-shell reads the line; for one it says sh -c and a script between single quotes.
-A program that is missing or cannot be executed fails the task, with exit status
-127 or 126. Such a worker fails tasks that are no command lines, and the others
-fail those that are.
+empty. Whoever may submit a task may then run anything here as this worker's
+user. No shell reads the line; for a shell write sh -c and a script between
+single quotes. If the program is missing the task fails with exit status 127, if
+it cannot be executed with 126. Such a worker fails tasks that are no command
+lines; all other workers fail tasks that are.
 
 Without a command a task is a simulated computation: the payload is a number of
 seconds to sleep, the result is 0.
 
-SIGTERM or SIGINT (Ctrl-C) ends what runs and gives the tasks back, at once or
-after --drain; another worker gets them. A second signal ends the worker
-immediately. A command never outlives its worker, not even a kill -9; the task
-is then assigned again after the session timeout.
+SIGTERM or SIGINT (Ctrl-C) ends running tasks and gives all tasks back, at once
+or after --drain; another worker gets them. A second signal ends the worker
+immediately. A command never outlives its worker, not even after a kill -9; then
+the task is assigned again after the session timeout.
 
-A worker that hears no server for its session timeout cannot know whether its
-session has ended and its tasks are assigned again: see --cut-off. When its
-session turns out to be over it ends what runs; its result would not count. When
-the session goes on it executes again what it has cancelled.`,
+A worker that gets no answer from a server for its session timeout cannot know
+whether its session has ended and its tasks are assigned again: see --cut-off.
+If the session has ended, the worker ends its running tasks, because their
+results would not count. If the session goes on, the worker executes again the
+tasks that it has cancelled.`,
 		Example: `  worker --exec 'gzip -9'
   worker --slots 0 --timeout 1m -- gzip -9c -- {}
   worker --shell --exec 'curl -fsS -- "$1" | sha256sum' --drain 30s
@@ -120,7 +122,7 @@ the session goes on it executes again what it has cancelled.`,
 			if registry != nil {
 				s.Meter, cfg.Metrics = metrics.NewSession(registry), metrics.NewWorker(registry)
 			}
-			well := func() error { return nil } // each slot has a loop of its own
+			well := func() error { return nil } // each slot has its own loop: none of them can stop the others
 			defer endpoint.Serve(cmd.Context(), log, web.Site{Healthy: well, Ready: cfg.Metrics.Ready})()
 			defer command.ReapOrphans()()
 			return common.Run(cmd.Context(), s, member.Config{Role: member.Worker, Queue: cfg.Queue, HTTP: endpoint.Address()},
@@ -129,19 +131,19 @@ the session goes on it executes again what it has cancelled.`,
 	}
 	flags := cmd.Flags()
 	cli.Var(flags, &cfg.Queue, "queue", "",
-		"Take only tasks of the queue of this `name`. Without this flag it is the default queue; with --any-command it is \"command\".", task.ParseQueue)
+		"Take only tasks of the queue of this `name`. Without this flag the queue is the default one; with --any-command it is \"command\".", task.ParseQueue)
 	cli.Var(flags, &cfg.Slots, "slots", 1,
-		"Execute this `number` of tasks at a time. Each slot has its own znode. 0 stands for the number of CPUs.", cli.Int(0, 10_000))
+		"Execute this `number` of tasks at a time. Each slot has its own znode. 0 means the number of CPUs.", cli.Int(0, 10_000))
 	what.addTo(flags)
 	cli.Var(flags, &cfg.Timeout, "timeout", 0,
 		"Fail a task that runs for longer than this `duration`, and end its command. Without this flag there is no limit.", limit)
 	cli.Var(flags, &cfg.Drain, "drain", 0,
-		"When told to end, take no more tasks, and finish within this `duration` those that run. What is left then is given back; without this flag all is, at once.", cli.Duration(0, long))
+		"On SIGTERM or SIGINT take no more tasks, and let running tasks finish within this `duration`. Then give back the rest. Without this flag all tasks are given back at once.", cli.Duration(0, long))
 	cli.Var(flags, &cutOff, "cut-off", "cancel",
-		"What becomes of a task that runs while no server is heard for the session timeout: with the `mode` cancel it is ended, so that no other worker executes it at the same time; with continue it runs on, as a long one should through an outage of the servers. An outage of up to two thirds of --session-timeout ends nothing.",
+		"What to do with running tasks when no server has answered for the session timeout. The `mode` cancel ends them, so that no other worker executes them at the same time; continue lets them run on, which suits long tasks in an outage of the servers. An outage of up to two thirds of --session-timeout ends nothing.",
 		cli.OneOf("cancel", "continue"))
 	for _, name := range []string{"timeout", "drain"} {
-		flags.Lookup(name).DefValue = "" // 0s would say too little
+		flags.Lookup(name).DefValue = "" // "default 0s" would not say that there is no limit
 	}
 	endpoint.AddTo(cmd)
 	common.AddTo(cmd)

@@ -80,7 +80,7 @@ func TestAnyCommand(t *testing.T) {
 		for _, args := range []string{"--exec|cat", "--shell|--exec|cat", "--|cat"} {
 			p := harness.Run(t, harness.Command{Path: filepath.Join(start(t).dir, "worker"), Args: append([]string{"--any-command"}, strings.Split(args, "|")...)})
 			p.Exit(2)
-			oneLine(t, p, "worker: --any-command executes what its tasks say: leave --exec, --shell and a command behind -- out")
+			oneLine(t, p, "worker: --any-command executes the command lines of its tasks: leave --exec, --shell and a command behind -- out")
 		}
 		p := harness.Run(t, harness.Command{Path: filepath.Join(start(t).dir, "worker"), Args: []string{"--any-command", "--trim"}})
 		p.Exit(2)

@@ -114,7 +114,7 @@ func TestExec(t *testing.T) {
 			{"--|no-such-program", `behind --: cannot run "no-such-program"`},
 			{"--", "nothing stands behind --"},
 			{"cat", `unexpected argument "cat"; a command to execute stands behind --`},
-			{"--shell", "--shell is about a command"},
+			{"--shell", "--shell needs a command"},
 			{"--exec|bash --rcfile /dev/null -c 'echo {}'", `--exec: {} after "bash": a payload may become code, a program or an option there: use a script`},
 			{"--|git|-c|{}|x", `behind --: "-c {}": a payload may become code, a command or an option there: put -- before {} if `},
 			{"--|ssh|host|ls|{}", `behind --: {} after "ssh": a payload may become code, `},
