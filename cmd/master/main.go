@@ -31,16 +31,15 @@ func command() *cobra.Command {
 		Use:   "master",
 		Short: "Assign waiting tasks to free workers, or stand by to do so",
 		Long: `Run for leader under /master. The leader assigns the tasks that wait in /tasks
-to the free workers in /workers; every other master is a backup, and takes over
-when those before it are gone. Start two or three.
+to the free workers in /workers. Every other master is a backup: it takes over
+when the masters before it are gone. Start two or three.
 
-The leader also removes what nobody comes for: the results of tasks that outlive
-their clients and are not collected within --retention, and payloads without a
-task.
+The leader also removes leftovers: results of tasks that outlive their clients
+and are not collected within --retention, and payloads without a task.
 
 SIGTERM or SIGINT (Ctrl-C) resigns at once. After a kill -9 a backup takes over
 when the session has timed out. A master that was paused and wakes up does no
-harm: ZooKeeper refuses what it writes.`,
+harm: ZooKeeper refuses its writes.`,
 		Example: `  master --zk zk1:2181,zk2:2181,zk3:2181/lab`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := common.Logger()
@@ -79,10 +78,10 @@ harm: ZooKeeper refuses what it writes.`,
 		},
 	}
 	cli.Var(cmd.Flags(), &maxLosses, "max-losses", master.DefaultMaxLosses,
-		"Fail a task when it has been lost with this `number` of workers, one after the other, because it may be what kills them. 0 assigns it for ever.",
+		"Fail a task that was lost with this `number` of workers, one after the other: the task may be what kills them. 0 assigns it for ever.",
 		cli.Int(0, 1_000_000))
 	cli.Var(cmd.Flags(), &retention, "retention", master.DefaultRetention,
-		"Keep the result of a task that outlives its client for this `duration`, then remove it if nobody collected it. Its age is by the clock of the servers, whoever leads. 0 keeps it for ever.",
+		"Keep the result of a task that outlives its client for this `duration`, then remove it if nobody collected it. Ages are by the clock of the servers, whichever master leads. 0 keeps it for ever.",
 		parseRetention)
 	endpoint.AddTo(cmd)
 	endpoint.AddPageTo(cmd)
@@ -90,8 +89,8 @@ harm: ZooKeeper refuses what it writes.`,
 	return cmd
 }
 
-// parseRetention reads a duration that the leader, which looks once a second,
-// can keep to.
+// parseRetention reads a retention time. The leader looks once a second, so it cannot keep
+// a shorter one.
 func parseRetention(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil || d != 0 && (d < time.Second || d > 8760*time.Hour) {
