@@ -14,7 +14,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// recheck bounds what a lost watch costs.
+// recheck is how often the candidate asks again, in case a watch was lost.
 const recheck = 10 * time.Second
 
 // contender runs for leader, again and again.
@@ -50,15 +50,14 @@ func (c *contender) run(ctx context.Context, s *session.Session) error {
 	}
 }
 
-// follow prints what the candidate's Election answers, until that fails or ctx
-// ends.
+// follow prints the answers of the candidate's Election, until it fails or ctx ends.
 func (c *contender) follow(ctx context.Context, s *session.Session, candidate *election.Candidate) error {
 	ticker := time.NewTicker(recheck)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
-		// Taken before the question: an answer is not better than this.
+		// Taken before the question: the answer holds no longer than this.
 		live := s.Live()
-		// Election waits for as long as ZooKeeper is away; others do not.
+		// Election waits while ZooKeeper is away, but another candidate may lead by then.
 		stop := context.AfterFunc(live, func() { _ = c.answers.lapsed() })
 		leader := false
 		err := c.rights.Patiently(ctx, task.MasterDir, session.RightRead, func() (err error) {
@@ -92,7 +91,7 @@ type answers struct {
 	leader bool
 }
 
-// give prints the first answer, and each that is not the one before.
+// give prints the first answer, and each answer that differs from the last.
 func (a *answers) give(leader bool, live context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -100,7 +99,7 @@ func (a *answers) give(leader bool, live context.Context) error {
 	return a.print(leader && live.Err() == nil)
 }
 
-// lapsed withdraws the last answer if it holds no more.
+// lapsed withdraws the last answer if it no longer holds.
 func (a *answers) lapsed() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -120,7 +119,7 @@ func (a *answers) withdraw() error {
 	return a.print(false)
 }
 
-// print remembers only what was written: what was not is tried again.
+// print remembers only an answer that was written; else the next call prints it again.
 func (a *answers) print(leader bool) error {
 	if a.given && a.leader == leader {
 		return nil

@@ -23,10 +23,10 @@ process leads: "leader: true" or "leader: false", once at the start and then
 whenever it changes. The candidate with the lowest number leads.
 
 SIGTERM or SIGINT (Ctrl-C) leaves the election: the candidate's znode is gone
-at once, and the next one leads. After a kill -9 that takes the session timeout.
+at once, and the next one leads. After a kill -9 this takes the session timeout.
 When the session expires, or someone removes the candidate's znode, the process
-runs again, behind all others. Without a word from ZooKeeper for the session
-timeout it prints "leader: false", because another one may lead by then.`,
+joins again, behind all others. Without an answer from ZooKeeper for the session
+timeout it prints "leader: false", because another process may lead by then.`,
 		Example: `  Start this in several terminals, then stop the one that leads:
   election --zk zk1:2181,zk2:2181,zk3:2181/lab`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -122,7 +122,7 @@ func (t tour) create(conn *zk.Conn) error {
 	return nil
 }
 
-// logger takes what the library has to say.
+// logger logs the library's messages.
 type logger struct{ log *slog.Logger }
 
 func (l logger) Printf(format string, args ...any) {

@@ -11,10 +11,10 @@ import (
 	"taskkeeper/internal/identity"
 )
 
-// wire makes the library's connections. The library knows nothing of TLS: it is given
-// connections that speak it.
+// wire makes the library's connections. The library does not know TLS, so wire gives it
+// connections that speak TLS.
 type wire struct {
-	ctx context.Context // its connections are closed at its end
+	ctx context.Context // when it ends the connections are closed
 	tls identity.Files
 
 	mu  sync.Mutex // guards the rest
@@ -25,8 +25,8 @@ type wire struct {
 const handshakeTimeout = 5 * time.Second
 
 // dial closes its sockets when the context ends. Without that, a server that accepts
-// connections and then says nothing keeps the library for ten times the session
-// timeout, Close or not.
+// connections and then sends nothing blocks the library, even its Close, for ten times the
+// session timeout.
 func (w *wire) dial(network, address string, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, handshakeTimeout)
 	defer cancel()
@@ -51,9 +51,9 @@ func (w *wire) lastErr() error {
 	return w.err
 }
 
-// byName hands out the servers in turn, by name: the library's own provider looks the
-// names up at the start, and an address is not what a server's certificate is for. Only
-// the goroutine that connects calls it.
+// byName hands out the servers in turn, by name: the library's own provider resolves the names
+// at the start, but a server's certificate is for a name, not for an address. Only the goroutine
+// that connects calls it.
 type byName struct {
 	servers []string
 	next    int
@@ -65,7 +65,7 @@ func (b *byName) Init(servers []string) error { b.servers = servers; return nil 
 func (b *byName) Len() int                    { return len(b.servers) }
 func (b *byName) Connected()                  {}
 
-// Next has the library pause for a second after each round.
+// Next makes the library pause for a second after each round.
 func (b *byName) Next() (server string, pause bool) {
 	server, pause = b.servers[b.next%len(b.servers)], b.next > 0 && b.next%len(b.servers) == 0
 	b.next++
