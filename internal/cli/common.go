@@ -17,7 +17,7 @@ import (
 	"taskkeeper/internal/session"
 )
 
-// serversEnv is used where --zk is not given.
+// serversEnv is used if --zk is not given.
 const serversEnv = "ZK_SERVERS"
 
 // Common holds the flags that all programs have. A field that is set before
@@ -39,8 +39,8 @@ var defaults = Common{
 	LogLevel:       "info",
 }
 
-// AddTo adds the flags to a program's root command; its subcommands have them
-// too. It takes the command's PersistentPreRunE, to look into the environment.
+// AddTo adds the flags to a program's root command; its subcommands have them too. It sets
+// the command's PersistentPreRunE, which reads the environment.
 func (c *Common) AddTo(cmd *cobra.Command) {
 	def := *c
 	if len(def.ZK.Servers) == 0 {
@@ -48,33 +48,33 @@ func (c *Common) AddTo(cmd *cobra.Command) {
 	}
 	flags := cmd.PersistentFlags()
 	Var(flags, &c.ZK, "zk", def.ZK,
-		"Where ZooKeeper is: `servers` as host:port[,host:port…], and /chroot after the last of them to keep all znodes below that one, which is created when it is missing. Without this flag, $"+serversEnv+" is used if it is set.",
+		"The ZooKeeper `servers`, as host:port[,host:port…]. A /chroot after the last of them keeps all znodes below that znode, which is created if it is missing. Without this flag, $"+serversEnv+" is used if it is set.",
 		session.ParseAddress)
 	flags.StringVar(&c.TLS.CA, "tls-ca", "",
-		"Speak TLS, with servers whose certificate is signed by a CA in this `file`, in PEM. By itself it means encryption without an identity. Without this flag, $"+identity.CAVariable+" is used if it is set.")
+		"Use TLS, and trust servers whose certificate is signed by a CA in this PEM `file`. By itself it means encryption without an identity. Without this flag, $"+identity.CAVariable+" is used if it is set.")
 	flags.StringVar(&c.TLS.Cert, "tls-cert", "",
-		"The certificate of this process, in a PEM `file`, with the intermediate ones behind it. Who may do what goes by its subject. It is read at each connection, so a renewed one needs no restart. Without this flag, $"+identity.CertVariable+" is used if it is set.")
+		"The certificate of this process, in a PEM `file`, with its intermediate certificates behind it. Its subject decides what this process may do. The file is read at each connection, so a renewed certificate needs no restart. Without this flag, $"+identity.CertVariable+" is used if it is set.")
 	flags.StringVar(&c.TLS.Key, "tls-key", "",
 		"The certificate's key, in a PEM `file` that no other user may read. Without this flag, $"+identity.KeyVariable+" is used if it is set.")
 	Var(flags, &c.SessionTimeout, "session-timeout", cmp.Or(def.SessionTimeout, defaults.SessionTimeout),
-		"After a `duration` of silence ZooKeeper takes this process for dead. Servers raise or lower it to their own bounds; the log's first line tells what they granted.",
+		"After this `duration` of silence ZooKeeper takes this process for dead. Servers raise or lower it to their own bounds; the log's first line says what they granted.",
 		// With less, a busy machine could not even finish the handshake.
 		Duration(100*time.Millisecond, 24*time.Hour))
 	Var(flags, &c.Wait, "wait", cmp.Or(def.Wait, defaults.Wait),
-		"Give up at the start when ZooKeeper has not answered for this `duration`. Later outages are waited for.",
+		"At the start, give up when ZooKeeper has not answered for this `duration`. During later outages the program waits.",
 		Duration(time.Millisecond, 24*time.Hour))
 	Var(flags, &c.LogFormat, "log-format", cmp.Or(def.LogFormat, defaults.LogFormat),
-		"How to log to stderr: the `format` is text, for people, or json, one object a line.",
+		"The `format` of the log on stderr: text, for people, or json, one object a line.",
 		OneOf("text", "json"))
 	Var(flags, &c.LogLevel, "log-level", cmp.Or(def.LogLevel, defaults.LogLevel),
-		"Log what has at least this `level`: debug, info, warn or error.",
+		"Log messages of at least this `level`: debug, info, warn or error.",
 		OneOf("debug", "info", "warn", "error"))
 	markCommon(flags, "zk", "tls-ca", "tls-cert", "tls-key", "session-timeout", "wait", "log-format", "log-level")
 
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return c.fromEnvironment(cmd.Flags()) }
 }
 
-// fromEnvironment takes from the environment what the flags do not say.
+// fromEnvironment reads the environment in place of flags that are not given.
 func (c *Common) fromEnvironment(flags *pflag.FlagSet) error {
 	if env := os.Getenv(serversEnv); env != "" && !flags.Changed("zk") {
 		address, err := session.ParseAddress(env)
@@ -101,12 +101,12 @@ func (c *Common) fromEnvironment(flags *pflag.FlagSet) error {
 // session.Run and member.Within.
 func (c *Common) Run(ctx context.Context, cfg session.Config, of member.Config, role session.Role) error {
 	of.Version, of.Logger = Version(), cfg.Logger
-	if of.Role != member.Client { // what a client needs is another right for each of its commands
+	if of.Role != member.Client { // each command of a client needs other rights
 		cfg.Role = access.Role(of.Role)
 	}
 	play := member.Within(of, role)
 	return session.Run(ctx, cfg, c.Wait, func(ctx context.Context, s *session.Session) error {
-		if s.LacksRole() { // it waits for that; a service manager need not
+		if s.LacksRole() { // the role waits for its rights; a service manager need not
 			Ready(cfg.Logger)
 		}
 		return play(ctx, s)

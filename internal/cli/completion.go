@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// bashCompletion defines, where they are missing, the functions of the package
+// bashCompletion defines, if they are missing, the functions of the package
 // bash-completion that cobra's script needs. A plain Debian does not have it.
-const bashCompletion = `# What the script below needs of the package bash-completion, if that is not there.
+const bashCompletion = `# Functions of the package bash-completion for the script below, if the package is missing.
 if ! declare -F _get_comp_words_by_ref >/dev/null; then
     # Called with -n =: cur prev words cword: no word is split at = and :
     _get_comp_words_by_ref()
@@ -49,8 +49,8 @@ fi
 // dependence is what the help of 'completion bash' says about that package.
 var dependence = regexp.MustCompile(`This script depends on the 'bash-completion' package.\n.*\n\n`)
 
-// completeBash has 'completion bash' work without the package bash-completion. It comes
-// after SetOut: cobra's script goes there.
+// completeBash makes 'completion bash' work without the package bash-completion. Call it
+// after SetOut: cobra's script is written there.
 func completeBash(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	bash, _, err := root.Find([]string{"completion", "bash"})

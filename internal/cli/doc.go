@@ -19,35 +19,35 @@
 //
 // # Names and man pages
 //
-// The programs of the service are installed as taskkeeper-master and so on. One that was
-// started by such a name speaks of itself by it: see Program. Its hidden command "man"
-// prints its man page, from what its help is made of.
+// The programs of the service are installed as taskkeeper-master and so on. A program that was
+// started by such a name uses that name in its texts: see Program. The hidden command "man"
+// prints the man page, from the texts of the help.
 //
 // # Service managers
 //
-// With $NOTIFY_SOCKET a program tells a service manager when it is ready, and when it is
-// told to end. The variable leaves the environment at the start.
+// With $NOTIFY_SOCKET a program reports to a service manager when it is ready, and when a
+// signal ends it. At the start the variable is removed from the environment.
 //
-// # What blocks nobody
+// # A blocked stderr
 //
-// Stderr may take nothing for long: a stopped terminal, a full pipe, a full disk. So
-// one goroutine writes to it, and nobody waits for that who logs or draws a bar: see
-// output. Up to 1 MB of the log is kept, further lines are dropped, and the next line that is
-// written tells how many. Answers wait for their reader, until the program is to end. The end
-// of the program waits for what was logged while that moves, at most 5 s.
+// Stderr may block for long: a stopped terminal, a full pipe, a full disk. So one goroutine
+// writes to stderr, and logging or drawing a bar never waits for it: see output. Up to 1 MB of
+// the log is kept; further lines are dropped, and the next written line says how many. Answers
+// wait for their reader, until the program must end. At its end the program waits for the rest
+// of the log while writing makes progress, at most 5 s.
 //
-// Not covered: what the Go runtime itself writes to stderr, as for a panic.
+// Not covered: what the Go runtime itself writes to stderr, as in a panic.
 //
 // # Exit statuses
 //
 //	0    done; for a daemon also: ended by SIGINT, SIGTERM or SIGHUP
 //	1    the command returned an error
 //	2    wrong use: nothing was done
-//	128+ signal: a command that was to answer was stopped before it did, or a
-//	     second signal came; of SIGPIPE, 141: nobody reads the output any more
+//	128+ signal: a signal stopped a command before its answer was complete, or a
+//	     second signal came; 141 (SIGPIPE): nobody reads the output any more
 //	any  the command returned an ExitError
 //
-// What each program ends with is in exitStatuses, and in its man page.
+// The statuses of each program are in exitStatuses, and in its man page.
 //
-// Whatever goes wrong is one line on stderr, with the program's name.
+// Each error is one line on stderr, with the program's name.
 package cli

@@ -11,14 +11,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Var adds a flag that parse reads into *p. What parse says about a bad value
-// is printed after the flag's name: it names the value and what is wanted.
+// Var adds a flag that parse reads into *p. An error of parse is printed after the flag's
+// name: it must name the bad value and say what is wanted.
 // In usage, one word in `backquotes` stands for the value.
 func Var[T any](flags *pflag.FlagSet, p *T, name string, def T, usage string, parse func(string) (T, error)) {
 	VarP(flags, p, name, "", def, usage, parse)
 }
 
-// VarP is Var with a letter that stands for the name.
+// VarP is Var with a letter as the short name.
 func VarP[T any](flags *pflag.FlagSet, p *T, name, letter string, def T, usage string, parse func(string) (T, error)) {
 	*p = def
 	flags.VarP(&value[T]{p, parse}, name, letter, usage)
@@ -79,7 +79,7 @@ func OneOf(words ...string) func(string) (string, error) {
 	}
 }
 
-// short is a duration without the zeros that its String ends in.
+// short is a duration without the zeros at the end of its String.
 func short(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -91,7 +91,7 @@ func short(d time.Duration) string {
 	return s
 }
 
-// flagError says what pflag does not like, after the flag's name.
+// flagError says what is wrong with a flag, after the flag's name.
 func flagError(err error) error {
 	var bad *pflag.InvalidValueError
 	if !errors.As(err, &bad) {

@@ -16,7 +16,7 @@ const helpWidth = 80
 
 func markCommon(flags *pflag.FlagSet, names ...string) {
 	for _, name := range names {
-		_ = flags.SetAnnotation(name, commonFlag, nil) // fails only where there is no such flag
+		_ = flags.SetAnnotation(name, commonFlag, nil) // fails only if there is no such flag
 	}
 }
 

@@ -17,9 +17,9 @@ import (
 	"taskkeeper/internal/printable"
 )
 
-// Logger logs to stderr, as the flags say. Nobody who logs waits for that: where
-// stderr takes nothing lines are dropped, and the next one that is written tells how
-// many were. What is logged may come from anywhere: it is made printable, and cut.
+// Logger returns a logger to stderr, as the flags say. Logging never waits: while stderr
+// blocks, lines are dropped, and the next written line says how many. Logged values may come
+// from anywhere: they are made printable, and cut.
 func (c *Common) Logger() *slog.Logger {
 	h := c.handler(lines{stderr})
 	stderr.mu.Lock()
@@ -39,7 +39,7 @@ func (c *Common) handler(w io.Writer) slog.Handler {
 	return &textHandler{w: w, level: level, coloured: coloured(os.Stderr), journal: toJournal(os.Stderr)}
 }
 
-// notice is the line in the place of those that were dropped.
+// notice is the line in the place of dropped lines.
 func (c *Common) notice(dropped int) []byte {
 	var line strings.Builder
 	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines dropped: stderr did not take them", 0)
@@ -56,11 +56,11 @@ func (l lines) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Abort ends the process by exit with status 1, for an error that it cannot go on with,
-// and logs why with the stacks of all goroutines. However stuck the process is, and its
-// log, it ends.
+// Abort ends the process by exit with status 1, after an error that the process cannot go on
+// with. It logs the error with the stacks of all goroutines. The process ends even if the log
+// blocks.
 func (c *Common) Abort(exit func(status int), msg string, err error) {
-	time.AfterFunc(lastWords, func() { exit(1) }) // whatever becomes of the rest
+	time.AfterFunc(lastWords, func() { exit(1) }) // even if the rest blocks
 	var stacks strings.Builder
 	_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
 	if c.LogFormat == "json" {
@@ -108,7 +108,7 @@ type textHandler struct {
 	w        io.Writer
 	level    slog.Level
 	coloured bool
-	journal  bool   // which has a time for each line, and takes its level from the beginning
+	journal  bool   // stderr is systemd's journal: it adds the time, and reads the level at the beginning
 	groups   string // before a key
 	attrs    []byte // of all records
 }
@@ -190,7 +190,7 @@ const (
 	yellow = "\x1b[93m"
 )
 
-// begin and end append what stands before and behind a text in a colour.
+// begin and end append the codes before and behind a coloured text.
 func (h *textHandler) begin(line []byte, colour string) []byte {
 	if !h.coloured {
 		return line
@@ -205,11 +205,10 @@ func (h *textHandler) end(line []byte, colour string) []byte {
 	return append(line, "\x1b[0m"...)
 }
 
-// journalError begins a line of the journal that tells of an error: sd-daemon(3) has the
-// numbers.
+// journalError is the prefix of an error's line in the journal: sd-daemon(3) has the numbers.
 const journalError = "<3>"
 
-// toJournal tells whether systemd's journal reads a file: see JOURNAL_STREAM in
+// toJournal reports whether systemd's journal reads a file: see JOURNAL_STREAM in
 // systemd.exec(5).
 func toJournal(f *os.File) bool {
 	info, err := f.Stat()

@@ -33,8 +33,8 @@ func (e *ExitError) Error() string {
 
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// WrongUse is the error of a command that was called wrongly, where the flags
-// and arguments alone did not show it.
+// WrongUse returns the error of a command that was called wrongly, if the checks of its flags
+// and arguments cannot find it.
 func WrongUse(format string, args ...any) error {
 	return &wrongUse{fmt.Errorf(format, args...)}
 }
@@ -43,7 +43,7 @@ type wrongUse struct{ error }
 
 func (e *wrongUse) Unwrap() error { return e.error }
 
-// SoFar adds to the error of a context that ended how far a command came.
+// SoFar adds to the error of an ended context how far a command came.
 func SoFar(err error, format string, args ...any) error {
 	return &soFar{err, fmt.Sprintf(format, args...)}
 }
@@ -60,18 +60,18 @@ type stopped struct{ signal syscall.Signal }
 
 func (e stopped) Error() string { return "stopped by " + unix.SignalName(e.signal) }
 
-// Main runs the command and returns the status with which the process is to end. SIGINT,
-// SIGTERM and SIGHUP end the command's context; a second one calls exit, which ends the
-// process at once. A daemon returns
-// nil when its context ends. A command that has no answer yet returns the
-// context's error: then the status is the signal's. SIGHUP stays ignored if it was
-// (nohup). A broken pipe is an error of who writes to it, and no signal: whatever
-// reads the log must not end a daemon. A command that returns such an error, of an
-// answer that nobody reads, ends silently with the status of SIGPIPE.
+// Main runs the command and returns the exit status of the process. SIGINT, SIGTERM and
+// SIGHUP end the command's context; a second signal calls exit, which ends the process at
+// once. SIGHUP stays ignored if it was ignored at the start (nohup). A daemon returns nil when
+// its context ends. A command whose answer is not complete returns the context's error: then
+// the status is the signal's.
 //
-// The command's answers go to its OutOrStdout and ErrOrStderr, never to os.Stdout:
-// who reads them slowly, or not at all, does not keep a signal from ending it. Nor
-// does who reads the log.
+// A broken pipe is an error of the write, not a signal: the end of the log's reader must not
+// end a daemon. A command that returns such an error of its answer ends silently, with the
+// status of SIGPIPE.
+//
+// The command's answers go to its OutOrStdout and ErrOrStderr, never to os.Stdout. So a slow
+// reader of the answers or of the log does not keep a signal from ending the command.
 //
 // A command whose Args is nil takes no arguments.
 func Main(cmd *cobra.Command, exit func(status int)) (status int) {
@@ -81,12 +81,12 @@ func Main(cmd *cobra.Command, exit func(status int)) (status int) {
 	return status
 }
 
-// echo is how soon after a signal the same one is no second: timeout(1) signals its
-// child, and then its process group.
+// echo is how long a repeated signal counts as the first one: timeout(1) signals its child,
+// and then the child's process group.
 const echo = 100 * time.Millisecond
 
-// withSignals returns the context that the first signal ends. The process ends with
-// the goroutine that waits for them.
+// withSignals returns the context that the first signal ends. Its goroutine waits for signals
+// as long as the process lives.
 func withSignals(exit func(status int)) context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -99,7 +99,7 @@ func withSignals(exit func(status int)) context.Context {
 		first := <-signals
 		at := time.Now()
 		cancel(stopped{first.(syscall.Signal)})
-		_ = tell("STOPPING=1") // it knows before long
+		_ = notify("STOPPING=1") // on an error the manager still sees the end
 		for sig := range signals {
 			if sig != first || time.Since(at) > echo {
 				stderr.flush(lastWords, lastWords)
@@ -119,7 +119,7 @@ func run(ctx context.Context, root *cobra.Command) (status int) {
 	cmd, err := root.ExecuteContextC(ctx)
 	switch {
 	case *ran:
-	case out.err != nil: // cobra does not look whether its help was written
+	case out.err != nil: // cobra ignores an error of writing its help
 		err = out.err
 	case err != nil:
 		err = WrongUse("%w", err)
@@ -130,8 +130,8 @@ func run(ctx context.Context, root *cobra.Command) (status int) {
 	return report(cmd, context.Cause(ctx), err)
 }
 
-// report prints an error, without waiting for that, and tells the status that it
-// stands for.
+// report prints an error, without waiting for the write, and returns the exit status for the
+// error.
 func report(cmd *cobra.Command, cause, err error) (status int) {
 	var (
 		use  *wrongUse
@@ -172,8 +172,8 @@ func report(cmd *cobra.Command, cause, err error) (status int) {
 // longestError is how much of an error is printed, in bytes: it may quote a payload.
 const longestError = 2000
 
-// unread tells whether nobody reads the output any more, as behind a pipe to head: other
-// programs are ended by SIGPIPE then, without a word.
+// unread reports whether nobody reads the output any more, as behind a pipe to head. SIGPIPE
+// ends other programs silently then.
 func unread(err error) bool {
 	var write *fs.PathError
 	return errors.As(err, &write) && errors.Is(write, syscall.EPIPE) &&
@@ -184,9 +184,8 @@ func oneLine(s string) string { return strings.Join(strings.FieldsFunc(s, isLine
 
 func isLineEnd(r rune) bool { return r == '\n' || r == '\r' }
 
-// prepare sets on a program's commands what is equal everywhere. What it
-// returns is set once a command runs: errors before that are cobra's own, and
-// mean wrong use.
+// prepare sets what the commands of all programs have in common. *ran becomes true when a
+// command runs: errors before that are cobra's own, and mean wrong use.
 func prepare(root *cobra.Command) (ran *bool) {
 	name := root.Name()
 	byItsName(root)
@@ -205,7 +204,7 @@ func prepare(root *cobra.Command) (ran *bool) {
 		cmd.Flags().SortFlags, cmd.PersistentFlags().SortFlags = false, false
 		if cmd.HasSubCommands() && !cmd.Runnable() {
 			cmd.Args, cmd.RunE = cobra.ArbitraryArgs, noCommand
-			cmd.SuggestionsMinimumDistance = 2 // letters; cobra's own default comes too late
+			cmd.SuggestionsMinimumDistance = 2 // letters; cobra's own default is set too late
 			return
 		}
 		switch {

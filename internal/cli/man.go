@@ -16,13 +16,13 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// pages are the programs that are installed, and the sections of their man pages:
-// commands of users, and of those who look after the machine.
+// pages are the installed programs, with the sections of their man pages: 1 for users'
+// commands, 8 for administrators' commands.
 var pages = map[string]int{"client": 1, "master": 8, "worker": 8}
 
-// addMan gives a program that is installed the command "man", which prints its man
-// page. It is hidden: what a person reads is installed with the program. The command
-// "completion", which cobra gives to programs that have commands, comes along with it.
+// addMan gives an installed program the command "man", which prints its man page. The command
+// is hidden: the page is installed with the program. Since the program has a command then,
+// cobra adds the command "completion" as well.
 func addMan(root *cobra.Command, name string) {
 	section := pages[name]
 	if section == 0 {
@@ -37,12 +37,12 @@ func addMan(root *cobra.Command, name string) {
 	})
 }
 
-// manPage is a program's page in roff, with the macros of man(7), from what its help is
-// made of. One page has all commands of the program.
+// manPage is a program's page in roff, with the macros of man(7), from the texts of the help.
+// One page has all commands of the program.
 func manPage(root *cobra.Command, name string, section int) string {
 	p := &page{}
 	p.line(".TH %s %d %s %s", macro(strings.ToUpper(root.Name())), section, pageDate(), macro("taskkeeper "+Version()))
-	p.line(".nh\n.ad l") // what is to be typed is not divided
+	p.line(".nh\n.ad l") // words that a person types are not hyphenated
 	p.line(".SH NAME")
 	p.line(`%s \- %s`, roff(root.Name()), roff(strings.ToLower(root.Short[:1])+root.Short[1:]))
 	p.line(".SH SYNOPSIS")
@@ -84,8 +84,8 @@ func manPage(root *cobra.Command, name string, section int) string {
 	return p.String()
 }
 
-// pageDate does not depend on when or where a page is made: it is of $SOURCE_DATE_EPOCH,
-// else of the source's commit.
+// pageDate is the date of $SOURCE_DATE_EPOCH, else of the source's commit: it does not depend
+// on when or where a page is made.
 func pageDate() string {
 	if epoch, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64); err == nil {
 		return time.Unix(epoch, 0).UTC().Format(time.DateOnly)
@@ -105,7 +105,7 @@ type page struct{ strings.Builder }
 
 func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
 
-// text writes paragraphs, which are filled. One that is indented stands as it is.
+// text writes filled paragraphs. An indented paragraph stays as it is.
 func (p *page) text(text string) {
 	for i, paragraph := range strings.Split(strings.Trim(text, "\n"), "\n\n") {
 		if i > 0 {
@@ -132,8 +132,8 @@ func (p *page) filled(text string) {
 	p.line("%s", roffLine(line))
 }
 
-// notTheEnd keeps roff from taking the end of a line for the end of a sentence, after
-// which it leaves more room than after others.
+// notTheEnd keeps roff from taking the end of a line for the end of a sentence: roff would
+// write two blanks there.
 func notTheEnd(line string) string {
 	if strings.ContainsAny(line[len(line)-1:], `.?!)'"`) {
 		return `\&`
@@ -156,7 +156,7 @@ func (p *page) item(term, text string) {
 	p.filled(text)
 }
 
-// entries writes a section of what is about this program, if anything is.
+// entries writes a section with the entries of this program, if there are any.
 func (p *page) entries(title string, all []manEntry, program string) {
 	for _, t := range all {
 		if len(t.of) > 0 && !slices.Contains(t.of, program) {
@@ -198,7 +198,7 @@ func (p *page) commands(of *cobra.Command, before string) {
 			continue
 		}
 		name := before + cmd.Name()
-		own, _ := flagsOf(cmd) // before its usage, which names flags where there are any
+		own, _ := flagsOf(cmd) // before useLine, which shows [flags] if there are any
 		p.line(".SS %s", macro(name+": "+cmd.Short))
 		p.literal(useLine(cmd))
 		p.line(".PP")

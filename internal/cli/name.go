@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// installed begins the names of the service's programs where they are installed: in a
-// folder of everybody's programs "client" would say too little.
+// installed is the prefix of the installed programs' names: among all programs of a machine
+// "client" alone would say too little.
 const installed = "taskkeeper-"
 
 // Program is what a person types to start one of the service's programs: its name in
@@ -26,8 +26,7 @@ func Program(name string) string {
 // in quotes.
 var shown = regexp.MustCompile(`(?m)(^  |\| |')(master|worker|client) (\S)`)
 
-// byItsName has a program speak of itself, and of the others, by the names that a person
-// types.
+// byItsName puts the names that a person types into a program's texts.
 func byItsName(root *cobra.Command) {
 	rename := func(text string) string { return shown.ReplaceAllString(text, "${1}"+Program("${2}")+" ${3}") }
 	name := root.Name()

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// manager is the socket on which the service manager that started this process wants
-// to be told how it is; empty: there is none.
+// manager is the socket of the service manager that started this process; empty: there is
+// none.
 var manager string
 
-// findManager looks for it in the environment, and takes it from there: the commands of
-// a worker must not speak for it.
+// findManager reads the socket from the environment, and removes it there: the commands of a
+// worker must not report for the worker.
 func findManager() {
 	manager = os.Getenv("NOTIFY_SOCKET")
 	for _, name := range []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} {
@@ -20,16 +20,16 @@ func findManager() {
 	}
 }
 
-// Ready tells the service manager, if there is one, that this process does its work.
-// It may be told so again.
+// Ready reports to the service manager, if there is one, that this process does its work. It
+// may be called again.
 func Ready(log *slog.Logger) {
-	if err := tell("READY=1"); err != nil {
+	if err := notify("READY=1"); err != nil {
 		log.Warn("could not tell systemd that the program is ready", "err", err)
 	}
 }
 
-// tell sends the service manager a state, as sd_notify(3) does.
-func tell(state string) error {
+// notify sends the service manager a state, as sd_notify(3) does.
+func notify(state string) error {
 	if manager == "" {
 		return nil
 	}
@@ -38,7 +38,7 @@ func tell(state string) error {
 		return err
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(time.Second)) // nobody waits for a manager that reads nothing
+	_ = conn.SetDeadline(time.Now().Add(time.Second)) // a manager that reads nothing must not block the program
 	_, err = conn.Write([]byte(state))
 	return err
 }

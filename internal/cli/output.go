@@ -13,36 +13,35 @@ import (
 )
 
 const (
-	// room is how much of the log waits for a file that takes nothing, in bytes:
-	// some 6,000 lines.
-	room = 1 << 20
+	// maxQueued is how much of the log is kept while the file blocks, in bytes: some 6,000
+	// lines.
+	maxQueued = 1 << 20
 	// pipeBuf is how much is written to a pipe undivided: PIPE_BUF in limits.h(0p).
 	pipeBuf = 4096
-	// linger is how long a line of the log waits for others to be written with it. Who logs
-	// is in the middle of something, and more often than not logs again.
+	// linger is how long a line of the log waits for others to be written with it. A goroutine
+	// that logs often logs again at once.
 	linger = time.Millisecond
-	// lineCost is what a line that waits costs in memory beside its text.
+	// lineCost is the memory of a queued line besides its text, in bytes.
 	lineCost = 64
-	// grace is how long an answer waits for its reader when the program is to end.
+	// grace is how long an answer waits for its reader when the program must end.
 	grace = 3 * time.Second
-	// flushStill and flushTime bound the wait for what was logged at the end of the
-	// program: while nothing is written, and where a slow reader takes line by line.
+	// flushStill and flushTime bound the wait for the log at the end of the program: while
+	// nothing is written, and in all, if a slow reader takes line by line.
 	flushStill = time.Second
 	flushTime  = 5 * time.Second
-	// lastWords is the same where the program is to end at once.
+	// lastWords is both bounds when the program must end at once.
 	lastWords = 500 * time.Millisecond
 )
 
-// output writes to a file, so that nobody has to wait for that: a terminal may be
-// stopped (Ctrl-S), a pipe full, a disk full. A goroutine writes; it runs while there
-// is something to write, but lets lines of the log come together. Three things go through
-// it:
+// output writes to a file that may block: a terminal may be stopped (Ctrl-S), a pipe full, a
+// disk full. One goroutine writes. It runs while there is something to write, after lines of
+// the log have gathered for linger. Three things go through output:
 //
-//	the log    offer   never waits; what finds no room, or cannot be written, is
-//	                   dropped, and the next line that is written tells how many were
-//	answers    print   waits, until the program is to end; is never dropped
-//	the bar    show    is drawn anew at the last line of a terminal after what else
-//	                   is written there; only the newest one is ever drawn
+//	the log    offer   never waits; a line beyond maxQueued, or one that cannot be
+//	                   written, is dropped; the next written line says how many were
+//	answers    print   waits, until the program must end; is never dropped
+//	the bar    show    is drawn again on the last line of a terminal after any other
+//	                   text; only the newest bar is drawn
 type output struct {
 	file *os.File // of the log and the bar; fixed at construction
 
@@ -62,13 +61,13 @@ type output struct {
 	drawn bool // the bar is on the terminal
 }
 
-// entry is a line of the log; or, with done, an answer; or, without a text, where
+// entry is a line of the log; or, with done, an answer; or, without a text, the place where
 // lines of the log were dropped.
 type entry struct {
 	text    []byte
 	dropped int
 	to      *os.File       // of an answer
-	done    chan<- written // has room for one
+	done    chan<- written // buffered, for one
 }
 
 type written struct {
@@ -76,15 +75,14 @@ type written struct {
 	err error
 }
 
-// stderr is the log's, the bar's and the last error's.
+// stderr takes the log, the bar and the last error.
 var stderr = &output{file: os.Stderr}
 
-// ShowBar draws a bar at the last line of the terminal that stderr is, or takes it
-// away if it is nil. It is asked for its text when it is drawn: that may take at most
-// so many columns, and must not wait.
+// ShowBar draws a bar on the last line of stderr's terminal; nil removes the bar. bar is called
+// at each drawing. It must not wait, and returns a text of at most width columns.
 func ShowBar(bar func(width int) string) { stderr.show(bar) }
 
-// offer has a line of the log written, if there is room for it.
+// offer queues a line of the log, or counts it as dropped.
 func (o *output) offer(line []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -93,7 +91,7 @@ func (o *output) offer(line []byte) {
 		o.later = time.AfterFunc(linger, o.begin)
 	}
 	size := len(line) + lineCost
-	if o.size+size <= room {
+	if o.size+size <= maxQueued {
 		o.size += size
 		o.queue = append(o.queue, entry{text: bytes.Clone(line)})
 		return
@@ -104,8 +102,8 @@ func (o *output) offer(line []byte) {
 	o.queue[len(o.queue)-1].dropped++
 }
 
-// print has an answer written, and waits for that. When ctx has ended it waits no
-// longer than the grace; the error is ctx's then.
+// print queues an answer, and waits until it is written. After ctx has ended it waits no
+// longer than grace; then the error is ctx's.
 func (o *output) print(ctx context.Context, to *os.File, text []byte) (int, error) {
 	done := o.append(to, text)
 	select {
@@ -123,7 +121,7 @@ func (o *output) print(ctx context.Context, to *os.File, text []byte) (int, erro
 	}
 }
 
-// append has an answer written, and does not wait.
+// append queues an answer, and does not wait.
 func (o *output) append(to *os.File, text []byte) <-chan written {
 	done := make(chan written, 1)
 	o.mu.Lock()
@@ -141,8 +139,8 @@ func (o *output) show(bar func(width int) string) {
 	o.start()
 }
 
-// flush waits until all is written, at most for a time, and no longer than for
-// another when nothing is written meanwhile.
+// flush waits until all is written, but no longer than most, and no longer than still while
+// nothing is written.
 func (o *output) flush(still, most time.Duration) {
 	for end := time.Now().Add(most); ; {
 		o.mu.Lock()
@@ -179,10 +177,10 @@ func (o *output) start() {
 		return
 	}
 	o.later = nil
-	go o.run() // ends when all is written: a process ends without waiting for that
+	go o.run() // ends when all is written, or with the process
 }
 
-// begin is start when lines have waited for long enough.
+// begin is start after linger.
 func (o *output) begin() {
 	o.mu.Lock()
 	o.later = nil
@@ -213,7 +211,7 @@ func (o *output) run() {
 			o.mu.Unlock()
 			o.draw(bar)
 		default:
-			o.queue = nil // which has grown
+			o.queue = nil // frees its memory
 			close(o.idle)
 			o.idle = nil
 			o.mu.Unlock()
@@ -222,8 +220,8 @@ func (o *output) run() {
 	}
 }
 
-// together is how many entries are written at once: lines of the log, while they come to
-// no more than goes into a pipe undivided, whoever else writes to it.
+// together is how many entries are written at once: as many lines of the log as a pipe takes
+// undivided, even if others write to it.
 func together(queue []entry) (n int) {
 	line := func(e entry) bool { return e.done == nil && e.text != nil }
 	for size := 0; n < len(queue) && line(queue[n]); n++ {
@@ -234,7 +232,7 @@ func together(queue []entry) (n int) {
 	return max(1, n)
 }
 
-// log writes lines of the log, and before them how many are missing there.
+// log writes lines of the log, and before them how many were dropped.
 func (o *output) log(lines []entry, notice func(dropped int) []byte) {
 	o.lost += lines[0].dropped
 	if o.lost > 0 {
@@ -284,7 +282,7 @@ func (o *output) put(lines []byte) int {
 
 const eraseLine = "\r\x1b[K"
 
-// write writes a text in the bar's place, which is drawn again below it.
+// write writes a text in the bar's place; the bar is drawn again below it.
 func (o *output) write(to *os.File, text []byte) (n int, err error) {
 	erase := 0
 	if o.drawn {
@@ -304,7 +302,7 @@ func (o *output) write(to *os.File, text []byte) (n int, err error) {
 func (o *output) draw(bar func(width int) string) {
 	switch {
 	case !foreground(o.file):
-		o.drawn = false // what stands there is somebody else's
+		o.drawn = false // another process writes there
 	case bar != nil:
 		width, _, err := term.GetSize(int(o.file.Fd()))
 		if err != nil || width <= 0 {
@@ -319,16 +317,16 @@ func (o *output) draw(bar func(width int) string) {
 	}
 }
 
-// foreground tells whether this process may paint on the terminal: a person types
-// there while it runs in the background. A terminal that is not the process's own
-// has no such order.
+// foreground reports whether this process may draw on the terminal: while it runs in the
+// background a person types there. A terminal that does not control the process has no
+// foreground.
 func foreground(terminal *os.File) bool {
 	group, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP)
 	return err != nil || group == unix.Getpgrp()
 }
 
-// writeAll writes, also where some other process has made the file non-blocking,
-// as ssh does with a terminal.
+// writeAll writes all of b, also if another process has made the file non-blocking, as ssh
+// does with a terminal.
 func writeAll(f *os.File, b []byte) (n int, err error) {
 	for {
 		m, err := f.Write(b[n:])
@@ -336,12 +334,12 @@ func writeAll(f *os.File, b []byte) (n int, err error) {
 		if !errors.Is(err, unix.EAGAIN) {
 			return n, err
 		}
-		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLOUT}}, -1) // Write tells
+		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLOUT}}, -1) // Write has the error
 	}
 }
 
-// answers is where a program's answers go: to stdout, or beside the log to stderr.
-// A reader that is slow is waited for, until the program is to end.
+// answers writes a program's answers to stdout, or beside the log to stderr. A write waits
+// for a slow reader, until the program must end.
 type answers struct {
 	ctx context.Context
 	out *output
@@ -351,8 +349,8 @@ type answers struct {
 	err error      // of the first write that failed
 }
 
-// newAnswers shares with stderr's log what is the same file: what is printed comes
-// in its order then, and a bar makes room for it.
+// newAnswers shares stderr's output if both are the same file: then answers and log keep their
+// order, and a bar stays below both.
 func newAnswers(ctx context.Context, to *os.File) *answers {
 	if same(to, stderr.file) {
 		return &answers{ctx: ctx, out: stderr, to: to}
@@ -370,7 +368,7 @@ func (a *answers) Write(b []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if errors.Is(a.err, context.Canceled) {
-		return 0, a.err // the one before waits still
+		return 0, a.err // an earlier write still waits
 	}
 	n, err := a.out.print(a.ctx, a.to, b)
 	if a.err == nil {

@@ -78,9 +78,9 @@ func TestOutput(t *testing.T) {
 	})
 	t.Run("tells_where_lines_are_missing", func(t *testing.T) {
 		o, r := full(t)
-		long := append(bytes.Repeat([]byte("x"), room/2), '\n')
+		long := append(bytes.Repeat([]byte("x"), maxQueued/2), '\n')
 		o.offer(long)
-		o.offer(long)              // finds no room
+		o.offer(long)              // does not fit
 		o.offer([]byte("short\n")) // does
 		o.offer(long)              // does not
 		in := bufio.NewReader(r)

@@ -6,18 +6,17 @@ import (
 	"sync/atomic"
 )
 
-// ballast is memory in use for the garbage collector, and for nobody else: it is never
-// touched, and so takes none.
+// ballast counts as memory in use for the garbage collector. It is never touched, so it takes
+// no real memory.
 var ballast atomic.Pointer[[16 << 20]byte]
 
 // Tune sets Go's runtime up for a program that mostly waits for the network, as those of
 // the service do, and returns how many processors it could use.
 //
-// It runs on one processor at a time, unless the environment's GOMAXPROCS says otherwise:
-// to hand what little it does from thread to thread, each of which has to be woken, costs
-// more than it brings. And it collects garbage for every 20 MB or so that it allocates, not
-// for every 4: each time the stacks of as many goroutines are looked through as there are
-// tasks.
+// The program runs on one processor at a time, unless $GOMAXPROCS says otherwise: its work is
+// small, and waking another thread for a part of it costs more than it gains. Garbage is
+// collected after about 20 MB of allocations, not after 4: each collection scans the stack of
+// every goroutine, and there may be one for each task.
 func Tune() (processors int) {
 	processors = runtime.GOMAXPROCS(0)
 	if os.Getenv("GOMAXPROCS") == "" {
