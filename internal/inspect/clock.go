@@ -7,17 +7,17 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// tolerance is by how much clocks may differ without a word.
+// tolerance is how much clocks may differ without a warning.
 const tolerance = 5 * time.Second
 
-// clocks compares this machine's clock with that of ZooKeeper's servers, by which all
-// times in the tree are. It returns what the servers' clock says now, as far as is
-// known, and a warning if clocks differ.
+// clocks compares this machine's clock with the clock of ZooKeeper's servers, which gives all
+// times in the tree. It returns the time on the servers' clock, as far as it is known, and
+// warnings if clocks differ.
 //
-// Without a write ZooKeeper does not tell its time. So the servers' clock is known to be
-// ahead only where something was written lately: then it is later than now. It is known
-// to be behind only where a task was created before its client, by its own clock, made
-// the id; whether that client's clock is like this machine's is not known.
+// ZooKeeper shows its time only in writes. So the servers' clock is known to be ahead only
+// after a recent write: its time is later than now. The servers' clock is known to be behind
+// only if a task was created earlier than its client, by the client's clock, made the id.
+// Whether that client's clock agrees with this machine's is unknown.
 func (t *Tree) clocks(now time.Time) (servers time.Time, warnings []Warning) {
 	servers = now
 	latest := func(z *Znode) {
@@ -43,7 +43,7 @@ func (t *Tree) clocks(now time.Time) (servers time.Time, warnings []Warning) {
 	}
 	if ahead := servers.Sub(now); ahead > tolerance {
 		warnings = append(warnings, Warning{Text: fmt.Sprintf(
-			"the clock of ZooKeeper's servers is ahead of this machine's by %s or more: ages end with the last write", age(ahead))})
+			"the clock of ZooKeeper's servers is ahead of this machine's by %s or more: ages count only up to the last write", age(ahead))})
 	}
 	if behind > tolerance {
 		warnings = append(warnings, Warning{Text: fmt.Sprintf(

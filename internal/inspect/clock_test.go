@@ -32,7 +32,7 @@ func TestClocks(t *testing.T) {
 	}{
 		"all the same":                            {usual(), ""},
 		"the servers' a little ahead":             {ahead(tolerance), ""},
-		"the servers' an hour ahead":              {ahead(time.Hour), "the clock of ZooKeeper's servers is ahead of this machine's by 1h00m or more: ages end with the last write"},
+		"the servers' an hour ahead":              {ahead(time.Hour), "the clock of ZooKeeper's servers is ahead of this machine's by 1h00m or more: ages count only up to the last write"},
 		"a task that waited for its creation":     {submitted(time.Hour, time.Second), ""},
 		"the servers' an hour behind a client's":  {submitted(time.Second, time.Hour+time.Second), "the clock of ZooKeeper's servers is behind that of a client by 1h00m or more: ages may be too long by as much"},
 		"the servers' a little behind a client's": {submitted(time.Second, 5*time.Second), ""},

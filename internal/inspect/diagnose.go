@@ -14,13 +14,13 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// secondLook is how long after the first one Diagnose looks again. It is longer
-// than a leader or a worker takes to do what it is about to do.
+// secondLook is the time between the two looks of Diagnose: longer than a leader or a worker
+// takes to finish a change in progress.
 const secondLook = 1500 * time.Millisecond
 
-// Diagnose reads all of the tree but the payloads themselves, twice if there is
-// anything wrong, and returns what it read last and what was wrong both times. Root
-// is the chroot, which the commands name.
+// Diagnose reads the tree without the contents of payloads, twice if anything is wrong. It
+// returns the tree of the last read, and the findings of both. Root is the chroot, for the
+// commands of the findings.
 func Diagnose(ctx context.Context, s *session.Session, root string) (*Tree, []Finding, error) {
 	t, err := examine(ctx, s)
 	if err != nil {
@@ -43,15 +43,15 @@ func Diagnose(ctx context.Context, s *session.Session, root string) (*Tree, []Fi
 	return t, twice(first, Findings(t, root)), nil
 }
 
-// What everyone has to be allowed where there is no policy, by the znode's place. Deleting it is a matter of
-// the one above it.
+// The rights that everyone needs without a policy, by the znode's place. The right to delete a
+// znode belongs to its parent.
 const (
 	needDir  = zk.PermRead | zk.PermCreate | zk.PermDelete
 	needNode = zk.PermRead | zk.PermWrite
 	needData = zk.PermRead
 )
 
-// examine reads the tree with the payloads' znodes, all ACLs, and what hangs below.
+// examine reads the tree with the payloads' znodes, all ACLs, and children of leaves.
 func examine(ctx context.Context, s *session.Session) (*Tree, error) {
 	t, err := Read(ctx, s)
 	if err != nil {
@@ -65,7 +65,7 @@ func examine(ctx context.Context, s *session.Session) (*Tree, error) {
 		return nil, err
 	}
 	for _, d := range t.Dirs {
-		if t.Access.secret(d.Name, d.Err) { // who looks is no admin and no viewer
+		if t.Access.secret(d.Name, d.Err) { // the caller is no admin and no viewer
 			return nil, d.Err
 		}
 	}
@@ -128,8 +128,8 @@ func examine(ctx context.Context, s *session.Session) (*Tree, error) {
 	return t, nil
 }
 
-// look reads a znode's ACL, and its Stat as it is then; of the data, nothing. The error
-// is one of the session, or zk.ErrNoNode; any other is the znode's.
+// look reads a znode's ACL and Stat, not its data. It returns an error of the session, or
+// zk.ErrNoNode; any other error goes into z.Err.
 func (t *Tree) look(s *session.Session, path string, need int32, z *Znode) error {
 	acl, stat, err := s.ACL(path)
 	unreadable := cmp.Or(z.Err, err)
@@ -140,13 +140,13 @@ func (t *Tree) look(s *session.Session, path string, need int32, z *Znode) error
 	if fatal != nil {
 		return fatal
 	}
-	if z.Mzxid != 0 { // what was read of it, by which it is judged
+	if z.Mzxid != 0 { // keep the Stat that belongs to the data read before
 		seen.Created, seen.Modified, seen.Mzxid, seen.Owner = z.Created, z.Modified, z.Mzxid, z.Owner
 	}
 	*z = seen
 	policy := t.Access.Policy
 	switch {
-	case t.Access.secret(path, unreadable): // it is as it should be
+	case t.Access.secret(path, unreadable): // the policy forbids this read: no fault
 		z.Err = nil
 	case unreadable != nil || !suits(policy, path, acl, need):
 		z.Err, z.Closed, z.acl = unreadable, true, policy.Closed(path, acl)
@@ -154,8 +154,8 @@ func (t *Tree) look(s *session.Session, path string, need int32, z *Znode) error
 	return nil
 }
 
-// suits tells whether an ACL is as the policy says. Without one everyone has to be allowed what
-// the service needs.
+// suits reports whether an ACL obeys the policy. Without a policy everyone must have the rights
+// in need.
 func suits(policy access.Policy, path string, acl []zk.ACL, need int32) bool {
 	if policy.IsZero() {
 		return allowed(acl)&need == need
@@ -173,7 +173,7 @@ func allowed(acl []zk.ACL) (perms int32) {
 	return perms
 }
 
-// lookBelow lists what hangs below a znode.
+// lookBelow reads the children of a znode.
 func lookBelow(ctx context.Context, s *session.Session, path string, z *Znode) error {
 	if z.children == 0 || z.Err != nil {
 		return nil

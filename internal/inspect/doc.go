@@ -1,44 +1,43 @@
-// Package inspect tells people what is in the tree and what is wrong with it. But for
-// Mend it writes nothing; a root znode that is missing is an empty one.
+// Package inspect shows people what is in the tree and what is wrong with it. Only Mend
+// writes. A missing permanent znode counts as empty.
 //
-//	Read     ─► Tree ─► Summarize ─► Status       who leads, who works, what is drained, of
-//	                                              which version, and how many tasks wait
-//	Watcher  ─► Tree ─► Summarize ─► Status       again and again, of the tree what has changed
+//	Read     ─► Tree ─► Summarize ─► Status       who leads, who works, what is drained, the
+//	                                              versions, and how many tasks wait
+//	Watcher  ─► Tree ─► Summarize ─► Status       the same again and again; it reads changes only
 //	Look     ─► Case ─► Explain   ─► Explanation  one task, and why it waits
-//	Diagnose ─► Tree ─► Findings, in two looks    what no program of ours leaves behind
-//	                    Finding  ─► Mend          does what mends it
+//	Diagnose ─► Tree ─► Findings, in two looks    znodes that no program of ours leaves behind
+//	                    Finding  ─► Mend          mends a finding
 //
-// Read, Watcher, Look and Diagnose are all the I/O, each behind a Sync; the rest are
-// functions of what they return.
+// Only Read, Watcher, Look, Diagnose and Mend do I/O. The first four begin with a Sync. The
+// rest are pure functions of their results.
 //
 // # What a Tree is not
 //
-// A picture of one moment. Listings and reads come one after the other, many at a
-// time, while the service goes on: a task that is assigned between the read of its
-// worker and its own counts as pending. What vanishes meanwhile is left out. Of a
-// state only the beginning is kept, so that memory holds 64 states at a time and
-// the names of all.
+// A Tree is not a picture of one moment. Listings and reads take time, while the service goes
+// on: a task that is assigned between the read of its worker and the read of the task counts
+// as pending. A znode that vanishes meanwhile is left out. Only the beginning of a state is
+// kept, so memory holds 64 whole states at a time, and all names.
 //
-// Ages are by this machine's clock and the times in ZooKeeper's Stat, which are by
-// the clock of its servers' leader. They are for people; nothing is decided by them.
+// Ages are the difference of this machine's clock and the times in ZooKeeper's Stat, which
+// come from the clock of the servers' leader. Ages are for people; nothing is decided by them.
 //
-// A process tells its version under /members. Its candidate or its workers are found by
-// their session, which is that of its member: names could be alike. Who has no member is
-// an older program, or a person.
+// A process writes its version into its znode under /members. Its candidate or its workers
+// have the same session as that znode; names could be equal. A candidate or worker without
+// such a znode belongs to an older program, or a person made it.
 //
 // # Two looks
 //
-// Things in motion look wrong for a moment: a result that is committed between two
-// reads, a task withdrawn but not taken back yet. Diagnose looks again, a second and
-// a half later, and reports what it finds both times on the same znode at the same
-// mzxid: nobody has touched it meanwhile.
+// A change in progress looks wrong for a moment: a result that is committed between two reads,
+// a task that is withdrawn but not revoked yet. So Diagnose looks again after 1.5 s. It
+// reports only findings of both looks on the same znode at the same mzxid: nobody has written
+// the znode meanwhile.
 //
 // # Mending
 //
-// Names in the tree may be hostile: what a person pastes must not run what somebody
-// else wrote. So a command is printed only where each name in it is made of letters and
-// digits and ._@%+=:,- alone; Mend does the others, and all of them. It changes nothing
-// that has changed since it was found: each write names the version that was looked at,
-// and a znode that is deleted for the lack of another one goes in a Multi that would
-// create that one.
+// Names in the tree may be hostile: a command that a person pastes must not run text of
+// somebody else. So a command is printed only if each name in it consists of letters, digits
+// and ._@%+=:,- alone. Mend can mend every finding. It changes no znode that has changed since
+// it was found: each write names the version that was read. If a znode is deleted because
+// another one is missing, the Multi also creates and deletes the other one, so that the Multi
+// fails if the other one exists.
 package inspect

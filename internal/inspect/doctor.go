@@ -11,19 +11,19 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Finding is something wrong in the tree: what no program of ours leaves behind,
-// or what keeps one of them from its work.
+// Finding is something wrong in the tree: a znode that no program of ours leaves behind, or
+// one that keeps a program from its work.
 type Finding struct {
 	Znode string // with the chroot
 	Text  string // what is wrong
 
 	root    string
-	mzxid   int64 // of the znode that tells
+	mzxid   int64 // of the znode
 	changes []change
 }
 
-// String is the finding, and a line for each command of ZooKeeper's shell that mends
-// it. Where a name could be more than a name to a shell there is none.
+// String is the finding, and a line for each command of ZooKeeper's shell that mends it. There
+// is no command if a shell could read a name as more than a name.
 func (f Finding) String() string {
 	var b strings.Builder
 	b.WriteString(f.Headline())
@@ -38,7 +38,7 @@ func (f Finding) String() string {
 	return b.String()
 }
 
-// Headline is the finding in a line, without what mends it.
+// Headline is the finding in a line, without commands.
 func (f Finding) Headline() string {
 	return shownPath(f.Znode) + "  " + printable.Line(printable.Cut(f.Text, maxText))
 }
@@ -54,8 +54,8 @@ func (f Finding) commands() (all []string) {
 	return all
 }
 
-// maxText is how much of a finding's text is shown, in bytes: it may name what hostile
-// znodes hold.
+// maxText is how much of a finding's text is shown, in bytes: it may quote hostile
+// znodes.
 const maxText = 1000
 
 // shownPath is a path fit for a line, in quotes unless it is plain.
@@ -66,7 +66,7 @@ func shownPath(path string) string {
 	return `"` + printable.Line(printable.Cut(path, 2*maxPlain)) + `"`
 }
 
-// Findings tells what is wrong in a tree that Diagnose has read. Root is its chroot.
+// Findings returns what is wrong in a tree that Diagnose has read. Root is its chroot.
 func Findings(t *Tree, root string) []Finding {
 	d := &doctor{tree: t, root: root, tasks: make(map[string]*Task), data: make(map[string]*Znode)}
 	for i := range t.Tasks {
@@ -81,7 +81,7 @@ func Findings(t *Tree, root string) []Finding {
 		d.access(z.Name, z)
 		whole = whole && z.Err == nil
 	}
-	if !whole { // what is not listed is not missing
+	if !whole { // without a listing a znode may only seem to be missing
 		return d.found
 	}
 	d.master()
@@ -93,8 +93,8 @@ func Findings(t *Tree, root string) []Finding {
 	return d.found
 }
 
-// twice returns the findings of the second look that the first one had as well, of
-// the same znode, which nobody has touched since.
+// twice returns the findings of the second look that the first look had as well, of the same
+// znode at the same mzxid.
 func twice(first, second []Finding) []Finding {
 	type key struct {
 		znode, text string
@@ -127,7 +127,7 @@ func at(root, path string) string {
 	return root + path
 }
 
-// access tells whether the service may use a znode, and nobody else.
+// access finds a znode that the service cannot use, or that others can.
 func (d *doctor) access(path string, z *Znode) {
 	switch {
 	case z.Err != nil:
@@ -139,12 +139,12 @@ func (d *doctor) access(path string, z *Znode) {
 	}
 }
 
-// below finds what hangs below a znode that has no children of the service's own.
+// below finds children of a znode that should have none.
 func (d *doctor) below(path string, z *Znode) {
 	for i := range z.Below {
 		child := &z.Below[i]
 		path := path + "/" + child.Name
-		d.find(path, child, "a child that is none of the service's own: it keeps the znode above it from being deleted",
+		d.find(path, child, "a child that no program of the service creates: the znode above it cannot be deleted",
 			removing(path, child))
 	}
 }
@@ -186,8 +186,8 @@ func (d *doctor) workers() {
 	}
 }
 
-// drains finds drains of processes and workers that are gone: they do not come back. A drain of
-// a host stays for workers that come later.
+// drains finds drains of processes and workers that are gone: their names do not come back. A
+// drain of a host also holds for later workers.
 func (d *doctor) drains() {
 	there := make(map[string]bool)
 	is := func(name string) {
@@ -220,14 +220,14 @@ func (d *doctor) members() {
 		z := &d.tree.Members[i].Znode
 		path := task.MemberPath(z.Name)
 		if z.Err == nil && z.Owner == 0 {
-			d.find(path, z, "not ephemeral: no process, no session ends it", removing(path, z))
+			d.find(path, z, "not ephemeral: it is no process, and no session ends it", removing(path, z))
 			continue
 		}
 		d.access(path, z)
 	}
 }
 
-// list finds what a worker should not have in its list.
+// list finds ids that a worker should not have in its list.
 func (d *doctor) list(path string, w *Worker, held map[string][]*Worker) {
 	var wrong, rest []string
 	for _, id := range w.Tasks {
@@ -297,7 +297,7 @@ func (d *doctor) payloads() {
 			continue
 		}
 		if !task.ValidID(z.Name) {
-			continue // its task's finding has it
+			continue // states reports it with its task
 		}
 		d.access(path, z)
 		d.below(path, z)

@@ -30,7 +30,7 @@ func closed(z Znode) Znode      { z.Closed = true; return z }
 func unreadableZ(z Znode) Znode { z.Err = errors.New("not authenticated"); return z }
 
 func TestFindings(t *testing.T) {
-	const payloadsChild = "a child that is none of the service's own: it keeps the znode above it from being deleted"
+	const payloadsChild = "a child that no program of the service creates: the znode above it cannot be deleted"
 	for name, tc := range map[string]struct {
 		change func(t *Tree)
 		want   string
@@ -89,11 +89,11 @@ func TestFindings(t *testing.T) {
 "/lab/tasks/x" "  a malformed name, which cannot stand in a worker's list: it is never assigned (client doctor --mend mends it)
 `},
 		"a_worker_that_is_not_ephemeral": {func(t *Tree) { t.Workers[1].Owner, t.Workers[1].Tasks = 0, []string{"gone"} }, `
-/lab/workers/w2  not ephemeral: no worker, nothing is assigned to it
+/lab/workers/w2  not ephemeral: it is no worker, and nothing is assigned to it
     delete /lab/workers/w2
 `},
 		"a_worker_that_is_not_ephemeral_with_a_child": {func(t *Tree) { t.Workers[1].Znode = below(permanent(t.Workers[1].Znode), "c") }, `
-/lab/workers/w2  not ephemeral: no worker, nothing is assigned to it
+/lab/workers/w2  not ephemeral: it is no worker, and nothing is assigned to it
     deleteall /lab/workers/w2
 `},
 		"a_candidate_that_is_not_ephemeral": {func(t *Tree) { t.Candidates[1].Owner = 0 }, `
@@ -115,7 +115,7 @@ func TestFindings(t *testing.T) {
     delete /lab/drain/h:9
 `},
 		"a_member_that_is_not_ephemeral": {func(t *Tree) { t.Members[0].Znode = permanent(below(t.Members[0].Znode, "c")) }, `
-/lab/members/h:9` + worker[3:] + `  not ephemeral: no process, no session ends it
+/lab/members/h:9` + worker[3:] + `  not ephemeral: it is no process, and no session ends it
     deleteall /lab/members/h:9` + worker[3:] + `
 `},
 		"what_keeps_a_drain_from_being_ended_or_read": {func(t *Tree) {

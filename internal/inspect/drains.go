@@ -8,14 +8,14 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// DrainStatus is a child of /drain: it names workers that are given no more tasks.
+// DrainStatus is a child of /drain: its workers get no more tasks.
 type DrainStatus struct {
 	Name    string     `json:"name"`  // of a host, or "host:pid" of a process, or of a worker
-	Since   *time.Time `json:"since"` // it was made; null: it may not be read
+	Since   *time.Time `json:"since"` // created; null: it may not be read
 	Seconds float64    `json:"seconds"`
 	Drained bool       `json:"drained"`        // the leader says that its workers have no tasks
 	Note    string     `json:"note,omitempty"` // of a person
-	Workers int        `json:"workers"`        // that it drains; 0: none is registered now
+	Workers int        `json:"workers"`        // that it names; 0: none is registered now
 	Busy    int        `json:"busy"`           // of these
 }
 
@@ -53,7 +53,7 @@ func (s *Status) summarizeDrains(t *Tree, now time.Time, only Filter) {
 	}
 }
 
-// drain tells whether a drain is meant that drains none of the workers that are.
+// drain reports whether the filter selects a drain that names none of the present workers.
 func (f Filter) drain(name string, workers int) bool {
 	_, host, _ := task.ParseWorkerName(name)
 	host, _, _ = strings.Cut(host, ":")
@@ -87,7 +87,7 @@ func (d DrainStatus) progress() string {
 	return "draining"
 }
 
-// AllDrained says that a queue's workers are drained, which are n, and by what.
+// AllDrained says that all n workers of a queue are drained, and by which drains.
 func AllDrained(queue string, n int, drains []string) string {
 	return allWorkers(n, queue, "", "drained") + ": " + task.Undrain(drains)
 }

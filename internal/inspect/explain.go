@@ -12,24 +12,24 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Case is one task, and what decides what becomes of it.
+// Case is one task, and all that decides why it waits.
 type Case struct {
 	Task    Task
 	Payload *Text // nil: there is none, or PayloadErr
 	Tree    *Tree // candidates and workers
 
 	PayloadErr error // it may not be read
-	Ahead      int   // tasks that go before it; counted only where it waits for a worker
+	Ahead      int   // tasks that are assigned before it; counted only if it waits for a worker
 	Rival      *Task // lost as often, and executed by the process of each free worker: see rival
 }
 
-// Explanation is what is known of a task, and as JSON what `client explain --json`
-// prints: the names of the fields stay. Seconds are numbers, times RFC 3339.
+// Explanation is what is known of a task. `client explain --json` prints it: the names of the
+// fields stay. Seconds are numbers, times RFC 3339.
 type Explanation struct {
 	Time       time.Time  `json:"time"` // when it was read, by this machine's clock
 	ID         string     `json:"id"`
 	Queue      string     `json:"queue"`               // "" is the default queue
-	State      string     `json:"state"`               // of its znode: pending (also while it runs: see Waits), done, failed, malformed or unreadable
+	State      string     `json:"state"`               // in its znode: pending (also while it runs: see Waits), done, failed, malformed or unreadable
 	Losses     int        `json:"losses"`              // executions lost with their workers; only while it is pending
 	Result     *Text      `json:"result,omitempty"`    // done
 	Reason     *Text      `json:"reason,omitempty"`    // failed
@@ -37,9 +37,9 @@ type Explanation struct {
 	Age        float64    `json:"age_seconds"`         // since its submission
 	Finished   *time.Time `json:"finished,omitempty"`  // done or failed
 	Took       *float64   `json:"took_seconds,omitempty"`
-	Kind       string     `json:"kind,omitempty"`            // of its payload, if its submitter says
-	Timeout    float64    `json:"timeout_seconds,omitempty"` // of an execution, if its submitter says
-	*Execution            // finished by a worker that tells
+	Kind       string     `json:"kind,omitempty"`            // of its payload, if its submitter gave it
+	Timeout    float64    `json:"timeout_seconds,omitempty"` // of an execution, if its submitter gave it
+	*Execution            // finished by a worker that wrote facts
 	Detached   bool       `json:"detached"`          // it outlives its client
 	Owner      string     `json:"owner,omitempty"`   // the session that it vanishes with: 0x…
 	Payload    *Text      `json:"payload,omitempty"` // missing: there is none, or it may not be read
@@ -47,32 +47,32 @@ type Explanation struct {
 	Waits      *Wait      `json:"waits,omitempty"`   // while it is not finished
 	Warnings   []Warning  `json:"warnings,omitempty"`
 
-	noPayload string // why it is not here
+	noPayload string // why it is missing
 }
 
-// Execution is what its worker tells of the execution that finished a task.
+// Execution is the worker's facts about the execution that finished a task.
 type Execution struct {
 	Worker  string     `json:"worker"`
-	Host    string     `json:"host"` // these two by the worker's name, as in WorkerStatus
+	Host    string     `json:"host"` // Host and PID come from the worker's name, as in WorkerStatus
 	PID     int        `json:"pid"`
-	Attempt int        `json:"attempt"`         // executions lost with their workers, and this one
+	Attempt int        `json:"attempt"`         // 1, and 1 more for each execution that was lost with its worker
 	Began   *time.Time `json:"began,omitempty"` // by the worker's clock; missing: it was not begun
 	Ran     float64    `json:"ran_seconds"`
-	Waited  float64    `json:"waited_seconds"` // from its submission until then
+	Waited  float64    `json:"waited_seconds"` // from its submission until Began
 	Exit    string     `json:"exit,omitempty"` // a command's status, or the signal that ended it
 	Stderr  *Text      `json:"stderr,omitempty"`
 }
 
-// execution is nil when nothing is told.
+// execution returns nil if the task has no such facts.
 func execution(x *Task) *Execution {
-	told := x.Facts.Executed()
-	if told.Worker == "" {
+	facts := x.Facts.Executed()
+	if facts.Worker == "" {
 		return nil
 	}
-	e := &Execution{Worker: told.Worker, Attempt: told.Attempt, Ran: seconds(told.Ran), Exit: told.Exit}
-	_, e.Host, e.PID = task.ParseWorkerName(told.Worker)
-	if !told.Began.IsZero() {
-		e.Began, e.Waited = &told.Began, seconds(max(0, told.Began.Sub(x.Created)))
+	e := &Execution{Worker: facts.Worker, Attempt: facts.Attempt, Ran: seconds(facts.Ran), Exit: facts.Exit}
+	_, e.Host, e.PID = task.ParseWorkerName(facts.Worker)
+	if !facts.Began.IsZero() {
+		e.Began, e.Waited = &facts.Began, seconds(max(0, facts.Began.Sub(x.Created)))
 	}
 	if x.Stderr.Bytes > 0 {
 		e.Stderr = &x.Stderr
@@ -83,7 +83,7 @@ func execution(x *Task) *Execution {
 // Holder is a worker that lists a task.
 type Holder struct {
 	ID      string    `json:"id"`
-	Queue   string    `json:"queue"` // these three as in WorkerStatus
+	Queue   string    `json:"queue"` // Queue, Host and PID as in WorkerStatus
 	Host    string    `json:"host"`
 	PID     int       `json:"pid"`
 	Since   time.Time `json:"since"` // its list last changed
@@ -92,13 +92,13 @@ type Holder struct {
 }
 
 // Wait is why a task is not finished. Why is one of running, queued, no_leader,
-// no_worker (of its queue), all_drained (those of its queue), all_busy, soon, apart (from
-// others that were lost as often), malformed (its name, its state, or not to be read),
-// unreadable (its state or a permanent znode, so that the reason is not known).
+// no_worker (of its queue), all_drained (the workers of its queue), all_busy, soon, apart (from
+// tasks that were lost as often), malformed (its name or state, or a read error), unreadable
+// (its state or a permanent znode may not be read, so the reason is unknown).
 type Wait struct {
 	Why   string `json:"why"`
 	Text  string `json:"text"`
-	Ahead *int   `json:"ahead,omitempty"` // all_busy: tasks that go before it
+	Ahead *int   `json:"ahead,omitempty"` // all_busy: tasks that are assigned before it
 }
 
 const (
@@ -114,7 +114,7 @@ const (
 	waitSecret    = "unreadable"
 )
 
-// why tells why a task is not finished; "" if it is.
+// why says why a task is not finished; "" if it is.
 func (c *Case) why(holders []Holder) string {
 	queue := c.Task.queue()
 	crew := c.Tree.crew(&queue)
@@ -158,7 +158,7 @@ func (c *Case) holders(now time.Time) []Holder {
 	return all
 }
 
-// Explain makes an explanation of what is known of a task.
+// Explain explains a case.
 func Explain(c *Case, now time.Time) Explanation {
 	x := &c.Task
 	at := now.Truncate(time.Millisecond)
@@ -233,7 +233,7 @@ func (c *Case) wait(holders []Holder) *Wait {
 	case waitSoon:
 		w.Text = "a worker is free: the leader is about to assign it (a task that left a worker's list unfinished is retried after some seconds; after several such returns, after minutes)"
 	case waitApart:
-		w.Text = fmt.Sprintf("a worker is free, but its process executes task %s, which was lost %s as well: they go apart, for one of them may be what ends the process",
+		w.Text = fmt.Sprintf("a worker is free, but its process executes task %s, which was lost %s as well: they run in different processes, because one of them may be what ends the process",
 			name(c.Rival.Name), often(c.Rival.Losses))
 	}
 	if c.Tree.Access.Err != nil && slices.Contains([]string{waitLeader, waitWorker, waitSecret}, w.Why) {

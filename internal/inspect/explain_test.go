@@ -91,7 +91,7 @@ func TestExplain(t *testing.T) {
 		"was_lost_twice": {Case{Task: is("t4", time.Second, "pending 2"), Tree: usual()}, waitSoon,
 			[]string{"state      pending, 2 executions lost with their workers", "waits      a worker is free: the leader is about to assign it (a task that left a worker's list unfinished is retried after some seconds; after several such returns, after minutes)"}},
 		"was_lost_as_often_as_another": {Case{Task: is("t4", time.Second, "pending 2"), Tree: usual(), Rival: &Task{Znode: Znode{Name: "t3"}, Losses: 2}}, waitApart,
-			[]string{"waits      a worker is free, but its process executes task t3, which was lost twice as well: they go apart, for one of them may be what ends the process"}},
+			[]string{"waits      a worker is free, but its process executes task t3, which was lost twice as well: they run in different processes, because one of them may be what ends the process"}},
 		"is_done": {Case{Task: is("t4", time.Minute, "done 4\n2"), Tree: usual(), Payload: &one}, "",
 			[]string{`state      done, 3 bytes: "4\n2"`, "submitted  1m00s ago, at ", "finished   1.0s after that, at ", `payload    3 bytes: "0.5"`}},
 		"is_done_with_much": {Case{Task: is("t4", time.Minute, "done "+strings.Repeat("x", 100)), Tree: usual(), Payload: &one}, "",

@@ -13,16 +13,16 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Limits keep a look small. The zero value is a whole one.
+// Limits keep a look small. The zero value sets no limits.
 type Limits struct {
 	NoPayload bool // the payload is not read
-	Tasks     int  // the tasks ahead are not counted if there are more than that in /tasks; 0: they always are
+	Tasks     int  // the tasks ahead are counted only if /tasks has at most this many; 0: always
 }
 
-var errNoPayload = errors.New("payloads are not read where there is a policy")
+var errNoPayload = errors.New("payloads are not read under a policy")
 
-// Look reads one task, and what decides what becomes of it. Where that is how many
-// tasks are ahead of it, their states are read as well.
+// Look reads one task, and all that decides why it waits. If all workers are busy, the states
+// of the tasks ahead of it are read as well.
 func Look(ctx context.Context, s *session.Session, id string, limits Limits) (*Case, error) {
 	c := &Case{Tree: new(Tree)}
 	if err := s.Sync(); err != nil {
@@ -32,8 +32,8 @@ func Look(ctx context.Context, s *session.Session, id string, limits Limits) (*C
 	if c.Tree.Access, err = readAccess(s); err != nil {
 		return nil, err
 	}
-	// The workers before the task: whoever commits meanwhile is seen to have
-	// finished it, not to have lost it.
+	// The workers before the task: after a commit between the two reads the task is seen as
+	// finished, not as lost.
 	if err := c.Tree.readRoles(ctx, s, new(known)); err != nil {
 		return nil, err
 	}
@@ -65,14 +65,14 @@ func Look(ctx context.Context, s *session.Session, id string, limits Limits) (*C
 	return c, err
 }
 
-// rival looks for what keeps a task from the workers that are free: each of their
-// processes executes another one that was lost as often.
+// rival looks for the reason that keeps a task from free workers: each of their processes
+// executes another task that was lost as often.
 func (c *Case) rival(ctx context.Context, s *session.Session) error {
 	if c.Task.Losses == 0 {
 		return nil
 	}
 	var names []string
-	process := make(map[string]int64) // of a task that is executed
+	process := make(map[string]int64) // session of the process that executes a task
 	free := make(map[int64]bool)      // processes with a worker that is free, and not drained
 	draining := c.Tree.draining()
 	for i := range c.Tree.Workers {
@@ -104,11 +104,11 @@ func (c *Case) rival(ctx context.Context, s *session.Session) error {
 	return nil
 }
 
-// gone is task.ErrNotFound, with what is left of the task.
+// gone is task.ErrNotFound, with the leftovers of the task.
 func (c *Case) gone(id string) error {
 	err := fmt.Errorf("%s: %w", name(id), task.ErrNotFound)
 	if c.Payload != nil {
-		err = fmt.Errorf("%w; its payload is there: %s", err, name(task.DataPath(id)))
+		err = fmt.Errorf("%w; its payload exists: %s", err, name(task.DataPath(id)))
 	}
 	for _, w := range c.Tree.holders()[id] {
 		err = fmt.Errorf("%w; worker %s lists it", err, name(w.Name))
@@ -116,8 +116,8 @@ func (c *Case) gone(id string) error {
 	return err
 }
 
-// ahead counts the tasks that are assigned before this one, if there are not more than most; 0
-// is no limit.
+// ahead counts the pending tasks that are assigned before this one. It returns 0 if /tasks has
+// more than most children; most 0 is no limit.
 func (c *Case) ahead(ctx context.Context, s *session.Session, most int) (n int, err error) {
 	if most > 0 {
 		switch stat, err := s.Stat(task.TasksDir); {

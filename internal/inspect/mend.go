@@ -15,19 +15,19 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// change is one thing to do to a znode, so that a finding is none any more.
+// change is one step that mends a finding.
 type change struct {
 	kind   changeKind
 	path   string // without the chroot
 	data   string // for changeSet
-	absent string // a znode that must not be there; "" = none
-	seen   Znode  // what the finding is about
+	absent string // a znode that must not exist; "" = none
+	seen   Znode  // the znode as it was found
 }
 
 type changeKind string
 
 const (
-	changeRemove changeKind = "delete" // with all that hangs below it
+	changeRemove changeKind = "delete" // with all below it
 	changeSet    changeKind = "set"
 	changeACL    changeKind = "setAcl" // as the policy says
 )
@@ -50,8 +50,8 @@ func (c change) unless(path string) change { c.absent = path; return c }
 // maxPlain is the longest name that stands in a command, in bytes.
 const maxPlain = 128
 
-// plain tells whether a word is one word, and nothing more, to every shell; but for a
-// dash at its beginning.
+// plain reports whether every shell reads a word as one word and nothing more. A dash at its
+// beginning is not checked.
 func plain(word string) bool {
 	return len(word) <= maxPlain && !strings.ContainsFunc(word, func(r rune) bool {
 		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._@%+=:,-", r))
@@ -62,8 +62,8 @@ func plainPath(path string) bool {
 	return !slices.ContainsFunc(strings.Split(path, "/"), func(name string) bool { return !plain(name) })
 }
 
-// command is the change in the words of ZooKeeper's shell, if that is safe to paste,
-// there and in any other shell.
+// command is the change as a command of ZooKeeper's shell; safe if a person may paste it there
+// and in any other shell.
 func (c change) command(root string) (command string, safe bool) {
 	path := at(root, c.path)
 	switch {
@@ -80,7 +80,7 @@ func (c change) command(root string) (command string, safe bool) {
 	return "delete " + path, true
 }
 
-// inWords is an ACL as ZooKeeper's shell reads it, if that is safe to paste.
+// inWords is an ACL as ZooKeeper's shell reads it; safe as in command.
 func inWords(acl []zk.ACL) (words string, safe bool) {
 	all := access.Words(acl)
 	if !slices.ContainsFunc(all, func(entry string) bool { return !plain(entry) }) {
@@ -89,7 +89,7 @@ func inWords(acl []zk.ACL) (words string, safe bool) {
 	return "", false
 }
 
-// describe is the change in words.
+// describe says in words what the change does.
 func (c change) describe(root string) string {
 	path := shownPath(at(root, c.path))
 	switch c.kind {
@@ -107,8 +107,8 @@ func (c change) describe(root string) string {
 	return "delete " + path
 }
 
-// errChanged means that a mend was not carried out, because it was meant for
-// something else.
+// errChanged means that a finding was not mended, because its znode is no longer as it was
+// found.
 var errChanged = errors.New("it has changed meanwhile")
 
 // Proposal says what Mend would do.
@@ -120,9 +120,9 @@ func (f Finding) Proposal() string {
 	return strings.Join(all, "; ")
 }
 
-// Mend does what mends the finding, unless a znode that it changes, or whose absence
-// it is about, is no longer as it was found. What it deletes goes with all that hangs
-// below it then.
+// Mend mends the finding. It fails if a znode that it would change has changed since it was
+// found, or if a znode that was missing exists now. A deleted znode is deleted with all that is
+// below it at that time.
 func (f Finding) Mend(ctx context.Context, s *session.Session) error {
 	for _, c := range f.changes {
 		if err := c.carryOut(ctx, s); err != nil {
@@ -159,14 +159,14 @@ func (c change) carryOut(ctx context.Context, s *session.Session) error {
 	return err
 }
 
-// removeAll deletes a znode and what hangs below it, the leaves first, each at the
-// version that it has now. All that fits in a packet goes together.
+// removeAll deletes a znode and all below it, the leaves first, each at its present version.
+// Deletions that fit in a packet go in one Multi.
 func (c change) removeAll(ctx context.Context, s *session.Session, stat *zk.Stat) error {
 	ops, err := leavesFirst(ctx, s, nil, c.path, stat)
 	if err != nil {
 		return err
 	}
-	var guard []session.Op // ZooKeeper can check that a znode is there, not that it is not
+	var guard []session.Op // ZooKeeper can check that a znode exists, but not that it does not
 	if c.absent != "" {
 		if err := s.EnsureDirs(task.Dirs()...); err != nil {
 			return err
@@ -187,8 +187,8 @@ func (c change) removeAll(ctx context.Context, s *session.Session, stat *zk.Stat
 	return ctx.Err()
 }
 
-// leavesFirst appends the deletion of a znode to that of all below it. A znode that may
-// not be listed, or whose children may not be deleted, is opened before.
+// leavesFirst appends the deletions of all below a znode, and then its own. If the ACL does not
+// let the children be listed or deleted, it is corrected before.
 func leavesFirst(ctx context.Context, s *session.Session, ops []session.Op, path string, stat *zk.Stat) ([]session.Op, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

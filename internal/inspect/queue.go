@@ -15,8 +15,8 @@ func ofQueue(queue string) string {
 	return "queue " + name(queue)
 }
 
-// NoWorker says that nobody takes the tasks of a queue. others is how many workers take
-// those of other queues.
+// NoWorker says that no worker takes the tasks of a queue. others is the number of workers of
+// other queues.
 func NoWorker(queue string, others int) string {
 	switch {
 	case queue == task.KindCommand:
@@ -29,7 +29,7 @@ func NoWorker(queue string, others int) string {
 	return "there is no worker: start one"
 }
 
-// allWorkers says what all workers of a queue are, which are n; that may say which.
+// allWorkers says that all n workers of a queue are busy, say; that may narrow them down.
 func allWorkers(n int, queue, that, what string) string {
 	who := "worker"
 	if n != 1 {
@@ -47,7 +47,7 @@ func allWorkers(n int, queue, that, what string) string {
 	return fmt.Sprintf("all %d %s are %s", n, who, what)
 }
 
-// dottedHost is what to write instead of a host's whole name.
+// dottedHost says what to write instead of a host's whole name.
 func dottedHost(host string) string {
 	first, _, dotted := strings.Cut(host, ".")
 	if !dotted {

@@ -17,10 +17,10 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// pipeline is how many reads are under way at once. A state can have 900 KB.
+// pipeline is how many reads are under way at once: a state can have 900 KB.
 const pipeline = 64
 
-// Read reads the tree but for the payloads. It ends early with ctx.
+// Read reads the tree without the payloads. It ends early with ctx.
 func Read(ctx context.Context, s *session.Session) (*Tree, error) {
 	t, k := new(Tree), new(known)
 	if err := s.Sync(); err != nil {
@@ -39,7 +39,7 @@ func Read(ctx context.Context, s *session.Session) (*Tree, error) {
 	return t, t.readTasks(ctx, s, k)
 }
 
-// readRoles reads the candidates, the workers and what is drained, but for what is known.
+// readRoles reads the candidates, the workers and the drains that are not known yet.
 func (t *Tree) readRoles(ctx context.Context, s *session.Session, k *known) error {
 	names, err := k.candidates.list(t, s, task.MasterDir)
 	if err != nil {
@@ -84,7 +84,7 @@ func (t *Tree) readRoles(ctx context.Context, s *session.Session, k *known) erro
 	return err
 }
 
-// readMembers reads what the processes tell of themselves, and what they speak.
+// readMembers reads the znodes of the processes, and the protocol that they speak.
 func (t *Tree) readMembers(ctx context.Context, s *session.Session, k *known) error {
 	names, err := k.members.list(t, s, task.MembersDir)
 	if err != nil {
@@ -112,7 +112,7 @@ func (t *Tree) readTasks(ctx context.Context, s *session.Session, k *known) erro
 	}
 	t.Tasks, err = k.tasks.read(ctx, names, func(name string) (Task, error) {
 		if !task.ValidID(name) {
-			return Task{Znode: Znode{Name: name}}, nil // never assigned, whatever it holds
+			return Task{Znode: Znode{Name: name}}, nil // the leader never assigns it
 		}
 		return getTask(s, name)
 	})
@@ -129,8 +129,8 @@ func newTask(z Znode, data []byte) Task {
 	return Task{z, s.Phase, s.Losses, s.Facts, newText(s.Text), newText(s.Stderr)}
 }
 
-// list lists a permanent znode, sorted. One that is missing is empty; one that
-// may not be listed is, too, and is noted.
+// list lists a permanent znode, sorted. A missing znode is empty. So is a znode that may not be
+// listed; it is added to t.Dirs with the error.
 func (t *Tree) list(s *session.Session, dir string) ([]string, error) {
 	names, _, err := s.Children(dir)
 	switch {
@@ -144,12 +144,12 @@ func (t *Tree) list(s *session.Session, dir string) ([]string, error) {
 	return nil, nil
 }
 
-// longestName is how long the names are of what is read, in bytes. Many are read in one
-// request, which the servers do not take if it exceeds a megabyte.
+// longestName is the longest name of a znode that is read, in bytes. Many znodes are read in
+// one request, and the servers refuse a request of more than 1 MB.
 const longestName = 2 * task.MaxID
 
-// get reads a child of a permanent znode. The error is one of the session, or
-// zk.ErrNoNode; any other is the znode's.
+// get reads a child of a permanent znode. It returns an error of the session, or zk.ErrNoNode;
+// any other error goes into the Znode.
 func get(s *session.Session, dir, name string) ([]byte, Znode, error) {
 	if len(name) > longestName {
 		return nil, Znode{Name: name, Err: fmt.Errorf("its name has %d bytes", len(name))}, nil
@@ -193,7 +193,7 @@ func readAll[T any](ctx context.Context, names []string, read func(name string) 
 	return there, nil
 }
 
-// each does a thing n times, many at once, until one of them fails.
+// each calls do n times, many at once, until a call fails.
 func each(ctx context.Context, n int, do func(i int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64

@@ -206,7 +206,7 @@ func TestLookKeepsToItsLimits(t *testing.T) {
 		ahead   string
 	}{
 		"none":              {Limits{}, `8 bytes: "a secret"`, "the only worker is busy, and 1 task is ahead of it"},
-		"no payload":        {Limits{NoPayload: true}, "may not be read: payloads are not read where there is a policy", "the only worker is busy, and 1 task is ahead of it"},
+		"no payload":        {Limits{NoPayload: true}, "may not be read: payloads are not read under a policy", "the only worker is busy, and 1 task is ahead of it"},
 		"as many tasks":     {Limits{Tasks: 3}, `8 bytes: "a secret"`, "the only worker is busy, and 1 task is ahead of it"},
 		"more tasks in all": {Limits{Tasks: 2}, `8 bytes: "a secret"`, "the only worker is busy"},
 	} {

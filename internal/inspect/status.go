@@ -12,8 +12,8 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Status is a summary of the tree, and as JSON what `client status --json` prints:
-// the names of the fields stay. Seconds are numbers, times RFC 3339.
+// Status is a summary of the tree. `client status --json` prints it: the names of the fields
+// stay. Seconds are numbers, times RFC 3339.
 type Status struct {
 	Time       time.Time      `json:"time"`     // when it was read, by this machine's clock
 	Leader     *LeaderStatus  `json:"leader"`   // null: there is none, or /master may not be read
@@ -21,7 +21,7 @@ type Status struct {
 	Workers    *WorkersStatus `json:"workers"`  // null: /workers may not be read
 	Tasks      *TasksStatus   `json:"tasks"`    // null: /tasks may not be read
 	Drains     []DrainStatus  `json:"drains"`   // by name; null: /drain may not be read
-	Protocol   *int           `json:"protocol"` // which all programs are to speak; null: it is not known
+	Protocol   *int           `json:"protocol"` // that all programs must speak; null: unknown
 	Versions   []Version      `json:"versions"` // of all masters and workers; null: /members may not be read
 	Unreadable []string       `json:"unreadable,omitempty"`
 	Warnings   []Warning      `json:"warnings"`
@@ -29,7 +29,7 @@ type Status struct {
 	bySlot bool // Text lists each worker
 }
 
-// Filter is whose workers and tasks a Status is about. The zero value means all.
+// Filter selects the workers and tasks of a Status. The zero value selects all.
 type Filter struct {
 	Hosts []string // workers of these hosts; none: of all
 	Queue *string  // workers and tasks of this queue; nil: of all
@@ -38,14 +38,14 @@ type Filter struct {
 // LeaderStatus is a candidate.
 type LeaderStatus struct {
 	Candidate string    `json:"candidate"` // its znode
-	Who       string    `json:"who"`       // what it says: "host:pid"
-	Since     time.Time `json:"since"`     // it leads, or has been a backup; a leader by hand: it joined
+	Who       string    `json:"who"`       // its data: "host:pid"
+	Since     time.Time `json:"since"`     // since when it leads or is a backup; of a leader made by hand: when it joined
 	Seconds   float64   `json:"seconds"`   // since then
-	Version   string    `json:"version"`   // of the program; "": it does not tell
+	Version   string    `json:"version"`   // of the program; "": unknown
 }
 
-// WorkersStatus is how many workers there are, and all of them: the busy ones
-// first, those that have been longest at it.
+// WorkersStatus counts and lists the workers: the busy ones first, and of these the longest
+// busy ones.
 type WorkersStatus struct {
 	Total    int            `json:"total"`
 	Busy     int            `json:"busy"`
@@ -57,15 +57,15 @@ type WorkersStatus struct {
 // WorkerStatus is a worker. It executes the first of its tasks; the others queue.
 type WorkerStatus struct {
 	ID       string    `json:"id"`
-	Queue    string    `json:"queue"` // whose tasks it takes; "" is the default queue
-	Host     string    `json:"host"`  // from its name; of one made by hand all that stands behind the queue
+	Queue    string    `json:"queue"` // "" is the default queue
+	Host     string    `json:"host"`  // from its name; of one made by hand the whole name behind the queue
 	PID      int       `json:"pid"`   // 0: made by hand
 	Tasks    []string  `json:"tasks"` // none: it is free
 	Since    time.Time `json:"since"` // its list last changed
 	Seconds  float64   `json:"seconds"`
-	Version  string    `json:"version"`  // of its program; "": it does not tell
-	Draining bool      `json:"draining"` // it is given no more tasks
-	Drained  bool      `json:"drained"`  // so it is, and it has none: the leader says so
+	Version  string    `json:"version"`  // of its program; "": unknown
+	Draining bool      `json:"draining"` // it gets no more tasks
+	Drained  bool      `json:"drained"`  // it is draining and has no tasks, and the leader has written so
 
 	session int64
 }
@@ -78,18 +78,18 @@ type TasksStatus struct {
 	Running       *int     `json:"running"`                // in a worker's list; null: the lists may not be read
 	Done          int      `json:"done"`                   // and not collected yet
 	Failed        int      `json:"failed"`                 // and not collected yet
-	Malformed     int      `json:"malformed"`              // no state, no name, or not to be read
+	Malformed     int      `json:"malformed"`              // no valid state or name, or a read error
 
-	waits map[string]int // those pending, by queue
+	waits map[string]int // pending tasks, by queue
 }
 
 // Warning is something that a person should look at.
 type Warning struct {
-	Znode string `json:"znode,omitempty"` // without the chroot; none: it is about the whole
+	Znode string `json:"znode,omitempty"` // without the chroot; "": about the whole installation
 	Text  string `json:"text"`
 }
 
-// Summarize makes a status, of the workers and tasks that only says.
+// Summarize makes a status of the workers and tasks that only selects.
 func Summarize(t *Tree, now time.Time, only Filter) Status {
 	s := Status{Time: now.Truncate(time.Millisecond), bySlot: len(only.Hosts) > 0}
 	now, s.Warnings = t.clocks(now)
@@ -132,7 +132,7 @@ func (s *Status) warn(znode, format string, args ...any) {
 	s.Warnings = append(s.Warnings, Warning{znode, fmt.Sprintf(format, args...)})
 }
 
-// warnOfWorkers warns of tasks that nobody takes.
+// warnOfWorkers warns of tasks that no worker takes.
 func (s *Status) warnOfWorkers(t *Tree, only Filter) {
 	all := t.crew(nil)
 	for _, host := range only.Hosts {
@@ -156,7 +156,7 @@ func (s *Status) warnOfWorkers(t *Tree, only Filter) {
 	}
 }
 
-// warnOfZnodes warns of what is no candidate, no worker or no task.
+// warnOfZnodes warns of znodes that are no candidate, no worker or no task.
 func (s *Status) warnOfZnodes(t *Tree) {
 	for _, c := range t.Candidates {
 		path := task.MasterDir + "/" + c.Name
@@ -200,20 +200,22 @@ func (s *Status) warnOfZnodes(t *Tree) {
 
 const (
 	notEphemeralCandidate = "not ephemeral: no session ends this candidate, it keeps its place until it is deleted"
-	notEphemeralWorker    = "not ephemeral: no worker, nothing is assigned to it"
+	notEphemeralWorker    = "not ephemeral: it is no worker, and nothing is assigned to it"
 	noCandidate           = "no candidate: its name does not end in ten digits"
 )
 
-func noList(err error) string { return err.Error() + ": no worker, nothing is assigned to it" }
-
-func unreadable(err error) string {
-	return "may not be read: " + printable.Line(printable.Cut(err.Error(), 300)) // it names the znode
+func noList(err error) string {
+	return err.Error() + ": it is no worker, and nothing is assigned to it"
 }
 
-// reads tells whether a permanent znode may be read.
+func unreadable(err error) string {
+	return "may not be read: " + printable.Line(printable.Cut(err.Error(), 300)) // the error names the znode
+}
+
+// reads reports whether a permanent znode may be read.
 func (s *Status) reads(dir string) bool { return !slices.Contains(s.Unreadable, dir) }
 
-// malformed tells why a task is none.
+// malformed says why a znode is no task.
 func malformed(x *Task) string {
 	switch {
 	case x.Err != nil:
@@ -277,7 +279,7 @@ func (s *Status) summarizeWorkers(t *Tree, now time.Time, only Filter) {
 	})
 }
 
-// worker tells whether a worker is meant.
+// worker reports whether the filter selects a worker.
 func (f Filter) worker(queue, host string) bool {
 	return (len(f.Hosts) == 0 || slices.Contains(f.Hosts, host)) && f.queue(queue)
 }

@@ -190,7 +190,7 @@ warning   there is no worker: start one
 warning   /master/c-0000000001: not ephemeral: no session ends this candidate, it keeps its place until it is deleted
 warning   /master/d-0000000002: may not be read: not authenticated
 warning   /master/notes: no candidate: its name does not end in ten digits
-warning   /workers/p: not ephemeral: no worker, nothing is assigned to it
+warning   /workers/p: not ephemeral: it is no worker, and nothing is assigned to it
 warning   /workers/q: may not be read: not authenticated
 warning   /drain/d: may not be read: not authenticated
 warning   /members/m: may not be read: not authenticated
@@ -232,7 +232,7 @@ func TestStatusOfAListThatIsNone(t *testing.T) {
 	tree := usual()
 	tree.Workers = append(tree.Workers, Worker{Znode: z("long", 0, 0), Malformed: task.ErrList})
 	s := Summarize(tree, now, Filter{})
-	want := Warning{"/workers/long", "lists more than 10000 ids: no worker, nothing is assigned to it"}
+	want := Warning{"/workers/long", "lists more than 10000 ids: it is no worker, and nothing is assigned to it"}
 	if len(s.Warnings) != 1 || s.Warnings[0] != want || s.Workers.Total != 3 {
 		t.Errorf("%d workers, warnings %q", s.Workers.Total, s.Warnings)
 	}
@@ -347,7 +347,7 @@ func TestStatusJSON(t *testing.T) {
 			"tasks":{"total":0,"pending":0,"oldest_pending_seconds":null,"running":0,"done":0,"failed":0,"malformed":0},
 			"drains":[{"name":"n1","since":"TIME","seconds":3600,"drained":true,"note":"disk\n full","workers":1,"busy":0}],"protocol":2,
 			"versions":[{"version":"1.4.0","processes":3},{"version":"1.5.0","processes":2}],
-			"warnings":[{"znode":"/members","text":"all programs are to speak protocol 2, so says version 2.0.1; this client speaks protocol 1"}]}`},
+			"warnings":[{"znode":"/members","text":"all programs must speak protocol 2, as version 2.0.1 wrote; this client speaks protocol 1"}]}`},
 	} {
 		t.Run(name, func(t *testing.T) { sameJSON(t, Summarize(tc.tree, now, Filter{}), tc.want) })
 	}

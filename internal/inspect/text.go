@@ -12,7 +12,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// shown is how many of the same kind a text lists.
+// shown is how many items of a kind a text lists.
 const shown = 10
 
 // Text is the status for people.
@@ -83,7 +83,7 @@ func (s Status) Text() string {
 	return b.String()
 }
 
-// queues tells whether any worker, or any task that waits, is in a queue.
+// queues reports whether any worker or pending task has a named queue.
 func (s Status) queues() bool {
 	if s.Workers != nil && slices.ContainsFunc(s.Workers.List, func(w WorkerStatus) bool { return w.Queue != "" }) {
 		return true
@@ -98,7 +98,7 @@ func (s Status) queues() bool {
 	return false
 }
 
-// process is the workers of a process, which are slots of it. By hand each is its own.
+// process is the workers (slots) of one process. A worker made by hand is a process by itself.
 type process struct {
 	WorkerStatus      // the first one of WorkersStatus.List: busy for the longest time
 	slots, busy       int
@@ -106,7 +106,7 @@ type process struct {
 	tasks             int
 }
 
-// byProcess groups the workers by process, these by host, queue and number.
+// byProcess groups the workers by process, sorted by host, queue and process id.
 func (w *WorkersStatus) byProcess() []*process {
 	type key struct {
 		host, queue string
@@ -133,7 +133,7 @@ func (w *WorkersStatus) byProcess() []*process {
 			p.drained++
 		}
 		if len(p.Tasks) == 0 {
-			p.Seconds = one.Seconds // all are free since the last one is
+			p.Seconds = one.Seconds // all are free since the last one became free
 		}
 	}
 	slices.SortStableFunc(all, func(a, b *process) int {
@@ -142,7 +142,7 @@ func (w *WorkersStatus) byProcess() []*process {
 	return all
 }
 
-// drain is whether its slots are given tasks.
+// drain says whether its slots are drained.
 func (p *process) drain() string {
 	switch {
 	case p.draining == 0:
@@ -155,7 +155,7 @@ func (p *process) drain() string {
 	return "draining"
 }
 
-// processes lists all of them, with columns for what any of them has.
+// processes lists all processes. Columns that would be empty are left out.
 func (s Status) processes(out io.Writer, for1 func(float64) string) {
 	t := newTable(out)
 	queues := s.queues()

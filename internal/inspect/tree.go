@@ -16,26 +16,26 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Tree is what was read.
+// Tree is the content of the tree.
 type Tree struct {
 	Candidates []Candidate  // the leader first
-	Strangers  []Znode      // names under /master that are no candidates; but for Diagnose the names alone
-	Workers    []Worker     // also what is none, by name
+	Strangers  []Znode      // children of /master that are no candidates; only names, except for Diagnose
+	Workers    []Worker     // by name; all children of /workers
 	Drains     []Drain      // by name
 	Members    []Member     // by name
-	Protocol   *member.Told // what /members itself tells; nil: it is not there, or may not be read
-	Tasks      []Task       // by name; of a malformed name nothing more but for Diagnose
+	Protocol   *member.Told // what /members itself holds; nil: it is missing, or may not be read
+	Tasks      []Task       // by name; with a malformed name only that, except for Diagnose
 	Data       []Znode      // payloads, by name; only for Diagnose
-	Access     Access       // who may do what here, and who looks
-	Dirs       []Znode      // the permanent ones that are there, by path; only for Diagnose, but for those that cannot be read
+	Access     Access       // who may do what, and the roles of the caller
+	Dirs       []Znode      // permanent znodes that may not be read, by path; for Diagnose all that exist
 }
 
-// Access is the policy, and what of it concerns who looks.
+// Access is the policy, with the caller's roles.
 type Access struct {
 	Policy access.Policy
 	Err    error // the policy cannot be read
 
-	roles []access.Role // of who looks
+	roles []access.Role // of the caller
 }
 
 func readAccess(s *session.Session) (a Access, err error) {
@@ -47,12 +47,12 @@ func readAccess(s *session.Session) (a Access, err error) {
 	return a, nil
 }
 
-// why says why the policy cannot be read.
+// why is the reason that the policy cannot be read.
 func (a Access) why() string {
 	return printable.Line(printable.Cut(strings.TrimPrefix(a.Err.Error(), access.Znode+": "), 300))
 }
 
-// unreadable says why a znode cannot be read. A policy that cannot be read is told by itself.
+// unreadable says why a znode cannot be read. An unreadable policy has a message of its own.
 func (a Access) unreadable(err error) string {
 	if a.Err != nil && session.Refused(err) {
 		return "may not be read"
@@ -60,15 +60,15 @@ func (a Access) unreadable(err error) string {
 	return unreadable(err)
 }
 
-// secret tells whether it is the policy by which who looks may not read a znode.
+// secret reports whether err is a refusal because the policy gives the caller no right to read.
 func (a Access) secret(path string, err error) bool {
 	return session.Refused(err) && a.Policy.Withholds(a.roles, path, zk.PermRead)
 }
 
-// Znode is what all of them have in common.
+// Znode is what all kinds of znodes have in common.
 type Znode struct {
 	Name              string
-	Err               error // it may not be read: then all below is unknown
+	Err               error // of reading it: then all fields below are unknown
 	Created, Modified time.Time
 	Mzxid             int64
 	Version           int32
@@ -76,8 +76,8 @@ type Znode struct {
 
 	// Only for Diagnose.
 	Below    []Znode // children
-	Closed   bool    // its ACL is not the policy's; without a policy: not everyone may do what the service has to
-	Pzxid    int64   // of the last child that came or went
+	Closed   bool    // its ACL does not obey the policy; without a policy: the service lacks a right
+	Pzxid    int64   // of the last creation or deletion of a child
 	Aversion int32   // of its ACL
 
 	acl      []zk.ACL // that it should have, if it is Closed
@@ -97,19 +97,19 @@ type Candidate struct {
 type Worker struct {
 	Znode
 	Tasks     []string
-	Malformed error // what it holds is no list
+	Malformed error // its data are no list
 }
 
-// queue is whose tasks it takes.
+// queue is the queue of its tasks.
 func (w *Worker) queue() string { q, _ := task.SplitQueue(w.Name); return q }
 
-// usable tells whether the leader takes it for a worker.
+// usable reports whether the leader takes it for a worker.
 func (w *Worker) usable() bool { return w.Err == nil && w.Malformed == nil && w.Owner != 0 }
 
 // Drain is a child of /drain.
 type Drain struct {
 	Znode
-	Drained bool   // so says the leader
+	Drained bool   // the leader has written so
 	Note    string // of a person
 }
 
@@ -119,7 +119,7 @@ type Member struct {
 	member.Told
 }
 
-// draining is the names of the drains.
+// draining returns the names of the drains.
 func (t *Tree) draining() task.Draining {
 	names := make([]string, len(t.Drains))
 	for i := range t.Drains {
@@ -134,16 +134,16 @@ type Task struct {
 	Phase  task.Phase
 	Losses int
 	Facts  task.Facts
-	Text   Text // the result, the reason, or all of what is no state
+	Text   Text // the result, the reason, or the whole of a malformed state
 	Stderr Text
 }
 
-// wellFormed tells whether it is a task at all.
+// wellFormed reports whether it is a task at all.
 func (t *Task) wellFormed() bool {
 	return t.Err == nil && t.Phase != task.Malformed && task.ValidID(t.Name)
 }
 
-// holders tells which workers list each task, those that are none left out.
+// holders returns the usable workers that list each task.
 func (t *Tree) holders() map[string][]*Worker {
 	held := make(map[string][]*Worker)
 	for i := range t.Workers {
@@ -156,7 +156,7 @@ func (t *Tree) holders() map[string][]*Worker {
 	return held
 }
 
-// queue is the one that it is in.
+// queue is the queue that it is in.
 func (t *Task) queue() string { q, _ := task.SplitQueue(t.Name); return q }
 
 // crew counts workers.
@@ -190,7 +190,7 @@ func (t *Tree) crew(queue *string) (c crew) {
 	return c
 }
 
-// bySession is what processes tell of themselves. All znodes of a process are of one session.
+// bySession returns the members by session. All znodes of a process have the same session.
 func (t *Tree) bySession() map[int64]member.Told {
 	processes := make(map[int64]member.Told, len(t.Members))
 	for i := range t.Members {
@@ -201,7 +201,7 @@ func (t *Tree) bySession() map[int64]member.Told {
 	return processes
 }
 
-// String counts what there is.
+// String counts candidates, workers and tasks.
 func (t *Tree) String() string {
 	workers := t.crew(nil).total
 	return fmt.Sprintf("%s, %s, %s", count(len(t.Candidates), "candidate"), count(workers, "worker"), count(len(t.Tasks), "task"))

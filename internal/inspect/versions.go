@@ -11,13 +11,13 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Version is how many processes, masters and workers, are of a version.
+// Version is the number of processes (masters and workers) of a version.
 type Version struct {
-	Version   string `json:"version"` // "": they do not tell
+	Version   string `json:"version"` // "": unknown
 	Processes int    `json:"processes"`
 }
 
-// summarizeMembers counts the versions, and tells which protocol is spoken.
+// summarizeMembers counts the versions, and sets the protocol.
 func (s *Status) summarizeMembers(t *Tree) {
 	s.Versions = []Version{}
 	if p := t.Protocol; p != nil {
@@ -25,7 +25,7 @@ func (s *Status) summarizeMembers(t *Tree) {
 			s.Protocol = &n
 		}
 		if p.Protocol != strconv.Itoa(member.Protocol) {
-			s.warn(task.MembersDir, "all programs are to speak protocol %s, so says version %s; this client speaks protocol %d",
+			s.warn(task.MembersDir, "all programs must speak protocol %s, as version %s wrote; this client speaks protocol %d",
 				name(p.Protocol), name(cmp.Or(p.Version, "unknown")), member.Protocol)
 		}
 	}
@@ -34,7 +34,7 @@ func (s *Status) summarizeMembers(t *Tree) {
 		versions[m.Version]++
 	}
 	other := func(session int64) {
-		if _, told := members[session]; !told && session != 0 && !others[session] {
+		if _, known := members[session]; !known && session != 0 && !others[session] {
 			others[session] = true
 			versions[""]++
 		}
@@ -53,7 +53,7 @@ func (s *Status) summarizeMembers(t *Tree) {
 	slices.SortFunc(s.Versions, func(a, b Version) int { return cmp.Compare(a.Version, b.Version) })
 }
 
-// versionsText is all of them in a line: "1.4.0: 3 processes, 1.5.0: 1".
+// versionsText is all versions in a line: "1.4.0: 3 processes, 1.5.0: 1".
 func versionsText(all []Version) string {
 	var parts []string
 	for i, v := range all[:min(shown, len(all))] {

@@ -8,25 +8,25 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Watcher reads the tree again and again, for one goroutine. The servers tell it what
-// has changed (since ZooKeeper 3.6), and the rest it knows from the time before. So each
-// Tree is what Read would return, but for one thing: whether a znode may be read is
-// found out when it changes, or after a reconnect. A look costs
+// Watcher reads the tree again and again, for one goroutine. The servers report what has
+// changed (since ZooKeeper 3.6); the rest is known from the last look. So each Tree is what
+// Read would return, with one exception: a change of the right to read a znode is noticed only
+// when the znode changes, or after a reconnect. A look costs
 //
 //	a Sync
-//	a listing of each of the permanent znodes in which names have come or gone
-//	a read of each znode there that has changed, up to 32 in a request
+//	a listing of each permanent znode with new or deleted children
+//	a read of each changed child, up to 32 in a request
 //
-// The first look, and the first one after a reconnect, reads all; so does every look
-// where the servers know no recursive watch.
+// The first look, and the first look after a reconnect, reads everything. So does every look
+// if the servers know no recursive watch.
 type Watcher struct {
 	s       *session.Session
 	hints   *session.Hints
-	watches bool // the servers tell what changes
+	watches bool // the servers report changes
 	known   known
 }
 
-// NewWatcher returns a Watcher. A session has one at a time.
+// NewWatcher returns a Watcher. A session can have one at a time.
 func NewWatcher(s *session.Session) *Watcher {
 	keys := []string{task.MembersDir}
 	for _, dir := range watched {
@@ -35,12 +35,12 @@ func NewWatcher(s *session.Session) *Watcher {
 	return &Watcher{s: s, hints: s.Hints(keys...)}
 }
 
-// watched is the permanent znodes of which a Watcher knows the children.
+// watched are the permanent znodes whose children a Watcher knows.
 var watched = []string{task.MasterDir, task.WorkersDir, task.DrainDir, task.MembersDir, task.TasksDir}
 
 // Read reads what has changed, and returns all. It ends early with ctx.
 func (w *Watcher) Read(ctx context.Context) (*Tree, error) {
-	if err := w.s.Sync(); err != nil { // whatever was hinted at before has arrived
+	if err := w.s.Sync(); err != nil { // all events before it have arrived
 		return nil, err
 	}
 	w.takeHints()
@@ -60,13 +60,13 @@ func (w *Watcher) Read(ctx context.Context) (*Tree, error) {
 	if err := t.readMembers(ctx, w.s, &w.known); err != nil {
 		return nil, err
 	}
-	// A task that has just left a worker's list has changed with that.
+	// A commit changes a worker's list and its task together: take the event of the task, too.
 	w.takeHints()
 	return t, t.readTasks(ctx, w.s, &w.known)
 }
 
-// watch has the servers tell of every change from now on, if they can, and forgets what
-// was read before.
+// watch sets the recursive watches, if the servers know them, and forgets what was read
+// before.
 func (w *Watcher) watch() (err error) {
 	for _, dir := range watched {
 		if w.watches, err = w.s.WatchTree(dir); err != nil {
@@ -85,7 +85,7 @@ func (w *Watcher) watch() (err error) {
 	return nil
 }
 
-// takeHints forgets what has changed.
+// takeHints forgets znodes that have changed.
 func (w *Watcher) takeHints() {
 	paths, all := w.hints.Take()
 	for path := range paths {
@@ -120,7 +120,7 @@ type known struct {
 	tasks      children[Task]
 }
 
-// children is what is known of those of a permanent znode.
+// children is what is known of the children of a permanent znode.
 type children[T interface{ base() Znode }] struct {
 	names  []string     // all, sorted; nil: not known, or none
 	byName map[string]T // nil: none is kept
@@ -128,7 +128,7 @@ type children[T interface{ base() Znode }] struct {
 
 func (c *children[T]) keep() { c.byName = make(map[string]T) }
 
-// forget has a child read again. One that is not known may be new.
+// forget makes the next look read a child again. An unknown child may be new: then it lists.
 func (c *children[T]) forget(name string) {
 	if _, known := c.byName[name]; !known {
 		c.names = nil
@@ -144,7 +144,7 @@ func (c *children[T]) list(t *Tree, s *session.Session, dir string) (names []str
 	return c.names, err
 }
 
-// read is readAll, but for what is known. What may not be read is tried each time.
+// read is readAll without the known children. A child that may not be read is tried each time.
 func (c *children[T]) read(ctx context.Context, names []string, read func(name string) (T, error)) ([]T, error) {
 	if c.byName == nil {
 		return readAll(ctx, names, read)
@@ -159,7 +159,7 @@ func (c *children[T]) read(ctx context.Context, names []string, read func(name s
 	if err != nil {
 		return nil, err
 	}
-	if len(changed) < len(unknown) { // some have gone
+	if len(changed) < len(unknown) { // some have vanished
 		c.names = nil
 	}
 	for _, child := range changed {
@@ -170,7 +170,7 @@ func (c *children[T]) read(ctx context.Context, names []string, read func(name s
 		if child, there := c.byName[name]; there {
 			all = append(all, child)
 			if child.base().Err != nil {
-				delete(c.byName, name) // the servers may not tell what becomes of it
+				delete(c.byName, name) // the servers may not report its changes
 				c.names = nil
 			}
 		}

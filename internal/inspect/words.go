@@ -10,14 +10,13 @@ import (
 	"taskkeeper/internal/printable"
 )
 
-// Text is the size of something, and how it begins. What is no UTF-8 reads as
-// U+FFFD.
+// Text is the size and the beginning of some bytes. Bytes that are not UTF-8 become U+FFFD.
 type Text struct {
 	Bytes     int    `json:"bytes"`
 	Beginning string `json:"beginning"`
 }
 
-// beginning is how much is kept of a payload, a result or a reason, in bytes.
+// beginning is how much of a payload, a result or a reason is kept, in bytes.
 const beginning = 80
 
 func newText(b []byte) Text {
@@ -71,7 +70,7 @@ func are(n int) string {
 	return "are"
 }
 
-// since is how long ago a time was: 0 where clocks differ.
+// since is how long ago a time was; 0 if it seems to be in the future, as clocks may differ.
 func since(now, then time.Time) time.Duration { return max(0, now.Sub(then)) }
 
 // seconds are for JSON, to the millisecond.

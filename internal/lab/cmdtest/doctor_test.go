@@ -84,9 +84,9 @@ var wrong = map[string]struct {
 		sv.hand.Create("/data/ t /child", "1")
 	}, "\"ROOT/tasks/ t \"  a malformed name, which cannot stand in a worker's list: it is never assigned" + byMend},
 	"a_worker_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/workers/w", "sound") },
-		"ROOT/workers/w  not ephemeral: no worker, nothing is assigned to it\n    delete ROOT/workers/w"},
+		"ROOT/workers/w  not ephemeral: it is no worker, and nothing is assigned to it\n    delete ROOT/workers/w"},
 	"a_list_that_is_no_workers": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", distinctLines(nearlyAll)) },
-		"ROOT/workers/w  lists more than 10000 ids: no worker, nothing is assigned to it\n    set ROOT/workers/w \"\""},
+		"ROOT/workers/w  lists more than 10000 ids: it is no worker, and nothing is assigned to it\n    set ROOT/workers/w \"\""},
 	"a_candidate_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/master/m-0000000000", "") },
 		"ROOT/master/m-0000000000  not ephemeral: no session ends this candidate, it keeps its place until it is deleted\n    delete ROOT/master/m-0000000000"},
 	"a_name_that_is_no_candidate": {func(sv *service) { sv.hand.Create("/master/m", ""); sv.hand.Create("/master/m/below", "") },
@@ -94,9 +94,9 @@ var wrong = map[string]struct {
 	"a_child_below_a_task": {func(sv *service) {
 		sv.hand.Create("/tasks/sound/below", "")
 		sv.hand.Create("/tasks/sound/below/that", "")
-	}, "ROOT/tasks/sound/below  a child that is none of the service's own: it keeps the znode above it from being deleted\n    deleteall ROOT/tasks/sound/below"},
+	}, "ROOT/tasks/sound/below  a child that no program of the service creates: the znode above it cannot be deleted\n    deleteall ROOT/tasks/sound/below"},
 	"a_child_below_a_payload": {func(sv *service) { sv.hand.Create("/data/sound/below", "") },
-		"ROOT/data/sound/below  a child that is none of the service's own: it keeps the znode above it from being deleted\n    delete ROOT/data/sound/below"},
+		"ROOT/data/sound/below  a child that no program of the service creates: the znode above it cannot be deleted\n    delete ROOT/data/sound/below"},
 	"a_state_that_may_not_be_read": {func(sv *service) { sv.lock("/tasks/sound") },
 		"ROOT/tasks/sound  may not be read: get /tasks/sound: no permission\n    setAcl ROOT/tasks/sound world:anyone:cdrwa"},
 	"a_payload_that_may_not_be_read": {func(sv *service) { sv.lock("/data/sound") },
@@ -111,7 +111,7 @@ var wrong = map[string]struct {
 	"a_name_that_a_shell_would_run": {func(sv *service) { sv.hand.Create("/data/$(touch${IFS}x)", "1") },
 		"\"ROOT/data/$(touch${IFS}x)\"  a payload without a task" + byMend},
 	"a_name_with_both_quotes": {func(sv *service) { sv.hand.Create(`/workers/a"b'c`, "") },
-		`"ROOT/workers/a"b'c"  not ephemeral: no worker, nothing is assigned to it` + byMend},
+		`"ROOT/workers/a"b'c"  not ephemeral: it is no worker, and nothing is assigned to it` + byMend},
 	"a_name_that_turns_the_line_around": {func(sv *service) { sv.hand.Create("/data/a\u202eb", "1") },
 		`"ROOT/data/a\u202eb"  a payload without a task` + byMend},
 	"a_name_of_129_bytes": {func(sv *service) { sv.hand.Create("/data/"+strings.Repeat("x", 129), "1") },
@@ -120,7 +120,7 @@ var wrong = map[string]struct {
 		sv.hand.Create("/tasks/sound/`x`", "")
 		sv.hand.Create("/tasks/sound/`x`/;y", "")
 		sv.lock("/tasks/sound/`x`")
-	}, "\"ROOT/tasks/sound/`x`\"  a child that is none of the service's own: it keeps the znode above it from being deleted" + byMend},
+	}, "\"ROOT/tasks/sound/`x`\"  a child that no program of the service creates: the znode above it cannot be deleted" + byMend},
 	"a_name_that_would_ask_a_worker_for_another": {func(sv *service) {
 		sv.hand.Create("/tasks/-x", "pending")
 		sv.hand.Create("/data/-x", "1")
@@ -128,9 +128,9 @@ var wrong = map[string]struct {
 	"a_drain_of_a_process_that_is_gone": {func(sv *service) { sv.hand.Create("/drain/node:7", "drained") },
 		"ROOT/drain/node:7  drains a worker that is gone\n    delete ROOT/drain/node:7"},
 	"a_child_below_a_drain": {func(sv *service) { sv.hand.Create("/drain/node", ""); sv.hand.Create("/drain/node/below", "") },
-		"ROOT/drain/node/below  a child that is none of the service's own: it keeps the znode above it from being deleted\n    delete ROOT/drain/node/below"},
+		"ROOT/drain/node/below  a child that no program of the service creates: the znode above it cannot be deleted\n    delete ROOT/drain/node/below"},
 	"a_member_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/members/m", "role=worker protocol=1") },
-		"ROOT/members/m  not ephemeral: no process, no session ends it\n    delete ROOT/members/m"},
+		"ROOT/members/m  not ephemeral: it is no process, and no session ends it\n    delete ROOT/members/m"},
 	"drains_that_may_not_be_listed": {func(sv *service) { sv.lock("/drain") },
 		"ROOT/drain  may not be read: list /drain: no permission\n    setAcl ROOT/drain world:anyone:cdrwa"},
 	"workers_that_may_not_be_listed": {func(sv *service) { sv.lock("/workers") },

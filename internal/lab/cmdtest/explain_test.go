@@ -77,7 +77,7 @@ owner .*
 payload .*`)
 		sv.hand.Delete("/tasks/" + second)
 		_, errs := sv.says(3, "explain", second)
-		if want := "client: " + second + ": no such task: it was never submitted, or was already collected, expired or cancelled; its payload is there: /data/" + second; errs != want {
+		if want := "client: " + second + ": no such task: it was never submitted, or was already collected, expired or cancelled; its payload exists: /data/" + second; errs != want {
 			t.Errorf("stderr %q, want %q", errs, want)
 		}
 		sv.hand.Delete("/data/" + second)
@@ -127,7 +127,7 @@ payload .*`)
 		sv.hand.Create("/data/other", "0") // it is given to the worker that is free
 		sv.hand.Create("/tasks/other", "pending")
 		w.Line(w.Stderr, "task=other")
-		const want = "\nwaits      a worker is free, but its process executes task t1, which was lost twice as well: they go apart, "
+		const want = "\nwaits      a worker is free, but its process executes task t1, which was lost twice as well: they run in different processes, "
 		zktest.Eventually(t, want, func() (bool, string) {
 			out, _ := sv.says(0, "explain", "t2")
 			return strings.Contains(out, want), out

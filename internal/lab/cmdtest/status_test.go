@@ -127,7 +127,7 @@ tasks     3: 0 pending, 0 running, 1 done and 1 failed, not collected, 1 malform
 warning   there is no leader: start a master
 warning   there is no worker: start one
 warning   /master/notes: no candidate: its name does not end in ten digits
-warning   /workers/me: not ephemeral: no worker, nothing is assigned to it
+warning   /workers/me: not ephemeral: it is no worker, and nothing is assigned to it
 warning   /tasks/t1: malformed: its state is none of pending, done and failed, but banana: it is never assigned`
 		if out != want {
 			t.Errorf("got\n%s\nwant\n%s", out, want)
@@ -141,7 +141,7 @@ warning   /tasks/t1: malformed: its state is none of pending, done and failed, b
 		sv.master()
 		sv.hand.Set("/members", "protocol=2 version=2.0.1")
 		out, _ := sv.says(0, "status")
-		const want = "\nwarning   /members: all programs are to speak protocol 2, so says version 2.0.1; this client speaks protocol 1\n"
+		const want = "\nwarning   /members: all programs must speak protocol 2, as version 2.0.1 wrote; this client speaks protocol 1\n"
 		if s := sv.status(); !strings.Contains(out, want) || s.Protocol == nil || *s.Protocol != 2 {
 			t.Errorf("got\n%s\nJSON %+v", out, s)
 		}

@@ -93,7 +93,7 @@ func TestPageShowsNoPayloadWhereThereIsAPolicy(t *testing.T) {
 	b.opensTree()
 	b.reads("#tree-dirs", id, "pending", "a payload: it is not shown where there is a policy", "viewer  x509:CN=tk-viewer")
 	b.do(chromedp.Navigate(page + "task?id=" + id))
-	b.reads("#known", "there is no worker: start one", "payloads are not read where there is a policy")
+	b.reads("#known", "there is no worker: start one", "payloads are not read under a policy")
 	hides := func() {
 		t.Helper()
 		if text := b.text("body"); strings.Contains(text, "secret") {
