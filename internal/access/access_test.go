@@ -220,7 +220,7 @@ var bad = []struct{ text, says string }{
 	{"admin auth:me", `line 1: "auth:me" names nobody in particular: want the id of a program`},
 	{"admin x509:CN=\x1b[2J", `line 1: "x509:CN=\x1b[2J" has characters that cannot be printed`},
 	{"\xff\n", `line 1: "\xff" is no role: want admin, master, worker, client or viewer`},
-	{strings.Repeat("#\n", 5000), "10000 bytes, at most 8192: several programs may have one certificate"},
+	{strings.Repeat("#\n", 5000), "10000 bytes, at most 8192: several programs may share one certificate"},
 }
 
 func TestAPolicyThatCannotBeReadNamesTheLine(t *testing.T) {

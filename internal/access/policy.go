@@ -11,21 +11,21 @@ import (
 	"taskkeeper/internal/printable"
 )
 
-// Policy is which ids have which role. Its zero value is the open one: everyone may do
+// Policy says which ids have which role. Its zero value is the open policy: everyone may do
 // anything.
 type Policy struct {
 	ids  map[Role][]string   // as "x509:CN=tk-admin"
 	made map[string][]zk.ACL // what For returns, by place
 }
 
-// maxPolicy bounds a policy, in bytes: each znode that is created carries the ids of
-// several roles.
+// maxPolicy bounds a policy, in bytes: the ACL of each new znode holds the ids of several
+// roles.
 const maxPolicy = 8 << 10
 
-// Parse reads what /access holds. An error names the line.
+// Parse reads the data of /access. An error names the line.
 func Parse(data []byte) (Policy, error) {
 	if len(data) > maxPolicy {
-		return Policy{}, fmt.Errorf("%d bytes, at most %d: several programs may have one certificate", len(data), maxPolicy)
+		return Policy{}, fmt.Errorf("%d bytes, at most %d: several programs may share one certificate", len(data), maxPolicy)
 	}
 	p := Policy{ids: make(map[Role][]string)}
 	for i, line := range strings.Split(string(data), "\n") {
@@ -74,7 +74,7 @@ func (p Policy) parse(line string) error {
 	return nil
 }
 
-// check tells why an id cannot work.
+// check says why an id cannot work.
 func check(id string) error {
 	scheme, name, _ := strings.Cut(id, ":")
 	switch {
@@ -94,10 +94,10 @@ func check(id string) error {
 	return nil
 }
 
-// quoted is a word fit for an error.
+// quoted makes a word fit for an error.
 func quoted(word string) string { return `"` + printable.Line(printable.Cut(word, 100)) + `"` }
 
-// IsZero tells whether the policy is the open one.
+// IsZero reports whether the policy is the open one.
 func (p Policy) IsZero() bool { return len(p.ids) == 0 }
 
 // String is the policy as Parse reads it, with a line for each role.
@@ -112,7 +112,7 @@ func (p Policy) String() string {
 	return b.String()
 }
 
-// Uses tells whether any id is of a scheme.
+// Uses reports whether any id has this scheme.
 func (p Policy) Uses(scheme string) bool {
 	for _, ids := range p.ids {
 		if slices.ContainsFunc(ids, func(id string) bool { return strings.HasPrefix(id, scheme+":") }) {
@@ -142,7 +142,7 @@ func Entry(id string, perms int32) zk.ACL {
 
 const everyone = "world:anyone"
 
-// Roles lists the roles of an id; also those that everyone has.
+// Roles lists the roles of an id, with the roles of world:anyone.
 func (p Policy) Roles(id string) (roles []Role) {
 	for _, role := range Roles() {
 		if slices.Contains(p.ids[role], id) || slices.Contains(p.ids[role], everyone) {
@@ -152,7 +152,7 @@ func (p Policy) Roles(id string) (roles []Role) {
 	return roles
 }
 
-// Withholds tells whether none of some roles has all of some rights on a znode that somebody
+// Withholds reports whether no role among roles has all rights in perms on a znode that somebody
 // else created.
 func (p Policy) Withholds(roles []Role, path string, perms int32) bool {
 	r := rowOf(path)
@@ -160,8 +160,8 @@ func (p Policy) Withholds(roles []Role, path string, perms int32) bool {
 	return !p.IsZero() && rights(r.everyone)&perms != perms && !slices.ContainsFunc(roles, has)
 }
 
-// For is the ACL of a znode, by its path below the chroot, for who creates it: "auth"
-// stands for the ids of its creator, who must have one. The caller does not change it.
+// For is the ACL for creating a znode at a path below the chroot. In it "auth" stands for the ids
+// of the creator, who must have one. The caller must not change the ACL.
 func (p Policy) For(path string) []zk.ACL {
 	if p.IsZero() {
 		return zk.WorldACL(zk.PermAll)
@@ -172,8 +172,8 @@ func (p Policy) For(path string) []zk.ACL {
 	return p.acl(unlisted, nil)
 }
 
-// Closed is the ACL of a znode that is there already, or whose creator has no id. Where nothing
-// tells who created it, or everyone had a right, all clients did.
+// Closed is the ACL of an existing znode, or of one whose creator has no id. If its ACL names no
+// creator, or gives everyone a right, all clients count as its creators.
 func (p Policy) Closed(path string, was []zk.ACL) []zk.ACL {
 	if p.IsZero() {
 		return zk.WorldACL(zk.PermAll)
@@ -185,7 +185,7 @@ func (p Policy) Closed(path string, was []zk.ACL) []zk.ACL {
 	return p.acl(rowOf(path), creators)
 }
 
-// Obeys tells whether a znode has an ACL that For or Closed gives.
+// Obeys reports whether a znode has an ACL that For or Closed gives.
 func (p Policy) Obeys(path string, acl []zk.ACL) bool {
 	has := byID(acl)
 	if p.IsZero() {
@@ -203,7 +203,7 @@ func (p Policy) Obeys(path string, acl []zk.ACL) bool {
 	return true
 }
 
-// acl has an entry for each id that has any right.
+// acl returns an entry for each id that has any right.
 func (p Policy) acl(r row, creators []string) (acl []zk.ACL) {
 	add := func(id string, perms int32) {
 		entry := Entry(id, perms)
@@ -232,8 +232,8 @@ func (p Policy) acl(r row, creators []string) (acl []zk.ACL) {
 	return acl
 }
 
-// marked lists the creators that an ACL names, those first that are clients. By hand any number
-// may stand there: so many are kept as a policy could name.
+// marked lists the creators that an ACL names, clients first. An ACL made by hand may name any
+// number: only as many are kept as a policy could name.
 func (p Policy) marked(acl []zk.ACL) (ids []string) {
 	var others []string
 	for id, perms := range byID(acl) {
@@ -257,7 +257,7 @@ func (p Policy) marked(acl []zk.ACL) (ids []string) {
 	return ids
 }
 
-// byID is what each id may do.
+// byID returns the rights of each id.
 func byID(acl []zk.ACL) map[string]int32 {
 	perms := make(map[string]int32, len(acl))
 	for _, a := range acl {

@@ -7,10 +7,10 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-// Znode is where the policy is, below the chroot.
+// Znode holds the policy, below the chroot.
 const Znode = "/access"
 
-// Role is what a process is to the installation.
+// Role is the part that a process plays in the installation.
 type Role string
 
 const (
@@ -24,13 +24,13 @@ const (
 // Roles lists all of them.
 func Roles() []Role { return []Role{Admin, Master, Worker, Client, Viewer} }
 
-// row is who may do what with a znode, in the letters of ZooKeeper's shell.
+// row holds each role's rights on a znode, in the letters of ZooKeeper's shell.
 type row struct{ admin, master, worker, client, viewer, creator, everyone string }
 
-// table has a row for each znode; "x" stands for any name. To delete a znode is a right on
-// the one above it. A creator is a client; see CreatorMark.
+// table has a row for each znode; "x" stands for any name. The right to delete a znode is a right
+// on its parent. A creator is a client; see CreatorMark.
 //
-// Everyone reads the policy: so a program whose certificate has no role can say so.
+// Everyone may read the policy, so that a program without a role can report that.
 var table = map[string]row{
 	//                     admin    master  worker  client  viewer  creator  everyone
 	"/":                  {"cdrwa", "cr", "r", "r", "r", "", ""},
@@ -47,21 +47,20 @@ var table = map[string]row{
 	"/drain/x":           {"cdrwa", "rw", "", "", "r", "", ""},
 	"/members":           {"cdrwa", "crw", "cr", "r", "r", "", ""},
 	"/members/x":         {"cdrwa", "r", "", "", "r", "", ""},
-	"/zookeeper":         {"cdrwa", "", "", "", "r", "", ""}, // the servers' own, which has the quotas
+	"/zookeeper":         {"cdrwa", "", "", "", "r", "", ""}, // the servers' own, with the quotas
 	"/zookeeper/quota":   {"cdrwa", "", "", "", "r", "", ""},
 	"/zookeeper/quota/x": {"cdrwa", "", "", "", "r", "", ""},
 }
 
-// CreatorMark is the right by which the ACL of a task says who created it. It permits nothing:
-// only an admin creates what could be deleted there. Whom the policy no longer names as a
-// client keeps this right alone; named again, it may use its tasks again.
+// CreatorMark is the right that marks the creator in the ACL of a task. It permits nothing: it is
+// about children, and a task has none unless an admin creates them. An id that the policy no
+// longer names as a client keeps only this right; named again, it may use its tasks again.
 const CreatorMark = zk.PermDelete
 
 // unlisted is the row of a znode that no program of ours creates.
 var unlisted = row{admin: "cdrwa"}
 
-// place is a path's row in the table: that of the znode, or of the one below one of ours
-// that it belongs to.
+// place is the key of a path in the table. A deeper znode has the place of its ancestor there.
 func place(path string) string {
 	const quotas = "/zookeeper/quota/"
 	if strings.HasPrefix(path, quotas) {
@@ -85,12 +84,12 @@ func rowOf(path string) row {
 	return r
 }
 
-// of is a role's rights.
+// of returns a role's rights.
 func (r row) of(role Role) int32 {
 	return rights(map[Role]string{Admin: r.admin, Master: r.master, Worker: r.worker, Client: r.client, Viewer: r.viewer}[role])
 }
 
-// rights reads letters.
+// rights reads the letters.
 func rights(letters string) (perms int32) {
 	for _, letter := range letters {
 		perms |= map[rune]int32{'c': zk.PermCreate, 'd': zk.PermDelete, 'r': zk.PermRead, 'w': zk.PermWrite, 'a': zk.PermAdmin}[letter]
@@ -117,7 +116,7 @@ func Words(acl []zk.ACL) (all []string) {
 	return all
 }
 
-// Needs says who has all of some rights on a znode: "admin, client or its creator".
+// Needs says who has all rights in perms on a znode: "admin, client or its creator".
 func Needs(path string, perms int32) string {
 	var who []string
 	r := rowOf(path)
