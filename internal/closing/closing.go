@@ -16,16 +16,17 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Order is what Close is to do.
+// Order is the policy, and perhaps a quota, that Close sets.
 type Order struct {
 	Text  []byte // of the policy, as it is written
-	Quota *Quota // nil: as it is
+	Quota *Quota // nil: quotas stay as they are
 }
 
-// ErrLockedOut means that the caller would be no admin any more.
+// ErrLockedOut means that the caller would no longer be an admin.
 var ErrLockedOut = errors.New("you would lock yourself out")
 
-// Close gives the installation a policy. It may be called again, with the same policy or another one.
+// Close gives the installation a policy. It may be called again, with the same policy or another
+// one. After an error a part of the znodes may have the new ACLs.
 func Close(ctx context.Context, t Tree, o Order) (Report, error) {
 	policy, err := access.Parse(o.Text)
 	if err != nil {
@@ -64,11 +65,11 @@ func Close(ctx context.Context, t Tree, o Order) (Report, error) {
 	return w.Report, orRefused(w.Report, err)
 }
 
-// ErrNotAdmin means that the caller may not change the policy that is there.
+// ErrNotAdmin means that the caller may not change the present policy.
 var ErrNotAdmin = errors.New("only an admin may change the policy")
 
-// mayChange fails where the servers do not let the caller change the policy: who may not does nothing
-// by halves. They are asked, by setting the ACL that it has.
+// mayChange fails if the servers do not let the caller change the policy, so that nothing is
+// half done. To find out it sets the present ACL of /access again.
 func (t Tree) mayChange() error {
 	acl, is, err := t.Session.ACL(access.Znode)
 	if err == nil {
@@ -86,20 +87,21 @@ func (t Tree) mayChange() error {
 		return unknown
 	case unknown != nil:
 		return fmt.Errorf("%w: %w", ErrNotAdmin, err)
-	case slices.Contains(t.Session.Roles(), access.Admin): // another ACL keeps it away
+	case slices.Contains(t.Session.Roles(), access.Admin): // the ACL is not the policy's
 		return err
 	}
 	return fmt.Errorf("%w: %s", ErrNotAdmin, t.Session.Standing(policy))
 }
 
-// lockZnode is there while somebody closes or opens the installation.
+// lockZnode exists while somebody closes or opens the installation.
 const lockZnode = "/access-lock"
 
-// lockWait is how long another one may take. One that was killed has its session for a while.
+// lockWait is how long another caller may hold the lock. The lock of a killed caller stays for
+// its session timeout.
 const lockWait = time.Minute
 
-// lock keeps others from closing and opening at the same time: both would find all done, and each
-// undo what the other did. Call what it returns to end that.
+// lock keeps others from closing and opening at the same time: each would undo the work of the
+// other. Call unlock to end the lock.
 func (t Tree) lock(ctx context.Context, acl []zk.ACL) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, errBusy)
 	defer cancel()
@@ -110,14 +112,14 @@ func (t Tree) lock(ctx context.Context, acl []zk.ACL) (unlock func(), err error)
 			stat, err = t.Session.Stat(lockZnode)
 			switch {
 			case err == nil && stat.EphemeralOwner == 0:
-				return nil, fmt.Errorf("%s is there, and no session's: somebody made it by hand; delete it", lockZnode)
+				return nil, fmt.Errorf("%s exists and is not ephemeral: somebody made it by hand; delete it", lockZnode)
 			case err == nil && stat.EphemeralOwner != t.Session.ID():
 				err = zk.ErrNodeExists
 			}
 		}
 		switch {
 		case err == nil:
-			// Where it may not be deleted any more it goes with the session.
+			// If it may no longer be deleted it vanishes with the session.
 			return func() { _, _ = t.Session.Multi(session.Delete(lockZnode, session.AnyVersion)) }, nil
 		case errors.Is(err, session.ErrUnknown), errors.Is(err, zk.ErrNoNode):
 			continue
@@ -132,9 +134,9 @@ func (t Tree) lock(ctx context.Context, acl []zk.ACL) (unlock func(), err error)
 	}
 }
 
-var errBusy = fmt.Errorf("somebody else changes who may do what: %s is there; try again", lockZnode)
+var errBusy = fmt.Errorf("somebody else is changing who may do what: %s exists; try again", lockZnode)
 
-// orRefused makes an error of what could not be changed.
+// orRefused returns err, or an error if znodes could not be changed.
 func orRefused(r Report, err error) error {
 	if err == nil && len(r.Refused) > 0 {
 		err = fmt.Errorf("%d znodes are left as they were, such as %s: %w", len(r.Refused), r.Refused[0], r.Why)
@@ -142,7 +144,8 @@ func orRefused(r Report, err error) error {
 	return err
 }
 
-// Open takes the policy away: everyone may do anything again. Quotas go as well.
+// Open takes the policy and the quotas away: everyone may do anything again. After an error a
+// part of the znodes may be open.
 func Open(ctx context.Context, t Tree) (Report, error) {
 	if err := t.mayChange(); err != nil {
 		return Report{}, err
@@ -157,7 +160,7 @@ func Open(ctx context.Context, t Tree) (Report, error) {
 		return Report{}, err
 	}
 	closed := err == nil
-	previous, _ := access.Parse(text) // of one that cannot be read nothing is known
+	previous, _ := access.Parse(text) // an unreadable policy counts as none
 	if closed && stat.NumChildren > 0 {
 		return Report{}, fmt.Errorf("%s has children, so that it cannot be deleted: delete those (client doctor)", access.Znode)
 	}
@@ -167,7 +170,7 @@ func Open(ctx context.Context, t Tree) (Report, error) {
 	}
 	w := newWalk(t, access.Policy{}, previous)
 	if closed {
-		// Only then, so that whoever is killed in the middle leaves the policy.
+		// The policy is deleted after a pass: if the caller is killed before, the policy stays.
 		if err := w.pass(ctx); err != nil {
 			return w.Report, err
 		}
@@ -175,19 +178,19 @@ func Open(ctx context.Context, t Tree) (Report, error) {
 		switch {
 		case errors.Is(err, zk.ErrBadVersion):
 			return w.Report, errChanged
-		case errors.Is(err, session.ErrUnknown), errors.Is(err, zk.ErrNoNode): // the next call finds it, if it is there
+		case errors.Is(err, session.ErrUnknown), errors.Is(err, zk.ErrNoNode): // if it still exists the next call deletes it
 		case err != nil:
 			return w.Report, err
 		}
 	}
-	err = w.passes(ctx) // what was created by the policy meanwhile
+	err = w.passes(ctx) // znodes that were created under the policy meanwhile
 	if keptQuota != nil {
 		w.list(&w.Foreign, quotas+t.Chroot)
 	}
 	return w.Report, orRefused(w.Report, err)
 }
 
-// Look tells which znodes have the ACLs of a policy, and changes none.
+// Look reports which znodes have the ACLs of a policy, and changes none.
 func Look(ctx context.Context, t Tree, policy access.Policy) (Report, error) {
 	w := newWalk(t, policy, policy)
 	w.look = true
@@ -195,10 +198,10 @@ func Look(ctx context.Context, t Tree, policy access.Policy) (Report, error) {
 	return w.Report, err
 }
 
-// errChanged means that two change a policy at a time.
+// errChanged means that somebody else changed the policy at the same time.
 var errChanged = fmt.Errorf("somebody else has changed %s meanwhile: look at it, and try again", access.Znode)
 
-// write makes the policy the one that all sessions follow, and returns the one before.
+// write writes the policy to /access, where all sessions read it, and returns the previous one.
 func (t Tree) write(text []byte, policy access.Policy) (previous access.Policy, err error) {
 	for {
 		was, stat, err := t.Session.Get(access.Znode)
@@ -231,8 +234,8 @@ func (t Tree) write(text []byte, policy access.Policy) (previous access.Policy, 
 	}
 }
 
-// unchanged fails if the policy is not as it was written: until the chroot was closed anyone
-// could delete it.
+// unchanged fails if the policy is no longer as it was written: until the chroot was closed
+// anyone could delete it.
 func (t Tree) unchanged(text []byte) error {
 	is, _, err := t.Session.Get(access.Znode)
 	if errors.Is(err, zk.ErrNoNode) || err == nil && !bytes.Equal(is, text) {
@@ -241,7 +244,7 @@ func (t Tree) unchanged(text []byte) error {
 	return err
 }
 
-// create creates a permanent znode that is missing, as the policy says.
+// create creates a missing permanent znode, with the ACL of the policy.
 func create(s *session.Session, path string, data []byte, policy access.Policy) error {
 	for {
 		if _, err := s.Stat(path); !errors.Is(err, zk.ErrNoNode) {
@@ -254,8 +257,8 @@ func create(s *session.Session, path string, data []byte, policy access.Policy) 
 	}
 }
 
-// try fails if the servers do not take the ids of a policy, or do not take the caller for an
-// admin by it. They are asked: a znode that only admins may read vanishes with the session.
+// try fails if the servers do not accept the ids of a policy, or if the caller would be no admin
+// under it. It creates ephemeral znodes with these ids, and reads one that only admins may read.
 func (t Tree) try(policy access.Policy) error {
 	attempt := func(acl []zk.ACL) (path string, err error) {
 		path = "/access-" + uuid.NewString()
@@ -274,9 +277,9 @@ func (t Tree) try(policy access.Policy) error {
 		case errors.Is(err, zk.ErrInvalidACL):
 			hint := ""
 			if acl.Scheme == "x509" {
-				hint = ": they know certificates only where zoo.cfg has a secureClientPort"
+				hint = ": they know certificates only if zoo.cfg has a secureClientPort"
 			}
-			return fmt.Errorf("the servers do not take the id %s%s", id, hint)
+			return fmt.Errorf("the servers do not accept the id %s%s", id, hint)
 		case err != nil:
 			return err
 		}

@@ -193,8 +193,8 @@ func TestNobodyLocksHimselfOut(t *testing.T) {
 	for _, tc := range []struct{ role, policy, says string }{
 		{"client", roles, "you would lock yourself out: CN=tk-client is a client by /access, and only an admin can change the policy; to hand it over, name both as admins, and have the other one close it with itself alone"},
 		{"admin", "admin x509:CN=boss\n", "you would lock yourself out: CN=tk-admin has no role by /access, and only an admin can change the policy; to hand it over, name both as admins, and have the other one close it with itself alone"},
-		{"admin", "admin x509:CN=tk-admin\nmaster digest:odd\n", "the servers do not take the id digest:odd"},
-		{"admin", "admin x509:CN=tk-admin\nmaster x509:nonsense=\n", "the servers do not take the id x509:nonsense=: they know certificates only where zoo.cfg has a secureClientPort"},
+		{"admin", "admin x509:CN=tk-admin\nmaster digest:odd\n", "the servers do not accept the id digest:odd"},
+		{"admin", "admin x509:CN=tk-admin\nmaster x509:nonsense=\n", "the servers do not accept the id x509:nonsense=: they know certificates only if zoo.cfg has a secureClientPort"},
 	} {
 		tree := r.tree(tc.role)
 		if _, err := Close(t.Context(), tree, Order{Text: []byte(tc.policy)}); err == nil || err.Error() != tc.says {
@@ -243,7 +243,7 @@ func TestWhatKeepsItFromOpening(t *testing.T) {
 	}
 	h.Delete("/access/child")
 	h.Create("/access-lock", "")
-	if _, err := Open(t.Context(), admin); err == nil || !strings.Contains(err.Error(), "/access-lock is there, and no session's") {
+	if _, err := Open(t.Context(), admin); err == nil || !strings.Contains(err.Error(), "/access-lock exists and is not ephemeral") {
 		t.Errorf("a lock by hand: %v", err)
 	}
 	h.Delete("/access-lock")

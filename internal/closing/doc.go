@@ -1,25 +1,24 @@
-// Package closing gives an installation that is there already the ACLs of a policy, and
-// takes them away again: package access says which, package session gives them to what is
-// created from then on.
+// Package closing gives an existing installation the ACLs of a policy, and takes them away
+// again. Package access says which ACLs; package session gives them to new znodes.
 //
-//	Close  ─► checks that the policy leaves its caller an admin
-//	          /access, and the permanent znodes that are missing
-//	          pass after pass, until one finds nothing: the chroot, /access, the permanent
-//	          znodes, the servers' own /zookeeper and /zookeeper/quota, what is above the
-//	          chroot, all children
-//	Open   ─► a pass, /access is deleted, passes until one finds nothing
-//	Look   ─► a pass that changes nothing
+//	Close  ─► checks that the caller stays an admin under the policy
+//	          writes /access, and creates missing permanent znodes
+//	          passes until one changes nothing: the chroot, /access, the permanent znodes,
+//	          the servers' own /zookeeper and /zookeeper/quota, the znodes above the chroot,
+//	          all children
+//	Open   ─► a pass, deletes /access, passes until one changes nothing
+//	Look   ─► a pass that writes nothing
 //
-// Each of them may be killed anywhere and run again: what has its ACL is passed over.
-// ZooKeeper knows no Multi of ACLs. So each is a call of its own, many at a time, at the
-// version of the ACL that was looked at. What is created meanwhile by a program that has not
-// heard of the policy yet is found by the next pass; a program that knows of no policies
-// makes such znodes for ever, which is an error after some passes.
+// Each of them may be killed anywhere and run again: znodes that have their ACL are skipped.
+// ZooKeeper has no Multi for ACLs. So each ACL is a call of its own, many at a time, at the
+// version of the ACL that was read. A program that has not read the policy yet may create
+// znodes meanwhile; the next pass finds them. A program that knows no policies creates such
+// znodes for ever: after some passes that is an error.
 //
-// The servers' own znodes, and those above the chroot, are common to all installations there.
-// Who finds them closed by somebody else leaves them. Above the chroot they are left as well
-// where others have znodes; they stay open then, and no quota bounds what is created there.
+// The servers' own znodes, and the znodes above the chroot, are common to all installations on
+// the servers. If somebody else has closed them they are left alone. Znodes above the chroot
+// are also left open if others have znodes there; then no quota bounds what others create.
 //
-// A quota bounds how many tasks there may be, and how many bytes they hold: ZooKeeper's own,
-// on /tasks and on /data, which the servers enforce if zoo.cfg has enforceQuota=true.
+// A quota bounds the number of tasks and the bytes of their payloads. It is ZooKeeper's own
+// quota, on /tasks and on /data; the servers enforce it if zoo.cfg has enforceQuota=true.
 package closing

@@ -19,40 +19,40 @@ import (
 // pipeline is how many calls are under way at once.
 const pipeline = 64
 
-// Tree is an installation, and the servers that it is on.
+// Tree is an installation and its servers.
 type Tree struct {
 	Session *session.Session // in the chroot
-	Servers *session.Session // without one; the same where there is none
+	Servers *session.Session // without a chroot; the same as Session if there is no chroot
 	Chroot  string
 }
 
-// Report is what was found. Paths are without the chroot, but for the servers' own znodes.
+// Report counts and lists znodes. Paths are without the chroot, except the servers' own znodes.
 type Report struct {
-	Znodes  int      // with the ACL that they should have, also by a change
-	Changed int      // of these
-	Foreign []string // common to all installations: closed by somebody else, and left so
+	Znodes  int      // with the right ACL, before or after a change
+	Changed int      // of Znodes
+	Foreign []string // common to all installations: somebody else has closed them, left as they are
 	Shared  []string // others have znodes there: left as they are
-	Wrong   []string // with another ACL; only of Look
+	Wrong   []string // with another ACL; only from Look
 	Refused []string // whose ACL may not be read or set
-	Why     error    // of one of these
+	Why     error    // of one of Refused
 }
 
-// walk is what several passes have in common.
+// walk is the state that its passes share.
 type walk struct {
 	tree     Tree
 	policy   access.Policy
 	previous access.Policy
-	look     bool // changes nothing
+	look     bool // only look: write nothing
 
 	mu sync.Mutex // guards the rest
 	Report
-	good  map[znode]bool // they have their ACL
+	good  map[znode]bool // znodes that have their ACL
 	again bool           // something has changed in this pass
 }
 
-// znode is where one is.
+// znode is the place of a znode.
 type znode struct {
-	by   *session.Session // below whose chroot
+	by   *session.Session // path is below its chroot
 	path string
 }
 
@@ -60,25 +60,25 @@ func newWalk(t Tree, policy, previous access.Policy) *walk {
 	return &walk{tree: t, policy: policy, previous: previous, good: make(map[znode]bool)}
 }
 
-// chroot is its path, for who is in it.
+// chroot is the path of the chroot for a session in it.
 const chroot = "/"
 
-// mostPasses is how many passes may find something. A program that has heard of a policy late
-// makes znodes for the next pass or two.
+// mostPasses is how many passes may change something. A program that reads the policy late
+// creates znodes for one or two more passes.
 const mostPasses = 20
 
-// passes goes on until a pass finds nothing.
+// passes makes passes until one changes nothing.
 func (w *walk) passes(ctx context.Context) error {
 	for range mostPasses {
 		if err := w.pass(ctx); err != nil || !w.again {
 			return err
 		}
 	}
-	return errors.New("other programs make znodes with other ACLs all the time: are they of a version that knows no policies? (client status)")
+	return errors.New("other programs keep creating znodes with other ACLs: does their version know no policies? (client status)")
 }
 
-// pass looks at all znodes once, but for those that were found to be good. The permanent ones
-// come first: they keep out who has no role.
+// pass visits all znodes once, except those already known to be good. The permanent znodes come
+// first: they keep out everyone without a role.
 func (w *walk) pass(ctx context.Context) error {
 	w.again, w.Foreign, w.Shared, w.Wrong, w.Refused = false, nil, nil, nil, nil
 	for _, path := range slices.Concat([]string{chroot, access.Znode}, task.Dirs()) {
@@ -103,8 +103,8 @@ func (w *walk) pass(ctx context.Context) error {
 // ours are the permanent znodes of an installation.
 func ours() []string { return append(task.Dirs(), access.Znode) }
 
-// servers goes through the servers' own znodes. Opened they would be for all installations there,
-// whose quotas anybody could set then.
+// servers visits the servers' own znodes. Open does not open them if others use the servers:
+// then anybody could set the quotas of other installations.
 func (w *walk) servers() error {
 	if w.policy.IsZero() && !w.look {
 		alone, err := w.tree.alone()
@@ -124,7 +124,7 @@ func (w *walk) servers() error {
 	return nil
 }
 
-// alone tells whether nobody else has znodes on the servers, as far as that may be seen.
+// alone reports whether nobody else has znodes on the servers. It is false if / may not be listed.
 func (t Tree) alone() (bool, error) {
 	names, _, err := t.Servers.Children("/")
 	if session.Refused(err) {
@@ -140,8 +140,8 @@ func (t Tree) alone() (bool, error) {
 	}), err
 }
 
-// byHand goes through what a person has made in the chroot. Without one the servers' root may be
-// common to all. An installation below this one has a policy of its own.
+// byHand visits the znodes that a person has made in the chroot. Without a chroot it does nothing:
+// others may use the servers' root. An installation below this one has a policy of its own.
 func (w *walk) byHand(ctx context.Context) error {
 	if w.tree.Chroot == "" {
 		return nil
@@ -176,7 +176,7 @@ func (w *walk) whole(ctx context.Context, path string) error {
 	return w.below(ctx, path)
 }
 
-// unlisted takes an error of a listing.
+// unlisted handles the error of a listing.
 func (w *walk) unlisted(path string, err error) error {
 	switch {
 	case errors.Is(err, zk.ErrNoNode):
@@ -188,8 +188,8 @@ func (w *walk) unlisted(path string, err error) error {
 	return err
 }
 
-// above goes through what is above the chroot, where nobody else has znodes: no quota bounds
-// what is created there. It has the ACL of the chroot.
+// above visits the znodes above the chroot, unless others have znodes there. They get the ACL of
+// the chroot, because no quota bounds what is created there.
 func (w *walk) above() error {
 	names := strings.Split(w.tree.Chroot, "/")[1:]
 	path := "/"
@@ -233,13 +233,13 @@ func (w *walk) below(ctx context.Context, dir string) error {
 		if all.Err() != nil {
 			break
 		}
-		g.Go(func() error { return w.whole(ctx, dir+"/"+name) }) // by hand there may be more below
+		g.Go(func() error { return w.whole(ctx, dir+"/"+name) }) // znodes made by hand may have children
 	}
 	return cmp.Or(g.Wait(), context.Cause(ctx))
 }
 
-// visit sees to it that a znode has the ACL that the policy has for a path. It returns its Stat,
-// but for one that was found to be good before, or is not there. The error is one of the session.
+// visit gives a znode the ACL that the policy has for the path as. It returns the znode's Stat;
+// nil if the znode was good already or does not exist. The error is one of the session.
 func (w *walk) visit(z znode, as string) (*zk.Stat, error) {
 	if w.isGood(z) {
 		return nil, nil
@@ -282,12 +282,12 @@ func (w *walk) visit(z znode, as string) (*zk.Stat, error) {
 	return stat, nil
 }
 
-// common tells whether a znode is not of this installation alone.
+// common reports whether other installations have the znode as well.
 func (w *walk) common(z znode) bool {
 	return z.by != w.tree.Session || z.path == serversOwn || strings.HasPrefix(z.path, serversOwn+"/")
 }
 
-// foreign tells whether somebody else has closed a znode that is common to all installations.
+// foreign reports whether somebody else has closed a znode that is common to all installations.
 func (w *walk) foreign(z znode, as string, acl []zk.ACL) bool {
 	if !w.common(z) || w.previous.Obeys(as, acl) {
 		return false

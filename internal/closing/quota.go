@@ -17,22 +17,22 @@ import (
 
 const (
 	serversOwn = "/zookeeper"
-	quotas     = "/zookeeper/quota" // what stands below it is about the znode of the same path
+	quotas     = "/zookeeper/quota" // below it stands the path of the znode that has the quota
 	limits     = "/zookeeper_limits"
 	stats      = "/zookeeper_stats"
 )
 
-// Quota bounds how many tasks there are, and how many bytes their payloads have. 0 stands for any
-// number. The bytes of /tasks have no bound: results are to be written also when it is reached.
+// Quota bounds the number of tasks, and the bytes of their payloads; 0 is no bound. The bytes of
+// /tasks have no bound: results must be written also when the quota is reached.
 type Quota struct{ Tasks, Bytes int64 }
 
-// Usage is a quota that is there, and how much of it is used.
+// Usage is an existing quota, and how much of it is used.
 type Usage struct {
 	Dir         string
 	Quota, Used Quota
 }
 
-// of is the part of it that is the limit for a directory.
+// of is the part of the quota that bounds the directory of these limits.
 func (q Quota) of(limits string) Quota {
 	if strings.HasSuffix(path.Dir(limits), task.TasksDir) {
 		q.Bytes = 0
@@ -40,7 +40,7 @@ func (q Quota) of(limits string) Quota {
 	return q
 }
 
-// text is the quota in ZooKeeper's words. It counts the znode itself as well.
+// text is the quota in ZooKeeper's form, which counts the directory itself as well.
 func (q Quota) text() string {
 	limit := func(n, own int64) int64 {
 		if n == 0 {
@@ -51,7 +51,7 @@ func (q Quota) text() string {
 	return fmt.Sprintf("count=-1,bytes=-1;byteHardLimit=%d;countHardLimit=%d", limit(q.Bytes, 0), limit(q.Tasks, 1))
 }
 
-// parseQuota reads what ZooKeeper has of a quota or of its use.
+// parseQuota reads ZooKeeper's form of a quota or of its use.
 func parseQuota(data []byte, tasks, bytes string) (q Quota) {
 	for fact := range strings.FieldsFuncSeq(string(data), func(r rune) bool { return r == ',' || r == ';' }) {
 		name, value, _ := strings.Cut(fact, "=")
@@ -70,7 +70,7 @@ func parseQuota(data []byte, tasks, bytes string) (q Quota) {
 // bounded are the znodes that have a quota.
 var bounded = []string{task.TasksDir, task.DataDir}
 
-// quotaZnodes lists the znodes of the quotas, those above before those below.
+// quotaZnodes lists the znodes of the quotas, parents first.
 func (t Tree) quotaZnodes() (paths []string) {
 	for _, dir := range bounded {
 		path := quotas
@@ -92,7 +92,7 @@ func (t Tree) setQuota(q Quota, policy access.Policy) error {
 		case strings.HasSuffix(path, limits):
 			data = q.of(path).text()
 		case strings.HasSuffix(path, stats):
-			data = "count=0,bytes=0" // the servers count when it is created
+			data = "count=0,bytes=0" // the servers count once it is created
 		}
 		err := create(t.Servers, path, []byte(data), policy)
 		if err == nil && strings.HasSuffix(path, limits) {
@@ -123,7 +123,7 @@ func (t Tree) removeQuota() error {
 	return nil
 }
 
-// again repeats a call that does nothing twice while its outcome is unknown.
+// again repeats a call while its outcome is unknown. The call must be safe to repeat.
 func again(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, session.ErrUnknown) {
@@ -132,7 +132,7 @@ func again(call func() error) error {
 	}
 }
 
-// Quotas tells which quotas there are.
+// Quotas returns the existing quotas.
 func Quotas(t Tree) (all []Usage, err error) {
 	for _, dir := range bounded {
 		path := quotas + t.Chroot + dir
