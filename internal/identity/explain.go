@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// Error is a fault of TLS that lasts until a person mends it: a file, a certificate, a port.
+// Error is an error of TLS that lasts until a person mends a file, a certificate or a port.
 type Error struct{ error }
 
 func (e *Error) Unwrap() error { return e.error }
 
-// Doubt is a handshake that ended without a word: the port may be a plain one, which a person
-// has to mend, or the server is starting, and answers the next one.
+// Doubt is a handshake that the server ended without an alert: the port may not speak TLS, which a
+// person must mend, or the server is starting, and the next handshake succeeds.
 type Doubt struct{ error }
 
 func (d *Doubt) Unwrap() error { return d.error }
 
-// explain says what an error of the TLS layer means, and what to do: an [Error] or a [Doubt].
-// Of other errors it says only that a handshake had no answer. The cause stays part of it.
+// explain says what an error of the TLS layer means, and what to do: an [Error] or a [Doubt]. To
+// another error it adds only that a handshake had no answer. The cause stays wrapped.
 func (c *conn) explain(err error, handshake bool) error {
 	var (
 		record tls.RecordHeaderError
@@ -60,7 +60,7 @@ type explained struct {
 func (e *explained) Error() string { return e.text }
 func (e *explained) Unwrap() error { return e.err }
 
-// refused says why the server may have ended the handshake, which said only this.
+// refused says why the server may have ended the handshake; why is all that the server said.
 func (c *conn) refused(why string) string {
 	f := c.files
 	switch now := time.Now(); {
@@ -76,7 +76,7 @@ func (c *conn) refused(why string) string {
 	return fmt.Sprintf("it refused the certificate in %s %s: does the server trust its CA? (%s)", f.certName(), f.Cert, why)
 }
 
-// distrusted says why the server's certificate does not do.
+// distrusted says why the server's certificate is not trusted.
 func (c *conn) distrusted(theirs *x509.Certificate, err error) string {
 	var (
 		unknown x509.UnknownAuthorityError
@@ -95,10 +95,10 @@ func (c *conn) distrusted(theirs *x509.Certificate, err error) string {
 		}
 		return fmt.Sprintf("in its certificate's chain %s expired at %s: renew it", subject(invalid.Cert), shown(invalid.Cert.NotAfter))
 	}
-	return fmt.Sprintf("its certificate, %s, does not do: %s", subject(theirs), err)
+	return fmt.Sprintf("its certificate, %s, is not trusted: %s", subject(theirs), err)
 }
 
-// hosts are the names that a server's certificate is for: the first few.
+// hosts lists the first few names that a server's certificate is for.
 func hosts(c *x509.Certificate) string {
 	all := append([]string(nil), c.DNSNames...)
 	for _, ip := range c.IPAddresses {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Variables are used where the flags are not given. All begin with VariablePrefix.
+// Variables are used if the flags are not given. All begin with VariablePrefix.
 const (
 	VariablePrefix = "ZK_TLS_"
 	CAVariable     = VariablePrefix + "CA"
@@ -30,11 +30,11 @@ type Files struct {
 	named names
 }
 
-// names are how a person gave the files.
+// names say by which flag or variable a person gave each file.
 type names struct{ ca, cert, key string }
 
-// Named has errors speak of the files by these names: of a flag, or of a variable with its
-// dollar sign. An empty name stands for the one before, at first that of the flag.
+// Named sets the names of the files in errors: of a flag, or of a variable with its dollar sign.
+// An empty name keeps the previous one, at first the flag's.
 func (f Files) Named(ca, cert, key string) Files {
 	f.named = names{cmp.Or(ca, f.named.ca), cmp.Or(cert, f.named.cert), cmp.Or(key, f.named.key)}
 	return f
@@ -44,10 +44,10 @@ func (f Files) caName() string   { return cmp.Or(f.named.ca, "--tls-ca") }
 func (f Files) certName() string { return cmp.Or(f.named.cert, "--tls-cert") }
 func (f Files) keyName() string  { return cmp.Or(f.named.key, "--tls-key") }
 
-// IsZero tells whether there is to be no TLS.
+// IsZero reports whether no file is given, so that there is no TLS.
 func (f Files) IsZero() bool { return f.CA == "" && f.Cert == "" && f.Key == "" }
 
-// Complete tells whether each file has those that it needs; it reads none.
+// Complete fails if a file is given without another file that it needs. It reads no file.
 func (f Files) Complete() error {
 	switch {
 	case f.Cert != "" && f.Key == "":
@@ -60,8 +60,8 @@ func (f Files) Complete() error {
 	return nil
 }
 
-// Check reads the files, and says in one line what is wrong with the first that is of no
-// use now, and what to do.
+// Check reads the files. Its error says in one line what is wrong with the first file that
+// cannot be used now, and what to do.
 func (f Files) Check() error {
 	m, err := f.read()
 	if err != nil {
@@ -81,7 +81,7 @@ func (f Files) Check() error {
 
 func shown(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// material is what the files hold.
+// material is the content of the files.
 type material struct {
 	authorities []*x509.Certificate
 	own         *tls.Certificate // nil: none; else with its Leaf
@@ -95,8 +95,7 @@ type paper struct {
 	begin, end time.Time
 }
 
-// papers are the process's own certificate, if it has one, and of the CAs' the one that lasts
-// longest.
+// papers are the process's own certificate, if it has one, and the CA's that expires last.
 func (m material) papers(f Files) (all []paper) {
 	if m.own != nil {
 		all = append(all, paperOf(file{f.certName(), f.Cert}, "the certificate", m.own.Leaf))
@@ -117,8 +116,8 @@ func paperOf(of file, kind string, c *x509.Certificate) paper {
 	return paper{file: of, kind: kind, subject: subject(c), begin: c.NotBefore, end: c.NotAfter}
 }
 
-// read reads the files. It does not look whether their certificates are valid now: the server
-// decides, by its own clock.
+// read reads the files. It does not check whether the certificates are valid now: the server
+// decides that, by its own clock.
 func (f Files) read() (m material, err error) {
 	if err := f.Complete(); err != nil || f.IsZero() {
 		return m, err
@@ -145,17 +144,17 @@ func (f Files) read() (m material, err error) {
 	return m, nil
 }
 
-// file is one of the files, and how a person gave it.
+// file is the path of a file, and the name of its flag or variable.
 type file struct{ name, path string }
 
 func (f file) errorf(format string, args ...any) error {
 	return fmt.Errorf("%s %s: %w", f.name, f.path, fmt.Errorf(format, args...))
 }
 
-// mostBytes is more than any bundle of CAs has.
+// mostBytes bounds the read of a file: more than any bundle of CAs has.
 const mostBytes = 8 << 20
 
-// read returns what the file holds, and how it is kept. A pipe is refused: it can be read once.
+// read returns the content of the file, and its FileInfo. A pipe is refused: it can be read once.
 func (f file) read() (data []byte, info fs.FileInfo, err error) {
 	if info, err = os.Stat(f.path); err != nil {
 		return nil, nil, f.cannotRead(err)
@@ -186,12 +185,12 @@ func (f file) cannotRead(err error) error {
 	}
 	var in *fs.PathError
 	if errors.As(err, &in) {
-		err = in.Err // what is around it names the path again
+		err = in.Err // the PathError would repeat the path
 	}
 	return f.errorf("it cannot be read: %w", err)
 }
 
-// certificates are those that the file holds: at least one.
+// certificates returns the certificates in the file: at least one.
 func (f file) certificates() (all []*x509.Certificate, err error) {
 	rest, _, err := f.read()
 	if err != nil {
@@ -208,7 +207,7 @@ func (f file) certificates() (all []*x509.Certificate, err error) {
 		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, f.errorf("certificate %d in it cannot be understood: %w", len(all)+1, err)
+			return nil, f.errorf("certificate %d in it is malformed: %w", len(all)+1, err)
 		}
 		all = append(all, c)
 	}
@@ -218,10 +217,10 @@ func (f file) certificates() (all []*x509.Certificate, err error) {
 	return all, nil
 }
 
-// key is the key that the file holds. Like ssh, it refuses a key that others may read: a file
-// that any user may, or of this process's own a group. A file of somebody else's may be a
-// group's: so root hands a key to a service, and so does systemd (LoadCredential=), by an ACL,
-// whose mask stands where the group's rights do.
+// key returns the key in the file. Like ssh, it refuses a key that other users may read: a file
+// with rights for everyone, or a file of this process's own user with rights for its group. A
+// file of another user may have rights for a group: so root gives a key to a service. systemd
+// (LoadCredential=) uses an ACL for that, whose mask shows in place of the group's rights.
 func (f file) key() (crypto.Signer, error) {
 	rest, info, err := f.read()
 	if err != nil {
@@ -258,7 +257,7 @@ func (f file) key() (crypto.Signer, error) {
 		case err == errEncrypted:
 			return nil, f.errorf("%w: decrypt it with openssl pkey -in %s", err, f.path)
 		case err != nil:
-			return nil, f.errorf("the key in it cannot be understood: %w", err)
+			return nil, f.errorf("the key in it is malformed: %w", err)
 		case !ok:
 			return nil, f.errorf("the key in it cannot sign: %T", key)
 		default:

@@ -8,8 +8,8 @@ import (
 	"net"
 )
 
-// Client is how to speak TLS with the server of this name, as it was typed: the server's
-// certificate must be for it. It reads the files.
+// Client returns the TLS configuration for the server of this name, as a person typed it: the
+// server's certificate must be for this name. Client reads the files.
 func (f Files) Client(serverName string) (*tls.Config, error) {
 	m, err := f.read()
 	if err != nil {
@@ -20,17 +20,16 @@ func (f Files) Client(serverName string) (*tls.Config, error) {
 		cfg.RootCAs.AddCert(ca)
 	}
 	if m.own != nil {
-		// Whatever CAs the server asks for: it says better than an empty answer would that
-		// it does not take this one.
+		// Sent whatever CAs the server asks for: then its error says that it refuses this
+		// certificate, not that there was none.
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return m.own, nil }
 	}
 	return cfg, nil
 }
 
-// Secure returns the connection to use from now on, after the TLS handshake with a server,
-// given as host:port; without files it is raw itself. It is bounded by ctx, which may end
-// later. On an error it has closed raw; an [Error] lasts until a person mends something, a
-// [Doubt] may.
+// Secure makes the TLS handshake with a server, given as host:port, and returns the connection to
+// use; without files it returns raw itself. ctx bounds the handshake only. On an error raw is
+// closed; an [Error] lasts until a person mends its cause, a [Doubt] may last so.
 func (f Files) Secure(ctx context.Context, raw net.Conn, server string) (net.Conn, error) {
 	if f.IsZero() {
 		return raw, nil
@@ -63,7 +62,7 @@ func (f Files) Secure(ctx context.Context, raw net.Conn, server string) (net.Con
 	return c, nil
 }
 
-// conn is a TLS connection that explains what a server refuses.
+// conn is a TLS connection that explains the refusals of a server.
 type conn struct {
 	*tls.Conn
 	raw          net.Conn
@@ -72,11 +71,11 @@ type conn struct {
 
 	// Set in the handshake.
 	asked bool              // the server asked for a certificate
-	own   *x509.Certificate // the one it was given; nil: none
+	own   *x509.Certificate // the certificate that it got; nil: none
 }
 
-// Read tells more than tls.Conn does where the server refuses the certificate: with TLS 1.3
-// the handshake is over by then.
+// Read explains the error when the server refuses the certificate: with TLS 1.3 the handshake is
+// over by then.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if err != nil {
@@ -85,7 +84,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the connection at once. The Close of tls.Conn first tells the other end, and
-// waits for up to 5 s where that takes nothing. ZooKeeper has a message of its own for the
-// end of a session.
+// Close closes the connection at once. The Close of tls.Conn first sends an alert, and waits for
+// up to 5 s if the server reads nothing. ZooKeeper has a message of its own for the end of a
+// session.
 func (c *conn) Close() error { return c.raw.Close() }

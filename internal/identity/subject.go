@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Subject is who this process is to ZooKeeper: the subject of its certificate, as the scheme
-// x509 has it in an ACL, such as "CN=tk-worker". It is empty without a certificate.
+// Subject is this process's id for ZooKeeper: the subject of its certificate, in the form of the
+// scheme x509 in an ACL, such as "CN=tk-worker". It is empty without a certificate.
 func (f Files) Subject() (string, error) {
 	m, err := f.read()
 	if err != nil || m.own == nil {
@@ -24,7 +24,7 @@ var keywords = map[string]string{
 	"0.9.2342.19200300.100.1.1": "UID", "0.9.2342.19200300.100.1.25": "DC",
 }
 
-// attribute is one of a name's, with its value as it is encoded.
+// attribute is an attribute of a name, with its encoded value.
 type attribute struct {
 	Type  asn1.ObjectIdentifier
 	Value asn1.RawValue
@@ -34,7 +34,7 @@ type relativeNameSET []attribute // asn1 takes a type for a SET by its name
 
 // subject is a certificate's subject as Java's X500Principal.getName gives it, which is what
 // ZooKeeper compares: RFC 2253, so the last part comes first. An attribute without a keyword
-// is its number, and its value the encoding in hexadecimal; pkix.Name differs there.
+// is written as its number, its value as the hexadecimal encoding; pkix.Name differs there.
 func subject(c *x509.Certificate) string {
 	var name []relativeNameSET
 	if _, err := asn1.Unmarshal(c.RawSubject, &name); err != nil {
@@ -59,7 +59,7 @@ func subject(c *x509.Certificate) string {
 
 var special = strings.NewReplacer(`,`, `\,`, `=`, `\=`, `+`, `\+`, `<`, `\<`, `>`, `\>`, `#`, `\#`, `;`, `\;`, `"`, `\"`, `\`, `\\`, "\x00", `\00`)
 
-// escape writes a value so that it can be told from what is around it.
+// escape escapes the characters of a value that RFC 2253 gives a meaning.
 func escape(value string) string {
 	const blank = " \r"
 	inner := strings.TrimLeft(value, blank)

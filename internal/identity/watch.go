@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Watch logs when a certificate is about to end, when it has, and that it was renewed, until
-// ctx ends. It also logs files that are of no use any more, before a connection needs them.
+// Watch logs until ctx ends that a certificate expires soon, has expired, or was renewed. It also
+// logs that the files became unusable, before a connection needs them.
 func (f Files) Watch(ctx context.Context, log *slog.Logger) {
 	if f.IsZero() {
 		return
@@ -24,10 +24,10 @@ func (f Files) Watch(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// lookEvery is how often the files are read, to see that they were renewed, or are bad.
+// lookEvery is how often the files are read, to find renewed or unusable ones.
 const lookEvery = time.Minute
 
-// watcher knows what was logged.
+// watcher remembers what was logged.
 type watcher struct {
 	files Files
 	log   *slog.Logger
@@ -35,7 +35,7 @@ type watcher struct {
 	seen  map[string]seen // by the kind of the certificate
 }
 
-// seen is a certificate, and what was said of it.
+// seen is a certificate, and the last notice about it.
 type seen struct {
 	end  time.Time
 	said notice
@@ -79,7 +79,7 @@ func (w *watcher) look(now time.Time) (wait time.Duration) {
 	return wait
 }
 
-// begin says what is odd about a certificate, whatever its age.
+// begin warns of a certificate that no policy can name.
 func (w *watcher) begin(p paper) {
 	if p.file.path == w.files.Cert && strings.Contains(p.subject, ",") {
 		w.log.Warn("no policy can name this certificate: ZooKeeper's tools split ACLs at commas, so its subject should be one part, such as CN=tk-worker",
@@ -87,7 +87,7 @@ func (w *watcher) begin(p paper) {
 	}
 }
 
-// notice is what is to be said of a certificate by its age.
+// notice is a warning about the end of a certificate.
 type notice int
 
 const (
@@ -103,8 +103,9 @@ var ahead = []struct {
 	time.Duration
 }{{weekAhead, 7 * 24 * time.Hour}, {dayAhead, 24 * time.Hour}, {hourAhead, time.Hour}, {expired, 0}}
 
-// noticeOf is what is due now, and when the next notice is: never after the last. In the
-// first half of a certificate's life nothing is: one of a day is not renewed a week ahead.
+// noticeOf returns the notice that is due now, and the time of the next one; zero after the last.
+// There is no notice in the first half of a certificate's life: a certificate of one day is not
+// renewed a week ahead.
 func noticeOf(begin, end, now time.Time) (due notice, next time.Time) {
 	for _, a := range ahead {
 		at := end.Add(-a.Duration)
