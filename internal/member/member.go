@@ -32,7 +32,7 @@ const (
 	Client = "client" // has no znode under /members
 )
 
-// Facts of a znode.
+// Keys of the facts in a znode.
 const (
 	factRole     = "role"
 	factProtocol = "protocol"
@@ -45,19 +45,19 @@ type Config struct {
 	Role    string
 	Queue   string // of a worker
 	Version string // of the program
-	HTTP    string // where it serves that, host:port; "": nowhere
+	HTTP    string // its address, host:port; "": it serves no HTTP
 	Logger  *slog.Logger
 }
 
-// Told is what a member's znode holds, or /members itself.
+// Told is the content of a member's znode, or of /members itself.
 type Told struct {
 	Role     string // of a member
 	Protocol string // a number, unless a person wrote something else
-	Version  string // of the program that wrote it; "": none is given
-	HTTP     string // of a member: where it serves that
+	Version  string // of the program that wrote it; "": unknown
+	HTTP     string // of a member: its address
 }
 
-// Parse reads what a znode holds.
+// Parse reads a znode's data.
 func Parse(data []byte) Told {
 	facts := task.Facts(bytes.TrimSpace(data[:min(len(data), task.MaxFacts)]))
 	return Told{
@@ -65,8 +65,8 @@ func Parse(data []byte) Told {
 	}
 }
 
-// Within returns a role that is played as a member. It fails with ErrProtocol, before it
-// begins or later, where the installation speaks another protocol than this program.
+// Within returns a role that runs as a member. The role fails with ErrProtocol, at the start or
+// later, if the installation speaks another protocol than this program.
 func Within(cfg Config, role session.Role) session.Role {
 	return func(ctx context.Context, s *session.Session) error {
 		m := &member{cfg: cfg, s: s, hints: s.Hints(task.MembersDir, access.Znode), registered: cfg.Role == Client}
@@ -102,12 +102,12 @@ type member struct {
 	hints   *session.Hints
 	watched bool // the data of /members
 
-	registered bool // or it need not be
-	told       bool // why it is not
+	registered bool // or it needs no znode
+	logged     bool // why it is not registered
 }
 
-// watch reads the protocol and the policy again whenever they may have changed: a session ends
-// whose role the policy takes away. A process that could not register tries again.
+// watch reads the protocol and the policy again whenever they may have changed: the session ends
+// if the policy takes its role away. A process that could not register tries again.
 func (m *member) watch(ctx context.Context) error {
 	for {
 		var again <-chan time.Time
@@ -128,12 +128,12 @@ func (m *member) watch(ctx context.Context) error {
 			if err := m.check(); err != nil {
 				return err
 			}
-			_, _ = m.s.Policy() // what it cannot be read for is logged
+			_, _ = m.s.Policy() // an error is logged there
 		}
 	}
 }
 
-// check reads the protocol of the installation. A master writes it where there is none.
+// check reads the protocol of the installation. A master writes it if there is none.
 func (m *member) check() error {
 	for {
 		get := m.s.GetW
@@ -143,9 +143,9 @@ func (m *member) check() error {
 		data, stat, err := get(task.MembersDir)
 		switch {
 		case errors.Is(err, zk.ErrNoNode) && m.cfg.Role == Client:
-			return nil // nothing is there yet, or any more
+			return nil // nothing exists yet, or any more
 		case errors.Is(err, zk.ErrNoNode):
-			m.registered = false // that went with it
+			m.registered = false // its znode was deleted with /members
 			if err := m.s.EnsureDirs(task.MembersDir); err != nil {
 				return m.without(err)
 			}
@@ -172,14 +172,15 @@ func (m *member) facts() task.Facts {
 	return task.Facts("").With(factProtocol, Protocol).With(factVersion, m.cfg.Version)
 }
 
-// foreign is ErrProtocol, with what /members tells.
+// foreign is ErrProtocol, with the content of /members.
 func (m *member) foreign(told Told) error {
 	line := func(s string) string { return printable.Line(printable.Cut(s, 100)) }
 	return fmt.Errorf("%w: this is version %s, which speaks protocol %d; %s says protocol %s, written by version %s: use a version that speaks it",
 		ErrProtocol, m.cfg.Version, Protocol, task.MembersDir, line(told.Protocol), line(cmp.Or(told.Version, "unknown")))
 }
 
-// register creates the znode of the process, if it may and has none. The error is ErrOver.
+// register creates the znode of the process, if it may and has none. Its only error is
+// session.ErrOver.
 func (m *member) register() error {
 	if m.registered {
 		return nil
@@ -193,7 +194,7 @@ func (m *member) register() error {
 	for {
 		_, err := m.s.Multi(session.CreateEphemeral(path, []byte(data)))
 		switch {
-		case err == nil, errors.Is(err, zk.ErrNodeExists): // a call before made it, and its answer was lost: the name is new
+		case err == nil, errors.Is(err, zk.ErrNodeExists): // an earlier call created it, and its answer was lost: nobody else has this name
 			m.registered = true
 			return nil
 		case errors.Is(err, session.ErrUnknown):
@@ -207,16 +208,16 @@ func (m *member) register() error {
 	}
 }
 
-// without logs why a process is no member, unless the session has, or what a client does fails by the
-// same refusal. Its role goes on.
+// without logs why a process is no member, and its role goes on. It does not log an error that the
+// session has logged, or one that a client's own calls will meet as well.
 func (m *member) without(err error) error {
 	if errors.Is(err, session.ErrOver) {
 		return err
 	}
-	if m.told || session.NoPolicy(err) || m.cfg.Role == Client && session.Refused(err) {
+	if m.logged || session.NoPolicy(err) || m.cfg.Role == Client && session.Refused(err) {
 		return nil
 	}
-	m.told = true
+	m.logged = true
 	m.cfg.Logger.Warn("not registered in "+task.MembersDir+", or the protocol there is unknown", "err", err)
 	return nil
 }
