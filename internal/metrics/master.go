@@ -33,7 +33,7 @@ func NewMaster(r prometheus.Registerer) *Master {
 		}, []string{"queue"}),
 		losses: f.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "losses_total",
-			Help: "Executions that were lost with their workers, as this process found them, as the leader.",
+			Help: "Executions that were lost with their workers and that this process found as the leader.",
 		}, []string{"queue"}),
 		fenced: f.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "fenced_writes_total",
@@ -53,7 +53,7 @@ func NewMaster(r prometheus.Registerer) *Master {
 	return m
 }
 
-// knows has the losses of a queue be there, as 0: Prometheus sees no increase in a counter
+// knows creates the losses of a queue with the value 0: Prometheus sees no increase in a counter
 // that begins with 1. It returns the queue's label.
 func (m *Master) knows(queue string) (label string) {
 	label = m.queues.label(queue)
@@ -68,7 +68,7 @@ func (m *Master) Elected() {
 	}
 }
 
-// Resigned takes note that this process leads no more.
+// Resigned records that this process no longer leads.
 func (m *Master) Resigned() {
 	if m != nil {
 		m.listed.Reset()
@@ -109,29 +109,29 @@ type Queue struct {
 	Name    string
 	Tasks   map[string]int // by state
 	Workers map[string]int // by state
-	Oldest  time.Duration  // age of the oldest that is pending; 0: none is
+	Oldest  time.Duration  // age of the oldest pending task; 0: none is pending
 }
 
-// View is what a master is asked for at a scrape.
+// View answers the questions of a scrape.
 type View interface {
 	Leads() bool
 	// Turn is how long the loop has been in one turn.
 	Turn() time.Duration
-	// Queues fails when the master does not lead, or does not answer.
+	// Queues fails if the master does not lead, or does not answer before ctx ends.
 	Queues(ctx context.Context) ([]Queue, error)
 }
 
 // patience is how long a scrape waits for the leader.
 const patience = time.Second
 
-// leader collects what a View tells.
+// leader collects the values of a View.
 type leader struct {
 	master                                       *Master
 	view                                         View
 	leads, turn, answers, tasks, workers, oldest *prometheus.Desc
 }
 
-// Watch registers what the view tells at each scrape.
+// Watch registers the values of the view, which each scrape asks for.
 func (m *Master) Watch(r prometheus.Registerer, view View) {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
@@ -139,11 +139,11 @@ func (m *Master) Watch(r prometheus.Registerer, view View) {
 	r.MustRegister(&leader{
 		master: m, view: view,
 		leads:   desc("is_leader", "1 if this process leads, as far as it knows, else 0. While it has no connection to ZooKeeper another one may lead."),
-		turn:    desc("leader_turn_seconds", "How long the leader's loop has been in one turn. A turn takes milliseconds; while ZooKeeper is away it lasts."),
-		answers: desc("leader_answers", "1 if the leader told of tasks and workers, 0 if it did not answer within a second. Leader alone."),
-		tasks:   desc("tasks", "Tasks by state, as the leader knows them: pending, running (in a worker's list), done or failed and not collected, malformed. Leader alone.", "queue", "state"),
-		workers: desc("workers", "Workers (slots) by state, as the leader knows them: free, busy, and those of both that are draining. Leader alone.", "queue", "state"),
-		oldest:  desc("oldest_pending_age_seconds", "Age of the oldest task that is pending, by its client's clock; 0 if none is. Leader alone.", "queue"),
+		turn:    desc("leader_turn_seconds", "How long the present turn of the leader's loop has taken. A turn takes milliseconds; while ZooKeeper is away it does not end."),
+		answers: desc("leader_answers", "1 if the leader answered about tasks and workers, 0 if it did not answer within a second. Leader only."),
+		tasks:   desc("tasks", "Tasks by state, as the leader knows them: pending, running (in a worker's list), done or failed and not collected, malformed. Leader only.", "queue", "state"),
+		workers: desc("workers", "Workers (slots) by state, as the leader knows them: free, busy; draining counts those of both that are draining. Leader only.", "queue", "state"),
+		oldest:  desc("oldest_pending_age_seconds", "Age of the oldest pending task, by its client's clock; 0 if none is pending. Leader only.", "queue"),
 	})
 }
 
@@ -181,7 +181,7 @@ func (l *leader) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// merged names the queues by their labels: several may have one.
+// merged adds up the queues that share a label.
 func (l *leader) merged(queues []Queue) map[string]Queue {
 	there := make(map[string]bool, len(queues))
 	for _, q := range queues {

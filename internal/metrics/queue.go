@@ -9,14 +9,14 @@ import (
 // MaxQueues is how many queues of a process have a label of their own.
 const MaxQueues = 200
 
-// queues makes labels of the names of queues, of which there may be any number.
+// queues makes labels of the names of queues. There may be any number of names.
 type queues struct {
 	mu    sync.Mutex // guards known
 	known map[string]bool
 }
 
-// trim drops names that are not among those, where there is no place for another one. It
-// returns them.
+// trim drops the names that are not in among, if MaxQueues is reached. It returns the dropped
+// names.
 func (q *queues) trim(among map[string]bool) (dropped []string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -32,7 +32,7 @@ func (q *queues) trim(among map[string]bool) (dropped []string) {
 	return dropped
 }
 
-// label is a queue's: names come from clients, and there may be any number of them.
+// label returns the label of a queue.
 func (q *queues) label(name string) string {
 	if name == "" {
 		return "(default)"

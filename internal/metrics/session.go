@@ -24,12 +24,12 @@ func NewSession(r prometheus.Registerer) *Session {
 	return &Session{
 		requests: f.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "zookeeper_request_duration_seconds",
-			Help:    "How long a request to ZooKeeper took until its answer came, by kind. One whose answer was lost counts as well.",
+			Help:    "How long a request to ZooKeeper took until its answer came, by kind. A request whose answer was lost counts as well.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14), // up to 4 s
 		}, []string{"request"}),
 		operations: f.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "zookeeper_operations_total",
-			Help: "Operations that were sent within multi requests (atomic transactions), by kind, whatever became of them.",
+			Help: "Operations that were sent within multi requests (atomic transactions), by kind, whatever their outcome.",
 		}, []string{"operation"}),
 		connected: f.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "zookeeper_connected",
@@ -37,21 +37,21 @@ func NewSession(r prometheus.Registerer) *Session {
 		}),
 		sessions: f.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "zookeeper_sessions_total",
-			Help: "Sessions begun. More than one: one before was lost.",
+			Help: "Sessions begun. More than 1: an earlier session was lost.",
 		}),
 		reconnects: f.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "zookeeper_reconnects_total",
-			Help: "Connections found again, after one was lost and its session lived on.",
+			Help: "Reconnects: a connection was lost, and its session goes on with another one.",
 		}),
 	}
 }
 
-// Request counts one that began then.
+// Request counts a request that began at began.
 func (m *Session) Request(kind string, began time.Time) {
 	m.requests.WithLabelValues(kind).Observe(time.Since(began).Seconds())
 }
 
-// Operations counts those of a kind in a multi.
+// Operation counts an operation of a kind in a multi.
 func (m *Session) Operation(kind string) {
 	m.operations.WithLabelValues(kind).Inc()
 }
@@ -66,12 +66,12 @@ func (m *Session) Connected(first bool) {
 	m.connected.Set(1)
 }
 
-// Disconnected says that there is no connection now.
+// Disconnected records that there is no connection now.
 func (m *Session) Disconnected() {
 	m.connected.Set(0)
 }
 
-// Build registers which version of the program this is.
+// Build registers the version of the program.
 func Build(r prometheus.Registerer, version string) {
 	promauto.With(r).NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "1, with the program's version.",

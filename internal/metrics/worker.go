@@ -15,10 +15,10 @@ import (
 const (
 	Done      = "done"
 	Failed    = "failed"
-	Cancelled = "cancelled" // taken away, cut off, or the worker was told to stop
+	Cancelled = "cancelled" // revoked, cut off, or the worker was stopped
 )
 
-// Worker counts what the slots of a process execute.
+// Worker counts the executions in the slots of a process.
 type Worker struct {
 	queues     queues
 	executions *prometheus.HistogramVec
@@ -37,12 +37,12 @@ func NewWorker(r prometheus.Registerer) *Worker {
 	return &Worker{
 		executions: f.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "execution_duration_seconds",
-			Help:    "How long executions took, by queue and result: done, failed, or cancelled. Its count is that of executions.",
+			Help:    "How long executions took, by queue and result: done, failed, or cancelled. Its count is the number of executions.",
 			Buckets: seconds,
 		}, []string{"queue", "result"}),
 		waiting: f.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "task_waiting_seconds",
-			Help:    "How long tasks had been there when an execution of them began: from the servers' clock to this machine's.",
+			Help:    "How long tasks had existed when an execution of them began: from creation by the servers' clock to the beginning by this machine's clock.",
 			Buckets: seconds,
 		}, []string{"queue"}),
 		slots: f.NewGaugeVec(prometheus.GaugeOpts{
@@ -56,13 +56,13 @@ func NewWorker(r prometheus.Registerer) *Worker {
 	}
 }
 
-// Registered says that a slot has registered. Call what it returns when it has left.
+// Registered counts a slot that has registered. Call left when the slot has left.
 func (m *Worker) Registered(queue string) (left func()) {
 	if m == nil {
 		return func() {}
 	}
 	g := m.slots.WithLabelValues(m.queues.label(queue))
-	m.busy.WithLabelValues(m.queues.label(queue)) // so that it is there, as 0
+	m.busy.WithLabelValues(m.queues.label(queue)) // created with the value 0
 	g.Inc()
 	m.registered.Add(1)
 	return func() {
@@ -71,7 +71,7 @@ func (m *Worker) Registered(queue string) (left func()) {
 	}
 }
 
-// Ready fails while no slot has registered.
+// Ready fails while no slot is registered.
 func (m *Worker) Ready() error {
 	if m.registered.Load() == 0 {
 		return errors.New("no slot has a znode under " + task.WorkersDir)
@@ -79,8 +79,8 @@ func (m *Worker) Ready() error {
 	return nil
 }
 
-// Began says that an execution begins, of a task created then. Call what it returns with its
-// result when it has ended.
+// Began counts an execution that begins, of a task created at created. Call ended with the result
+// when the execution has ended.
 func (m *Worker) Began(queue string, created time.Time) (ended func(result string)) {
 	if m == nil {
 		return func(string) {}
