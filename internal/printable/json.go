@@ -21,7 +21,7 @@ func JSON(v any) ([]byte, error) {
 		return line, nil
 	}
 	var escaped bytes.Buffer
-	for len(line) > 0 { // only strings hold such
+	for len(line) > 0 { // only strings hold such characters
 		r, size := utf8.DecodeRune(line)
 		if unfit(r) {
 			fmt.Fprintf(&escaped, `\u%04x`, r)
@@ -33,5 +33,5 @@ func JSON(v any) ([]byte, error) {
 	return escaped.Bytes(), nil
 }
 
-// unfit leaves the end of the line alone.
+// unfit reports whether a rune must be escaped; the newline at the end must not.
 func unfit(r rune) bool { return r != '\n' && !fit(r) }

@@ -1,12 +1,11 @@
-// Package printable makes text from elsewhere fit for a terminal and for a log: what
-// stands in a znode, in a payload, or in the output of a command may be hostile.
+// Package printable makes foreign text fit for a terminal and for a log: the text of a znode,
+// of a payload, or of a command's output may be hostile.
 //
-// A character that a terminal acts upon is written as Go writes it in a string:
-// ESC becomes \x1b, U+202E becomes \u202e. Such are the control characters (C0
-// without tab, DEL, C1), the line and paragraph separators, the characters that
-// change the direction of what follows (Unicode's Bidi_Control), and bytes that are
-// no UTF-8. All else stays as it is. So what is printable already is not changed,
-// and nothing is dropped.
+// A character that a terminal acts upon is written as in a Go string: ESC becomes \x1b, U+202E
+// becomes \u202e. These are the control characters (C0 without tab, DEL, C1), the line and
+// paragraph separators, the characters that change the direction of text (Unicode's
+// Bidi_Control), and bytes that are not UTF-8. All other characters stay as they are. So
+// printable text is not changed, and nothing is dropped.
 package printable
 
 import (
@@ -43,7 +42,7 @@ func Line(s string) string {
 	return b.String()
 }
 
-// isASCII tells whether there is nothing but the printable characters of ASCII.
+// isASCII reports whether s has only printable ASCII characters.
 func isASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
@@ -54,7 +53,7 @@ func isASCII(s string) bool {
 }
 
 // Text returns s with its line ends kept and each line made printable. Every line
-// but the first begins with indent, so that none can pass for a line of ours.
+// but the first begins with indent, so that none looks like a line of ours.
 func Text(s, indent string) string {
 	lines := strings.Split(strings.ReplaceAll(s, "\r\n", "\n"), "\n")
 	for i, line := range lines {
@@ -63,12 +62,12 @@ func Text(s, indent string) string {
 	return strings.Join(lines, "\n"+indent)
 }
 
-// markSize is about what the mark takes that stands for what was left out.
+// markSize is about the size of the mark for the bytes that were left out.
 const markSize = 20
 
-// Cut returns s if it has at most about size bytes, else about that many: its beginning
-// and its end, and between them how many bytes were left out. What stands at the end
-// of an error is often its cause.
+// Cut returns s if it has at most about size bytes, else about that many: its beginning and its
+// end, and between them the number of bytes that were left out. The end of an error is often its
+// cause.
 func Cut(s string, size int) string {
 	if len(s) <= size+markSize { // the mark would take as much as it saves
 		return s
