@@ -17,34 +17,34 @@ import (
 type candidate struct {
 	Znode   string    `json:"znode"`
 	Who     string    `json:"who"`     // "host:pid"
-	Since   time.Time `json:"since"`   // it leads, or is a candidate; by the servers' clock
-	Leads   bool      `json:"leads"`   // it is the first, and has begun: it has signed its znode
-	Watches string    `json:"watches"` // the znode of the one before it; "": it is the first
+	Since   time.Time `json:"since"`   // since when it leads or is a candidate, by the servers' clock
+	Leads   bool      `json:"leads"`   // it is the first, and has begun: it has written its znode
+	Watches string    `json:"watches"` // the znode of the candidate before it; "": it is the first
 
-	owner int64 // the session that it ends with
+	owner int64 // its session
 }
 
 // ballot is the part "election".
 type ballot struct {
 	Candidates []candidate `json:"candidates"`           // the leader first
-	More       int         `json:"more,omitempty"`       // that are not among them
-	Error      string      `json:"error,omitempty"`      // why /master is not known
+	More       int         `json:"more,omitempty"`       // candidates that are not among them
+	Error      string      `json:"error,omitempty"`      // why /master could not be read
 	Silent     *time.Time  `json:"silent,omitempty"`     // since when the first candidate's page has not answered this one
-	Leaderless *time.Time  `json:"leaderless,omitempty"` // since when no znode of a leader has been there
+	Leaderless *time.Time  `json:"leaderless,omitempty"` // since when there is no znode of a leader
 
-	// What is known of the time before the first candidate, if another one led then.
-	Before  string  `json:"before,omitempty"` // who did; "": it is the first leader that was seen
-	Unheard float64 `json:"unheard_seconds"`  // for how long that one had not been heard when its znode vanished; 0: it was, or nobody listened
-	Gap     float64 `json:"gap_seconds"`      // how long there was no znode of a leader; 0: that was not seen
+	// About the time before the first candidate, if another one led then.
+	Before  string  `json:"before,omitempty"` // who led; "": no earlier leader was seen
+	Unheard float64 `json:"unheard_seconds"`  // how long nothing had come from that leader when its znode vanished; 0: it was heard until then, or nobody listened
+	Gap     float64 `json:"gap_seconds"`      // how long there was no znode of a leader; 0: not seen
 }
 
-// mostCandidates is how many are shown.
+// mostCandidates is how many candidates are shown.
 const mostCandidates = 100
 
-// electionEvery is how often /master is read though nothing told to.
+// electionEvery is how often /master is read without an event.
 const electionEvery = 10 * time.Second
 
-// follow shows the election until ctx ends, or the session.
+// follow shows the election until ctx or the session ends.
 func (p *Page) follow(ctx context.Context, s *session.Session) error {
 	const children = task.MasterDir + "/"
 	hints := s.Hints(task.MasterDir, children)
@@ -107,7 +107,7 @@ func (p *Page) readElection(s *session.Session, watched bool) error {
 			return r.Err
 		}
 		if errors.Is(r.Err, zk.ErrNoNode) {
-			continue // what it vanished by is hinted at
+			continue // an event will report its deletion
 		}
 		c := candidate{Znode: shown(paths[i])}
 		if r.Err == nil {
@@ -125,7 +125,7 @@ func (p *Page) readElection(s *session.Session, watched bool) error {
 	return nil
 }
 
-// unknown shows why /master cannot be read, beside what was read before: nobody has vanished by that.
+// unknown shows why /master cannot be read, with the candidates of the last read.
 func (p *Page) unknown(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,13 +133,13 @@ func (p *Page) unknown(err error) {
 	p.showElection()
 }
 
-// elected shows the candidates, of whom there are more than these, and for how long nobody led.
+// elected shows the candidates, the number of further ones, and for how long nobody led.
 func (p *Page) elected(all []candidate, more int, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b := &p.ballot
 	leads := len(all) > 0 && all[0].Leads
-	other := !leads || all[0].Znode != p.led.Znode // than led before
+	other := !leads || all[0].Znode != p.led.Znode // than the last leader
 	if other && b.Leaderless == nil {
 		b.Before, b.Gap, b.Unheard = "", 0, 0
 		if there := func(c candidate) bool { return c.Znode == p.led.Znode }; !slices.ContainsFunc(all, there) {

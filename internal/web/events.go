@@ -7,18 +7,18 @@ import (
 )
 
 const (
-	pause     = 100 * time.Millisecond // the least between two lots of news to a reader
-	beatEvery = 2 * time.Second        // the most: a reader that hears nothing for longer says so
-	sendTime  = 10 * time.Second       // how long a reader may take for a lot
+	pause     = 100 * time.Millisecond // the least time between two batches of events to a reader
+	beatEvery = 2 * time.Second        // the most: a reader reports a longer silence
+	sendTime  = 10 * time.Second       // how long a reader may take for a batch
 )
 
-// ServeHTTP sends a reader all parts as server-sent events, and from then on what changes. Of a
-// part that grows an event has an array of what came; the others are sent whole. Each lot begins
-// with the event "beat", the time of this master's clock in ms, by which readers tell ages.
+// ServeHTTP sends a reader all parts as server-sent events, and then every change. The event of a
+// growing part has an array of the new lines; other parts are sent whole. Each batch begins with
+// the event "beat", the time of this master's clock in ms, from which readers compute ages.
 func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx is to pass it on at once
+	w.Header().Set("X-Accel-Buffering", "no") // nginx must pass it on at once
 	if r.Method == http.MethodHead {
 		return
 	}
@@ -43,7 +43,7 @@ func (h *hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if to.Flush() != nil {
 			return
 		}
-		select { // what changes soon goes together
+		select { // changes within the pause go together
 		case <-time.After(pause):
 		case <-r.Context().Done():
 			return

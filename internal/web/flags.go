@@ -24,8 +24,8 @@ import (
 	"taskkeeper/internal/session"
 )
 
-// Endpoint is where a program serves HTTP, if its user asks for that: the flags, the registry
-// of metrics, and the listener. The zero value is ready.
+// Endpoint serves a program's HTTP, if --http is given: the flags, the registry of metrics, and
+// the listener. The zero value is ready.
 type Endpoint struct {
 	address string // "" serves nothing
 	pprof   bool
@@ -39,19 +39,19 @@ type Endpoint struct {
 // AddTo adds the flags to a program's command.
 func (e *Endpoint) AddTo(cmd *cobra.Command) {
 	cli.Var(cmd.Flags(), &e.address, "http", "",
-		"Serve what there is to look at over HTTP, at this `address`, PORT or HOST:PORT: /metrics for Prometheus, /healthz and /readyz, and of a master a live page for people. Without a host only this machine reaches it. Whoever reaches it may read all, and can change nothing.",
+		"Serve HTTP at this `address`, PORT or HOST:PORT: /metrics for Prometheus, /healthz and /readyz, and on a master a live page for people. Without a host only this machine can connect. Whoever can connect may read all, and can change nothing.",
 		parseAddress)
-	cmd.Flags().BoolVar(&e.pprof, "pprof", false, "Serve profiles of this process as well, below /debug/pprof of --http.")
+	cmd.Flags().BoolVar(&e.pprof, "pprof", false, "Also serve profiles of this process, below /debug/pprof of --http.")
 }
 
 // AddPageTo adds the flags of a program that has a page.
 func (e *Endpoint) AddPageTo(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&e.page.Cert, "page-cert", "",
-		"Let the page read with the certificate in this PEM `file`, such as a viewer's, and show what that may read. Without this flag it reads with the certificate of this process, and shows no payloads where there is a policy.")
+		"The page reads with the certificate in this PEM `file`, such as a viewer's, and shows what that certificate may read. Without this flag the page reads with the certificate of this process, and shows no payloads under a policy.")
 	cmd.Flags().StringVar(&e.page.Key, "page-key", "", "The key of --page-cert, in a PEM `file` that no other user may read.")
 }
 
-// Page returns the page of a master that has sessions of cfg.
+// Page returns the page of a master with sessions of cfg.
 func (e *Endpoint) Page(cfg session.Config, who Identity, leader Leader) (*Page, error) {
 	p := NewPage(cfg, who, leader)
 	if e.page.IsZero() {
@@ -69,7 +69,7 @@ func (e *Endpoint) Page(cfg session.Config, who Identity, leader Leader) (*Page,
 	return p, p.cfg.TLS.Check()
 }
 
-// parseAddress reads where to serve.
+// parseAddress reads the address of --http.
 func parseAddress(s string) (string, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil && !strings.Contains(s, ":") {
@@ -84,8 +84,8 @@ func parseAddress(s string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// Open begins to listen, if --http is given. It returns what registers metrics, or nil: then
-// there is nothing to serve.
+// Open begins to listen, if --http is given. It returns the registry of metrics; nil if there is
+// nothing to serve.
 func (e *Endpoint) Open() (prometheus.Registerer, error) {
 	switch {
 	case e.address == "" && e.pprof:
@@ -109,7 +109,7 @@ func (e *Endpoint) Open() (prometheus.Registerer, error) {
 	return e.registry, nil
 }
 
-// Address is where others find what is served, host:port; "" if nothing is.
+// Address is the address for others, host:port; "" if nothing is served.
 func (e *Endpoint) Address() string {
 	if e.listener == nil {
 		return ""
@@ -122,7 +122,7 @@ func (e *Endpoint) Address() string {
 	return net.JoinHostPort(host, strconv.Itoa(at.Port))
 }
 
-// Within is a role whose sessions can be looked at.
+// Within is the role, and keeps its current session for Serve.
 func (e *Endpoint) Within(role session.Role) session.Role {
 	return func(ctx context.Context, s *session.Session) error {
 		e.current.Store(s)
@@ -130,8 +130,8 @@ func (e *Endpoint) Within(role session.Role) session.Role {
 	}
 }
 
-// Serve serves a site until what it returns is called, if there is anything to serve. Its
-// Ready is asked only while there is a connection; Metrics and Pprof are set here.
+// Serve serves a site until stop is called, if there is anything to serve. site.Ready is asked
+// only while there is a connection; Serve sets Metrics and Pprof.
 func (e *Endpoint) Serve(ctx context.Context, log *slog.Logger, site Site) (stop func()) {
 	if e.registry == nil {
 		return func() {}

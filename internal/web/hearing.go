@@ -4,21 +4,21 @@ import (
 	"time"
 )
 
-// hearing is what a backup's page hears of the leader's page, while it reads that.
+// hearing is what a backup's page knows of the leader's page, while it reads that page.
 type hearing struct {
 	znode  string    // of the leader; "": its page is not read
-	last   time.Time // when something came; zero: nothing has
-	failed time.Time // since when it does not answer; zero: it does
+	last   time.Time // when something last came; zero: nothing has
+	failed time.Time // since when it does not answer; zero: it answers
 }
 
-// quiet is how long nothing may come from a leader's page, which sends something every second.
+// quiet is how long nothing may come from a leader's page. It sends something every second.
 const quiet = 2 * time.Second
 
-// noAnswer is what a connection to another page ended with, or was not made for: the process
-// there may be dead.
+// noAnswer is the error of a connection to another page that failed or ended: the process there
+// may be dead.
 type noAnswer struct{ error }
 
-// silent is since when a leader has not answered; nil: it does, or is not asked.
+// silent is since when a leader has not answered; nil: it answers, or is not asked.
 func (h hearing) silent(leader candidate) *time.Time {
 	switch {
 	case h.znode != leader.Znode || h.failed.IsZero():
@@ -29,8 +29,8 @@ func (h hearing) silent(leader candidate) *time.Time {
 	return &h.last
 }
 
-// unheard is for how long nothing has come from a leader, when its znode vanishes; 0: it was
-// heard until then, or nobody listened.
+// unheard is how long nothing had come from a leader when its znode vanished; 0: something came
+// until then, or nobody listened.
 func (h hearing) unheard(leader candidate, now time.Time) time.Duration {
 	d := now.Sub(h.last)
 	if h.znode != leader.Znode || h.last.IsZero() || h.failed.IsZero() && d < quiet {
@@ -39,7 +39,7 @@ func (h hearing) unheard(leader candidate, now time.Time) time.Duration {
 	return d
 }
 
-// answers takes note that a leader's page does answer, or does not.
+// answers records whether a leader's page answers.
 func (p *Page) answers(leader candidate, does bool, now time.Time) {
 	p.mu.Lock()
 	h := p.hearing
@@ -56,7 +56,7 @@ func (p *Page) answers(leader candidate, does bool, now time.Time) {
 	p.listens(h)
 }
 
-// listens shows what is heard. The relay alone calls it.
+// listens shows h. Only the relay calls it.
 func (p *Page) listens(h hearing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

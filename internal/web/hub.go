@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// hub holds what the page shows, in parts, each as JSON, and wakes its readers when a part
-// has changed.
+// hub holds the parts of the page, each as JSON, and wakes its readers when a part has
+// changed.
 type hub struct {
 	mu      sync.Mutex // guards the rest
 	parts   map[string]part
@@ -16,11 +16,11 @@ type hub struct {
 	came    chan struct{} // closed at the next first reader
 }
 
-// part is one of the page's: what it is now, or what comes behind what it was.
+// part is a part of the page: it is replaced as a whole, or grows by lines.
 type part struct {
 	version int
-	json    []byte   // the whole of it; nil: it grows
-	lines   [][]byte // that it has grown by, the last of them
+	json    []byte   // the whole part; nil: it grows
+	lines   [][]byte // of a growing part, the last lines
 	first   int      // the version before the first of the lines
 	watched bool     // see renew
 }
@@ -32,8 +32,8 @@ func newHub() *hub {
 // set replaces a part.
 func (h *hub) set(name string, v any) { h.replace(name, v, false) }
 
-// renew is set, of a part that is renewed only while somebody reads. It is dropped with the last
-// reader: who comes later is not to be told what is old.
+// renew is set for a part that is renewed only while somebody reads. It is dropped with the last
+// reader, so that a later reader does not get an old one.
 func (h *hub) renew(name string, v any) { h.replace(name, v, true) }
 
 func (h *hub) replace(name string, v any, watched bool) {
@@ -50,7 +50,7 @@ func (h *hub) replace(name string, v any, watched bool) {
 	h.wake()
 }
 
-// add lets a part grow by a line; of all, the last keep are kept.
+// add adds a line to a growing part; the last keep lines are kept.
 func (h *hub) add(name string, keep int, v any) {
 	text := encode(v)
 	h.mu.Lock()
@@ -72,14 +72,14 @@ func (h *hub) wake() {
 	h.changed = make(chan struct{})
 }
 
-// message is a part, or the lines that it has grown by, for a reader.
+// message is a part, or the new lines of a growing part, for a reader.
 type message struct {
 	part string
 	json []byte
 }
 
-// since returns what a reader has not seen, takes note that it has, and what is closed when
-// there is more.
+// since returns the messages that a reader has not seen, and records them in seen. It also returns
+// a channel that is closed at the next change.
 func (h *hub) since(seen map[string]int) (news []message, more <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -98,7 +98,7 @@ func (h *hub) since(seen map[string]int) (news []message, more <-chan struct{}) 
 	return news, h.changed
 }
 
-// joined is an array of JSON.
+// joined makes a JSON array of lines.
 func joined(lines [][]byte) []byte {
 	all := []byte{'['}
 	for i, l := range lines {
@@ -113,7 +113,7 @@ func joined(lines [][]byte) []byte {
 // mostReaders is how many may read the page at once.
 const mostReaders = 200
 
-// enter counts a reader in, unless there are too many.
+// enter counts a reader, unless there are too many.
 func (h *hub) enter() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -135,14 +135,14 @@ func (h *hub) leave() {
 	}
 }
 
-// first is closed when somebody comes and nobody else is there: what there is may be old.
+// first is closed when a reader comes and there is no other: then the parts may be old.
 func (h *hub) first() <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.came
 }
 
-// watched tells whether anybody reads.
+// watched reports whether anybody reads.
 func (h *hub) watched() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -152,7 +152,7 @@ func (h *hub) watched() bool {
 func encode(v any) []byte {
 	text, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // of our own types
+		panic(err) // our own types can be encoded
 	}
 	return text
 }

@@ -20,7 +20,7 @@ import (
 	"taskkeeper/internal/session"
 )
 
-// Leader is a master that is asked what it knows, while it leads.
+// Leader answers what a master knows, while it leads.
 type Leader interface {
 	Leads() bool
 	View(ctx context.Context) (sched.View, error)
@@ -28,30 +28,30 @@ type Leader interface {
 	Select(ctx context.Context, q sched.Query) (sched.Selection, error)
 }
 
-// Page is what people look at. It has a session of its own, so that no reader delays the master.
+// Page is the page for people. It has a session of its own, so that no reader delays the master.
 type Page struct {
 	leader Leader
 	cfg    session.Config
-	own    bool // it reads with a certificate of its own, and so shows what that may read
+	own    bool // it reads with a certificate of its own, and shows what that certificate may read
 	hub    *hub
-	tree   *hub        // who reads it has the tree open
+	tree   *hub        // its readers have the tree open
 	who    string      // this master, "host:pid"
 	host   string      // its machine's name
 	http   http.Client // to the leader's page
 
 	session   atomic.Pointer[session.Session] // nil: there is none
-	selecting chan struct{}                   // holds a token for a while after each selection of tasks
+	selecting chan struct{}                   // holds a token for selection after each selection of tasks
 	looking   chan struct{}                   // holds a token for each look at a task
-	finding   chan struct{}                   // holds a token while the leader is looked for
+	finding   chan struct{}                   // holds a token during findLeader
 
 	mu      sync.Mutex // guards the rest
 	ballot  ballot
-	led     candidate // the last that did
+	led     candidate // the last candidate that led
 	hearing hearing
-	view    view      // what is known of tasks and workers, or was known last
+	view    view      // what was last known of tasks and workers
 	viewed  time.Time // when that was
-	rated   int64     // the time of the newest rate, as it has it
-	lost    []lost    // workers that are gone, for a while
+	rated   int64     // the Time of the newest rate
+	lost    []lost    // workers that are gone, for lostFor
 
 	versions map[process]string // of the workers; replaced as a whole
 }
@@ -59,7 +59,7 @@ type Page struct {
 //go:embed static
 var static embed.FS
 
-// Identity is the part "who": what the page is of.
+// Identity is the part "who": the program that serves the page.
 type Identity struct {
 	Program string   `json:"program"`
 	Who     string   `json:"who"` // "host:pid"
@@ -68,7 +68,7 @@ type Identity struct {
 	Chroot  string   `json:"chroot"`
 }
 
-// NewPage returns a page of a master that has sessions of cfg.
+// NewPage returns the page of a master with sessions of cfg.
 func NewPage(cfg session.Config, who Identity, leader Leader) *Page {
 	p := &Page{leader: leader, cfg: cfg, who: who.Who, hub: newHub(), tree: newHub(), looking: make(chan struct{}, mostLooks), selecting: make(chan struct{}, 1), finding: make(chan struct{}, 1)}
 	p.host, _ = os.Hostname()
@@ -79,16 +79,16 @@ func NewPage(cfg session.Config, who Identity, leader Leader) *Page {
 	return p
 }
 
-// Records returns a logger that logs to another one, and shows on the page what it logs.
+// Records returns a logger that logs to log, and also shows its lines on the page.
 func (p *Page) Records(log *slog.Logger) *slog.Logger {
-	return slog.New(&recorder{Handler: log.Handler(), hub: p.hub, told: p.told})
+	return slog.New(&recorder{Handler: log.Handler(), hub: p.hub, onRecord: p.keepLost})
 }
 
-// Run looks until ctx ends.
+// Run reads and shows until ctx ends.
 func (p *Page) Run(ctx context.Context, log *slog.Logger) {
 	cfg := p.cfg
 	cfg.NoCreate, cfg.Meter, cfg.Role, cfg.Leave = true, nil, "", 0
-	cfg.Logger = slog.New(slog.DiscardHandler) // the master's session tells the same
+	cfg.Logger = slog.New(slog.DiscardHandler) // the master's session logs the same
 	if p.own {
 		cfg.Logger = log.With("of", "page")
 	}
@@ -96,7 +96,7 @@ func (p *Page) Run(ctx context.Context, log *slog.Logger) {
 	all.Go(func() { p.sample(ctx) })
 	all.Go(func() { p.askServers(ctx) })
 	all.Go(func() {
-		for ctx.Err() == nil { // there may be no chroot yet, or no right
+		for ctx.Err() == nil { // the chroot or a right may be missing
 			if err := session.Run(ctx, cfg, math.MaxInt64, p.read); err != nil {
 				p.unknown(err)
 			}
@@ -106,7 +106,7 @@ func (p *Page) Run(ctx context.Context, log *slog.Logger) {
 	all.Wait()
 }
 
-// read shows what there is to read on a session.
+// read shows what a session can read.
 func (p *Page) read(ctx context.Context, s *session.Session) error {
 	p.session.Store(s)
 	defer p.session.Store(nil)
@@ -123,8 +123,8 @@ var (
 	errNoConnection = errors.New("there is no connection to ZooKeeper")
 )
 
-// connected returns the page's session, if that has a connection as far as is known: else who
-// reads would have to wait for it.
+// connected returns the page's session, if it seems to have a connection: else a reader of the
+// page would have to wait.
 func (p *Page) connected() (*session.Session, error) {
 	s := p.session.Load()
 	if s == nil {
@@ -136,9 +136,9 @@ func (p *Page) connected() (*session.Session, error) {
 	return s, nil
 }
 
-// hidesPayloads tells whether payloads are not shown: where there is a policy, or it is not
-// known, the master's certificate may read them, but who looks at the page may not.
-// The error is that of a session that is over.
+// hidesPayloads reports whether payloads are not shown. Under a policy, or an unknown one, the
+// master's certificate may read payloads, but the readers of the page may have no such right.
+// The only error is that of a session that is over.
 func (p *Page) hidesPayloads(s *session.Session) (bool, error) {
 	if p.own {
 		return false, nil
@@ -157,7 +157,7 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// Handler serves the page. All of its addresses are relative: it may be behind a prefix.
+// Handler serves the page. All its addresses are relative: the page may be behind a prefix.
 func (p *Page) Handler() http.Handler {
 	files, err := fs.Sub(static, "static")
 	if err != nil {

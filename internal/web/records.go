@@ -20,21 +20,20 @@ type record struct {
 	Attrs map[string]string `json:"attrs"`
 }
 
-// recorder passes the log on, and shows of it what a person looks for: all but what there is
-// of each task.
+// recorder passes the log on, and shows it on the page, without the lines about each task.
 type recorder struct {
 	slog.Handler
-	hub   *hub
-	told  func(record)
-	attrs []slog.Attr
+	hub      *hub
+	onRecord func(record)
+	attrs    []slog.Attr
 }
 
-// ofEachTask are the messages that would drown the others.
+// ofEachTask are the messages that come for each task: they would hide the others.
 var ofEachTask = map[string]bool{
 	"assigned": true, "task reclaimed: it waits behind a long one": true, "task started": true, "task done": true,
 }
 
-// Enabled implements slog.Handler. The page shows what a log of errors alone leaves out.
+// Enabled implements slog.Handler. The page also shows lines below the level of the log.
 func (h *recorder) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelInfo || h.Handler.Enabled(ctx, level)
 }
@@ -44,7 +43,7 @@ func (h *recorder) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelInfo && !ofEachTask[r.Message] {
 		line := record{Time: r.Time, Level: strings.ToLower(r.Level.String()), Text: shown(r.Message), Attrs: make(map[string]string)}
 		add := func(a slog.Attr) bool {
-			if a.Key == "session" { // whoever knows its id can take it over: ZooKeeper makes the password of the id alone
+			if a.Key == "session" { // a session's password follows from its id, so whoever knows the id can take the session over
 				return true
 			}
 			line.Attrs[shown(a.Key)] = shown(a.Value.String())
@@ -55,7 +54,7 @@ func (h *recorder) Handle(ctx context.Context, r slog.Record) error {
 		}
 		r.Attrs(add)
 		h.hub.add("records", mostRecords, line)
-		h.told(line)
+		h.onRecord(line)
 	}
 	if !h.Handler.Enabled(ctx, r.Level) {
 		return nil
@@ -81,5 +80,5 @@ func (h *recorder) WithGroup(name string) slog.Handler {
 // longest is how much of a text is shown, in bytes.
 const longest = 300
 
-// shown is a text that may come from a znode, fit for a person.
+// shown makes a text, which may come from a znode, fit for a person.
 func shown(s string) string { return printable.Line(printable.Cut(s, longest)) }

@@ -24,8 +24,8 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// relay shows on a backup's page what the leader's page shows of tasks and workers, while
-// somebody looks. It reads that page as a browser does, and ends with ctx.
+// relay shows on a backup's page the tasks and workers of the leader's page, while somebody looks.
+// It reads that page as a browser does, and ends with ctx.
 func (p *Page) relay(ctx context.Context, s *session.Session) error {
 	for ctx.Err() == nil {
 		first, again := p.hub.first(), time.After(time.Second)
@@ -43,7 +43,7 @@ func (p *Page) relay(ctx context.Context, s *session.Session) error {
 	return nil
 }
 
-// relayOnce reads the leader's page until that ends, or somebody else leads.
+// relayOnce reads the leader's page until the connection ends, or somebody else leads.
 func (p *Page) relayOnce(ctx context.Context, s *session.Session) error {
 	leader, address, err := p.findLeaderWithin(ctx, s)
 	if err == nil {
@@ -58,11 +58,11 @@ func (p *Page) relayOnce(ctx context.Context, s *session.Session) error {
 	if now, _ := p.first(); now.Who == p.who || leader.Znode != "" && now.Znode != leader.Znode {
 		return nil // another one leads by now
 	}
-	p.misses("Nothing new is known: " + shown(err.Error()) + ".")
+	p.misses("There is no newer data: " + shown(err.Error()) + ".")
 	return nil
 }
 
-// first is the candidate that leads, or is about to.
+// first is the candidate that leads or will lead.
 func (p *Page) first() (c candidate, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,9 +72,9 @@ func (p *Page) first() (c candidate, known bool) {
 	return p.ballot.Candidates[0], true
 }
 
-// findLeader finds the leader, and where its page is. The error is for people.
+// findLeader returns the leader and the address of its page. The error is for people.
 func (p *Page) findLeader(s *session.Session) (leader candidate, address string, err error) {
-	if _, suspended := s.Suspended(); suspended { // else it would wait for the connection
+	if _, suspended := s.Suspended(); suspended { // else the calls below would wait for the connection
 		return leader, "", errNoConnection
 	}
 	leader, known := p.first()
@@ -87,8 +87,8 @@ func (p *Page) findLeader(s *session.Session) (leader candidate, address string,
 	return leader, address, err
 }
 
-// findLeaderWithin is findLeader, and gives up after a while. One at a time looks on then, until
-// there is a connection or no session.
+// findLeaderWithin is findLeader, and gives up after patience. Then the call goes on until there
+// is a connection or no session; there is one such call at a time.
 func (p *Page) findLeaderWithin(ctx context.Context, s *session.Session) (candidate, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -118,10 +118,10 @@ func unreachable(leader candidate, err error) error {
 	return fmt.Errorf("%s leads, and its page, which has the tasks and the workers, cannot be reached from here: %w", leader.Who, err)
 }
 
-var errNoPage = errors.New(task.MembersDir + " does not say where it is (--http)")
+var errNoPage = errors.New(task.MembersDir + " does not have its address (--http)")
 
-// addressOf finds where a master says that it serves HTTP: in the znode of its process under
-// /members, which ends with the same session as its candidate.
+// addressOf returns the address of a master's HTTP, from the znode of its process under /members.
+// That znode has the same session as the master's candidate.
 func (p *Page) addressOf(s *session.Session, c candidate) (string, error) {
 	names, _, err := s.Children(task.MembersDir)
 	if err != nil {
@@ -149,7 +149,7 @@ func (p *Page) addressOf(s *session.Session, c candidate) (string, error) {
 			return "", fmt.Errorf("%s says http=%q: %w", task.MemberPath(name), address, err)
 		}
 		if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() && !strings.HasPrefix(c.Who, p.host+":") {
-			return "", errors.New("it is to be reached on its own machine alone (--http HOST:PORT)")
+			return "", errors.New("only its own machine can connect to it (--http HOST:PORT)")
 		}
 		return address, nil
 	}
@@ -158,7 +158,7 @@ func (p *Page) addressOf(s *session.Session, c candidate) (string, error) {
 
 var validHost = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
 
-// hostOf is the host of an address, host:port, that is fit for a URL.
+// hostOf returns the host of an address, host:port; an error if it is not fit for a URL.
 func hostOf(address string) (string, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -175,11 +175,11 @@ func hostOf(address string) (string, error) {
 
 const (
 	mostTaken = 4 << 20         // bytes of another page, at a time
-	patience  = time.Second     // with ZooKeeper, to tell where the leader's page is
-	silence   = 3 * time.Second // of a page that sends something every second: its process stands still
+	patience  = time.Second     // with ZooKeeper, when it looks for the leader's page
+	silence   = 3 * time.Second // of a page that sends something every second: its process is stuck
 )
 
-// fetch asks another page. The caller closes the answer's body.
+// fetch gets an address of another page. The caller closes the response's body.
 func (p *Page) fetch(ctx context.Context, address, accept string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -188,7 +188,7 @@ func (p *Page) fetch(ctx context.Context, address, accept string) (*http.Respons
 	request.Header.Set("Accept", accept)
 	response, err := p.http.Do(request)
 	if err != nil {
-		var of *url.Error // it names the address, of which people know nothing
+		var of *url.Error // it names the address, which people do not know
 		if errors.As(err, &of) {
 			err = of.Err
 		}
@@ -201,7 +201,7 @@ func (p *Page) fetch(ctx context.Context, address, accept string) (*http.Respons
 	return response, nil
 }
 
-// follows shows what a page shows, while its master leads and somebody looks.
+// follows shows the tasks and workers of a page, while its master leads and somebody looks.
 func (p *Page) follows(ctx context.Context, leader candidate, address string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -212,7 +212,7 @@ func (p *Page) follows(ctx context.Context, leader candidate, address string) er
 		defer events.Body.Close()
 		err = p.take(leader, events.Body, silent)
 		if ctx.Err() == nil && errors.As(err, new(noAnswer)) {
-			p.answers(leader, true, time.Now()) // its end was the last that was heard
+			p.answers(leader, true, time.Now()) // the end of the connection was the last sign of it
 		}
 	}
 	if err == nil {
@@ -223,7 +223,7 @@ func (p *Page) follows(ctx context.Context, leader candidate, address string) er
 	return unreachable(leader, err)
 }
 
-// take shows what comes from a leader's page.
+// take shows the events of a leader's page.
 func (p *Page) take(leader candidate, from io.Reader, silent *time.Timer) error {
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, mostTaken)
@@ -244,7 +244,7 @@ func (p *Page) take(leader candidate, from io.Reader, silent *time.Timer) error 
 				return err
 			}
 			if !v.Leads {
-				p.misses(leader.Who + " leads, and tells nothing new: it is busy, or waits for ZooKeeper.")
+				p.misses(leader.Who + " leads, and has no newer data: it is busy, or waits for ZooKeeper.")
 				continue
 			}
 			v.Leads, v.From = false, leader.Who
@@ -263,7 +263,7 @@ func (p *Page) take(leader candidate, from io.Reader, silent *time.Timer) error 
 	return noAnswer{cmp.Or(lines.Err(), errors.New("it has ended the connection"))}
 }
 
-// fillByLeader finds tasks as the leader's page does.
+// fillByLeader gets the table from the leader's page.
 func (p *Page) fillByLeader(ctx context.Context, t *tablePage) error {
 	s, err := p.connected()
 	if err != nil {

@@ -40,7 +40,7 @@ func TestTakeWhatALeaderSends(t *testing.T) {
 	p.hub.enter()
 	for what, want := range map[string]struct{ view, err string }{
 		"event: view\ndata: {\"leads\":true,\"list\":[{\"id\":\"w\",\"tasks\":null}]}\n\n": {`"list":[{"id":"w","queue":"","host":"","pid":0,"tasks":[]`, "it has ended the connection"},
-		"event: view\ndata: {\"leads\":false,\"note\":\"forged\"}\n\n":                     {"a:1 leads, and tells nothing new", "it has ended the connection"},
+		"event: view\ndata: {\"leads\":false,\"note\":\"forged\"}\n\n":                     {"a:1 leads, and has no newer data", "it has ended the connection"},
 		"event: beat\ndata: 5\n\nevent: of a later version\ndata: <x>\n\n":                 {"", "it has ended the connection"},
 		"event: view\ndata: <html>\n\n":                                                    {"", "invalid character"},
 		"event: rates\ndata: {}\n\n":                                                       {"", "cannot unmarshal"},

@@ -14,7 +14,7 @@ import (
 	"taskkeeper/internal/zkwire"
 )
 
-// server is what a ZooKeeper server says of itself.
+// server is what a ZooKeeper server reports about itself.
 type server struct {
 	Address     string `json:"address"`
 	Mode        string `json:"mode"`        // "leader", "follower", "observer", "standalone"; "": see Error
@@ -26,10 +26,10 @@ type server struct {
 // servers is the part "servers".
 type servers struct {
 	List   []server  `json:"list"`
-	Away   time.Time `json:"away,omitzero"`    // since when none serves
-	Lost   time.Time `json:"lost,omitzero"`    // since when this page has no connection, though one serves
-	Quorum string    `json:"quorum,omitempty"` // how many more may fail, if several are listed and one serves
-	Spare  int       `json:"spare"`            // so many
+	Away   time.Time `json:"away,omitzero"`    // since when no server serves
+	Lost   time.Time `json:"lost,omitzero"`    // since when this page has no connection, although a server serves
+	Quorum string    `json:"quorum,omitempty"` // a text: how many more may fail, if several are listed and one serves
+	Spare  int       `json:"spare"`            // how many more may fail
 }
 
 const (
@@ -37,9 +37,9 @@ const (
 	serverAnswers = time.Second
 )
 
-// askServers asks the servers how they are, while somebody looks, until ctx ends.
+// askServers asks the servers for their state, while somebody looks, until ctx ends.
 func (p *Page) askServers(ctx context.Context) {
-	var away time.Time // since when none serves; zero: one does, or it is not known
+	var away time.Time // since when no server serves; zero: one serves, or unknown
 	for ctx.Err() == nil {
 		first, again := p.hub.first(), time.After(serversEvery)
 		if p.hub.watched() {
@@ -56,7 +56,7 @@ func (p *Page) askServers(ctx context.Context) {
 	}
 }
 
-// askAll shows how the servers are. It takes and returns since when none serves.
+// askAll shows the state of the servers. It takes and returns the time since when none serves.
 func (p *Page) askAll(ctx context.Context, away time.Time) time.Time {
 	s := servers{List: make([]server, len(p.cfg.Address.Servers))}
 	var g errgroup.Group
@@ -78,11 +78,11 @@ func (p *Page) askAll(ctx context.Context, away time.Time) time.Time {
 	return s.Away
 }
 
-// serves tells whether a server takes writes: it is one of a majority, or alone.
+// serves reports whether a server takes writes: it is part of a majority, or alone.
 func (s server) serves() bool { return s.Mode != "" && s.Mode != "read-only" }
 
-// quorum tells how many of the servers that are listed, observers aside, serve, and how many
-// more may fail before no majority does. It says nothing of a server alone.
+// quorum says how many of the listed servers serve, without observers, and how many more may fail
+// before there is no majority. It returns "" for a single server.
 func quorum(all []server) (text string, spare int) {
 	voters, serving := 0, 0
 	for _, s := range all {
@@ -101,8 +101,8 @@ func quorum(all []server) (text string, spare int) {
 	}
 	text = fmt.Sprintf("%d of %d servers serve: ", serving, voters)
 	switch spare = serving - voters/2 - 1; {
-	case spare < 0: // but they do
-		text += "a majority does, so there are others that are not listed, or cannot be reached from here."
+	case spare < 0: // but a server serves
+		text += "that is a majority only with others that are not listed, or cannot be reached from here."
 	case spare == 0:
 		text += "one more failure stops everything."
 	case spare == 1:
@@ -113,7 +113,7 @@ func quorum(all []server) (text string, spare int) {
 	return text, spare
 }
 
-// rounded is a latency as people read it, of the "0/3.0427/89" that a server tells.
+// rounded makes the latency of a server, such as "0/3.0427/89", readable.
 func rounded(latency string) string {
 	parts := strings.Split(latency, "/")
 	if len(parts) != 3 {
@@ -125,8 +125,8 @@ func rounded(latency string) string {
 	return strings.Join(parts, " / ")
 }
 
-// lostAt is since when the page's session has no connection; if it has one, or there is no
-// session, it is what is given.
+// lostAt is since when the page's session has no connection; otherwise if it has a connection, or
+// there is no session.
 func (p *Page) lostAt(otherwise time.Time) time.Time {
 	if s := p.session.Load(); s != nil {
 		if since, suspended := s.Suspended(); suspended {

@@ -4,7 +4,7 @@ import "testing"
 
 func TestQuorum(t *testing.T) {
 	const leader, follower, observer, down, readOnly, alone = "leader", "follower", "observer", "", "read-only", "standalone"
-	const beyond = "a majority does, so there are others that are not listed, or cannot be reached from here."
+	const beyond = "that is a majority only with others that are not listed, or cannot be reached from here."
 	for name, c := range map[string]struct {
 		modes []string
 		want  string

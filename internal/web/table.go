@@ -16,35 +16,35 @@ import (
 
 const (
 	mostRows  = 50
-	selection = 250 * time.Millisecond // one at most in that time: it takes the leader 10 ms for 100,000 tasks
+	selection = 250 * time.Millisecond // at most one selection in that time: with 100,000 tasks it takes the leader 10 ms
 )
 
-// asJSON is what a master accepts that shows another one's table.
+// asJSON is the Accept header of a master that asks for another master's table.
 const asJSON = "application/json"
 
-// tablePage is tasks by state, as the leader knows them.
+// tablePage is a page of tasks, as the leader knows them.
 type tablePage struct {
 	States                  []string
-	State, Part, Txt, After string // what was asked for
-	All, Before, Found      int    // of that state and part: in all, up to After, and looked into for the text
-	Next                    string // a link to those behind; "": there are none
+	State, Part, Txt, After string // the query
+	All, Before, Found      int    // tasks with that state and part of the id: all, those up to After, those searched for the text
+	Next                    string // a link to the next tasks; "": there are none
 	Secret                  bool
 	Rows                    []tableRow
 }
 
 type tableRow struct{ ID, Link, State, Payload, Note string }
 
-// Link leads to the same question about the tasks after one; "" is before all.
+// Link is the same query for the tasks behind after; "" is before all.
 func (t *tablePage) Link(after string) string {
 	return "tasks?" + url.Values{"state": {t.State}, "id": {t.Part}, "text": {t.Txt}, "after": {after}}.Encode()
 }
 
-// First and Last are the numbers of the tasks looked into, among all.
+// First and Last are the numbers of the searched tasks, among all.
 func (t *tablePage) First() int { return t.Before + 1 }
 func (t *tablePage) Last() int  { return t.Before + t.Found }
 
-// serveTable serves the table of tasks. It has no script. A backup asks the leader's page; it
-// does not ask in turn.
+// serveTable serves the table of tasks, without a script. A backup asks the leader's page, which
+// does not ask another one.
 func (p *Page) serveTable(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	t := tablePage{
@@ -52,7 +52,7 @@ func (p *Page) serveTable(w http.ResponseWriter, r *http.Request) {
 		State:  q.Get("state"), Part: q.Get("id"), Txt: q.Get("text"), After: q.Get("after"),
 	}
 	if !slices.Contains(t.States, t.State) || len(t.Part) > task.MaxID || len(t.Txt) > longest || len(t.After) > task.MaxID {
-		refuse(w, "tasks", http.StatusBadRequest, "state, id, text or after: not what a task can have")
+		refuse(w, "tasks", http.StatusBadRequest, "state, id, text or after: no task can have that")
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
@@ -76,13 +76,13 @@ func (p *Page) serveTable(w http.ResponseWriter, r *http.Request) {
 	render(w, http.StatusOK, "tasks.html", &t)
 }
 
-// fill finds the tasks, and reads their payloads where these may be shown.
+// fill finds the tasks, and reads their payloads if these may be shown.
 func (p *Page) fill(ctx context.Context, t *tablePage) error {
 	select {
 	case p.selecting <- struct{}{}:
 		time.AfterFunc(selection, func() { <-p.selecting })
 	case <-ctx.Done():
-		return errors.New("too many look for tasks")
+		return errors.New("too many readers look for tasks")
 	}
 	found, err := p.leader.Select(ctx, sched.Query{State: t.State, Part: t.Part, After: t.After, Most: mostRows})
 	if err != nil {

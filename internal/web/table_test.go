@@ -50,9 +50,9 @@ func TestTableGoesOnPageByPage(t *testing.T) {
 			"120 found|tasks 101 to 120|t&100 … t&119",
 		}},
 		{"tasks?id=t%26&text=payload+5%3B", []string{
-			"120 found; with that text, of 50 looked into: 1|tasks 1 to 50|t&005 … t&005",
-			"120 found; with that text, of 50 looked into: 1|tasks 51 to 100|t&065 … t&065",
-			"120 found; with that text, of 20 looked into: 0|tasks 101 to 120|",
+			"120 found; with that text, of 50 searched: 1|tasks 1 to 50|t&005 … t&005",
+			"120 found; with that text, of 50 searched: 1|tasks 51 to 100|t&065 … t&065",
+			"120 found; with that text, of 20 searched: 0|tasks 101 to 120|",
 		}},
 		{"tasks?id=other", []string{"1 found||other … other"}},
 		{"tasks?id=t%26&after=t%26119", []string{"120 found|none is left|"}},

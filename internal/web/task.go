@@ -19,7 +19,7 @@ const (
 	textShown = 4 << 10 // of a payload or a result, in bytes
 )
 
-// taskPage is what the page of a task shows.
+// taskPage is the content of the page of a task.
 type taskPage struct {
 	ID    string
 	Link  string // to this page again
@@ -27,15 +27,15 @@ type taskPage struct {
 	Texts []text
 }
 
-// text is what may have many lines.
+// text is a text of several lines.
 type text struct {
 	Label string
 	Bytes int
 	Text  string
 }
 
-// serveTask serves the page of a task: what `client explain` tells, with more of its texts. It has
-// no script.
+// serveTask serves the page of a task: the lines of `client explain`, with more of its texts. The
+// page has no script.
 func (p *Page) serveTask(w http.ResponseWriter, r *http.Request) {
 	id := r.URL.Query().Get("id")
 	if !isTask(id) {
@@ -79,7 +79,7 @@ func (p *Page) lookAtTask(ctx context.Context, s *session.Session, id string) (t
 		return t, err
 	}
 	e := inspect.Explain(c, time.Now())
-	if e.Owner != "" { // an id of a session is told to nobody: see recorder
+	if e.Owner != "" { // ids of sessions are not shown: see recorder
 		e.Owner = "of its client"
 	}
 	t = taskPage{ID: shown(id), Link: taskLink(id), Lines: e.Lines()}
@@ -88,7 +88,7 @@ func (p *Page) lookAtTask(ctx context.Context, s *session.Session, id string) (t
 	switch {
 	case errors.Is(err, session.ErrOver):
 		return t, err
-	case err != nil: // the lines tell why
+	case err != nil: // the lines say why
 	case state.Phase == task.Done:
 		t.add("result", state.Text)
 	case state.Phase == task.Failed:
@@ -115,8 +115,8 @@ func (t *taskPage) add(label string, b []byte) {
 	}
 }
 
-// isTask tells whether an id can be one of a task.
+// isTask reports whether an id can be the id of a task.
 func isTask(id string) bool { return len(id) <= task.MaxID && session.ValidName(id) }
 
-// taskLink is where the page of a task is, relative to the page.
+// taskLink is the address of the page of a task, relative to the page.
 func taskLink(id string) string { return "task?id=" + url.QueryEscape(id) }

@@ -57,7 +57,7 @@ func TestTaskPageIsAskedForAgain(t *testing.T) {
 
 func TestTableOfTasksIsTheLeaders(t *testing.T) {
 	h := Site{Page: NewPage(session.Config{}, Identity{}, new(master.Monitor))}.Handler()
-	const wrong = "state, id, text or after: not what a task can have"
+	const wrong = "state, id, text or after: no task can have that"
 	for query, want := range map[string]struct {
 		status int
 		text   string

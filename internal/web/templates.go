@@ -11,17 +11,17 @@ var templateFiles embed.FS
 
 var templates = template.Must(template.ParseFS(templateFiles, "templates/*.html"))
 
-// render answers by one of the pages that have no script.
+// render answers with one of the pages without a script.
 func render(w http.ResponseWriter, status int, name string, data any) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = templates.ExecuteTemplate(w, name, data) // who reads it may have gone
+	_ = templates.ExecuteTemplate(w, name, data) // the reader may have gone
 }
 
-// refuse says, on a page like the others, why there is no task, or no table of tasks. What will
-// pass may be tried again.
+// refuse answers with a page that says why there is no task, or no table of tasks. A temporary
+// error may be tried again.
 func refuse(w http.ResponseWriter, of string, status int, why string) {
 	again := status == http.StatusServiceUnavailable
 	if again {

@@ -156,7 +156,7 @@ func TestTreeKeepsSecrets(t *testing.T) {
 	w.hand.Create("/other", "a secret too")
 	w.hand.Create("/other/x", "a third one")
 	w.reads("open", "data 0", "t 0 a secret", "other 0 a secret too", "x 0 a third one")
-	const foreign = "of nothing that these programs know: it is not shown where there is a policy"
+	const foreign = "unknown to these programs: it is not shown under a policy"
 	w.hand.Create("/access", "admin x509:CN=a\n")
-	w.reads("closed", "data 0", "t 0 a payload: it is not shown where there is a policy", `access 0 admin x509:CN=a\n`, "other 0 "+foreign, "x 0 "+foreign)
+	w.reads("closed", "data 0", "t 0 a payload: it is not shown under a policy", `access 0 admin x509:CN=a\n`, "other 0 "+foreign, "x 0 "+foreign)
 }

@@ -17,7 +17,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// treeReader reads the tree again and again, and tells what has changed in between.
+// treeReader reads the tree again and again, and marks what has changed in between.
 type treeReader struct {
 	s      *session.Session
 	secret bool              // payloads are not read
@@ -29,7 +29,7 @@ type treeReader struct {
 type known struct {
 	path         string
 	czxid, mzxid int64
-	pzxid        int64 // of the last child that came or went
+	pzxid        int64 // of the last creation or deletion of a child
 	aversion     int32
 	changed      time.Time
 	znode
@@ -38,21 +38,21 @@ type known struct {
 // level is the children of a znode.
 type level struct {
 	listed bool
-	pzxid  int64    // then
-	names  []string // of all
+	pzxid  int64    // at that listing
+	names  []string // of all children
 	note   string   // why it is not listed
-	shown  []*known // of those, the first; and for a while what was deleted
+	shown  []*known // the first children; and, for markedFor, deleted ones
 }
 
 func newTreeReader(s *session.Session) *treeReader {
 	return &treeReader{s: s, known: make(map[string]*known), levels: make(map[string]level)}
 }
 
-// read reads what has changed; with secret, no payloads. The error is one of the session, or
-// tells that there is no tree.
+// read reads what has changed; with secret, no payloads. The error is one of the session, or says
+// why there is no tree.
 func (r *treeReader) read(now time.Time, secret bool) (t tree, err error) {
 	if secret != r.secret {
-		*r = *newTreeReader(r.s) // what was read may be a secret now
+		*r = *newTreeReader(r.s) // what was read may have to be hidden now
 		r.secret = secret
 	}
 	roots, err := r.look([]string{"/"})
@@ -60,7 +60,7 @@ func (r *treeReader) read(now time.Time, secret bool) (t tree, err error) {
 	case err != nil:
 		return t, err
 	case roots[0] == nil:
-		return t, errors.New("the root is not there")
+		return t, errors.New("the root does not exist")
 	}
 	before := *r
 	r.known, r.levels = map[string]*known{"/": roots[0]}, make(map[string]level)
@@ -90,7 +90,7 @@ func (r *treeReader) read(now time.Time, secret bool) (t tree, err error) {
 	return t, nil
 }
 
-// there is 1, or 0 of a znode that was deleted.
+// there is 1; 0 for a deleted znode.
 func (z *known) there() int {
 	if z.Change == deleted {
 		return 0
@@ -131,7 +131,7 @@ func (r *treeReader) children(of []*known, before treeReader, now time.Time) err
 	return nil
 }
 
-// list lists a znode's children, if there are other ones than before.
+// list lists a znode's children, if they have changed.
 func (r *treeReader) list(z *known, before level) (l level, err error) {
 	switch {
 	case z.Change == deleted:
@@ -158,15 +158,15 @@ func (r *treeReader) list(z *known, before level) (l level, err error) {
 	return level{listed: true, pzxid: stat.Pzxid, names: names}, nil
 }
 
-// What has happened to a znode.
+// The changes of a znode.
 const (
 	created = "created"
 	written = "written"
 	deleted = "deleted"
 )
 
-// marked is what is shown of a level: znodes as they were read, nil where they had vanished by
-// then, and those that have been deleted not long ago.
+// marked returns the shown znodes of a level: those that were read (nil: vanished meanwhile), and
+// those that were deleted less than markedFor ago.
 func marked(before, l level, read []*known, now time.Time) (all []*known) {
 	was := make(map[string]*known)
 	for _, z := range before.shown {
@@ -179,7 +179,7 @@ func marked(before, l level, read []*known, now time.Time) (all []*known) {
 		old := was[z.path]
 		switch {
 		case !before.listed:
-		case old == nil && slices.Contains(before.names, path.Base(z.path)): // it was there, and is one of the first now
+		case old == nil && slices.Contains(before.names, path.Base(z.path)): // it existed, and is among the first now
 		case old == nil, old.czxid != z.czxid:
 			z.Change, z.changed = created, now
 		case old.mzxid != z.mzxid:
@@ -203,7 +203,7 @@ func marked(before, l level, read []*known, now time.Time) (all []*known) {
 		case z.Change == deleted && now.Sub(z.changed) >= markedFor:
 			continue
 		case z.Change == deleted:
-		case slices.Contains(l.names[at:], path.Base(z.path)): // it is there, and none of the first any more
+		case slices.Contains(l.names[at:], path.Base(z.path)): // it exists, but is no longer among the first
 			continue
 		default:
 			z.Change, z.changed = deleted, now
@@ -217,8 +217,8 @@ func marked(before, l level, read []*known, now time.Time) (all []*known) {
 	return all
 }
 
-// look reads znodes: nil where there is none. Of those that have not changed, and of large ones,
-// it reads the Stat alone.
+// look reads znodes; nil for a missing one. Of unchanged and of large znodes it reads only the
+// Stat.
 func (r *treeReader) look(paths []string) ([]*known, error) {
 	all := make([]*known, len(paths))
 	var g errgroup.Group
@@ -243,9 +243,9 @@ func (r *treeReader) lookAt(at string) (*known, error) {
 		case old != nil && old.czxid == stat.Czxid && old.mzxid == stat.Mzxid && old.aversion == stat.Aversion:
 			z.Data, z.Note = old.Data, old.Note
 		case r.secret && strings.HasPrefix(at, task.DataDir+"/"):
-			z.Note = "a payload: it is not shown where there is a policy"
+			z.Note = "a payload: it is not shown under a policy"
 		case r.secret && !ours(at):
-			z.Note = "of nothing that these programs know: it is not shown where there is a policy"
+			z.Note = "unknown to these programs: it is not shown under a policy"
 		case stat.DataLength > mostRead:
 			z.Note = fmt.Sprintf("%d bytes: they are not read for the tree", stat.DataLength)
 		default:

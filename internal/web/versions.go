@@ -12,10 +12,10 @@ import (
 
 const (
 	versionsEvery = 2 * time.Second
-	mostVersions  = 500 // that are read at a time
+	mostVersions  = 500 // read at a time
 )
 
-// process is what the names of a worker and of its process under /members have in common.
+// process is the common part of the names of a worker and of its process under /members.
 type process struct {
 	queue, host string
 	pid         int
@@ -26,9 +26,8 @@ func processOf(name string) process {
 	return process{queue, host, pid}
 }
 
-// followVersions reads of which version the workers are, while this master leads and somebody
-// looks, until ctx ends, or the session. What stands under /members does not change: a name
-// is read once.
+// followVersions reads the versions of the workers, while this master leads and somebody looks,
+// until ctx or the session ends. Znodes under /members do not change: each is read once.
 func (p *Page) followVersions(ctx context.Context, s *session.Session) error {
 	known := make(map[string]string) // by the names under /members
 	for ; ctx.Err() == nil; wait(ctx, versionsEvery) {
@@ -66,7 +65,7 @@ func (p *Page) followVersions(ctx context.Context, s *session.Session) error {
 	return nil
 }
 
-// readVersions adds the versions of members; "" of one that is gone, or may not be read.
+// readVersions adds the versions of members; "" for one that is gone or may not be read.
 func readVersions(s *session.Session, names []string, to map[string]string) error {
 	paths := make([]string, len(names))
 	for i, name := range names {

@@ -13,27 +13,27 @@ import (
 
 const (
 	sampleEvery = time.Second
-	samples     = 300 // that are kept: five minutes
-	mostWorkers = 500 // that are shown
-	mostQueues  = 100 // that have a line of their own
+	samples     = 300 // kept: five minutes
+	mostWorkers = 500 // shown
+	mostQueues  = 100 // with a line of their own
 	lostFor     = 30 * time.Second
 )
 
 // view is the part "view": what the leader knows.
 type view struct {
-	Leads    bool       `json:"leads"`          // this master does, and so tells the rest
-	From     string     `json:"from,omitempty"` // another one does, and its page tells
-	Note     string     `json:"note,omitempty"` // why nothing new is told
+	Leads    bool       `json:"leads"`          // this master leads, and has the rest
+	From     string     `json:"from,omitempty"` // another master leads, and its page has the rest
+	Note     string     `json:"note,omitempty"` // why there is no newer data
 	Queues   []queue    `json:"queues"`
-	Others   int        `json:"others,omitempty"` // queues that are not among them
+	Others   int        `json:"others,omitempty"` // further queues
 	Total    int        `json:"workers"`
 	Busy     int        `json:"busy"`
-	Draining int        `json:"draining"` // that get no more tasks
-	Drained  int        `json:"drained"`  // of those, that have none
+	Draining int        `json:"draining"` // workers that get no more tasks
+	Drained  int        `json:"drained"`  // of Draining, those without tasks
 	Workers  []worker   `json:"list"`     // some of them, if there are many
 	Lost     []lost     `json:"lost"`
-	Now      *time.Time `json:"now,omitempty"`         // when it was so, by the leader's clock; nil: nothing was known yet
-	Age      float64    `json:"age_seconds,omitempty"` // how long that is ago; 0: it is so now
+	Now      *time.Time `json:"now,omitempty"`         // the time of these data, by the leader's clock; nil: no data yet
+	Age      float64    `json:"age_seconds,omitempty"` // their age; 0: they are new
 }
 
 type queue struct {
@@ -54,12 +54,12 @@ type worker struct {
 	PID      int       `json:"pid"`
 	Tasks    []string  `json:"tasks"`
 	More     int       `json:"more"`
-	Since    time.Time `json:"since,omitzero"` // zero: it has come, or the leader has begun, since
+	Since    time.Time `json:"since,omitzero"` // zero: since the worker came, or since the leader began
 	Draining bool      `json:"draining"`
-	Version  string    `json:"version,omitempty"` // of its program; "": not known yet
+	Version  string    `json:"version,omitempty"` // of its program; "": unknown yet
 }
 
-// lost is a worker that is gone, with what it had.
+// lost is a worker that is gone, with its tasks.
 type lost struct {
 	ID    string    `json:"id"`
 	Host  string    `json:"host"`
@@ -68,21 +68,21 @@ type lost struct {
 	At    time.Time `json:"at"`
 }
 
-// rate is a line of the part "rates": what happened in the second before.
+// rate is a line of the part "rates": the last second.
 type rate struct {
 	Time     int64    `json:"time"`     // Unix, in seconds
 	Finished float64  `json:"finished"` // tasks a second that left their workers' lists
-	Waited   *float64 `json:"waited"`   // mean, in seconds, of those that were assigned; nil: none was
-	Held     *float64 `json:"held"`     // mean, in seconds, from assignment to the end; nil: none ended
+	Waited   *float64 `json:"waited"`   // mean time until assignment, in seconds; nil: none was assigned
+	Held     *float64 `json:"held"`     // mean time from assignment to the end, in seconds; nil: none ended
 }
 
-// sample asks the leader once a second until ctx ends: for all if somebody looks, else for the
-// totals alone. Who comes first does not wait for that second.
+// sample asks the leader once a second until ctx ends: for all if somebody looks, else only for the
+// totals. The first reader does not wait for that second.
 func (p *Page) sample(ctx context.Context) {
 	ticker := time.NewTicker(sampleEvery)
 	defer ticker.Stop()
 	var before sched.Totals
-	var at time.Time // zero: there is none before
+	var at time.Time // zero: no totals before
 	first := p.hub.first()
 	for {
 		select {
@@ -91,7 +91,7 @@ func (p *Page) sample(ctx context.Context) {
 		case <-first:
 			first = p.hub.first()
 			p.look(ctx, time.Now())
-			wait(ctx, pause) // however often they come
+			wait(ctx, pause) // however often readers come
 		case now := <-ticker.C:
 			totals, leads := p.look(ctx, now)
 			if leads && !at.IsZero() {
@@ -125,7 +125,7 @@ func (p *Page) look(ctx context.Context, now time.Time) (t sched.Totals, leads b
 	return v.Totals, true
 }
 
-// whole is a view that lacks no list: what comes from another page may.
+// whole returns the view without nil lists: a view from another page may have them.
 func (v view) whole() view {
 	v.Queues, v.Workers, v.Lost = append([]queue{}, v.Queues...), append([]worker{}, v.Workers...), append([]lost{}, v.Lost...)
 	for i, w := range v.Workers {
@@ -134,7 +134,7 @@ func (v view) whole() view {
 	return v
 }
 
-// knows shows what is known now.
+// knows shows new data.
 func (p *Page) knows(v view) {
 	p.mu.Lock()
 	p.view, p.viewed = v, time.Now()
@@ -142,7 +142,7 @@ func (p *Page) knows(v view) {
 	p.hub.renew("view", v)
 }
 
-// misses shows why nothing new is known, beside what was known last.
+// misses shows why there is no newer data, with the last data.
 func (p *Page) misses(why string) {
 	p.mu.Lock()
 	v, at := p.view, p.viewed
@@ -154,8 +154,8 @@ func (p *Page) misses(why string) {
 	p.hub.renew("view", v.whole())
 }
 
-// rate shows rates behind those that there are, whoever led then. Those that are no newer are
-// known already.
+// rate adds newer rates to the shown ones, whichever master led then. Older ones are known
+// already.
 func (p *Page) rate(all ...rate) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,7 +180,7 @@ func between(a, b sched.Totals, now time.Time, d time.Duration) rate {
 	}
 }
 
-// show makes the part of what the leader knows.
+// show makes the part "view" of what the leader knows.
 func (p *Page) show(of sched.View, now time.Time) view {
 	v := view{Leads: true, Queues: []queue{}, Workers: []worker{}, Lost: p.missed(now), Now: &now}
 	for _, c := range of.Queues {
@@ -220,8 +220,8 @@ func lineOf(c sched.Count, now time.Time) queue {
 	return q
 }
 
-// foremost are the queues that are shown, of which there may be any number: those with most to
-// be done, by name; and how many others there are.
+// foremost returns the queues to show, and the number of the others. Of many queues it shows those
+// with most tasks, sorted by name.
 func foremost(all []queue) (some []queue, others int) {
 	if len(all) <= mostQueues {
 		return all, 0
@@ -234,7 +234,7 @@ func foremost(all []queue) (some []queue, others int) {
 	return some, len(all) - mostQueues
 }
 
-// missed lists the workers that are gone since not long.
+// missed lists the workers that went within lostFor.
 func (p *Page) missed(now time.Time) []lost {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -242,8 +242,8 @@ func (p *Page) missed(now time.Time) []lost {
 	return append([]lost{}, p.lost...)
 }
 
-// told takes note of a worker that is gone with its tasks, of which the log tells.
-func (p *Page) told(r record) {
+// keepLost keeps the log line of a worker that is gone with its tasks.
+func (p *Page) keepLost(r record) {
 	if !strings.HasPrefix(r.Text, "worker gone") {
 		return
 	}

@@ -22,11 +22,11 @@ import (
 	"taskkeeper/internal/printable"
 )
 
-// Site is what is served.
+// Site is all that is served.
 type Site struct {
 	Metrics prometheus.Gatherer
 	Healthy func() error // nil: the process does its work
-	Ready   func() error // nil: it is of use
+	Ready   func() error // nil: the process can be used
 	Pprof   bool         // profiles are served as well
 	Page    *Page        // nil: there is none
 }
@@ -50,7 +50,7 @@ func (s Site) Handler() http.Handler {
 	return readOnly(mux)
 }
 
-// readOnly refuses what could be meant to change something.
+// readOnly refuses methods that may change something.
 func readOnly(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -63,7 +63,7 @@ func readOnly(h http.Handler) http.Handler {
 	})
 }
 
-// probe answers for people and for programs that look at the status alone.
+// probe answers people by a text, and programs by the status.
 func probe(ask func() error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -75,7 +75,7 @@ func probe(ask func() error) http.Handler {
 	})
 }
 
-// Bounds of connections: nobody is to hold one open by doing nothing, or all that there are.
+// Bounds of connections: no client can hold an idle one open for ever, or take all of them.
 const (
 	mostConnections = 1000
 	headersWithin   = 10 * time.Second
@@ -96,22 +96,22 @@ func bodiless(h http.Handler) http.Handler {
 	})
 }
 
-// named refuses requests to other names than this machine's. A listener that only this machine
-// reaches is meant for its users alone, but a website that one of them visits may have its own
-// name lead here, and so read what is served (DNS rebinding).
+// named refuses requests to other names than this machine's. A listener on the loopback address is
+// only for users of this machine. But a website that such a user visits may point its own name at
+// this address, and so read what is served (DNS rebinding).
 func named(h http.Handler) http.Handler {
 	self, _ := os.Hostname()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := strings.TrimSuffix((&url.URL{Host: r.Host}).Hostname(), ".")
 		if _, err := netip.ParseAddr(host); err != nil && !strings.EqualFold(host, "localhost") && !strings.EqualFold(host, self) {
-			http.Error(w, fmt.Sprintf("only this machine is served here, as localhost or by its address, and not as %q: a proxy is to ask for one of these", printable.Cut(host, 100)), http.StatusMisdirectedRequest)
+			http.Error(w, fmt.Sprintf("only this machine is served here, as localhost or by its address, and not as %q: a proxy must ask for one of these", printable.Cut(host, 100)), http.StatusMisdirectedRequest)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
 }
 
-// Serve serves until ctx ends, or the listener fails.
+// Serve serves until ctx ends or the listener fails.
 func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
 	if at, ok := l.Addr().(*net.TCPAddr); ok && at.IP.IsLoopback() {
 		h = named(h)

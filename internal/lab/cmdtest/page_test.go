@@ -41,7 +41,7 @@ func TestPage(t *testing.T) {
 		b := masters[1].page(1280, 900)
 		b.reads("#leadership", " leads, 2 backups behind it.")
 		b.reads("#link", "live")
-		b.reads("#view-note", "As the leader, ", fmt.Sprintf(":%d, tells.", masters[0].Pid()))
+		b.reads("#view-note", "From the leader, ", fmt.Sprintf(":%d.", masters[0].Pid()))
 		b.reads("#processes", " of 4 slots busy, version devel")
 		if pictured() { // its charts are to show something
 			for i := range 8 {

@@ -43,7 +43,7 @@ func TestPageOfABackup(t *testing.T) {
 		c.Exit(0)
 		knows(2)
 		b := browse(t, "http://"+backup.host+"/tasks?text=other", 1280, 900)
-		b.reads("#h-found", "2 found; with that text, of 2 looked into: 1")
+		b.reads("#h-found", "2 found; with that text, of 2 searched: 1")
 		b.reads("#found", strings.Fields(c.Stdout.String())[1], "pending", "an<b>other")
 		b.lacks("#found", "one")
 		sv.start("client", append([]string{"submit"}, slices.Repeat([]string{"more"}, 60)...)...).Exit(0)
@@ -70,8 +70,8 @@ func TestPageOfABackup(t *testing.T) {
 		sv := start(t)
 		sv.master()
 		backup := sv.watched("master")
-		const why = " leads, and its page, which has the tasks and the workers, cannot be reached from here: /members does not say where it is (--http)"
-		backup.page(1280, 900).reads("#view-note", "Nothing new is known: ", why)
+		const why = " leads, and its page, which has the tasks and the workers, cannot be reached from here: /members does not have its address (--http)"
+		backup.page(1280, 900).reads("#view-note", "There is no newer data: ", why)
 		if status, text := backup.get("/tasks"); status != 503 || !strings.Contains(text, why) {
 			t.Errorf("/tasks: %d %q", status, text)
 		}
@@ -88,7 +88,7 @@ func TestPageOfABackup(t *testing.T) {
 			status, text := backup.get("/tasks") // at first it finds out by that
 			return status == 503 && strings.Contains(text, "there is no connection to ZooKeeper"), fmt.Sprint(status, text)
 		})
-		backup.page(1280, 900).reads("#view-note", "Nothing new is known: there is no connection to ZooKeeper.")
+		backup.page(1280, 900).reads("#view-note", "There is no newer data: there is no connection to ZooKeeper.")
 		backup.answers("/healthz", 200, "ok")
 		server.Resume()
 	})

@@ -36,7 +36,7 @@ func TestPageTable(t *testing.T) {
 		b.shot("tasks-phone")
 		b.do(chromedp.Click(chromedp.CSS(`a[href="task?id=t2"]`)))
 		b.reads("h1", "task t2")
-		if status, body := fetch(t, page+"tasks?state=x"); status != http.StatusBadRequest || reason(body) != "state, id, text or after: not what a task can have" {
+		if status, body := fetch(t, page+"tasks?state=x"); status != http.StatusBadRequest || reason(body) != "state, id, text or after: no task can have that" {
 			t.Errorf("%d %q", status, body)
 		}
 	})

@@ -91,7 +91,7 @@ func TestPageShowsNoPayloadWhereThereIsAPolicy(t *testing.T) {
 	id := c.Stdout.String()
 	b := browse(t, page, 1280, 900)
 	b.opensTree()
-	b.reads("#tree-dirs", id, "pending", "a payload: it is not shown where there is a policy", "viewer  x509:CN=tk-viewer")
+	b.reads("#tree-dirs", id, "pending", "a payload: it is not shown under a policy", "viewer  x509:CN=tk-viewer")
 	b.do(chromedp.Navigate(page + "task?id=" + id))
 	b.reads("#known", "there is no worker: start one", "payloads are not read under a policy")
 	hides := func() {
@@ -102,8 +102,8 @@ func TestPageShowsNoPayloadWhereThereIsAPolicy(t *testing.T) {
 	}
 	hides()
 	b.do(chromedp.Navigate(page + "tasks?text=none")) // it is not looked for
-	b.reads("#found", id, "pending", "a payload: it is not shown where there is a policy")
-	b.lacks("#h-found", "looked into")
+	b.reads("#found", id, "pending", "a payload: it is not shown under a policy")
+	b.lacks("#h-found", "searched")
 	hides()
 }
 

@@ -1,4 +1,4 @@
-// The charts of what happened in each of the last seconds.
+// The charts of the last seconds.
 import { $, number } from "./dom.js";
 import { now } from "./clock.js";
 
@@ -45,10 +45,10 @@ function chart(into, lines, unit) {
     root.append(svg("text", { x: at, y: h - 5, "text-anchor": minutes ? "middle" : "end" }, minutes ? `−${minutes} min` : "now"));
   }
   for (const l of lines) {
-    let d = "", before = 0; // the time of the point that a line may go on from
+    let d = "", before = 0; // the time of the last point of the line; 0: the line is broken
     for (const r of points) {
       const v = r[l.field], joined = before && r.time - before <= 3;
-      if (v !== null) d += (joined ? "L" : "M") + `${x(r.time).toFixed(1)} ${y(v).toFixed(1)}` + (joined ? "" : "m-1 0h2"); // a point alone is a dot
+      if (v !== null) d += (joined ? "L" : "M") + `${x(r.time).toFixed(1)} ${y(v).toFixed(1)}` + (joined ? "" : "m-1 0h2"); // a single point is a dot
       before = v === null ? 0 : r.time;
     }
     root.append(svg("path", { class: l.class, d }));

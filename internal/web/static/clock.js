@@ -1,7 +1,7 @@
-// Two clocks. What has a date is as old as this master's clock says, of which each event "beat"
-// tells. What the script itself saw is as old as performance.now() says: no correction changes it.
+// Two clocks. The age of a date is by this master's clock, which each event "beat" carries. The age
+// of something that the script saw is by performance.now(): no correction of the clock changes it.
 
-let skew = 0; // of this master's clock to the browser's, in ms
+let skew = 0; // this master's clock minus the browser's, in ms
 
 export const now = () => Date.now() + skew;
 export const beat = (ms) => { skew = ms - Date.now(); };

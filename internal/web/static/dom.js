@@ -10,21 +10,21 @@ export function make(tag, attributes = {}, ...children) {
   return e;
 }
 
-// setText leaves an element alone that says it already.
+// setText does not touch an element that has this text already.
 export function setText(e, text) { if (e.textContent !== text) e.textContent = text; }
 
-// keep makes the children of a parent those of a list, each known by its key; update fills one in. What stays, stays the same element, so that nothing flickers and the focus is kept.
+// keep makes the children of a parent match a list. Each item is known by its key, and update fills its element in. An item that stays keeps its element, so that nothing flickers and the focus is kept.
 export function keep(parent, list, key, create, update) {
   const items = new Map();
   for (const item of list) {
     let k = String(key(item));
-    while (items.has(k)) k += " again"; // two may read alike
+    while (items.has(k)) k += " again"; // two items may have the same key
     items.set(k, item);
   }
   const old = new Map();
   for (const e of [...parent.children]) {
     if (items.has(e.dataset.key)) old.set(e.dataset.key, e);
-    else e.remove(); // first: what is moved loses the focus
+    else e.remove(); // before any move: a moved element loses the focus
   }
   let at = parent.firstElementChild;
   for (const [k, item] of items) {
@@ -39,7 +39,7 @@ export function keep(parent, list, key, create, update) {
 export const number = (n) => n.toLocaleString("en");
 export const plural = (n, what) => `${number(n)} ${what}${n === 1 ? "" : "s"}`;
 
-// shortTask leaves out the end of a task's id: all tasks of a client end alike.
+// shortTask leaves out the end of a task's id, which is the same for all tasks of a client.
 export const shortTask = (id) => id.replace(/^(.{0,64}\.)?(.{18}).{2,}$/, "$1$2…");
 export const taskLink = (id, text) => make("a", { href: `task?id=${encodeURIComponent(id)}` }, text);
 const madeIDs = /(?:[\w-]+\.)?[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g;

@@ -1,10 +1,10 @@
-// The election: the candidates, and those that have vanished not long ago.
+// The election: the candidates, and those that vanished less than 15 s ago.
 import { $, keep, make, plural, setText } from "./dom.js";
 import { ago, now, since, span } from "./clock.js";
 
 const goneFor = 15_000;
 let ballot = null, gone = [];
-let away = null; // why nothing new is known, and since when
+let away = null; // why there is no newer data, and since when
 
 export function elected(b) {
   const still = new Set(b.candidates.map((c) => c.znode));
@@ -13,7 +13,7 @@ export function elected(b) {
   showElection();
 }
 
-// cutOff takes why nothing new is known, and since when; or null.
+// cutOff takes why there is no newer data, and since when; or null.
 export function cutOff(why) {
   away = why;
   showElection();
@@ -21,7 +21,7 @@ export function cutOff(why) {
 
 export function showElection() {
   const b = ballot;
-  if (!b) { // nothing was known yet
+  if (!b) { // no data yet
     setText($("leadership"), away ? `${away.why}, for ${ago(away.since)}.` : "");
     $("leadership").className = "bad";
     return;
@@ -42,12 +42,12 @@ export function showElection() {
   const [text, level] = leadership(b);
   setText($("leadership"), text);
   $("leadership").className = level;
-  setText($("told"), away ? `${away.why}.` : b.silent ? `${leader(b)} does not answer.` : leads(b)); // without times: it is read aloud
+  setText($("told"), away ? `${away.why}.` : b.silent ? `${leader(b)} does not answer.` : leads(b)); // without times: a screen reader reads it aloud
 }
 
 const leader = (b) => b.candidates[0]?.who || "somebody";
 
-// leadership tells who leads, and how far that is known.
+// leadership says who leads, and how sure that is.
 function leadership(b) {
   if (b.error) return [b.error, "bad"];
   if (away) return [`${away.why}, and this is as it was ${ago(away.since)} ago: ${leads(b)}`, "bad"];
@@ -72,8 +72,8 @@ function leaderless(b) {
   return `Nobody leads: the znode of the leader before, ${b.before}, has been gone for ${span(gap)}.`;
 }
 
-// before tells what is known of the time before the leader began. A leader that is dead has a
-// znode until its session ends: only who heard it knows for how long nobody led.
+// before is about the time before the leader began. The znode of a dead leader stays until its
+// session ends: only a page that listened to it knows how long nobody led.
 function before(b) {
   if (b.unheard_seconds) return ` Before it began, nobody led for ${exact(b.unheard_seconds + b.gap_seconds)}: ${lastHeard(b)}`;
   if (b.gap_seconds) return ` The znode of the leader before it was gone for ${exact(b.gap_seconds)}.`;

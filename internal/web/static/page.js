@@ -1,4 +1,4 @@
-// The page shows what comes as server-sent events, each a part of it as JSON.
+// The page shows server-sent events, each with a part of the page as JSON.
 import { $, keep, row, setText } from "./dom.js";
 import { addRates, forgetRates, showCharts } from "./charts.js";
 import { ago, beat, since, span } from "./clock.js";
@@ -16,7 +16,7 @@ function showServers() {
     e.children[4].className = "bad";
   });
   $("servers").parentElement.classList.toggle("well", !s.list.some((x) => x.error));
-  setText($("quorum"), s.away ? `No server serves, for ${ago(s.away)}. Everything waits; once a majority of the servers serves again, all goes on by itself.` : s.quorum || "");
+  setText($("quorum"), s.away ? `No server serves, for ${ago(s.away)}. Everything waits; when a majority of the servers serves again, all goes on by itself.` : s.quorum || "");
   $("quorum").className = s.away ? "bad" : s.quorum && s.spare < 1 ? "warn" : "";
 }
 
@@ -37,7 +37,7 @@ const parts = {
   records: addRecords,
 };
 
-// What comes from this master, when something did last, and whether nothing does now.
+// The events of this master, when the last one came, and whether none comes now.
 let source, heard, still = false;
 
 function show(link, good) {
@@ -47,12 +47,12 @@ function show(link, good) {
   $("main").classList.toggle("still", still);
 }
 
-// connect reads what the page shows for as long as it is seen: a browser has few connections for all tabs.
+// connect reads the events only while the page is visible: a browser has few connections for all tabs.
 function connect() {
   source?.close();
   if (document.hidden) return;
   source = new EventSource("events");
-  source.onopen = () => { forgetRates(); forgetRecords(); }; // they come whole
+  source.onopen = () => { forgetRates(); forgetRecords(); }; // they are sent whole again
   source.onerror = () => {
     if (since(heard) < silence) show("this master does not answer; trying again …", false);
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
@@ -69,7 +69,7 @@ function seen() {
   connect();
 }
 
-// again shows ages; or that this master is silent, and then all stays as it was.
+// again shows new ages; or that this master is silent, and then all else stays as it was.
 function again() {
   if (document.hidden) return;
   if (since(heard) > silence) show(`this master has sent nothing for ${span(since(heard) / 1000)}: it stands still, or cannot be reached`, false);

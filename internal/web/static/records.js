@@ -1,4 +1,4 @@
-// The events: what this master has logged, the newest first.
+// The events: the log of this master, the newest line first.
 import { $, make, setLinked } from "./dom.js";
 
 const most = 1000;
@@ -13,7 +13,7 @@ export function addRecords(more) {
   while (table.children.length > most) table.lastElementChild.remove();
 }
 
-// when is a time, with its day if that is another one.
+// when is a time, with its day if that is not today.
 function when(time) {
   return (day.format(time) === day.format() ? "" : day.format(time) + ", ") + clock.format(time);
 }

@@ -1,4 +1,4 @@
-// The tree. It is asked for only while it is open.
+// The tree. It is read only while it is open.
 import { $, keep, make, number, setText } from "./dom.js";
 
 let source = null;
@@ -62,7 +62,7 @@ function follow() {
   source = new EventSource("tree");
   source.addEventListener("tree", (e) => showTree(JSON.parse(e.data)));
   source.onerror = () => {
-    if (source?.readyState !== EventSource.CLOSED) return; // it tries again by itself
+    if (source?.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
     setText($("tree-note"), "This master does not show its tree now; trying again …");
     source = null;
     setTimeout(toggled, 2000);

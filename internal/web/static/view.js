@@ -2,7 +2,7 @@
 import { $, keep, make, number, plural, row, setLinked, setText, shortTask, taskLink } from "./dom.js";
 import { since, span } from "./clock.js";
 
-let view = null, seen = 0; // and when that came
+let view = null, seen = 0; // seen: when view came
 
 const short = (id) => (id.length > 13 ? "…" + id.slice(-12) : id);
 const queueName = (q) => q || "(default)";
@@ -13,7 +13,7 @@ export function viewed(v) {
   showView();
 }
 
-// ageOf is how old a date of the leader's was when the leader told of it, and since then.
+// ageOf is the age of a time by the leader's clock: until the leader sent it, and since then.
 function ageOf(time) {
   const then = (new Date(view.now) - new Date(time)) / 1000;
   return span(then + (view.age_seconds || 0) + since(seen) / 1000);
@@ -22,7 +22,7 @@ function ageOf(time) {
 export function showView() {
   const v = view;
   if (!v) return;
-  let note = v.note || (v.from ? `As the leader, ${v.from}, tells.` : "");
+  let note = v.note || (v.from ? `From the leader, ${v.from}.` : "");
   if (v.age_seconds) note += ` This is as it was ${span(v.age_seconds)} ago.`;
   setText($("view-note"), note);
   const queues = v.queues || [];
@@ -33,7 +33,7 @@ export function showView() {
     e.children[7].className = alone ? "bad" : "";
     e.children[5].className = q.failed ? "bad" : "";
   });
-  setText($("others"), v.others ? `and ${plural(v.others, "more queue")}, with less to be done` : "");
+  setText($("others"), v.others ? `and ${plural(v.others, "more queue")}, with fewer tasks` : "");
   $("queues").parentElement.classList.toggle("well", !queues.some((q) => q.malformed));
   if (v.now) {
     const drained = v.drained || 0, draining = v.draining - drained;
