@@ -241,7 +241,7 @@ func TestAlertFiresWhenTheLeaderIsStuck(t *testing.T) {
 	c := sv.start("client", "run", "0")
 	<-held // its assignment is on the way
 	summary := prom.tells(1, "TaskkeeperLeaderStuck")[0].Annotations["summary"]
-	if want := regexp.MustCompile(`^The leader, ` + leader.host + `, stood still for [5-9]\..*s, and perhaps longer\.$`); !want.MatchString(summary) {
+	if want := regexp.MustCompile(`^The leader, ` + leader.host + `, was stuck for [5-9]\..*s, and perhaps longer\.$`); !want.MatchString(summary) {
 		t.Errorf("summary %q", summary)
 	}
 	release()

@@ -91,7 +91,7 @@ func TestTheShellOfARoleSaysOnATerminalThatAZnodeNeedsAnACL(t *testing.T) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	const hint = "what you create is open to everyone without an ACL behind its data: bin/client access show ZNODE prints the policy's"
+	const hint = "a znode that you create without an ACL behind its data is open to everyone: bin/client access show ZNODE prints the ACL of the policy"
 	zktest.Eventually(t, hint, shown.shows(hint))
 	_ = c.Process.Kill()
 	_ = c.Wait() // it was killed

@@ -82,15 +82,15 @@ func TestZooKeeperScriptLacksWhatTLSNeeds(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, onlyCertificate, _ := strings.Cut(good["server.pem"], "-----END PRIVATE KEY-----\n")
-		bring := ` from where scripts/certificates made `
+		from := ` from where scripts/certificates made `
 		for _, tt := range []struct{ file, text, want string }{
-			{"ca.pem", "", `/ca.pem is missing: bring it` + bring + `it`},
-			{"ca.pem", "junk", `/ca.pem holds no certificate: bring it` + bring + `it`},
-			{"server.pem", "junk", `/server.pem holds no certificate: bring it` + bring + `it`},
-			{"server.pem", onlyCertificate, `/server.pem does not hold the key of ` + broken + `/server.pem: bring both` + bring + `them`},
-			{"server.pem", string(foreignServer), `/server.pem is not signed by ` + broken + `/ca.pem: bring both` + bring + `them`},
-			{"viewer.pem", "", `/viewer.pem is missing: bring it` + bring + `it`},
-			{"viewer.key", "junk", `/viewer.key does not hold the key of ` + broken + `/viewer.pem: bring both` + bring + `them`},
+			{"ca.pem", "", `/ca.pem is missing: copy it` + from + `it`},
+			{"ca.pem", "junk", `/ca.pem holds no certificate: copy it` + from + `it`},
+			{"server.pem", "junk", `/server.pem holds no certificate: copy it` + from + `it`},
+			{"server.pem", onlyCertificate, `/server.pem does not hold the key of ` + broken + `/server.pem: copy both` + from + `them`},
+			{"server.pem", string(foreignServer), `/server.pem is not signed by ` + broken + `/ca.pem: copy both` + from + `them`},
+			{"viewer.pem", "", `/viewer.pem is missing: copy it` + from + `it`},
+			{"viewer.key", "junk", `/viewer.key does not hold the key of ` + broken + `/viewer.pem: copy both` + from + `them`},
 		} {
 			for name, text := range good {
 				p.write(filepath.Join(".zk", port, "tls", name), text, 0o600)

@@ -52,11 +52,11 @@ func TestZooKeeperScriptWithTLS(t *testing.T) {
 		p.zookeeper(1, `no certificate of alice in `+certs+`; make one: scripts/certificates `+certs+` alice`, "shell", "--as", "alice", "ls", "/")
 
 		t.Run("and_of_who_asks_from_elsewhere", func(t *testing.T) {
-			says := `say who asks: \$ZK_TLS_CA, \$ZK_TLS_CERT and \$ZK_TLS_KEY are to name the CA's, a certificate's and its key's file$`
-			p.zookeeper(1, `^`+addr+` +speaks TLS +zxid - +connections -\n127\.0\.0\.1:1 +no answer [^\n]*\nwhere it speaks TLS, `+says, "status", "--zk", addr+",127.0.0.1:1")
+			says := `name your certificate: \$ZK_TLS_CA, \$ZK_TLS_CERT and \$ZK_TLS_KEY must name the files of the CA, a certificate and its key$`
+			p.zookeeper(1, `^`+addr+` +speaks TLS +zxid - +connections -\n127\.0\.0\.1:1 +no answer [^\n]*\nfor a server that speaks TLS, `+says, "status", "--zk", addr+",127.0.0.1:1")
 			p.zookeeper(1, `^\nscripts/zookeeper: `+addr+`: it speaks TLS; `+says, "shell", "--zk", "127.0.0.1:1,"+addr+"/app", "ls", "/")
 			t.Setenv("ZK_TLS_CA", viewer.CA)
-			p.zookeeper(1, `'' cannot be read: \$ZK_TLS_CA, \$ZK_TLS_CERT and \$ZK_TLS_KEY are to name three files`, "status", "--zk", addr)
+			p.zookeeper(1, `'' cannot be read: \$ZK_TLS_CA, \$ZK_TLS_CERT and \$ZK_TLS_KEY must name three files`, "status", "--zk", addr)
 			t.Setenv("ZK_TLS_CERT", viewer.Cert)
 			t.Setenv("ZK_TLS_KEY", viewer.Key)
 			p.zookeeper(0, `^localhost:`+port+` +standalone +zxid 0x\w+ +connections \d+\n127\.0\.0\.1:1 +no answer `, "status", "--zk", "localhost:"+port+",127.0.0.1:1/app")
@@ -107,29 +107,29 @@ func TestZooKeeperScriptWithTLS(t *testing.T) {
 	t.Run("is_not_mixed_with_a_plain_server", func(t *testing.T) {
 		p, port := newProject(t, "zookeeper", "certificates"), freePort(t)
 		p.start("--port", port)
-		p.zookeeper(1, `the server has no TLS, so nobody has a name there: leave out --as, or start it with --tls`, "shell", "--as", "worker", "ls", "/")
+		p.zookeeper(1, `the server has no TLS, so its clients have no names: leave out --as, or start it with --tls`, "shell", "--as", "worker", "ls", "/")
 		p.zookeeper(1, `the server in \S+/`+port+` runs without TLS: stop it first`, "start", "--no-install", "--tls", "--port", port)
 	})
 	t.Run("uses_certificates_that_were_brought_and_makes_none", func(t *testing.T) {
 		p, port := newProject(t, "zookeeper", "certificates"), freePort(t)
 		certs := filepath.Join(p.dir, ".zk", port, "tls")
-		p.zookeeper(1, `--hosts, and bring it to each host`, "run", "--no-install", "--tls", "--hosts", "127.0.0.1,127.0.0.2", "--port", port, "1")
+		p.zookeeper(1, `--hosts, and copy it to each host`, "run", "--no-install", "--tls", "--hosts", "127.0.0.1,127.0.0.2", "--port", port, "1")
 		ca, err := zktest.NewCA(certs)
 		if err != nil {
 			t.Fatal(err)
 		}
 		start := []string{"start", "--no-install", "--heap", "128", "--port", port}
-		p.zookeeper(1, certs+`/server.pem is missing: bring it from where scripts/certificates made it`, start...)
+		p.zookeeper(1, certs+`/server.pem is missing: copy it from where scripts/certificates made it`, start...)
 		server := zktest.Request{CN: "tk-server", Hosts: []string{"127.0.0.1"}, NotAfter: time.Now().Add(-time.Minute)}
 		if _, err := ca.Issue(server); err != nil {
 			t.Fatal(err)
 		}
-		p.zookeeper(1, certs+`/server.pem has ended; make it anew: scripts/certificates `+certs+` --renew`, start...)
+		p.zookeeper(1, certs+`/server.pem has expired; renew it: scripts/certificates `+certs+` --renew`, start...)
 		server.NotAfter = time.Time{}
 		if _, err := ca.Issue(server); err != nil {
 			t.Fatal(err)
 		}
-		p.zookeeper(1, `bring a certificate to `+certs+`: viewer.pem and viewer.key`, start...)
+		p.zookeeper(1, `asking the server for its state needs a certificate in `+certs+`: viewer.pem and viewer.key`, start...)
 		if _, err := ca.Issue(zktest.Request{CN: "tk-worker"}); err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +234,7 @@ func TestCertificatesScript(t *testing.T) {
 		}
 	})
 	t.Run("keeps_what_is_there", func(t *testing.T) {
-		p.certificates(0, `^\nquorum.pem is not for node2: --renew makes it anew\nserver.pem is not for node2: --renew makes it anew$`, "--hosts", "node2")
+		p.certificates(0, `^\nquorum.pem is not for node2: --renew renews it\nserver.pem is not for node2: --renew renews it$`, "--hosts", "node2")
 		p.certificates(0, `^made bob.pem\n$`, "bob")
 		now := contents(t, certs)
 		for name, text := range first {
@@ -260,7 +260,7 @@ func TestCertificatesScript(t *testing.T) {
 			}
 		}
 		p.certificates(0, `^made carol.pem\n$`, "carol", "--days", "1")
-		p.certificates(0, `^\ncarol.pem ends on .*: --renew makes it anew$`, "carol")
+		p.certificates(0, `^\ncarol.pem expires on .*: --renew renews it$`, "carol")
 		key := contents(t, certs)["carol.key"]
 		p.certificates(0, `^made carol.pem\n$`, "carol", "--renew")
 		if contents(t, certs)["carol.key"] != key {
@@ -288,11 +288,11 @@ func TestCertificatesScript(t *testing.T) {
 		if out, err := soon.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		told := ` ends on [^\n]*: --renew makes it anew\n`
-		other := `grace.pem ends on [^\n]*, and it is not one that ` + certs + `/ca.pem signed for CN=grace: make it anew where it was made`
+		told := ` expires on [^\n]*: --renew renews it\n`
+		other := `grace.pem expires on [^\n]*, and ` + certs + `/ca.pem did not sign it for CN=grace: renew it where it was made`
 		p.certificates(0, `^\nca.pem`+told+`erin.pem`+told+`frank.pem`+told+other+`$`)
 		p.certificates(0, `^made ca.pem\nmade erin.pem\nmade frank.pem, and another frank.key, which was not there\n`+
-			`the old ca.pem ends on [^\n]*: bring the new one to everyone who has it before\n`+other+`$`, "--renew")
+			`the old ca.pem expires on [^\n]*: copy the new one to everyone who has it before that\n`+other+`$`, "--renew")
 		p.certificates(0, `^\n`+other+`$`)
 		if now := contents(t, certs); now["grace.pem"] != string(brought) {
 			t.Error("it made grace.pem anew")
@@ -306,7 +306,7 @@ func TestCertificatesScript(t *testing.T) {
 		p.certificates(1, `the name server is taken`, "server")
 		p.certificates(1, `--hosts: 'a b' is no name or address of a host`, "--hosts", "a b")
 		p.certificates(1, `--days wants a number from 1 to 9999, not '0'`, "--days", "0")
-		p.said(harness.Run(t, harness.Command{Path: filepath.Join(p.dir, "scripts/certificates")}), 2, `say the folder to put them in`)
+		p.said(harness.Run(t, harness.Command{Path: filepath.Join(p.dir, "scripts/certificates")}), 2, `name the folder for the files`)
 		if err := os.Rename(filepath.Join(certs, "ca.key"), filepath.Join(p.dir, "ca.key")); err != nil {
 			t.Fatal(err)
 		}
