@@ -28,7 +28,7 @@ func doctorCommand(common *cli.Common) *cobra.Command {
 twice, so that a change in progress is not reported. Each finding is a line,
 followed by the command of ZooKeeper's shell that mends it, indented by four
 blanks. That command is missing when a shell could read the znode's name as more
-than a name. Without --mend nothing is written.
+than a name. Without --mend doctor writes nothing.
 
 With --mend the command prints each finding with its number and its remedy, and
 asks; then it looks again. With --yes it mends all findings, and prints a line

@@ -81,7 +81,7 @@ client with a task there.`,
 	cli.Var(f, &interval, "interval", time.Second,
 		"With --watch: wait for this `duration` between two looks, or four times as long as a look took if that is longer.", cli.Duration(50*time.Millisecond, 24*time.Hour))
 	only.flags(f)
-	f.BoolVar(&asJSON, "json", false, "Print a JSON object; with --watch one a line, and one with \"away_since\" when ZooKeeper is away.")
+	f.BoolVar(&asJSON, "json", false, "Print one JSON object; with --watch one a line, and one with \"away_since\" when ZooKeeper is away.")
 	return cmd
 }
 

@@ -320,7 +320,7 @@ func TestInspect(t *testing.T) {
 		sv := start(t)
 		for _, verb := range []string{"status", "explain", "doctor"} {
 			out, _ := sv.says(0, verb, "--help")
-			if !strings.Contains(out, "\nExample:\n  client "+verb) || !strings.Contains(strings.Join(strings.Fields(out), " "), "It writes nothing") {
+			if !strings.Contains(out, "\nExample:\n  client "+verb) || !strings.Contains(strings.Join(strings.Fields(out), " "), "writes nothing") {
 				t.Errorf("got\n%s", out)
 			}
 		}
