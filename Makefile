@@ -41,14 +41,7 @@ faults: lab zookeeper ## random faults for DURATION (60s), judged write by write
 	@bin/lab faults $(if $(TLS),--tls) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(if $(OTHER),--other "$$(scripts/other $(OTHER))")
 
 test: build zookeeper tls gcc prometheus chromium ## all tests, against real servers
-	$(GO) test -race -timeout 60m ./...
-	@echo "again without the race detector, for the tests that go-zookeeper's own data race rules out, and a long one:"
-	$(GO) test -timeout 30m -run '^Test(Reconnect|LongRun)' ./...
-	@echo "and the programs' tests under TLS and a policy, but for long ones and those that need no server:"
-	TASKKEEPER_TLS=1 $(GO) test -timeout 30m -skip '$(NOT_TLS)' ./internal/lab/cmdtest
-
-# What make test leaves to make test-tls, or to its run without TLS.
-NOT_TLS := ^Test(LongRun|Leak|HostileZnodes|Spool|Idle|Dist|Units|ManPages|Completion|DryRun|Help|Installed|ZooKeeperScript|Alert)
+	@PATH="$$PATH:$$(dirname $(GO))" bin/lab test
 
 test-tls: build zookeeper prometheus chromium ## all of the programs' tests, the scenarios and random faults under TLS and a policy
 	TASKKEEPER_TLS=1 $(GO) test -timeout 60m -v ./internal/lab/cmdtest

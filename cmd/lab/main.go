@@ -1,5 +1,5 @@
 // Lab runs the built programs on ZooKeeper servers of its own: to show them, to break
-// them, to measure them, and to write the report.
+// them, to measure them, and to write the report. It also runs the tests.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"taskkeeper/internal/lab/mutants"
 	"taskkeeper/internal/lab/report"
 	"taskkeeper/internal/lab/scenario"
+	"taskkeeper/internal/lab/suite"
 )
 
 func main() { os.Exit(cli.Main(command(), os.Exit)) }
@@ -22,9 +23,9 @@ func main() { os.Exit(cli.Main(command(), os.Exit)) }
 func command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lab",
-		Short: "Show, break and measure the service",
-		Long:  "Run the programs beside this one on ZooKeeper servers of its own: show them at work,\nfail them, measure them, and write the report.",
+		Short: "Show, break, measure and test the service",
+		Long:  "Run the programs beside this one on ZooKeeper servers of its own: show them at work,\nfail them, measure them, and write the report. It also runs all tests.",
 	}
-	cmd.AddCommand(demo.Command(), scenario.Command(), mutants.Command(), faults.Command(), bench.Command(), compare.Command(), report.Command())
+	cmd.AddCommand(demo.Command(), scenario.Command(), mutants.Command(), faults.Command(), bench.Command(), compare.Command(), report.Command(), suite.Command())
 	return cmd
 }

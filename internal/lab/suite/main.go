@@ -1,0 +1,134 @@
+// Package suite runs all tests of the project, some of them in several ways, and tells of
+// them in a line for each package.
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// Command is the verb.
+func Command() *cobra.Command {
+	return &cobra.Command{
+		Use:   "test",
+		Short: "Run all tests",
+		Long: `Run all tests of the project, in the folder of which this must be started: with the race
+detector; those without it that go-zookeeper's own data race rules out, and long ones; and
+those of the programs under TLS and a policy. There is a line for each package and way, and
+at the end what each failed test wrote. The status is 1 if one failed.`,
+		Example: "  make test",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			lanes, err := lanes(".")
+			if err != nil {
+				return err
+			}
+			return run(cmd.Context(), lanes, cmd.OutOrStdout())
+		},
+	}
+}
+
+// programs is the package that takes longest, by far.
+const programs = "./internal/lab/cmdtest"
+
+// notTLS are tests of the programs that need no server, or are as long under TLS as without:
+// make test-tls runs them.
+const notTLS = "^Test(LongRun|Leak|HostileZnodes|Spool|Idle|Dist|Units|ManPages|Completion|DryRun|Help|Installed|ZooKeeperScript|Alert)"
+
+// A way is a call of go test.
+type way struct {
+	name string // what is special about it; empty if nothing is
+	dir  string
+	env  []string
+	args []string
+}
+
+// lanes are all ways. Those of a lane are gone one after the other, and all lanes at the
+// same time: the tests of the programs mostly wait.
+func lanes(dir string) ([][]way, error) {
+	others, reconnecting, err := packages(dir)
+	if err != nil {
+		return nil, err
+	}
+	return [][]way{
+		{
+			{dir: dir, args: []string{"-race", programs}},
+			{name: "under TLS", dir: dir, env: []string{"TASKKEEPER_TLS=1"}, args: []string{"-skip", notTLS, programs}},
+		},
+		{
+			{dir: dir, args: append([]string{"-race"}, others...)},
+			{name: "without the race detector", dir: dir, args: append([]string{"-run", "^Test(Reconnect|LongRun)"}, reconnecting...)},
+		},
+	}, nil
+}
+
+// packages are those that have tests but for the programs', and all those that have tests
+// which only a build without the race detector has.
+func packages(dir string) (others, norace []string, err error) {
+	err = filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err != nil || !e.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		name = "./" + name
+		if tests, _ := filepath.Glob(filepath.Join(path, "*_test.go")); len(tests) > 0 && name != programs {
+			others = append(others, name)
+		}
+		if tests, _ := filepath.Glob(filepath.Join(path, "*_norace_test.go")); len(tests) > 0 {
+			norace = append(norace, name)
+		}
+		return nil
+	})
+	if err == nil && len(others) == 0 {
+		err = errors.New("no tests here: start this in the project's folder")
+	}
+	return others, norace, err
+}
+
+// run runs all tests, and tells of them.
+func run(ctx context.Context, lanes [][]way, out io.Writer) error {
+	began := time.Now()
+	r := &report{out: out}
+	done := make(chan error)
+	for _, lane := range lanes {
+		go func() { // ends with the programs, which end with ctx
+			var all error
+			for _, w := range lane {
+				all = errors.Join(all, w.run(ctx, r))
+			}
+			done <- all
+		}()
+	}
+	var all error
+	for range lanes {
+		all = errors.Join(all, <-done)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	failures := r.tell()
+	took := time.Since(began).Round(time.Second)
+	if failures > 0 {
+		all = errors.Join(fmt.Errorf("%d of %d tests failed in %v", failures, r.tests, took), all)
+	}
+	if all == nil {
+		fmt.Fprintf(out, "%d tests in %v\n", r.tests, took)
+	}
+	return all
+}
+
+// String is the command, as a shell takes it.
+func (w way) String() string {
+	return strings.Join(append(append(w.env[:len(w.env):len(w.env)], "go", "test"), w.args...), " ")
+}

@@ -1,0 +1,219 @@
+package suite
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// event is a line of go test -json.
+type event struct {
+	Action      string
+	Package     string
+	ImportPath  string // of a package that is built, for build-output
+	Test        string // empty: of the package
+	Elapsed     float64
+	Output      string
+	FailedBuild string // what could not be built, an ImportPath
+}
+
+// run runs go test and tells the report of each package. It returns an error if go test fails
+// though no package does.
+func (w way) run(ctx context.Context, r *report) error {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-timeout", "30m"}, w.args...)...)
+	cmd.Dir, cmd.Env = w.dir, append(os.Environ(), w.env...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) } // go ends the tests
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	lines := bufio.NewReader(out)
+	tests := tests{way: w, report: r, output: make(map[test]*strings.Builder), parents: make(map[test]bool), packages: make(map[string]*counts)}
+	for {
+		line, err := lines.ReadBytes('\n')
+		var e event
+		if json.Unmarshal(line, &e) == nil {
+			tests.add(e)
+		}
+		if err != nil {
+			break
+		}
+	}
+	if err := cmd.Wait(); err != nil && !r.has(w, "") {
+		return fmt.Errorf("%s: %w\n%s", w, err, strings.TrimSpace(stderr.String()))
+	}
+	return nil
+}
+
+// A test is one, or its package, if its name is empty; in a build it is what is built.
+type test struct{ pkg, name string }
+
+// tests is what is known of one call of go test.
+type tests struct {
+	way    way
+	report *report
+
+	output   map[test]*strings.Builder // of those that have not passed
+	parents  map[test]bool             // those that have subtests
+	packages map[string]*counts
+}
+
+// counts are how many tests of a package have ended. One with subtests is none.
+type counts struct{ all, skipped int }
+
+func (ts *tests) add(e event) {
+	t := test{e.Package, e.Test}
+	if e.ImportPath != "" {
+		t = test{pkg: e.ImportPath}
+	}
+	if ts.output[t] == nil {
+		ts.output[t] = &strings.Builder{}
+	}
+	if ts.packages[t.pkg] == nil {
+		ts.packages[t.pkg] = &counts{}
+	}
+	switch e.Action {
+	case "output", "build-output":
+		if !noise(e.Output) {
+			ts.output[t].WriteString(e.Output)
+		}
+	case "run":
+		if i := strings.LastIndexByte(e.Test, '/'); i >= 0 {
+			ts.parents[test{e.Package, e.Test[:i]}] = true
+		}
+	case "pass", "fail", "skip":
+		if e.Test == "" {
+			ts.ended(e)
+			return
+		}
+		if n := ts.packages[e.Package]; !ts.parents[t] {
+			n.all++
+			if e.Action == "skip" {
+				n.skipped++
+			}
+		}
+		if e.Action == "fail" {
+			ts.failed(t, ts.parents[t])
+		}
+		delete(ts.output, t)
+	}
+}
+
+// ended tells of a package.
+func (ts *tests) ended(e event) {
+	t := test{pkg: e.Package}
+	ts.output[t].WriteString(ts.text(test{pkg: e.FailedBuild}))
+	if e.Action == "fail" {
+		ts.failed(t, ts.report.has(ts.way, e.Package))
+	}
+	n := ts.packages[e.Package]
+	verdict := map[string]string{"pass": "ok", "skip": "ok", "fail": "FAIL"}[e.Action]
+	line := fmt.Sprintf("%-4s %6.1f s %5d tests  %s", verdict, e.Elapsed, n.all, ts.way.of(e.Package))
+	if n.skipped > 0 {
+		line += fmt.Sprintf(", %d skipped", n.skipped)
+	}
+	ts.report.line(line, n.all)
+}
+
+// text is what a test or a build wrote.
+func (ts *tests) text(t test) string {
+	if b := ts.output[t]; b != nil {
+		return b.String()
+	}
+	return ""
+}
+
+// failed keeps what a test wrote that has failed, unless it wrote nothing and there are others
+// to which that is due.
+func (ts *tests) failed(t test, others bool) {
+	if text := ts.text(t); text != "" || !others {
+		ts.report.failed(failure{ts.way, t, text})
+	}
+}
+
+// noise tells whether a line of output says no more than the report does.
+func noise(line string) bool {
+	line = strings.TrimSpace(line)
+	for _, prefix := range []string{"=== ", "--- FAIL: ", "FAIL", "PASS", "exit status "} {
+		if strings.HasPrefix(line, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// of names a package, and how it was tested.
+func (w way) of(pkg string) string {
+	_, name, _ := strings.Cut(pkg, "/")
+	if w.name != "" {
+		name += ", " + w.name
+	}
+	return name
+}
+
+// failure is a test that has failed, or a package none of whose tests did.
+type failure struct {
+	way way
+	test
+	text string
+}
+
+// report tells of all tests.
+type report struct {
+	mu       sync.Mutex // guards all
+	out      io.Writer
+	tests    int
+	failures []failure
+}
+
+// line tells of a package with so many tests.
+func (r *report) line(line string, tests int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tests += tests
+	fmt.Fprintln(r.out, line)
+}
+
+func (r *report) failed(f failure) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failures = append(r.failures, f)
+}
+
+// has tells whether a test of a package has failed, or of any package if that is empty.
+func (r *report) has(w way, pkg string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range r.failures {
+		if f.way.String() == w.String() && (pkg == "" || f.pkg == pkg) {
+			return true
+		}
+	}
+	return false
+}
+
+// tell tells what has failed, and what it wrote. It returns how many that are.
+func (r *report) tell() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range r.failures {
+		name := f.name
+		if name == "" {
+			name = "the package"
+		}
+		fmt.Fprintf(r.out, "\n%s failed, in %s\n%s", name, f.way.of(f.pkg), f.text)
+	}
+	return len(r.failures)
+}

@@ -1,0 +1,114 @@
+package suite
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// project makes a module of these files, each a _test.go in a package of its own.
+func project(t *testing.T, files map[string]string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	files["go.mod"] = "module example"
+	for path, text := range files {
+		path = filepath.Join(dir, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestRun(t *testing.T) {
+	const head = "package p\nimport \"testing\"\n"
+	dir := project(t, map[string]string{
+		"good/a_test.go": head + `func TestA(t *testing.T) { t.Run("b", func(*testing.T) {}); t.Run("c", func(*testing.T) {}) }; func TestD(t *testing.T) { t.Log("unasked"); t.Skip("here") }`,
+		"bad/a_test.go":  head + `func TestA(t *testing.T) { t.Run("b", func(t *testing.T) { t.Error("why") }); t.Run("c", func(t *testing.T) { t.Log("fine") }) }`,
+		"none/a_test.go": head + `func TestA(t *testing.T) { nothing() }`,
+		"left/a_test.go": head + `import "os"; func TestMain(m *testing.M) { m.Run(); println("a goroutine is left"); os.Exit(1) }; func TestA(*testing.T) {}`,
+	})
+	for _, c := range []struct {
+		name  string
+		lanes [][]way
+		lines []string // each matches, without regard to the order
+		not   string
+		err   string
+	}{
+		{"that_pass_are_counted", [][]way{{{dir: dir, args: []string{"./good"}}}, {{dir: dir, name: "again", args: []string{"./good"}}}},
+			[]string{`ok +[0-9.]+ s +3 tests  good, 1 skipped`, `ok +[0-9.]+ s +3 tests  good, again, 1 skipped`, `6 tests in \d+s`}, "unasked", ""},
+		{"that_fail_are_told_of_at_the_end", [][]way{{{dir: dir, args: []string{"./bad", "./good"}}}},
+			[]string{`FAIL +[0-9.]+ s +2 tests  bad`, `ok .* good.*`, `TestA/b failed, in bad`, ` +a_test.go:\d+: why`}, "fine", "1 of 5 tests failed in "},
+		{"that_cannot_be_built_fail", [][]way{{{dir: dir, args: []string{"./none", "./good"}}}},
+			[]string{`FAIL +0.0 s +0 tests  none`, `ok .* good.*`, `the package failed, in none`, `none/a_test.go:3:\d+: undefined: nothing`}, "", "1 of 3 tests failed in "},
+		{"whose_package_fails_fail", [][]way{{{dir: dir, args: []string{"./left"}}}},
+			[]string{`FAIL +[0-9.]+ s +1 tests  left`, `the package failed, in left`, `a goroutine is left`}, "", "1 of 1 tests failed in "},
+		{"in_each_way_though_one_fails", [][]way{{{dir: dir, args: []string{"./none"}}, {dir: dir, args: []string{"./good"}}}},
+			[]string{`FAIL .* none`, `ok .* good.*`}, "", "1 of 3 tests failed in "},
+		{"that_go_does_not_know_fail", [][]way{{{dir: dir, args: []string{"-p", "few"}}, {dir: dir, args: []string{"./bad"}}}},
+			[]string{`FAIL .* bad`}, "", `1 of 2 tests failed in \d+s\ngo test -p few: exit status 2\n.*invalid value "few"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			err := run(t.Context(), c.lanes, &out)
+			if c.err == "" && err != nil || c.err != "" && (err == nil || !regexp.MustCompile("^"+c.err).MatchString(err.Error())) {
+				t.Errorf("error %v, want %q", err, c.err)
+			}
+			for _, l := range c.lines {
+				if !regexp.MustCompile(`(?m)^` + l + `$`).MatchString(out.String()) {
+					t.Errorf("no line %q", l)
+				}
+			}
+			if c.not != "" && strings.Contains(out.String(), c.not) {
+				t.Errorf("says %q", c.not)
+			}
+			if t.Failed() {
+				t.Logf("output:\n%s", out.String())
+			}
+		})
+	}
+}
+
+// TestLanesLeaveOutNothing: each package is tested once with the race detector, and without it
+// each that has tests for that.
+func TestLanesLeaveOutNothing(t *testing.T) {
+	lanes, err := lanes("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, lane := range lanes {
+		for _, w := range lane {
+			for _, a := range w.args {
+				if strings.HasPrefix(a, "./") {
+					got[w.args[0]+" "+a]++
+				}
+			}
+		}
+	}
+	files, err := filepath.Glob("../../../*/*/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deeper, err := filepath.Glob("../../../*/*/*/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range append(files, deeper...) {
+		way := "-race "
+		if strings.HasSuffix(f, "_norace_test.go") {
+			way = "-run "
+		}
+		name, _ := strings.CutPrefix(filepath.Dir(f), "../../../")
+		if n := got[way+"./"+name]; n != 1 {
+			t.Errorf("%s./%s is tested %d times", way, name, n)
+		}
+	}
+}
