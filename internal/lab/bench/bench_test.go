@@ -42,7 +42,7 @@ func run(t *testing.T, bin string, args ...string) (p *harness.Child, gone func(
 }
 
 func TestBench(t *testing.T) {
-	bin := harness.Build(t, "taskkeeper/cmd/lab", "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
+	bin := harness.Build(t)
 
 	t.Run("measures_on_a_server_of_its_own_and_leaves_nothing", func(t *testing.T) {
 		p, gone := run(t, bin, "idle", "throughput", "tls", "page", "takeover", "drain", "loss", "commands", "--rounds", "1", "--scale", "0.005")

@@ -37,7 +37,7 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	dir := harness.Build(t, "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
+	dir := harness.Build(t)
 	server := zktest.NewServer(t, zktest.Options{TLS: true})
 	zktest.Conn(t, server.Addr()).Create("/app", "")
 	root := server.Addr() + "/app"

@@ -12,7 +12,7 @@ import (
 // has typed.
 func TestCompletion(t *testing.T) {
 	t.Parallel()
-	dir := harness.Build(t, "taskkeeper/cmd/client")
+	dir := harness.Build(t)
 	const script = `cd "$0" && PATH=$0:$PATH && source <(client completion bash) || exit 1
 COMP_LINE=$1 COMP_POINT=${#1} COMP_TYPE=9
 shift

@@ -20,7 +20,7 @@ func TestLongRunOfLargePayloads(t *testing.T) {
 	t.Cleanup(func() { p.stop("--port", port) })
 	p.zookeeper(0, `heap: the server may use up to \d+ MB`, "start", "--no-install", "--port", port)
 
-	sv := &service{t: t, dir: harness.Build(t, "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client"), root: "127.0.0.1:" + port, timeout: "20s"}
+	sv := &service{t: t, dir: harness.Build(t), root: "127.0.0.1:" + port, timeout: "20s"}
 	sv.master()
 	sv.worker("--slots", "4", "--exec", fmt.Sprintf(`sh -c "cat >/dev/null; head -c %d /dev/zero | tr '\\0' x"`, result))
 	c := sv.pipe(strings.Repeat(strings.Repeat("p", payload)+"\n", tasks))

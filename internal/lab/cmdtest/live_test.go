@@ -15,7 +15,7 @@ import (
 func TestTLSThatDoesNotComeAboutIsOneLineOfEachProgram(t *testing.T) {
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	t.Parallel()
-	dir := harness.Build(t, "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
+	dir := harness.Build(t)
 	server := zktest.NewServer(t, zktest.Options{TLS: true})
 	foreign, err := zktest.NewCA(t.TempDir())
 	if err != nil {
@@ -74,7 +74,7 @@ func TestTLSThatDoesNotComeAboutIsOneLineOfEachProgram(t *testing.T) {
 func TestFilesForAClosedInstallationThatAreOfNoUse(t *testing.T) {
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	t.Parallel()
-	dir := harness.Build(t, "taskkeeper/cmd/client")
+	dir := harness.Build(t)
 	ca, err := zktest.NewCA(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

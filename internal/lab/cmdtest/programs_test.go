@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { zktest.MainClosed(m, audit.Judge) }
 // build returns how to start a program.
 func build(t *testing.T, program string) func(t *testing.T, env string, args ...string) *harness.Child {
 	t.Helper()
-	path := filepath.Join(harness.Build(t, "taskkeeper/cmd/"+program), program)
+	path := filepath.Join(harness.Build(t), program)
 	return func(t *testing.T, env string, args ...string) *harness.Child {
 		t.Helper()
 		return harness.Run(t, harness.Command{Path: path, Args: args, Env: []string{"ZK_SERVERS=" + env}})

@@ -86,7 +86,7 @@ func (w *wire) cut() {
 // newEnsembleSite is a site on three servers.
 func newEnsembleSite(t *testing.T) (*site, *zktest.Ensemble) {
 	t.Helper()
-	dir := harness.Build(t, "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
+	dir := harness.Build(t)
 	e, err := zktest.StartEnsemble(3, zktest.Options{TLS: true})
 	if err != nil {
 		t.Fatal(err)

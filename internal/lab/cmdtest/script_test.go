@@ -277,7 +277,7 @@ func TestAServerWithoutMemoryEndsWithAStatus(t *testing.T) {
 		}
 		return err == nil, fmt.Sprint(err)
 	})
-	sv := &service{t: t, dir: harness.Build(t, "taskkeeper/cmd/client"), root: "127.0.0.1:" + port, timeout: "4s"}
+	sv := &service{t: t, dir: harness.Build(t), root: "127.0.0.1:" + port, timeout: "4s"}
 	sv.pipe(strings.Repeat(strings.Repeat("x", 800_000)+"\n", 100))
 	c.Exit(3)
 }

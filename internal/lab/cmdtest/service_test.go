@@ -28,7 +28,7 @@ type service struct {
 // newService builds the programs.
 func newService(t *testing.T) func(t *testing.T) *service {
 	t.Helper()
-	dir := harness.Build(t, "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
+	dir := harness.Build(t)
 	return func(t *testing.T) *service {
 		t.Helper()
 		root := zktest.Connect(t)

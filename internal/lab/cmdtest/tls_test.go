@@ -26,7 +26,7 @@ func flags(f identity.Files) []string {
 func TestTLS(t *testing.T) {
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	t.Parallel()
-	dir := harness.Build(t, "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client", "taskkeeper/cmd/election", "taskkeeper/cmd/example")
+	dir := harness.Build(t)
 	server := zktest.NewServer(t, zktest.Options{TLS: true})
 	start := func(t *testing.T, env []string, program string, args ...string) *harness.Child {
 		t.Helper()
@@ -90,7 +90,7 @@ func TestTLS(t *testing.T) {
 func TestFilesForTLSThatAreOfNoUse(t *testing.T) {
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	t.Parallel()
-	dir := harness.Build(t, "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client", "taskkeeper/cmd/election", "taskkeeper/cmd/example")
+	dir := harness.Build(t)
 	ca, err := zktest.NewCA(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

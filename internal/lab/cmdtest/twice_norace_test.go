@@ -24,7 +24,7 @@ func TestLongRunExecutesNothingTwice(t *testing.T) {
 	const tasks = 10_000
 	server := zktest.NewServer(t, zktest.Options{})
 	root := zktest.Chroot(t, server, "")
-	dir := harness.Build(t, "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
+	dir := harness.Build(t)
 	start := func(program, log string, args ...string) *harness.Child {
 		t.Helper()
 		return harness.Run(t, harness.Command{

@@ -29,9 +29,13 @@ var builds struct {
 
 // Build builds programs, with the race detector if the test has it, and returns the folder
 // that they are in. It is the same one for all tests of a package that ask for the same:
-// nobody may change it. The arguments are flags of go build and packages.
+// nobody may change it. The arguments are flags of go build and packages; without any, all
+// programs are built.
 func Build(t testing.TB, args ...string) string {
 	t.Helper()
+	if len(args) == 0 {
+		args = []string{"taskkeeper/cmd/..."}
+	}
 	builds.Lock()
 	defer builds.Unlock()
 	key := strings.Join(args, " ")

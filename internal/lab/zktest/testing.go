@@ -18,6 +18,10 @@ const (
 	// takes so long.
 	patience  = 20 * time.Second
 	pollEvery = 5 * time.Millisecond
+
+	// briefly has Java compile quickly rather than well: most servers of tests live for
+	// seconds, and then that takes a third of a processor's time off.
+	briefly = "-XX:TieredStopAtLevel=1"
 )
 
 // shared is what all tests of a package use: a server, and where they are Closed a CA. It is
@@ -107,7 +111,7 @@ func Shared(t testing.TB) *Server {
 		t.Fatal("the package's TestMain must call zktest.Main, which stops the shared server")
 	}
 	if shared.server == nil && shared.err == nil {
-		shared.server, shared.err = Start(Options{TLS: Closed()})
+		shared.server, shared.err = Start(Options{TLS: Closed(), Flags: []string{briefly}})
 	}
 	if shared.err != nil {
 		t.Fatal(shared.err)
@@ -136,6 +140,7 @@ func plain(r rune) rune {
 func NewServer(t testing.TB, o Options) *Server {
 	t.Helper()
 	o.TLS = o.TLS || Closed()
+	o.Flags = append([]string{briefly}, o.Flags...)
 	s, err := Start(o)
 	if err != nil {
 		t.Fatal(err)
