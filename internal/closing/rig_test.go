@@ -2,8 +2,11 @@ package closing
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/access"
 	"taskkeeper/internal/lab/zktest"
@@ -18,10 +21,33 @@ type rig struct {
 	root   string
 }
 
+// newRig is for one test at a time: all have the same server, since a policy is also about the
+// servers' own znodes.
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	server := zktest.NewServer(t, zktest.Options{TLS: true, Flags: []string{"-Dzookeeper.enforceQuota=true"}})
-	return &rig{t, server, server.Addr() + "/site/app"}
+	server := zktest.SharedWith(t, zktest.Options{TLS: true, Flags: []string{
+		"-Dzookeeper.enforceQuota=true", "-Dzookeeper.X509AuthenticationProvider.superUser=CN=super",
+	}})
+	r := &rig{t, server, server.Addr() + "/site/app"}
+	t.Cleanup(r.reset)
+	return r
+}
+
+// reset leaves the server as it was at its start, for the next test.
+func (r *rig) reset() {
+	r.t.Helper()
+	super, err := r.server.CA().Issue(zktest.Request{CN: "super"})
+	must(r.t, err)
+	h := zktest.ConnAs(r.t, r.server.Addr(), super)
+	for _, path := range []string{"/", serversOwn, quotas} {
+		for _, name := range h.Children(path) {
+			if name != "zookeeper" && path != serversOwn {
+				h.DeleteAll(strings.TrimSuffix(path, "/") + "/" + name)
+			}
+		}
+		_, err := h.Conn.SetACL(path, zk.WorldACL(zk.PermAll), -1)
+		must(r.t, err)
+	}
 }
 
 func (r *rig) open(connect, role string) *session.Session {

@@ -24,7 +24,7 @@ const (
 	briefly = "-XX:TieredStopAtLevel=1"
 )
 
-// shared is what all tests of a package use: a server, and where they are Closed a CA. It is
+// shared is what all tests of a package use: servers, and where they are Closed a CA. It is
 // the only state here, because TestMain alone knows when the last test has ended.
 var shared struct {
 	// Fixed by Main.
@@ -33,16 +33,15 @@ var shared struct {
 	dir     string // for what the tests have in common
 	judge   Judge
 
-	sync.Mutex // guards the rest
-	server     *Server
-	err        error
+	sync.Mutex                    // guards the rest
+	servers    map[string]*Server // by their options
 }
 
 // Judge judges the audit log of a server that is about to be stopped. It returns what there
 // is to say, or an error.
 type Judge func(*Server) (text string, err error)
 
-// Main runs a package's tests, stops the shared server, and fails when a
+// Main runs a package's tests, stops the shared servers, and fails when a
 // goroutine is left over:
 //
 //	func TestMain(m *testing.M) { zktest.Main(m) }
@@ -63,7 +62,7 @@ func MainClosed(m *testing.M, judge Judge) {
 		}
 	}
 	code := m.Run()
-	if s := shared.server; s != nil {
+	for _, s := range shared.servers {
 		if err := s.judge(func(args ...any) { fmt.Println(args...) }); err != nil {
 			fmt.Fprintf(os.Stderr, "after all tests: %v\n", err)
 			code = 1
@@ -105,27 +104,46 @@ func Dir(t testing.TB) string {
 // Nobody may stop or pause it.
 func Shared(t testing.TB) *Server {
 	t.Helper()
+	return SharedWith(t, Options{})
+}
+
+// SharedWith is Shared for those who ask for the same options. The server's log is shown if
+// the test fails.
+func SharedWith(t testing.TB, o Options) *Server {
+	t.Helper()
 	shared.Lock()
 	defer shared.Unlock()
 	if !shared.hasMain {
-		t.Fatal("the package's TestMain must call zktest.Main, which stops the shared server")
+		t.Fatal("the package's TestMain must call zktest.Main, which stops the shared servers")
 	}
-	if shared.server == nil && shared.err == nil {
-		shared.server, shared.err = Start(Options{TLS: Closed(), Flags: []string{briefly}})
+	key := fmt.Sprintf("%+v", o)
+	s, ok := shared.servers[key]
+	if !ok {
+		var err error
+		if s, err = Start(o.inTests()); err != nil {
+			t.Fatal(err)
+		}
+		if shared.servers == nil {
+			shared.servers = make(map[string]*Server)
+		}
+		shared.servers[key] = s
 	}
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	return shared.server
+	t.Cleanup(func() { logOnFailure(t, s) })
+	return s
+}
+
+// inTests is what a server of tests has beside the options.
+func (o Options) inTests() Options {
+	o.TLS = o.TLS || Closed()
+	o.Flags = append([]string{briefly}, o.Flags...)
+	return o
 }
 
 // Connect returns a connect string, host:port/chroot, for a new root on the shared server,
 // which is empty, or closed: see Chroot.
 func Connect(t testing.TB) string {
 	t.Helper()
-	s := Shared(t)
-	t.Cleanup(func() { logOnFailure(t, s) })
-	return Chroot(t, s, fmt.Sprintf("/%s-%08x", strings.Map(plain, t.Name()), rand.Uint32()))
+	return Chroot(t, Shared(t), fmt.Sprintf("/%s-%08x", strings.Map(plain, t.Name()), rand.Uint32()))
 }
 
 func plain(r rune) rune {
@@ -139,9 +157,7 @@ func plain(r rune) rune {
 // NewServer starts a server for one test alone, stopped when the test ends.
 func NewServer(t testing.TB, o Options) *Server {
 	t.Helper()
-	o.TLS = o.TLS || Closed()
-	o.Flags = append([]string{briefly}, o.Flags...)
-	s, err := Start(o)
+	s, err := Start(o.inTests())
 	if err != nil {
 		t.Fatal(err)
 	}
