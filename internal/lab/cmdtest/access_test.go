@@ -90,6 +90,7 @@ func (st *site) close(more ...string) {
 func words(s string) []string { return strings.Fields(s) }
 
 func TestAccessIsClosedShownAndOpened(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	st.says("admin", 0, words("access show"), "policy  none: anyone who reaches the servers may do anything\n",
@@ -165,6 +166,7 @@ func TestAccessIsClosedShownAndOpened(t *testing.T) {
 }
 
 func TestProgramsUnderAPolicy(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	waits := st.as("client", "client", "run", "--wait-for-workers", "1", "0")
@@ -221,6 +223,7 @@ func TestProgramsUnderAPolicy(t *testing.T) {
 }
 
 func TestDoctorGivesZnodesTheACLsOfThePolicy(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	st.close()
@@ -235,6 +238,7 @@ func TestDoctorGivesZnodesTheACLsOfThePolicy(t *testing.T) {
 }
 
 func TestProgramsWaitWhileThePolicyCannotBeRead(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	st.close()
@@ -291,6 +295,7 @@ func TestProgramsWaitWhileThePolicyCannotBeRead(t *testing.T) {
 // TestMigration closes and opens an installation while tasks are under way, and kills that in
 // the middle.
 func TestMigration(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	m := st.as("master", "master")

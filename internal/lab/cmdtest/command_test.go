@@ -88,6 +88,7 @@ func TestCommandOfAClient(t *testing.T) {
 
 // TestDryRun has a shell execute the commands: it reads the words that were meant.
 func TestDryRun(t *testing.T) {
+	t.Parallel()
 	dir := newService(t)(t).dir
 	run := func(t *testing.T, in string, args ...string) *harness.Child {
 		t.Helper()

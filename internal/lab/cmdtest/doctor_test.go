@@ -154,6 +154,7 @@ func (sv *service) content() {
 }
 
 func TestDoctor(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "what mends a znode there is for TestDoctorGivesZnodesTheACLsOfThePolicy")
 	start := newService(t)
 	for name, tc := range wrong {

@@ -47,6 +47,7 @@ func contenders(t *testing.T, root string, flags ...string) []contender {
 }
 
 func TestElection(t *testing.T) {
+	t.Parallel()
 	long := []string{"--session-timeout", "20s"} // what happens sooner is no expiry
 
 	t.Run("has_one_leader_that_hands_over_at_SIGTERM", func(t *testing.T) {

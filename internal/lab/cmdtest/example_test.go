@@ -10,6 +10,7 @@ import (
 )
 
 func TestExample(t *testing.T) {
+	t.Parallel()
 	start := build(t, "example")
 	root := zktest.Connect(t)
 	hand := zktest.Conn(t, root)

@@ -149,6 +149,7 @@ func TestExec(t *testing.T) {
 }
 
 func TestExecInATerminal(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	// inTerminal starts a worker in a terminal of its own, as a person does.
 	inTerminal := func(sv *service, args ...string) *harness.Child {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestExplain(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	const times = `submitted  [\d.ms]+ ago, at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n`
 	t.Run("a_task_from_its_submission_to_its_end", func(t *testing.T) {

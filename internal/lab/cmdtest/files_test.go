@@ -13,6 +13,7 @@ import (
 
 // TestOpenFiles runs workers under a limit of open files, by prlimit of util-linux.
 func TestOpenFiles(t *testing.T) {
+	t.Parallel()
 	prlimit, err := exec.LookPath("prlimit")
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ const (
 )
 
 func TestHostileText(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	script := filepath.Join(t.TempDir(), "reply")
 	if err := os.WriteFile(script, []byte("#!/bin/sh\nprintf '%s' '"+hostile+"'\nprintf '%s' '"+hostile+"' >&2\nexit \"$1\"\n"), 0o755); err != nil {

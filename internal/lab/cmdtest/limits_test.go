@@ -17,6 +17,7 @@ func (sv *service) on(flags ...string) *service {
 }
 
 func TestServersOwnLimits(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("a_payload_or_result_over_their_jute.maxbuffer_fails_its_task_and_no_other", func(t *testing.T) {
 		t.Parallel()
@@ -81,6 +82,7 @@ func TestServersOwnLimits(t *testing.T) {
 
 // ZOOKEEPER-4306: the end of a session that holds more destroys the servers.
 func TestSessionsThatWouldBeTooLargeAreRefused(t *testing.T) {
+	t.Parallel()
 	sv := newService(t)(t)
 	sv.root += "/" + strings.Repeat("c", 600)
 	for _, tt := range []struct {

@@ -146,6 +146,7 @@ func TestBlockedLog(t *testing.T) {
 
 // TestWatchdog has a call of the leader never return, though its session lives.
 func TestWatchdog(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	for _, format := range []string{"text", "json"} {
 		t.Run("ends_a_leader_whose_loop_and_log_are_stuck_in_"+format, func(t *testing.T) {

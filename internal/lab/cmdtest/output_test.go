@@ -52,6 +52,7 @@ func (sv *service) clientTo(in io.Reader, out io.Writer, args ...string) (status
 
 // TestOutput is what each verb does where its output cannot be written.
 func TestOutput(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	const n = 60
 	payloads := lines(t, n, "0")

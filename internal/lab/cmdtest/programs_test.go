@@ -95,6 +95,7 @@ func TestPrograms(t *testing.T) {
 }
 
 func TestHelpIsNoWiderThanATerminal(t *testing.T) {
+	t.Parallel()
 	verbs := regexp.MustCompile(`(?m)^  ([a-z]+) {2,}[A-Z]`)
 	dir := installed(t)
 	for _, program := range []string{"client", "master", "worker"} {

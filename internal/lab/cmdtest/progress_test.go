@@ -91,6 +91,7 @@ func terminal(t *testing.T) (side *os.File, shown *screen) {
 }
 
 func TestRunProgress(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, blind)
 	sv := newService(t)(t)
 	side, shown := terminal(t)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestQueue(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("ids_and_names_carry_it", func(t *testing.T) {
 		sv := start(t)
@@ -80,6 +81,7 @@ me +- +gpu +0/1 +- +nothing +[\d.ms]+|
 }
 
 func TestWaitForWorkers(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	for name, args := range map[string][]string{
 		"run":               {"run", "0"},

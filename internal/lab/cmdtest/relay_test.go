@@ -13,6 +13,7 @@ import (
 )
 
 func TestPageOfABackup(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("shows_what_the_leader_knows", func(t *testing.T) {
 		sv := start(t)

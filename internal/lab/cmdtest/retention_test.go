@@ -12,6 +12,7 @@ import (
 )
 
 func TestRetention(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("is_a_number_of_seconds_at_least_or_none_at_all", func(t *testing.T) {
 		sv := start(t)

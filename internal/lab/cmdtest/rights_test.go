@@ -65,6 +65,7 @@ var rights = []struct {
 // TestRights takes one right on one permanent znode away while all roles are at work,
 // and more of them come, and gives it back.
 func TestRights(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "it sets ACLs of its own")
 	start := newService(t)
 	for _, tc := range rights {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestAProgramWithoutItsRoleSaysSo(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	st.close()
@@ -32,6 +33,7 @@ func TestAProgramWithoutItsRoleSaysSo(t *testing.T) {
 }
 
 func TestWhoMayNotSubmitIsToldAtOnce(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	st.close()
@@ -45,6 +47,7 @@ func TestWhoMayNotSubmitIsToldAtOnce(t *testing.T) {
 
 // Whom the policy names again, it gives the tasks of old.
 func TestAClientThatIsNamedAgainHasItsTasksAgain(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	st.close()
@@ -66,6 +69,7 @@ func TestAClientThatIsNamedAgainHasItsTasksAgain(t *testing.T) {
 
 // A leader that may write no more would keep the others from leading.
 func TestAProgramThatThePolicyTakesItsRoleFromMakesWay(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	second, err := st.server.CA().Issue(zktest.Request{CN: "second"})

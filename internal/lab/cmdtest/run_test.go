@@ -15,6 +15,7 @@ import (
 )
 
 func TestRunInput(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("is_a_task_a_line_and_results_come_in_its_order", func(t *testing.T) {
 		sv := start(t)
@@ -139,6 +140,7 @@ func TestRunInput(t *testing.T) {
 }
 
 func TestRunOutput(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("unordered_comes_as_it_comes", func(t *testing.T) {
 		sv := start(t)
@@ -187,6 +189,7 @@ func TestRunOutput(t *testing.T) {
 }
 
 func TestRunFailure(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("is_tried_again_under_a_new_id", func(t *testing.T) {
 		sv := start(t)

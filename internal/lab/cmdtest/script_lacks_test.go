@@ -11,27 +11,30 @@ import (
 
 // Where something is missing or of no use, ZooKeeper would start, and serve nobody.
 func TestZooKeeperScriptLacksWhatTLSNeeds(t *testing.T) {
+	t.Parallel()
 	t.Run("says_what_is_missing", func(t *testing.T) {
+		t.Parallel()
 		p, port := newProject(t, "zookeeper", "certificates"), freePort(t)
 		start := []string{"start", "--no-install", "--tls", "--port", port}
 		path := os.Getenv("PATH")
-		t.Setenv("PATH", pathWithout(t, "openssl"))
+		p.setenv("PATH", pathWithout(t, "openssl"))
 		p.zookeeper(1, `^\nscripts/zookeeper: openssl is missing; run: scripts/zookeeper install --tls$`, start...)
 		p.write(".zk/"+port+"/zoo.cfg", "secureClientPort="+port+"\nssl.trustStore.location=/nonexistent/ca.pem\n", 0o600)
 		p.zookeeper(1, `asking it needs openssl \(Debian: apt-get install openssl\)`, "status", "--port", port)
 
-		t.Setenv("PATH", path)
-		t.Setenv("JAVA_HOME", "/nonexistent")
+		p.setenv("PATH", path)
+		p.setenv("JAVA_HOME", "/nonexistent")
 		p.zookeeper(1, `^\nscripts/zookeeper: JAVA_HOME=/nonexistent has no bin/java: set it to a Java, or unset it$`, start...)
-		t.Setenv("JAVA_HOME", "")
-		t.Setenv("PATH", pathWithout(t, "java"))
+		p.setenv("JAVA_HOME", "")
+		p.setenv("PATH", pathWithout(t, "java"))
 		p.zookeeper(1, `^\nscripts/zookeeper: default-jre-headless is missing; run: scripts/zookeeper install --tls$`, start...)
 	})
 	t.Run("takes_Netty_from_an_unpacked_ZooKeeper_or_says_what_it_lacks", func(t *testing.T) {
+		t.Parallel()
 		p, port := newProject(t, "zookeeper", "certificates"), freePort(t)
 		start := []string{"start", "--no-install", "--heap", "128", "--tls", "--port", port}
 		lib := unpacked(t)
-		t.Setenv("ZOOKEEPER_HOME", filepath.Dir(lib))
+		p.setenv("ZOOKEEPER_HOME", filepath.Dir(lib))
 		t.Cleanup(func() { p.stop("--port", port) })
 		p.zookeeper(0, `(?m)^127\.0\.0\.1:`+port+`$`, start...)
 		p.zookeeper(0, `(?m)^x509: CN=tk-worker$`, "shell", "--as", "worker", "whoami")
@@ -47,10 +50,11 @@ func TestZooKeeperScriptLacksWhatTLSNeeds(t *testing.T) {
 		p.write(filepath.Join("3.4", "lib", "netty-3.10.5.Final.jar"), "", 0o600)
 		p.write(filepath.Join("3.4", "zookeeper-3.4.14.jar"), "", 0o600)
 		lib = filepath.Join(p.dir, "3.4", "lib")
-		t.Setenv("ZOOKEEPER_HOME", filepath.Dir(lib))
+		p.setenv("ZOOKEEPER_HOME", filepath.Dir(lib))
 		lacks("netty-handler")
 	})
 	t.Run("says_where_Debian_has_Netty", func(t *testing.T) {
+		t.Parallel()
 		p, port := newProject(t, "zookeeper", "certificates"), freePort(t)
 		lib := unpacked(t)
 		script, err := os.ReadFile(filepath.Join(p.dir, "scripts/zookeeper"))
@@ -59,12 +63,13 @@ func TestZooKeeperScriptLacksWhatTLSNeeds(t *testing.T) {
 		}
 		p.write("scripts/zookeeper", strings.Replace(string(script), "jars=/usr/share/java", "jars="+lib, 1), 0o755)
 		p.removeAll(filepath.Join(lib, "netty-*.jar"))
-		t.Setenv("ZOOKEEPER_HOME", "")
+		p.setenv("ZOOKEEPER_HOME", "")
 		p.zookeeper(1, `^\nscripts/zookeeper: libnetty-java is missing; run: scripts/zookeeper install --tls$`, "start", "--no-install", "--tls", "--port", port)
-		t.Setenv("PATH", pathWithout(t, "apt-get"))
+		p.setenv("PATH", pathWithout(t, "apt-get"))
 		p.zookeeper(1, `^\nscripts/zookeeper: libnetty-java: missing, and no apt-get here: put Java and openssl in PATH and set ZOOKEEPER_HOME to an unpacked Apache ZooKeeper$`, "start", "--tls", "--port", port)
 	})
 	t.Run("refuses_files_that_are_of_no_use", func(t *testing.T) {
+		t.Parallel()
 		p, port := newProject(t, "zookeeper", "certificates"), freePort(t)
 		p.certificates(0, `made server.pem`)
 		certs, broken := filepath.Join(p.dir, "tls"), filepath.Join(p.dir, ".zk", port, "tls")

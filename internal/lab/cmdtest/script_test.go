@@ -21,12 +21,13 @@ import (
 type project struct {
 	t   *testing.T
 	dir string
+	env []string // of what is run there, beside the test's
 }
 
 func newProject(t *testing.T, scripts ...string) *project {
 	t.Helper()
 	zktest.OpenOnly(t, "its servers are those that scripts/zookeeper starts")
-	p := &project{t, t.TempDir()}
+	p := &project{t: t, dir: t.TempDir()}
 	for _, name := range scripts {
 		text, err := os.ReadFile("../../../scripts/" + name)
 		if err != nil {
@@ -48,10 +49,19 @@ func (p *project) write(name, text string, mode os.FileMode) {
 	}
 }
 
+// setenv sets a variable for what is run from now on.
+func (p *project) setenv(name, value string) { p.env = append(p.env, name+"="+value) }
+
+// run starts one of the scripts.
+func (p *project) run(script string, args ...string) *harness.Child {
+	p.t.Helper()
+	return harness.Run(p.t, harness.Command{Path: filepath.Join(p.dir, "scripts", script), Args: args, Env: p.env})
+}
+
 // zookeeper runs the script, and wants its status and what it prints to match.
 func (p *project) zookeeper(status int, want string, args ...string) {
 	p.t.Helper()
-	p.said(harness.Run(p.t, harness.Command{Path: filepath.Join(p.dir, "scripts/zookeeper"), Args: args}), status, want)
+	p.said(p.run("zookeeper", args...), status, want)
 }
 
 // said wants the status of a process, and what it prints, to match.
@@ -68,7 +78,7 @@ func (p *project) said(c *harness.Child, status int, want string) {
 func (p *project) eventually(what, want string, args ...string) {
 	p.t.Helper()
 	zktest.Eventually(p.t, what, func() (bool, string) {
-		c := harness.Run(p.t, harness.Command{Path: filepath.Join(p.dir, "scripts/zookeeper"), Args: args})
+		c := p.run("zookeeper", args...)
 		<-c.Done()
 		return regexp.MustCompile(want).MatchString(c.Stdout.String()), c.Stdout.String()
 	})
@@ -84,6 +94,7 @@ func (p *project) start(args ...string) {
 // stop stops a server, when the test's context has ended.
 func (p *project) stop(args ...string) {
 	stop := exec.Command(filepath.Join(p.dir, "scripts/zookeeper"), append([]string{"stop"}, args...)...)
+	stop.Env = append(os.Environ(), p.env...)
 	if out, err := stop.CombinedOutput(); err != nil {
 		p.t.Errorf("%s: %v\n%s", stop, err, out)
 	}
@@ -104,7 +115,9 @@ func freePort(t *testing.T) string {
 }
 
 func TestZooKeeperScript(t *testing.T) {
+	t.Parallel()
 	t.Run("means_the_one_server_that_runs", func(t *testing.T) {
+		t.Parallel()
 		p, port := newProject(t, "zookeeper"), freePort(t)
 		p.zookeeper(3, `^not running`, "status")
 		p.start("--port", port)
@@ -121,6 +134,7 @@ func TestZooKeeperScript(t *testing.T) {
 		p.zookeeper(0, `^not running: 127\.0\.0\.1:2181\n`, "stop")
 	})
 	t.Run("leaves_the_choice_of_several", func(t *testing.T) {
+		t.Parallel()
 		p, one, two := newProject(t, "zookeeper"), freePort(t), freePort(t)
 		p.start("--port", one)
 		p.start("--port", two)
@@ -132,6 +146,7 @@ func TestZooKeeperScript(t *testing.T) {
 		p.zookeeper(0, `^running: pid \d+, 127\.0\.0\.1:`+two, "status")
 	})
 	t.Run("finds_an_ensemble_and_a_server_whose_files_are_gone", func(t *testing.T) {
+		t.Parallel()
 		p, port := newProject(t, "zookeeper"), freePort(t)
 		p.start("--port", port)
 		if err := os.RemoveAll(filepath.Join(p.dir, ".zk", port)); err != nil {
@@ -152,13 +167,15 @@ func TestZooKeeperScript(t *testing.T) {
 		p.zookeeper(1, `there are several ensembles, choose one:( --port (7|`+port+`)){2}$`, "start", "--no-install", "2")
 	})
 	t.Run("says_that_none_runs", func(t *testing.T) {
+		t.Parallel()
 		p, port := newProject(t, "zookeeper"), freePort(t)
 		p.zookeeper(1, `^\nscripts/zookeeper: no ZooKeeper on 127\.0\.0\.1:`+port+`; run: scripts/zookeeper start --tls$`, "shell", "--port", port, "--as", "viewer", "ls", "/")
 		p.zookeeper(1, `there is no server 2: no ensemble in `+p.dir+`/.zk; run: scripts/zookeeper start --servers 3$`, "start", "2")
 	})
 	t.Run("does_not_count_a_read_only_server_as_serving", func(t *testing.T) {
-		t.Setenv("SERVER_JVMFLAGS", "-Dreadonlymode.enabled=true")
+		t.Parallel()
 		p, port := newProject(t, "zookeeper"), freePort(t)
+		p.setenv("SERVER_JVMFLAGS", "-Dreadonlymode.enabled=true")
 		p.zookeeper(0, `127\.0\.0\.1:\d+,127`, "start", "--no-install", "--heap", "128", "--tick", "300", "--servers", "3", "--port", port)
 		t.Cleanup(func() { p.stop("--port", port) })
 		p.zookeeper(0, `^stopped: `, "stop", "--port", port, "1")
@@ -168,6 +185,7 @@ func TestZooKeeperScript(t *testing.T) {
 		p.zookeeper(1, `(?s)^running: .*Mode: read-only\n.*but it is read-only`, "status", "--dir", filepath.Join(p.dir, ".zk", port, "server-3"))
 	})
 	t.Run("says_who_has_the_port", func(t *testing.T) {
+		t.Parallel()
 		p, port := newProject(t, "zookeeper"), freePort(t)
 		p.start("--port", port)
 		own := `port ` + port + ` is taken by the ZooKeeper server of ` + regexp.QuoteMeta(filepath.Join(p.dir, ".zk", port))
@@ -184,12 +202,10 @@ func TestZooKeeperScript(t *testing.T) {
 		p.zookeeper(1, `port `+foreign+` is taken by another program; choose another port with --port`, "start", "--no-install", "--port", foreign)
 	})
 	t.Run("shows_a_failed_start_without_stack_frames", func(t *testing.T) {
+		t.Parallel()
 		p, port := newProject(t, "zookeeper"), freePort(t)
 		p.write(".zk/other/data/version-2", "no folder", 0o600)
-		c := harness.Run(t, harness.Command{
-			Path: filepath.Join(p.dir, "scripts/zookeeper"),
-			Args: []string{"start", "--no-install", "--port", port, "--dir", filepath.Join(p.dir, ".zk/other")},
-		})
+		c := p.run("zookeeper", "start", "--no-install", "--port", port, "--dir", filepath.Join(p.dir, ".zk/other"))
 		c.Exit(1)
 		said := c.Stderr.Lines()
 		if got := strings.Join(said, "\n"); len(said) > 9 || strings.Contains(got, "\tat ") || !strings.Contains(got, "/data/version-2") ||
@@ -198,18 +214,15 @@ func TestZooKeeperScript(t *testing.T) {
 		}
 	})
 	t.Run("does_not_run_what_stands_in_a_configuration", func(t *testing.T) {
+		t.Parallel()
 		p := newProject(t, "zookeeper")
+		p.env = []string{"JAVA_HOME=/nonexistent", "NO_INSTALL=1"} // start ends there
 		evil := "clientPort=RANDOM[$(touch " + p.dir + "/ran)]\n"
 		p.write("evil/zoo.cfg", evil, 0o600)
 		p.write("evil/server-1/zoo.cfg", evil, 0o600)
 		for _, verb := range []string{"stop", "status", "pause", "resume", "start"} {
 			for _, n := range [][]string{nil, {"1"}} {
-				c := harness.Run(t, harness.Command{
-					Path: filepath.Join(p.dir, "scripts/zookeeper"),
-					Args: append([]string{verb, "--dir", filepath.Join(p.dir, "evil")}, n...),
-					Env:  []string{"JAVA_HOME=/nonexistent", "NO_INSTALL=1"}, // start ends there
-				})
-				<-c.Done()
+				<-p.run("zookeeper", append([]string{verb, "--dir", filepath.Join(p.dir, "evil")}, n...)...).Done()
 			}
 		}
 		if _, err := os.Stat(filepath.Join(p.dir, "ran")); err == nil {
@@ -217,6 +230,7 @@ func TestZooKeeperScript(t *testing.T) {
 		}
 	})
 	t.Run("refuses_a_folder_that_others_may_write_to", func(t *testing.T) {
+		t.Parallel()
 		p := newProject(t, "zookeeper")
 		foreign := "/etc"
 		if os.Geteuid() == 0 {
@@ -235,6 +249,7 @@ func TestZooKeeperScript(t *testing.T) {
 		}
 	})
 	t.Run("keeps_its_files_to_itself", func(t *testing.T) {
+		t.Parallel()
 		p := newProject(t, "zookeeper")
 		defer syscall.Umask(syscall.Umask(0o022))
 		p.start("--port", freePort(t))
@@ -253,6 +268,7 @@ func TestZooKeeperScript(t *testing.T) {
 		}
 	})
 	t.Run("explains_itself", func(t *testing.T) {
+		t.Parallel()
 		p := newProject(t, "zookeeper")
 		for _, args := range [][]string{{"--help"}, {"start", "--help"}, nil} {
 			p.zookeeper(0, `^usage: scripts/zookeeper VERB(.|\n)*--heap MB`, args...)
@@ -266,10 +282,9 @@ func TestZooKeeperScript(t *testing.T) {
 
 // A server that has no memory left must not stay half alive, nor end as if all was well.
 func TestAServerWithoutMemoryEndsWithAStatus(t *testing.T) {
+	t.Parallel()
 	p, port := newProject(t, "zookeeper"), freePort(t)
-	c := harness.Run(t, harness.Command{
-		Path: filepath.Join(p.dir, "scripts/zookeeper"), Args: []string{"run", "--no-install", "--heap", "64", "--port", port, "--dir", filepath.Join(p.dir, "zk")},
-	})
+	c := p.run("zookeeper", "run", "--no-install", "--heap", "64", "--port", port, "--dir", filepath.Join(p.dir, "zk"))
 	zktest.Eventually(t, "it serves", func() (bool, string) {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
@@ -283,10 +298,11 @@ func TestAServerWithoutMemoryEndsWithAStatus(t *testing.T) {
 }
 
 func TestScenarioScriptWritesNoEvidenceUnasked(t *testing.T) {
+	t.Parallel()
 	p := newProject(t, "scenario")
 	p.write("bin/lab", "#!/bin/sh\necho \"$@\"\n", 0o755)
 	p.write("Makefile", "lab zookeeper:\n", 0o644)
-	c := harness.Run(t, harness.Command{Path: filepath.Join(p.dir, "scripts/scenario"), Args: []string{"1-worker-fails"}})
+	c := p.run("scenario", "1-worker-fails")
 	c.Exit(0)
 	if got := c.Stdout.String(); got != "scenario 1-worker-fails" {
 		t.Errorf("it ran scenario %s", got)

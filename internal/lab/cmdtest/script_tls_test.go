@@ -15,12 +15,13 @@ import (
 	"time"
 
 	"taskkeeper/internal/identity"
-	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 )
 
 func TestZooKeeperScriptWithTLS(t *testing.T) {
+	t.Parallel()
 	t.Run("demands_a_certificate_of_everyone", func(t *testing.T) {
+		t.Parallel()
 		p, port := newProject(t, "zookeeper", "certificates"), freePort(t)
 		dir := filepath.Join(p.dir, ".zk", port)
 		certs := filepath.Join(dir, "tls")
@@ -55,10 +56,11 @@ func TestZooKeeperScriptWithTLS(t *testing.T) {
 			says := `name your certificate: \$ZK_TLS_CA, \$ZK_TLS_CERT and \$ZK_TLS_KEY must name the files of the CA, a certificate and its key$`
 			p.zookeeper(1, `^`+addr+` +speaks TLS +zxid - +connections -\n127\.0\.0\.1:1 +no answer [^\n]*\nfor a server that speaks TLS, `+says, "status", "--zk", addr+",127.0.0.1:1")
 			p.zookeeper(1, `^\nscripts/zookeeper: `+addr+`: it speaks TLS; `+says, "shell", "--zk", "127.0.0.1:1,"+addr+"/app", "ls", "/")
-			t.Setenv("ZK_TLS_CA", viewer.CA)
+			t.Cleanup(func() { p.env = nil })
+			p.setenv("ZK_TLS_CA", viewer.CA)
 			p.zookeeper(1, `'' cannot be read: \$ZK_TLS_CA, \$ZK_TLS_CERT and \$ZK_TLS_KEY must name three files`, "status", "--zk", addr)
-			t.Setenv("ZK_TLS_CERT", viewer.Cert)
-			t.Setenv("ZK_TLS_KEY", viewer.Key)
+			p.setenv("ZK_TLS_CERT", viewer.Cert)
+			p.setenv("ZK_TLS_KEY", viewer.Key)
 			p.zookeeper(0, `^localhost:`+port+` +standalone +zxid 0x\w+ +connections \d+\n127\.0\.0\.1:1 +no answer `, "status", "--zk", "localhost:"+port+",127.0.0.1:1/app")
 			p.zookeeper(0, `(?m)^x509: CN=tk-viewer$`, "shell", "--zk", addr, "whoami")
 			p.zookeeper(1, `leave out --port, --dir and --as`, "shell", "--zk", addr, "--as", "admin", "whoami")
@@ -87,6 +89,7 @@ func TestZooKeeperScriptWithTLS(t *testing.T) {
 		}
 	})
 	t.Run("keeps_strangers_out_of_an_ensemble", func(t *testing.T) {
+		t.Parallel()
 		p, port := newProject(t, "zookeeper", "certificates"), freePort(t)
 		t.Cleanup(func() { p.stop("--port", port) })
 		p.zookeeper(0, `127\.0\.0\.1:\d+,127(.|\n)*export ZK_TLS_CA=`+filepath.Join(p.dir, ".zk", port, "tls/ca.pem"),
@@ -105,12 +108,14 @@ func TestZooKeeperScriptWithTLS(t *testing.T) {
 		p.zookeeper(0, `^stopped: \S+\nstopped: \S+\nstopped: `, "stop")
 	})
 	t.Run("is_not_mixed_with_a_plain_server", func(t *testing.T) {
+		t.Parallel()
 		p, port := newProject(t, "zookeeper", "certificates"), freePort(t)
 		p.start("--port", port)
 		p.zookeeper(1, `the server has no TLS, so its clients have no names: leave out --as, or start it with --tls`, "shell", "--as", "worker", "ls", "/")
 		p.zookeeper(1, `the server in \S+/`+port+` runs without TLS: stop it first`, "start", "--no-install", "--tls", "--port", port)
 	})
 	t.Run("uses_certificates_that_were_brought_and_makes_none", func(t *testing.T) {
+		t.Parallel()
 		p, port := newProject(t, "zookeeper", "certificates"), freePort(t)
 		certs := filepath.Join(p.dir, ".zk", port, "tls")
 		p.zookeeper(1, `--hosts, and copy it to each host`, "run", "--no-install", "--tls", "--hosts", "127.0.0.1,127.0.0.2", "--port", port, "1")
@@ -178,11 +183,12 @@ func contents(t *testing.T, dir string) map[string]string {
 // status and what it prints to match.
 func (p *project) certificates(status int, want string, args ...string) {
 	p.t.Helper()
-	c := harness.Run(p.t, harness.Command{Path: filepath.Join(p.dir, "scripts/certificates"), Args: append([]string{filepath.Join(p.dir, "tls")}, args...)})
+	c := p.run("certificates", append([]string{filepath.Join(p.dir, "tls")}, args...)...)
 	p.said(c, status, want)
 }
 
 func TestCertificatesScript(t *testing.T) {
+	t.Parallel()
 	p := newProject(t, "certificates")
 	certs := filepath.Join(p.dir, "tls")
 	p.certificates(0, `^made ca.pem\n(.|\n)*made alice.pem\n(.|\n)*made server.pem\n`, "--hosts", "node1,10.0.0.1", "alice")
@@ -306,7 +312,7 @@ func TestCertificatesScript(t *testing.T) {
 		p.certificates(1, `the name server is taken`, "server")
 		p.certificates(1, `--hosts: 'a b' is no name or address of a host`, "--hosts", "a b")
 		p.certificates(1, `--days wants a number from 1 to 9999, not '0'`, "--days", "0")
-		p.said(harness.Run(t, harness.Command{Path: filepath.Join(p.dir, "scripts/certificates")}), 2, `name the folder for the files`)
+		p.said(p.run("certificates"), 2, `name the folder for the files`)
 		if err := os.Rename(filepath.Join(certs, "ca.key"), filepath.Join(p.dir, "ca.key")); err != nil {
 			t.Fatal(err)
 		}
@@ -318,7 +324,7 @@ func TestCertificatesScript(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.certificates(1, `others may write to `+certs)
-		t.Setenv("PATH", pathWithout(t, "openssl"))
+		p.setenv("PATH", pathWithout(t, "openssl"))
 		p.certificates(1, `openssl is missing: put it in PATH \(Debian: apt-get install openssl\)`)
 	})
 }

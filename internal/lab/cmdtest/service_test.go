@@ -118,6 +118,7 @@ func logged(p *harness.Child, text string) (n int) {
 }
 
 func TestClient(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("run_prints_the_results_in_the_order_of_the_arguments", func(t *testing.T) {
 		sv := start(t)
@@ -227,6 +228,7 @@ func TestClient(t *testing.T) {
 }
 
 func TestWorker(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("ended_by_SIGTERM_gives_its_tasks_back_at_once_and_none_is_lost", func(t *testing.T) {
 		sv := start(t)
@@ -285,6 +287,7 @@ func TestWorker(t *testing.T) {
 }
 
 func TestMaster(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("ended_by_SIGTERM_hands_over_at_once", func(t *testing.T) {
 		sv := start(t)

@@ -18,6 +18,7 @@ import (
 
 // TestSpool is a client with 77 MB of results behind one task that takes long.
 func TestSpool(t *testing.T) {
+	t.Parallel()
 	newService := newService(t)
 	const n, size = 110, 700_000
 	result := func(i int) string { return fmt.Sprintf("%03d", i) + strings.Repeat("x", size) }

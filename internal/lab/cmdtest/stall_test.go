@@ -17,6 +17,7 @@ import (
 // TestStall is a client that waits where nobody can do its task, with a log that is no
 // terminal.
 func TestStall(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, blind)
 	start := newService(t)
 	for name, begin := range map[string]func(sv *service) *harness.Child{
@@ -47,6 +48,7 @@ func TestStall(t *testing.T) {
 // hear from each three times in a session timeout, which here is 4 s: with the answers
 // that makes some 8 wake-ups a second of the process's threads.
 func TestIdle(t *testing.T) {
+	t.Parallel()
 	sv := newService(t)(t)
 	sv.timeout = "4s"
 	sv.master()

@@ -64,6 +64,7 @@ func matches(t *testing.T, got, want string) {
 }
 
 func TestStatus(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	t.Run("of_a_service_at_work", func(t *testing.T) {
 		sv := start(t)
@@ -279,6 +280,7 @@ warning   /tasks/t1: malformed: its state is none of pending, done and failed, b
 
 // TestInspect is what the commands that only look have in common.
 func TestInspect(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	verbs := map[string][]string{"status": {"status"}, "watch": {"status", "--watch"}, "explain": {"explain", "t1"}, "doctor": {"doctor"}}
 	t.Run("leaves_an_empty_tree_empty", func(t *testing.T) {

@@ -71,6 +71,7 @@ func (b *tab) harmless() {
 }
 
 func TestPageOfATask(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "it shows payloads")
 	start := newService(t)
 	t.Run("shows_what_explain_tells_and_its_texts_as_texts", func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 )
 
 func TestPageTable(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "it shows payloads")
 	start := newService(t)
 	t.Run("finds_tasks_by_state_id_and_payload", func(t *testing.T) {

@@ -31,6 +31,7 @@ func (b *tab) opensTree() {
 }
 
 func TestPageTree(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "it shows payloads")
 	start := newService(t)
 	t.Run("shows_the_znodes_and_marks_what_changes", func(t *testing.T) {
@@ -80,6 +81,7 @@ func TestPageTree(t *testing.T) {
 }
 
 func TestPageShowsNoPayloadWhereThereIsAPolicy(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	st.close()
@@ -108,6 +110,7 @@ func TestPageShowsNoPayloadWhereThereIsAPolicy(t *testing.T) {
 }
 
 func TestPageReadsWithACertificateOfItsOwn(t *testing.T) {
+	t.Parallel()
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	st := newSite(t)
 	st.close()

@@ -16,6 +16,7 @@ import (
 )
 
 func TestReconnectWatch(t *testing.T) {
+	t.Parallel()
 	start := newService(t)
 	// via starts a client's watch by way of a proxy.
 	via := func(t *testing.T, sv *service, args ...string) (*zktest.Proxy, *harness.Child) {
