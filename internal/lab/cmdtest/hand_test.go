@@ -34,7 +34,7 @@ func (st *site) person(role string) *person {
 	}
 	st.t.Cleanup(func() { keys.Close() })
 	shell := harness.Run(st.t, harness.Command{Path: "/bin/sh", Args: []string{
-		"-c", `exec ../../scripts/zookeeper shell --no-install --dir "$0" --as "$1" <"$2" 2>&1`, filepath.Dir(st.server.DataDir()), role, fifo,
+		"-c", `exec ../../../scripts/zookeeper shell --no-install --dir "$0" --as "$1" <"$2" 2>&1`, filepath.Dir(st.server.DataDir()), role, fifo,
 	}})
 	return &person{st, role, shell, keys}
 }
