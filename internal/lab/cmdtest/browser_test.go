@@ -35,19 +35,49 @@ func pageOf(c *harness.Child) string {
 	return url
 }
 
-// browse opens a page.
-func browse(t *testing.T, url string, width, height int) *tab {
+// chromium is the browser of all tests of the package, each of which has a tab, and no cookies
+// of another.
+var chromium struct {
+	sync.Mutex
+	ctx context.Context
+}
+
+func startChromium(t *testing.T) context.Context {
 	t.Helper()
+	chromium.Lock()
+	defer chromium.Unlock()
+	if chromium.ctx != nil {
+		return chromium.ctx
+	}
 	allocated, free := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.NoSandbox, chromedp.WindowSize(width, height), chromedp.UserDataDir(t.TempDir()))...)
+		chromedp.NoSandbox, chromedp.UserDataDir(zktest.Dir(t)))...)
 	ctx, end := chromedp.NewContext(allocated)
-	b := &tab{t: t, ctx: ctx}
-	if err := chromedp.Do(ctx); err != nil {
+	stop := func() {
 		end()
 		free()
+	}
+	if err := chromedp.Do(ctx); err != nil {
+		stop()
 		if errors.Is(err, exec.ErrNotFound) {
 			t.Fatal("Chromium is missing: apt-get install chromium")
 		}
+		t.Fatalf("Chromium: %v", err)
+	}
+	zktest.AtEnd(t, func() {
+		_ = chromedp.Cancel(ctx) // it waits for the browser's end
+		stop()
+	})
+	chromium.ctx = ctx
+	return ctx
+}
+
+// browse opens a page.
+func browse(t *testing.T, url string, width, height int) *tab {
+	t.Helper()
+	ctx, end := chromedp.NewContext(startChromium(t), chromedp.WithNewBrowserContext())
+	b := &tab{t: t, ctx: ctx}
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(int64(width), int64(height))); err != nil { // not b.do: the tab lives as long as the context
+		end()
 		t.Fatalf("Chromium: %v", err)
 	}
 	messages := chromedp.Console(ctx)
@@ -68,11 +98,10 @@ func browse(t *testing.T, url string, width, height int) *tab {
 		if t.Failed() {
 			t.Logf("the page reads\n%s", b.text("body"))
 		}
-		if err := chromedp.Cancel(ctx); err != nil { // it waits for the browser's end
+		if err := chromedp.Cancel(ctx); err != nil {
 			t.Error(err)
 		}
 		end()
-		free()
 		reading.Wait()
 		if len(b.console) > 0 {
 			t.Errorf("the page's console: %s", strings.Join(b.console, "; "))

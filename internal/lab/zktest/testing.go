@@ -35,6 +35,7 @@ var shared struct {
 
 	sync.Mutex                    // guards the rest
 	servers    map[string]*Server // by their options
+	atEnd      []func()
 }
 
 // Judge judges the audit log of a server that is about to be stopped. It returns what there
@@ -62,6 +63,9 @@ func MainClosed(m *testing.M, judge Judge) {
 		}
 	}
 	code := m.Run()
+	for _, end := range shared.atEnd {
+		end()
+	}
 	for _, s := range shared.servers {
 		if err := s.judge(func(args ...any) { fmt.Println(args...) }); err != nil {
 			fmt.Fprintf(os.Stderr, "after all tests: %v\n", err)
@@ -85,6 +89,18 @@ func leaks(limit time.Duration) error {
 			return err
 		}
 	}
+}
+
+// AtEnd has Main call a function when the last test has ended: for what several tests of a
+// package use.
+func AtEnd(t testing.TB, end func()) {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if !shared.hasMain {
+		t.Fatal("the package's TestMain must call zktest.Main, which calls the function")
+	}
+	shared.atEnd = append(shared.atEnd, end)
 }
 
 // Dir returns a new folder for what several tests of a package use. Main removes it.
