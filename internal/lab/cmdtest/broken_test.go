@@ -106,7 +106,7 @@ func TestBrokenWorker(t *testing.T) {
 		}
 		sv := start(t)
 		m := sv.master()
-		if err := os.Chmod(filepath.Dir(sv.dir), 0o755); err != nil { // for that user
+		if err := errors.Join(os.Chmod(filepath.Dir(sv.dir), 0o755), os.Chmod(sv.dir, 0o755)); err != nil { // for that user
 			t.Fatal(err)
 		}
 		worker := func(processes int) *harness.Child {
