@@ -155,7 +155,7 @@ func meet(t *testing.T, sv *service, kinds []kind) {
 		k.do(sv)
 		fresh(k.name, first)
 	}
-	for end := time.Now().Add(12 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(12 * time.Second); time.Now().Before(end); <-time.After(300 * time.Millisecond) {
 		fresh("later", first) // also when everything is read again
 	}
 	first.Send(syscall.SIGTERM)

@@ -39,9 +39,11 @@ at the end what each failed test wrote. The status is 1 if one failed.`,
 // programs is the package that takes longest, by far.
 const programs = "./internal/lab/cmdtest"
 
-// notTLS are tests of the programs that need no server, or are as long under TLS as without:
-// make test-tls runs them.
-const notTLS = "^Test(LongRun|Leak|HostileZnodes|Spool|Idle|Dist|Units|ManPages|Completion|DryRun|Help|Installed|ZooKeeperScript|Alert)"
+// notTLS are tests of the programs to which it is all the same how the programs talk to the
+// servers, and long ones: of text, pages, processes and files. make test-tls runs them so too.
+const notTLS = "^Test(LongRun|Leak|Hostile|Spool|Idle|Dist|Units|ManPages|Completion|DryRun|Help|Installed|ZooKeeperScript|Alert" +
+	"|Page(Tells|Leaves|Keeps|OfAMaster)|Programs|HTTPFlags|Exec(InA|Ends)|OpenFiles|BrokenWorker|RunProgressBar|BlockedLog|ServiceManager|Output" +
+	"|Stopped|ServersOwnLimits|SessionsThat)"
 
 // A way is a call of go test.
 type way struct {
@@ -52,7 +54,7 @@ type way struct {
 }
 
 // lanes are all ways. Those of a lane are gone one after the other, and all lanes at the
-// same time: the tests of the programs mostly wait.
+// same time; tests of the programs run four at a time: they mostly wait.
 func lanes(dir string) ([][]way, error) {
 	others, reconnecting, err := packages(dir)
 	if err != nil {
@@ -60,8 +62,8 @@ func lanes(dir string) ([][]way, error) {
 	}
 	return [][]way{
 		{
-			{dir: dir, args: []string{"-race", programs}},
-			{name: "under TLS", dir: dir, env: []string{"TASKKEEPER_TLS=1"}, args: []string{"-skip", notTLS, programs}},
+			{dir: dir, args: []string{"-race", "-parallel", "4", programs}},
+			{name: "under TLS", dir: dir, env: []string{"TASKKEEPER_TLS=1"}, args: []string{"-parallel", "4", "-skip", notTLS, programs}},
 		},
 		{
 			{dir: dir, args: append([]string{"-race"}, others...)},
