@@ -2,7 +2,6 @@ package access_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"taskkeeper/internal/access"
 	"taskkeeper/internal/closing"
 	"taskkeeper/internal/identity"
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 )
@@ -156,14 +156,7 @@ func (m *matrix) closed() {
 
 // open opens a session of the programs'.
 func (m *matrix) open(chroot string, who identity.Files) *session.Session {
-	address, err := session.ParseAddress(m.server.Addr() + chroot)
-	m.must("parse the address", err)
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	s, err := session.Open(ctx, session.Config{Address: address, Timeout: limit, TLS: who})
-	m.must("open a session", err)
-	m.t.Cleanup(s.Close)
-	return s
+	return harness.Open(m.t, m.server.Addr()+chroot, func(c *session.Config) { c.TLS = who })
 }
 
 func (m *matrix) must(what string, err error) {

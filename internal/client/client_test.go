@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -222,7 +223,7 @@ func TestRemoval(t *testing.T) {
 		ends := r.do(t.Context(), payloads(500)...)
 		tasks(t, h, 500)
 		h.DeleteAll(task.DataDir)
-		s := open(t, root)
+		s := harness.Open(t, root)
 		var ops []session.Op
 		for _, id := range h.Children(task.TasksDir) {
 			ops = append(ops, session.Set(task.StatePath(id), []byte("done 1"), 0))

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -119,7 +120,7 @@ func TestCancel(t *testing.T) {
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
 		r := &rig{Client: New(Config{}), t: t}
-		s := open(t, root)
+		s := harness.Open(t, root)
 		serve := func() (stop func()) {
 			ctx, cancel := context.WithCancel(t.Context())
 			served := make(chan error, 1)
@@ -160,7 +161,7 @@ func TestSession(t *testing.T) {
 		play(t, root, nil)
 		for range 10 {
 			r := &rig{Client: New(Config{}), t: t}
-			s := open(t, root)
+			s := harness.Open(t, root)
 			served := make(chan error, 1)
 			go func() { served <- r.Serve(t.Context(), s) }()
 			ctx, cancel := context.WithCancelCause(t.Context())
@@ -184,7 +185,7 @@ func TestWaiterAnswersOnceWhenTheSessionEndsAmidItsReads(t *testing.T) {
 	root := zktest.Connect(t)
 	h := zktest.Conn(t, root)
 	proxy, through := zktest.Via(t, root)
-	s := open(t, through)
+	s := harness.Open(t, through)
 	h.Create(task.TasksDir, "")
 	w := newWaiter(s, slog.New(slog.DiscardHandler))
 	var es []*waiting
@@ -225,7 +226,7 @@ func TestWaiterAnswersOnceWhenTheSessionEndsAmidItsReads(t *testing.T) {
 
 func TestWaiterTakesWhoComesAgainRightAfterGivingUp(t *testing.T) {
 	t.Parallel()
-	w := newWaiter(open(t, zktest.Connect(t)), slog.New(slog.DiscardHandler))
+	w := newWaiter(harness.Open(t, zktest.Connect(t)), slog.New(slog.DiscardHandler))
 	enough, cancel := context.WithCancelCause(t.Context())
 	cancel(errTest)
 	if a := w.wait(enough, "t1"); a.err != errTest {
@@ -253,7 +254,7 @@ func whenSessionEnds(t *testing.T, end func(*session.Session)) {
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
 		r := &rig{Client: New(Config{}), t: t}
-		s := open(t, root)
+		s := harness.Open(t, root)
 		served := make(chan error, 1)
 		go func() { served <- r.Serve(t.Context(), s) }()
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -55,7 +56,7 @@ func TestQueue(t *testing.T) {
 }
 
 func TestWindowOfAQueueIsSmaller(t *testing.T) {
-	a := config(t, "h:1/"+string(slices.Repeat([]byte{'c'}, 400))).Address
+	a := harness.SessionConfig(t, "h:1/"+string(slices.Repeat([]byte{'c'}, 400))).Address
 	b := Batch{Window: 1}
 	for b.Check(a, "") == nil {
 		b.Window++

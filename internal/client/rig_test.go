@@ -17,6 +17,7 @@ import (
 	"github.com/go-zookeeper/zk"
 	"golang.org/x/sync/errgroup"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -60,7 +61,7 @@ func startIn(t *testing.T, connect, queue string) *rig {
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() {
-		served <- session.Run(ctx, config(t, connect), 20*time.Second, func(ctx context.Context, s *session.Session) error {
+		served <- session.Run(ctx, harness.SessionConfig(t, connect), 20*time.Second, func(ctx context.Context, s *session.Session) error {
 			r.sessions <- s
 			return r.Serve(ctx, s)
 		})
@@ -81,25 +82,6 @@ func startIn(t *testing.T, connect, queue string) *rig {
 	})
 	t.Cleanup(r.stop)
 	return r
-}
-
-func config(t *testing.T, connect string) session.Config {
-	t.Helper()
-	address, err := session.ParseAddress(connect)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return session.Config{Address: address, Timeout: 10 * time.Second}
-}
-
-func open(t *testing.T, connect string) *session.Session {
-	t.Helper()
-	s, err := session.Open(t.Context(), config(t, connect))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
 }
 
 // session returns the next session that the client serves.
@@ -249,7 +231,7 @@ func play(t *testing.T, connect string, finish func(id, payload string) string) 
 		finish = func(_, payload string) string { return "done " + payload }
 	}
 	p := &player{handled: make(map[string]string)}
-	s := open(t, connect)
+	s := harness.Open(t, connect)
 	if err := s.EnsureDirs(task.Dirs()...); err != nil {
 		t.Fatal(err)
 	}

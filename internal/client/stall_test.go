@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -19,7 +20,7 @@ func stalled(t *testing.T, connect string) (said *records) { return stalledIn(t,
 func stalledIn(t *testing.T, connect, queue string) (said *records) {
 	said = &records{stalls: true}
 	c := New(Config{Queue: queue, Logger: slog.New(slog.NewTextHandler(said, nil))})
-	s := open(t, connect)
+	s := harness.Open(t, connect)
 	go c.Serve(t.Context(), s)
 	go c.Do(t.Context(), []byte("1"))
 	return said

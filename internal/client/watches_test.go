@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -25,7 +26,7 @@ func TestWatches(t *testing.T) {
 	}
 	finish := func(t *testing.T, root string, ids []string) {
 		t.Helper()
-		s := open(t, root)
+		s := harness.Open(t, root)
 		for some := range slices.Chunk(ids, 100) {
 			var ops []session.Op
 			for _, id := range some {

@@ -12,6 +12,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/access"
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 )
@@ -279,12 +280,8 @@ func TestTwoThatChangeItWaitForEachOther(t *testing.T) {
 
 func TestAPlainServerKnowsNoCertificates(t *testing.T) {
 	root := zktest.Connect(t)
-	address, err := session.ParseAddress(root)
-	must(t, err)
-	s, err := session.Open(t.Context(), session.Config{Address: address})
-	must(t, err)
-	t.Cleanup(s.Close)
-	tree := Tree{Session: s, Servers: s, Chroot: address.Chroot}
+	s := harness.Open(t, root)
+	tree := Tree{Session: s, Servers: s, Chroot: harness.SessionConfig(t, root).Address.Chroot}
 	if _, err := Close(t.Context(), tree, Order{Text: []byte(roles)}); err == nil || !strings.Contains(err.Error(), "secureClientPort") {
 		t.Errorf("%v", err)
 	}

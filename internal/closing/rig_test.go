@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/access"
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -52,16 +52,7 @@ func (r *rig) reset() {
 
 func (r *rig) open(connect, role string) *session.Session {
 	r.t.Helper()
-	address, err := session.ParseAddress(connect)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	s, err := session.Open(r.t.Context(), session.Config{Address: address, Timeout: 10 * time.Second, TLS: r.server.Identity(role)})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(s.Close)
-	return s
+	return harness.Open(r.t, connect, func(c *session.Config) { c.TLS = r.server.Identity(role) })
 }
 
 // tree is the installation as somebody sees it.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -24,20 +25,6 @@ var errTest = errors.New("the test says so")
 const patience = recheck - time.Second
 
 var unwatched = session.NewRights(slog.New(slog.DiscardHandler))
-
-func open(t *testing.T, connect string) *session.Session {
-	t.Helper()
-	address, err := session.ParseAddress(connect)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := session.Open(t.Context(), session.Config{Address: address, Timeout: 20 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
-}
 
 func join(t *testing.T, s *session.Session) *Candidate {
 	t.Helper()
@@ -53,7 +40,7 @@ func five(t *testing.T, root string) []*Candidate {
 	t.Helper()
 	var candidates []*Candidate
 	for range 5 {
-		candidates = append(candidates, join(t, open(t, root)))
+		candidates = append(candidates, join(t, harness.Open(t, root)))
 	}
 	return candidates
 }

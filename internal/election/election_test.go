@@ -10,6 +10,7 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/access"
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -21,7 +22,7 @@ func TestJoin(t *testing.T) {
 	t.Parallel()
 	t.Run("creates_the_missing_directory_and_an_ephemeral_candidate_that_says_who", func(t *testing.T) {
 		root := zktest.Connect(t)
-		h, s := zktest.Conn(t, root), open(t, root)
+		h, s := zktest.Conn(t, root), harness.Open(t, root)
 		c := join(t, s)
 		if data, _ := h.Get(c.Path()); data != "me" {
 			t.Errorf("%s holds %q", c.Path(), data)
@@ -35,7 +36,7 @@ func TestJoin(t *testing.T) {
 	})
 	t.Run("works_again_on_the_same_session_after_the_directory_was_removed", func(t *testing.T) {
 		root := zktest.Connect(t)
-		h, s := zktest.Conn(t, root), open(t, root)
+		h, s := zktest.Conn(t, root), harness.Open(t, root)
 		out := join(t, s)
 		elected(t, out)
 		h.DeleteAll(task.MasterDir)
@@ -51,7 +52,7 @@ func TestJoin(t *testing.T) {
 		}
 	})
 	t.Run("fails_when_the_session_is_over", func(t *testing.T) {
-		s := open(t, zktest.Connect(t))
+		s := harness.Open(t, zktest.Connect(t))
 		s.Close()
 		if _, err := Join(s, "me", unwatched); !errors.Is(err, session.ErrOver) {
 			t.Errorf("Join: %v", err)
@@ -60,7 +61,7 @@ func TestJoin(t *testing.T) {
 	t.Run("fails_when_the_directory_takes_no_children", func(t *testing.T) {
 		root := zktest.Connect(t)
 		zktest.Conn(t, root).CreateEphemeral(task.MasterDir, "")
-		if _, err := Join(open(t, root), "me", unwatched); !errors.Is(err, zk.ErrNoChildrenForEphemerals) {
+		if _, err := Join(harness.Open(t, root), "me", unwatched); !errors.Is(err, zk.ErrNoChildrenForEphemerals) {
 			t.Errorf("Join: %v", err)
 		}
 	})
@@ -83,8 +84,8 @@ func TestCampaign(t *testing.T) {
 	t.Run("ends_with_its_context", func(t *testing.T) {
 		root := zktest.Connect(t)
 		zktest.Conn(t, root).Create(task.MasterDir, "")
-		elected(t, join(t, open(t, root)))
-		backup := join(t, open(t, root))
+		elected(t, join(t, harness.Open(t, root)))
+		backup := join(t, harness.Open(t, root))
 		ctx, cancel := context.WithCancelCause(t.Context())
 		done := campaign(ctx, backup)
 		cancel(errTest)
@@ -97,8 +98,8 @@ func TestCampaign(t *testing.T) {
 	})
 	t.Run("ends_with_its_session", func(t *testing.T) {
 		root := zktest.Connect(t)
-		elected(t, join(t, open(t, root)))
-		backup := join(t, open(t, root))
+		elected(t, join(t, harness.Open(t, root)))
+		backup := join(t, harness.Open(t, root))
 		done := campaign(t.Context(), backup)
 		backup.s.Close()
 		if r := outcome(t, done); !errors.Is(r.err, session.ErrOver) {
@@ -107,8 +108,8 @@ func TestCampaign(t *testing.T) {
 	})
 	t.Run("ends_with_ErrOut_when_a_backup_is_removed_by_hand", func(t *testing.T) {
 		root := zktest.Connect(t)
-		elected(t, join(t, open(t, root)))
-		backup := join(t, open(t, root))
+		elected(t, join(t, harness.Open(t, root)))
+		backup := join(t, harness.Open(t, root))
 		done := campaign(t.Context(), backup)
 		zktest.Conn(t, root).Delete(backup.Path())
 		if r := outcome(t, done); !errors.Is(r.err, ErrOut) {
@@ -125,7 +126,7 @@ func succession(t *testing.T, leave func(*zktest.Hand, *Candidate) error) {
 	var candidates []*Candidate
 	var campaigns []<-chan result
 	for range n {
-		c := join(t, open(t, root))
+		c := join(t, harness.Open(t, root))
 		candidates = append(candidates, c)
 		campaigns = append(campaigns, campaign(t.Context(), c))
 	}
@@ -200,7 +201,7 @@ func TestElection(t *testing.T) {
 	t.Run("sets_no_watch_where_one_is_set", func(t *testing.T) {
 		root := zktest.Connect(t)
 		f, through := forward(t, root)
-		c := join(t, open(t, through))
+		c := join(t, harness.Open(t, through))
 		for i, want := range []byte{1, 0, 0} {
 			var watch byte
 			met := f.onceRequest(opGetData, c.Path(), func(packet []byte) fate {
@@ -216,7 +217,7 @@ func TestElection(t *testing.T) {
 	})
 	t.Run("hints_at_each_change_not_only_at_the_first", func(t *testing.T) {
 		root := zktest.Connect(t)
-		h, c := zktest.Conn(t, root), join(t, open(t, root))
+		h, c := zktest.Conn(t, root), join(t, harness.Open(t, root))
 		for range 3 {
 			elected(t, c)
 			h.Set(c.Path(), "still me")
@@ -247,9 +248,9 @@ func TestElection(t *testing.T) {
 	})
 	t.Run("lists_again_when_the_predecessor_vanishes_between_listing_and_watch", func(t *testing.T) {
 		root := zktest.Connect(t)
-		first := join(t, open(t, root))
+		first := join(t, harness.Open(t, root))
 		f, through := forward(t, root)
-		second := join(t, open(t, through))
+		second := join(t, harness.Open(t, through))
 		var err error
 		met := f.once(opGetData, first.Path(), func() fate {
 			err = first.Resign()
@@ -263,9 +264,9 @@ func TestElection(t *testing.T) {
 	})
 	t.Run("stays_false_when_a_mere_candidate_vanishes_between_listing_and_watch", func(t *testing.T) {
 		root := zktest.Connect(t)
-		first, second := join(t, open(t, root)), join(t, open(t, root))
+		first, second := join(t, harness.Open(t, root)), join(t, harness.Open(t, root))
 		f, through := forward(t, root)
-		third := join(t, open(t, through))
+		third := join(t, harness.Open(t, through))
 		var err error
 		met := f.once(opGetData, second.Path(), func() fate {
 			err = second.Resign()
@@ -286,9 +287,9 @@ func TestElection(t *testing.T) {
 	})
 	t.Run("is_out_when_the_own_znode_vanishes_between_listing_and_watch", func(t *testing.T) {
 		root := zktest.Connect(t)
-		other := open(t, root)
+		other := harness.Open(t, root)
 		f, through := forward(t, root)
-		c := join(t, open(t, through))
+		c := join(t, harness.Open(t, through))
 		var err error
 		met := f.once(opGetData, c.Path(), func() fate {
 			_, err = other.Multi(session.Delete(c.Path(), session.AnyVersion))
@@ -304,7 +305,7 @@ func TestElection(t *testing.T) {
 	})
 	t.Run("takes_a_znode_of_another_session_at_its_path_for_not_its_own", func(t *testing.T) {
 		root := zktest.Connect(t)
-		h, c := zktest.Conn(t, root), join(t, open(t, root))
+		h, c := zktest.Conn(t, root), join(t, harness.Open(t, root))
 		elected(t, c)
 		h.Delete(c.Path())
 		h.CreateEphemeral(c.Path(), "me")
@@ -313,7 +314,7 @@ func TestElection(t *testing.T) {
 		}
 	})
 	t.Run("fails_when_the_session_is_over", func(t *testing.T) {
-		c := join(t, open(t, zktest.Connect(t)))
+		c := join(t, harness.Open(t, zktest.Connect(t)))
 		c.s.Close()
 		if leads, err := c.Election(); leads || !errors.Is(err, session.ErrOver) {
 			t.Errorf("Election: %v, %v", leads, err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -23,7 +24,7 @@ func TestLeader(t *testing.T) {
 	}
 	t.Run("is_the_lowest_number_or_nobody", func(t *testing.T) {
 		root := zktest.Connect(t)
-		h, s := zktest.Conn(t, root), open(t, root)
+		h, s := zktest.Conn(t, root), harness.Open(t, root)
 		is(t, s, "", "")
 		h.Create(task.MasterDir, "")
 		is(t, s, "", "")
@@ -37,13 +38,13 @@ func TestLeader(t *testing.T) {
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
 		h.Create(task.MasterDir, "")
-		is(t, open(t, root), makeUnreadable(t, h, root), "")
+		is(t, harness.Open(t, root), makeUnreadable(t, h, root), "")
 	})
 	t.Run("is_the_next_when_the_first_vanishes_after_the_listing", func(t *testing.T) {
 		root := zktest.Connect(t)
-		first, second := join(t, open(t, root)), join(t, open(t, root))
+		first, second := join(t, harness.Open(t, root)), join(t, harness.Open(t, root))
 		f, through := forward(t, root)
-		s := open(t, through)
+		s := harness.Open(t, through)
 		var err error
 		met := f.once(opGetData, first.Path(), func() fate {
 			err = first.Resign()
@@ -64,7 +65,7 @@ func TestByHand(t *testing.T) {
 		h := zktest.Conn(t, root)
 		h.Create(task.MasterDir, "")
 		byHand := h.CreateSeq(task.MasterDir+"/by-hand-", "me")
-		c := join(t, open(t, root))
+		c := join(t, harness.Open(t, root))
 		if elected(t, c) {
 			t.Fatalf("%s leads although %s is ahead", c.Path(), byHand)
 		}
@@ -80,7 +81,7 @@ func TestByHand(t *testing.T) {
 		h.Create(task.MasterDir, "")
 		h.Create(task.MasterDir+"/0000000000", "")
 		h.Create(task.MasterDir+"/0000000000/child", "")
-		c := join(t, open(t, root))
+		c := join(t, harness.Open(t, root))
 		if elected(t, c) {
 			t.Fatal("leads although another is ahead")
 		}
@@ -95,7 +96,7 @@ func TestByHand(t *testing.T) {
 		h := zktest.Conn(t, root)
 		h.Create(task.MasterDir, "")
 		secret := makeUnreadable(t, h, root)
-		c := join(t, open(t, root))
+		c := join(t, harness.Open(t, root))
 		if elected(t, c) {
 			t.Fatal("leads although another is ahead")
 		}
@@ -112,7 +113,7 @@ func TestByHand(t *testing.T) {
 			h.Create(task.MasterDir+"/"+name, "")
 		}
 		h.Create(task.MasterDir+"/notes/0000000000", "")
-		c := join(t, open(t, root))
+		c := join(t, harness.Open(t, root))
 		r := outcome(t, campaign(t.Context(), c))
 		if r.err != nil {
 			t.Fatal(r.err)
@@ -134,7 +135,7 @@ func TestByHand(t *testing.T) {
 func TestUnreadableOwnCandidate(t *testing.T) {
 	root := zktest.Connect(t)
 	h := zktest.Conn(t, root)
-	s := open(t, root)
+	s := harness.Open(t, root)
 	c := join(t, s)
 	_, chroot, _ := strings.Cut(root, "/")
 	if _, err := h.Conn.SetACL("/"+chroot+c.Path(), zk.DigestACL(zk.PermAll, "someone", "else"), -1); err != nil {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -67,7 +68,7 @@ func TestHistory(t *testing.T) {
 	root := zktest.Connect(t)
 	h := zktest.Conn(t, root)
 	h.Create("/log", "")
-	remover := open(t, root)
+	remover := harness.Open(t, root)
 
 	var (
 		all   sync.WaitGroup
@@ -141,7 +142,7 @@ func TestHistory(t *testing.T) {
 	}
 	var candidates []*session.Session
 	for i := range sessions {
-		s := open(t, root)
+		s := harness.Open(t, root)
 		candidates = append(candidates, s)
 		all.Go(func() {
 			if err := each(i, s); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -29,7 +30,7 @@ func TestReconnect(t *testing.T) {
 			h := zktest.Conn(t, root)
 			h.Create(task.MasterDir, "")
 			f, through := forward(t, root)
-			s := open(t, through)
+			s := harness.Open(t, through)
 			met := f.once(opMulti, task.MasterDir+"/", func() fate { return at })
 			c := join(t, s)
 			await(t, "lost "+name, met)
@@ -46,7 +47,7 @@ func TestReconnect(t *testing.T) {
 		t.Run("resign_leaves_nothing_when_"+name+"_is_lost", func(t *testing.T) {
 			root := zktest.Connect(t)
 			f, through := forward(t, root)
-			c := join(t, open(t, through))
+			c := join(t, harness.Open(t, through))
 			met := f.once(opMulti, c.Path(), func() fate { return at })
 			if err := c.Resign(); err != nil {
 				t.Error(err)
@@ -60,10 +61,10 @@ func TestReconnect(t *testing.T) {
 
 	t.Run("join_does_not_take_a_znode_of_another_session_for_its_own", func(t *testing.T) {
 		root := zktest.Connect(t)
-		h, other := zktest.Conn(t, root), open(t, root)
+		h, other := zktest.Conn(t, root), harness.Open(t, root)
 		h.Create(task.MasterDir, "")
 		f, through := forward(t, root)
-		s := open(t, through)
+		s := harness.Open(t, through)
 		var theirs string
 		var err error
 		met := f.onceRequest(opMulti, task.MasterDir+"/", func(packet []byte) fate {
@@ -94,7 +95,7 @@ func TestReconnect(t *testing.T) {
 		h := zktest.Conn(t, root)
 		h.Create(task.MasterDir, "")
 		f, through := forward(t, root)
-		s := open(t, through)
+		s := harness.Open(t, through)
 		var err error
 		f.once(opMulti, task.MasterDir+"/", func() fate {
 			f.cut()
@@ -112,9 +113,9 @@ func TestReconnect(t *testing.T) {
 
 	t.Run("a_backup_leads_when_its_predecessor_vanished_meanwhile", func(t *testing.T) {
 		root := zktest.Connect(t)
-		first := join(t, open(t, root))
+		first := join(t, harness.Open(t, root))
 		f, through := forward(t, root)
-		second := join(t, open(t, through))
+		second := join(t, harness.Open(t, through))
 		if elected(t, second) {
 			t.Fatal("the second leads")
 		}
@@ -132,7 +133,7 @@ func TestReconnect(t *testing.T) {
 	t.Run("a_leader_that_was_cut_off_leads_on_and_its_watch_still_works", func(t *testing.T) {
 		root := zktest.Connect(t)
 		f, through := forward(t, root)
-		c := join(t, open(t, through))
+		c := join(t, harness.Open(t, through))
 		r := outcome(t, campaign(t.Context(), c))
 		if r.err != nil {
 			t.Fatal(r.err)
@@ -157,7 +158,7 @@ func TestReconnect(t *testing.T) {
 	t.Run("a_leader_removed_while_it_was_cut_off_is_refused_then_out", func(t *testing.T) {
 		root := zktest.Connect(t)
 		f, through := forward(t, root)
-		c := join(t, open(t, through))
+		c := join(t, harness.Open(t, through))
 		r := outcome(t, campaign(t.Context(), c))
 		if r.err != nil {
 			t.Fatal(r.err)
@@ -183,7 +184,7 @@ func TestReconnect(t *testing.T) {
 // written through another server.
 func TestReconnectJoinSyncs(t *testing.T) {
 	proxy, via := zktest.Via(t, zktest.Connect(t))
-	s := open(t, via)
+	s := harness.Open(t, via)
 	if err := s.EnsureDirs(task.MasterDir); err != nil {
 		t.Fatal(err)
 	}

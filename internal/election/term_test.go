@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -19,7 +20,7 @@ import (
 func TestTerm(t *testing.T) {
 	t.Parallel()
 	lead := func(t *testing.T, root string, ctx context.Context) (*Candidate, *Term) {
-		c := join(t, open(t, root))
+		c := join(t, harness.Open(t, root))
 		r := outcome(t, campaign(ctx, c))
 		if r.err != nil {
 			t.Fatal(r.err)
@@ -129,7 +130,7 @@ func TestStorm(t *testing.T) {
 	t.Parallel()
 	root := zktest.Connect(t)
 	proxy, through := zktest.Via(t, root)
-	c := join(t, open(t, through))
+	c := join(t, harness.Open(t, through))
 	r := outcome(t, campaign(t.Context(), c))
 	if r.err != nil {
 		t.Fatal(r.err)
@@ -161,7 +162,7 @@ func TestFence(t *testing.T) {
 	t.Parallel()
 	root := zktest.Connect(t)
 	h := zktest.Conn(t, root)
-	stale, next := join(t, open(t, root)), join(t, open(t, root))
+	stale, next := join(t, harness.Open(t, root)), join(t, harness.Open(t, root))
 	r := outcome(t, campaign(t.Context(), stale))
 	if r.err != nil {
 		t.Fatal(r.err)
@@ -201,7 +202,7 @@ func TestFence(t *testing.T) {
 func TestResign(t *testing.T) {
 	t.Parallel()
 	root := zktest.Connect(t)
-	h, s := zktest.Conn(t, root), open(t, root)
+	h, s := zktest.Conn(t, root), harness.Open(t, root)
 	c := join(t, s)
 	for _, when := range []string{"while_it_leads", "again"} {
 		t.Run(when, func(t *testing.T) {

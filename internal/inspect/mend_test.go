@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 )
@@ -71,7 +72,7 @@ func TestMendLeavesAloneWhatHasChangedSince(t *testing.T) {
 			h.Create("/data/sound", "1")
 			h.Create("/tasks/sound", "pending")
 			tc.wrong(h)
-			s := open(t, connect)
+			s := harness.Open(t, connect, noCreate)
 			_, found, err := Diagnose(t.Context(), s, "")
 			if err != nil || len(found) != 1 {
 				t.Fatalf("found %v, %v", found, err)
@@ -101,7 +102,7 @@ func TestMendLeavesAnACLAloneThatHasChangedSince(t *testing.T) {
 		}
 	}
 	acl(zk.PermAdmin)
-	s := open(t, connect)
+	s := harness.Open(t, connect, noCreate)
 	_, found, err := Diagnose(t.Context(), s, "")
 	if err != nil || len(found) != 1 {
 		t.Fatalf("found %v, %v", found, err)
@@ -121,7 +122,7 @@ func TestMendDeletesALargeTree(t *testing.T) {
 	h := zktest.Conn(t, connect)
 	dirs(h)
 	h.Create("/master/m", "")
-	s := open(t, connect)
+	s := harness.Open(t, connect, noCreate)
 	ops := []session.Op{session.Create("/master/m/deep", nil)}
 	for i := range 5000 {
 		ops = append(ops, session.Create(fmt.Sprintf("/master/m/deep/%0100d", i), nil))

@@ -11,26 +11,14 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
 
-func open(t *testing.T, connect string) *session.Session {
-	t.Helper()
-	address, err := session.ParseAddress(connect)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	s, err := session.Open(ctx, session.Config{Address: address, Timeout: 20 * time.Second, NoCreate: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
-}
+// noCreate is for sessions that only look.
+func noCreate(c *session.Config) { c.NoCreate = true }
 
 func dirs(h *zktest.Hand) {
 	for _, d := range task.Dirs() {
@@ -41,7 +29,7 @@ func dirs(h *zktest.Hand) {
 func TestRead(t *testing.T) {
 	t.Run("takes_an_empty_tree_and_leaves_it_empty", func(t *testing.T) {
 		connect := zktest.Connect(t)
-		s := open(t, connect)
+		s := harness.Open(t, connect, noCreate)
 		tree, err := Read(t.Context(), s)
 		if err != nil || tree.String() != "0 candidates, 0 workers, 0 tasks" {
 			t.Errorf("read %v, %v", tree, err)
@@ -65,7 +53,7 @@ func TestRead(t *testing.T) {
 			h.Create(fmt.Sprintf("/master/%d-", i), "")
 		}
 		proxy, through := zktest.Via(t, connect)
-		s := open(t, through)
+		s := harness.Open(t, through, noCreate)
 		tree, err := Read(t.Context(), s)
 		if err != nil || len(tree.Tasks) != 40 || len(tree.Strangers) != 40 {
 			t.Errorf("read %v, %v", tree, err)
@@ -83,7 +71,7 @@ func TestRead(t *testing.T) {
 		h := zktest.Conn(t, connect)
 		dirs(h)
 		h.Create("/tasks/big", "failed "+strings.Repeat("x", 900_000))
-		tree, err := Read(t.Context(), open(t, connect))
+		tree, err := Read(t.Context(), harness.Open(t, connect, noCreate))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +86,7 @@ func TestRead(t *testing.T) {
 		for i := range 200 {
 			h.Create(task.StatePath(fmt.Sprint(i)), "pending")
 		}
-		s := open(t, connect)
+		s := harness.Open(t, connect, noCreate)
 		names, _, err := s.Children(task.TasksDir)
 		if err != nil {
 			t.Fatal(err)
@@ -129,14 +117,14 @@ func TestRead(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		tree, found, err := Diagnose(t.Context(), open(t, connect), root)
+		tree, found, err := Diagnose(t.Context(), harness.Open(t, connect, noCreate), root)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if tree.Tasks[0].Err == nil || tree.Workers[0].Err == nil || tree.Candidates[0].Err == nil || len(found) != 4 {
 			t.Errorf("read %v %v %v, found %v", tree.Tasks, tree.Workers, tree.Candidates, found)
 		}
-		c, err := Look(t.Context(), open(t, connect), "t", Limits{})
+		c, err := Look(t.Context(), harness.Open(t, connect, noCreate), "t", Limits{})
 		if err != nil || c.Task.Err == nil || c.PayloadErr == nil {
 			t.Errorf("looked %+v, %v", c, err)
 		}
@@ -144,7 +132,7 @@ func TestRead(t *testing.T) {
 		if _, err := h.Conn.SetACL(root+"/tasks", locked, -1); err != nil {
 			t.Fatal(err)
 		}
-		if tree, err = Read(t.Context(), open(t, connect)); err != nil || len(tree.Dirs) != 1 || tree.Dirs[0].Err == nil {
+		if tree, err = Read(t.Context(), harness.Open(t, connect, noCreate)); err != nil || len(tree.Dirs) != 1 || tree.Dirs[0].Err == nil {
 			t.Errorf("read %v, %v", tree.Dirs, err)
 		}
 	})
@@ -153,7 +141,7 @@ func TestRead(t *testing.T) {
 		h := zktest.Conn(t, connect)
 		dirs(h)
 		h.Create("/tasks/t", "pending")
-		s := open(t, connect)
+		s := harness.Open(t, connect, noCreate)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := Read(ctx, s); !errors.Is(err, context.Canceled) {
@@ -179,7 +167,7 @@ func TestLookCountsWhatIsAssignedBefore(t *testing.T) {
 	} {
 		h.Create(task.StatePath(id), state)
 	}
-	s := open(t, connect)
+	s := harness.Open(t, connect, noCreate)
 	// Four submitters take turns; what is made by hand is one of them, and has two that
 	// are not pending.
 	for id, want := range map[string]int{first: 0, second: 1, third: 2, "hand-made": 3} {
@@ -199,7 +187,7 @@ func TestLookKeepsToItsLimits(t *testing.T) {
 		h.Create(task.StatePath(id), "pending")
 		h.Create(task.DataPath(id), "a secret")
 	}
-	s := open(t, connect)
+	s := harness.Open(t, connect, noCreate)
 	for name, tc := range map[string]struct {
 		limits  Limits
 		payload string
@@ -236,7 +224,7 @@ func TestLookLeavesDrainedWorkersOut(t *testing.T) {
 	h.CreateEphemeral("/workers/free", "")
 	other.CreateEphemeral("/workers/drained", "")
 	h.Create("/drain/drained", "")
-	s := open(t, connect)
+	s := harness.Open(t, connect, noCreate)
 	if c, err := Look(t.Context(), s, "t2", Limits{}); err != nil || c.Rival == nil || c.Rival.Name != "t1" {
 		t.Errorf("%+v, %v, want t1 as its rival", c, err)
 	}
@@ -260,7 +248,7 @@ func TestDiagnoseInMotion(t *testing.T) {
 	h.CreateEphemeral("/workers/v", "gone")
 	proxy, through := zktest.Via(t, connect)
 	held, release := proxy.Hold(zktest.OpSync, 2) // each look begins with one
-	s := open(t, through)
+	s := harness.Open(t, through, noCreate)
 	type result struct {
 		found []Finding
 		err   error

@@ -5,6 +5,7 @@ package inspect
 import (
 	"testing"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -17,8 +18,8 @@ func TestReconnectWatcher(t *testing.T) {
 		h.Create(task.StatePath("a"), "pending")
 		h.Create(task.StatePath("b"), "pending")
 		proxy, through := zktest.Via(t, connect)
-		s := open(t, connect)
-		w := NewWatcher(open(t, through))
+		s := harness.Open(t, connect, noCreate)
+		w := NewWatcher(harness.Open(t, through, noCreate))
 		sameAsRead(t, w, s)
 		proxy.Refuse(true)
 		h.Set(task.StatePath("a"), "done")
@@ -35,8 +36,8 @@ func TestReconnectWatcher(t *testing.T) {
 		h.Create(task.StatePath("a"), "pending")
 		proxy, through := zktest.Via(t, connect)
 		proxy.Unknown(zktest.OpAddWatch)
-		s := open(t, connect)
-		w := NewWatcher(open(t, through))
+		s := harness.Open(t, connect, noCreate)
+		w := NewWatcher(harness.Open(t, through, noCreate))
 		for _, state := range []string{"pending 1", "pending 2", "done"} {
 			h.Set(task.StatePath("a"), state)
 			sameAsRead(t, w, s)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -53,14 +54,14 @@ func TestWatcher(t *testing.T) {
 		h := zktest.Conn(t, connect)
 		dirs(h)
 		h.CreateSeq("/master/m-", "me")
-		ids := submit(t, open(t, connect), 5000)
+		ids := submit(t, harness.Open(t, connect, noCreate), 5000)
 		const workers = 16
 		worker := func(i int) string { return task.WorkerPath(fmt.Sprint("w", i)) }
 		for i := range workers {
 			h.CreateEphemeral(worker(i), ids[i])
 		}
 		proxy, through := zktest.Via(t, connect)
-		w := NewWatcher(open(t, through))
+		w := NewWatcher(harness.Open(t, through, noCreate))
 		costs := func(mostReads int, want ...zktest.Op) {
 			t.Helper()
 			proxy.Seen()
@@ -111,7 +112,7 @@ func TestWatcher(t *testing.T) {
 		h.Create("/tasks/t", "pending")
 		h.CreateEphemeral("/workers/w", "")
 		proxy, through := zktest.Via(t, connect)
-		w := NewWatcher(open(t, through))
+		w := NewWatcher(harness.Open(t, through, noCreate))
 		if _, err := w.Read(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -137,8 +138,8 @@ func TestWatcher(t *testing.T) {
 	t.Run("returns_what_Read_does_whatever_happens", func(t *testing.T) {
 		connect := zktest.Connect(t)
 		h := zktest.Conn(t, connect)
-		s := open(t, connect)
-		w := NewWatcher(open(t, connect))
+		s := harness.Open(t, connect, noCreate)
+		w := NewWatcher(harness.Open(t, connect, noCreate))
 		sameAsRead(t, w, s) // nothing is there yet
 		dirs(h)
 		random := rand.New(rand.NewPCG(1, 2))

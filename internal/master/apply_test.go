@@ -14,6 +14,7 @@ import (
 	"github.com/go-zookeeper/zk"
 	"github.com/google/uuid"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/session"
@@ -55,7 +56,7 @@ func busyTree(t *testing.T) (*zktest.Hand, *session.Session) {
 	submit(h, "t1")
 	h.CreateEphemeral("/workers/free", "")
 	h.CreateEphemeral("/workers/busy", "withdrawn")
-	return h, open(t, connect)
+	return h, harness.Open(t, connect)
 }
 
 // TestFence shows that a leader that does not know yet that it is deposed has no
@@ -65,7 +66,7 @@ func TestFence(t *testing.T) {
 	for _, tt := range moves {
 		t.Run("refuses a deposed leader's "+tt.name, func(t *testing.T) {
 			h, s := busyTree(t)
-			l := still(s, h, testLogger(t))
+			l := still(s, h, harness.Logger(t))
 			h.Delete(l.fence.Path)
 			before, _ := h.Stat(tt.path)
 			if err := l.apply([]sched.Move{tt.move}); !errors.Is(err, errDeposed) {
@@ -87,7 +88,7 @@ func TestMoves(t *testing.T) {
 	for _, tt := range moves {
 		t.Run(tt.name, func(t *testing.T) {
 			h, s := busyTree(t)
-			if err := still(s, h, testLogger(t)).apply([]sched.Move{tt.move}); err != nil {
+			if err := still(s, h, harness.Logger(t)).apply([]sched.Move{tt.move}); err != nil {
 				t.Fatal(err)
 			}
 			want := maps.Clone(was)
@@ -156,7 +157,7 @@ func TestApply(t *testing.T) {
 	t.Run("no move shares another's fate", func(t *testing.T) {
 		h, connect := tree(t)
 		j := new(journal)
-		l := still(open(t, connect), h, slog.New(slog.NewTextHandler(j, nil)))
+		l := still(harness.Open(t, connect), h, slog.New(slog.NewTextHandler(j, nil)))
 		var ids, workers []string
 		for i := range 9 {
 			ids = append(ids, task.NewID())
@@ -212,7 +213,7 @@ func TestApply(t *testing.T) {
 			h, connect := tree(t)
 			submit(h, "t1")
 			h.CreateEphemeral("/workers/w1", "")
-			l := still(open(t, connect), h, testLogger(t))
+			l := still(harness.Open(t, connect), h, harness.Logger(t))
 			h.Set("/tasks/t1", "done 42") // after it was read, before it is written
 			if err := l.apply([]sched.Move{m}); err != nil {
 				t.Fatal(err)
@@ -231,7 +232,7 @@ func TestApply(t *testing.T) {
 		h.CreateEphemeral("/workers/w1", "")
 		h.CreateEphemeral("/workers/w2", "")
 		j := new(journal)
-		l := still(open(t, connect), h, slog.New(slog.NewTextHandler(j, nil)))
+		l := still(harness.Open(t, connect), h, slog.New(slog.NewTextHandler(j, nil)))
 		large := sched.Move{Kind: sched.Revoke, Worker: "w1", List: slices.Repeat([]string{strings.Repeat("x", 99)}, 9500)}
 		if err := l.apply([]sched.Move{large, assigning("w2", "t1", false)}); err != nil {
 			t.Fatal(err)
@@ -273,7 +274,7 @@ func TestApply(t *testing.T) {
 	})
 	t.Run("a long chroot makes packets smaller", func(t *testing.T) {
 		connect := zktest.Connect(t) + "/" + strings.Repeat("a-long-chroot", 70)
-		s := open(t, connect)
+		s := harness.Open(t, connect)
 		if err := s.EnsureDirs(task.Dirs()...); err != nil {
 			t.Fatal(err)
 		}
@@ -297,7 +298,7 @@ func TestApply(t *testing.T) {
 	})
 	t.Run("more than a packet goes in several", func(t *testing.T) {
 		h, connect := tree(t)
-		s := open(t, connect)
+		s := harness.Open(t, connect)
 		l := still(s, h, slog.New(slog.DiscardHandler))
 		group := s.NewGroup()
 		var wg sync.WaitGroup

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/task"
@@ -56,7 +57,7 @@ func TestDepartures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h, connect := tree(t)
 			j := new(journal)
-			runAs(t, open(t, connect), Config{Logger: slog.New(slog.NewTextHandler(j, nil))})
+			runAs(t, harness.Open(t, connect), Config{Logger: slog.New(slog.NewTextHandler(j, nil))})
 			w := zktest.Conn(t, connect)
 			w.CreateEphemeral("/workers/w1", "")
 			id := task.NewID()
@@ -137,7 +138,7 @@ func TestDepartureIsTold(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h, connect := tree(t)
 			j := new(journal)
-			l := still(open(t, connect), h, slog.New(slog.NewTextHandler(j, nil)))
+			l := still(harness.Open(t, connect), h, slog.New(slog.NewTextHandler(j, nil)))
 			l.handle(sched.TasksListed{IDs: []string{t1, t2}, Number: 1})
 			l.handle(sched.WorkersListed{IDs: []string{"free", "w"}})
 			l.handle(sched.WorkerRead{ID: "free", Session: 1, Version: 0, Listings: 1})

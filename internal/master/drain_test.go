@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/master/sched"
 )
@@ -64,7 +65,7 @@ func TestDrain(t *testing.T) {
 	})
 	t.Run("is told by the leader only, at the version that it read", func(t *testing.T) {
 		h, connect := tree(t)
-		l := still(open(t, connect), h, slog.New(slog.DiscardHandler))
+		l := still(harness.Open(t, connect), h, slog.New(slog.DiscardHandler))
 		h.Create("/drain/node", "")
 		h.Set("/drain/node", "why")
 		h.Create("/drain/other", "")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -174,7 +175,7 @@ func TestJunk(t *testing.T) {
 			h.DeleteAll(dir)
 		}
 		zktest.Eventually(t, "the paths", func() (bool, string) {
-			if err := open(t, connect).EnsureDirs(task.DataDir); err != nil {
+			if err := harness.Open(t, connect).EnsureDirs(task.DataDir); err != nil {
 				return false, err.Error()
 			}
 			_, a := h.Get("/tasks")

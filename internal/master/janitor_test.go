@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -26,7 +27,7 @@ func keeper(t *testing.T) (*janitor, *zktest.Hand, *zktest.Proxy, *strings.Build
 	t.Helper()
 	h, connect := tree(t)
 	proxy, via := zktest.Via(t, connect)
-	s := open(t, via)
+	s := harness.Open(t, via)
 	log := new(strings.Builder)
 	m := &master{s: s, cfg: Config{Retention: hour, Logger: slog.New(slog.NewTextHandler(log, nil))}, dirs: newDirs(s)}
 	m.rights = session.NewRights(m.cfg.Logger)
@@ -310,7 +311,7 @@ func TestRetention(t *testing.T) {
 		of := []string{task.NewID(), task.NewID()}
 		h.CreateEphemeral("/tasks/of-a-client", "done 1")
 		submit(h, of[0])
-		run(t, open(t, connect), Config{Retention: period})
+		run(t, harness.Open(t, connect), Config{Retention: period})
 		began := time.Now()
 		finished(h, of[1], "failed so")
 		gone(t, h, task.StatePath(of[1]), task.DataPath(of[1]))
@@ -324,7 +325,7 @@ func TestRetention(t *testing.T) {
 	t.Run("removes payloads without a task", func(t *testing.T) {
 		h, connect := tree(t)
 		h.Create("/data/alone", "")
-		run(t, open(t, connect), Config{Retention: time.Second})
+		run(t, harness.Open(t, connect), Config{Retention: time.Second})
 		gone(t, h, "/data/alone")
 	})
 	t.Run("goes on through changes of leader", func(t *testing.T) {
@@ -340,7 +341,7 @@ func TestRetention(t *testing.T) {
 		masters.Go(func() {
 			for ctx.Err() == nil {
 				lead, end := context.WithTimeout(ctx, term)
-				s := open(t, connect)
+				s := harness.Open(t, connect)
 				if err := Run(lead, s, Config{Retention: period}); err != nil {
 					t.Error(err)
 				}
@@ -356,7 +357,7 @@ func TestRetention(t *testing.T) {
 	t.Run("of thousands of results holds up no assignment", func(t *testing.T) {
 		const many = 1500
 		h, connect := tree(t)
-		s := open(t, connect)
+		s := harness.Open(t, connect)
 		for range many / 100 {
 			var ops []session.Op
 			for range 100 {

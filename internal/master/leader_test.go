@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/task"
@@ -16,7 +17,7 @@ import (
 func TestMerge(t *testing.T) {
 	h, connect := tree(t)
 	j := new(journal)
-	l := still(open(t, connect), h, slog.New(slog.NewTextHandler(j, nil)))
+	l := still(harness.Open(t, connect), h, slog.New(slog.NewTextHandler(j, nil)))
 	id, long := task.NewID(), strings.Repeat("x", task.MaxID+1)
 	h.CreateEphemeral("/workers/w", "")
 	l.handle(sched.DrainsListed{})
@@ -103,7 +104,7 @@ func TestTurn(t *testing.T) {
 		proxy, via := zktest.Via(t, connect)
 		submit(h, "t1")
 		h.CreateEphemeral("/workers/w", "t1")
-		l := still(open(t, via), h, testLogger(t))
+		l := still(harness.Open(t, via), h, harness.Logger(t))
 		if err := l.watchTrees(); err != nil {
 			t.Fatal(err)
 		}

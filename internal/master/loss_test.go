@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -156,7 +157,7 @@ func TestLoss(t *testing.T) {
 	})
 	t.Run("never_fails_a_task_where_there_is_no_limit", func(t *testing.T) {
 		h, connect := tree(t)
-		run(t, open(t, connect), Config{MaxLosses: -1})
+		run(t, harness.Open(t, connect), Config{MaxLosses: -1})
 		id := task.NewID()
 		submit(h, id)
 		for range 5 {
@@ -187,7 +188,7 @@ func TestLoss(t *testing.T) {
 	for _, losses := range []int{0, 1} {
 		t.Run(fmt.Sprintf("overwrites_no_result_typed_by_hand/limit_%d", losses), func(t *testing.T) {
 			h, connect := tree(t)
-			run(t, open(t, connect), Config{MaxLosses: losses})
+			run(t, harness.Open(t, connect), Config{MaxLosses: losses})
 			id := task.NewID()
 			submit(h, id)
 			w := zktest.Conn(t, connect)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -213,16 +214,13 @@ func TestReconnectOutage(t *testing.T) {
 		connect := zktest.Connect(t)
 		h := zktest.Conn(t, connect)
 		makeDirs(h)
-		address, err := session.ParseAddress(connect)
-		if err != nil {
-			t.Fatal(err)
-		}
 		ctx, cancel := context.WithCancel(context.Background())
 		var running sync.WaitGroup
 		running.Go(func() {
-			cfg := session.Config{Address: address, Timeout: 2 * time.Second, Logger: testLogger(t)}
+			cfg := harness.SessionConfig(t, connect)
+			cfg.Timeout = 2 * time.Second
 			err := session.Run(ctx, cfg, 10*time.Second, func(ctx context.Context, s *session.Session) error {
-				return Run(ctx, s, Config{Logger: testLogger(t)})
+				return Run(ctx, s, Config{Logger: harness.Logger(t)})
 			})
 			if err != nil {
 				t.Error(err)
@@ -287,7 +285,7 @@ func TestReconnectOldServer(t *testing.T) {
 	makeDirs(h)
 	proxy, via := zktest.Via(t, connect)
 	proxy.Unknown(zktest.OpAddWatch)
-	run(t, open(t, via), Config{Retention: -1})
+	run(t, harness.Open(t, via), Config{Retention: -1})
 	h.CreateEphemeral("/workers/w1", "")
 	settled(t, h)
 	settled(t, h)
@@ -329,7 +327,7 @@ func TestReconnectSign(t *testing.T) {
 func TestReconnectReadsAgain(t *testing.T) {
 	h, connect := tree(t)
 	proxy, via := zktest.Via(t, connect)
-	l := still(open(t, via), h, testLogger(t))
+	l := still(harness.Open(t, via), h, harness.Logger(t))
 	turnUntilQuiet(t, l)
 	l.tasks.due, l.workers.due = false, false
 	cut := proxy.CutBefore(zktest.OpGetData, 1)

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -20,33 +19,10 @@ import (
 
 func TestMain(m *testing.M) { zktest.Main(m) }
 
-// open opens a session that is closed at the end of the test. No test waits for
-// its timeout, and on a busy machine none meets it.
-func open(t *testing.T, connect string) *session.Session {
-	t.Helper()
-	address, err := session.ParseAddress(connect)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	s, err := session.Open(ctx, session.Config{Address: address, Timeout: 20 * time.Second, Logger: testLogger(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
-}
-
-// testLogger writes to the test's log.
-func testLogger(t *testing.T) *slog.Logger {
-	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
-
 // run runs a master on a session until it is stopped, or the test ends.
 func run(t *testing.T, s *session.Session, cfg Config) (stop func()) {
 	t.Helper()
-	cfg.Logger = testLogger(t)
+	cfg.Logger = harness.Logger(t)
 	return runAs(t, s, cfg)
 }
 
@@ -68,7 +44,7 @@ func runAs(t *testing.T, s *session.Session, cfg Config) (stop func()) {
 // start runs a master on a session of its own.
 func start(t *testing.T, connect string) (stop func()) {
 	t.Helper()
-	return run(t, open(t, connect), Config{Who: "test"})
+	return run(t, harness.Open(t, connect), Config{Who: "test"})
 }
 
 // submit makes a task by hand.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/master/sched"
 	"taskkeeper/internal/metrics"
@@ -40,9 +41,9 @@ func TestMonitor(t *testing.T) {
 	t.Run("tells_who_leads_and_who_is_a_backup_through_a_failover", func(t *testing.T) {
 		h, connect := tree(t)
 		var first, second, unused Monitor
-		stop := run(t, open(t, connect), Config{Monitor: &first})
+		stop := run(t, harness.Open(t, connect), Config{Monitor: &first})
 		is(t, &first, Leader)
-		run(t, open(t, connect), Config{Monitor: &second})
+		run(t, harness.Open(t, connect), Config{Monitor: &second})
 		is(t, &second, Backup)
 		submit(h, "t1")
 		counted(t, &first, sched.Count{Pending: 1})
@@ -69,7 +70,7 @@ func TestMonitor(t *testing.T) {
 	t.Run("answers_all_who_ask_at_once_while_tasks_come_and_go", func(t *testing.T) {
 		h, connect := tree(t)
 		var m Monitor
-		stop := run(t, open(t, connect), Config{Monitor: &m})
+		stop := run(t, harness.Open(t, connect), Config{Monitor: &m})
 		is(t, &m, Leader)
 		asked := make(chan error)
 		const askers = 8
@@ -125,8 +126,8 @@ func TestMonitor(t *testing.T) {
 	t.Run("finds_a_loop_healthy_that_waits_for_a_lost_connection", func(t *testing.T) {
 		h, connect := tree(t)
 		proxy, via := zktest.Via(t, connect)
-		s := open(t, via)
-		l := still(s, h, testLogger(t))
+		s := harness.Open(t, via)
+		l := still(s, h, harness.Logger(t))
 		l.beat.Add(1)
 		at(l, time.Minute)
 		var m Monitor
@@ -150,7 +151,7 @@ func TestMonitor(t *testing.T) {
 func stuck(t *testing.T) *Monitor {
 	t.Helper()
 	h, connect := tree(t)
-	l := still(open(t, connect), h, testLogger(t))
+	l := still(harness.Open(t, connect), h, harness.Logger(t))
 	at(l, 0)
 	l.beat.Add(1)
 	m := new(Monitor)
@@ -170,7 +171,7 @@ func TestFencedWritesAreCounted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h, s := busyTree(t)
 			registry := prometheus.NewRegistry()
-			m := &master{s: s, cfg: Config{Logger: testLogger(t), Metrics: metrics.NewMaster(registry)}.withDefaults(), dirs: newDirs(s)}
+			m := &master{s: s, cfg: Config{Logger: harness.Logger(t), Metrics: metrics.NewMaster(registry)}.withDefaults(), dirs: newDirs(s)}
 			m.rights, m.hints = session.NewRights(m.cfg.Logger), s.Hints(task.TasksDir)
 			fence := session.Check("/master/none", session.AnyVersion)
 			h.Create("/tasks/done", "done 1")

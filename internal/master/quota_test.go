@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 )
 
@@ -53,7 +54,7 @@ func TestCandidacyOverAQuotaWaitsUntilItFits(t *testing.T) {
 	h := zktest.Conn(t, server.Addr())
 	makeDirs(h)
 	j := new(journal)
-	runAs(t, open(t, server.Addr()), Config{Logger: slog.New(slog.NewTextHandler(j, nil))})
+	runAs(t, harness.Open(t, server.Addr()), Config{Logger: slog.New(slog.NewTextHandler(j, nil))})
 	zktest.Eventually(t, "a candidate", func() (bool, string) { return len(h.Children("/master")) == 1, "" })
 	h.SetQuota("/master", 1, -1) // itself
 	h.Delete("/master/" + h.Children("/master")[0])

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/master/sched"
 )
@@ -16,7 +17,7 @@ func TestReads(t *testing.T) {
 		h, connect := tree(t)
 		proxy, via := zktest.Via(t, connect)
 		j := new(journal)
-		return still(open(t, via), h, slog.New(slog.NewTextHandler(j, nil))), h, proxy, j
+		return still(harness.Open(t, via), h, slog.New(slog.NewTextHandler(j, nil))), h, proxy, j
 	}
 	t.Run("complain about what cannot be read or says nothing, but not about what is gone", func(t *testing.T) {
 		l, h, _, j := begin(t)

@@ -3,6 +3,7 @@ package master
 import (
 	"testing"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -11,7 +12,7 @@ import (
 func TestRequests(t *testing.T) {
 	h, connect := tree(t)
 	proxy, via := zktest.Via(t, connect)
-	run(t, open(t, via), Config{Retention: -1})
+	run(t, harness.Open(t, via), Config{Retention: -1})
 	h.CreateEphemeral("/workers/w1", "")
 	submitter := task.NewSubmitter("")
 	do := func() {

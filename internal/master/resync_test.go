@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 )
@@ -17,7 +18,7 @@ import (
 func TestLostWatchesCostTenSeconds(t *testing.T) {
 	t.Parallel()
 	h, connect := tree(t)
-	s := open(t, connect)
+	s := harness.Open(t, connect)
 	run(t, s, Config{Retention: -1}) // else /tasks is listed for that as well
 	h.CreateEphemeral("/workers/w1", "")
 	settled(t, h)
@@ -37,10 +38,10 @@ func TestLostWatchesCostTenSeconds(t *testing.T) {
 // drop the event of a new task.
 func TestListingIsRefusedForAWhile(t *testing.T) {
 	h, connect := tree(t)
-	s := open(t, connect)
+	s := harness.Open(t, connect)
 	proxy, via := zktest.Via(t, connect)
 	j := new(journal)
-	runAs(t, open(t, via), Config{Retention: -1, Logger: slog.New(slog.NewTextHandler(j, nil))})
+	runAs(t, harness.Open(t, via), Config{Retention: -1, Logger: slog.New(slog.NewTextHandler(j, nil))})
 	h.CreateEphemeral("/workers/w1", "")
 	settled(t, h)
 	permit := func(perms int32) {

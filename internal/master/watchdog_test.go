@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
-	"taskkeeper/internal/session"
 )
 
 // link is a session's state of connection.
@@ -78,15 +78,7 @@ func TestStuckLeaderIsTold(t *testing.T) {
 	t.Parallel()
 	h, connect := tree(t)
 	proxy, via := zktest.Via(t, connect)
-	address, err := session.ParseAddress(via)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := session.Open(t.Context(), session.Config{Address: address, Timeout: 4 * time.Second, Logger: testLogger(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := harness.Open(t, via, harness.Timeout(4*time.Second))
 	told := make(chan error, 1)
 	ended := make(chan error, 1)
 	go func() { ended <- Run(t.Context(), s, Config{Stuck: func(err error) { told <- err }}) }()

@@ -11,31 +11,18 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 )
 
 func TestMain(m *testing.M) { zktest.Main(m) }
 
-func open(t *testing.T, connect string) *session.Session {
-	t.Helper()
-	address, err := session.ParseAddress(connect)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := session.Open(t.Context(), session.Config{Address: address, Timeout: 20 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
-}
-
 // play plays a role as a member until its context ends. began is closed when it has begun.
 func play(t *testing.T, connect string, cfg Config) (began chan struct{}, ended chan error) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	s := open(t, connect)
+	s := harness.Open(t, connect)
 	cfg.Version = "1.4.0"
 	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	began, ended = make(chan struct{}), make(chan error, 1)
@@ -163,7 +150,7 @@ func TestRights(t *testing.T) {
 	connect := zktest.Connect(t)
 	h := zktest.Conn(t, connect)
 	h.Create("/members", "protocol=2")
-	if err := open(t, connect).SetACL("/members", zk.WorldACL(zk.PermAdmin), -1); err != nil {
+	if err := harness.Open(t, connect).SetACL("/members", zk.WorldACL(zk.PermAdmin), -1); err != nil {
 		t.Fatal(err)
 	}
 	began, _ := play(t, connect, Config{Role: Worker})

@@ -1,13 +1,13 @@
 package web
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 )
@@ -23,17 +23,7 @@ type woods struct {
 func newWoods(t *testing.T) *woods {
 	t.Helper()
 	connect := zktest.Connect(t)
-	address, err := session.ParseAddress(connect)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	s, err := session.Open(ctx, session.Config{Address: address, Timeout: 20 * time.Second, NoCreate: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := harness.Open(t, connect, func(c *session.Config) { c.NoCreate = true })
 	return &woods{t, zktest.Conn(t, connect), newTreeReader(s), time.Unix(1_700_000_000, 0)}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -171,7 +172,7 @@ func TestTake(t *testing.T) {
 			root := zktest.Connect(t)
 			d, b := newDesk(t, root), newBench(t)
 			j, log := newJournal(t)
-			hostAs(t, open(t, root, testTimeout), Config{Run: b.run, Logger: log})
+			hostAs(t, harness.Open(t, root), Config{Run: b.run, Logger: log})
 			worker := d.worker()
 			d.submit("t", "x")
 			d.Set(task.StatePath("t"), state)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -88,9 +89,9 @@ func TestCommit(t *testing.T) {
 		root := zktest.Connect(t)
 		d := newDesk(t, root)
 		first, second := newBench(t), newBench(t)
-		host(t, open(t, root, testTimeout), 1, first.run)
+		host(t, harness.Open(t, root), 1, first.run)
 		a := d.worker()
-		host(t, open(t, root, testTimeout), 1, second.run)
+		host(t, harness.Open(t, root), 1, second.run)
 		ids := d.workers(2)
 		b := ids[1-slices.Index(ids, a)]
 		d.submit("t", "wait")
@@ -110,7 +111,7 @@ func TestCommit(t *testing.T) {
 	parallel(t, "one_result_when_two_slots_of_a_process_hold_the_task", func(t *testing.T) {
 		root := zktest.Connect(t)
 		d := newDesk(t, root)
-		host(t, open(t, root, testTimeout), 2, returns(func(context.Context, task.Execution) ([]byte, error) { return []byte("x"), nil }))
+		host(t, harness.Open(t, root), 2, returns(func(context.Context, task.Execution) ([]byte, error) { return []byte("x"), nil }))
 		ids := d.workers(2)
 		for i := range 20 {
 			id := fmt.Sprint("t", i)
@@ -156,7 +157,7 @@ func TestCommit(t *testing.T) {
 		root := zktest.Connect(t)
 		d, b := newDesk(t, root), newBench(t)
 		proxy, through := zktest.Via(t, root)
-		host(t, open(t, through, testTimeout), slots, b.run)
+		host(t, harness.Open(t, through), slots, b.run)
 		workers := d.workers(slots)
 		var ids []string
 		for i, worker := range workers {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -14,7 +15,7 @@ func drainer(t *testing.T, slots int, drain time.Duration) (d desk, b *bench, p 
 	t.Helper()
 	root := zktest.Connect(t)
 	d, b = newDesk(t, root), newBench(t)
-	p = hostAs(t, open(t, root, testTimeout), Config{Slots: slots, Run: b.run, Drain: drain})
+	p = hostAs(t, harness.Open(t, root), Config{Slots: slots, Run: b.run, Drain: drain})
 	return d, b, p, d.workers(slots)
 }
 
@@ -142,7 +143,7 @@ func TestLeavingIsTold(t *testing.T) {
 			root := zktest.Connect(t)
 			d, b := newDesk(t, root), newBench(t)
 			j, log := newJournal(t)
-			p := hostAs(t, open(t, root, testTimeout), Config{Run: b.run, Drain: c.drain, Logger: log})
+			p := hostAs(t, harness.Open(t, root), Config{Run: b.run, Drain: c.drain, Logger: log})
 			worker := d.worker()
 			if c.busy {
 				d.submit("t", "wait")
@@ -168,7 +169,7 @@ func TestTimeout(t *testing.T) {
 	t.Parallel()
 	root := zktest.Connect(t)
 	d, b := newDesk(t, root), newBench(t)
-	hostAs(t, open(t, root, testTimeout), Config{Timeout: 200 * time.Millisecond, Run: b.run})
+	hostAs(t, harness.Open(t, root), Config{Timeout: 200 * time.Millisecond, Run: b.run})
 	worker := d.worker()
 	d.submit("late", "wait")
 	d.submit("good", "1")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -34,7 +35,7 @@ func TestExecute(t *testing.T) {
 	parallel(t, "the_computation_of_the_assignment_unless_told_otherwise", func(t *testing.T) {
 		root := zktest.Connect(t)
 		d := newDesk(t, root)
-		host(t, open(t, root, testTimeout), 0, nil)
+		host(t, harness.Open(t, root), 0, nil)
 		worker := d.worker()
 		d.submit("good", "0.01\n")
 		d.submit("bad", "soon")
@@ -59,7 +60,7 @@ func TestExecute(t *testing.T) {
 	parallel(t, "and_tells_the_facts", func(t *testing.T) {
 		root := zktest.Connect(t)
 		d := newDesk(t, root)
-		host(t, open(t, root, testTimeout), 1, func(ctx context.Context, e task.Execution) (task.Outcome, error) {
+		host(t, harness.Open(t, root), 1, func(ctx context.Context, e task.Execution) (task.Outcome, error) {
 			if string(e.Payload) == "long" {
 				<-ctx.Done()
 				return task.Outcome{Stderr: []byte("E")}, ctx.Err()
@@ -101,7 +102,7 @@ func TestExecute(t *testing.T) {
 		parallel(t, "never_"+name, func(t *testing.T) {
 			root := zktest.Connect(t)
 			d, b := newDesk(t, root), newBench(t)
-			hostAs(t, open(t, root, testTimeout), Config{Run: b.run, Kind: tt.kind})
+			hostAs(t, harness.Open(t, root), Config{Run: b.run, Kind: tt.kind})
 			worker := d.worker()
 			d.submit("t", "x")
 			d.Set(task.StatePath("t"), tt.state)
@@ -174,7 +175,7 @@ func TestExecute(t *testing.T) {
 		root := zktest.Connect(t)
 		d, b := newDesk(t, root), newBench(t)
 		proxy, through := zktest.Via(t, root)
-		host(t, open(t, through, testTimeout), 1, b.run)
+		host(t, harness.Open(t, through), 1, b.run)
 		worker := d.worker()
 		var list []string
 		for i := range readAhead + 1 {
@@ -270,7 +271,7 @@ func TestFail(t *testing.T) {
 		parallel(t, "with_a_"+name+"_too_large_and_the_session_goes_on", func(t *testing.T) {
 			root := zktest.Connect(t)
 			d := newDesk(t, root)
-			p := host(t, open(t, root, testTimeout), 1, returns(func(_ context.Context, e task.Execution) ([]byte, error) {
+			p := host(t, harness.Open(t, root), 1, returns(func(_ context.Context, e task.Execution) ([]byte, error) {
 				if e.Task == "large" {
 					return answer()
 				}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -54,7 +55,7 @@ func TestLeave(t *testing.T) {
 		root := zktest.Connect(t)
 		d, b := newDesk(t, root), newBench(t)
 		proxy, through := zktest.Via(t, root)
-		p := host(t, open(t, through, testTimeout), 1, b.run)
+		p := host(t, harness.Open(t, through), 1, b.run)
 		worker := d.worker()
 		ids := make([]string, 100)
 		for i := range ids {
@@ -110,7 +111,7 @@ func TestLeave(t *testing.T) {
 		root := zktest.Connect(t)
 		d, b := newDesk(t, root), newBench(t)
 		proxy, through := zktest.Via(t, root)
-		p := host(t, open(t, through, testTimeout), 1, b.run)
+		p := host(t, harness.Open(t, through), 1, b.run)
 		worker := d.worker()
 		d.submit("t", "wait")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
@@ -130,7 +131,7 @@ func TestLeave(t *testing.T) {
 		root := zktest.Connect(t)
 		d, b := newDesk(t, root), newBench(t)
 		proxy, through := zktest.Via(t, root)
-		p := host(t, open(t, through, testTimeout), 1, b.run)
+		p := host(t, harness.Open(t, through), 1, b.run)
 		worker := d.worker()
 		begin(d, b, worker, "t")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
@@ -147,7 +148,7 @@ func TestLeave(t *testing.T) {
 		root := zktest.Connect(t)
 		d, b := newDesk(t, root), newBench(t)
 		proxy, through := zktest.Via(t, root)
-		p := host(t, open(t, through, testTimeout), 1, b.run)
+		p := host(t, harness.Open(t, through), 1, b.run)
 		worker := d.worker()
 		for _, id := range []string{"a", "b", "c"} {
 			d.submit(id, "wait")
@@ -172,7 +173,7 @@ func TestLeave(t *testing.T) {
 		root := zktest.Connect(t)
 		d, b := newDesk(t, root), newBench(t)
 		proxy, through := zktest.Via(t, root)
-		p := host(t, open(t, through, testTimeout), 1, b.run)
+		p := host(t, harness.Open(t, through), 1, b.run)
 		worker := d.worker()
 		begin(d, b, worker, "a", "b")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
@@ -196,7 +197,7 @@ func TestLeave(t *testing.T) {
 	parallel(t, "loses_nothing_whenever_work_comes", func(t *testing.T) {
 		root := zktest.Connect(t)
 		d, b := newDesk(t, root), newBench(t)
-		s := open(t, root, testTimeout)
+		s := harness.Open(t, root)
 		for i := range 30 {
 			p := host(t, s, 1, b.run)
 			worker := d.worker()
@@ -223,7 +224,7 @@ func TestLeave(t *testing.T) {
 		root := zktest.Connect(t)
 		d, b := newDesk(t, root), newBench(t)
 		proxy, through := zktest.Via(t, root)
-		p := host(t, open(t, through, testTimeout), 1, b.run)
+		p := host(t, harness.Open(t, through), 1, b.run)
 		worker := d.worker()
 		held, release := proxy.Hold(zktest.OpMulti, 1)
 		p.stop()

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -15,7 +16,7 @@ func TestResultThatTheServersDoNotTake(t *testing.T) {
 	t.Parallel()
 	server := zktest.NewServer(t, zktest.Options{Flags: []string{"-Djute.maxbuffer=262144"}})
 	d, b := newDesk(t, server.Addr()), newBench(t)
-	s := open(t, server.Addr(), testTimeout*2)
+	s := harness.Open(t, server.Addr(), harness.Timeout(testTimeout*2))
 	host(t, s, 2, b.run)
 	ids := d.workers(2)
 	results := map[string]string{
@@ -65,7 +66,7 @@ func TestResultOverAQuota(t *testing.T) {
 			d, b := newDesk(t, server.Addr()), newBench(t)
 			d.Create(task.StatePath("other"), "done "+strings.Repeat("y", 95))
 			d.SetQuota(task.TasksDir, -1, tt.quota)
-			host(t, open(t, server.Addr(), testTimeout), 1, b.run)
+			host(t, harness.Open(t, server.Addr()), 1, b.run)
 			worker := d.worker()
 			d.submit("t", "wait")
 			d.assign(worker, "t")
@@ -82,7 +83,7 @@ func TestResultOverAQuota(t *testing.T) {
 		proxy, through := zktest.Via(t, server.Addr())
 		d, b := newDesk(t, server.Addr()), newBench(t)
 		j, log := newJournal(t)
-		hostAs(t, open(t, through, testTimeout), Config{Run: b.run, Logger: log})
+		hostAs(t, harness.Open(t, through), Config{Run: b.run, Logger: log})
 		worker := d.worker()
 		ids := []string{"first", "second"}
 		for i, id := range ids {

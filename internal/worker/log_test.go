@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -78,7 +79,7 @@ func TestLog(t *testing.T) {
 		d, b = newDesk(t, root), newBench(t)
 		proxy, through := zktest.Via(t, root)
 		j, log := newJournal(t)
-		p = hostAs(t, open(t, through, testTimeout), Config{Run: b.run, Logger: log})
+		p = hostAs(t, harness.Open(t, through), Config{Run: b.run, Logger: log})
 		return j, d, b, p, d.worker(), proxy
 	}
 	parallel(t, "tells_that_a_task_is_done_when_that_is_committed_and_how_long_the_execution_took", func(t *testing.T) {

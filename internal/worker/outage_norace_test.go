@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -63,7 +64,7 @@ func TestReconnectOutage(t *testing.T) {
 		root := zktest.Connect(t)
 		d, b := newDesk(t, root), newBench(t)
 		proxy, through := zktest.Via(t, root)
-		p := host(t, open(t, through, timeout), 1, b.run)
+		p := host(t, harness.Open(t, through, harness.Timeout(timeout)), 1, b.run)
 		worker := d.worker()
 		begin(d, b, worker, "t")
 		proxy.Blackhole(true)
@@ -86,7 +87,7 @@ func TestReconnectOutage(t *testing.T) {
 		d, b := newDesk(t, root), newBench(t)
 		proxy, through := zktest.Via(t, root)
 		j, log := newJournal(t)
-		p := hostAs(t, open(t, through, timeout), Config{Run: b.run, RunOn: true, Logger: log})
+		p := hostAs(t, harness.Open(t, through, harness.Timeout(timeout)), Config{Run: b.run, RunOn: true, Logger: log})
 		worker := d.worker()
 		begin(d, b, worker, "t")
 		proxy.Blackhole(true)
@@ -122,7 +123,7 @@ type cutOff struct {
 func newCutOff(t *testing.T, connect string, timeout time.Duration, runOn bool) cutOff {
 	t.Helper()
 	proxy, through := zktest.Via(t, connect)
-	s := open(t, through, timeout) // makes the chroot
+	s := harness.Open(t, through, harness.Timeout(timeout)) // makes the chroot
 	j, log := newJournal(t)
 	c := cutOff{d: newDesk(t, connect), b: newBench(t), j: j, proxy: proxy, says: cancels, cancel: !runOn}
 	if runOn {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -18,7 +19,7 @@ func TestRegister(t *testing.T) {
 	parallel(t, "one_empty_ephemeral_znode_for_each_slot", func(t *testing.T) {
 		root := zktest.Connect(t)
 		d := newDesk(t, root)
-		p := host(t, open(t, root, testTimeout), 3, nil)
+		p := host(t, harness.Open(t, root), 3, nil)
 		for _, id := range d.workers(3) {
 			stat := d.stat(task.WorkerPath(id))
 			queue, host, pid := task.ParseWorkerName(id)
@@ -30,7 +31,7 @@ func TestRegister(t *testing.T) {
 	parallel(t, "in_its_queue", func(t *testing.T) {
 		root := zktest.Connect(t)
 		d := newDesk(t, root)
-		hostAs(t, open(t, root, testTimeout), Config{Queue: "gpu"})
+		hostAs(t, harness.Open(t, root), Config{Queue: "gpu"})
 		worker := d.worker()
 		if queue, _, pid := task.ParseWorkerName(worker); queue != "gpu" || pid != os.Getpid() {
 			t.Errorf("worker %s", worker)
@@ -46,7 +47,7 @@ func TestRegister(t *testing.T) {
 	parallel(t, "makes_the_permanent_znodes_that_are_missing", func(t *testing.T) {
 		root := zktest.Connect(t)
 		d := desk{Hand: zktest.Conn(t, root), t: t}
-		host(t, open(t, root, testTimeout), 1, nil)
+		host(t, harness.Open(t, root), 1, nil)
 		d.worker()
 		if got := d.Children("/"); !slices.Equal(got, []string{"data", "drain", "master", "members", "tasks", "workers"}) {
 			t.Errorf("permanent znodes: %q", got)
@@ -88,7 +89,7 @@ func TestRegister(t *testing.T) {
 		root := zktest.Connect(t)
 		d := newDesk(t, root)
 		j, log := newJournal(t)
-		p := hostAs(t, open(t, root, testTimeout), Config{Logger: log})
+		p := hostAs(t, harness.Open(t, root), Config{Logger: log})
 		var paused []line
 		zktest.Eventually(t, "a pause", func() (bool, string) {
 			for _, worker := range d.Children(task.WorkersDir) {
@@ -150,8 +151,8 @@ func TestRegister(t *testing.T) {
 			}
 		}
 		permit(zk.PermRead | zk.PermAdmin)
-		host(t, open(t, root, testTimeout), 1, nil).leave()
-		host(t, open(t, root, testTimeout), 2, nil)
+		host(t, harness.Open(t, root), 1, nil).leave()
+		host(t, harness.Open(t, root), 2, nil)
 		if got := d.Children(task.WorkersDir); len(got) > 0 {
 			t.Fatalf("registered: %q", got)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"taskkeeper/internal/command"
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -94,7 +95,7 @@ func TestCapacity(t *testing.T) {
 				}
 				return nil
 			}
-			c := &capacity{log: logger(t)}
+			c := &capacity{log: harness.Logger(t)}
 			var pauses []time.Duration
 			for range 7 {
 				began := time.Now()
@@ -118,7 +119,7 @@ func TestCapacity(t *testing.T) {
 	})
 	t.Run("takes_an_execution_for_begun_that_goes_on", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			c := &capacity{log: logger(t)}
+			c := &capacity{log: harness.Logger(t)}
 			c.failed(fault)
 			e, _ := c.enter(t.Context())
 			began := time.Now()
@@ -166,7 +167,7 @@ func TestCapacity(t *testing.T) {
 	})
 	t.Run("waits_no_longer_than_its_context", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			c := &capacity{log: logger(t)}
+			c := &capacity{log: harness.Logger(t)}
 			c.failed(fault)
 			ctx, cancel := context.WithTimeout(t.Context(), s/2)
 			defer cancel()
@@ -184,7 +185,7 @@ func broken(t *testing.T, slots int) (j *journal, d desk, b *bench, p *hosted, m
 	d, b = newDesk(t, root), newBench(t)
 	j, log := newJournal(t)
 	var mended atomic.Bool
-	p = hostAs(t, open(t, root, testTimeout), Config{Slots: slots, Logger: log, Run: func(ctx context.Context, e task.Execution) (task.Outcome, error) {
+	p = hostAs(t, harness.Open(t, root), Config{Slots: slots, Logger: log, Run: func(ctx context.Context, e task.Execution) (task.Outcome, error) {
 		if mended.Load() {
 			return b.run(ctx, e)
 		}
@@ -257,7 +258,7 @@ func TestCannotStart(t *testing.T) {
 	parallel(t, "writes_the_results_that_were_ready", func(t *testing.T) {
 		root := zktest.Connect(t)
 		d := newDesk(t, root)
-		host(t, open(t, root, testTimeout), 1, returns(func(_ context.Context, e task.Execution) ([]byte, error) {
+		host(t, harness.Open(t, root), 1, returns(func(_ context.Context, e task.Execution) ([]byte, error) {
 			if e.Task == "b" {
 				return nil, command.ErrCannotStart
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -35,7 +36,7 @@ func TestUnusable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			connect := zktest.Connect(t)
 			d, b := newDesk(t, connect), newBench(t)
-			host(t, open(t, connect, testTimeout), 2, b.run)
+			host(t, harness.Open(t, connect), 2, b.run)
 			before := d.workers(2)
 			spoil(t, d, b, before[0])
 			zktest.Eventually(t, "another worker in its place", func() (bool, string) {

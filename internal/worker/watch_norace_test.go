@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 )
 
@@ -17,7 +18,7 @@ func TestReconnectOldServer(t *testing.T) {
 	d, b := newDesk(t, root), newBench(t)
 	proxy, through := zktest.Via(t, root)
 	proxy.Unknown(zktest.OpAddWatch)
-	s := open(t, through, testTimeout)
+	s := harness.Open(t, through)
 	host(t, s, 1, b.run)
 	worker := d.worker()
 	for _, id := range []string{"a", "b", "c"} {

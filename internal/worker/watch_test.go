@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 )
 
@@ -46,7 +47,7 @@ func TestLostWatchCostsOnePeriod(t *testing.T) {
 		once()
 		return false
 	})
-	host(t, open(t, through, testTimeout), 1, b.run)
+	host(t, harness.Open(t, through), 1, b.run)
 	worker := d.worker()
 	happened(t, "watch", lost)
 	d.submit("t", "x")

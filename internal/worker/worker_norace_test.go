@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -57,7 +58,7 @@ func TestReconnectRegister(t *testing.T) {
 			root := zktest.Connect(t)
 			d, b := newDesk(t, root), newBench(t)
 			proxy, through := zktest.Via(t, root)
-			s := open(t, through, testTimeout)
+			s := harness.Open(t, through)
 			met := cut(proxy, zktest.OpMulti, 1, zktest.Naming(task.WorkersDir+"/"))
 			proxy.Seen()
 			p := host(t, s, 1, b.run)
@@ -148,7 +149,7 @@ func TestReconnectCommit(t *testing.T) {
 		root := zktest.Connect(t)
 		d, b := newDesk(t, root), newBench(t)
 		proxy, through := zktest.Via(t, root)
-		host(t, open(t, through, testTimeout), slots, b.run)
+		host(t, harness.Open(t, through), slots, b.run)
 		var ids []string
 		workers := d.workers(slots)
 		met := proxy.CutAfter(zktest.OpMulti, 2, zktest.Naming("done"))
@@ -281,18 +282,14 @@ func TestReconnectExpired(t *testing.T) {
 	parallel(t, "starts_over_under_a_new_id", func(t *testing.T) {
 		root := zktest.Connect(t)
 		d, b := newDesk(t, root), newBench(t)
-		address, err := session.ParseAddress(root)
-		if err != nil {
-			t.Fatal(err)
-		}
 		ids := make(chan int64, 2)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() {
-			done <- session.Run(ctx, session.Config{Address: address, Timeout: testTimeout, Logger: logger(t)}, 20*time.Second,
+			done <- session.Run(ctx, harness.SessionConfig(t, root), 20*time.Second,
 				func(ctx context.Context, s *session.Session) error {
 					ids <- s.ID()
-					return Run(ctx, s, Config{Run: b.run, Logger: logger(t)})
+					return Run(ctx, s, Config{Run: b.run, Logger: harness.Logger(t)})
 				})
 		}()
 		defer func() { cancel(); <-done }()

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -33,24 +33,6 @@ type hosted struct {
 	done chan error // receives what Run returned
 }
 
-func open(t *testing.T, connect string, timeout time.Duration) *session.Session {
-	t.Helper()
-	address, err := session.ParseAddress(connect)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	s, err := session.Open(ctx, session.Config{Address: address, Timeout: timeout, Logger: logger(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
-}
-
-func logger(t *testing.T) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
-
 // host runs slots until the test ends, when the session goes first: a run
 // whose tasks are stuck ends too.
 func host(t *testing.T, s *session.Session, slots int, fn task.Func) *hosted {
@@ -61,7 +43,7 @@ func host(t *testing.T, s *session.Session, slots int, fn task.Func) *hosted {
 func hostAs(t *testing.T, s *session.Session, cfg Config) *hosted {
 	t.Helper()
 	if cfg.Logger == nil {
-		cfg.Logger = logger(t)
+		cfg.Logger = harness.Logger(t)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &hosted{t: t, s: s, stop: cancel, done: make(chan error, 1)}
@@ -306,7 +288,7 @@ func one(t *testing.T) (d desk, b *bench, p *hosted, worker string) {
 	t.Helper()
 	root := zktest.Connect(t)
 	d, b = newDesk(t, root), newBench(t)
-	p = host(t, open(t, root, testTimeout), 1, b.run)
+	p = host(t, harness.Open(t, root), 1, b.run)
 	return d, b, p, d.worker()
 }
 
@@ -316,7 +298,7 @@ func proxied(t *testing.T) (d desk, b *bench, p *hosted, worker string, proxy *z
 	root := zktest.Connect(t)
 	d, b = newDesk(t, root), newBench(t)
 	proxy, through := zktest.Via(t, root)
-	p = host(t, open(t, through, testTimeout), 1, b.run)
+	p = host(t, harness.Open(t, through), 1, b.run)
 	return d, b, p, d.worker(), proxy
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/master"
 	"taskkeeper/internal/session"
@@ -26,14 +27,7 @@ func TestReconnectDetached(t *testing.T) {
 	// client does what a client does on a session of its own.
 	client := func(do func(s *session.Session)) {
 		t.Helper()
-		address, err := session.ParseAddress(connect)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := session.Open(t.Context(), session.Config{Address: address, Timeout: calm})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := harness.Open(t, connect)
 		defer s.Close()
 		do(s)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"taskkeeper/internal/client"
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/master"
 	"taskkeeper/internal/session"
@@ -22,11 +23,7 @@ import (
 // is stopped.
 func role(t *testing.T, connect string, cfg session.Config, do session.Role) (stop func()) {
 	t.Helper()
-	address, err := session.ParseAddress(connect)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.Address = address
+	cfg.Address = harness.SessionConfig(t, connect).Address
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
