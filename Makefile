@@ -40,7 +40,7 @@ report: scenarios compare ## all of that again, and the report with its tables a
 faults: lab zookeeper ## random faults for DURATION (60s), judged write by write; SEED repeats some, OTHER=COMMIT mixes in its programs
 	@bin/lab faults $(if $(TLS),--tls) $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(if $(OTHER),--other "$$(scripts/other $(OTHER))")
 
-test: build zookeeper tls gcc prometheus chromium ## all tests, against real servers
+test: lab zookeeper tls gcc prometheus chromium ## all tests, against real servers
 	@PATH="$$PATH:$$(dirname $(GO))" bin/lab test
 
 test-tls: build zookeeper prometheus chromium ## all of the programs' tests, the scenarios and random faults under TLS and a policy
