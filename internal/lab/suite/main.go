@@ -116,10 +116,10 @@ func run(ctx context.Context, lanes [][]way, out io.Writer) error {
 	for range lanes {
 		all = errors.Join(all, <-done)
 	}
+	failures := r.tell()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	failures := r.tell()
 	took := time.Since(began).Round(time.Second)
 	if failures > 0 {
 		all = errors.Join(fmt.Errorf("%d of %d tests failed in %v", failures, r.tests, took), all)
