@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -204,6 +205,19 @@ func (r *report) has(w way, pkg string) bool {
 	return false
 }
 
+// Of what a failed test wrote, so many lines are shown: why it failed is among the first, and
+// how it ended among the last.
+const firstLines, lastLines = 60, 30
+
+func shorten(text string) string {
+	lines := slices.Collect(strings.Lines(text))
+	left := len(lines) - firstLines - lastLines
+	if left <= 0 {
+		return text
+	}
+	return strings.Join(lines[:firstLines], "") + fmt.Sprintf("    … %d lines\n", left) + strings.Join(lines[firstLines+left:], "")
+}
+
 // tell tells what has failed, and what it wrote. It returns how many that are.
 func (r *report) tell() int {
 	r.mu.Lock()
@@ -213,7 +227,7 @@ func (r *report) tell() int {
 		if name == "" {
 			name = "the package"
 		}
-		fmt.Fprintf(r.out, "\n%s failed, in %s\n%s", name, f.way.of(f.pkg), f.text)
+		fmt.Fprintf(r.out, "\n%s failed, in %s\n%s", name, f.way.of(f.pkg), shorten(f.text))
 	}
 	return len(r.failures)
 }

@@ -2,6 +2,7 @@ package suite
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -73,6 +74,22 @@ func TestRun(t *testing.T) {
 				t.Logf("output:\n%s", out.String())
 			}
 		})
+	}
+}
+
+func TestShorten(t *testing.T) {
+	lines := func(from, to int) (text string) {
+		for i := from; i <= to; i++ {
+			text += fmt.Sprintln(i)
+		}
+		return text
+	}
+	for n, want := range map[int]string{
+		0: "", 90: lines(1, 90), 200: lines(1, firstLines) + "    … 110 lines\n" + lines(171, 200),
+	} {
+		if got := shorten(lines(1, n)); got != want {
+			t.Errorf("%d lines:\n%s", n, got)
+		}
 	}
 }
 
