@@ -6,6 +6,6 @@
 //   - [Programs] are several of them, with their logs as one stream of events.
 //   - [Cluster] is the servers as well.
 //
-// In tests, [Build] and [Run] fail the test instead of returning an error, and clean up
-// after it.
+// In tests, [Build], [Run] and [Open], which opens a session, fail the test instead of
+// returning an error, and clean up after it.
 package harness

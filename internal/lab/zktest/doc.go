@@ -20,8 +20,8 @@
 // an audit log.
 //
 // In tests, [Main] goes into TestMain, [Connect] gives each test a root of its
-// own on a server that the package's tests share, and [NewServer] a server to
-// kill or pause. A [Hand] plays any role by hand, as a person in ZooKeeper's
+// own on a server that the package's tests share, [SharedWith] such a server with options,
+// and [NewServer] a server to kill or pause. A [Hand] plays any role by hand, as a person in ZooKeeper's
 // shell would. [Expire] ends anybody's session. A [Proxy] stands between a process
 // and its server: it cuts the connection at an exact request, before it or after
 // it was carried out, and can be silent, slow or closed.
