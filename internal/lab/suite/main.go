@@ -41,7 +41,7 @@ const programs = "./internal/lab/cmdtest"
 
 // notTLS are tests of the programs to which it is all the same how the programs talk to the
 // servers, and long ones: of text, pages, processes and files. make test-tls runs them so too.
-const notTLS = "^Test(LongRun|Leak|Hostile|Spool|Idle|Dist|Units|ManPages|Completion|DryRun|Help|Installed|ZooKeeperScript|Alert" +
+const notTLS = "^Test(LongRun|Leak|Hostile|Spool|Idle|Dist|Units|ManPages|Completion|DryRun|Help|Installed|ZooKeeperScript|Alert|Readme|ShownOutput" +
 	"|Page(Tells|Leaves|Keeps|OfAMaster)|Programs|HTTPFlags|Exec(InA|Ends)|OpenFiles|BrokenWorker|RunProgressBar|BlockedLog|ServiceManager|Output" +
 	"|Stopped|ServersOwnLimits|SessionsThat)"
 
@@ -78,6 +78,9 @@ func packages(dir string) (others, norace []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
 		if err != nil || !e.IsDir() {
 			return err
+		}
+		if e.Name() == "testdata" { // no packages of ours
+			return filepath.SkipDir
 		}
 		name, err := filepath.Rel(dir, path)
 		if err != nil {
