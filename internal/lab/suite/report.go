@@ -121,9 +121,12 @@ func (ts *tests) ended(e event) {
 	}
 	n := ts.packages[e.Package]
 	verdict := map[string]string{"pass": "ok", "skip": "ok", "fail": "FAIL"}[e.Action]
-	line := fmt.Sprintf("%-4s %6.1f s %5d tests  %s", verdict, e.Elapsed, n.all, ts.way.of(e.Package))
+	line := fmt.Sprintf("%-4s\t%s\t%.1fs\t%d tests", verdict, e.Package, e.Elapsed, n.all) // as go test has it
 	if n.skipped > 0 {
 		line += fmt.Sprintf(", %d skipped", n.skipped)
+	}
+	if ts.way.name != "" {
+		line += ", " + ts.way.name
 	}
 	ts.report.line(line, n.all)
 }

@@ -43,17 +43,17 @@ func TestRun(t *testing.T) {
 		err   string
 	}{
 		{"that_pass_are_counted", [][]way{{{dir: dir, args: []string{"./good"}}}, {{dir: dir, name: "again", args: []string{"./good"}}}},
-			[]string{`ok +[0-9.]+ s +3 tests  good, 1 skipped`, `ok +[0-9.]+ s +3 tests  good, again, 1 skipped`, `6 tests in \d+s`}, "unasked", ""},
+			[]string{`ok +\texample/good\t[0-9.]+s\t3 tests, 1 skipped`, `ok +\texample/good\t[0-9.]+s\t3 tests, 1 skipped, again`, `6 tests in \d+s`}, "unasked", ""},
 		{"that_fail_are_told_of_at_the_end", [][]way{{{dir: dir, args: []string{"./bad", "./good"}}}},
-			[]string{`FAIL +[0-9.]+ s +2 tests  bad`, `ok .* good.*`, `TestA/b failed, in bad`, ` +a_test.go:\d+: why`}, "fine", "1 of 5 tests failed in "},
+			[]string{`FAIL\texample/bad\t[0-9.]+s\t2 tests`, `ok +\texample/good\t.*`, `TestA/b failed, in bad`, ` +a_test.go:\d+: why`}, "fine", "1 of 5 tests failed in "},
 		{"that_cannot_be_built_fail", [][]way{{{dir: dir, args: []string{"./none", "./good"}}}},
-			[]string{`FAIL +0.0 s +0 tests  none`, `ok .* good.*`, `the package failed, in none`, `none/a_test.go:3:\d+: undefined: nothing`}, "", "1 of 3 tests failed in "},
+			[]string{`FAIL\texample/none\t0.0s\t0 tests`, `ok +\texample/good\t.*`, `the package failed, in none`, `none/a_test.go:3:\d+: undefined: nothing`}, "", "1 of 3 tests failed in "},
 		{"whose_package_fails_fail", [][]way{{{dir: dir, args: []string{"./left"}}}},
-			[]string{`FAIL +[0-9.]+ s +1 tests  left`, `the package failed, in left`, `a goroutine is left`}, "", "1 of 1 tests failed in "},
+			[]string{`FAIL\texample/left\t[0-9.]+s\t1 tests`, `the package failed, in left`, `a goroutine is left`}, "", "1 of 1 tests failed in "},
 		{"in_each_way_though_one_fails", [][]way{{{dir: dir, args: []string{"./none"}}, {dir: dir, args: []string{"./good"}}}},
-			[]string{`FAIL .* none`, `ok .* good.*`}, "", "1 of 3 tests failed in "},
+			[]string{`FAIL\texample/none\t.*`, `ok +\texample/good\t.*`}, "", "1 of 3 tests failed in "},
 		{"that_go_does_not_know_fail", [][]way{{{dir: dir, args: []string{"-p", "few"}}, {dir: dir, args: []string{"./bad"}}}},
-			[]string{`FAIL .* bad`}, "", `1 of 2 tests failed in \d+s\ngo test -p few: exit status 2\n.*invalid value "few"`},
+			[]string{`FAIL\texample/bad\t.*`}, "", `1 of 2 tests failed in \d+s\ngo test -p few: exit status 2\n.*invalid value "few"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
