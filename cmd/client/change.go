@@ -19,9 +19,9 @@ func cancelCommand(common *cli.Common) *cobra.Command {
 	cmd.Short = "Remove tasks that are not finished, and stop those that run"
 	cmd.Long = `Remove the tasks with these ids, or without arguments those with the ids on
 standard input. Workers stop executing them. The ids of removed tasks are
-printed. A finished task is left: 'client wait' collects it. Exit status: 0 when
-all were removed, 1 when a task was not (stderr says why), 2 for wrong use, 3
-when an id names no task (any more).`
+printed. A finished task is left: 'client wait' collects it. Exit
+status: 0 when all were removed, 1 when a task was not (stderr says why), 2 for
+wrong use, 3 when an id names no task (any more).`
 	cmd.Example = `  client cancel 019ab1c0-7f3e-7cc3-98c4-dc0c0c07398f
   client cancel < ids`
 	return cmd

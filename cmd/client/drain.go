@@ -26,8 +26,8 @@ func drainCommand(common *cli.Common) *cobra.Command {
 		Use:   "drain NAME...",
 		Short: "Give hosts no more tasks, and let them finish what they have",
 		Long: `The leader assigns no more tasks to the workers of each NAME: a host (see
-'client status'), a process on a host (node3:4711), or the whole id of a worker.
-The workers finish the tasks that they have. The drain holds until
+'client status'), a process on a host (node3:4711), or the whole id
+of a worker. The workers finish the tasks that they have. The drain holds until
 'client undrain', also for workers of that NAME that start later.
 
 A drain is the znode /drain/NAME. You may also create and delete it by hand.

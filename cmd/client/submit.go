@@ -20,9 +20,9 @@ func submitCommand(common *cli.Common) *cobra.Command {
 		Short: "Submit tasks that outlive the client; print their ids",
 		Long: `Submit each argument, or without arguments each line of standard input, as a
 task that outlives this client, and print the ids to stdout in the same order,
-one a line. 'client wait' fetches the results by these ids. The leader removes
-uncollected results after its --retention. Exit status: 0 when all were
-submitted, 1 when a task was not (stderr says why), 2 for wrong use. A task
+one a line. 'client wait' fetches the results by these ids. The
+leader removes uncollected results after its --retention. Exit status: 0 when
+all were submitted, 1 when a task was not (stderr says why), 2 for wrong use. A task
 whose id cannot be printed is withdrawn.
 ` + aboutCommands + `
 SIGTERM or SIGINT (Ctrl-C) stops the command; tasks whose ids were printed stay.`,

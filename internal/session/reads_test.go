@@ -65,7 +65,7 @@ func TestReadsTogether(t *testing.T) {
 		if s.ID() != id || s.Err() != nil {
 			t.Errorf("another session: %v", s.Err())
 		}
-		if _, together := count(proxy); together == 0 || together > 2 { // one may be on its way before the first is answered
+		if _, together := count(proxy); together == 0 || together > 4 { // two on their way before one is answered, and again if the connection ended before the answer came
 			t.Errorf("%d requests of several", together)
 		}
 	})
