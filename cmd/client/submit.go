@@ -22,8 +22,8 @@ func submitCommand(common *cli.Common) *cobra.Command {
 task that outlives this client, and print the ids to stdout in the same order,
 one a line. 'client wait' fetches the results by these ids. The
 leader removes uncollected results after its --retention. Exit status: 0 when
-all were submitted, 1 when a task was not (stderr says why), 2 for wrong use. A task
-whose id cannot be printed is withdrawn.
+all were submitted, 1 when a task was not (stderr says why), 2 for wrong use. A
+task whose id cannot be printed is withdrawn.
 ` + aboutCommands + `
 SIGTERM or SIGINT (Ctrl-C) stops the command; tasks whose ids were printed stay.`,
 		Example: `  client submit 0.1 0.2 > ids
