@@ -74,7 +74,7 @@ type answer struct {
 func newWaiter(s *session.Session, log *slog.Logger) *waiter {
 	return &waiter{
 		s: s, log: log, hints: s.Hints(task.TasksDir + "/"), wake: make(chan struct{}, 1),
-		byID: make(map[string]*waiting),
+		byID: make(map[string]*waiting), chunks: session.Chunks{Most: 256},
 	}
 }
 

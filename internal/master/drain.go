@@ -72,7 +72,7 @@ func (l *leader) openDrains(names []string) (open []sched.Drain, err error) {
 		l.malformed.warn(task.DrainDir, fmt.Sprintf("more than %d children: what they name gets no tasks, but \"drained\" is not written", mostDrains))
 		return nil, nil
 	}
-	err = l.chunks.Read(names, l.together(task.DrainPath), func(name string, a answer) error {
+	err = l.short.Read(names, l.together(task.DrainPath), func(name string, a answer) error {
 		switch {
 		case errors.Is(a.Err, zk.ErrNoNode): // deleted since the listing
 		case errors.Is(a.Err, session.ErrOver):

@@ -71,7 +71,7 @@ type leader struct {
 func newLeader(m *master, fence session.Op) *leader {
 	l := &leader{
 		s: m.s, fence: fence, log: m.cfg.Logger, rights: m.rights, hints: m.hints, dirs: m.dirs, stuck: m.cfg.Stuck,
-		reader: reader{s: m.s},
+		reader: reader{s: m.s, short: session.Chunks{Most: 256}},
 		sched:  sched.New(max(0, m.cfg.MaxLosses)),
 		tasks:  newLister(task.TasksDir, m.dirs, m.rights), workers: newLister(task.WorkersDir, m.dirs, m.rights),
 		malformed: newMalformed(m.cfg.Logger),

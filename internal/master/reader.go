@@ -25,7 +25,8 @@ const (
 // reader reads znodes for the loop, many at once.
 type reader struct {
 	s      *session.Session
-	chunks session.Chunks
+	short  session.Chunks // of znodes that are short unless a person wrote them
+	states session.Chunks // of tasks: each may hold a result
 }
 
 // answer is the outcome of a read.
@@ -80,7 +81,7 @@ func (l *leader) readWorkers(ids []string) error {
 	if !l.tree {
 		read = atOnce(l.readWatched)
 	}
-	return l.chunks.Read(ids, read, func(id string, a answer) error {
+	return l.short.Read(ids, read, func(id string, a answer) error {
 		list, malformed := task.ParseList(a.Data)
 		switch {
 		case errors.Is(a.Err, zk.ErrNoNode):
@@ -108,7 +109,7 @@ func (l *leader) readWorkers(ids []string) error {
 
 // readTasks reads the states of tasks.
 func (l *leader) readTasks(ids []string) error {
-	return l.chunks.Read(ids, l.together(task.StatePath), l.taskRead)
+	return l.states.Read(ids, l.together(task.StatePath), l.taskRead)
 }
 
 // recheck reads the states of those tasks that were written since their last read. It does
@@ -119,7 +120,7 @@ func (l *leader) recheck(tasks []sched.Known) error {
 	for i, k := range tasks {
 		zxids[k.ID], ids[i] = k.Zxid, k.ID
 	}
-	return l.chunks.Read(ids, atOnce(func(id string) (a answer) {
+	return l.states.Read(ids, atOnce(func(id string) (a answer) {
 		path := task.StatePath(id)
 		if stat, err := l.s.Stat(path); err != nil || stat.Mzxid == zxids[id] {
 			return answer{Err: err}
