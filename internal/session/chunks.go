@@ -15,7 +15,7 @@ const (
 // Its zero value is ready. One goroutine may use it.
 type Chunks struct {
 	Most int // znodes in a chunk; 0: 32. More take fewer requests, and more memory if they are large
-	size int // of the next chunk; 0: Most
+	size int // of the next chunk; 0: the first one, of 32 at most
 }
 
 // Read reads the znodes of ids, chunk by chunk, and calls take with each answer, in the
@@ -23,7 +23,7 @@ type Chunks struct {
 func (c *Chunks) Read(ids []string, read func(ids []string) []Read, take func(id string, r Read) error) error {
 	for len(ids) > 0 {
 		most := cmp.Or(c.Most, mostChunk)
-		c.size = cmp.Or(c.size, most)
+		c.size = cmp.Or(c.size, min(mostChunk, most))
 		some := ids[:min(c.size, len(ids))]
 		ids = ids[len(some):]
 		bytes := 0

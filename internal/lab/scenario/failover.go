@@ -16,7 +16,7 @@ const step = 100 * time.Millisecond
 // masterFailover ends one leader after the other under a steady load, and keeps
 // how many tasks were finished meanwhile, and who led.
 func masterFailover(p *play) {
-	const each = 700
+	const each = 1100
 	p.masters()
 	p.start("master-3", "backup")
 	p.workers("--slots", "4")
