@@ -170,7 +170,9 @@ func TestAHandshakeThatEndsWithoutAWordIsNoErrorOfTheLog(t *testing.T) {
 	server := zktest.NewServer(t, zktest.Options{TLS: true})
 	starting := listen(t, func(c net.Conn) { c.Close() })
 	log := new(record)
-	s := newSession(t, server.Addr()+","+starting, as(server.Identity("worker")), func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+	s := newSession(t, server.Addr()+","+starting, as(server.Identity("worker")), func(c *Config) {
+		c.Logger, c.Timeout = slog.New(slog.NewTextHandler(log, nil)), 20*time.Second // a handshake takes a second where others test
+	})
 	id := s.ID()
 	const says = `level=WARN msg="no connection to ZooKeeper" err="`
 	zktest.Eventually(t, says, func() (bool, string) {
