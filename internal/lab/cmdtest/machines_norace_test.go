@@ -15,7 +15,7 @@ import (
 // with a real systemd, in namespaces. Then it closes that installation by the documentation of package access.
 func TestLongRunSeveralMachines(t *testing.T) {
 	zktest.OpenOnly(t, "its servers are those of the README")
-	s := newStage(t, checkout(t), machines)
+	s := newConsole(t, checkout(t), machines)
 	s.play(steps("README.md", readFile(t, readmePath)), 10)
 	const file = "internal/access/doc.go"
 	code := regexp.MustCompile(`(?m)^//\t`).ReplaceAllString(readFile(t, "../../../"+file), "    ")

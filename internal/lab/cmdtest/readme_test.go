@@ -19,7 +19,7 @@ const readmePath = "../../../README.md"
 // what they print with what is shown. Terminal 6, on several machines, is TestLongRunSeveralMachines'.
 func TestReadme(t *testing.T) {
 	zktest.OpenOnly(t, "its servers are those of the README")
-	s := newStage(t, checkout(t), terminals)
+	s := newConsole(t, checkout(t), terminals)
 	s.within = room(t)
 	s.play(steps("README.md", readFile(t, readmePath)), 60)
 }

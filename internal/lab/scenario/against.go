@@ -15,11 +15,11 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// conclude ends a scenario that a rule was taken away from. Where the scene broke off, it has
-// the judge look at what was written until then.
+// conclude ends a scenario without a rule. If the scenario stopped early, the writes until then
+// are checked.
 func (p *play) conclude(ctx context.Context, name string) error {
 	if p.report == nil {
-		fmt.Fprintf(p.out, "\nThe scene breaks off: %s.\n", p.err)
+		fmt.Fprintf(p.out, "\nThe scenario stops here: %s.\n", p.err)
 		p.leave(ctx)
 		written, err := history.Read(p.Servers[0].DataDir())
 		if err != nil {
@@ -28,7 +28,7 @@ func (p *play) conclude(ctx context.Context, name string) error {
 		p.written = written
 		violations := history.Check(history.Under(written, chroot), history.Options{}).Violations
 		if len(violations) == 0 {
-			fmt.Fprintln(p.out, "ZooKeeper's own log until then is not against the judge's rules: the bug is what did not come.")
+			fmt.Fprintln(p.out, "No write in ZooKeeper's own log breaks a rule: the bug is that the event above never came.")
 		}
 		p.against(violations)
 	}
@@ -39,7 +39,7 @@ func (p *play) conclude(ctx context.Context, name string) error {
 	return fmt.Errorf("%s, without the rule %s: %w", name, p.rule.Name, p.err)
 }
 
-// leave has all programs end in order, as far as they do.
+// leave ends all programs by SIGTERM. It waits for the session timeout at most.
 func (p *play) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, errors.New("they do not end"))
 	defer cancel()
@@ -53,12 +53,12 @@ func (p *play) leave(ctx context.Context) {
 }
 
 const (
-	mostAgainst = 3 // violations that are told with what came before,
-	mostBefore  = 4 // and how much of that
+	mostAgainst = 3 // violations that are printed,
+	mostBefore  = 4 // and how many earlier writes with each
 )
 
-// against tells which writes of ZooKeeper's own log are against a rule of the judge, each with
-// what was written before that it has to do with.
+// against prints the writes in ZooKeeper's own log that break a rule, each with the earlier
+// writes that explain it.
 func (p *play) against(violations []history.Violation) {
 	for i, v := range violations {
 		if i == mostAgainst {
@@ -68,13 +68,13 @@ func (p *play) against(violations []history.Violation) {
 		if i > 0 && v.Zxid == violations[i-1].Zxid {
 			continue // the same write, once more
 		}
-		fmt.Fprintf(p.out, "\nZooKeeper's own log is against the judge's rule %q: %s.\n%s: %s.\n\n", v.Rule, v.Rule.Says(), briefly(v.Znode),
+		fmt.Fprintf(p.out, "\nA write in ZooKeeper's own log breaks the rule %q: %s.\n%s: %s.\n\n", v.Rule, v.Rule.Says(), briefly(v.Znode),
 			sessionID.ReplaceAllStringFunc(v.Why, p.whose))
 		for _, e := range p.before(v) {
 			p.tellEntry(e, "")
 		}
 		for _, e := range p.entries(func(e entry) bool { return e.Zxid == v.Zxid && e.Op != history.CloseSession }) {
-			p.tellEntry(e, "   <── against the rule")
+			p.tellEntry(e, "   <── breaks the rule")
 		}
 	}
 	if len(violations) > 0 {

@@ -35,14 +35,14 @@ func TestAgainst(t *testing.T) {
 	p := &play{Cluster: &harness.Cluster{Programs: new(harness.Programs)}, out: &out, began: began, written: txns}
 	p.against(history.Check(history.Under(txns, chroot), history.Options{}).Violations)
 	const want = `
-ZooKeeper's own log is against the judge's rule "leader": only the session that owns the lowest candidate leads.
+A write in ZooKeeper's own log breaks the rule "leader": only the session that owns the lowest candidate leads.
 /workers/…aaaaaa: written by neither its owner 0x3 nor the leader 0x2.
 
   1000 ms  another   create /master/…0000000000
   2000 ms  another   create /master/…0000000001
   3000 ms  another   create /workers/…aaaaaa
   6000 ms  another   delete /master/…0000000000, its session has expired
-  7000 ms  another   set /workers/…aaaaaa "…t"   <── against the rule
+  7000 ms  another   set /workers/…aaaaaa "…t"   <── breaks the rule
 
 `
 	if got := out.String(); got != want {

@@ -25,8 +25,8 @@ type event struct {
 	FailedBuild string // what could not be built, an ImportPath
 }
 
-// run runs go test and tells the report of each package. It returns an error if go test fails
-// though no package does.
+// run runs go test, and reports each package. It returns an error if go test fails and no
+// package does.
 func (w way) run(ctx context.Context, r *report) error {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-timeout", "30m"}, w.args...)...)
 	cmd.Dir, cmd.Env = w.dir, append(os.Environ(), w.env...)
@@ -112,7 +112,7 @@ func (ts *tests) add(e event) {
 	}
 }
 
-// ended tells of a package.
+// ended reports a package.
 func (ts *tests) ended(e event) {
 	t := test{pkg: e.Package}
 	ts.output[t].WriteString(ts.text(test{pkg: e.FailedBuild}))
@@ -139,15 +139,15 @@ func (ts *tests) text(t test) string {
 	return ""
 }
 
-// failed keeps what a test wrote that has failed, unless it wrote nothing and there are others
-// to which that is due.
+// failed keeps the output of a failed test, unless it is empty and others (subtests, or tests of
+// the package) have failed: then theirs says why.
 func (ts *tests) failed(t test, others bool) {
 	if text := ts.text(t); text != "" || !others {
 		ts.report.failed(failure{ts.way, t, text})
 	}
 }
 
-// noise tells whether a line of output says no more than the report does.
+// noise reports whether a line of output only repeats the report.
 func noise(line string) bool {
 	line = strings.TrimSpace(line)
 	for _, prefix := range []string{"=== ", "--- FAIL: ", "FAIL", "PASS", "exit status "} {
@@ -174,7 +174,7 @@ type failure struct {
 	text string
 }
 
-// report tells of all tests.
+// report is what is printed of all tests.
 type report struct {
 	mu       sync.Mutex // guards all
 	out      io.Writer
@@ -182,7 +182,7 @@ type report struct {
 	failures []failure
 }
 
-// line tells of a package with so many tests.
+// line prints the line of a package with so many tests.
 func (r *report) line(line string, tests int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -208,8 +208,8 @@ func (r *report) has(w way, pkg string) bool {
 	return false
 }
 
-// Of what a failed test wrote, so many lines are shown: why it failed is among the first, and
-// how it ended among the last.
+// Of a failed test's output the report shows so many lines: the first ones say why it failed, the
+// last ones are the server's log.
 const firstLines, lastLines = 60, 30
 
 func shorten(text string) string {
@@ -221,7 +221,7 @@ func shorten(text string) string {
 	return strings.Join(lines[:firstLines], "") + fmt.Sprintf("    … %d lines\n", left) + strings.Join(lines[firstLines+left:], "")
 }
 
-// tell tells what has failed, and what it wrote. It returns how many that are.
+// tell prints the failures with their output, and returns their number.
 func (r *report) tell() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// stage is the terminals that steps are run in.
-type stage struct {
+// console is the terminals that steps are run in.
+type console struct {
 	t      *testing.T
 	dir    string
 	within []string // comes before a shell's command
-	seats  map[string]*seat
+	shells map[string]*shell
 	ids    map[string]string // what this run has for an id of the text
 }
 
-// seat is a terminal with a shell.
-type seat struct {
+// shell is one in a terminal.
+type shell struct {
 	*screen
 	side    *os.File
 	started bool
@@ -31,17 +31,17 @@ type seat struct {
 }
 
 // all is what the terminal has shown.
-func (at *seat) all() string {
+func (at *shell) all() string {
 	_, text := at.shows("")()
 	return text
 }
 
-// newStage makes the terminals before anything runs in them: they outlive it.
-func newStage(t *testing.T, dir, names string) *stage {
-	s := &stage{t: t, dir: dir, seats: make(map[string]*seat), ids: make(map[string]string)}
+// newConsole opens the terminals before anything runs in them: they outlive it.
+func newConsole(t *testing.T, dir, names string) *console {
+	s := &console{t: t, dir: dir, shells: make(map[string]*shell), ids: make(map[string]string)}
 	for _, name := range names {
 		side, shown := terminal(t)
-		s.seats[string(name)] = &seat{screen: shown, side: side}
+		s.shells[string(name)] = &shell{screen: shown, side: side}
 	}
 	return s
 }
@@ -51,10 +51,10 @@ const readyMark = "---- ready "
 
 var ready = regexp.MustCompile(readyMark + `(\d+)\n`)
 
-// play does the steps that are for the terminals of the stage: a number at least.
-func (s *stage) play(all []*step, least int) {
+// play runs the steps for the terminals of the console; there must be at least so many.
+func (s *console) play(all []*step, least int) {
 	s.t.Helper()
-	all = slices.DeleteFunc(all, func(st *step) bool { return s.seats[st.terminal] == nil })
+	all = slices.DeleteFunc(all, func(st *step) bool { return s.shells[st.terminal] == nil })
 	if len(all) < least {
 		s.t.Fatalf("there are %d steps", len(all))
 	}
@@ -64,9 +64,9 @@ func (s *stage) play(all []*step, least int) {
 }
 
 // run does one step, and fails the test where it does not end as the text shows it.
-func (s *stage) run(st *step) {
+func (s *console) run(st *step) {
 	s.t.Helper()
-	at := s.seats[st.terminal]
+	at := s.shells[st.terminal]
 	if st.prompt == ":" {
 		s.react(st, at)
 		return
@@ -100,7 +100,7 @@ func (s *stage) run(st *step) {
 }
 
 // react waits for what a terminal shows, or presses a key there, which ends or stops its command.
-func (s *stage) react(st *step, at *seat) {
+func (s *console) react(st *step, at *shell) {
 	s.t.Helper()
 	if st.text == "" {
 		s.await(st, at)
@@ -112,7 +112,7 @@ func (s *stage) react(st *step, at *seat) {
 }
 
 // start starts the shell of a terminal, once.
-func (s *stage) start(st *step, at *seat) {
+func (s *console) start(st *step, at *shell) {
 	s.t.Helper()
 	if at.started {
 		return
@@ -149,7 +149,7 @@ func (s *stage) start(st *step, at *seat) {
 }
 
 // write types a text.
-func (s *stage) write(st *step, at *seat, text string) {
+func (s *console) write(st *step, at *shell, text string) {
 	s.t.Helper()
 	if _, err := at.keys.WriteString(text); err != nil {
 		s.t.Fatalf("%s: %v", st.place, err)
@@ -157,14 +157,14 @@ func (s *stage) write(st *step, at *seat, text string) {
 }
 
 // mark remembers what each terminal shows when a command begins: what it brings is behind that.
-func (s *stage) mark() {
-	for _, at := range s.seats {
+func (s *console) mark() {
+	for _, at := range s.shells {
 		at.from = len(at.all())
 	}
 }
 
 // ended waits until a terminal's command has ended, and returns what it printed, and its status.
-func (s *stage) ended(st *step, at *seat) (output, status string) {
+func (s *console) ended(st *step, at *shell) (output, status string) {
 	s.t.Helper()
 	s.wait(st, "the end of the command in terminal "+st.terminal, 3*time.Minute, func() (bool, string) {
 		text := at.all()[at.begun:]
@@ -181,7 +181,7 @@ func (s *stage) ended(st *step, at *seat) (output, status string) {
 }
 
 // wait waits until something is so, on machines that have much else to do.
-func (s *stage) wait(st *step, what string, limit time.Duration, is func() (ok bool, seen string)) {
+func (s *console) wait(st *step, what string, limit time.Duration, is func() (ok bool, seen string)) {
 	s.t.Helper()
 	deadline := time.Now().Add(limit)
 	for {
@@ -200,7 +200,7 @@ func (s *stage) wait(st *step, what string, limit time.Duration, is func() (ok b
 var jobNotice = regexp.MustCompile(`(?m)^\[\d+\][-+ ].*\n`)
 
 // await waits until a terminal has shown lines, with any others before each.
-func (s *stage) await(st *step, at *seat) {
+func (s *console) await(st *step, at *shell) {
 	s.t.Helper()
 	for _, shown := range st.output {
 		if shown == "…" {
@@ -220,7 +220,7 @@ func (s *stage) await(st *step, at *seat) {
 }
 
 // bind takes what this run has for the ids that the text shows: the same for the same one.
-func (s *stage) bind(place, shown string, found []string) {
+func (s *console) bind(place, shown string, found []string) {
 	s.t.Helper()
 	for i, id := range idToken.FindAllString(shown, -1) {
 		if is, bound := s.ids[id]; bound && is != found[i] {
