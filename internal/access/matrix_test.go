@@ -42,9 +42,9 @@ type matrix struct {
 	t        *testing.T
 	server   *zktest.Server
 	policy   access.Policy
-	admin    *zktest.Hand
+	admin    *zktest.ManualClient
 	files    []identity.Files // by column
-	hands    []*zktest.Hand
+	hands    []*zktest.ManualClient
 	sessions []*session.Session
 	text     bytes.Buffer
 }

@@ -36,7 +36,7 @@ type rig struct {
 
 // startVia has a client work in a chroot of its own, through a proxy; h works there
 // by itself.
-func startVia(t *testing.T) (root string, h *zktest.Hand, proxy *zktest.Proxy, r *rig) {
+func startVia(t *testing.T) (root string, h *zktest.ManualClient, proxy *zktest.Proxy, r *rig) {
 	t.Helper()
 	root = zktest.Connect(t)
 	h = zktest.Conn(t, root)
@@ -157,7 +157,7 @@ func wantEchoes(t *testing.T, endings []ending, payloads []string) {
 }
 
 // wantEmpty waits until there is no task and no payload.
-func wantEmpty(t *testing.T, h *zktest.Hand) {
+func wantEmpty(t *testing.T, h *zktest.ManualClient) {
 	t.Helper()
 	zktest.Eventually(t, "empty tree", func() (bool, string) {
 		tasks, data := h.Children(task.TasksDir), h.Children(task.DataDir)
@@ -166,7 +166,7 @@ func wantEmpty(t *testing.T, h *zktest.Hand) {
 }
 
 // tasks waits until there are n, and returns their ids.
-func tasks(t *testing.T, h *zktest.Hand, n int) (ids []string) {
+func tasks(t *testing.T, h *zktest.ManualClient, n int) (ids []string) {
 	t.Helper()
 	zktest.Eventually(t, fmt.Sprint(n, " tasks"), func() (bool, string) {
 		ids = h.Children(task.TasksDir)

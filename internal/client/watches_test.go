@@ -17,7 +17,7 @@ import (
 
 func TestWatches(t *testing.T) {
 	t.Parallel()
-	submit := func(t *testing.T, n int) (server *zktest.Server, root string, h *zktest.Hand, r *rig, ends []<-chan ending, ids []string) {
+	submit := func(t *testing.T, n int) (server *zktest.Server, root string, h *zktest.ManualClient, r *rig, ends []<-chan ending, ids []string) {
 		server, root = zktest.Shared(t), zktest.Connect(t)
 		h, r = zktest.Conn(t, root), start(t, root)
 		ends = r.do(t.Context(), payloads(n)...)

@@ -96,7 +96,7 @@ func (r *rig) obeys(policy string) {
 	}
 }
 
-func (r *rig) znodes(h *zktest.Hand) map[string]string {
+func (r *rig) znodes(h *zktest.ManualClient) map[string]string {
 	all := map[string]string{"/": "/", "/site": "/", "/site/app": "/", serversOwn: serversOwn, quotas: quotas}
 	for _, dir := range h.Children("/site/app") {
 		all["/site/app/"+dir] = "/" + dir

@@ -55,7 +55,7 @@ func elected(t *testing.T, c *Candidate) bool {
 }
 
 // makeUnreadable makes a candidate with number 0 and returns its path.
-func makeUnreadable(t *testing.T, h *zktest.Hand, root string) string {
+func makeUnreadable(t *testing.T, h *zktest.ManualClient, root string) string {
 	t.Helper()
 	path := task.MasterDir + "/secret-0000000000"
 	_, chroot, _ := strings.Cut(root, "/")

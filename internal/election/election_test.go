@@ -68,10 +68,10 @@ func TestJoin(t *testing.T) {
 }
 
 // departures are the ways in which a leader leaves that need no reconnection.
-var departures = map[string]func(h *zktest.Hand, leader *Candidate) error{
-	"resigns":                     func(_ *zktest.Hand, leader *Candidate) error { return leader.Resign() },
-	"closes_its_session":          func(_ *zktest.Hand, leader *Candidate) error { leader.s.Close(); return nil },
-	"has_its_znode_taken_by_hand": func(h *zktest.Hand, leader *Candidate) error { h.Delete(leader.Path()); return nil },
+var departures = map[string]func(h *zktest.ManualClient, leader *Candidate) error{
+	"resigns":                     func(_ *zktest.ManualClient, leader *Candidate) error { return leader.Resign() },
+	"closes_its_session":          func(_ *zktest.ManualClient, leader *Candidate) error { leader.s.Close(); return nil },
+	"has_its_znode_taken_by_hand": func(h *zktest.ManualClient, leader *Candidate) error { h.Delete(leader.Path()); return nil },
 }
 
 func TestCampaign(t *testing.T) {
@@ -119,7 +119,7 @@ func TestCampaign(t *testing.T) {
 }
 
 // succession has five candidates, and each leave when it leads.
-func succession(t *testing.T, leave func(*zktest.Hand, *Candidate) error) {
+func succession(t *testing.T, leave func(*zktest.ManualClient, *Candidate) error) {
 	root := zktest.Connect(t)
 	h := zktest.Conn(t, root)
 	const n = 5

@@ -19,7 +19,7 @@ import (
 func TestReconnect(t *testing.T) {
 	t.Parallel()
 	t.Run("the_next_of_five_leads_when_the_leaders_session_expires", func(t *testing.T) {
-		succession(t, func(_ *zktest.Hand, leader *Candidate) error {
+		succession(t, func(_ *zktest.ManualClient, leader *Candidate) error {
 			return zktest.ExpireSession(zktest.Shared(t).Addr(), leader.s.ID())
 		})
 	})

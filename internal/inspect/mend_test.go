@@ -15,7 +15,7 @@ import (
 )
 
 // tree lists all znodes below a chroot, with their data.
-func tree(h *zktest.Hand, path string) (all []string) {
+func tree(h *zktest.ManualClient, path string) (all []string) {
 	for _, name := range h.Children(path) {
 		child := strings.TrimSuffix(path, "/") + "/" + name
 		data, _ := h.Get(child)
@@ -26,42 +26,42 @@ func tree(h *zktest.Hand, path string) (all []string) {
 }
 
 func TestMendLeavesAloneWhatHasChangedSince(t *testing.T) {
-	for name, tc := range map[string]struct{ wrong, since func(h *zktest.Hand) }{
+	for name, tc := range map[string]struct{ wrong, since func(h *zktest.ManualClient) }{
 		"a payload whose task was made": {
-			func(h *zktest.Hand) { h.Create("/data/x", "1") },
-			func(h *zktest.Hand) { h.Create("/tasks/x", "pending") },
+			func(h *zktest.ManualClient) { h.Create("/data/x", "1") },
+			func(h *zktest.ManualClient) { h.Create("/tasks/x", "pending") },
 		},
 		"a task whose payload was made": {
-			func(h *zktest.Hand) { h.Create("/tasks/x", "pending") },
-			func(h *zktest.Hand) { h.Create("/data/x", "1") },
+			func(h *zktest.ManualClient) { h.Create("/tasks/x", "pending") },
+			func(h *zktest.ManualClient) { h.Create("/data/x", "1") },
 		},
 		"a payload that was made again": {
-			func(h *zktest.Hand) { h.Create("/data/x", "1") },
-			func(h *zktest.Hand) { h.Delete("/data/x"); h.Create("/data/x", "2") },
+			func(h *zktest.ManualClient) { h.Create("/data/x", "1") },
+			func(h *zktest.ManualClient) { h.Delete("/data/x"); h.Create("/data/x", "2") },
 		},
 		"a payload that was written": {
-			func(h *zktest.Hand) { h.Create("/data/x", "1") },
-			func(h *zktest.Hand) { h.Set("/data/x", "2") },
+			func(h *zktest.ManualClient) { h.Create("/data/x", "1") },
+			func(h *zktest.ManualClient) { h.Set("/data/x", "2") },
 		},
 		"a payload that has a child now": {
-			func(h *zktest.Hand) { h.Create("/data/x", "1") },
-			func(h *zktest.Hand) { h.Create("/data/x/y", "2") },
+			func(h *zktest.ManualClient) { h.Create("/data/x", "1") },
+			func(h *zktest.ManualClient) { h.Create("/data/x/y", "2") },
 		},
 		"a znode that is gone": {
-			func(h *zktest.Hand) { h.Create("/workers/w", "") },
-			func(h *zktest.Hand) { h.Delete("/workers/w") },
+			func(h *zktest.ManualClient) { h.Create("/workers/w", "") },
+			func(h *zktest.ManualClient) { h.Delete("/workers/w") },
 		},
 		"a list that was written": {
-			func(h *zktest.Hand) { h.CreateEphemeral("/workers/w", "gone") },
-			func(h *zktest.Hand) { h.Set("/workers/w", "sound") },
+			func(h *zktest.ManualClient) { h.CreateEphemeral("/workers/w", "gone") },
+			func(h *zktest.ManualClient) { h.Set("/workers/w", "sound") },
 		},
 		"a state that was written": {
-			func(h *zktest.Hand) { h.Set("/tasks/sound", "banana") },
-			func(h *zktest.Hand) { h.Set("/tasks/sound", "done 1") },
+			func(h *zktest.ManualClient) { h.Set("/tasks/sound", "banana") },
+			func(h *zktest.ManualClient) { h.Set("/tasks/sound", "done 1") },
 		},
 		"a child that was written": {
-			func(h *zktest.Hand) { h.Create("/tasks/sound/y", "1") },
-			func(h *zktest.Hand) { h.Set("/tasks/sound/y", "2") },
+			func(h *zktest.ManualClient) { h.Create("/tasks/sound/y", "1") },
+			func(h *zktest.ManualClient) { h.Set("/tasks/sound/y", "2") },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 // noCreate is for sessions that only look.
 func noCreate(c *session.Config) { c.NoCreate = true }
 
-func dirs(h *zktest.Hand) {
+func dirs(h *zktest.ManualClient) {
 	for _, d := range task.Dirs() {
 		h.Create(d, "")
 	}

@@ -22,7 +22,7 @@ import (
 )
 
 // still is a leader whose loop does not run, with a candidate made by hand.
-func still(s *session.Session, h *zktest.Hand, log *slog.Logger) *leader {
+func still(s *session.Session, h *zktest.ManualClient, log *slog.Logger) *leader {
 	m := &master{s: s, cfg: Config{Logger: log, Retention: -1}.withDefaults(), dirs: newDirs(s)}
 	m.rights = session.NewRights(log)
 	m.hints = s.Hints(watched...)
@@ -51,7 +51,7 @@ var moves = []struct {
 }
 
 // busyTree has a pending task, a free worker, and one that lists what is no task.
-func busyTree(t *testing.T) (*zktest.Hand, *session.Session) {
+func busyTree(t *testing.T) (*zktest.ManualClient, *session.Session) {
 	h, connect := tree(t)
 	submit(h, "t1")
 	h.CreateEphemeral("/workers/free", "")

@@ -32,27 +32,27 @@ func (j *journal) of(worker string) (lines []string) {
 func TestDepartures(t *testing.T) {
 	const left, gone = `"worker left" worker=w1`, `"worker gone, its tasks are free again" worker=w1 tasks=`
 	for name, tc := range map[string]struct {
-		how  func(h, w *zktest.Hand, id string)
+		how  func(h, w *zktest.ManualClient, id string)
 		want string // ID stands for the task's
 	}{
-		"leaves_and_gives_it_back": {func(_, w *zktest.Hand, id string) {
+		"leaves_and_gives_it_back": {func(_, w *zktest.ManualClient, id string) {
 			w.Set(task.StatePath(id), "pending")
 			w.Delete("/workers/w1")
 		}, left + " returned=1"},
-		"leaves_with_the_result": {func(_, w *zktest.Hand, id string) {
+		"leaves_with_the_result": {func(_, w *zktest.ManualClient, id string) {
 			w.Set(task.StatePath(id), "done 1")
 			w.Delete("/workers/w1")
 		}, left + " finished=1"},
-		"leaves_free": {func(h, w *zktest.Hand, id string) {
+		"leaves_free": {func(h, w *zktest.ManualClient, id string) {
 			finish(w, "w1", id)
 			w.Delete("/workers/w1")
 		}, `"worker left`}, // and what it finished before, if that was not seen before it left
-		"is_lost_free": {func(h, w *zktest.Hand, id string) {
+		"is_lost_free": {func(h, w *zktest.ManualClient, id string) {
 			finish(w, "w1", id)
 			w.Close()
 		}, `"worker left`},
-		"is_lost":       {func(_, w *zktest.Hand, _ string) { w.Close() }, gone + "ID"},
-		"is_taken_away": {func(h, _ *zktest.Hand, _ string) { h.Delete("/workers/w1") }, gone + "ID"},
+		"is_lost":       {func(_, w *zktest.ManualClient, _ string) { w.Close() }, gone + "ID"},
+		"is_taken_away": {func(h, _ *zktest.ManualClient, _ string) { h.Delete("/workers/w1") }, gone + "ID"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, connect := tree(t)

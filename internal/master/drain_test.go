@@ -15,7 +15,7 @@ import (
 
 func TestDrain(t *testing.T) {
 	// on is a worker on a host, as a program registers it.
-	on := func(h *zktest.Hand, host, list string) string {
+	on := func(h *zktest.ManualClient, host, list string) string {
 		path := "/workers/" + host + ":7-" + uuid.NewString()
 		h.CreateEphemeral(path, list)
 		return path

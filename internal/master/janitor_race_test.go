@@ -37,20 +37,20 @@ func TestJanitorIsNotAlone(t *testing.T) {
 		alone     bool      // a payload without a task; else a result
 		op        zktest.Op // what is held back,
 		path      string    // of this znode
-		meanwhile func(h *zktest.Hand)
+		meanwhile func(h *zktest.ManualClient)
 		left      string
 		warnings  int
 	}{
 		{"leaves a result that is retried", false, zktest.OpMulti, "/tasks/t",
-			func(h *zktest.Hand) { h.Set("/tasks/t", "pending") }, "[t] [t]", 0},
+			func(h *zktest.ManualClient) { h.Set("/tasks/t", "pending") }, "[t] [t]", 0},
 		{"says nothing of a result that is collected before it is read", false, zktest.OpGetData, "/tasks/t",
-			func(h *zktest.Hand) { h.Delete("/tasks/t"); h.Delete("/data/t") }, "[] []", 0},
+			func(h *zktest.ManualClient) { h.Delete("/tasks/t"); h.Delete("/data/t") }, "[] []", 0},
 		{"says nothing of a result that is collected before it is removed", false, zktest.OpMulti, "/tasks/t",
-			func(h *zktest.Hand) { h.Delete("/tasks/t"); h.Delete("/data/t") }, "[] []", 0},
+			func(h *zktest.ManualClient) { h.Delete("/tasks/t"); h.Delete("/data/t") }, "[] []", 0},
 		{"complains about a result that gets a znode below it", false, zktest.OpMulti, "/tasks/t",
-			func(h *zktest.Hand) { h.Create("/tasks/t/below", "") }, "[t] [t]", 1},
+			func(h *zktest.ManualClient) { h.Create("/tasks/t/below", "") }, "[t] [t]", 1},
 		{"leaves a payload that is written", true, zktest.OpMulti, "/data/t",
-			func(h *zktest.Hand) { h.Set("/data/t", "1") }, "[] [t]", 0},
+			func(h *zktest.ManualClient) { h.Set("/data/t", "1") }, "[] [t]", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			j, h, proxy, log := keeper(t)

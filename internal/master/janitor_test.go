@@ -23,7 +23,7 @@ import (
 const hour = time.Hour
 
 // keeper is a janitor with its log; its session goes through the proxy.
-func keeper(t *testing.T) (*janitor, *zktest.Hand, *zktest.Proxy, *strings.Builder) {
+func keeper(t *testing.T) (*janitor, *zktest.ManualClient, *zktest.Proxy, *strings.Builder) {
 	t.Helper()
 	h, connect := tree(t)
 	proxy, via := zktest.Via(t, connect)
@@ -49,13 +49,13 @@ func sweep(t *testing.T, j *janitor, later time.Duration) {
 }
 
 // finished makes a task by hand that is.
-func finished(h *zktest.Hand, id, state string) {
+func finished(h *zktest.ManualClient, id, state string) {
 	submit(h, id)
 	h.Set(task.StatePath(id), state)
 }
 
 // left is which tasks and payloads there are.
-func left(h *zktest.Hand) string {
+func left(h *zktest.ManualClient) string {
 	return fmt.Sprint(h.Children("/tasks"), h.Children("/data"))
 }
 
@@ -294,7 +294,7 @@ func TestJanitor(t *testing.T) {
 
 // TestRetention has whole masters remove what is due.
 func TestRetention(t *testing.T) {
-	gone := func(t *testing.T, h *zktest.Hand, paths ...string) {
+	gone := func(t *testing.T, h *zktest.ManualClient, paths ...string) {
 		t.Helper()
 		zktest.Eventually(t, fmt.Sprint(paths, " are gone"), func() (bool, string) {
 			for _, p := range paths {

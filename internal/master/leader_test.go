@@ -99,7 +99,7 @@ func TestWhenItLists(t *testing.T) {
 
 // TestTurn has a leader turn once.
 func TestTurn(t *testing.T) {
-	begin := func(t *testing.T) (*leader, *zktest.Hand, *zktest.Proxy) {
+	begin := func(t *testing.T) (*leader, *zktest.ManualClient, *zktest.Proxy) {
 		h, connect := tree(t)
 		proxy, via := zktest.Via(t, connect)
 		submit(h, "t1")

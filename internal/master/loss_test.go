@@ -15,7 +15,7 @@ import (
 
 func TestLoss(t *testing.T) {
 	// lose has a worker die that was assigned the task.
-	lose := func(t *testing.T, h *zktest.Hand, connect, id string) {
+	lose := func(t *testing.T, h *zktest.ManualClient, connect, id string) {
 		t.Helper()
 		w := zktest.Conn(t, connect)
 		name := uuid.NewString()
@@ -70,7 +70,7 @@ func TestLoss(t *testing.T) {
 			slices.Sort(held)
 			return held
 		}
-		process := func(what string, enough func(held []string) bool) *zktest.Hand {
+		process := func(what string, enough func(held []string) bool) *zktest.ManualClient {
 			t.Helper()
 			p := zktest.Conn(t, connect)
 			names = nil

@@ -38,7 +38,7 @@ func TestReconnectLostReply(t *testing.T) {
 		"but_carried_out":     func(p *zktest.Proxy, m zktest.Match) <-chan struct{} { return p.CutAfter(zktest.OpMulti, 1, m) },
 	}
 	for form, cut := range cuts {
-		setup := func(t *testing.T) (*zktest.Hand, *zktest.Proxy, string) {
+		setup := func(t *testing.T) (*zktest.ManualClient, *zktest.Proxy, string) {
 			connect := zktest.Connect(t)
 			h := zktest.Conn(t, connect)
 			makeDirs(h)
@@ -48,7 +48,7 @@ func TestReconnectLostReply(t *testing.T) {
 			return h, proxy, connect
 		}
 		// written checks that a znode was written so many times, and no more.
-		written := func(t *testing.T, h *zktest.Hand, path string, times int32) {
+		written := func(t *testing.T, h *zktest.ManualClient, path string, times int32) {
 			t.Helper()
 			settled(t, h)
 			if stat, _ := h.Stat(path); stat.Version != times {
@@ -133,7 +133,7 @@ func TestReconnectLostReply(t *testing.T) {
 }
 
 func TestReconnectOutage(t *testing.T) {
-	setup := func(t *testing.T) (*zktest.Server, *zktest.Hand, string) {
+	setup := func(t *testing.T) (*zktest.Server, *zktest.ManualClient, string) {
 		server := zktest.NewServer(t, zktest.Options{})
 		connect := server.Addr() + "/outage"
 		h := zktest.Conn(t, server.Addr())

@@ -48,20 +48,20 @@ func start(t *testing.T, connect string) (stop func()) {
 }
 
 // submit makes a task by hand.
-func submit(h *zktest.Hand, id string) {
+func submit(h *zktest.ManualClient, id string) {
 	h.Create(task.DataPath(id), "0")
 	h.Create(task.StatePath(id), "pending")
 }
 
 // makeDirs makes the permanent paths by hand.
-func makeDirs(h *zktest.Hand) {
+func makeDirs(h *zktest.ManualClient) {
 	for _, d := range task.Dirs() {
 		h.Create(d, "")
 	}
 }
 
 // tree makes the permanent paths by hand, in a chroot of the test's own.
-func tree(t *testing.T) (h *zktest.Hand, connect string) {
+func tree(t *testing.T) (h *zktest.ManualClient, connect string) {
 	t.Helper()
 	connect = zktest.Connect(t)
 	h = zktest.Conn(t, connect)
@@ -70,7 +70,7 @@ func tree(t *testing.T) (h *zktest.Hand, connect string) {
 }
 
 // expect waits until a znode holds the text.
-func expect(t *testing.T, h *zktest.Hand, path, want string) {
+func expect(t *testing.T, h *zktest.ManualClient, path, want string) {
 	t.Helper()
 	zktest.Eventually(t, fmt.Sprintf("%s holds %q", path, want), func() (bool, string) {
 		got, ok := h.Get(path)
@@ -79,14 +79,14 @@ func expect(t *testing.T, h *zktest.Hand, path, want string) {
 }
 
 // finish commits by hand what a worker was assigned.
-func finish(h *zktest.Hand, worker, id string) {
+func finish(h *zktest.ManualClient, worker, id string) {
 	h.Set(task.StatePath(id), "done 1")
 	h.Set(task.WorkerPath(worker), "")
 }
 
 // settled waits until the leader has acted on all that was done before: it has
 // assigned a task made now to a worker made now.
-func settled(t *testing.T, h *zktest.Hand) {
+func settled(t *testing.T, h *zktest.ManualClient) {
 	t.Helper()
 	id, worker := "0-probe-"+uuid.NewString(), uuid.NewString()
 	submit(h, id)

@@ -13,7 +13,7 @@ import (
 )
 
 func TestReads(t *testing.T) {
-	begin := func(t *testing.T) (*leader, *zktest.Hand, *zktest.Proxy, *journal) {
+	begin := func(t *testing.T) (*leader, *zktest.ManualClient, *zktest.Proxy, *journal) {
 		h, connect := tree(t)
 		proxy, via := zktest.Via(t, connect)
 		j := new(journal)

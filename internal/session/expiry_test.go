@@ -73,7 +73,7 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-func expireAmidWrites(t *testing.T, server *zktest.Server, hand *zktest.Hand, addresses func(*Config)) {
+func expireAmidWrites(t *testing.T, server *zktest.Server, hand *zktest.ManualClient, addresses func(*Config)) {
 	s := newSession(t, server.Addr(), addresses)
 	defer s.Close()
 	id := s.ID()

@@ -38,7 +38,7 @@ func watch(t *testing.T, s *Session, paths ...string) {
 }
 
 func TestHints(t *testing.T) {
-	start := func(t *testing.T) (*Session, *zktest.Hand) {
+	start := func(t *testing.T) (*Session, *zktest.ManualClient) {
 		root := zktest.Connect(t)
 		s, hand := newSession(t, root), zktest.Conn(t, root)
 		hand.Create("/a", "")

@@ -34,7 +34,7 @@ func sees(t *testing.T, h *Hints, path string, n int) {
 }
 
 func TestPersistentWatch(t *testing.T) {
-	start := func(t *testing.T) (*Session, *zktest.Proxy, *zktest.Hand) {
+	start := func(t *testing.T) (*Session, *zktest.Proxy, *zktest.ManualClient) {
 		root := zktest.Connect(t)
 		proxy, through := zktest.Via(t, root)
 		return newSession(t, through+"/app"), proxy, zktest.Conn(t, root+"/app")

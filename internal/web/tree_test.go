@@ -15,7 +15,7 @@ import (
 // woods is a tree that is read by hand.
 type woods struct {
 	t    *testing.T
-	hand *zktest.Hand
+	hand *zktest.ManualClient
 	r    *treeReader
 	now  time.Time
 }

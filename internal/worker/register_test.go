@@ -46,7 +46,7 @@ func TestRegister(t *testing.T) {
 	})
 	parallel(t, "makes_the_permanent_znodes_that_are_missing", func(t *testing.T) {
 		root := zktest.Connect(t)
-		d := desk{Hand: zktest.Conn(t, root), t: t}
+		d := desk{ManualClient: zktest.Conn(t, root), t: t}
 		host(t, harness.Open(t, root), 1, nil)
 		d.worker()
 		if got := d.Children("/"); !slices.Equal(got, []string{"data", "drain", "master", "members", "tasks", "workers"}) {

@@ -79,7 +79,7 @@ func (p *hosted) leave() {
 
 // desk is the leader and the client, played by hand.
 type desk struct {
-	*zktest.Hand
+	*zktest.ManualClient
 	t      *testing.T
 	chroot string
 }
@@ -93,7 +93,7 @@ func newDesk(t *testing.T, connect string) desk {
 	return d
 }
 
-// full is a path as the server knows it, for what Hand does not do.
+// full is a path as the server knows it, for what ManualClient does not do.
 func (d desk) full(path string) string { return d.chroot + path }
 
 func (d desk) submit(id, payload string) {

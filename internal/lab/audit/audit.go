@@ -106,7 +106,7 @@ func line(e zktest.AuditEntry) string {
 }
 
 // may tells whether the policy allows a write. What an admin created is all clients', as what
-// was there before the policy: see zktest.Hand.
+// was there before the policy: see zktest.ManualClient.
 func may(policy access.Policy, e zktest.AuditEntry, roots []string, creator string) bool {
 	if isAdmin(policy, e.User) {
 		return true

@@ -30,7 +30,7 @@ type site struct {
 	dir    string
 	server *zktest.Server
 	root   string
-	hand   *zktest.Hand // an admin's, in the chroot
+	hand   *zktest.ManualClient // an admin's, in the chroot
 
 	timeout string // of the sessions
 }

@@ -25,7 +25,7 @@ func commands(out string) (all []string) {
 }
 
 // obey does what a command says in ZooKeeper's shell, on the server itself.
-func obey(t *testing.T, h *zktest.Hand, command string) {
+func obey(t *testing.T, h *zktest.ManualClient, command string) {
 	t.Helper()
 	words := strings.Fields(command)
 	switch words[0] {

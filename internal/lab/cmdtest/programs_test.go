@@ -176,7 +176,7 @@ func checkHelp(t *testing.T, help, program string) {
 }
 
 // owner is the session that a candidate belongs to.
-func owner(t *testing.T, h *zktest.Hand, path string) int64 {
+func owner(t *testing.T, h *zktest.ManualClient, path string) int64 {
 	t.Helper()
 	stat, ok := h.Stat(path)
 	if !ok {

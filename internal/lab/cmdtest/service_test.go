@@ -20,7 +20,7 @@ type service struct {
 	t    *testing.T
 	dir  string
 	root string
-	hand *zktest.Hand
+	hand *zktest.ManualClient
 
 	timeout string // of the sessions
 }

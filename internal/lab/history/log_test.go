@@ -83,14 +83,14 @@ func (s *server) expect(format string, args ...any) {
 }
 
 // conn opens a session.
-func (s *server) conn() *zktest.Hand {
+func (s *server) conn() *zktest.ManualClient {
 	h := zktest.Conn(s.t, s.Addr())
 	s.expect("%#x; open session  \"\" v0 of 0x0", h.Session())
 	return h
 }
 
 // made expects that the znode was created just now.
-func (s *server) made(h *zktest.Hand, path string) {
+func (s *server) made(h *zktest.ManualClient, path string) {
 	s.t.Helper()
 	data, _ := h.Get(path)
 	stat, _ := h.Stat(path)
@@ -98,7 +98,7 @@ func (s *server) made(h *zktest.Hand, path string) {
 }
 
 // set expects that it was set just now.
-func (s *server) set(h *zktest.Hand, path string) {
+func (s *server) set(h *zktest.ManualClient, path string) {
 	s.t.Helper()
 	data, _ := h.Get(path)
 	stat, _ := h.Stat(path)

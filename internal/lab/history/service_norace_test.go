@@ -41,7 +41,7 @@ type service struct {
 	root    string
 	through string // the root, by way of the proxy
 	proxy   *zktest.Proxy
-	hand    *zktest.Hand
+	hand    *zktest.ManualClient
 	client  *client.Client
 	log     *slog.Logger
 

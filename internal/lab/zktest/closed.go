@@ -90,7 +90,7 @@ func Chroot(t testing.TB, s *Server, root string) string {
 // Close makes a closed installation in a chroot that is new, or "": by a policy that gives
 // each of the Roles to its certificate. The server must speak TLS.
 func (s *Server) Close(root string) error {
-	conn, _, err := zk.Connect([]string{s.Addr()}, handTimeout, zk.WithLogger(silent{}), zk.WithDialer(Dialer(s.Identity("admin"))))
+	conn, _, err := zk.Connect([]string{s.Addr()}, manualTimeout, zk.WithLogger(silent{}), zk.WithDialer(Dialer(s.Identity("admin"))))
 	if err != nil {
 		return err
 	}

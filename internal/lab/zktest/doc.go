@@ -16,12 +16,12 @@
 // and each program, has a host of its own, which can be cut off.
 //
 // With TLS a server takes nobody without a certificate of its [CA]. [Roles] have one each; a
-// Hand, and whatever else here talks to the server, is the admin. The server then keeps
+// ManualClient, and whatever else here talks to the server, is the admin. The server then keeps
 // an audit log.
 //
 // In tests, [Main] goes into TestMain, [Connect] gives each test a root of its
 // own on a server that the package's tests share, [SharedWith] such a server with options,
-// and [NewServer] a server to kill or pause. A [Hand] plays any role by hand, as a person in ZooKeeper's
+// and [NewServer] a server to kill or pause. A [ManualClient] plays any role by hand, as a person in the shell of ZooKeeper
 // shell would. [Expire] ends anybody's session. A [Proxy] stands between a process
 // and its server: it cuts the connection at an exact request, before it or after
 // it was carried out, and can be silent, slow or closed.

@@ -12,7 +12,7 @@ import (
 // bytes they hold; -1 stands for any number. The last bounds hold. A server enforces that with
 // -Dzookeeper.enforceQuota=true. It looks at what has been written, so that what is
 // on its way may exceed it.
-func (h *Hand) SetQuota(path string, znodes, bytes int) {
+func (h *ManualClient) SetQuota(path string, znodes, bytes int) {
 	h.t.Helper()
 	dir := "/zookeeper/quota"
 	create := func(path, data string) {

@@ -266,11 +266,11 @@ func TestHand(t *testing.T) {
 		}
 	})
 	t.Run("fails_the_test_on_an_error", func(t *testing.T) {
-		for name, do := range map[string]func(*Hand){
-			"create /a/b: zk: node does not exist": func(h *Hand) { h.Create("/a/b", "") },
-			"set /a: zk: node does not exist":      func(h *Hand) { h.Set("/a", "") },
-			"delete /a: zk: node does not exist":   func(h *Hand) { h.Delete("/a") },
-			"get /a: zk: connection closed":        func(h *Hand) { h.Close(); h.Get("/a") },
+		for name, do := range map[string]func(*ManualClient){
+			"create /a/b: zk: node does not exist": func(h *ManualClient) { h.Create("/a/b", "") },
+			"set /a: zk: node does not exist":      func(h *ManualClient) { h.Set("/a", "") },
+			"delete /a: zk: node does not exist":   func(h *ManualClient) { h.Delete("/a") },
+			"get /a: zk: connection closed":        func(h *ManualClient) { h.Close(); h.Get("/a") },
 		} {
 			got := failure(func(tb testing.TB) {
 				h := Conn(t, root)

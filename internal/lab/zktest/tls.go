@@ -30,7 +30,7 @@ func tlsServer(connectString string) *Server {
 	return s
 }
 
-// adminOf is who a Hand is, and whoever asks or expires; zero without TLS.
+// adminOf is who a ManualClient is, and whoever asks or expires; zero without TLS.
 func adminOf(connectString string) identity.Files {
 	if s := tlsServer(connectString); s != nil {
 		return s.Identity("admin")

@@ -14,15 +14,15 @@ import (
 	"taskkeeper/internal/identity"
 )
 
-// handTimeout is the session timeout of a Hand: long, so that none of them
+// manualTimeout is the session timeout of a ManualClient: long, so that none of them
 // expires because a test paused the server for a while.
-const handTimeout = 20 * time.Second
+const manualTimeout = 20 * time.Second
 
-// A Hand is one plain ZooKeeper session, to do in a test what a person would
+// A ManualClient is one plain ZooKeeper session, to do in a test what a person would
 // type into ZooKeeper's shell. It fails its test on every error that its
-// methods do not speak of, so they are for the test's own goroutine. A Hand
+// methods do not speak of, so they are for the test's own goroutine. A ManualClient
 // whose session has ended does not get another one.
-type Hand struct {
+type ManualClient struct {
 	Conn *zk.Conn // for whatever else there is to do; paths without the chroot
 
 	t       testing.TB
@@ -35,25 +35,25 @@ type Hand struct {
 
 // Conn opens a session to host:port[,host:port…][/chroot]; it is closed when
 // the test ends. Where a Server has TLS, it is the admin's.
-func Conn(t testing.TB, connectString string) *Hand {
+func Conn(t testing.TB, connectString string) *ManualClient {
 	t.Helper()
 	return ConnAs(t, connectString, adminOf(connectString))
 }
 
 // ConnAs is Conn as somebody: the zero value connects without TLS.
-func ConnAs(t testing.TB, connectString string, who identity.Files) *Hand {
+func ConnAs(t testing.TB, connectString string, who identity.Files) *ManualClient {
 	t.Helper()
 	servers, root, _ := strings.Cut(connectString, "/")
 	if root != "" {
 		root = "/" + strings.TrimSuffix(root, "/")
 	}
-	h := &Hand{t: t, root: root, policy: policyOf(connectString), expired: make(chan struct{})}
+	h := &ManualClient{t: t, root: root, policy: policyOf(connectString), expired: make(chan struct{})}
 
 	var (
 		connected = make(chan struct{}) // h.Conn is set
 		session   = make(chan int64, 1)
 	)
-	conn, _, err := zk.Connect(strings.Split(servers, ","), handTimeout,
+	conn, _, err := zk.Connect(strings.Split(servers, ","), manualTimeout,
 		zk.WithLogger(silent{}),
 		zk.WithDialer(func(_, addr string, timeout time.Duration) (net.Conn, error) {
 			c, err := Dial(addr, who, timeout)
@@ -94,26 +94,26 @@ func ConnAs(t testing.TB, connectString string, who identity.Files) *Hand {
 }
 
 // Session is the session's id, the EphemeralOwner of what it creates.
-func (h *Hand) Session() int64 { return h.session }
+func (h *ManualClient) Session() int64 { return h.session }
 
-// Expired is closed when the session has expired and the Hand knows it, which
+// Expired is closed when the session has expired and the ManualClient knows it, which
 // takes a connection to the server.
-func (h *Hand) Expired() <-chan struct{} { return h.expired }
+func (h *ManualClient) Expired() <-chan struct{} { return h.expired }
 
 // Close ends the session, and with it its ephemeral znodes.
-func (h *Hand) Close() {
+func (h *ManualClient) Close() {
 	h.closed = true
 	h.Conn.Close()
 }
 
 // Create creates a persistent znode.
-func (h *Hand) Create(path, data string) {
+func (h *ManualClient) Create(path, data string) {
 	h.t.Helper()
 	h.create(path, data, 0)
 }
 
 // Put creates a persistent znode, or replaces the data of one that is there.
-func (h *Hand) Put(path, data string) {
+func (h *ManualClient) Put(path, data string) {
 	h.t.Helper()
 	if _, ok := h.Stat(path); ok {
 		h.Set(path, data)
@@ -123,19 +123,19 @@ func (h *Hand) Put(path, data string) {
 }
 
 // CreateEphemeral creates a znode that ends with the session.
-func (h *Hand) CreateEphemeral(path, data string) {
+func (h *ManualClient) CreateEphemeral(path, data string) {
 	h.t.Helper()
 	h.create(path, data, zk.FlagEphemeral)
 }
 
 // CreateSeq creates an ephemeral-sequential znode and returns its path, without
 // the chroot.
-func (h *Hand) CreateSeq(path, data string) string {
+func (h *ManualClient) CreateSeq(path, data string) string {
 	h.t.Helper()
 	return h.create(path, data, zk.FlagEphemeral|zk.FlagSequence)
 }
 
-func (h *Hand) create(path, data string, flags int32) (created string) {
+func (h *ManualClient) create(path, data string, flags int32) (created string) {
 	h.t.Helper()
 	err := h.write(func() (err error) {
 		created, err = h.Conn.Create(h.full(path), []byte(data), flags, h.policy.Closed(path, nil))
@@ -148,7 +148,7 @@ func (h *Hand) create(path, data string, flags int32) (created string) {
 }
 
 // Set replaces the data of an existing znode.
-func (h *Hand) Set(path, data string) {
+func (h *ManualClient) Set(path, data string) {
 	h.t.Helper()
 	err := h.write(func() error {
 		_, err := h.Conn.Set(h.full(path), []byte(data), -1)
@@ -160,7 +160,7 @@ func (h *Hand) Set(path, data string) {
 }
 
 // Delete deletes an existing znode without children.
-func (h *Hand) Delete(path string) {
+func (h *ManualClient) Delete(path string) {
 	h.t.Helper()
 	if err := h.delete(path); err != nil {
 		h.t.Fatalf("delete %s: %v", path, err)
@@ -168,7 +168,7 @@ func (h *Hand) Delete(path string) {
 }
 
 // DeleteAll deletes a znode and all below it, whatever there is of it.
-func (h *Hand) DeleteAll(path string) {
+func (h *ManualClient) DeleteAll(path string) {
 	h.t.Helper()
 	for {
 		for _, child := range h.Children(path) {
@@ -184,25 +184,25 @@ func (h *Hand) DeleteAll(path string) {
 	}
 }
 
-func (h *Hand) delete(path string) error {
+func (h *ManualClient) delete(path string) error {
 	return h.write(func() error { return h.Conn.Delete(h.full(path), -1) })
 }
 
 // Get returns a znode's data and whether it exists.
-func (h *Hand) Get(path string) (string, bool) {
+func (h *ManualClient) Get(path string) (string, bool) {
 	h.t.Helper()
 	data, _, ok := h.get(path)
 	return data, ok
 }
 
 // Stat returns a znode's Stat and whether it exists.
-func (h *Hand) Stat(path string) (*zk.Stat, bool) {
+func (h *ManualClient) Stat(path string) (*zk.Stat, bool) {
 	h.t.Helper()
 	_, stat, ok := h.get(path)
 	return stat, ok
 }
 
-func (h *Hand) get(path string) (data string, stat *zk.Stat, ok bool) {
+func (h *ManualClient) get(path string) (data string, stat *zk.Stat, ok bool) {
 	h.t.Helper()
 	ok = h.read("get "+path, func() (err error) {
 		var b []byte
@@ -215,7 +215,7 @@ func (h *Hand) get(path string) (data string, stat *zk.Stat, ok bool) {
 
 // Children returns the names of a znode's children, sorted; nil when there is
 // no such znode.
-func (h *Hand) Children(path string) []string {
+func (h *ManualClient) Children(path string) []string {
 	h.t.Helper()
 	children := []string{}
 	ok := h.read("list "+path, func() (err error) {
@@ -234,7 +234,7 @@ func (h *Hand) Children(path string) []string {
 type impatient struct{ net.Conn }
 
 func (c impatient) SetReadDeadline(t time.Time) error {
-	if most := time.Now().Add(handTimeout * 2 / 3); t.IsZero() || t.After(most) {
+	if most := time.Now().Add(manualTimeout * 2 / 3); t.IsZero() || t.After(most) {
 		t = most // no less than the library gives a server once there is a session
 	}
 	return c.Conn.SetReadDeadline(t)
@@ -242,7 +242,7 @@ func (c impatient) SetReadDeadline(t time.Time) error {
 
 // read calls do until it gets an answer, also over a reconnection, and tells
 // whether the znode exists.
-func (h *Hand) read(what string, do func() error) bool {
+func (h *ManualClient) read(what string, do func() error) bool {
 	h.t.Helper()
 	err := h.retry(do, func(err error) bool {
 		var ne net.Error // of a socket that was reset
@@ -256,11 +256,11 @@ func (h *Hand) read(what string, do func() error) bool {
 
 // write calls do until it was sent: ErrNoServer means that it was not. After
 // ErrConnectionClosed it may have happened, and that is for the test to judge.
-func (h *Hand) write(do func() error) error {
+func (h *ManualClient) write(do func() error) error {
 	return h.retry(do, func(err error) bool { return err == zk.ErrNoServer })
 }
 
-func (h *Hand) retry(do func() error, again func(error) bool) error {
+func (h *ManualClient) retry(do func() error, again func(error) bool) error {
 	for end := time.Now().Add(patience); ; time.Sleep(pollEvery) {
 		err := do()
 		if !again(err) || h.over() || time.Now().After(end) {
@@ -269,7 +269,7 @@ func (h *Hand) retry(do func() error, again func(error) bool) error {
 	}
 }
 
-func (h *Hand) over() bool {
+func (h *ManualClient) over() bool {
 	select {
 	case <-h.expired:
 		return true
@@ -278,7 +278,7 @@ func (h *Hand) over() bool {
 	}
 }
 
-func (h *Hand) full(path string) string {
+func (h *ManualClient) full(path string) string {
 	if path == "/" && h.root != "" {
 		return h.root
 	}
