@@ -238,7 +238,7 @@ func aclSize(acl []zk.ACL) (size int) {
 type errNoPolicy struct{ err error }
 
 func (e errNoPolicy) Error() string {
-	return e.err.Error() + " (an admin must repair it: client access close POLICY)"
+	return e.err.Error() + " (an admin must mend it: client access close POLICY)"
 }
 func (e errNoPolicy) Unwrap() error { return zk.ErrNoAuth }
 

@@ -165,7 +165,7 @@ func TestNothingIsCreatedWhileThePolicyCannotBeRead(t *testing.T) {
 	h.Create("/tasks/a", "")
 	var log zktest.Log
 	s := newSession(t, root, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
-	const says = `/access: line 5: "boss" is no role: want admin, master, worker, client or viewer (an admin must repair it: client access close POLICY)`
+	const says = `/access: line 5: "boss" is no role: want admin, master, worker, client or viewer (an admin must mend it: client access close POLICY)`
 	for range 2 {
 		_, err := s.Multi(Check("/tasks", 0), Create("/tasks/b", nil))
 		var refused *OpError

@@ -92,9 +92,9 @@ func (c *capacity) failed(err error) {
 		c.pause = firstPause
 	}
 	c.fault = &fault{late: late, trial: make(chan struct{}, 1), over: make(chan struct{})}
-	what := "cannot start tasks, giving them back: repair the cause that err names"
+	what := "cannot start tasks, giving them back: mend the cause that err names"
 	if late {
-		what = "cannot execute tasks to their end, giving them back: repair the cause that err names"
+		what = "cannot execute tasks to their end, giving them back: mend the cause that err names"
 	}
 	c.log.Error(what, "err", err)
 }

@@ -77,7 +77,7 @@ func TestCapacity(t *testing.T) {
 			if !slices.Equal(turns, want) {
 				t.Errorf("%v, want %v", turns, want)
 			}
-			const broken = "cannot start tasks, giving them back: repair the cause that err names"
+			const broken = "cannot start tasks, giving them back: mend the cause that err names"
 			if lines := j.lines(broken); len(lines) != 1 || lines[0].Level != "ERROR" || lines[0].Err != "no such file" {
 				t.Error(lines)
 			}
@@ -153,7 +153,7 @@ func TestCapacity(t *testing.T) {
 				if lines := j.lines("can start tasks again"); len(lines) > 0 {
 					t.Error(lines)
 				}
-				what := "cannot execute tasks to their end, giving them back: repair the cause that err names"
+				what := "cannot execute tasks to their end, giving them back: mend the cause that err names"
 				if lines := j.lines(what); (len(lines) == 1) != (first == command.ErrAbandoned) {
 					t.Error(lines)
 				}
@@ -249,7 +249,7 @@ func TestCannotStart(t *testing.T) {
 		d.state("t0", "done x")
 		d.written("t0", 3)
 		j.await("can start tasks again", 1)
-		if n := len(j.lines("cannot start tasks, giving them back: repair the cause that err names")); n != 1 {
+		if n := len(j.lines("cannot start tasks, giving them back: mend the cause that err names")); n != 1 {
 			t.Errorf("the fault was told %d times", n)
 		}
 		p.leave()

@@ -225,8 +225,8 @@ func (t *Transport) granted(answer connectHead) {
 	t.logged = nil
 }
 
-// failed records an error of a connection. It also logs, once, what a person must repair
-// (identity.Error) or may have to repair (identity.Doubt): a session that is cut off waits,
+// failed records an error of a connection. It also logs, once, what a person must mend
+// (identity.Error) or may have to mend (identity.Doubt): a session that is cut off waits,
 // and logs nothing else.
 func (t *Transport) failed(err error) {
 	t.mu.Lock()

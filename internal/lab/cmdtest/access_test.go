@@ -246,7 +246,7 @@ func TestProgramsWaitWhileThePolicyCannotBeRead(t *testing.T) {
 	submit.Exit(0)
 	id := strings.TrimSpace(submit.Stdout.String())
 	st.hand.Set("/access", policyText+"boss x509:CN=boss\n")
-	const says = `/access: line 7: "boss" is no role: want admin, master, worker, client or viewer (an admin must repair it: client access close POLICY)`
+	const says = `/access: line 7: "boss" is no role: want admin, master, worker, client or viewer (an admin must mend it: client access close POLICY)`
 	m, w := st.as("master", "master"), st.as("worker", "worker")
 	run := st.as("client", "client", "run", "0")
 	for _, c := range []*harness.Child{m, w, run} {
