@@ -44,6 +44,7 @@ func (s *Session) connected(server string) {
 		s.live, s.lapse = context.WithCancel(s.ctx) // the old context has ended, or ends right now
 	}
 	s.lapsing, s.lostAt, s.lastRefusal = nil, time.Time{}, time.Time{}
+	s.hub.all() // whoever sees the connection has the hint
 	close(s.up)
 	s.mu.Unlock()
 
@@ -58,7 +59,6 @@ func (s *Session) connected(server string) {
 	} else {
 		s.log.Warn("connected again", append(attrs, "away", away.Round(time.Millisecond))...)
 	}
-	s.hub.all()
 }
 
 func (s *Session) disconnected() {

@@ -43,7 +43,8 @@ func Build(t testing.TB, args ...string) string {
 		return dir
 	}
 	dir := zktest.Dir(t)
-	args = append([]string{"build", "-race=" + strconv.FormatBool(race()), "-o", dir + "/"}, args...)
+	// Whether a version stands in the programs must not depend on git.
+	args = append([]string{"build", "-buildvcs=false", "-race=" + strconv.FormatBool(race()), "-o", dir + "/"}, args...)
 	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
 		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
