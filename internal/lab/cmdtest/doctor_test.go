@@ -200,7 +200,7 @@ func TestDoctor(t *testing.T) {
 		sv.master()
 		sv.master()
 		sv.worker("--slots", "4")
-		c := sv.pipe(strings.Repeat("0\n", 100_000))
+		c := sv.pipe(strings.Repeat("0.02\n", 10_000))
 		c.Line(c.Stdout, "0")
 		for range 5 {
 			out, _ := sv.says(0, "doctor")

@@ -58,7 +58,10 @@ func stopped(t *testing.T) (path string) {
 func TestBlockedLog(t *testing.T) {
 	t.Parallel()
 	start := newService(t)
-	const many = 3000
+	const (
+		many    = 1000 // the leader and the worker say more of them than a pipe holds
+		tooMany = 3000 // and of these more than is kept
+	)
 	for name, blocked := range map[string]func(t *testing.T) string{
 		"that_is_a_stopped_terminal": stopped,
 		"that_is_a_full_pipe":        func(t *testing.T) string { path, _ := fullPipe(t); return path },
@@ -112,8 +115,8 @@ func TestBlockedLog(t *testing.T) {
 			sv.master()
 			pipe, r := fullPipe(t)
 			worker := sv.startTo(pipe, "worker", "--log-level", "debug", "--log-format", format, "--slots", "8")
-			sv.pipe(strings.Repeat("0\n", 2*many)).Exit(0) // says more than is kept
-			worker.Send(syscall.SIGSTOP)                   // so that it ends while it is read
+			sv.pipe(strings.Repeat("0\n", tooMany)).Exit(0)
+			worker.Send(syscall.SIGSTOP) // so that it ends while it is read
 			worker.Send(syscall.SIGTERM)
 			worker.Send(syscall.SIGCONT)
 			in := bufio.NewScanner(r)
