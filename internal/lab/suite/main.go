@@ -52,12 +52,16 @@ type way struct {
 	args []string
 }
 
-// lanes are all ways. Those of a lane are gone one after the other, and all lanes at the
-// same time; tests of the programs run four at a time: they mostly wait.
+// lanes are all ways. All lanes run at the same time, the ways of a lane one after the other.
+// Most tests wait most of the time: so the programs' tests run four at a time, and three
+// packages do.
 func lanes(dir string) ([][]way, error) {
-	others, reconnecting, err := packages(dir)
+	others, norace, err := packages(dir)
 	if err != nil {
 		return nil, err
+	}
+	withoutRace := func(args ...string) way {
+		return way{name: "without the race detector", dir: dir, args: append([]string{"-run", "^Test(Reconnect|LongRun)"}, args...)}
 	}
 	return [][]way{
 		{
@@ -65,14 +69,15 @@ func lanes(dir string) ([][]way, error) {
 			{name: "under TLS", dir: dir, env: []string{"TASKKEEPER_TLS=1"}, args: []string{"-parallel", "4", "-skip", notTLS, programs}},
 		},
 		{
-			{dir: dir, args: append([]string{"-race"}, others...)},
-			{name: "without the race detector", dir: dir, args: append([]string{"-run", "^Test(Reconnect|LongRun)"}, reconnecting...)},
+			{dir: dir, args: append([]string{"-race", "-p", "3"}, others...)},
+			withoutRace(append([]string{"-p", "3"}, norace...)...),
 		},
+		{withoutRace(programs)},
 	}, nil
 }
 
-// packages are those that have tests but for the programs', and all those that have tests
-// which only a build without the race detector has.
+// packages are those that have tests, and those of them that have tests which only a build
+// without the race detector has; all but programs.
 func packages(dir string) (others, norace []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
 		if err != nil || !e.IsDir() {
@@ -86,7 +91,10 @@ func packages(dir string) (others, norace []string, err error) {
 			return err
 		}
 		name = "./" + name
-		if tests, _ := filepath.Glob(filepath.Join(path, "*_test.go")); len(tests) > 0 && name != programs {
+		if name == programs {
+			return nil
+		}
+		if tests, _ := filepath.Glob(filepath.Join(path, "*_test.go")); len(tests) > 0 {
 			others = append(others, name)
 		}
 		if tests, _ := filepath.Glob(filepath.Join(path, "*_norace_test.go")); len(tests) > 0 {

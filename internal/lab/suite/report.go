@@ -30,6 +30,8 @@ type event struct {
 func (w way) run(ctx context.Context, r *report) error {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-timeout", "30m"}, w.args...)...)
 	cmd.Dir, cmd.Env = w.dir, append(os.Environ(), w.env...)
+	// The race detector makes each program that ends well sleep for a second.
+	cmd.Env = append(cmd.Env, "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=10")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) } // go ends the tests
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
