@@ -154,7 +154,7 @@ func turnUntilQuiet(t *testing.T, l *leader) {
 }
 
 func TestApply(t *testing.T) {
-	t.Run("no move shares another's fate", func(t *testing.T) {
+	t.Run("a refused move holds up no other move", func(t *testing.T) {
 		h, connect := tree(t)
 		j := new(journal)
 		l := still(harness.Open(t, connect), h, slog.New(slog.NewTextHandler(j, nil)))
@@ -226,7 +226,7 @@ func TestApply(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a list that is too large costs its worker and no other", func(t *testing.T) {
+	t.Run("a list that is too large is refused for its worker alone", func(t *testing.T) {
 		h, connect := tree(t)
 		submit(h, "t1")
 		h.CreateEphemeral("/workers/w1", "")

@@ -80,8 +80,8 @@ func TestDepartures(t *testing.T) {
 	}
 }
 
-// TestDepartureIsTold has workers go whose tasks are not simply theirs.
-func TestDepartureIsTold(t *testing.T) {
+// TestDepartureIsLogged has workers go whose tasks are not simply theirs.
+func TestDepartureIsLogged(t *testing.T) {
 	const untold = `"worker left or lost its session" worker=`
 	t1, t2 := task.NewID(), task.NewID()
 	stat := func(version int32) *zk.Stat { return &zk.Stat{Version: version} }

@@ -63,7 +63,7 @@ func TestDrain(t *testing.T) {
 			t.Errorf("assigned %q", got)
 		}
 	})
-	t.Run("is told by the leader only, at the version that it read", func(t *testing.T) {
+	t.Run("is written by the leader only, at the version that it read", func(t *testing.T) {
 		h, connect := tree(t)
 		l := still(harness.Open(t, connect), h, slog.New(slog.DiscardHandler))
 		h.Create("/drain/node", "")
@@ -92,7 +92,7 @@ func TestDrain(t *testing.T) {
 		}
 		expect(t, h, "/drain/node", "why")
 	})
-	t.Run("of the same name once more is told once more", func(t *testing.T) {
+	t.Run("of the same name is written each time", func(t *testing.T) {
 		h, connect := tree(t)
 		start(t, connect)
 		on(h, "node", "")

@@ -97,7 +97,7 @@ func TestByHand(t *testing.T) {
 	})
 }
 
-func TestCopied(t *testing.T) {
+func TestZnodesThatACopyWroteOnceAreAssignedIfPending(t *testing.T) {
 	h, connect := tree(t)
 	states := map[string]string{aged(): "done 42", aged(): "failed so", aged(): "banana", aged(): "pending 1", aged(): "pending"}
 	for id, state := range states { // written once, as whatever copies znodes does
@@ -126,7 +126,7 @@ func TestCopied(t *testing.T) {
 	}
 }
 
-func TestJunk(t *testing.T) {
+func TestMalformedZnodesStopNobody(t *testing.T) {
 	h, connect := tree(t)
 	for _, path := range []string{
 		"/master/junk", "/master/x-12345", "/master/junk/below",
@@ -146,7 +146,7 @@ func TestJunk(t *testing.T) {
 	h.CreateEphemeral("/workers/large", large.String())
 	start(t, connect)
 
-	t.Run("wedges_nobody", func(t *testing.T) {
+	t.Run("all_tasks_are_still_assigned", func(t *testing.T) {
 		settled(t, h)
 	})
 	t.Run("ids_that_name_no_task_are_dropped_from_a_workers_list", func(t *testing.T) {

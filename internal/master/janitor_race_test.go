@@ -30,8 +30,8 @@ func during(t *testing.T, proxy *zktest.Proxy, op zktest.Op, path string, janito
 	<-done
 }
 
-// TestJanitorIsNotAlone has others write what a janitor is about to remove.
-func TestJanitorIsNotAlone(t *testing.T) {
+// TestJanitorAmidOthersWrites has others write what a janitor is about to remove.
+func TestJanitorAmidOthersWrites(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
 		alone     bool      // a payload without a task; else a result
@@ -102,8 +102,8 @@ func TestJanitorIsNotAlone(t *testing.T) {
 	})
 }
 
-// TestJanitorStops ends its work in several ways.
-func TestJanitorStops(t *testing.T) {
+// TestJanitorEnds ends its work in several ways.
+func TestJanitorEnds(t *testing.T) {
 	t.Run("before it begins where nothing is to be removed, ever", func(t *testing.T) {
 		j, h, _, _ := keeper(t)
 		finished(h, "t", "done 1")

@@ -68,15 +68,15 @@ func count(seen []zktest.Op, op zktest.Op) (n int) {
 	return n
 }
 
-func TestSign(t *testing.T) {
-	t.Run("of a candidate that is gone deposes the leader", func(t *testing.T) {
+func TestLeaderWritesItsHostIntoItsCandidate(t *testing.T) {
+	t.Run("a candidate that is gone deposes the leader", func(t *testing.T) {
 		j, h, _, _ := keeper(t)
 		h.Delete(j.fence.Path)
 		if err := j.sign(); !errors.Is(err, errDeposed) {
 			t.Errorf("sign: %v", err)
 		}
 	})
-	t.Run("keeps what a person wrote", func(t *testing.T) {
+	t.Run("what a person wrote into the candidate stays", func(t *testing.T) {
 		j, h, _, _ := keeper(t)
 		h.Set(j.fence.Path, "mine")
 		if err := j.sign(); err != nil {
@@ -86,7 +86,7 @@ func TestSign(t *testing.T) {
 			t.Errorf("holds %q", got)
 		}
 	})
-	t.Run("of a candidate that may not be written takes the time of its creation", func(t *testing.T) {
+	t.Run("a candidate that may not be written counts from its creation", func(t *testing.T) {
 		j, h, _, _ := keeper(t)
 		stat, _ := h.Stat(j.fence.Path)
 		if err := j.s.SetACL(j.fence.Path, zk.WorldACL(zk.PermAdmin), -1); err != nil {
@@ -137,7 +137,7 @@ func TestJanitor(t *testing.T) {
 			t.Errorf("left %s", got)
 		}
 	})
-	t.Run("costs no other its removal where one cannot be removed", func(t *testing.T) {
+	t.Run("removes the others where one cannot be removed", func(t *testing.T) {
 		j, h, proxy, log := keeper(t)
 		var odd []string
 		for i := range 50 {
@@ -196,7 +196,7 @@ func TestJanitor(t *testing.T) {
 			t.Errorf("tried again with %d Multis", n)
 		}
 	})
-	t.Run("takes nothing for alone that is submitted between its two listings", func(t *testing.T) {
+	t.Run("keeps the payload of a task that is submitted between its two listings", func(t *testing.T) {
 		j, h, proxy, _ := keeper(t)
 		j.lone = map[string]bool{"t": true}
 		during(t, proxy, zktest.OpGetChildren, "/data", func() { sweep(t, j, 2*hour) }, func() { submit(h, "t") })

@@ -57,20 +57,20 @@ func TestWhenItLists(t *testing.T) {
 			t.Errorf("%s: after %v, want %v", what, got.Sub(now), want.Sub(now))
 		}
 	}
-	t.Run("rarely while every worker has plenty to do", func(t *testing.T) {
+	t.Run("lists tasks rarely while every worker has plenty to do", func(t *testing.T) {
 		l := begin()
 		is(t, "/tasks", l.from(l.tasks), now.Add(plentyPause))
 		is(t, "/workers", l.from(l.workers), now)
 		l.tasks.pace.from = later
 		is(t, "/tasks after a long listing", l.from(l.tasks), later)
 	})
-	t.Run("soon while a worker may need more", func(t *testing.T) {
+	t.Run("lists tasks soon while a worker may need more", func(t *testing.T) {
 		l := begin()
 		l.handle(sched.WorkersListed{IDs: []string{"w"}})
 		l.handle(sched.WorkerRead{ID: "w", Session: 1})
 		is(t, "/tasks", l.from(l.tasks), now)
 	})
-	t.Run("and turns when it may", func(t *testing.T) {
+	t.Run("wakes when the first listing or decision is due", func(t *testing.T) {
 		l := begin()
 		is(t, "/workers is due first", l.wake(sched.Decision{}), now)
 		l.workers.pace.from = later
@@ -83,7 +83,7 @@ func TestWhenItLists(t *testing.T) {
 			t.Errorf("nothing is due: after %v", at.Sub(now))
 		}
 	})
-	t.Run("not before, and not twice at once", func(t *testing.T) {
+	t.Run("lists not before the pause is over, and not twice at once", func(t *testing.T) {
 		l := begin()
 		l.tasks.pace.from, l.workers.busy = later, true
 		if err := l.list(); err != nil || l.tasks.number != 0 || l.workers.number != 0 {

@@ -34,8 +34,8 @@ func await(t *testing.T, met <-chan struct{}) {
 func TestReconnectLostReply(t *testing.T) {
 	type cut func(p *zktest.Proxy, match zktest.Match) <-chan struct{}
 	cuts := map[string]cut{
-		"and_not_carried_out": func(p *zktest.Proxy, m zktest.Match) <-chan struct{} { return p.CutBefore(zktest.OpMulti, 1, m) },
-		"but_carried_out":     func(p *zktest.Proxy, m zktest.Match) <-chan struct{} { return p.CutAfter(zktest.OpMulti, 1, m) },
+		"that_was_not_carried_out": func(p *zktest.Proxy, m zktest.Match) <-chan struct{} { return p.CutBefore(zktest.OpMulti, 1, m) },
+		"that_was_carried_out":     func(p *zktest.Proxy, m zktest.Match) <-chan struct{} { return p.CutAfter(zktest.OpMulti, 1, m) },
 	}
 	for form, cut := range cuts {
 		setup := func(t *testing.T) (*zktest.ManualClient, *zktest.Proxy, string) {
@@ -308,9 +308,9 @@ func TestReconnectOldServer(t *testing.T) {
 	}
 }
 
-// TestReconnectSign loses the answer to a janitor's signature: it signs again, for what
+// TestReconnectLeaderWritesItsHostIntoItsCandidate loses the answer to a janitor's signature: it signs again, for what
 // time it is for the servers is to be known.
-func TestReconnectSign(t *testing.T) {
+func TestReconnectLeaderWritesItsHostIntoItsCandidate(t *testing.T) {
 	j, h, proxy, log := keeper(t)
 	lost := proxy.CutAfter(zktest.OpMulti, 1, zktest.Naming(j.fence.Path))
 	if err := j.sign(); err != nil {

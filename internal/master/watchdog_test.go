@@ -73,8 +73,8 @@ func TestWatchdog(t *testing.T) {
 	}
 }
 
-// TestStuckLeaderIsTold loses the answer to a leader's write, though its session lives.
-func TestStuckLeaderIsTold(t *testing.T) {
+// TestAStuckLeaderIsLogged loses the answer to a leader's write, though its session lives.
+func TestAStuckLeaderIsLogged(t *testing.T) {
 	t.Parallel()
 	h, connect := tree(t)
 	proxy, via := zktest.Via(t, connect)

@@ -140,7 +140,7 @@ func TestMulti(t *testing.T) {
 		}
 		write(t, s, small...) // Size leaves nothing out that counts
 	})
-	t.Run("on_a_session_that_is_over", func(t *testing.T) {
+	t.Run("fails_on_a_session_that_is_over", func(t *testing.T) {
 		s := newSession(t, zktest.Connect(t))
 		s.Close()
 		_, err := s.Multi(Create("/a", nil))
@@ -182,7 +182,7 @@ func TestReads(t *testing.T) {
 			}
 		})
 	}
-	t.Run("sync", func(t *testing.T) {
+	t.Run("sync_succeeds", func(t *testing.T) {
 		must(t, s.Sync())
 	})
 }

@@ -68,7 +68,7 @@ func TestGroup(t *testing.T) {
 			t.Errorf("at %d, not %d", later, r[0].Stat.Mzxid)
 		}
 	})
-	t.Run("or_by_itself_a_little_later", func(t *testing.T) {
+	t.Run("sends_what_may_wait_by_itself_a_little_later", func(t *testing.T) {
 		s := newSession(t, zktest.Connect(t))
 		group := s.NewGroup()
 		for i := range 3 {
@@ -81,7 +81,7 @@ func TestGroup(t *testing.T) {
 			}
 		}
 	})
-	t.Run("does_not_let_one_share_the_fate_of_another", func(t *testing.T) {
+	t.Run("refuses_only_the_write_that_the_server_refuses", func(t *testing.T) {
 		s := newSession(t, zktest.Connect(t))
 		write(t, s, Create("/a", nil))
 		// One batch, as send would hand it over.
@@ -126,7 +126,7 @@ func TestGroup(t *testing.T) {
 			}
 		}
 	})
-	t.Run("serves_each_of_many_rivals", func(t *testing.T) {
+	t.Run("serves_each_of_many_callers_at_once", func(t *testing.T) {
 		s := newSession(t, zktest.Connect(t))
 		group := s.NewGroup()
 		var wg sync.WaitGroup

@@ -10,7 +10,7 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-func TestServerThatTakesLess(t *testing.T) {
+func TestALowerLimitOfTheServerIsFound(t *testing.T) {
 	t.Parallel()
 	const limit = 262_144
 	server := zktest.NewServer(t, zktest.Options{Flags: []string{fmt.Sprint("-Djute.maxbuffer=", limit)}})
@@ -62,7 +62,7 @@ func TestServerThatTakesLess(t *testing.T) {
 
 // Who removes things repeats that at once: what was removed is refused then. Nothing
 // else may be asked over the new connection before.
-func TestServerThatTakesLessIsFoundOutByRequestsThatAreRepeatedAtOnce(t *testing.T) {
+func TestALowerLimitOfTheServerIsFoundByRequestsThatAreRepeatedAtOnce(t *testing.T) {
 	t.Parallel()
 	server := zktest.NewServer(t, zktest.Options{Flags: []string{"-Djute.maxbuffer=262144"}})
 	s := newSession(t, server.Addr(), patient)
@@ -82,7 +82,7 @@ func TestServerThatTakesLessIsFoundOutByRequestsThatAreRepeatedAtOnce(t *testing
 }
 
 // Whatever else cuts a connection at a large request, the next time it passes.
-func TestCutsByChanceMakeNoRequestTooLarge(t *testing.T) {
+func TestLostConnectionsAloneMakeNoRequestTooLarge(t *testing.T) {
 	t.Parallel()
 	proxy, through := zktest.Via(t, zktest.Connect(t))
 	s := newSession(t, through, func(c *Config) { c.Timeout = 20 * time.Second })

@@ -353,7 +353,7 @@ func TestCloseWhileAway(t *testing.T) {
 			}
 		})
 	}
-	t.Run("before_that_is_known", func(t *testing.T) {
+	t.Run("ends_before_the_session_knows_that_it_is_away", func(t *testing.T) {
 		t.Parallel()
 		server := zktest.NewServer(t, zktest.Options{})
 		s := newSession(t, server.Addr(), func(c *Config) { c.Timeout = 20 * time.Second })

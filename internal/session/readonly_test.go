@@ -10,7 +10,7 @@ import (
 
 // A server that lost its quorum turns read-only after a while, if it is told to. It
 // refuses this session, as a server does whose data was removed.
-func TestReadOnlyServerDoesNotEndTheSession(t *testing.T) {
+func TestAReadOnlyServerDoesNotEndTheSession(t *testing.T) {
 	t.Parallel()
 	e, err := zktest.StartEnsemble(3, zktest.Options{Flags: []string{"-Dreadonlymode.enabled=true"}})
 	must(t, err)

@@ -115,7 +115,7 @@ func TestThrottledCallsAreRepeated(t *testing.T) {
 	}
 }
 
-func TestNamedErrors(t *testing.T) {
+func TestErrorsNameTheZnode(t *testing.T) {
 	for text, want := range map[string]error{
 		"unknown error: -120": errRefused, // an ephemeral of a local session
 		"unknown error: -124": ErrAuthRequired,

@@ -213,7 +213,7 @@ func (r *record) waitFor(t *testing.T, text string) {
 	})
 }
 
-func TestRunChecksTheFilesForTLSFirst(t *testing.T) {
+func TestRunChecksTheTLSFilesFirst(t *testing.T) {
 	t.Parallel()
 	cfg := config(t, "127.0.0.1:1")
 	cfg.TLS = identity.Files{CA: "/nowhere"}

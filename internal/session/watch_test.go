@@ -82,7 +82,7 @@ func TestPersistentWatch(t *testing.T) {
 		hand.Create("/a", "1")
 		sees(t, h, "/a", 1)
 	})
-	t.Run("on_a_session_that_is_over", func(t *testing.T) {
+	t.Run("fails_on_a_session_that_is_over", func(t *testing.T) {
 		s, _, _ := start(t)
 		s.Close()
 		if _, _, _, err := s.GetPersistentW("/a"); !errors.Is(err, ErrOver) {

@@ -124,7 +124,7 @@ func TestOutput(t *testing.T) {
 	t.Run("of_what_failed_that_nobody_reads_ends_a_run_too", func(t *testing.T) {
 		sv := start(t)
 		sv.master()
-		sv.worker()
+		sv.worker("--slots", "2") // either task may come first
 		c := exec.CommandContext(t.Context(), filepath.Join(sv.dir, "client"), "run", "x", "3600", "--zk", sv.root, "--log-level", "error")
 		c.Stderr = unread(t)
 		if _ = c.Run(); c.ProcessState.ExitCode() != 141 {

@@ -104,7 +104,7 @@ var Rules = []Rule{
 		File:     "internal/master/apply.go",
 		Old:      "			if err := l.s.Sync(); err != nil {",
 		New:      "			if err := l.s.Err(); err != nil {",
-		Package:  "internal/master", Test: "TestReconnectLostReply/of_an_assignment_and",
+		Package:  "internal/master", Test: "TestReconnectLostReply/of_an_assignment_that_was_not",
 	},
 	{
 		Name:     "sync-first",
@@ -140,7 +140,7 @@ var Rules = []Rule{
 		File:     "internal/master/janitor.go",
 		Old:      "	ops := []session.Op{j.fence, session.Delete(path, stat.Version)}",
 		New:      "	ops := []session.Op{j.fence, session.Delete(path, session.AnyVersion)}",
-		Package:  "internal/master", Test: "TestJanitorIsNotAlone",
+		Package:  "internal/master", Test: "TestJanitorAmidOthersWrites",
 	},
 	{
 		Name:     "watchdog",
