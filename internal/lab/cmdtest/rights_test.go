@@ -89,7 +89,7 @@ func TestRights(t *testing.T) {
 			ps[oldWorker].Send(syscall.SIGTERM)
 			ps[oldWorker].Exit(0)
 			ps[theRun], ps[theSubmit] = sv.start("client", "run", "0", "1.5"), sv.start("client", "submit", "0")
-			ps[theLoop] = sv.start("client", "--max-sleep", "0s")
+			ps[theLoop] = sv.start("client", "--max-sleep", "100ms")
 			for _, r := range tc.says {
 				zktest.Eventually(t, string(r)+" says so", func() (bool, string) { return said(ps[r]) > 0, ps[r].Stderr.String() })
 			}
