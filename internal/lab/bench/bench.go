@@ -44,18 +44,17 @@ func (rd *round) long(d time.Duration) time.Duration {
 // chosen returns the rows of these names, and those that they need. Without names it returns
 // all rows that can be measured: a running installation is not compared with a closed one.
 func chosen(names []string, installation bool) ([]row, error) {
-	wanted := make(map[string]bool)
+	all, wanted := rows(), make(map[string]bool)
 	for _, name := range names {
-		r, ok := named(name)
-		if !ok {
+		i := slices.IndexFunc(all, func(r row) bool { return r.name == name })
+		if i < 0 {
 			return nil, fmt.Errorf("there is no row %q", name)
 		}
-		if installation && r.closed {
+		if installation && all[i].closed {
 			return nil, fmt.Errorf("row %q compares two servers that the bench starts: leave out --zk", name)
 		}
 		wanted[name] = true
 	}
-	all := rows()
 	for _, r := range slices.Backward(all) { // a row comes after those that it needs
 		if len(names) == 0 && !(installation && r.closed) {
 			wanted[r.name] = true
@@ -114,7 +113,7 @@ func bench(ctx context.Context, o options, out, progress io.Writer) (err error) 
 		}
 		return nil
 	}
-	if err := measure("warming up", warmUp(byTLS[true] != nil), new(lines)); err != nil {
+	if err := measure("warming up", warmUp(o.rows), new(lines)); err != nil {
 		return err
 	}
 	var failed error
@@ -129,18 +128,15 @@ func bench(ctx context.Context, o options, out, progress io.Writer) (err error) 
 	return errors.Join(failed, res.print(out, o.json))
 }
 
-// warmUp returns the rows that are measured before the first round, without counting. A server
-// that was just started is several times slower, and its compiler takes the processors from
-// the others, until the code that runs often is compiled.
-func warmUp(tls bool) []row {
-	names := []string{"floor-rate", "throughput", "callers", "throughput", "idle"}
-	if tls {
-		names = append(names, "tls", "tls", "tls")
-	}
-	var warm []row
-	for _, name := range names {
-		r, _ := named(name)
-		warm = append(warm, r)
+// warmUp returns the rows that are measured before the first round, and do not count. They are
+// the same whatever was chosen, but for TLS: a server that was just started is several times
+// slower, and its compiler takes the processors from the others, until the code that runs often
+// is compiled.
+func warmUp(chosen []row) (warm []row) {
+	for _, r := range rows() {
+		if !r.closed || slices.ContainsFunc(chosen, func(c row) bool { return c.closed }) {
+			warm = append(warm, slices.Repeat([]row{r}, r.warm)...)
+		}
 	}
 	return warm
 }

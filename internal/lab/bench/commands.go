@@ -8,14 +8,12 @@ import (
 	"time"
 )
 
-// commandSlots is how many commands run at a time: one for each processor of a small machine.
-const commandSlots = 2
-
 // commands has a worker execute a program that does nothing, once for each line of a client's
 // input, and compares it with xargs. The start and the end of the client and of xargs count.
 func commands(ctx context.Context, rd *round) ([]sample, error) {
+	const slots = 2 // a small machine has as many processors
 	n := rd.some(2000, 100)
-	if _, err := rd.worker(ctx, commandSlots, "--exec", "true"); err != nil {
+	if _, err := rd.worker(ctx, slots, "--exec", "true"); err != nil {
 		return nil, err
 	}
 	if _, err := rd.execute(ctx, n/10); err != nil { // they do not count
@@ -25,7 +23,7 @@ func commands(ctx context.Context, rd *round) ([]sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	xargs := exec.CommandContext(ctx, "xargs", "-P", fmt.Sprint(commandSlots), "-n", "1", "true")
+	xargs := exec.CommandContext(ctx, "xargs", "-P", fmt.Sprint(slots), "-n", "1", "true")
 	xargs.Stdin = strings.NewReader(strings.Repeat("x\n", n))
 	began := time.Now()
 	if out, err := xargs.CombinedOutput(); err != nil {
@@ -33,7 +31,7 @@ func commands(ctx context.Context, rd *round) ([]sample, error) {
 	}
 	theirs := time.Since(began)
 	return []sample{
-		sample{what: fmt.Sprintf("%d × true, %d slots; xargs -P", n, commandSlots), unit: seconds, value: ours.Seconds()}.
+		sample{what: fmt.Sprintf("%d × true, %d slots; xargs -P", n, slots), unit: seconds, value: ours.Seconds()}.
 			than(theirs.Seconds(), ratioAtMost(2)),
 	}, nil
 }

@@ -2,7 +2,7 @@ package bench
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -13,8 +13,8 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// drain has many submitted tasks wait. Meanwhile it ends the leader, and measures its backup.
-// Then one worker executes them all.
+// drain submits many tasks. While they wait it ends the leader, and measures its backup. Then
+// one worker executes them all.
 func drain(ctx context.Context, rd *round) ([]sample, error) {
 	ids, err := rd.submit(ctx, rd.some(100_000, 1000))
 	if err != nil {
@@ -51,32 +51,34 @@ func drain(ctx context.Context, rd *round) ([]sample, error) {
 	return []sample{
 		rate(tasksRate, 0, 4),
 		rate("tasks, second quarter; beside: third", 1, 2).than(rate("", 2, 3).value, ratioAtLeast(0.8)),
-		took("SIGTERM, until the next leader assigns", takeover).to(atMost(1000)),
-		sample{what: "memory of the leader, at most", unit: megabytes, value: memory}.to(atMost(150)),
+		took("SIGTERM, until the next leader assigns", takeover).than(0, atMost(1000)),
+		{what: "memory of the leader, at most", unit: megabytes, value: memory, target: atMost(150)},
 	}, nil
 }
 
 // submit creates n tasks that outlive the bench, and returns their ids in order.
-func (s *service) submit(ctx context.Context, n int) (ids []string, err error) {
+func (s *service) submit(ctx context.Context, n int) ([]string, error) {
 	submitter := task.NewSubmitter("") // tasks of several submitters would take turns
-	g, submitting := errgroup.WithContext(ctx)
-	g.SetLimit(8)
-	for len(ids) < n && submitting.Err() == nil {
-		var ops []session.Op
-		for range min(500, n-len(ids)) {
-			id := submitter.NewID()
-			ids = append(ids, id)
-			ops = append(ops, session.Create(task.DataPath(id), []byte("0")), session.Create(task.StatePath(id), task.NewPending(0).Bytes()))
-		}
-		g.Go(func() error {
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = submitter.NewID()
+	}
+	var all errgroup.Group
+	all.SetLimit(8)
+	for some := range slices.Chunk(ids, 500) {
+		all.Go(func() error {
+			var ops []session.Op
+			for _, id := range some {
+				ops = append(ops, session.Create(task.DataPath(id), []byte("0")), session.Create(task.StatePath(id), task.NewPending(0).Bytes()))
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 			_, err := s.session.Multi(ops...)
 			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return nil, fmt.Errorf("submit %d tasks: %w", n, err)
-	}
-	return ids, context.Cause(ctx)
+	return ids, all.Wait()
 }
 
 // takeover ends the leader, and returns how long it takes until the other master assigns a

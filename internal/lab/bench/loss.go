@@ -56,7 +56,7 @@ func loss(ctx context.Context, rd *round) ([]sample, error) {
 	back := time.Since(killed)
 	err = rd.until(ctx, "all tasks have a result", func() (bool, error) { return client.results() == total, nil })
 	return []sample{
-		sample{what: "SIGKILL, until all slots are busy again", unit: seconds, value: back.Seconds()}.to(atMost(limit.Seconds())),
+		{what: "SIGKILL, until all slots are busy again", unit: seconds, value: back.Seconds(), target: atMost(limit.Seconds())},
 	}, err
 }
 

@@ -45,22 +45,17 @@ func thousands(v float64) string {
 // target is a bound for a figure, or for its ratio to the figure beside it. The zero value is
 // no target.
 type target struct {
-	sign  string // least or most
+	sign  string // ≤ or ≥
 	ratio bool
 	bound float64
 }
 
-const (
-	least = "≥"
-	most  = "≤"
-)
-
-func ratioAtMost(bound float64) target  { return target{most, true, bound} }
-func ratioAtLeast(bound float64) target { return target{least, true, bound} }
-func atMost(bound float64) target       { return target{most, false, bound} }
+func ratioAtMost(bound float64) target  { return target{"≤", true, bound} }
+func ratioAtLeast(bound float64) target { return target{"≥", true, bound} }
+func atMost(bound float64) target       { return target{"≤", false, bound} }
 
 func (t target) reached(v float64) bool {
-	if t.sign == least {
+	if t.sign == "≥" {
 		return v >= t.bound
 	}
 	return v <= t.bound
@@ -92,12 +87,6 @@ func took(what string, d time.Duration) sample {
 // than sets what the sample is compared with, and the target.
 func (s sample) than(beside float64, t target) sample {
 	s.beside, s.target = beside, t
-	return s
-}
-
-// to sets the target.
-func (s sample) to(t target) sample {
-	s.target = t
 	return s
 }
 

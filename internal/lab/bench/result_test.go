@@ -84,7 +84,7 @@ func TestLines(t *testing.T) {
 	})
 	t.Run("compare_with_nothing_where_the_other_row_was_not_measured", func(t *testing.T) {
 		var ls lines
-		ls.add("memory", sample{what: "resident", unit: megabytes, value: 200}.to(atMost(150)))
+		ls.add("memory", sample{what: "resident", unit: megabytes, value: 200, target: atMost(150)})
 		if l := ls[0]; l.Reached == nil || *l.Reached || l.Ratio != 0 || ls.last("floor", "tasks") != 0 {
 			t.Errorf("%+v", l)
 		}
@@ -96,7 +96,7 @@ func TestLines(t *testing.T) {
 		}
 		ls.add("floor", sample{what: "batch 100", unit: perSecond, value: 12000})
 		ls.add("throughput", rate(9000).than(12000, ratioAtLeast(0.7)))
-		ls.add("drain", sample{what: "memory", unit: megabytes, value: 151}.to(atMost(150)))
+		ls.add("drain", sample{what: "memory", unit: megabytes, value: 151, target: atMost(150)})
 		want := `
 row                                                            median      lowest     highest      beside  ratio     target
 floor          batch 1                                       1,500 /s      900 /s    2,000 /s

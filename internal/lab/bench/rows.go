@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +20,7 @@ import (
 type row struct {
 	name, about string
 	needs       []string // rows of which a figure stands beside one of this row
+	warm        int      // how often it is measured before the first round, see warmUp
 	closed      bool     // the service is under TLS and a policy
 	masters     int
 	slots       int // of the only worker; 0: there is none
@@ -34,15 +34,15 @@ func rows() []row {
 	return []row{
 		{name: "floor-latency", measure: floorLatency,
 			about: "the calls that a task costs, one after the other"},
-		{name: "idle", needs: []string{"floor-latency"}, masters: 1, slots: usualSlots, measure: idle,
+		{name: "idle", needs: []string{"floor-latency"}, warm: 1, masters: 1, slots: usualSlots, measure: idle,
 			about: "a task while there is no other, until its result"},
-		{name: "floor-rate", measure: floorRate,
+		{name: "floor-rate", warm: 1, measure: floorRate,
 			about: "the calls of many tasks, 64 at a time: of one each, and of 100"},
-		{name: "throughput", needs: []string{"floor-rate"}, masters: 1, slots: usualSlots, measure: throughput,
+		{name: "throughput", needs: []string{"floor-rate"}, warm: 2, masters: 1, slots: usualSlots, measure: throughput,
 			about: "no-op tasks a second: a client, a leader, a worker of 64 slots"},
-		{name: "tls", needs: []string{"throughput"}, closed: true, masters: 1, slots: usualSlots, measure: underTLS,
+		{name: "tls", needs: []string{"throughput"}, warm: 3, closed: true, masters: 1, slots: usualSlots, measure: underTLS,
 			about: "throughput under TLS and a policy, beside the same without"},
-		{name: "callers", needs: []string{"floor-rate"}, masters: 1, slots: usualSlots, measure: callers,
+		{name: "callers", needs: []string{"floor-rate"}, warm: 1, masters: 1, slots: usualSlots, measure: callers,
 			about: "64 callers with one task each, on one session of the bench"},
 		{name: "drain", masters: 2, measure: drain,
 			about: "100,000 tasks wait: a new leader, its memory, then a worker"},
@@ -51,16 +51,6 @@ func rows() []row {
 		{name: "commands", masters: 1, measure: commands,
 			about: "2,000 × true by one worker process with 2 slots, beside xargs"},
 	}
-}
-
-// named returns the row of a name.
-func named(name string) (r row, ok bool) {
-	all := rows()
-	i := slices.IndexFunc(all, func(r row) bool { return r.name == name })
-	if i < 0 {
-		return row{}, false
-	}
-	return all[i], true
 }
 
 // The names of figures that other rows compare theirs with.
