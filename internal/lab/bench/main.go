@@ -5,7 +5,7 @@
 //
 // Each row has a service of its own: real programs in a new chroot, which is removed
 // afterwards. The rows are measured in turns, in several rounds, so that a slow minute of the
-// machine meets all of them. A row is compared with another one of the same round.
+// machine affects all of them. A row is compared with another one of the same round.
 //
 // # Where the time goes
 //
@@ -17,11 +17,11 @@
 // since ZooKeeper 3.6; with older ones each read is a request, and each watch is set again
 // after it fires. With few tasks under way fewer reads go together.
 //
-// In the flood the processors are idle for a quarter of the time. A quarter of that is fsync.
-// The rest is that the thousand tasks of a client's window move in groups, and each group waits
-// for its requests: client run --window 2000 does a tenth more. A server that was just started
-// needs four times the processor time for a task, until its JIT has compiled it: 7,600 tasks a
-// second in the first 3 s.
+// In the row throughput the processors are idle for a quarter of the time. A quarter of that
+// is fsync. The rest is that the thousand tasks of a client's window move in groups, and each
+// group waits for its requests: client run --window 2000 does a tenth more. A server that was
+// just started needs four times the processor time for a task, until its JIT has compiled the
+// code: 7,600 tasks a second in the first 3 s.
 //
 // Master, worker and client run on one processor each, because waking a second thread costs
 // more than it gains; GOMAXPROCS gives one more. With GOMAXPROCS=2 64 slots do as much (16,096
@@ -51,7 +51,7 @@ func Command() *cobra.Command {
 		Long: `Measure latency, tasks per second, recovery and memory with the real programs,
 in turns with the floor: the bare calls that a task costs, made by the same
 library, without any coordination. There are several rounds in one run, so that
-whatever else this machine does meets both. A figure is the median of the
+whatever else this machine does affects both. A figure is the median of the
 rounds; a ratio is the median of the ratios, each within one round.
 
 Without --zk the bench starts a ZooKeeper server, as scripts/zookeeper does,

@@ -74,16 +74,16 @@ func idle(ctx context.Context, rd *round) ([]sample, error) {
 }
 
 func throughput(ctx context.Context, rd *round) ([]sample, error) {
-	return flood(ctx, rd, rd.last("floor-rate", batchOf(100)), ratioAtLeast(1))
+	return fullLoad(ctx, rd, rd.last("floor-rate", batchOf(100)), ratioAtLeast(1))
 }
 
 func underTLS(ctx context.Context, rd *round) ([]sample, error) {
-	return flood(ctx, rd, rd.last("throughput", tasksRate), target{})
+	return fullLoad(ctx, rd, rd.last("throughput", tasksRate), target{})
 }
 
-// flood has a client execute no-op tasks as fast as it can. After the first window of results
+// fullLoad has a client execute no-op tasks as fast as it can. After the first window of results
 // it counts for some time.
-func flood(ctx context.Context, rd *round, beside float64, t target) ([]sample, error) {
+func fullLoad(ctx context.Context, rd *round, beside float64, t target) ([]sample, error) {
 	const plenty = 200_000 // more tasks than are done in that time
 	c, err := rd.start(strings.Repeat("0\n", plenty), "client", "run")
 	if err != nil {

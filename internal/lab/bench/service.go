@@ -139,7 +139,7 @@ func deleteAll(s *session.Session, path string) error {
 type service struct {
 	on       *servers
 	cfg      session.Config   // of a client
-	session  *session.Session // of the bench itself, which reads and writes znodes by hand
+	session  *session.Session // of the bench itself
 	dir      string           // of the programs' output
 	programs []*program       // in the order of their start
 }

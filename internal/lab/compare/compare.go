@@ -63,7 +63,7 @@ func compare(ctx context.Context, out io.Writer, evidence string) error {
 
 // measure measures each figure once.
 func (s *service) measure(ctx context.Context, t *table, column int) error {
-	all, err := s.here.Latencies(ctx, latencies, "0")
+	all, err := s.inProcess.Latencies(ctx, latencies, "0")
 	if err != nil {
 		return err
 	}

@@ -20,8 +20,8 @@ import (
 // servers of their own.
 type service struct {
 	*harness.Cluster
-	here    *load.Client // a client within this process
-	started int          // programs so far
+	inProcess *load.Client // the client that measures latency
+	started   int          // programs so far
 }
 
 // open starts a service. The caller must close it.
@@ -31,7 +31,8 @@ func open(ctx context.Context, servers int) (s *service, err error) {
 		return nil, err
 	}
 	address, err := session.ParseAddress(s.Connect())
-	for _, p := range [][]string{{"master", "leader"}, {"master", "backup"}, {"worker", "registered", "--slots", "8"}, {"worker", "registered", "--slots", "8"}} {
+	worker := []string{"worker", "registered", "--slots", "8"}
+	for _, p := range [][]string{{"master", "leader"}, {"master", "backup"}, worker, worker} {
 		if err == nil {
 			_, err = s.start(ctx, p[0], p[1], p[2:]...)
 		}
@@ -40,12 +41,12 @@ func open(ctx context.Context, servers int) (s *service, err error) {
 		s.Cluster.Close()
 		return nil, err
 	}
-	s.here = load.Open(ctx, session.Config{Address: address, Timeout: sessionTimeout})
+	s.inProcess = load.Open(ctx, session.Config{Address: address, Timeout: sessionTimeout})
 	return s, nil
 }
 
 func (s *service) close() {
-	s.here.Close() // its server is removed with whatever it could not withdraw
+	s.inProcess.Close() // its server is removed with whatever it could not withdraw
 	s.Cluster.Close()
 }
 
