@@ -76,7 +76,7 @@ func TestBench(t *testing.T) {
 	})
 	t.Run("measures_a_running_installation_and_leaves_nothing", func(t *testing.T) {
 		root := zktest.Connect(t)
-		p, leftNothing := run(t, bin, root, "idle", "loss", "--rounds", "1", "--scale", "0.01", "--session-timeout", "1s", "--json")
+		p, leftNothing := run(t, bin, root, "idle", "loss", "--rounds", "1", "--scale", "0.01", "--session-timeout", "2s", "--json")
 		<-p.Done()
 		p.Exit(0)
 		leftNothing()

@@ -43,7 +43,7 @@ func floorRate(ctx context.Context, rd *round) ([]sample, error) {
 	for _, batch := range []int{1, 100} {
 		before := rd.usage()
 		// A client of the service has as many tasks under way by default.
-		turns, passed, err := f.run(ctx, min(pipelines, client.DefaultWindow/batch), batch, rd.long(3*time.Second))
+		turns, passed, err := f.run(ctx, min(mostCalls, client.DefaultWindow/batch), batch, rd.long(3*time.Second))
 		if err != nil {
 			return nil, err
 		}
@@ -54,8 +54,8 @@ func floorRate(ctx context.Context, rd *round) ([]sample, error) {
 	return append(rates, costs...), nil
 }
 
-// pipelines is the most calls of the floor that are under way at once.
-const pipelines = 64
+// mostCalls is how many calls of the floor are under way at once, at most.
+const mostCalls = 64
 
 // floor makes the calls that a task costs, by go-zookeeper alone: it waits for nobody,
 // decides nothing and repeats nothing. A service that makes these calls cannot be faster on
@@ -68,7 +68,7 @@ type floor struct {
 }
 
 func openFloor(at session.Address) (f *floor, err error) {
-	f = &floor{root: at.Chroot, underway: make(chan struct{}, pipelines)}
+	f = &floor{root: at.Chroot, underway: make(chan struct{}, mostCalls)}
 	defer func() {
 		if err != nil {
 			f.close()
@@ -182,7 +182,7 @@ func (f *floor) turn(workers []string) (fetched time.Time, err error) {
 	return fetched, err
 }
 
-// call makes a call as soon as fewer than 64 calls are under way.
+// call makes a call as soon as fewer than mostCalls are under way.
 func (f *floor) call(do func() error) error {
 	f.underway <- struct{}{}
 	defer func() { <-f.underway }()

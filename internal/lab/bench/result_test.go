@@ -155,12 +155,11 @@ func TestChosen(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	t.Run("reads_the_requests_of_a_server", func(t *testing.T) {
-		for answer, want := range map[string]int{
-			"Zookeeper version: 3.8.0\nLatency min/avg/max: 0/0.5/9\nReceived: 1234\nSent: 1233\n": 1234, "": 0,
-		} {
-			if n := parseReceived(answer); n != want {
-				t.Errorf("%d in %q", n, answer)
-			}
+		if n := parseReceived("Zookeeper version: 3.8.0\nLatency min/avg/max: 0/0.5/9\nReceived: 1234\nSent: 1233\n"); n != 1234 {
+			t.Error(n)
+		}
+		if n := parseReceived(""); n != 0 {
+			t.Error(n)
 		}
 	})
 	t.Run("is_shared_by_the_tasks", func(t *testing.T) {

@@ -102,13 +102,12 @@ func fullLoad(ctx context.Context, rd *round, beside float64, t target) ([]sampl
 	if err := reach(had + 1); err != nil { // a short time may be too short on a busy machine
 		return nil, err
 	}
-	n, passed := c.results()-had, time.Since(began)
-	figures := []sample{sample{what: tasksRate, unit: perSecond, value: float64(n) / passed.Seconds()}.than(beside, t)}
-	figures = append(figures, rd.usage().since(before, n, "")...)
+	n, passed, used := c.results()-had, time.Since(began), rd.usage()
 	if had+n == plenty {
 		return nil, fmt.Errorf("all %d tasks were done before the end: the load was not steady", plenty)
 	}
-	return figures, nil
+	rate := sample{what: tasksRate, unit: perSecond, value: float64(n) / passed.Seconds()}
+	return append([]sample{rate.than(beside, t)}, used.since(before, n, "")...), nil
 }
 
 // callers has 64 callers within the bench execute one task after the other each.
