@@ -16,10 +16,10 @@ func commands(ctx context.Context, rd *round) ([]sample, error) {
 	if _, err := rd.worker(ctx, slots, "--exec", "true"); err != nil {
 		return nil, err
 	}
-	if _, err := rd.execute(ctx, n/10); err != nil { // they do not count
+	if _, err := rd.execute(ctx, strings.Repeat("x\n", n/10), "run"); err != nil { // they do not count
 		return nil, err
 	}
-	ours, err := rd.execute(ctx, n)
+	ours, err := rd.execute(ctx, strings.Repeat("x\n", n), "run")
 	if err != nil {
 		return nil, err
 	}
@@ -36,10 +36,10 @@ func commands(ctx context.Context, rd *round) ([]sample, error) {
 	}, nil
 }
 
-// execute has a client run n tasks, and returns how long the client ran.
-func (s *service) execute(ctx context.Context, n int) (time.Duration, error) {
+// execute runs a client, and returns how long it ran.
+func (s *service) execute(ctx context.Context, in string, args ...string) (time.Duration, error) {
 	began := time.Now()
-	client, err := s.start(strings.Repeat("x\n", n), "client", "run")
+	client, err := s.start(in, "client", args...)
 	if err != nil {
 		return 0, err
 	}

@@ -29,8 +29,11 @@ func floorLatency(ctx context.Context, rd *round) ([]sample, error) {
 	if _, _, err := f.run(ctx, 1, 1, rd.long(0)); err != nil { // they do not count
 		return nil, err
 	}
-	all, _, err := f.run(ctx, 1, 1, rd.long(time.Second))
-	return latencies(all), err
+	all, passed, err := f.run(ctx, 1, 1, rd.long(time.Second))
+	if err != nil {
+		return nil, err
+	}
+	return append(latencies(all), took(withCleanUp, passed/time.Duration(len(all)))), nil
 }
 
 func floorRate(ctx context.Context, rd *round) ([]sample, error) {

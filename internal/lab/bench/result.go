@@ -18,6 +18,7 @@ const (
 	seconds   unit = "s"
 	megabytes unit = "MB"
 	requests  unit = "req"
+	switches  unit = "×"
 	percent   unit = "%"
 )
 

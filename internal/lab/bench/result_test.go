@@ -163,26 +163,26 @@ func TestUsage(t *testing.T) {
 		}
 	})
 	t.Run("is_shared_by_the_tasks", func(t *testing.T) {
-		before := usage{map[string]time.Duration{"server": time.Second}, 100, 50, 100}
-		after := usage{map[string]time.Duration{"server": 3 * time.Second, "worker": time.Second}, 1100, 100, 300}
+		before := usage{map[string]time.Duration{"server": time.Second}, 100, 1000, 50, 100}
+		after := usage{map[string]time.Duration{"server": 3 * time.Second, "worker": time.Second}, 1100, 1600, 100, 300}
 		var got []float64
 		for _, s := range after.since(before, 100, "") {
 			got = append(got, s.value)
 		}
-		if want := []float64{20, 10, 10, 25}; !slices.Equal(got, want) {
+		if want := []float64{20, 10, 30, 10, 6, 25}; !slices.Equal(got, want) {
 			t.Errorf("%v, want %v", got, want)
 		}
 	})
 	t.Run("of_this_process_and_this_machine_grows_with_work", func(t *testing.T) {
 		began := time.Now()
 		own := processorTime(os.Getpid())
-		idle, all := machineTime()
+		switches, idle, all := machine()
 		for now := own; now < own+20*time.Millisecond; now = processorTime(os.Getpid()) {
 			if time.Since(began) > 20*time.Second {
 				t.Fatalf("%s before, %s after %s of work", own, now, time.Since(began))
 			}
 		}
-		if idleNow, allNow := machineTime(); allNow <= all || idleNow < idle {
+		if switchesNow, idleNow, allNow := machine(); allNow <= all || idleNow < idle || switchesNow <= switches {
 			t.Errorf("of %v s, %v idle; then of %v s, %v idle", all, idle, allNow, idleNow)
 		}
 		if most, err := mostMemory(os.Getpid()); err != nil || most < 1 || most > 10_000 {

@@ -36,6 +36,8 @@ func rows() []row {
 			about: "the calls that a task costs, one after the other"},
 		{name: "idle", needs: []string{"floor-latency"}, warm: 1, masters: 1, slots: usualSlots, measure: idle,
 			about: "a task while there is no other, until its result"},
+		{name: "hundred", needs: []string{"floor-latency"}, masters: 1, slots: usualSlots, measure: hundred,
+			about: "client --count 100: one task after the other, start to end"},
 		{name: "floor-rate", warm: 1, measure: floorRate,
 			about: "the calls of many tasks, 64 at a time: of one each, and of 100"},
 		{name: "throughput", needs: []string{"floor-rate"}, warm: 2, masters: 1, slots: usualSlots, measure: throughput,
@@ -56,6 +58,7 @@ func rows() []row {
 // The names of figures that other rows compare theirs with.
 const (
 	untilResult = "submission to result, p50"
+	withCleanUp = "submission to clean-up, mean"
 	tasksRate   = "tasks"
 )
 
@@ -71,6 +74,14 @@ func idle(ctx context.Context, rd *round) ([]sample, error) {
 	figures := latencies(all)
 	figures[0] = figures[0].than(rd.last("floor-latency", untilResult), ratioAtMost(1.15))
 	return figures, err
+}
+
+// hundred has the client of the assignment execute one task after the other.
+func hundred(ctx context.Context, rd *round) ([]sample, error) {
+	n := rd.some(100, 3)
+	all, err := rd.execute(ctx, "", "--count", fmt.Sprint(n), "--max-sleep", "0s")
+	floor := rd.last("floor-latency", withCleanUp) * float64(n)
+	return []sample{took("the client's start to its end", all).than(floor, ratioAtMost(1.3))}, err
 }
 
 func throughput(ctx context.Context, rd *round) ([]sample, error) {

@@ -14,6 +14,7 @@ import (
 type usage struct {
 	processor map[string]time.Duration // by the kind of process
 	requests  int                      // that the server has received
+	switches  int                      // of context, on the whole machine
 	idle, all float64                  // seconds of all processors
 }
 
@@ -35,7 +36,7 @@ func (s *service) usage() usage {
 		answer, _ := s.on.own.Srvr()
 		u.requests = parseReceived(answer)
 	}
-	u.idle, u.all = machineTime()
+	u.switches, u.idle, u.all = machine()
 	return u
 }
 
@@ -44,13 +45,21 @@ func (u usage) since(before usage, tasks int, suffix string) (out []sample) {
 	if tasks == 0 {
 		return nil
 	}
+	sum := time.Duration(0)
 	for _, kind := range kinds {
 		if d := u.processor[kind] - before.processor[kind]; d > 0 {
 			out = append(out, took("processor time a task, "+kind+suffix, d/time.Duration(tasks)))
+			sum += d
 		}
+	}
+	if sum > 0 {
+		out = append(out, took("processor time a task, in all"+suffix, sum/time.Duration(tasks)))
 	}
 	if n := u.requests - before.requests; n > 0 {
 		out = append(out, sample{what: "requests a task" + suffix, unit: requests, value: float64(n) / float64(tasks)})
+	}
+	if n := u.switches - before.switches; n > 0 {
+		out = append(out, sample{what: "context switches a task" + suffix, unit: switches, value: float64(n) / float64(tasks)})
 	}
 	if all := u.all - before.all; all > 0 {
 		out = append(out, sample{what: "processors idle" + suffix, unit: percent, value: 100 * (u.idle - before.idle) / all})
@@ -65,13 +74,14 @@ func parseReceived(answer string) (n int) {
 	return n
 }
 
-// machineTime returns for how many seconds the processors were idle, and how many have passed.
-func machineTime() (idle, all float64) {
+// machine returns how often the processors have changed from one thread to another, for how
+// many seconds they were idle, and how many have passed.
+func machine() (switches int, idle, all float64) {
 	proc, _ := procfs.NewDefaultFS()
 	stat, _ := proc.Stat()
 	c := stat.CPUTotal
 	idle = c.Idle + c.Iowait
-	return idle, idle + c.User + c.Nice + c.System + c.IRQ + c.SoftIRQ + c.Steal
+	return int(stat.ContextSwitches), idle, idle + c.User + c.Nice + c.System + c.IRQ + c.SoftIRQ + c.Steal
 }
 
 // processorTime returns the processor time of a process.
