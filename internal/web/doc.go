@@ -54,6 +54,5 @@
 // every 2 s it is sent the time; when nothing has come for 5 s, it says so, and loses its
 // colours. A tab that is hidden reads nothing. /master is read whenever it changes, on a session
 // of the page's own. While somebody reads, each server is asked srvr every 2 s, and the leader's
-// loop once a second. Ten readers cost the service less than can be measured: make bench
-// ROWS=page has the throughput with them beside that without.
+// loop once a second. Ten readers cost the service less than can be measured.
 package web

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,80 +14,53 @@ import (
 	"taskkeeper/internal/session"
 )
 
-// options are what the flags say.
+// options are what the arguments and flags say.
 type options struct {
-	rows    []row
-	zk      *session.Address // nil: a server of our own
-	rounds  int
-	scale   float64
-	timeout time.Duration
-	level   string
-	json    bool
+	rows         []row
+	installation session.Address // that is running; the zero value: a server that the bench starts
+	rounds       int
+	scale        float64
+	timeout      time.Duration // 0: see newServers
+	json         bool
 }
 
-// row measures a few figures.
-type row struct {
-	name, about string
-	needs       []string // rows that stand beside it
-	cast        cast
-	leaves      bool // workers of its own: no other row is measured beside them
-	measure     func(context.Context, *round) ([]sample, error)
-}
+func (o options) running() bool { return len(o.installation.Servers) > 0 }
 
-// rigs are those without TLS (false) and with it (true); nil where no row needs it.
-type rigs map[bool]*rig
-
-// round is one turn of all rows.
+// round is what a row measures, and what other rows have measured before.
 type round struct {
-	rigs  rigs
+	*service
+	lines
 	scale float64
-	site  *site // where this row is measured
-	found map[key]sample
 }
 
-// some is an amount, to scale, and at least the other one.
-func (r *round) some(n, least int) int { return max(least, int(r.scale*float64(n))) }
+// some returns a share of an amount, and at least the other one.
+func (rd *round) some(n, least int) int { return max(least, int(rd.scale*float64(n))) }
 
-// long is a time, to scale, and no shorter than shows anything.
-func (r *round) long(d time.Duration) time.Duration {
-	return max(300*time.Millisecond, time.Duration(r.scale*float64(d)))
+// long returns a share of a time, and at least a time that is long enough to count anything.
+func (rd *round) long(d time.Duration) time.Duration {
+	return max(300*time.Millisecond, time.Duration(rd.scale*float64(d)))
 }
 
-// of is what another row found in this round.
-func (r *round) of(row, what string) sample { return r.found[key{row, what}] }
-
-// chosen are the rows of these names and what they need; without names all are that can be
-// measured: a running installation is not both with TLS and without.
+// chosen returns the rows of these names, and those that they need. Without names it returns
+// all rows that can be measured: a running installation is not compared with a closed one.
 func chosen(names []string, installation bool) ([]row, error) {
-	all := rows()
-	wanted := make(map[string]bool)
-	var want func(name string) error
-	want = func(name string) error {
+	all, wanted := rows(), make(map[string]bool)
+	for _, name := range names {
 		i := slices.IndexFunc(all, func(r row) bool { return r.name == name })
 		if i < 0 {
-			var known []string
-			for _, r := range all {
-				known = append(known, r.name)
-			}
-			return fmt.Errorf("there is no row %q; there are: %s", name, strings.Join(known, ", "))
+			return nil, fmt.Errorf("there is no row %q", name)
 		}
-		if installation && all[i].cast.closed {
-			return fmt.Errorf("row %q compares servers of the bench's own: leave out --zk", name)
+		if installation && all[i].closed {
+			return nil, fmt.Errorf("row %q compares two servers that the bench starts: leave out --zk", name)
 		}
 		wanted[name] = true
-		for _, n := range all[i].needs {
-			if err := want(n); err != nil {
-				return err
-			}
+	}
+	for _, r := range slices.Backward(all) { // a row comes after those that it needs
+		if len(names) == 0 && !(installation && r.closed) {
+			wanted[r.name] = true
 		}
-		return nil
-	}
-	if len(names) == 0 {
-		return slices.DeleteFunc(all, func(r row) bool { return installation && r.cast.closed }), nil
-	}
-	for _, n := range names {
-		if err := want(n); err != nil {
-			return nil, err
+		for _, need := range r.needs {
+			wanted[need] = wanted[need] || wanted[r.name]
 		}
 	}
 	return slices.DeleteFunc(all, func(r row) bool { return !wanted[r.name] }), nil
@@ -103,110 +74,106 @@ type outcome struct {
 	Scale      float64   `json:"scale"`
 	Seconds    float64   `json:"seconds"`
 	Load       []float64 `json:"load"` // one-minute load averages: before, and after each round
-	Lines      []line    `json:"lines"`
+	Lines      lines     `json:"lines"`
 }
 
+// bench measures all rows in each round, and prints what it has measured, also when a row fails.
 func bench(ctx context.Context, o options, out, progress io.Writer) (err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	timeout := o.timeout
-	if timeout == 0 {
-		timeout = ownTimeout
-		if o.zk != nil {
-			timeout = session.DefaultTimeout
-		}
-	}
-	rs := make(rigs)
+	byTLS := make(map[bool]*servers)
 	defer func() {
 		if ctx.Err() != nil {
-			err = ctx.Err() // whatever did not work then
+			err = ctx.Err() // whatever failed because of it
 		}
-		for _, r := range rs {
-			err = errors.Join(err, r.close())
+		for _, sv := range byTLS {
+			err = errors.Join(err, sv.close())
 		}
 	}()
-	for _, row := range o.rows {
-		if tls := row.cast.closed; rs[tls] == nil {
-			r, err := newRig(filepath.Dir(self), o.level, o.zk, tls, timeout)
+	for _, r := range o.rows {
+		if byTLS[r.closed] == nil {
+			sv, err := newServers(o, r.closed)
 			if err != nil {
 				return err
 			}
-			rs[tls] = r
+			byTLS[r.closed] = sv
 		}
 	}
 	began := time.Now()
-	what := "a server of its own, fsync on"
-	if o.zk != nil {
-		what = o.zk.String()
-		fmt.Fprintf(progress, "putting %s under load, below %s\n", strings.Join(rs[false].base.Servers, ","), rs[false].base.Chroot)
+	res := outcome{ZooKeeper: "a server of its own, fsync on", Processors: runtime.NumCPU(), Rounds: o.rounds, Scale: o.scale, Load: []float64{loadAverage()}}
+	if o.running() {
+		res.ZooKeeper = o.installation.String()
+		base := byTLS[false].base
+		fmt.Fprintf(progress, "putting %s under load, below %s\n", strings.Join(base.Servers, ","), base.Chroot)
 	}
-	res := outcome{ZooKeeper: what, Processors: runtime.NumCPU(), Rounds: o.rounds, Scale: o.scale, Load: []float64{loadAverage()}}
-	say := func(what string) { fmt.Fprintf(progress, "%5.0f s  %s\n", time.Since(began).Seconds(), what) }
-	say("warming up")
-	if err := warmUp(ctx, rs, o.scale); err != nil {
-		return fmt.Errorf("warm up: %w", err)
+	measure := func(what string, rows []row, found *lines) error {
+		for _, r := range rows {
+			fmt.Fprintf(progress, "%5.0f s  %s: %s\n", time.Since(began).Seconds(), what, r.name)
+			if err := r.run(ctx, byTLS[r.closed], o.scale, found); err != nil {
+				return fmt.Errorf("%s: %s cannot be measured: %w", what, r.name, err)
+			}
+		}
+		return nil
 	}
-	var g gathered
-	var failed error // what could be measured is printed all the same
+	if err := measure("warming up", warmUp(o.rows), new(lines)); err != nil {
+		return err
+	}
+	var failed error
 	for n := 0; n < o.rounds && failed == nil; n++ {
-		rd := &round{rigs: rs, scale: o.scale, found: make(map[key]sample)}
-		failed = rd.turn(ctx, o.rows, func(row string) {
-			say(fmt.Sprintf("round %d of %d: %s", n+1, o.rounds, row))
-		}, &g)
+		failed = measure(fmt.Sprintf("round %d of %d", n+1, o.rounds), o.rows, &res.Lines)
 		res.Load = append(res.Load, loadAverage())
 	}
-	if ctx.Err() != nil || len(g.keys) == 0 {
+	if ctx.Err() != nil || len(res.Lines) == 0 {
 		return failed
 	}
-	res.Seconds, res.Lines = time.Since(began).Seconds(), g.lines()
-	if res.notMeant() != "" {
-		for i := range res.Lines {
-			res.Lines[i].Reached = nil
+	res.Seconds = time.Since(began).Seconds()
+	return errors.Join(failed, res.print(out, o.json))
+}
+
+// warmUp returns the rows that are measured before the first round, and do not count. They are
+// the same whatever was chosen, but for TLS: a server that was just started is several times
+// slower, and its compiler takes the processors from the others, until the code that runs often
+// is compiled.
+func warmUp(chosen []row) (warm []row) {
+	for _, r := range rows() {
+		if !r.closed || slices.ContainsFunc(chosen, func(c row) bool { return c.closed }) {
+			warm = append(warm, slices.Repeat([]row{r}, r.warm)...)
 		}
 	}
-	if o.json {
+	return warm
+}
+
+// run measures a row on a new service.
+func (r row) run(ctx context.Context, sv *servers, scale float64, found *lines) error {
+	s, err := sv.open(ctx, r.masters, r.slots)
+	if err != nil {
+		return err
+	}
+	samples, err := r.measure(ctx, &round{s, *found, scale})
+	if err == nil {
+		err = s.failed()
+	}
+	if err == nil {
+		found.add(r.name, samples...)
+	}
+	return errors.Join(err, s.close())
+}
+
+// print prints the outcome for a person, or as JSON. Targets are left out where they are not
+// meant.
+func (o outcome) print(out io.Writer, asJSON bool) error {
+	not := o.notMeant()
+	if not != "" {
+		for _, l := range o.Lines {
+			l.Reached = nil
+		}
+	}
+	if asJSON {
 		e := json.NewEncoder(out)
 		e.SetIndent("", "  ")
-		return errors.Join(failed, e.Encode(res))
+		return e.Encode(o)
 	}
-	_, err = fmt.Fprint(out, table(res.Lines), "\n", res.footing())
-	return errors.Join(failed, err)
-}
-
-// warmUp has the floor's calls made for a while, and then the service do tasks: a
-// server that was just started is several times slower, and its compiler takes the
-// processors from all others, until what it does often is compiled.
-func warmUp(ctx context.Context, rs rigs, scale float64) (err error) {
-	rd := &round{rigs: rs, scale: scale, found: make(map[key]sample)}
-	warm := []row{
-		{name: "the bare calls", cast: nobody, measure: floorRate},
-		{name: "the service", cast: usual, measure: throughput},
-		{name: "the service", cast: usual, measure: callers},
-		{name: "the service", cast: usual, measure: throughput},
-		{name: "the service", cast: usual, measure: idle},
-	}
-	if rs[true] != nil {
-		for range 3 {
-			warm = append(warm, row{name: "the service under TLS", cast: secured, measure: underTLS})
-		}
-	}
-	return rd.turn(ctx, warm, func(string) {}, new(gathered))
-}
-
-// footing is what the figures stand on.
-func (o outcome) footing() string {
-	var loads []string
-	for _, l := range o.Load {
-		loads = append(loads, fmt.Sprintf("%.1f", l))
-	}
-	rounds := fmt.Sprintf("%d rounds", o.Rounds)
-	if o.Rounds == 1 {
-		rounds = "1 round"
-	}
-	return fmt.Sprintf("%s; %s in %.0f s%s\n%d processors, load averages %s\n",
-		o.ZooKeeper, rounds, o.Seconds, o.notMeant(), o.Processors, strings.Join(loads, " "))
+	_, err := fmt.Fprintf(out, "%s\n%s; rounds: %d, in %.0f s%s\n%d processors, load averages %s\n",
+		o.Lines.table(), o.ZooKeeper, o.Rounds, o.Seconds, not, o.Processors, strings.Trim(fmt.Sprintf("%.1f", o.Load), "[]"))
+	return err
 }
 
 // notMeant says why the targets are not meant for this run; "" if they are.
@@ -214,65 +181,8 @@ func (o outcome) notMeant() string {
 	switch {
 	case o.Scale != 1:
 		return fmt.Sprintf("; scale %g, for which the targets are not meant", o.Scale)
-	case o.Load[0] > busyBefore*float64(o.Processors):
+	case o.Load[0] > float64(o.Processors):
 		return "; other programs used the processors before, so the targets are not meant"
 	}
 	return ""
-}
-
-// busyBefore is the load average for each processor from which on a machine counts as busy.
-const busyBefore = 1
-
-// turn measures the rows, neighbours with the same cast at one site.
-func (rd *round) turn(ctx context.Context, rows []row, say func(string), g *gathered) (err error) {
-	var there cast
-	leave := func(well bool) error {
-		if rd.site == nil {
-			return nil
-		}
-		s := rd.site
-		rd.site = nil
-		return s.close(well)
-	}
-	defer func() { err = errors.Join(err, leave(err == nil)) }()
-	for _, r := range rows {
-		say(r.name)
-		if rd.site == nil || r.cast != there {
-			if err := leave(true); err != nil {
-				return err
-			}
-			if rd.site, err = rd.rigs[r.cast.closed].open(ctx, r.cast); err != nil {
-				return fmt.Errorf("%s cannot be measured: %w", r.name, err)
-			}
-			there = r.cast
-			if there.waiting {
-				if err := rd.site.fill(ctx, rd.some(100_000, 1000)); err != nil {
-					return fmt.Errorf("%s cannot be measured: %w", r.name, err)
-				}
-			}
-		}
-		samples, err := r.measure(ctx, rd)
-		if err == nil {
-			err = rd.site.alive()
-		}
-		if err != nil {
-			return fmt.Errorf("%s cannot be measured: %w", r.name, err)
-		}
-		for _, s := range samples {
-			rd.found[key{r.name, s.what}] = s
-		}
-		g.add(r.name, samples...)
-		if r.leaves {
-			if err := leave(true); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func loadAverage() (one float64) {
-	text, _ := os.ReadFile("/proc/loadavg") // 0 where there is none
-	fmt.Sscan(string(text), &one)
-	return one
 }

@@ -3,10 +3,11 @@ package bench
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -14,52 +15,89 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"taskkeeper/internal/client"
+	"taskkeeper/internal/lab/load"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
 
-// pipeline is how many of the floor's calls are under way at once.
-const pipeline = 64
-
-// floor makes the calls that a task costs, by go-zookeeper alone and without the
-// service: nobody waits for anybody, nothing is decided, nothing is repeated. No
-// service that makes these calls can be faster on this server.
-type floor struct {
-	root                   string
-	client, master, worker *zk.Conn // three sessions, as the three processes have
-	candidate              string
-	slots                  chan struct{} // one for each call under way
+func floorLatency(ctx context.Context, rd *round) ([]sample, error) {
+	f, err := openFloor(rd.cfg.Address)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	if _, _, err := f.run(ctx, 1, 1, rd.long(0)); err != nil { // they do not count
+		return nil, err
+	}
+	all, passed, err := f.run(ctx, 1, 1, rd.long(time.Second))
+	if err != nil {
+		return nil, err
+	}
+	return append(latencies(all), took(withCleanUp, passed/time.Duration(len(all)))), nil
 }
 
-func openFloor(ctx context.Context, at session.Address) (f *floor, err error) {
-	f = &floor{root: at.Chroot, slots: make(chan struct{}, pipeline)}
-	for _, to := range []**zk.Conn{&f.client, &f.master, &f.worker} {
-		c, events, err := zk.Connect(at.Servers, session.DefaultTimeout, zk.WithLogInfo(false), zk.WithLogger(silent{}), zk.WithDialer(dial))
+func floorRate(ctx context.Context, rd *round) ([]sample, error) {
+	f, err := openFloor(rd.cfg.Address)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	var rates, costs []sample
+	for _, batch := range []int{1, 100} {
+		before := rd.usage()
+		// A client of the service has as many tasks under way by default.
+		turns, passed, err := f.run(ctx, min(mostCalls, client.DefaultWindow/batch), batch, rd.long(3*time.Second))
 		if err != nil {
 			return nil, err
 		}
-		*to = c
-		if err := connected(ctx, events); err != nil {
-			f.close()
-			return nil, err
-		}
+		n := len(turns) * batch
+		rates = append(rates, sample{what: batchOf(batch), unit: perSecond, value: float64(n) / passed.Seconds()})
+		costs = append(costs, rd.usage().since(before, n, fmt.Sprintf(" (batch %d)", batch))...)
 	}
-	for _, dir := range task.Dirs() {
-		if _, err := f.client.Create(f.root+dir, nil, 0, anyone); err != nil && !errors.Is(err, zk.ErrNodeExists) {
+	return append(rates, costs...), nil
+}
+
+// mostCalls is how many calls of the floor are under way at once, at most.
+const mostCalls = 64
+
+// floor makes the calls that a task costs, by go-zookeeper alone: it waits for nobody,
+// decides nothing and repeats nothing. A service that makes these calls cannot be faster on
+// the same server.
+type floor struct {
+	root                   string
+	client, master, worker *zk.Conn // three sessions, as the three programs have
+	candidate              string
+	underway               chan struct{} // has one element for each call
+}
+
+func openFloor(at session.Address) (f *floor, err error) {
+	f = &floor{root: at.Chroot, underway: make(chan struct{}, mostCalls)}
+	defer func() {
+		if err != nil {
 			f.close()
-			return nil, fmt.Errorf("create %s: %w", f.root+dir, err)
+		}
+	}()
+	for _, to := range []**zk.Conn{&f.client, &f.master, &f.worker} {
+		*to, _, err = zk.Connect(at.Servers, session.DefaultTimeout, zk.WithLogger(log.New(io.Discard, "", 0)), zk.WithDialer(dial))
+		if err != nil {
+			return f, err
 		}
 	}
 	f.candidate, err = f.master.Create(f.root+task.MasterDir+"/floor-", nil, zk.FlagEphemeral|zk.FlagSequence, anyone)
-	if err != nil {
-		f.close()
-		return nil, err
-	}
-	return f, nil
+	return f, err
 }
 
-// dial gives a connection that reads through a buffer, as the service's own do:
-// the floor must not be higher for want of one.
+// close ends the sessions, which deletes all that the floor has created.
+func (f *floor) close() {
+	for _, c := range []*zk.Conn{f.client, f.master, f.worker} {
+		if c != nil {
+			c.Close()
+		}
+	}
+}
+
+// dial makes a connection that is read through a buffer, as the programs do: the floor must
+// not be slower than they are.
 func dial(network, addr string, timeout time.Duration) (net.Conn, error) {
 	c, err := net.DialTimeout(network, addr, timeout)
 	if err != nil {
@@ -75,176 +113,126 @@ type conn struct {
 
 func (c *conn) Read(p []byte) (int, error) { return c.r.Read(p) }
 
-type silent struct{}
-
-func (silent) Printf(string, ...any) {}
-
 var anyone = zk.WorldACL(zk.PermAll)
 
-func connected(ctx context.Context, events <-chan zk.Event) error {
-	for {
-		select {
-		case e := <-events:
-			if e.State == zk.StateHasSession {
-				return nil
-			}
-		case <-ctx.Done():
-			return fmt.Errorf("connect: %w", context.Cause(ctx))
-		}
-	}
-}
-
-// close ends the sessions; what they made goes with them, but the directories.
-func (f *floor) close() {
-	for _, c := range []*zk.Conn{f.client, f.master, f.worker} {
-		if c != nil {
-			c.Close()
-		}
-	}
-}
-
-// seat is a worker's znode.
-type seat struct {
-	path    string
-	version int32
-}
-
-func (f *floor) seats(n int) ([]seat, error) {
-	out := make([]seat, n)
+// workers creates n znodes of free workers, and returns their paths.
+func (f *floor) workers(n int) ([]string, error) {
+	var paths []string
 	var reqs []any
-	for i := range out {
-		out[i].path = f.root + task.WorkerPath(uuid.NewString())
-		reqs = append(reqs, &zk.CreateRequest{Path: out[i].path, Acl: anyone, Flags: zk.FlagEphemeral})
+	for range n {
+		path := f.root + task.WorkerPath(uuid.NewString())
+		paths = append(paths, path)
+		reqs = append(reqs, &zk.CreateRequest{Path: path, Acl: anyone, Flags: zk.FlagEphemeral})
 	}
 	_, err := f.worker.Multi(reqs...)
-	return out, err
+	return paths, err
 }
 
-// call makes a call when its turn comes.
+// turn executes one task on each worker: their writes of one kind are one Multi, their reads
+// are concurrent, and there is one watch for all. It returns when the client had the results.
+func (f *floor) turn(workers []string) (fetched time.Time, err error) {
+	var data, states []string
+	var create, commit, clean []any
+	assign := []any{&zk.CheckVersionRequest{Path: f.candidate, Version: -1}}
+	for i, worker := range workers {
+		id := task.NewID()
+		data, states = append(data, f.root+task.DataPath(id)), append(states, f.root+task.StatePath(id))
+		create = append(create,
+			&zk.CreateRequest{Path: data[i], Data: []byte("0"), Acl: anyone, Flags: zk.FlagEphemeral},
+			&zk.CreateRequest{Path: states[i], Data: []byte("pending"), Acl: anyone, Flags: zk.FlagEphemeral})
+		assign = append(assign,
+			&zk.CheckVersionRequest{Path: states[i]},
+			&zk.SetDataRequest{Path: worker, Data: []byte(id), Version: -1})
+		commit = append(commit,
+			&zk.SetDataRequest{Path: worker, Version: -1},
+			&zk.SetDataRequest{Path: states[i], Data: []byte("done 0")})
+		clean = append(clean,
+			&zk.DeleteRequest{Path: data[i], Version: -1},
+			&zk.DeleteRequest{Path: states[i], Version: -1})
+	}
+	call := func(do func() error) {
+		if err == nil {
+			err = f.call(do)
+		}
+	}
+	multi := func(c *zk.Conn, reqs []any) {
+		call(func() error {
+			_, err := c.Multi(reqs...)
+			return err
+		})
+	}
+	get := func(c *zk.Conn, paths []string) {
+		if err == nil {
+			err = f.get(c, paths)
+		}
+	}
+	var changed <-chan zk.Event
+	multi(f.client, create)
+	call(func() (err error) {
+		_, _, changed, err = f.client.GetW(states[len(states)-1])
+		return err
+	})
+	multi(f.master, assign)
+	get(f.worker, workers)
+	get(f.worker, data)
+	multi(f.worker, commit)
+	if err == nil {
+		err = (<-changed).Err
+	}
+	get(f.client, states)
+	fetched = time.Now()
+	multi(f.client, clean)
+	return fetched, err
+}
+
+// call makes a call as soon as fewer than mostCalls are under way.
 func (f *floor) call(do func() error) error {
-	f.slots <- struct{}{}
-	defer func() { <-f.slots }()
+	f.underway <- struct{}{}
+	defer func() { <-f.underway }()
 	return do()
 }
 
-// each makes n calls, as many at once as may be.
-func (f *floor) each(n int, do func(i int) error) error {
-	if n == 1 {
-		return f.call(func() error { return do(0) })
-	}
+// get reads znodes concurrently.
+func (f *floor) get(c *zk.Conn, paths []string) error {
 	var all errgroup.Group
-	for i := range n {
-		all.Go(func() error { return f.call(func() error { return do(i) }) })
+	for _, path := range paths {
+		all.Go(func() error {
+			return f.call(func() error {
+				_, _, err := c.Get(path)
+				return err
+			})
+		})
 	}
 	return all.Wait()
 }
 
-func (f *floor) multi(c *zk.Conn, reqs []any) error {
-	return f.call(func() error {
-		_, err := c.Multi(reqs...)
-		return err
-	})
-}
-
-// turn is the life of one task on each seat: their writes of one kind in one
-// Multi, their reads at once, and one watch for all. It tells when the client
-// had the results.
-func (f *floor) turn(seats []seat) (fetched time.Time, err error) {
-	n := len(seats)
-	ids := make([]string, n)
-	var create, assign, commit, clean []any
-	assign = append(assign, &zk.CheckVersionRequest{Path: f.candidate, Version: -1})
-	for i := range ids {
-		ids[i] = task.NewID()
-		data, state, at := f.root+task.DataPath(ids[i]), f.root+task.StatePath(ids[i]), seats[i]
-		create = append(create,
-			&zk.CreateRequest{Path: data, Data: []byte("0"), Acl: anyone, Flags: zk.FlagEphemeral},
-			&zk.CreateRequest{Path: state, Data: []byte("pending"), Acl: anyone, Flags: zk.FlagEphemeral})
-		assign = append(assign,
-			&zk.CheckVersionRequest{Path: state},
-			&zk.SetDataRequest{Path: at.path, Data: []byte(ids[i]), Version: at.version})
-		commit = append(commit,
-			&zk.SetDataRequest{Path: at.path, Version: at.version + 1},
-			&zk.SetDataRequest{Path: state, Data: []byte("done 0")})
-		clean = append(clean,
-			&zk.DeleteRequest{Path: data, Version: -1},
-			&zk.DeleteRequest{Path: state, Version: -1})
-		seats[i].version += 2
-	}
-	get := func(c *zk.Conn, path func(i int) string) func() error {
-		return func() error {
-			return f.each(n, func(i int) error {
-				_, _, err := c.Get(path(i))
-				return err
-			})
-		}
-	}
-	var changed <-chan zk.Event
-	state := func(i int) string { return f.root + task.StatePath(ids[i]) }
-	for _, step := range []func() error{
-		func() error { return f.multi(f.client, create) },
-		func() error {
-			return f.call(func() (err error) {
-				_, _, changed, err = f.client.GetW(state(n - 1))
-				return err
-			})
-		},
-		func() error { return f.multi(f.master, assign) },
-		get(f.worker, func(i int) string { return seats[i].path }),
-		get(f.worker, func(i int) string { return f.root + task.DataPath(ids[i]) }),
-		func() error { return f.multi(f.worker, commit) },
-		func() error { return (<-changed).Err },
-		get(f.client, state),
-		func() error { fetched = time.Now(); return f.multi(f.client, clean) },
-	} {
-		if err := step(); err != nil {
-			return fetched, err
-		}
-	}
-	return fetched, nil
-}
-
-// latencies are those of n tasks one after the other: until the result is
-// there, and with the clean-up.
-func (f *floor) latencies(ctx context.Context, n int) (result, whole []time.Duration, err error) {
-	seats, err := f.seats(1)
-	for range n {
-		if err == nil {
-			err = context.Cause(ctx)
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		began := time.Now()
-		var fetched time.Time
-		fetched, err = f.turn(seats)
-		result, whole = append(result, fetched.Sub(began)), append(whole, time.Since(began))
-	}
-	return result, whole, err
-}
-
-// inFlight is how many tasks the floor has under way when it makes its calls in
-// batches: as many as a client of the service, by default.
-const inFlight = client.DefaultWindow
-
-// rate is how many tasks a second go through in batches, for so long, and how many
-// that were.
-func (f *floor) rate(ctx context.Context, batch int, long time.Duration) (perSecond float64, n int, err error) {
+// run executes tasks in some pipelines, each a batch at a time, until a time has passed. It
+// returns how long each turn took from its submission to its results, and how long all took.
+func (f *floor) run(ctx context.Context, pipelines, batch int, long time.Duration) (turns []time.Duration, passed time.Duration, err error) {
+	var mu sync.Mutex // guards turns
 	var all errgroup.Group
-	var done atomic.Int64
 	began := time.Now()
-	for range min(pipeline, inFlight/batch) {
+	for range pipelines {
 		all.Go(func() error {
-			seats, err := f.seats(batch)
+			workers, err := f.workers(batch)
 			for err == nil && time.Since(began) < long {
-				if _, err = f.turn(seats); err == nil {
-					done.Add(int64(batch))
+				submitted := time.Now()
+				var fetched time.Time
+				if fetched, err = f.turn(workers); err == nil {
 					err = context.Cause(ctx)
 				}
+				mu.Lock()
+				turns = append(turns, fetched.Sub(submitted))
+				mu.Unlock()
 			}
 			return err
 		})
 	}
 	err = all.Wait()
-	return float64(done.Load()) / time.Since(began).Seconds(), int(done.Load()), err
+	return turns, time.Since(began), err
+}
+
+// latencies are the figures of tasks that were executed one after the other.
+func latencies(all []time.Duration) []sample {
+	return []sample{took(untilResult, load.Quantile(all, 0.5)), took("submission to result, p99", load.Quantile(all, 0.99))}
 }

@@ -1,5 +1,11 @@
-// Package bench measures the service beside the bare ZooKeeper calls that it is made of,
-// and tells which of its targets are reached.
+// Package bench measures the service beside the bare ZooKeeper calls that its tasks consist
+// of, and tells which of its targets are reached.
+//
+// # How it measures
+//
+// Each row has a service of its own: real programs in a new chroot, which is removed
+// afterwards. The rows are measured in turns, in several rounds, so that a slow minute of the
+// machine affects all of them. A row is compared with another one of the same round.
 //
 // # Where the time goes
 //
@@ -11,11 +17,11 @@
 // since ZooKeeper 3.6; with older ones each read is a request, and each watch is set again
 // after it fires. With few tasks under way fewer reads go together.
 //
-// In the flood the processors are idle for a quarter of the time. A quarter of that is fsync.
-// The rest is that the thousand tasks of a client's window move in groups, and each group waits
-// for its requests: client run --window 2000 does a tenth more. A server that was just started
-// needs four times the processor time for a task, until its JIT has compiled it: 7,600 tasks a
-// second in the first 3 s.
+// In the row throughput the processors are idle for a quarter of the time. A quarter of that
+// is fsync. The rest is that the thousand tasks of a client's window move in groups, and each
+// group waits for its requests: client run --window 2000 does a tenth more. A server that was
+// just started needs four times the processor time for a task, until its JIT has compiled the
+// code: 7,600 tasks a second in the first 3 s.
 //
 // Master, worker and client run on one processor each, because waking a second thread costs
 // more than it gains; GOMAXPROCS gives one more. With GOMAXPROCS=2 64 slots do as much (16,096
@@ -39,58 +45,45 @@ import (
 // Command is the verb.
 func Command() *cobra.Command {
 	var o options
-	var zk session.Address
-	var list bool
 	cmd := &cobra.Command{
 		Use:   "bench [ROW...]",
 		Short: "Measure the service beside the bare ZooKeeper calls it is made of",
-		Long: `Measure latency, tasks per second, recovery and memory with the real programs, in
-turns with the floor: the bare calls that a task costs, made by the same library,
-without any coordination. All in one run and in several rounds, so that whatever
-else this machine does hits both. A figure is the median of the rounds; a ratio is
-the median of the ratios, each within one round.
+		Long: `Measure latency, tasks per second, recovery and memory with the real programs,
+in turns with the floor: the bare calls that a task costs, made by the same
+library, without any coordination. There are several rounds in one run, so that
+whatever else this machine does affects both. A figure is the median of the
+rounds; a ratio is the median of the ratios, each within one round.
 
-Without --zk a ZooKeeper server of its own is started, as scripts/zookeeper starts
-one, writing with fsync, and removed; for the row tls a second one with TLS. With --zk
-a running, open installation is put under load: in a new chroot /bench-<uuid> below
-the given one, which is removed at the end, also after a failure or Ctrl-C. The servers
-feel the load all the same, and so does whoever else uses them; the bench never stops
-or pauses them. After a second Ctrl-C, or a kill -9, that chroot is left: its name was
-printed first.
+Without --zk the bench starts a ZooKeeper server, as scripts/zookeeper does,
+which writes with fsync, and for the row tls a second one with TLS. With --zk
+the bench puts a running, open installation under load: in a new chroot
+/bench-<uuid> below the given one, which the bench removes at the end, also
+after a failure or Ctrl-C. Everyone who uses the servers feels the load. The
+bench never stops or pauses the servers. After a second Ctrl-C, or a kill -9,
+the chroot is left: its name was printed first.
 
-The status is 1 if a row could not be measured. A target that is missed is a figure
-like any other.
+The status is 1 if a row could not be measured. A missed target does not change
+it.
 
 Rows:
 ` + describe(),
 		Example: "  make bench\n  lab bench idle throughput --rounds 5\n  lab bench --zk zk1:2181,zk2:2181,zk3:2181/lab",
-		Args: func(cmd *cobra.Command, args []string) error {
-			_, err := chosen(args, cmd.Flags().Changed("zk"))
+		Args: func(_ *cobra.Command, args []string) (err error) {
+			o.rows, err = chosen(args, o.running())
 			return err
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if list {
-				fmt.Fprint(cmd.OutOrStdout(), describe())
-				return nil
-			}
-			if cmd.Flags().Changed("zk") {
-				o.zk = &zk
-			}
-			o.rows, _ = chosen(args, o.zk != nil)
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			return bench(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
-	cli.Var(f, &zk, "zk", session.Address{}, "Put a running installation under load: `servers` as host:port[,host:port…], and /chroot after the last of them.", session.ParseAddress)
+	cli.Var(f, &o.installation, "zk", session.Address{}, "Put a running installation under load: `servers` as host:port[,host:port…], and /chroot after the last of them.", session.ParseAddress)
 	f.Lookup("zk").DefValue = ""
 	cli.Var(f, &o.rounds, "rounds", 3, "Measure everything this `number` of times.", cli.Int(1, 1000))
 	cli.Var(f, &o.scale, "scale", 1, "Take this `share` of all amounts, for a quick look. The targets are meant for 1.", share)
 	cli.Var(f, &o.timeout, "session-timeout", 0, "Ask for sessions of this `duration`. Without this flag: 2s on a server of its own, else 4s.", cli.Duration(0, time.Hour))
 	f.Lookup("session-timeout").DefValue = ""
-	cli.Var(f, &o.level, "log-level", "info", "Have the programs log what has at least this `level`: debug, info, warn or error. They log to files.",
-		cli.OneOf("debug", "info", "warn", "error"))
 	f.BoolVar(&o.json, "json", false, "Print one object with all figures, for machines.")
-	f.BoolVar(&list, "list", false, "Print the names of the rows and end.")
 	return cmd
 }
 

@@ -2,9 +2,9 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"taskkeeper/internal/lab/load"
 )
@@ -18,18 +18,15 @@ const (
 	seconds   unit = "s"
 	megabytes unit = "MB"
 	requests  unit = "req"
-	switches  unit = "sw"
+	switches  unit = "×"
 	percent   unit = "%"
-	count     unit = ""
 )
 
 func (u unit) format(v float64) string {
 	switch {
-	case u == count:
-		return thousands(v)
 	case u == perSecond:
 		return thousands(v) + " /s"
-	case u == megabytes, u == ms && v >= 100, u == percent:
+	case u == megabytes, u == percent, u == ms && v >= 100:
 		return fmt.Sprintf("%.0f %s", v, u)
 	case u == ms && v < 0.1:
 		return fmt.Sprintf("%.3f %s", v, u)
@@ -37,7 +34,7 @@ func (u unit) format(v float64) string {
 	return fmt.Sprintf("%.2f %s", v, u)
 }
 
-// thousands is a whole number with commas.
+// thousands formats a whole number with commas.
 func thousands(v float64) string {
 	digits := fmt.Sprintf("%.0f", v)
 	for i := len(digits) - 3; i > 0; i -= 3 {
@@ -46,26 +43,20 @@ func thousands(v float64) string {
 	return digits
 }
 
-// target is what is to be reached: by the figure, or by its ratio to what stands
-// beside it. Its zero value is no target.
+// target is a bound for a figure, or for its ratio to the figure beside it. The zero value is
+// no target.
 type target struct {
-	sign  string // least or most
+	sign  string // ≤ or ≥
 	ratio bool
 	bound float64
 }
 
-const (
-	least = "≥"
-	most  = "≤"
-)
-
-func ratioAtMost(bound float64) target  { return target{most, true, bound} }
-func ratioAtLeast(bound float64) target { return target{least, true, bound} }
-func atMost(bound float64) target       { return target{most, false, bound} }
-func atLeast(bound float64) target      { return target{least, false, bound} }
+func ratioAtMost(bound float64) target  { return target{"≤", true, bound} }
+func ratioAtLeast(bound float64) target { return target{"≥", true, bound} }
+func atMost(bound float64) target       { return target{"≤", false, bound} }
 
 func (t target) reached(v float64) bool {
-	if t.sign == least {
+	if t.sign == "≥" {
 		return v >= t.bound
 	}
 	return v <= t.bound
@@ -86,7 +77,7 @@ type sample struct {
 	what   string
 	unit   unit
 	value  float64
-	beside float64 // what it is compared with, in the same unit and round; 0 is nothing
+	beside float64 // the figure of the same round that it is compared with; 0: none
 	target target
 }
 
@@ -94,19 +85,14 @@ func took(what string, d time.Duration) sample {
 	return sample{what: what, unit: ms, value: float64(d.Microseconds()) / 1000}
 }
 
-// than sets what a sample is compared with, and what is to be reached.
-func (s sample) than(beside sample, t target) sample {
-	s.beside, s.target = beside.value, t
+// than sets what the sample is compared with, and the target.
+func (s sample) than(beside float64, t target) sample {
+	s.beside, s.target = beside, t
 	return s
 }
 
-func (s sample) to(t target) sample {
-	s.target = t
-	return s
-}
-
-// line is a figure over all rounds: medians, also of the ratios, which are those
-// of figures of the same round.
+// line is a figure over all rounds. Value, Beside and Ratio are medians: Ratio is that of the
+// ratios, each within one round.
 type line struct {
 	Row     string    `json:"row"`
 	What    string    `json:"what"`
@@ -117,97 +103,82 @@ type line struct {
 	Ratio   float64   `json:"ratio,omitempty"`
 	Target  string    `json:"target,omitempty"`
 	Reached *bool     `json:"reached,omitempty"`
+
+	besides, ratios []float64
 }
 
-// gathered is the samples of all rounds, in the order of their first coming.
-type gathered struct {
-	keys    []key
-	samples map[key][]sample
-}
-
-type key struct{ row, what string }
-
-func (g *gathered) add(row string, samples ...sample) {
-	if g.samples == nil {
-		g.samples = make(map[key][]sample)
+func (l *line) add(s sample) {
+	l.Rounds = append(l.Rounds, s.value)
+	if s.beside > 0 {
+		l.besides, l.ratios = append(l.besides, s.beside), append(l.ratios, s.value/s.beside)
 	}
+	l.Value, l.Beside, l.Ratio = load.Quantile(l.Rounds, 0.5), load.Quantile(l.besides, 0.5), load.Quantile(l.ratios, 0.5)
+	if s.target == (target{}) {
+		return
+	}
+	v := l.Value
+	if s.target.ratio {
+		v = l.Ratio
+	}
+	reached := s.target.reached(v)
+	l.Target, l.Reached = s.target.format(s.unit), &reached
+}
+
+// lines are all figures, in the order in which they were measured first.
+type lines []*line
+
+// of returns a figure; nil if it was not measured.
+func (ls lines) of(row, what string) *line {
+	i := slices.IndexFunc(ls, func(l *line) bool { return l.Row == row && l.What == what })
+	if i < 0 {
+		return nil
+	}
+	return ls[i]
+}
+
+// last returns what a row has measured last; 0 if it has not.
+func (ls lines) last(row, what string) float64 {
+	if l := ls.of(row, what); l != nil {
+		return l.Rounds[len(l.Rounds)-1]
+	}
+	return 0
+}
+
+// add adds what a row has measured in a round.
+func (ls *lines) add(row string, samples ...sample) {
 	for _, s := range samples {
-		k := key{row, s.what}
-		if g.samples[k] == nil {
-			g.keys = append(g.keys, k)
+		l := ls.of(row, s.what)
+		if l == nil {
+			l = &line{Row: row, What: s.what, Unit: s.unit}
+			*ls = append(*ls, l)
 		}
-		g.samples[k] = append(g.samples[k], s)
+		l.add(s)
 	}
 }
 
-func (g *gathered) lines() []line {
-	var out []line
-	for _, k := range g.keys {
-		samples := g.samples[k]
-		l := line{Row: k.row, What: k.what, Unit: samples[0].unit, Target: samples[0].target.format(samples[0].unit)}
-		var besides, ratios []float64
-		for _, s := range samples {
-			l.Rounds = append(l.Rounds, s.value)
-			if s.beside > 0 {
-				besides = append(besides, s.beside)
-				ratios = append(ratios, s.value/s.beside)
-			}
-		}
-		l.Value, l.Beside, l.Ratio = load.Quantile(l.Rounds, 0.5), load.Quantile(besides, 0.5), load.Quantile(ratios, 0.5)
-		if t := samples[0].target; t != (target{}) {
-			v := l.Value
-			if t.ratio {
-				v = l.Ratio
-			}
-			reached := t.reached(v)
-			l.Reached = &reached
-		}
-		out = append(out, l)
-	}
-	return out
-}
-
-// table is the lines for a person.
-func table(lines []line) string {
-	cells := [][]string{{"row", "", "median", "lowest", "highest", "beside", "ratio", "target", ""}}
-	for i, l := range lines {
-		lowest, highest := l.Rounds[0], l.Rounds[0]
-		for _, v := range l.Rounds {
-			lowest, highest = min(lowest, v), max(highest, v)
-		}
-		c := []string{l.Row, l.What, l.Unit.format(l.Value), l.Unit.format(lowest), l.Unit.format(highest), "", "", l.Target, ""}
-		if i > 0 && lines[i-1].Row == l.Row {
-			c[0] = ""
-		}
-		if l.Beside > 0 {
-			c[5], c[6] = l.Unit.format(l.Beside), fmt.Sprintf("%.2f", l.Ratio)
-		}
-		if l.Reached != nil {
-			c[8] = map[bool]string{true: "reached", false: "missed"}[*l.Reached]
-		}
-		cells = append(cells, c)
-	}
-	widths := make([]int, len(cells[0]))
-	for _, c := range cells {
-		for i := range c {
-			widths[i] = max(widths[i], utf8.RuneCountInString(c[i]))
-		}
-	}
+// table formats the lines for a person.
+func (ls lines) table() string {
 	var b strings.Builder
-	for n, c := range cells {
-		if n > 1 && c[0] != "" {
+	write := func(cells ...any) {
+		text := fmt.Sprintf("%-13s  %-42s  %10s  %10s  %10s  %10s  %5s  %9s  %s", cells...)
+		fmt.Fprintln(&b, strings.TrimRight(text, " "))
+	}
+	write("row", "", "median", "lowest", "highest", "beside", "ratio", "target", "")
+	for i, l := range ls {
+		row, beside, ratio, reached := l.Row, "", "", ""
+		if i > 0 && ls[i-1].Row == l.Row {
+			row = ""
+		} else if i > 0 {
 			fmt.Fprintln(&b)
 		}
-		var text strings.Builder
-		for i := range c {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c[i]))
-			if i < 2 || i == len(c)-1 {
-				text.WriteString(c[i] + pad + "  ")
-			} else {
-				text.WriteString(pad + c[i] + "  ")
-			}
+		if l.Beside > 0 {
+			beside, ratio = l.Unit.format(l.Beside), fmt.Sprintf("%.2f", l.Ratio)
 		}
-		fmt.Fprintln(&b, strings.TrimRight(text.String(), " "))
+		if l.Reached != nil {
+			reached = map[bool]string{true: "reached", false: "missed"}[*l.Reached]
+		}
+		write(row, l.What, l.Unit.format(l.Value), l.Unit.format(slices.Min(l.Rounds)), l.Unit.format(slices.Max(l.Rounds)),
+			beside, ratio, l.Target, reached)
 	}
 	return b.String()
 }

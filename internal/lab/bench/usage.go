@@ -9,156 +9,104 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// usage is what tasks have cost so far: the processor time of each kind of process,
-// how many packets the server was sent, and what the whole machine has done.
+// usage is what processes and the machine have used since they were started. A figure that
+// cannot be read is 0, as are those of the servers of a running installation.
 type usage struct {
-	processor map[string]time.Duration
-	packets   int
-	machine   machine
+	processor map[string]time.Duration // by the kind of process
+	requests  int                      // that the server has received
+	switches  int                      // of context, on the whole machine
+	idle, all float64                  // seconds of all processors
 }
 
-// machine is what its processors have done since it was started.
-type machine struct {
-	switches   int     // of context
-	idle, time float64 // of all processors, in seconds
-}
-
-// kinds in the order of a task's way; the bench is what makes the floor's calls.
+// kinds are the kinds of processes, in the order of a task's way. The bench itself counts
+// only while it makes the bare calls.
 var kinds = []string{"bench", "client", "server", "master", "worker"}
 
-// usage adds up what the programs at the site have taken. Of a server that is not
-// ours nothing is known. Where there is no /proc it is empty.
-func (s *site) usage() usage {
+// usage reads what the server and the programs have used so far.
+func (s *service) usage() usage {
 	u := usage{processor: make(map[string]time.Duration)}
-	u.machine = readMachine()
-	add := func(kind string, pid int) {
-		own, _ := processorTime(pid) // 0 where it is not known
-		u.processor[kind] += own
+	for _, p := range s.programs {
+		u.processor[p.name] += processorTime(p.Pid())
 	}
-	for _, m := range s.members {
-		add(m.name, m.Pid())
+	if len(s.programs) == 0 {
+		u.processor["bench"] = processorTime(os.Getpid())
 	}
-	if len(s.members) == 0 {
-		add("bench", os.Getpid())
+	if s.on.own != nil {
+		u.processor["server"] = processorTime(s.on.own.Pid())
+		answer, _ := s.on.own.Srvr()
+		u.requests = parseReceived(answer)
 	}
-	if s.rig.server != nil {
-		add("server", s.rig.server.Pid())
-		answer, _ := s.rig.server.Srvr()
-		u.packets = parseReceived(answer)
-	}
+	u.switches, u.idle, u.all = machine()
 	return u
 }
 
-// since is what each task has cost; which says of which tasks.
-func (u usage) since(before usage, tasks int, which string) (out []sample) {
+// since returns what each of some tasks has used. Suffix ends the names of the figures.
+func (u usage) since(before usage, tasks int, suffix string) (out []sample) {
 	if tasks == 0 {
 		return nil
 	}
-	all := time.Duration(0)
+	sum := time.Duration(0)
 	for _, kind := range kinds {
 		if d := u.processor[kind] - before.processor[kind]; d > 0 {
-			out = append(out, took("processor time a task, "+kind+which, d/time.Duration(tasks)))
-			all += d
+			out = append(out, took("processor time a task, "+kind+suffix, d/time.Duration(tasks)))
+			sum += d
 		}
 	}
-	if all > 0 {
-		out = append(out, took("processor time a task, in all"+which, all/time.Duration(tasks)))
+	if sum > 0 {
+		out = append(out, took("processor time a task, in all"+suffix, sum/time.Duration(tasks)))
 	}
-	if n := u.packets - before.packets; n > 0 {
-		out = append(out, sample{what: "requests a task" + which, unit: requests, value: float64(n) / float64(tasks)})
+	if n := u.requests - before.requests; n > 0 {
+		out = append(out, sample{what: "requests a task" + suffix, unit: requests, value: float64(n) / float64(tasks)})
 	}
-	if n := u.machine.switches - before.machine.switches; n > 0 {
-		out = append(out, sample{what: "context switches a task" + which, unit: switches, value: float64(n) / float64(tasks)})
+	if n := u.switches - before.switches; n > 0 {
+		out = append(out, sample{what: "context switches a task" + suffix, unit: switches, value: float64(n) / float64(tasks)})
 	}
-	if n := u.machine.time - before.machine.time; n > 0 {
-		out = append(out, sample{what: "processors idle" + which, unit: percent, value: 100 * (u.machine.idle - before.machine.idle) / n})
+	if all := u.all - before.all; all > 0 {
+		out = append(out, sample{what: "processors idle" + suffix, unit: percent, value: 100 * (u.idle - before.idle) / all})
 	}
 	return out
 }
 
-// readMachine is what the machine has done so far; nothing where there is no /proc.
-func readMachine() (m machine) {
-	proc, err := procfs.NewDefaultFS()
-	if err != nil {
-		return m
-	}
-	stat, err := proc.Stat()
-	if err != nil {
-		return m
-	}
-	c := stat.CPUTotal
-	idle := c.Idle + c.Iowait
-	return machine{int(stat.ContextSwitches), idle, idle + c.User + c.Nice + c.System + c.IRQ + c.SoftIRQ + c.Steal}
-}
-
-// parseReceived finds in a server's answer to srvr how many packets it was sent.
+// parseReceived finds the number of requests in a server's answer to srvr.
 func parseReceived(answer string) (n int) {
-	for line := range strings.Lines(answer) {
-		if k, _ := fmt.Sscanf(line, "Received: %d", &n); k == 1 {
-			return n
-		}
-	}
-	return 0
+	_, rest, _ := strings.Cut(answer, "\nReceived: ")
+	fmt.Sscan(rest, &n) // 0 without an answer
+	return n
 }
 
-// clockTick is what /proc counts in, on every Linux that Go runs on.
-const clockTick = 10 * time.Millisecond
-
-// processorTime is what a process has taken so far, and what the children have taken that
-// it has waited for, with theirs.
-func processorTime(pid int) (own, waited time.Duration) {
-	stat := statOf(pid)
-	return time.Duration(stat.UTime+stat.STime) * clockTick, time.Duration(stat.CUTime+stat.CSTime) * clockTick
+// machine returns how often the processors have changed from one thread to another, for how
+// many seconds they were idle, and how many have passed.
+func machine() (switches int, idle, all float64) {
+	proc, _ := procfs.NewDefaultFS()
+	stat, _ := proc.Stat()
+	c := stat.CPUTotal
+	idle = c.Idle + c.Iowait
+	return int(stat.ContextSwitches), idle, idle + c.User + c.Nice + c.System + c.IRQ + c.SoftIRQ + c.Steal
 }
 
-// statOf is /proc/PID/stat; its zero value when the process is gone, or there is no /proc.
-func statOf(pid int) procfs.ProcStat {
-	p, err := procfs.NewProc(pid)
-	if err != nil {
-		return procfs.ProcStat{}
-	}
-	stat, _ := p.Stat()
-	return stat
+// processorTime returns the processor time of a process.
+func processorTime(pid int) time.Duration {
+	process, _ := procfs.NewProc(pid)
+	stat, _ := process.Stat()
+	return time.Duration(stat.CPUTime() * float64(time.Second))
 }
 
-// memoryOf is what a process holds in memory, and held at most so far, in MB.
-func memoryOf(pid int) (now, most float64, err error) {
-	p, err := procfs.NewProc(pid)
-	if err != nil {
-		return 0, 0, err
-	}
-	status, err := p.NewStatus()
-	return float64(status.VmRSS) / 1e6, float64(status.VmHWM) / 1e6, err
-}
-
-// ownMemory is the share of the resident memory that a process would free, in MB: pages of
-// the program that several processes have count in parts.
-func ownMemory(pid int) (float64, error) {
-	p, err := procfs.NewProc(pid)
+// mostMemory returns the most memory that a process has held, in MB.
+func mostMemory(pid int) (float64, error) {
+	process, err := procfs.NewProc(pid)
 	if err != nil {
 		return 0, err
 	}
-	rollup, err := p.ProcSMapsRollup()
-	return float64(rollup.Pss) / 1e6, err
+	status, err := process.NewStatus()
+	return float64(status.VmHWM) / 1e6, err
 }
 
-// children are those of a process that live.
-func children(pid int) (pids []int) {
-	all, _ := procfs.AllProcs()
-	for _, p := range all {
-		if stat := statOf(p.PID); stat.PPID == pid && stat.State != "Z" {
-			pids = append(pids, p.PID)
-		}
+// loadAverage returns how many processes used or wanted a processor within the last minute.
+func loadAverage() float64 {
+	proc, _ := procfs.NewDefaultFS()
+	load, err := proc.LoadAvg()
+	if err != nil {
+		return 0
 	}
-	return pids
-}
-
-// withChildren is the processor time of a process and its children, with what these have
-// waited for.
-func withChildren(pid int) (sum time.Duration) {
-	for _, p := range append(children(pid), pid) {
-		own, waited := processorTime(p)
-		sum += own + waited
-	}
-	return sum
+	return load.Load1
 }

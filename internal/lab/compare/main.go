@@ -1,21 +1,8 @@
-// Package compare runs the service on one ZooKeeper server and on an ensemble of three,
-// side by side, and prints what the difference is.
+// Package compare runs the service on one ZooKeeper server and on an ensemble of three, in
+// turns, and shows the difference.
 package compare
 
-import (
-	"time"
-
-	"github.com/spf13/cobra"
-)
-
-const (
-	sessionTimeout = 2 * time.Second
-
-	rounds    = 3
-	latencies = 300  // tasks one after the other, in a round
-	tasks     = 5000 // as fast as they go, in a round
-	window    = 1000 // of these at a time
-)
+import "github.com/spf13/cobra"
 
 // Command is the verb.
 func Command() *cobra.Command {
@@ -23,9 +10,9 @@ func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compare",
 		Short: "Compare one ZooKeeper server with an ensemble of three",
-		Long: `Run the service on one ZooKeeper server and on an ensemble of three, in turns, with
-the real programs; and print latency, tasks per second, and how long work stands
-still when a master or a server fails. All servers are on this machine, so that
+		Long: `Run the service on one ZooKeeper server and on an ensemble of three, in turns,
+with the real programs. Print latency, tasks per second, and how long work
+stands still when a master or a server fails. All servers are on this machine:
 the ensemble's network costs nothing here, and its processors are shared.`,
 		Example: "  make compare",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return compare(cmd.Context(), cmd.OutOrStdout(), evidence) },
