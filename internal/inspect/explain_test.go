@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// drained adds what is drained.
+// drained adds drains of these names to a tree.
 func drained(t *Tree, names ...string) *Tree {
 	for _, name := range names {
 		t.Drains = append(t.Drains, Drain{Znode: z(name, time.Minute, time.Minute)})
@@ -39,9 +39,9 @@ func TestExplain(t *testing.T) {
 			[]string{"state      malformed", "runs       on worker w, for 3.0s: no result is committed yet"}},
 		"queues_behind_another": {Case{Task: is("t2", time.Second, "pending"), Tree: usual()}, waitQueued,
 			[]string{"state      pending", "queues     on worker w1, for 2.0s", "waits      1 task is before it in its worker's list"}},
-		"is_held_by_two": {Case{Task: is("t1", time.Second, "pending"), Tree: busy}, waitRunning,
+		"is_listed_by_two_workers": {Case{Task: is("t1", time.Second, "pending"), Tree: busy}, waitRunning,
 			[]string{"runs       on worker w1, for 2.0s: no result is committed yet", "queues     on worker w3, for 1m00s"}},
-		"is_held_by_two_and_runs_on_the_second": {Case{Task: is("t", time.Second, "pending"),
+		"is_listed_by_two_workers_and_runs_on_the_second": {Case{Task: is("t", time.Second, "pending"),
 			Tree: &Tree{Workers: []Worker{works("w1", 0, "s", "t"), works("w2", 0, "t")}}}, waitRunning,
 			[]string{"queues     on worker w1, for 0s", "runs       on worker w2, for 0s: no result is committed yet"}},
 		"waits_for_what_may_not_be_read": {Case{Task: is("t4", time.Second, "pending"), Tree: secret("/workers")}, waitSecret,
@@ -71,12 +71,12 @@ func TestExplain(t *testing.T) {
 			[]string{"waits      the only worker is drained: see /drain, and client undrain"}},
 		"waits_although_a_worker_is_free_that_is_drained": {Case{Task: is("t4", time.Second, "pending"), Tree: drained(usual(), "w2"), Ahead: 1}, waitBusy,
 			[]string{"waits      all 2 workers that are not drained are busy, and 1 task is ahead of it"}},
-		"waits_for_the_only_one_that_is_not_drained": {Case{Task: is("t4", time.Second, "pending"), Tree: drained(usual(), "w1", "w2")}, waitBusy,
+		"waits_for_the_only_worker_that_is_not_drained": {Case{Task: is("t4", time.Second, "pending"), Tree: drained(usual(), "w1", "w2")}, waitBusy,
 			[]string{"waits      the only worker that is not drained is busy"}},
-		"waits_for_a_free_worker_beside_one_that_is_drained": {Case{Task: is("t4", time.Second, "pending"), Tree: drained(usual(), "w1", "w3")}, waitSoon, nil},
-		"waits_with_one_ahead": {Case{Task: is("t4", time.Second, "pending"), Tree: busy, Ahead: 1}, waitBusy,
+		"waits_for_a_free_worker_beside_drained_ones": {Case{Task: is("t4", time.Second, "pending"), Tree: drained(usual(), "w1", "w3")}, waitSoon, nil},
+		"waits_with_one_task_ahead": {Case{Task: is("t4", time.Second, "pending"), Tree: busy, Ahead: 1}, waitBusy,
 			[]string{"waits      all 2 workers are busy, and 1 task is ahead of it"}},
-		"waits_with_many_ahead": {Case{Task: is("t4", time.Second, "pending"), Tree: busy, Ahead: 17}, waitBusy,
+		"waits_with_many_tasks_ahead": {Case{Task: is("t4", time.Second, "pending"), Tree: busy, Ahead: 17}, waitBusy,
 			[]string{"waits      all 2 workers are busy, and 17 tasks are ahead of it"}},
 		"is_about_to_be_assigned": {Case{Task: is("t4", time.Second, "pending"), Tree: usual()}, waitSoon,
 			[]string{"waits      a worker is free: the leader is about to assign it (a task that left a worker's list unfinished is retried after some seconds; after several such returns, after minutes)"}},
@@ -90,11 +90,11 @@ func TestExplain(t *testing.T) {
 			[]string{"state      pending, 1 execution lost with its worker"}},
 		"was_lost_twice": {Case{Task: is("t4", time.Second, "pending 2"), Tree: usual()}, waitSoon,
 			[]string{"state      pending, 2 executions lost with their workers", "waits      a worker is free: the leader is about to assign it (a task that left a worker's list unfinished is retried after some seconds; after several such returns, after minutes)"}},
-		"was_lost_as_often_as_another": {Case{Task: is("t4", time.Second, "pending 2"), Tree: usual(), Rival: &Task{Znode: Znode{Name: "t3"}, Losses: 2}}, waitApart,
+		"was_lost_as_often_as_the_task_of_the_free_worker's_process": {Case{Task: is("t4", time.Second, "pending 2"), Tree: usual(), Rival: &Task{Znode: Znode{Name: "t3"}, Losses: 2}}, waitApart,
 			[]string{"waits      a worker is free, but its process executes task t3, which was lost twice as well: they run in different processes, because one of them may be what ends the process"}},
 		"is_done": {Case{Task: is("t4", time.Minute, "done 4\n2"), Tree: usual(), Payload: &one}, "",
 			[]string{`state      done, 3 bytes: "4\n2"`, "submitted  1m00s ago, at ", "finished   1.0s after that, at ", `payload    3 bytes: "0.5"`}},
-		"is_done_with_much": {Case{Task: is("t4", time.Minute, "done "+strings.Repeat("x", 100)), Tree: usual(), Payload: &one}, "",
+		"is_done_with_a_long_result": {Case{Task: is("t4", time.Minute, "done "+strings.Repeat("x", 100)), Tree: usual(), Payload: &one}, "",
 			[]string{`state      done, 100 bytes: "` + strings.Repeat("x", beginning) + `"…`}},
 		"has_failed": {Case{Task: is("t4", time.Minute, "failed lost with 3 workers"), Tree: usual()}, "",
 			[]string{"state      failed: lost with 3 workers", "payload    none"}},

@@ -10,29 +10,29 @@ import (
 
 func TestMain(m *testing.M) { zktest.Main(m) }
 
-// now is when all trees of these tests were read.
+// now is the time at which all trees of these tests were read.
 var now = time.UnixMilli(1_700_000_000_000)
 
 func ago(d time.Duration) time.Time { return now.Add(-d) }
 
-// z is an ephemeral znode that was made and last written as long ago as told.
+// z returns an ephemeral znode that was created and last written so long ago.
 func z(name string, made, written time.Duration) Znode {
 	return Znode{Name: name, Created: ago(made), Modified: ago(written), Mzxid: int64(now.Sub(ago(made)) - written), Owner: 7}
 }
 
-// permanent makes it one that no session keeps.
+// permanent makes a znode permanent: it has no session.
 func permanent(z Znode) Znode { z.Owner = 0; return z }
 
 func cand(name, who string, made, written time.Duration) Candidate {
 	return Candidate{z(name, made, written), who}
 }
 
-// works is a worker whose list was written as long ago as told.
+// works returns a worker whose list was written so long ago.
 func works(name string, written time.Duration, tasks ...string) Worker {
 	return Worker{Znode: z(name, time.Hour, written), Tasks: tasks}
 }
 
-// is is a task that was submitted as long ago as told and finished a second later.
+// is returns a task that was submitted so long ago and finished a second later.
 func is(name string, made time.Duration, state string) Task {
 	return newTask(z(name, made, made-time.Second), []byte(state))
 }
@@ -47,15 +47,15 @@ func payloads(names ...string) (all []Znode) {
 func TestText(t *testing.T) {
 	long := strings.Repeat("x", beginning)
 	for name, tc := range map[string]struct{ text, want string }{
-		"plain":              {"lost with 3 workers", "lost with 3 workers"},
-		"empty":              {"", `""`},
-		"blanks_at_its_ends": {" a ", `" a "`},
-		"of_several_lines":   {"a\nb", `"a\nb"`},
-		"with_quotes":        {`a "b"`, `"a \"b\""`},
-		"no_UTF-8":           {"a\xff", `"a` + "\ufffd" + `"`},
-		"as_long_as_is_kept": {long, long},
-		"longer":             {long + "yz", long + "… (82 bytes)"},
-		"cut_amid_a_letter":  {long[1:] + "ä…", long[1:] + "… (84 bytes)"},
+		"plain":                    {"lost with 3 workers", "lost with 3 workers"},
+		"empty":                    {"", `""`},
+		"with_blanks_at_its_ends":  {" a ", `" a "`},
+		"of_several_lines":         {"a\nb", `"a\nb"`},
+		"with_quotes":              {`a "b"`, `"a \"b\""`},
+		"that_is_no_UTF-8":         {"a\xff", `"a` + "\ufffd" + `"`},
+		"as_long_as_what_is_kept":  {long, long},
+		"longer_than_what_is_kept": {long + "yz", long + "… (82 bytes)"},
+		"cut_amid_a_letter":        {long[1:] + "ä…", long[1:] + "… (84 bytes)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := newText([]byte(tc.text)).String(); got != tc.want {

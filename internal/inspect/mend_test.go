@@ -14,7 +14,7 @@ import (
 	"taskkeeper/internal/session"
 )
 
-// tree lists all znodes below a chroot, with their data.
+// tree lists all znodes below a path, with their data.
 func tree(h *zktest.ManualClient, path string) (all []string) {
 	for _, name := range h.Children(path) {
 		child := strings.TrimSuffix(path, "/") + "/" + name
@@ -116,7 +116,7 @@ func TestMendLeavesAnACLAloneThatHasChangedSince(t *testing.T) {
 	}
 }
 
-// What hangs below can be more than fits in a packet, and may not be readable.
+// The children can be more than fits into a packet, and may not be readable.
 func TestMendDeletesALargeTree(t *testing.T) {
 	connect := zktest.Connect(t)
 	h := zktest.Conn(t, connect)

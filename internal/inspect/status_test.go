@@ -13,7 +13,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// usual is a service at work.
+// usual returns a service at work.
 func usual() *Tree {
 	return &Tree{
 		Candidates: []Candidate{
@@ -33,7 +33,7 @@ func usual() *Tree {
 	}
 }
 
-// secret is a service at work of which some permanent znodes may not be listed.
+// secret returns a service at work of which some permanent znodes may not be listed.
 func secret(dirs ...string) *Tree {
 	t := usual()
 	for _, dir := range dirs {
@@ -50,7 +50,7 @@ func secret(dirs ...string) *Tree {
 	return t
 }
 
-// queued is a service with queues; one worker, and the tasks, were made by hand.
+// queued returns a service with queues; one worker, and the tasks, were made by hand.
 func queued() *Tree {
 	const u = "-0198d8e2-4d2c-4a41-8f31-0f0f0f0f0f0f"
 	return &Tree{
@@ -62,10 +62,10 @@ func queued() *Tree {
 	}
 }
 
-// on makes a znode one of a session.
+// on sets the session of a znode.
 func on(session int64, z Znode) Znode { z.Owner = session; return z }
 
-// slots are workers of a process, which is a session's: the first so many have a task.
+// slots returns the n workers of a process with its session. The first of them are busy.
 func slots(session int64, process string, n, busy int, since time.Duration) (all []Worker) {
 	for i := range n {
 		w := works(fmt.Sprintf("%s-0198d8e2-4d2c-4a41-8f31-%012x", process, i), since-time.Duration(i)*time.Second)
@@ -82,8 +82,8 @@ func tells(session int64, role, version string) Member {
 	return Member{on(session, z("m", time.Hour, time.Hour)), member.Told{Role: role, Protocol: "1", Version: version}}
 }
 
-// several is a service on three machines, one of which is drained and one draining, with
-// programs of two versions and an old one.
+// several returns a service on three machines, one of which is drained and one draining,
+// with programs of two versions and one without a version.
 func several() *Tree {
 	t := &Tree{
 		Candidates: []Candidate{
@@ -166,7 +166,7 @@ tasks     none
 warning   there is no leader: start a master
 warning   there is no worker: start one
 `},
-		"all_is_odd": {&Tree{
+		"malformed_and_unreadable_znodes": {&Tree{
 			Candidates: []Candidate{
 				{permanent(z("c-0000000001", time.Minute, time.Minute)), "x\ny"},
 				{Znode{Name: "d-0000000002", Err: errors.New("not authenticated")}, ""},
@@ -228,7 +228,7 @@ warning   /workers: may not be read: no
 	}
 }
 
-func TestStatusOfAListThatIsNone(t *testing.T) {
+func TestStatusOfAListWithTooManyIDs(t *testing.T) {
 	tree := usual()
 	tree.Workers = append(tree.Workers, Worker{Znode: z("long", 0, 0), Malformed: task.ErrList})
 	s := Summarize(tree, now, Filter{})
@@ -238,7 +238,7 @@ func TestStatusOfAListThatIsNone(t *testing.T) {
 	}
 }
 
-func TestStatusOfMany(t *testing.T) {
+func TestStatusTextIsCutAndItsJSONIsNot(t *testing.T) {
 	tree := usual()
 	tree.Workers, tree.Tasks = nil, nil
 	for i := range 60 {
@@ -266,7 +266,7 @@ func TestStatusFilter(t *testing.T) {
 	queue := func(name string) *string { return &name }
 	for name, tc := range map[string]struct {
 		only Filter
-		want string // what begins otherwise, and the lists
+		want string // without the lines that are always the same
 	}{
 		"of_a_machine": {Filter{Hosts: []string{"n2"}}, `
 workers   3: 1 busy, 2 free; 2 of them draining or drained
@@ -353,7 +353,7 @@ func TestStatusJSON(t *testing.T) {
 	}
 }
 
-// sameJSON compares with what is wanted but for blanks; TIME is any time of RFC 3339.
+// sameJSON compares JSON, blanks aside. TIME stands for any time of RFC 3339.
 func sameJSON(t *testing.T, v any, want string) {
 	t.Helper()
 	b, err := json.Marshal(v)
