@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// serve has a server answer connections until the test ends, and returns its address.
+// serve runs a server until the test ends, and returns its address.
 func serve(t *testing.T, do func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -68,7 +68,7 @@ func ask(t *testing.T, f Files, server string) error {
 	return err
 }
 
-func TestAHandshakeThatFailsSaysWhy(t *testing.T) {
+func TestAFailedHandshakeNamesItsCause(t *testing.T) {
 	ca, foreign := newAuthority(t, "ca"), newAuthority(t, "foreign")
 	us := ca.issue(request{name: "tk-worker"})
 	hour := time.Now().Add(-time.Hour)
@@ -161,7 +161,7 @@ func TestAHandshakeEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestRenewedFilesCountFromTheNextHandshakeOn(t *testing.T) {
+func TestTheNextHandshakeUsesRenewedFiles(t *testing.T) {
 	ca := newAuthority(t, "ca")
 	us := ca.issue(request{name: "tk-old"})
 	names := make(chan string, 1)
@@ -187,9 +187,9 @@ func TestRenewedFilesCountFromTheNextHandshakeOn(t *testing.T) {
 	}
 }
 
-// A server that is frozen takes nothing any more. To close the connection must not wait for it:
-// the next server is dialed after that.
-func TestCloseDoesNotWaitForAServerThatTakesNothing(t *testing.T) {
+// A frozen server reads nothing. Close must not wait for it: the next server is dialed only
+// after Close.
+func TestCloseDoesNotWaitForAFrozenServer(t *testing.T) {
 	ca := newAuthority(t, "ca")
 	cfg := server(t, ca.issue(request{name: "server"}))
 	frozen := make(chan struct{})
