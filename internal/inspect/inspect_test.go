@@ -44,7 +44,7 @@ func payloads(names ...string) (all []Znode) {
 	return all
 }
 
-func TestText(t *testing.T) {
+func TestTextIsOnePrintableLine(t *testing.T) {
 	long := strings.Repeat("x", beginning)
 	for name, tc := range map[string]struct{ text, want string }{
 		"plain":                    {"lost with 3 workers", "lost with 3 workers"},
@@ -52,6 +52,7 @@ func TestText(t *testing.T) {
 		"with_blanks_at_its_ends":  {" a ", `" a "`},
 		"of_several_lines":         {"a\nb", `"a\nb"`},
 		"with_quotes":              {`a "b"`, `"a \"b\""`},
+		"with_control_characters":  {"a\tb\n\x1b[2J\u202e\"", `"a\tb\n\x1b[2J\u202e\""`},
 		"that_is_no_UTF-8":         {"a\xff", `"a` + "\ufffd" + `"`},
 		"as_long_as_what_is_kept":  {long, long},
 		"longer_than_what_is_kept": {long + "yz", long + "… (82 bytes)"},
