@@ -21,7 +21,7 @@ type awaited struct {
 	ended chan error
 }
 
-func (r *rig) waitFor(ctx context.Context, n int) *awaited {
+func (r *runningClient) waitFor(ctx context.Context, n int) *awaited {
 	a := &awaited{r.t, make(chan string, 100), make(chan error, 1)}
 	go func() {
 		a.ended <- r.WaitForWorkers(ctx, n, func(c Crew) { a.told <- fmt.Sprintf("%d taking, %d drained", c.Taking, c.Drained) })
@@ -62,7 +62,7 @@ func (a *awaited) ends(want error) {
 
 func TestWaitForWorkers(t *testing.T) {
 	t.Parallel()
-	t.Run("returns_when_so_many_of_the_queue_are_there_and_not_drained", func(t *testing.T) {
+	t.Run("returns_when_so_many_workers_of_the_queue_are_registered_and_not_drained", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
@@ -86,7 +86,7 @@ func TestWaitForWorkers(t *testing.T) {
 		r.waitFor(t.Context(), 2).ends(nil)
 		r.waitFor(t.Context(), 0).ends(nil)
 	})
-	t.Run("tells_once_a_second_at_most", func(t *testing.T) {
+	t.Run("reports_at_most_once_a_second", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
@@ -133,7 +133,7 @@ func TestWaitForWorkers(t *testing.T) {
 		cancel()
 		a.ends(context.Canceled)
 	})
-	t.Run("waits_for_the_right_to_list_them", func(t *testing.T) {
+	t.Run("waits_for_the_right_to_list_the_workers", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
@@ -157,7 +157,7 @@ func TestWaitForWorkers(t *testing.T) {
 		permit(zk.PermAll)
 		a.ends(nil)
 	})
-	t.Run("leaves_the_watches_of_a_stall_to_it", func(t *testing.T) {
+	t.Run("leaves_the_stall_its_watches", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)

@@ -153,7 +153,7 @@ func TestBacklog(t *testing.T) {
 			}
 		})
 	})
-	t.Run("that_finds_no_room_ends_the_batch_and_loses_no_result", func(t *testing.T) {
+	t.Run("without_room_on_the_disk_ends_the_batch_and_loses_no_result", func(t *testing.T) {
 		t.Setenv("TMPDIR", "/not/there")
 		synctest.Test(t, func(t *testing.T) {
 			emitted, err := behind(t, Batch{}, n, size, func() {})

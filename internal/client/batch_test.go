@@ -42,7 +42,7 @@ func each(ctx context.Context, b Batch, sizes []int, do func(ctx context.Context
 func TestBatch(t *testing.T) {
 	const mega = 1 << 20
 	sizes := slices.Repeat([]int{mega}, 3*WindowBytes/mega)
-	t.Run("has_few_large_payloads_in_flight", func(t *testing.T) {
+	t.Run("keeps_few_large_payloads_in_flight", func(t *testing.T) {
 		var now, most atomic.Int64
 		release := make(chan struct{})
 		go func() {
@@ -62,7 +62,7 @@ func TestBatch(t *testing.T) {
 			t.Errorf("%d of %d emitted, %d at once; %v", len(emitted), len(sizes), most.Load(), err)
 		}
 	})
-	t.Run("has_few_jobs_at_once_and_a_result_that_waits_is_none", func(t *testing.T) {
+	t.Run("runs_few_jobs_at_once_and_a_result_that_waits_is_no_job", func(t *testing.T) {
 		var now, begun atomic.Int64
 		release, last := make(chan struct{}), make(chan struct{})
 		go func() {
@@ -90,7 +90,7 @@ func TestBatch(t *testing.T) {
 			t.Errorf("emitted %v; %v", emitted, err)
 		}
 	})
-	t.Run("begins_the_next_job_when_the_one_before_is_judged", func(t *testing.T) {
+	t.Run("begins_a_job_only_after_OnOutcome_of_the_one_before", func(t *testing.T) {
 		var begun, judged atomic.Int64
 		b := Batch{Jobs: 1, OnOutcome: func(Outcome) error {
 			time.Sleep(10 * time.Microsecond) // for one too soon
@@ -104,7 +104,7 @@ func TestBatch(t *testing.T) {
 			t.Errorf("emitted %d; %v", len(emitted), err)
 		}
 	})
-	t.Run("tells_of_all_that_it_took_up_when_it_is_ended_amid_them", func(t *testing.T) {
+	t.Run("emits_an_outcome_for_all_that_was_taken_when_it_is_cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		var n atomic.Int64
 		taken, emitted, err := each(ctx, Batch{}, sizes, func(ctx context.Context, _ Item) error {
@@ -118,7 +118,7 @@ func TestBatch(t *testing.T) {
 			t.Errorf("taken %v, emitted %v; %v", taken, emitted, err)
 		}
 	})
-	t.Run("is_judged_before_the_first_is_emitted", func(t *testing.T) {
+	t.Run("ends_by_an_error_of_OnOutcome_before_the_first_is_emitted", func(t *testing.T) {
 		b := Batch{OnOutcome: func(o Outcome) error { return o.Err }}
 		taken, emitted, err := each(t.Context(), b, []int{0, 0, 0}, func(ctx context.Context, it Item) error {
 			if it.Index == 2 {

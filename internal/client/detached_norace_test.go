@@ -19,16 +19,18 @@ func TestReconnectDetached(t *testing.T) {
 	t.Parallel()
 	type call struct {
 		state string // of the task before; "" if there is none
-		do    func(r *rig, ctx context.Context, id string) (string, error)
+		do    func(r *runningClient, ctx context.Context, id string) (string, error)
 		left  string // its state then; "" if it is gone
 	}
 	calls := map[string]call{
-		"submit": {"", func(r *rig, ctx context.Context, id string) (string, error) { return r.Submit(ctx, id, []byte("a")) }, "pending"},
-		"collect": {"done 1", func(r *rig, ctx context.Context, id string) (string, error) {
+		"submit": {"", func(r *runningClient, ctx context.Context, id string) (string, error) {
+			return r.Submit(ctx, id, []byte("a"))
+		}, "pending"},
+		"collect": {"done 1", func(r *runningClient, ctx context.Context, id string) (string, error) {
 			return id, r.Collect(ctx, Result{ID: id})
 		}, ""},
-		"cancel": {"pending 1", func(r *rig, ctx context.Context, id string) (string, error) { return id, r.Cancel(ctx, id) }, ""},
-		"retry":  {"failed so", func(r *rig, ctx context.Context, id string) (string, error) { return id, r.Retry(ctx, id) }, "pending"},
+		"cancel": {"pending 1", func(r *runningClient, ctx context.Context, id string) (string, error) { return id, r.Cancel(ctx, id) }, ""},
+		"retry":  {"failed so", func(r *runningClient, ctx context.Context, id string) (string, error) { return id, r.Retry(ctx, id) }, "pending"},
 	}
 	for name, c := range calls {
 		for form, cut := range map[string]func(*zktest.Proxy, zktest.Op, int, ...zktest.Match) <-chan struct{}{
