@@ -40,7 +40,7 @@ func TestDrain(t *testing.T) {
 	ended := wait("node")
 	h.Set("/drain/node", "because") // a person's note is no answer
 	h.Set("/drain/node", "drained because")
-	is("told by the leader", ended, nil)
+	is("drained by the leader", ended, nil)
 	if err := Drain(s, "node"); err != nil {
 		t.Error(err)
 	}

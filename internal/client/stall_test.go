@@ -71,7 +71,7 @@ func TestStall(t *testing.T) {
 		said := stalled(t, root)
 		says(t, said, 1, `level=WARN msg="no task can be done" tasks=1 missing="a leader: start a master; a worker: start one"`)
 		if took := time.Since(began); took < quiet {
-			t.Errorf("told after %s", took)
+			t.Errorf("logged after %s", took)
 		}
 		h.CreateEphemeral(leader, "")
 		says(t, said, 2, `missing="a worker: start one"`)

@@ -187,13 +187,13 @@ func TestStopped(t *testing.T) {
 	})
 	t.Run("supervisor_is_named_in_a_warning_and_can_be_continued", func(t *testing.T) {
 		var log strings.Builder
-		told := filepath.Join(t.TempDir(), "told")
+		logged := filepath.Join(t.TempDir(), "logged")
 		write := writer(func(p []byte) (int, error) {
-			_ = os.WriteFile(told, nil, 0o600)
+			_ = os.WriteFile(logged, nil, 0o600)
 			return log.Write(p)
 		})
 		c := open(t, Config{Logger: slog.New(slog.NewTextHandler(write, nil)), Words: []string{"sh", "-c",
-			"kill -STOP $PPID; until [ -e " + told + " ]; do sleep 0.01; done; kill -CONT $PPID; echo $PPID"}})
+			"kill -STOP $PPID; until [ -e " + logged + " ]; do sleep 0.01; done; kill -CONT $PPID; echo $PPID"}})
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		pid, err := c.Execute(ctx, task.Execution{Task: "t1", Worker: "w1"})

@@ -143,7 +143,7 @@ func TestWatcher(t *testing.T) {
 		sameAsRead(t, w, s) // nothing is there yet
 		dirs(h)
 		random := rand.New(rand.NewPCG(1, 2))
-		for _, name := range []string{"m-0000000003", "m-0000000001", "odd"} {
+		for _, name := range []string{"m-0000000003", "m-0000000001", "notes"} {
 			h.Create("/master/"+name, "")
 		}
 		for range 300 {

@@ -41,9 +41,9 @@ func TestParseDrain(t *testing.T) {
 		if drained != test.drained || note != test.note {
 			t.Errorf("%q at version %d: %t, %q", test.data, test.version, drained, note)
 		}
-		told := Drained(note)
-		if again, kept := ParseDrain(told, 1); !again || kept != note {
-			t.Errorf("%q becomes %q", test.data, told)
+		written := Drained(note)
+		if again, kept := ParseDrain(written, 1); !again || kept != note {
+			t.Errorf("%q becomes %q", test.data, written)
 		}
 	}
 }

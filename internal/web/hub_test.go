@@ -15,11 +15,11 @@ import (
 // unseen returns what a reader of a hub has not seen yet, by part.
 func unseen(h *hub, seen map[string]int) map[string]string {
 	news, _ := h.since(seen)
-	told := make(map[string]string)
+	byPart := make(map[string]string)
 	for _, m := range news {
-		told[m.part] = string(m.json)
+		byPart[m.part] = string(m.json)
 	}
-	return told
+	return byPart
 }
 
 func TestHub(t *testing.T) {

@@ -33,7 +33,7 @@ func TestRecordsOfThePageAreCutAndPrintable(t *testing.T) {
 	log.Debug("not shown")
 	log.Info("assigned", "task", "t")
 	log.Info("connected", "session", "0x1000012345", "server", "h:1")
-	log.Warn("odd \x1b[31m\nname", "znode", "/tasks/\u202e<script>alert(1)</script>", "err", errors.New(strings.Repeat("x", 9999)))
+	log.Warn("hostile \x1b[31m\nname", "znode", "/tasks/\u202e<script>alert(1)</script>", "err", errors.New(strings.Repeat("x", 9999)))
 	got := parsed[[]record](t, h, "records")
 	if n := strings.Count(out.String(), "\n"); n != 4 {
 		t.Errorf("%d lines are logged:\n%s", n, &out)
@@ -48,7 +48,7 @@ func TestRecordsOfThePageAreCutAndPrintable(t *testing.T) {
 		t.Errorf("%v, want %v: whoever knows a session's id can take the session over", got[0].Attrs, want)
 	}
 	hostile := got[1]
-	if hostile.Level != "warn" || hostile.Text != `odd \x1b[31m\nname` || hostile.Attrs["znode"] != `/tasks/\u202e<script>alert(1)</script>` {
+	if hostile.Level != "warn" || hostile.Text != `hostile \x1b[31m\nname` || hostile.Attrs["znode"] != `/tasks/\u202e<script>alert(1)</script>` {
 		t.Errorf("%+v", hostile)
 	}
 	if n := len(hostile.Attrs["err"]); n < longest || n > longest+30 {

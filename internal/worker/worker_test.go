@@ -258,7 +258,7 @@ func (x *executor) once(id string) {
 	}
 }
 
-// ended waits until exactly these executions were told to end.
+// ended waits until exactly these executions were cancelled.
 func (x *executor) ended(ids ...string) {
 	x.t.Helper()
 	x.await("cancelled executions", ids, func() []string { return x.cancelled })

@@ -85,15 +85,15 @@ func FuzzSplitReads(f *testing.F) {
 	f.Add(slices.Concat(make([]byte, replyHeaderSize), appendMultiHeader(nil, opGetData, 0), make([]byte, 4+statSize),
 		appendMultiHeader(nil, opError, 0), make([]byte, 4), appendMultiHeader(nil, opError, 1)))
 	f.Fuzz(func(t *testing.T, answer []byte) {
-		told := 0
+		answered := 0
 		own := ownRead("/a", func(body []byte, err error) {
-			told++
+			answered++
 			if err == nil {
 				_, _, _ = parseData(body)
 			}
 		})
-		if _, err := splitReads(answer, []read{own, own}); err == nil && told != 2 {
-			t.Errorf("%q: %d of our reads were answered", answer, told)
+		if _, err := splitReads(answer, []read{own, own}); err == nil && answered != 2 {
+			t.Errorf("%q: %d of our reads were answered", answer, answered)
 		}
 		out, err := splitReads(answer, reads)
 		if err == nil && len(answers(t, out)) != len(reads) {

@@ -81,7 +81,7 @@ func TestCounts(t *testing.T) {
 		}, []Count{{Pending: 1}}, ""},
 		{"a worker was never read, and one is none", func(t *testing.T) *run {
 			r := lead(t, nil, "w1")
-			r.given(WorkersListed{[]string{"w1", "new", "odd"}}, WorkerUnusable{ID: "odd", Malformed: true})
+			r.given(WorkersListed{[]string{"w1", "new", "malformed"}}, WorkerUnusable{ID: "malformed", Malformed: true})
 			return r
 		}, []Count{{Free: 1}}, ""},
 		{"workers drain, busy or free", func(t *testing.T) *run {
