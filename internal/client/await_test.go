@@ -141,20 +141,14 @@ func TestWaitForWorkers(t *testing.T) {
 			h.Create(dir, "")
 		}
 		h.CreateEphemeral("/workers/w", "")
-		permit := func(perms int32) {
-			t.Helper()
-			if _, err := h.Conn.SetACL(root[strings.Index(root, "/"):]+task.DrainDir, zk.WorldACL(perms), -1); err != nil {
-				t.Fatal(err)
-			}
-		}
-		permit(zk.PermAll &^ zk.PermRead)
+		permit(t, h, root, task.DrainDir, zk.PermAll&^zk.PermRead)
 		r := start(t, root)
 		a := r.waitFor(t.Context(), 1)
 		zktest.Eventually(t, "it says so", func() (bool, string) {
 			said := r.warned.String()
 			return strings.Contains(said, `msg="a right is missing" znode=/drain right=read`), said
 		})
-		permit(zk.PermAll)
+		permit(t, h, root, task.DrainDir, zk.PermAll)
 		a.ends(nil)
 	})
 	t.Run("leaves_the_stall_its_watches", func(t *testing.T) {

@@ -299,9 +299,7 @@ func TestRemoval(t *testing.T) {
 
 		// Payloads may not be deleted: the state is all the same.
 		h.DeleteAll(task.StatePath(id))
-		if _, err := h.Conn.SetACL(chroot+task.DataDir, zk.WorldACL(zk.PermAll&^zk.PermDelete), -1); err != nil {
-			t.Fatal(err)
-		}
+		permit(t, h, root, task.DataDir, zk.PermAll&^zk.PermDelete)
 		play(t, root, nil)
 		wantEchoes(t, r.wait(r.do(t.Context(), payloads(20)...)...), payloads(20))
 		zktest.Eventually(t, "no task is left", func() (bool, string) {

@@ -175,6 +175,15 @@ func tasks(t *testing.T, h *zktest.ManualClient, n int) (ids []string) {
 	return ids
 }
 
+// permit sets what everyone may do with a znode under a chroot.
+func permit(t *testing.T, h *zktest.ManualClient, connect, path string, perms int32) {
+	t.Helper()
+	_, chroot, _ := strings.Cut(connect, "/")
+	if _, err := h.Conn.SetACL("/"+chroot+path, zk.WorldACL(perms), -1); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // watches counts a session's watches on tasks under a chroot.
 func watches(t *testing.T, server *zktest.Server, connect string, s *session.Session) (n int) {
 	t.Helper()

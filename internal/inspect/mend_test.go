@@ -95,19 +95,13 @@ func TestMendLeavesAnACLAloneThatHasChangedSince(t *testing.T) {
 	dirs(h)
 	h.Create("/data/x", "1")
 	h.Create("/tasks/x", "pending")
-	root := connect[strings.Index(connect, "/"):]
-	acl := func(perms int32) {
-		if _, err := h.Conn.SetACL(root+"/data/x", zk.WorldACL(perms), -1); err != nil {
-			t.Fatal(err)
-		}
-	}
-	acl(zk.PermAdmin)
+	setACL(t, h, connect, "/data/x", zk.WorldACL(zk.PermAdmin))
 	s := harness.Open(t, connect, noCreate)
 	_, found, err := Diagnose(t.Context(), s, "")
 	if err != nil || len(found) != 1 {
 		t.Fatalf("found %v, %v", found, err)
 	}
-	acl(zk.PermAdmin | zk.PermWrite)
+	setACL(t, h, connect, "/data/x", zk.WorldACL(zk.PermAdmin|zk.PermWrite))
 	if err := found[0].Mend(t.Context(), s); !errors.Is(err, errChanged) {
 		t.Errorf("mended: %v", err)
 	}
@@ -133,10 +127,7 @@ func TestMendDeletesALargeTree(t *testing.T) {
 			ops = nil
 		}
 	}
-	root := connect[strings.Index(connect, "/"):]
-	if _, err := h.Conn.SetACL(root+"/master/m/deep", zk.WorldACL(zk.PermAdmin), -1); err != nil {
-		t.Fatal(err)
-	}
+	setACL(t, h, connect, "/master/m/deep", zk.WorldACL(zk.PermAdmin))
 	_, found, err := Diagnose(t.Context(), s, "")
 	if err != nil || len(found) != 1 {
 		t.Fatalf("found %d, %v", len(found), err)

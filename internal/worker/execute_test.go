@@ -172,11 +172,7 @@ func TestExecute(t *testing.T) {
 		}
 	})
 	parallel(t, "reads_the_payloads_of_the_next_tasks_ahead", func(t *testing.T) {
-		root := zktest.Connect(t)
-		m, x := newManual(t, root), newExecutor(t)
-		proxy, through := zktest.Via(t, root)
-		host(t, harness.Open(t, through), 1, x.run)
-		worker := m.worker()
+		m, x, _, worker, proxy := proxied(t)
 		var list []string
 		for i := range readAhead + 1 {
 			list = append(list, string(rune('a'+i)))
@@ -256,9 +252,7 @@ func TestFailedTask(t *testing.T) {
 	parallel(t, "is_one_whose_payload_may_not_be_read", func(t *testing.T) {
 		m, x, _, worker := oneSlot(t)
 		m.submit("t", "x")
-		if _, err := m.Conn.SetACL(m.full(task.DataPath("t")), zk.WorldACL(zk.PermWrite), -1); err != nil {
-			t.Fatal(err)
-		}
+		m.permit(task.DataPath("t"), zk.PermWrite)
 		m.assign(worker, "t")
 		m.state("t", "failed get /data/t: no permission")
 		m.free(worker)

@@ -52,11 +52,7 @@ func TestLeave(t *testing.T) {
 		}
 	})
 	parallel(t, "gives_many_tasks_back_with_few_reads", func(t *testing.T) {
-		root := zktest.Connect(t)
-		m, x := newManual(t, root), newExecutor(t)
-		proxy, through := zktest.Via(t, root)
-		p := host(t, harness.Open(t, through), 1, x.run)
-		worker := m.worker()
+		m, x, p, worker, proxy := proxied(t)
 		ids := make([]string, 100)
 		for i := range ids {
 			ids[i] = fmt.Sprint("t", i)
@@ -83,9 +79,7 @@ func TestLeave(t *testing.T) {
 		m.submit("a", "wait")
 		m.assign(worker, "a")
 		x.began("a")
-		if _, err := m.Conn.SetACL(m.full(task.WorkersDir), zk.WorldACL(zk.PermAll&^zk.PermDelete), -1); err != nil {
-			t.Fatal(err)
-		}
+		m.permit(task.WorkersDir, zk.PermAll&^zk.PermDelete)
 		p.leave()
 		x.ended("a")
 		m.written("a", 1)
@@ -97,9 +91,7 @@ func TestLeave(t *testing.T) {
 		m, x, p, worker := oneSlot(t)
 		m.submit("a", "wait")
 		m.submit("b", "wait")
-		if _, err := m.Conn.SetACL(m.full(task.StatePath("a")), zk.WorldACL(zk.PermRead), -1); err != nil {
-			t.Fatal(err)
-		}
+		m.permit(task.StatePath("a"), zk.PermRead)
 		m.assign(worker, "a", "b")
 		x.began("a")
 		p.leave()
@@ -108,11 +100,7 @@ func TestLeave(t *testing.T) {
 		m.written("b", 1)
 	})
 	parallel(t, "gives_back_work_that_came_in_the_same_moment", func(t *testing.T) {
-		root := zktest.Connect(t)
-		m, x := newManual(t, root), newExecutor(t)
-		proxy, through := zktest.Via(t, root)
-		p := host(t, harness.Open(t, through), 1, x.run)
-		worker := m.worker()
+		m, x, p, worker, proxy := proxied(t)
 		m.submit("t", "wait")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
 		p.stop()
@@ -128,11 +116,7 @@ func TestLeave(t *testing.T) {
 		}
 	})
 	parallel(t, "overwrites_no_result_typed_by_hand_in_the_same_moment", func(t *testing.T) {
-		root := zktest.Connect(t)
-		m, x := newManual(t, root), newExecutor(t)
-		proxy, through := zktest.Via(t, root)
-		p := host(t, harness.Open(t, through), 1, x.run)
-		worker := m.worker()
+		m, x, p, worker, proxy := proxied(t)
 		begin(m, x, worker, "t")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
 		p.stop()
@@ -145,11 +129,7 @@ func TestLeave(t *testing.T) {
 		m.workers(0)
 	})
 	parallel(t, "gives_back_what_is_listed_now_when_its_list_changes_in_the_same_moment", func(t *testing.T) {
-		root := zktest.Connect(t)
-		m, x := newManual(t, root), newExecutor(t)
-		proxy, through := zktest.Via(t, root)
-		p := host(t, harness.Open(t, through), 1, x.run)
-		worker := m.worker()
+		m, x, p, worker, proxy := proxied(t)
 		for _, id := range []string{"a", "b", "c"} {
 			m.submit(id, "wait")
 		}
@@ -170,11 +150,7 @@ func TestLeave(t *testing.T) {
 		m.written("c", 1)
 	})
 	parallel(t, "writes_a_result_that_was_ready", func(t *testing.T) {
-		root := zktest.Connect(t)
-		m, x := newManual(t, root), newExecutor(t)
-		proxy, through := zktest.Via(t, root)
-		p := host(t, harness.Open(t, through), 1, x.run)
-		worker := m.worker()
+		m, x, p, worker, proxy := proxied(t)
 		begin(m, x, worker, "a", "b")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
 		x.end("a", "1")
@@ -221,11 +197,7 @@ func TestLeave(t *testing.T) {
 		}
 	})
 	parallel(t, "succeeds_when_the_znode_is_gone_already", func(t *testing.T) {
-		root := zktest.Connect(t)
-		m, x := newManual(t, root), newExecutor(t)
-		proxy, through := zktest.Via(t, root)
-		p := host(t, harness.Open(t, through), 1, x.run)
-		worker := m.worker()
+		m, _, p, worker, proxy := proxied(t)
 		held, release := proxy.Hold(zktest.OpMulti, 1)
 		p.stop()
 		happened(t, "delete", held)

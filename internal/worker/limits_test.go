@@ -51,6 +51,13 @@ func TestResultLargerThanJuteMaxbufferFailsItsTask(t *testing.T) {
 	}
 }
 
+// rootWithQuotas returns the connect string of a root on a server that enforces quotas.
+func rootWithQuotas(t *testing.T, name string) string {
+	t.Helper()
+	server := zktest.SharedWith(t, zktest.Options{Flags: []string{"-Dzookeeper.enforceQuota=true"}})
+	return zktest.Chroot(t, server, "/"+name)
+}
+
 func TestResultOverAQuota(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -62,11 +69,11 @@ func TestResultOverAQuota(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := zktest.NewServer(t, zktest.Options{Flags: []string{"-Dzookeeper.enforceQuota=true"}})
-			m, x := newManual(t, server.Addr()), newExecutor(t)
+			root := rootWithQuotas(t, name)
+			m, x := newManual(t, root), newExecutor(t)
 			m.Create(task.StatePath("other"), "done "+strings.Repeat("y", 95))
 			m.SetQuota(task.TasksDir, -1, tt.quota)
-			host(t, harness.Open(t, server.Addr()), 1, x.run)
+			host(t, harness.Open(t, root), 1, x.run)
 			worker := m.worker()
 			m.submit("t", "wait")
 			m.assign(worker, "t")
@@ -79,9 +86,9 @@ func TestResultOverAQuota(t *testing.T) {
 	}
 	t.Run("is_retried_where_not_even_a_failure_fits_with_one_warning_each_time", func(t *testing.T) {
 		t.Parallel()
-		server := zktest.NewServer(t, zktest.Options{Flags: []string{"-Dzookeeper.enforceQuota=true"}})
-		proxy, through := zktest.Via(t, server.Addr())
-		m, x := newManual(t, server.Addr()), newExecutor(t)
+		root := rootWithQuotas(t, "retried")
+		proxy, through := zktest.Via(t, root)
+		m, x := newManual(t, root), newExecutor(t)
 		j, log := newJournal(t)
 		hostAs(t, harness.Open(t, through), Config{Run: x.run, Logger: log})
 		worker := m.worker()

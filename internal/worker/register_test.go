@@ -144,19 +144,13 @@ func TestRegister(t *testing.T) {
 	parallel(t, "waits_for_the_right_to_create_its_znode_and_can_be_stopped_before", func(t *testing.T) {
 		root := zktest.Connect(t)
 		m := newManual(t, root)
-		permit := func(perms int32) {
-			t.Helper()
-			if _, err := m.Conn.SetACL(m.full(task.WorkersDir), zk.WorldACL(perms), -1); err != nil {
-				t.Fatal(err)
-			}
-		}
-		permit(zk.PermRead | zk.PermAdmin)
+		m.permit(task.WorkersDir, zk.PermRead|zk.PermAdmin)
 		host(t, harness.Open(t, root), 1, nil).leave()
 		host(t, harness.Open(t, root), 2, nil)
 		if got := m.Children(task.WorkersDir); len(got) > 0 {
 			t.Fatalf("registered: %q", got)
 		}
-		permit(zk.PermAll)
+		m.permit(task.WorkersDir, zk.PermAll)
 		m.workers(2)
 	})
 }

@@ -14,21 +14,18 @@ import (
 
 // The other slots of the process go on.
 func TestSlotRegistersAnewWhenItsZnodeIsSpoiled(t *testing.T) {
-	for name, spoil := range map[string]func(t *testing.T, m manual, x *executor, worker string){
-		"by_a_list_too_large_for_a_commit": func(_ *testing.T, m manual, _ *executor, worker string) {
+	for name, spoil := range map[string]func(m manual, x *executor, worker string){
+		"by_a_list_too_large_for_a_commit": func(m manual, _ *executor, worker string) {
 			var ids []string
 			for range 960_000 / 37 {
 				ids = append(ids, task.NewID())
 			}
 			m.Set(task.WorkerPath(worker), strings.Join(ids, "\n"))
 		},
-		"by_an_ACL_that_forbids_to_write_it": func(t *testing.T, m manual, x *executor, worker string) {
+		"by_an_ACL_that_forbids_to_write_it": func(m manual, x *executor, worker string) {
 			m.submit("t1", "wait")
 			m.assign(worker, "t1")
-			acl := zk.WorldACL(zk.PermRead | zk.PermAdmin)
-			if _, err := m.Conn.SetACL(m.full(task.WorkerPath(worker)), acl, -1); err != nil {
-				t.Fatal(err)
-			}
+			m.permit(task.WorkerPath(worker), zk.PermRead|zk.PermAdmin)
 			x.end("t1", "0")
 		},
 	} {
@@ -37,7 +34,7 @@ func TestSlotRegistersAnewWhenItsZnodeIsSpoiled(t *testing.T) {
 			m, x := newManual(t, connect), newExecutor(t)
 			host(t, harness.Open(t, connect), 2, x.run)
 			before := m.workers(2)
-			spoil(t, m, x, before[0])
+			spoil(m, x, before[0])
 			zktest.Eventually(t, "another worker in its place", func() (bool, string) {
 				now := m.Children(task.WorkersDir)
 				gone := true

@@ -102,6 +102,14 @@ func (m manual) submit(id, payload string) {
 	m.Create(task.StatePath(id), "pending")
 }
 
+// permit sets what everyone may do with a znode.
+func (m manual) permit(path string, perms int32) {
+	m.t.Helper()
+	if _, err := m.Conn.SetACL(m.full(path), zk.WorldACL(perms), -1); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
 // workers waits until that many are registered and returns their ids.
 func (m manual) workers(n int) []string {
 	m.t.Helper()
