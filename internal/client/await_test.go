@@ -45,13 +45,8 @@ func (a *awaited) reports(want string) {
 
 func (a *awaited) ends(want error) {
 	a.t.Helper()
-	select {
-	case err := <-a.ended:
-		if !errors.Is(err, want) || want == nil && err != nil {
-			a.t.Errorf("ended with %v, want %v", err, want)
-		}
-	case <-time.After(20 * time.Second):
-		a.t.Fatal("does not end")
+	if err := receive(a.t, "end of WaitForWorkers", a.ended); !errors.Is(err, want) || want == nil && err != nil {
+		a.t.Errorf("ended with %v, want %v", err, want)
 	}
 	select {
 	case more := <-a.reported:

@@ -169,11 +169,7 @@ func TestClosedSession(t *testing.T) {
 			r.wait(ends[0])
 			go cancel(errTest)
 			s.Close()
-			select {
-			case <-served:
-			case <-time.After(20 * time.Second):
-				t.Fatal("Serve does not return")
-			}
+			receive(t, "return of Serve", served)
 			r.wait(ends[1:]...)
 		}
 	})
@@ -209,11 +205,7 @@ func TestWaiterAnswersOnceWhenTheSessionEndsDuringItsReads(t *testing.T) {
 	met(t, held)
 	s.Close()
 	release()
-	select {
-	case <-stopped:
-	case <-time.After(20 * time.Second):
-		t.Fatal("answers twice, and nobody takes it")
-	}
+	receive(t, "end of the waiter: it may block on a second answer", stopped)
 	if !errors.Is(err, session.ErrOver) || finished < len(es)/2 || finished+open != len(es) {
 		t.Errorf("%d finished, %d open of %d; %v", finished, open, len(es), err)
 	}

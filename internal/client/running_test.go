@@ -87,13 +87,7 @@ func startIn(t *testing.T, connect, queue string) *runningClient {
 // session returns the next session that the client serves.
 func (r *runningClient) session() *session.Session {
 	r.t.Helper()
-	select {
-	case s := <-r.sessions:
-		return s
-	case <-time.After(20 * time.Second):
-		r.t.Fatal("no session")
-		return nil
-	}
+	return receive(r.t, "session", r.sessions)
 }
 
 // ending is what a call of Do returned.
@@ -214,12 +208,20 @@ func reads(proxy *zktest.Proxy) (n int) {
 }
 
 // met waits until a proxy has acted on a request.
-func met(t *testing.T, what <-chan struct{}) {
+func met(t *testing.T, acted <-chan struct{}) {
+	t.Helper()
+	receive(t, "request that the proxy acts on", acted)
+}
+
+// receive returns what a channel brings.
+func receive[T any](t *testing.T, what string, c <-chan T) T {
 	t.Helper()
 	select {
-	case <-what:
+	case v := <-c:
+		return v
 	case <-time.After(20 * time.Second):
-		t.Fatal("the request to act upon did not come")
+		t.Fatalf("no %s within 20 s", what)
+		panic("unreachable")
 	}
 }
 
