@@ -17,20 +17,20 @@ func idMade(at time.Time) string {
 
 func TestClockDifference(t *testing.T) {
 	ahead := func(d time.Duration) *Tree {
-		tree := usual()
+		tree := usualTree()
 		tree.Workers[1].Modified = now.Add(d)
 		return tree
 	}
 	submitted := func(made, created time.Duration) *Tree {
-		tree := usual()
-		tree.Tasks = append(tree.Tasks, is(idMade(ago(made)), created, "pending"))
+		tree := usualTree()
+		tree.Tasks = append(tree.Tasks, taskIn(idMade(ago(made)), created, "pending"))
 		return tree
 	}
 	for name, tc := range map[string]struct {
 		tree *Tree
 		want string // a warning
 	}{
-		"that is none needs no warning":                            {usual(), ""},
+		"that is none needs no warning":                            {usualTree(), ""},
 		"of servers a little ahead needs no warning":               {ahead(tolerance), ""},
 		"of servers an hour ahead is a warning":                    {ahead(time.Hour), "the clock of ZooKeeper's servers is ahead of this machine's by 1h00m or more: ages count only up to the last write"},
 		"is not seen in a task that was created long after its id": {submitted(time.Hour, time.Second), ""},

@@ -9,25 +9,26 @@ import (
 	"taskkeeper/internal/member"
 )
 
-// sound returns a service at work, with nothing to be found.
-func sound() *Tree {
-	t := usual()
-	t.Data = payloads("t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8")
-	t.Dirs = payloads("/master", "/tasks", "/data", "/workers", "/drain", "/members")
-	t.Workers = append(t.Workers, works(worker, time.Minute), works("gpu.h:8"+worker[3:], time.Minute))
+// soundTree returns a service at work, without anything that the doctor finds.
+func soundTree() *Tree {
+	t := usualTree()
+	t.Data = znodes("t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8")
+	t.Dirs = znodes("/master", "/tasks", "/data", "/workers", "/drain", "/members")
+	t.Workers = append(t.Workers, workerWith(worker, time.Minute), workerWith("gpu.h:8"+worker[3:], time.Minute))
 	for _, name := range []string{"h", "gone", "h:7", worker, "gpu.h:8" + worker[3:], "h:9"} {
-		t.Drains = append(t.Drains, Drain{Znode: permanent(z(name, time.Minute, time.Minute))})
+		t.Drains = append(t.Drains, Drain{Znode: permanent(ephemeral(name, time.Minute, time.Minute))})
 	}
-	t.Members = []Member{{z("h:9"+worker[3:], time.Minute, time.Minute), member.Told{Role: member.Worker}}}
+	t.Members = []Member{{ephemeral("h:9"+worker[3:], time.Minute, time.Minute), member.Told{Role: member.Worker}}}
 	return t
 }
 
+// below returns the znode with these children.
 func below(z Znode, names ...string) Znode {
-	z.Below, z.children = payloads(names...), int32(len(names))
+	z.Below, z.children = znodes(names...), int32(len(names))
 	return z
 }
-func closed(z Znode) Znode      { z.Closed = true; return z }
-func unreadableZ(z Znode) Znode { z.Err = errors.New("not authenticated"); return z }
+func closed(z Znode) Znode    { z.Closed = true; return z }
+func withError(z Znode) Znode { z.Err = errors.New("not authenticated"); return z }
 
 func TestDoctorFinds(t *testing.T) {
 	const payloadsChild = "a child that no program of the service creates: the znode above it cannot be deleted"
@@ -58,12 +59,12 @@ func TestDoctorFinds(t *testing.T) {
 /lab/workers/w2  lists t3, which worker w3 has as well, for longer
     set /lab/workers/w2 ""
 `},
-		"a_payload_without_a_task": {func(t *Tree) { t.Data = append(t.Data, payloads("x", "my x")...) }, `
+		"a_payload_without_a_task": {func(t *Tree) { t.Data = append(t.Data, znodes("x", "my x")...) }, `
 /lab/data/x  a payload without a task
     delete /lab/data/x
 "/lab/data/my x"  a payload without a task (client doctor --mend mends it)
 `},
-		"a_payload_without_a_task_with_a_child": {func(t *Tree) { t.Data = append(t.Data, below(payloads("x")[0], "c")) }, `
+		"a_payload_without_a_task_with_a_child": {func(t *Tree) { t.Data = append(t.Data, below(znodes("x")[0], "c")) }, `
 /lab/data/x  a payload without a task
     deleteall /lab/data/x
 `},
@@ -71,20 +72,20 @@ func TestDoctorFinds(t *testing.T) {
 /lab/tasks/t1  a task without a payload: a worker would fail it
     delete /lab/tasks/t1
 `},
-		"a_malformed_state": {func(t *Tree) { t.Tasks[4] = is("t5", time.Second, "Done 1") }, `
+		"a_malformed_state": {func(t *Tree) { t.Tasks[4] = taskIn("t5", time.Second, "Done 1") }, `
 /lab/tasks/t5  malformed: its state is none of pending, done and failed, but Done 1: it is never assigned
     set /lab/tasks/t5 pending
 `},
-		"a_malformed_state_without_a_payload": {func(t *Tree) { t.Tasks = append(t.Tasks, is("x", time.Second, "?")) }, `
+		"a_malformed_state_without_a_payload": {func(t *Tree) { t.Tasks = append(t.Tasks, taskIn("x", time.Second, "?")) }, `
 /lab/tasks/x  malformed: its state is none of pending, done and failed, but ?: it is never assigned; and it has no payload
     delete /lab/tasks/x
 `},
-		"a_malformed_name": {func(t *Tree) { t.Tasks = append(t.Tasks, is(" x", time.Second, "pending")) }, `
+		"a_malformed_name": {func(t *Tree) { t.Tasks = append(t.Tasks, taskIn(" x", time.Second, "pending")) }, `
 "/lab/tasks/ x"  a malformed name, which cannot stand in a worker's list: it is never assigned (client doctor --mend mends it)
 `},
 		"a_malformed_name_with_its_payload": {func(t *Tree) {
-			t.Tasks = append(t.Tasks, is(`x" `, time.Second, "pending"))
-			t.Data = append(t.Data, below(payloads(`x" `)[0], "c"))
+			t.Tasks = append(t.Tasks, taskIn(`x" `, time.Second, "pending"))
+			t.Data = append(t.Data, below(znodes(`x" `)[0], "c"))
 		}, `
 "/lab/tasks/x" "  a malformed name, which cannot stand in a worker's list: it is never assigned (client doctor --mend mends it)
 `},
@@ -100,7 +101,7 @@ func TestDoctorFinds(t *testing.T) {
 /lab/master/b-0000000004  not ephemeral: no session ends this candidate, it keeps its place until it is deleted
     delete /lab/master/b-0000000004
 `},
-		"a_name_that_is_no_candidate": {func(t *Tree) { t.Strangers = []Znode{below(payloads("notes")[0], "c")} }, `
+		"a_name_that_is_no_candidate": {func(t *Tree) { t.Strangers = []Znode{below(znodes("notes")[0], "c")} }, `
 /lab/master/notes  no candidate: its name does not end in ten digits
     deleteall /lab/master/notes
 `},
@@ -120,7 +121,7 @@ func TestDoctorFinds(t *testing.T) {
 `},
 		"a_child_of_a_drain_and_an_ACL_of_a_drain_or_a_member": {func(t *Tree) {
 			t.Drains[0].Znode, t.Drains[1].Znode = below(t.Drains[0].Znode, "c"), closed(t.Drains[1].Znode)
-			t.Members[0].Znode = unreadableZ(t.Members[0].Znode)
+			t.Members[0].Znode = withError(t.Members[0].Znode)
 		}, `
 /lab/drain/h/c  ` + payloadsChild + `
     delete /lab/drain/h/c
@@ -130,7 +131,7 @@ func TestDoctorFinds(t *testing.T) {
     setAcl /lab/members/h:9` + worker[3:] + ` world:anyone:cdrwa
 `},
 		"a_child_of_a_task_or_of_a_payload": {func(t *Tree) {
-			t.Tasks[3].Below, t.Data[3].Below = payloads("a", "b c"), payloads("d")
+			t.Tasks[3].Below, t.Data[3].Below = znodes("a", "b c"), znodes("d")
 		}, `
 /lab/tasks/t4/a  ` + payloadsChild + `
     delete /lab/tasks/t4/a
@@ -140,7 +141,7 @@ func TestDoctorFinds(t *testing.T) {
 `},
 		"an_ACL_that_keeps_the_service_from_its_work": {func(t *Tree) {
 			t.Dirs[0], t.Candidates[0].Znode, t.Workers[1].Znode = closed(t.Dirs[0]), closed(t.Candidates[0].Znode), closed(t.Workers[1].Znode)
-			t.Tasks[3].Znode, t.Data[3] = closed(t.Tasks[3].Znode), unreadableZ(t.Data[3])
+			t.Tasks[3].Znode, t.Data[3] = closed(t.Tasks[3].Znode), withError(t.Data[3])
 		}, `
 /lab/master  its ACL keeps the service from its work
     setAcl /lab/master world:anyone:cdrwa
@@ -154,20 +155,20 @@ func TestDoctorFinds(t *testing.T) {
     setAcl /lab/data/t4 world:anyone:cdrwa
 `},
 		"no_missing_task_where_tasks_may_not_be_read": {func(t *Tree) {
-			t.Tasks, t.Dirs[1] = nil, unreadableZ(t.Dirs[1])
+			t.Tasks, t.Dirs[1] = nil, withError(t.Dirs[1])
 		}, `
 /lab/tasks  may not be read: not authenticated
     setAcl /lab/tasks world:anyone:cdrwa
 `},
 		"no_missing_task_for_an_unreadable_one": {func(t *Tree) {
-			t.Tasks[0].Znode = unreadableZ(t.Tasks[0].Znode)
+			t.Tasks[0].Znode = withError(t.Tasks[0].Znode)
 		}, `
 /lab/tasks/t1  may not be read: not authenticated
     setAcl /lab/tasks/t1 world:anyone:cdrwa
 `},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tree := sound()
+			tree := soundTree()
 			tc.change(tree)
 			var got strings.Builder
 			for _, f := range Findings(tree, "/lab") {

@@ -15,31 +15,32 @@ var now = time.UnixMilli(1_700_000_000_000)
 
 func ago(d time.Duration) time.Time { return now.Add(-d) }
 
-// z returns an ephemeral znode that was created and last written so long ago.
-func z(name string, made, written time.Duration) Znode {
+// ephemeral returns an ephemeral znode that was created and last written so long ago.
+func ephemeral(name string, made, written time.Duration) Znode {
 	return Znode{Name: name, Created: ago(made), Modified: ago(written), Mzxid: int64(now.Sub(ago(made)) - written), Owner: 7}
 }
 
 // permanent makes a znode permanent: it has no session.
 func permanent(z Znode) Znode { z.Owner = 0; return z }
 
-func cand(name, who string, made, written time.Duration) Candidate {
-	return Candidate{z(name, made, written), who}
+func candidate(name, who string, made, written time.Duration) Candidate {
+	return Candidate{ephemeral(name, made, written), who}
 }
 
-// works returns a worker whose list was written so long ago.
-func works(name string, written time.Duration, tasks ...string) Worker {
-	return Worker{Znode: z(name, time.Hour, written), Tasks: tasks}
+// workerWith returns a worker with tasks, whose list was written so long ago.
+func workerWith(name string, written time.Duration, tasks ...string) Worker {
+	return Worker{Znode: ephemeral(name, time.Hour, written), Tasks: tasks}
 }
 
-// is returns a task that was submitted so long ago and finished a second later.
-func is(name string, made time.Duration, state string) Task {
-	return newTask(z(name, made, made-time.Second), []byte(state))
+// taskIn returns a task in a state, submitted so long ago and written a second later.
+func taskIn(name string, made time.Duration, state string) Task {
+	return newTask(ephemeral(name, made, made-time.Second), []byte(state))
 }
 
-func payloads(names ...string) (all []Znode) {
+// znodes returns ephemeral znodes with these names.
+func znodes(names ...string) (all []Znode) {
 	for _, name := range names {
-		all = append(all, z(name, time.Minute, time.Minute))
+		all = append(all, ephemeral(name, time.Minute, time.Minute))
 	}
 	return all
 }
