@@ -146,7 +146,7 @@ func TestWaitForWorkers(t *testing.T) {
 		permit(t, h, root, task.DrainDir, zk.PermAll)
 		a.ends(nil)
 	})
-	t.Run("leaves_the_stall_its_watches", func(t *testing.T) {
+	t.Run("does_not_take_the_watches_of_a_stall", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)

@@ -103,7 +103,7 @@ func TestReconnectDetached(t *testing.T) {
 			}
 		}
 	}
-	t.Run("a_task_that_was_cancelled_and_is_gone_was_cancelled", func(t *testing.T) {
+	t.Run("cancel_succeeds_once_when_its_reply_is_lost", func(t *testing.T) {
 		_, h, proxy, r := startVia(t)
 		id := r.submit("a")[0]
 		lost := proxy.CutAfter(zktest.OpMulti, 1, zktest.Naming(task.StatePath(id)))
@@ -116,7 +116,7 @@ func TestReconnectDetached(t *testing.T) {
 		}
 		wantEmpty(t, h)
 	})
-	t.Run("waiting_goes_on_with_another_session", func(t *testing.T) {
+	t.Run("await_goes_on_with_another_session", func(t *testing.T) {
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
 		r := start(t, root)
