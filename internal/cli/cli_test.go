@@ -120,7 +120,7 @@ func start(t *testing.T, env string, args ...string) *harness.Child {
 	return harness.Run(t, harness.Command{Path: self(t), Args: args, Env: []string{programEnv + "=1", "ZK_SERVERS=" + env}})
 }
 
-// script has a shell call the program, which is $0.
+// script runs a script of the shell. $0 is the program.
 func script(t *testing.T, text string) *harness.Child {
 	t.Helper()
 	return harness.Run(t, harness.Command{Path: "/bin/sh", Args: []string{"-c", text, self(t)}, Env: []string{programEnv + "=1"}})

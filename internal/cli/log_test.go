@@ -74,7 +74,7 @@ func TestLogger(t *testing.T) {
 	})
 }
 
-// hostile is what may stand in a name, a payload or an output.
+// hostile is a text as it may be in a name, a payload or an output.
 const hostile = "\x1b]52;c;AAAA\a\nINF forged \u009b31m\u202e\xff \\x1b[31m end"
 
 func TestLogHandlers(t *testing.T) {

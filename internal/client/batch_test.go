@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 )
 
-// each does items of so many bytes, and returns the indices of what was taken up and
-// of what was emitted.
+// each runs a batch of items with payloads of these sizes. It returns the indices of the
+// items that were taken, and of those that were emitted.
 func each(ctx context.Context, b Batch, sizes []int, do func(ctx context.Context, it Item) error) (taken, emitted []int, err error) {
 	items := make(chan Item)
 	ended := make(chan struct{})

@@ -25,7 +25,7 @@ func (r *runningClient) submit(payloads ...string) (ids []string) {
 	return ids
 }
 
-// await has a call of Await wait for a task.
+// await calls Await for a task, and returns the channel of its ending.
 func (r *runningClient) await(ctx context.Context, id string) <-chan ending {
 	end := make(chan ending, 1)
 	go func() {

@@ -19,8 +19,8 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// field runs a script and returns the words it prints.
-func field(t *testing.T, c *Command, payload string) []string {
+// fields executes the command and returns the words that it prints.
+func fields(t *testing.T, c *Command, payload string) []string {
 	t.Helper()
 	got, err := execute(t, c, payload)
 	if err != nil {
@@ -38,19 +38,19 @@ func number(t *testing.T, text string) int {
 	return n
 }
 
-// supervisorOf is the process that the command reports, when it is idle.
+// supervisorOf returns the process id that the command prints: that of its supervisor.
 func supervisorOf(t *testing.T, c *Command) int {
 	t.Helper()
-	return number(t, field(t, c, "")[0])
+	return number(t, fields(t, c, "")[0])
 }
 
 func TestSupervisorIsReused(t *testing.T) {
 	t.Run("for_1000_commands_each_in_a_session_of_its_own", func(t *testing.T) {
 		c := command(t, "sh", "-c", `read -r _ _ _ _ _ session _ </proc/self/stat; echo "$PPID $$ $session"`)
-		first := field(t, c, "")
+		first := fields(t, c, "")
 		sessions := map[string]bool{first[1]: true}
 		for n := range 999 {
-			next := field(t, c, "")
+			next := fields(t, c, "")
 			if next[0] != first[0] || sessions[next[1]] || next[2] != next[1] {
 				t.Fatalf("command %d: supervisor, pid and session %q, at first %q", n+2, next, first)
 			}
@@ -60,7 +60,7 @@ func TestSupervisorIsReused(t *testing.T) {
 	t.Run("so_that_there_are_as_many_as_executions_at_a_time", func(t *testing.T) {
 		c := sh(t, "echo $PPID")
 		for range 2 {
-			field(t, c, "")
+			fields(t, c, "")
 		}
 		if n := len(c.idle.all); n != 1 {
 			t.Errorf("%d", n)
@@ -93,7 +93,7 @@ func TestSupervisorIsReused(t *testing.T) {
 				}()
 				defer func() { cancel(); <-done }()
 			}
-			if got := field(t, c, "x"); strings.Join(got, " ") != "0 1 2 3" { // the last is the folder's
+			if got := fields(t, c, "x"); strings.Join(got, " ") != "0 1 2 3" { // the last is the folder's
 				t.Errorf("command %d: %q", n+1, got)
 			}
 		}
@@ -147,7 +147,7 @@ func TestSupervisorIsReused(t *testing.T) {
 			_, _ = execute(t, c, "first")
 			none(t, m)
 			was := c.idle.all[0].process.Pid
-			if got := field(t, c, "second"); !slices.Equal(got, []string{strconv.Itoa(was)}) {
+			if got := fields(t, c, "second"); !slices.Equal(got, []string{strconv.Itoa(was)}) {
 				t.Errorf("%q, want %d", got, was)
 			}
 		})

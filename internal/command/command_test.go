@@ -101,7 +101,7 @@ func open(t *testing.T, cfg Config) *Command {
 	return c
 }
 
-// sh is a script that is not to see its payload in an argument.
+// sh returns a command that runs a script. The payload is its standard input.
 func sh(t *testing.T, script string) *Command {
 	t.Helper()
 	return command(t, "sh", "-c", script)

@@ -118,7 +118,7 @@ func TestCampaign(t *testing.T) {
 	})
 }
 
-// succession has five candidates, and each leave when it leads.
+// succession checks that five candidates lead one after the other. Each leaves when it leads.
 func succession(t *testing.T, leave func(*zktest.ManualClient, *Candidate) error) {
 	root := zktest.Connect(t)
 	h := zktest.Conn(t, root)

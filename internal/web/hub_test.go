@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"taskkeeper/internal/lab/zktest"
 )
 
 // unseen returns what a reader of a hub has not seen yet, by part.
@@ -163,22 +165,13 @@ func TestReaders(t *testing.T) {
 			t.Errorf("reader %d: %d %s", mostReaders+1, status, got)
 		}
 		leave()
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		zktest.Eventually(t, "a reader is served after one has left", func() (bool, string) {
 			status, _, gone := events(t, server.URL)
 			gone()
-			if status == http.StatusOK {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("after a reader has left: %d", status)
-			}
-		}
+			return status == http.StatusOK, fmt.Sprint(status)
+		})
 		server.CloseClientConnections()
-		for deadline := time.Now().Add(10 * time.Second); h.watched(); time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("readers are left over")
-			}
-		}
+		zktest.Eventually(t, "all readers are gone", func() (bool, string) { return !h.watched(), "some are left" })
 	})
 	t.Run("that_send_HEAD_are_not_counted", func(t *testing.T) {
 		h := newHub()

@@ -108,7 +108,7 @@ const (
 	runsOn  = "cut off for the session timeout, the task runs on"
 )
 
-// cutOff is a process in one of the modes, whose slot executes the first of two tasks.
+// cutOff is a process with or without RunOn, whose slot executes the first of two tasks.
 type cutOff struct {
 	*hosted
 	d      manual

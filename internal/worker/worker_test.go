@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { zktest.Main(m) }
 
-// testTimeout is a session timeout that no test waits for, and none meets
-// because the machine is busy.
+// testTimeout is a session timeout that no test waits for. It is long enough for a busy
+// machine.
 const testTimeout = 20 * time.Second
 
 // hosted is a process with its slots.
@@ -33,8 +33,8 @@ type hosted struct {
 	done chan error // receives what Run returned
 }
 
-// host runs slots until the test ends, when the session goes first: a run
-// whose tasks are stuck ends too.
+// host runs slots until the test ends. Then the session is closed first, which also ends
+// slots whose tasks hang.
 func host(t *testing.T, s *session.Session, slots int, fn task.Func) *hosted {
 	t.Helper()
 	return hostAs(t, s, Config{Slots: slots, Run: fn})
@@ -93,7 +93,7 @@ func newManual(t *testing.T, connect string) manual {
 	return m
 }
 
-// full is a path as the server knows it, for what ManualClient does not do.
+// full returns a path with the chroot, for calls of Conn.
 func (m manual) full(path string) string { return m.chroot + path }
 
 func (m manual) submit(id, payload string) {
@@ -140,7 +140,7 @@ func (m manual) holds(path, want string) {
 	})
 }
 
-// state waits until a task's state is so, the facts aside.
+// state waits until a task has a state, the facts aside.
 func (m manual) state(id, want string) {
 	m.t.Helper()
 	zktest.Eventually(m.t, "state of "+id, func() (bool, string) {
@@ -185,7 +185,7 @@ func (m manual) stat(path string) *zk.Stat {
 	return stat
 }
 
-// written checks that a task's state was written that often.
+// written checks how often a task's state was written.
 func (m manual) written(id string, times int32) {
 	m.t.Helper()
 	if got := m.stat(task.StatePath(id)).Version; got != times {

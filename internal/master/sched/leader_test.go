@@ -104,8 +104,8 @@ func TestNewLeader(t *testing.T) {
 	})
 }
 
-// TestWorkerThatLeavesDuringATakeOver has a worker give its task back between the new leader's reads of
-// its list and of the task's state.
+// The worker gives its task back between the new leader's reads of its list and of the
+// task's state.
 func TestWorkerThatLeavesDuringATakeOver(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -76,7 +76,7 @@ func (r *run) decides(want ...string) {
 	}
 }
 
-// carryOut has the moves that were decided last carried out.
+// carryOut reports the moves that were decided last as carried out.
 func (r *run) carryOut() {
 	r.t.Helper()
 	for _, m := range r.last {

@@ -14,8 +14,8 @@ import (
 
 const maxLosses = 3
 
-// world is ZooKeeper and the workers, as far as a scheduler has to do with them. What
-// a test does to it the scheduler learns by events only, and late.
+// world is a model of ZooKeeper and the workers. The scheduler learns of its changes by
+// events only, and late.
 type world struct {
 	t          *testing.T
 	r          *rand.Rand
@@ -39,13 +39,13 @@ type taskEvent struct {
 	gone bool
 }
 
-// listing is one of /tasks. Its answer comes after all that had happened before.
+// listing is a listing of /tasks. It is delivered after the events that came before it.
 type listing struct {
 	TasksListed
 	events int
 }
 
-// znode is a task's or a worker's.
+// znode is the znode of a task, a worker or a drain.
 type znode struct {
 	text    string
 	version int32
@@ -328,8 +328,8 @@ func (w *world) checkAssignment(m Move) {
 	}
 }
 
-// commit has a worker finish the first task of its list. What it is asked to return it
-// returns.
+// commit has a worker finish the first task of its list, and return the tasks that it is
+// asked for.
 func (w *world) commit(id string) {
 	list, back := w.list(id)
 	if len(list) == 0 {
@@ -341,7 +341,7 @@ func (w *world) commit(id string) {
 	w.write(id, slices.DeleteFunc(list[1:], func(t string) bool { return slices.Contains(back, t) }), nil)
 }
 
-// answer has a worker return what it is asked to return, but the first.
+// answer has a worker return the tasks that it is asked for, except the first of its list.
 func (w *world) answer(id string) {
 	if list, back := w.list(id); len(back) > 0 {
 		rest := slices.DeleteFunc(list[1:], func(t string) bool { return slices.Contains(back, t) })
@@ -349,7 +349,7 @@ func (w *world) answer(id string) {
 	}
 }
 
-// end has a worker's znode vanish; losing counts against the first task.
+// end deletes a worker's znode. With losing that is a loss of its first task.
 func (w *world) end(id string, losing bool) {
 	if list, _ := w.list(id); losing && len(list) > 0 && w.tasks[list[0]] != nil {
 		w.tasks[list[0]].lost++
@@ -358,7 +358,7 @@ func (w *world) end(id string, losing bool) {
 	w.watch[id]++
 }
 
-// leave has a worker give back what it has, and go.
+// leave has a worker give back its tasks, and delete its znode.
 func (w *world) leave(id string) {
 	list, _ := w.list(id)
 	for _, t := range list {
