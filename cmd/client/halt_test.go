@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-func TestHalt(t *testing.T) {
+func TestHaltIsDueAtSoManyFailures(t *testing.T) {
 	for _, tc := range []struct {
 		text          string
 		failed, ended int

@@ -13,7 +13,7 @@ import (
 	"taskkeeper/internal/client"
 )
 
-func TestInput(t *testing.T) {
+func TestInputReads(t *testing.T) {
 	read := func(t *testing.T, in *input) (got []string) {
 		t.Helper()
 		for it := range in.items(t.Context()) {
@@ -33,14 +33,14 @@ func TestInput(t *testing.T) {
 		nul  bool
 		want []string
 	}{
-		"lines":                    {"a\nb b\nc\n", false, []string{"a", "b b", "c"}},
-		"a_last_line_without_end":  {"a\nb", false, []string{"a", "b"}},
-		"empty_lines_are_tasks":    {"\n\na\n", false, []string{"", "", "a"}},
-		"nothing":                  {"", false, nil},
-		"NUL":                      {"a\nb\x00c\x00", true, []string{"a\nb", "c"}},
-		"bytes_as_they_are":        {" \xff\r\n", false, []string{" \xff\r"}},
-		"too_large_and_what_comes": {large + "\nb\n", false, []string{client.TooLarge(client.MaxPayload + 1).Error(), "b"}},
-		"as_large_as_can_be":       {large[1:] + "\nb\n", false, []string{large[:20], "b"}},
+		"lines":                             {"a\nb b\nc\n", false, []string{"a", "b b", "c"}},
+		"a_last_line_without_a_newline":     {"a\nb", false, []string{"a", "b"}},
+		"empty_lines_as_tasks":              {"\n\na\n", false, []string{"", "", "a"}},
+		"no_task_from_an_empty_input":       {"", false, nil},
+		"records_that_end_with_a_zero_byte": {"a\nb\x00c\x00", true, []string{"a\nb", "c"}},
+		"bytes_that_are_no_UTF-8":           {" \xff\r\n", false, []string{" \xff\r"}},
+		"on_after_a_payload_too_large":      {large + "\nb\n", false, []string{client.TooLarge(client.MaxPayload + 1).Error(), "b"}},
+		"the_largest_payload":               {large[1:] + "\nb\n", false, []string{large[:20], "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := read(t, &input{nul: tc.nul, from: io.NopCloser(strings.NewReader(tc.text))})
@@ -54,7 +54,7 @@ func TestInput(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
-	t.Run("of_several_lines_a_task", func(t *testing.T) {
+	t.Run("several_lines_into_each_task", func(t *testing.T) {
 		for text, want := range map[string][]string{
 			"a\nb\nc\n":                      {"a\nb", "c"},
 			"a\nb\nc\nd":                     {"a\nb", "c\nd"},
@@ -72,7 +72,7 @@ func TestInput(t *testing.T) {
 			t.Errorf("arguments: got %q", got)
 		}
 	})
-	t.Run("makes_commands", func(t *testing.T) {
+	t.Run("arguments_into_the_template_of_a_command", func(t *testing.T) {
 		tmpl, err := newTemplate([]string{"echo", "{#}", "{}"}, false)
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +96,7 @@ func TestInput(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
-	t.Run("that_can_be_read_twice_is_counted_from_where_it_stands", func(t *testing.T) {
+	t.Run("and_counts_a_file_from_its_position", func(t *testing.T) {
 		for name, tc := range map[string]struct {
 			text  string
 			in    *input
@@ -132,12 +132,12 @@ func TestInput(t *testing.T) {
 			}
 		}
 	})
-	t.Run("a_file_that_is_not_there_names_the_flag", func(t *testing.T) {
+	t.Run("no_missing_file_and_names_the_flag", func(t *testing.T) {
 		if err := (&input{file: "/not/there"}).open(nil); err == nil || !strings.HasPrefix(err.Error(), "--file: ") {
 			t.Errorf("%v", err)
 		}
 	})
-	t.Run("a_directory_is_refused_by_its_name", func(t *testing.T) {
+	t.Run("no_directory_and_names_it", func(t *testing.T) {
 		dir := t.TempDir()
 		if err := (&input{file: dir}).open(nil); err == nil || err.Error() != "--file: "+dir+" is a directory" {
 			t.Errorf("%v", err)
@@ -151,7 +151,7 @@ func TestInput(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
-	t.Run("what_cannot_be_read_on_is_told", func(t *testing.T) {
+	t.Run("until_an_error_which_it_keeps", func(t *testing.T) {
 		r, w := io.Pipe()
 		go func() {
 			fmt.Fprint(w, "a\nb")
@@ -164,8 +164,7 @@ func TestInput(t *testing.T) {
 	})
 }
 
-// FuzzRecord reads records back, whatever is in them and however small the
-// reader's buffer is.
+// Records are read whole, whatever is in them and however small the reader's buffer is.
 func FuzzRecord(f *testing.F) {
 	f.Add("a\nb\n\nc", 2)
 	f.Fuzz(func(t *testing.T, text string, most int) {

@@ -25,14 +25,14 @@ func TestJoblogLine(t *testing.T) {
 		o    client.Outcome
 		want string
 	}{
-		"done":              {of(task.State{Phase: task.Done, Facts: facts + " exit=0", Text: []byte("result")}, nil), "7|box|1500000000.123|     1.500|12|6|0|0|"},
-		"an exit status":    {of(task.State{Phase: task.Failed, Facts: facts + " exit=3", Text: []byte("so"), Stdout: []byte("four")}, nil), "7|box|1500000000.123|     1.500|12|4|3|0|"},
-		"a signal":          {of(task.State{Phase: task.Failed, Facts: facts + " exit=SIGKILL", Text: []byte("so")}, nil), "7|box|1500000000.123|     1.500|12|0|0|9|"},
-		"neither":           {of(task.State{Phase: task.Failed, Facts: facts, Text: []byte("so")}, nil), "7|box|1500000000.123|     1.500|12|0|-1|0|"},
-		"a result too big":  {of(task.State{Phase: task.Failed, Facts: facts + " exit=0", Text: []byte("so")}, nil), "7|box|1500000000.123|     1.500|12|0|-1|0|"},
-		"by hand":           {of(task.NewDone([]byte("1")), nil), "7|-|1500000007.000|     3.000|12|1|0|0|"},
-		"never a task":      {of(task.State{}, errors.New("too large")), "7|-|1500000007.000|     3.000|12|0|-1|0|"},
-		"a worker's tricks": {of(task.State{Phase: task.Done, Facts: "worker=a\x1bb began=1500000000123"}, nil), "7|a\\x1bb|1500000000.123|     0.000|12|0|0|0|"},
+		"of a task that is done":               {of(task.State{Phase: task.Done, Facts: facts + " exit=0", Text: []byte("result")}, nil), "7|box|1500000000.123|     1.500|12|6|0|0|"},
+		"of an exit status":                    {of(task.State{Phase: task.Failed, Facts: facts + " exit=3", Text: []byte("so"), Stdout: []byte("four")}, nil), "7|box|1500000000.123|     1.500|12|4|3|0|"},
+		"of a signal":                          {of(task.State{Phase: task.Failed, Facts: facts + " exit=SIGKILL", Text: []byte("so")}, nil), "7|box|1500000000.123|     1.500|12|0|0|9|"},
+		"of a failure without either":          {of(task.State{Phase: task.Failed, Facts: facts, Text: []byte("so")}, nil), "7|box|1500000000.123|     1.500|12|0|-1|0|"},
+		"of a result too large":                {of(task.State{Phase: task.Failed, Facts: facts + " exit=0", Text: []byte("so")}, nil), "7|box|1500000000.123|     1.500|12|0|-1|0|"},
+		"of a task finished by hand":           {of(task.NewDone([]byte("1")), nil), "7|-|1500000007.000|     3.000|12|1|0|0|"},
+		"of an input that was never submitted": {of(task.State{}, errors.New("too large")), "7|-|1500000007.000|     3.000|12|0|-1|0|"},
+		"of a hostile worker id":               {of(task.State{Phase: task.Done, Facts: "worker=a\x1bb began=1500000000123"}, nil), "7|a\\x1bb|1500000000.123|     0.000|12|0|0|0|"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEntry(tc.o, now)
@@ -45,13 +45,13 @@ func TestJoblogLine(t *testing.T) {
 			}
 		})
 	}
-	t.Run("is read as GNU parallel writes it", func(t *testing.T) {
+	t.Run("of GNU parallel is read", func(t *testing.T) {
 		e, err := parseEntry("3\t:\t1764000000.123\t     0.002\t0\t12\t1\t0\techo a\tb")
 		if err != nil || e.seq != 3 || e.ran != 2*time.Millisecond || e.exit != 1 || e.command != "echo a\tb" {
 			t.Errorf("%+v, %v", e, err)
 		}
 	})
-	t.Run("is refused where a column is missing or no number", func(t *testing.T) {
+	t.Run("is refused when a column is missing or no number", func(t *testing.T) {
 		for _, line := range []string{"", "1\t2", "x\t:\t1\t1\t1\t1\t1\t1\tc", "1\t:\t1\t1\t1\tx\t1\t1\tc", "0\t:\t1\t1\t1\t1\t1\t1\tc"} {
 			if e, err := parseEntry(line); err == nil {
 				t.Errorf("%q: %+v", line, e)
@@ -105,7 +105,7 @@ func TestJoblogFile(t *testing.T) {
 			t.Errorf("holds %q, %v, want %q", got, err, want)
 		}
 	}
-	t.Run("is begun with the header", func(t *testing.T) {
+	t.Run("begins with the header", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "log")
 		l := open(t, path, false, false)
 		if err := l.add(entry{seq: 1, host: "h", start: time.UnixMilli(1500), command: "c"}); err != nil {
@@ -113,14 +113,14 @@ func TestJoblogFile(t *testing.T) {
 		}
 		holds(t, path, joblogHeader+"\n1\th\t1.500\t     0.000\t0\t0\t0\t0\tc\n")
 	})
-	t.Run("that cannot be written is told", func(t *testing.T) {
+	t.Run("that cannot be written is an error", func(t *testing.T) {
 		l := open(t, filepath.Join(t.TempDir(), "log"), false, false)
 		l.file.Close()
 		if err := l.add(entry{seq: 1}); err == nil || !strings.HasPrefix(err.Error(), "--joblog: write ") {
 			t.Errorf("%v", err)
 		}
 	})
-	t.Run("is left as it is where it is another file", func(t *testing.T) {
+	t.Run("that is no joblog is left as it is", func(t *testing.T) {
 		for _, text := range []string{"precious data", "precious\n", "Seq\tHost\tother"} {
 			path := write(t, text)
 			if _, err := openJoblog(path, true, false); err == nil || !strings.Contains(err.Error(), "is no joblog") {
@@ -129,12 +129,14 @@ func TestJoblogFile(t *testing.T) {
 			holds(t, path, text)
 		}
 	})
-	t.Run("that was cut off in its header is begun anew", func(t *testing.T) {
-		path := write(t, joblogHeader[:7])
-		open(t, path, true, false)
-		holds(t, path, joblogHeader+"\n")
+	t.Run("that was cut off in its header begins anew", func(t *testing.T) {
+		for _, n := range []int{7, 20} {
+			path := write(t, joblogHeader[:n])
+			open(t, path, true, false)
+			holds(t, path, joblogHeader+"\n")
+		}
 	})
-	t.Run("tells inputs apart that look alike", func(t *testing.T) {
+	t.Run("distinguishes inputs that are written alike", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "log")
 		l := open(t, path, false, false)
 		o := client.Outcome{Item: client.Item{Index: 1, Payload: []byte("\xff")}}
@@ -145,13 +147,13 @@ func TestJoblogFile(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
-	t.Run("tells what was done", func(t *testing.T) {
+	t.Run("knows which inputs were executed", func(t *testing.T) {
 		l := open(t, write(t, first), true, false)
 		if !did(l, 1, "a") || !did(l, 2, "b") || did(l, 3, "c") || l.last != 2 {
 			t.Errorf("%+v", l.past)
 		}
 	})
-	t.Run("has what failed done again if told so and its last line counts", func(t *testing.T) {
+	t.Run("has failed inputs executed again with --resume-failed, and the last line of an input counts", func(t *testing.T) {
 		path := write(t, first)
 		l := open(t, path, true, true)
 		if !did(l, 1, "a") || did(l, 2, "b") {
@@ -168,25 +170,19 @@ func TestJoblogFile(t *testing.T) {
 		for _, cut := range []string{"3", "3\t:\t1\t1\t1\t1\t0\t0\tc"} {
 			path := write(t, first+cut)
 			if l := open(t, path, true, false); did(l, 3, "c") {
-				t.Error("did it")
+				t.Error("the line that was cut off counts")
 			}
 			holds(t, path, first)
 		}
-		path := write(t, joblogHeader[:9])
-		open(t, path, true, false)
-		holds(t, path, joblogHeader+"\n")
 	})
-	t.Run("is refused", func(t *testing.T) {
+	t.Run("that is malformed, or not empty, or in use, is refused", func(t *testing.T) {
 		for text, want := range map[string]string{
-			"hello\n":         "is no joblog: its first line is not the header",
-			first + "x\n":     "line 4 has 1 columns, not 9",
-			first + "\x00\n":  "line 4 has 1 columns, not 9",
-			joblogHeader[:20]: "",
+			"hello\n":        "is no joblog: its first line is not the header",
+			first + "x\n":    "line 4 has 1 columns, not 9",
+			first + "\x00\n": "line 4 has 1 columns, not 9",
 		} {
 			path := write(t, text)
-			if l, err := openJoblog(path, true, false); want == "" && err == nil {
-				l.file.Close()
-			} else if err == nil || !strings.HasSuffix(err.Error(), path+": "+want) {
+			if _, err := openJoblog(path, true, false); err == nil || !strings.HasSuffix(err.Error(), path+": "+want) {
 				t.Errorf("%q: %v", text, err)
 			}
 		}
@@ -217,7 +213,7 @@ func TestJoblogFile(t *testing.T) {
 			}
 		}
 	})
-	t.Run("leaves the other inputs", func(t *testing.T) {
+	t.Run("leaves over the inputs that are to be executed", func(t *testing.T) {
 		for _, tc := range []struct {
 			again, reprint bool
 			want           string
@@ -234,7 +230,7 @@ func TestJoblogFile(t *testing.T) {
 	})
 }
 
-func TestResults(t *testing.T) {
+func TestResultsAreStoredAndLoadedWhole(t *testing.T) {
 	r, err := openResults(filepath.Join(t.TempDir(), "a", "b"))
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +251,7 @@ func TestResults(t *testing.T) {
 		}
 		if past.receive++; ok {
 			if _, ok := r.load(it, past, ""); ok {
-				t.Error("loaded what the joblog tells another size of")
+				t.Error("loaded a result of another size than the joblog has")
 			}
 		}
 	}
@@ -270,6 +266,6 @@ func TestResults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := r.load(it, logged{receive: 2}, ""); ok {
-		t.Error("loaded what was not written to its end")
+		t.Error("loaded a result that was not written to its end")
 	}
 }

@@ -8,7 +8,7 @@ import (
 	workers "taskkeeper/internal/command"
 )
 
-func TestTemplate(t *testing.T) {
+func TestCommandTemplate(t *testing.T) {
 	for name, tc := range map[string]struct {
 		words []string
 		shell bool

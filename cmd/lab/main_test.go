@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// TestNothingOfTheProductImportsTheLab keeps what proves and shows apart from what it is about:
-// the programs have no code of the lab, nor a library that only the lab needs.
+// The programs contain no code of the lab, nor a library that only the lab needs.
 func TestNothingOfTheProductImportsTheLab(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "taskkeeper/cmd/master", "taskkeeper/cmd/worker",
 		"taskkeeper/cmd/client", "taskkeeper/cmd/election", "taskkeeper/cmd/example").Output()

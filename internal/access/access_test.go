@@ -28,7 +28,7 @@ func parse(t *testing.T, text string) Policy {
 	return p
 }
 
-// show is an ACL in a line, with the names alone.
+// show writes an ACL in one line, with short names.
 func show(acl []zk.ACL) string {
 	var all []string
 	for _, a := range acl {
@@ -97,7 +97,7 @@ func TestAnOpenPolicyGivesEveryoneAllRights(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	if !p.Obeys("/tasks", zk.WorldACL(zk.PermAll)) || p.Obeys("/tasks", zk.WorldACL(zk.PermRead)) {
-		t.Error("what obeys it is what is open to all")
+		t.Error("an open policy is obeyed by another ACL than that of everyone")
 	}
 }
 
@@ -116,7 +116,7 @@ func TestAnIDWithSeveralRolesHasOneEntry(t *testing.T) {
 
 func TestTheCreatorOfATaskStaysTheOnlyClientThatReadsIt(t *testing.T) {
 	p := parse(t, roles)
-	made := func(id string) []zk.ACL { // as the server writes it
+	made := func(id string) []zk.ACL { // the ACL as the server stores it
 		acl := slices.Clone(p.For("/tasks/t"))
 		acl[len(acl)-1].Scheme, acl[len(acl)-1].ID = "x509", id
 		return acl
@@ -166,7 +166,7 @@ func TestAnACLKeepsNoMoreCreatorsThanAPolicyCouldName(t *testing.T) {
 	}
 }
 
-func TestNeeds(t *testing.T) {
+func TestNeedsNamesTheRolesWithARight(t *testing.T) {
 	for _, tc := range []struct {
 		path  string
 		perms int32
@@ -183,7 +183,7 @@ func TestNeeds(t *testing.T) {
 	}
 }
 
-func TestWithholds(t *testing.T) {
+func TestWithholdsOnlyWhereNoRoleHasTheRight(t *testing.T) {
 	p := parse(t, roles)
 	for _, tc := range []struct {
 		roles []Role
@@ -223,7 +223,7 @@ var bad = []struct{ text, says string }{
 	{strings.Repeat("#\n", 5000), "10000 bytes, at most 8192: several programs may share one certificate"},
 }
 
-func TestAPolicyThatCannotBeReadNamesTheLine(t *testing.T) {
+func TestAMalformedPolicyIsRefusedWithItsLine(t *testing.T) {
 	for _, tc := range bad {
 		if p, err := Parse([]byte(tc.text)); err == nil || err.Error() != tc.says || !p.IsZero() {
 			t.Errorf("%.40q: %v, want\n%s", tc.text, err, tc.says)

@@ -18,19 +18,19 @@ client x509:CN=tk-client x509:CN=alice
 viewer x509:CN=tk-viewer
 `
 
-// Columns are the certificates of the matrix, by their names in it.
+// Columns are the columns of the matrix: their names, and the certificates.
 var Columns = []struct{ Name, CN string }{
 	{"admin", "tk-admin"}, {"master", "tk-master"}, {"worker", "tk-worker"}, {"client", "tk-client"},
 	{"alice", "alice"}, {"viewer", "tk-viewer"}, {"nobody", "nobody"},
 }
 
-// Znodes are the rows of the table, in the order in which a person reads them.
+// Znodes are the rows of the table, in the order of the matrix.
 var Znodes = []string{
 	"/", Znode, "/master", "/master/x", "/workers", "/workers/x", "/drain", "/drain/x", "/members", "/members/x",
 	"/tasks", "/tasks/x", "/data", "/data/x", "/zookeeper", "/zookeeper/quota", "/zookeeper/quota/x",
 }
 
-// Calls are what may be asked for, and the right on the znode that each needs.
+// Calls are the calls of the matrix, and the right on the znode that each needs.
 var Calls = []struct {
 	Name  string
 	Needs int32
@@ -42,13 +42,13 @@ var Calls = []struct {
 // Golden is the matrix as a file.
 const Golden = "testdata/matrix.golden"
 
-// OK and Refused are what a call of somebody who was let in comes to.
+// OK and Refused are the outcomes of a call on an open session.
 const (
 	OK      = "ok"
 	Refused = "-"
 )
 
-// Line is a line of the matrix: what something came to for each column.
+// Line is a line of the matrix: the outcome for each column.
 func Line(what string, cells []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-28s", what)
@@ -61,13 +61,13 @@ func Line(what string, cells []string) string {
 // What names a call on a znode.
 func What(znode, call string) string { return fmt.Sprintf("%-19s %s", znode, call) }
 
-// expected are the lines that follow from the ACLs.
+// expected returns the lines that follow from the ACLs.
 func expected(t *testing.T) (lines []string) {
 	t.Helper()
 	p := parse(t, Closed)
 	for _, znode := range Znodes {
 		has := byID(p.For(znode))
-		creator := "x509:CN=nobody" // it is no other role's to be one
+		creator := "x509:CN=nobody" // elsewhere a right of the creator would show in nobody's column
 		if znode == "/tasks/x" || znode == "/data/x" {
 			creator = "x509:CN=tk-client"
 		}
@@ -87,7 +87,7 @@ func expected(t *testing.T) (lines []string) {
 	return lines
 }
 
-// golden are the lines of the file that tell of the table's znodes.
+// golden returns the lines of the file that are about the table's znodes.
 func golden(t *testing.T) (lines []string) {
 	t.Helper()
 	text, err := os.ReadFile(Golden)
@@ -113,7 +113,7 @@ func TestTheTableSaysWhatTheMatrixShows(t *testing.T) {
 	}
 }
 
-// A right more or less than the table has, anybody's, on any znode, shows in the matrix.
+// Adding a right to the table, or removing one, changes the matrix: for each role and znode.
 func TestEachRightOfTheTableIsACellOfTheMatrix(t *testing.T) {
 	want := golden(t)
 	for znode, was := range table {
@@ -129,7 +129,7 @@ func TestEachRightOfTheTableIsACellOfTheMatrix(t *testing.T) {
 				got := expected(t)
 				table[znode] = was
 				if slices.Equal(got, want) {
-					t.Errorf("%s of %s: turning %c over changes no cell", znode, whose, right)
+					t.Errorf("%s: right %c of %s: flipping it changes no cell", znode, right, whose)
 				}
 			}
 		}

@@ -37,14 +37,14 @@ nobody is one of the same CA that the policy does not name.
    A client that may delete below x has created it: the right is a mark, for there is nothing below.
 `
 
-// A matrix does as everybody what there is to do.
+// A matrix makes each call with each certificate.
 type matrix struct {
 	t        *testing.T
 	server   *zktest.Server
 	policy   access.Policy
 	admin    *zktest.ManualClient
-	files    []identity.Files // by column
-	hands    []*zktest.ManualClient
+	files    []identity.Files       // by column
+	clients  []*zktest.ManualClient // by column
 	sessions []*session.Session
 	text     bytes.Buffer
 }
@@ -70,7 +70,7 @@ func TestIntruderMatrix(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.files = append(m.files, files)
-		m.hands = append(m.hands, zktest.ConnAs(t, server.Addr(), files))
+		m.clients = append(m.clients, zktest.ConnAs(t, server.Addr(), files))
 	}
 	m.closed()
 	m.text.WriteString(preface)
@@ -91,7 +91,7 @@ func TestIntruderMatrix(t *testing.T) {
 	compare(t, m.text.String(), string(want))
 }
 
-// compare tells the lines that differ.
+// compare reports the lines that differ.
 func compare(t *testing.T, got, want string) {
 	t.Helper()
 	is, was := strings.Split(got, "\n"), strings.Split(want, "\n")
@@ -120,19 +120,19 @@ func full(znode string) string {
 	return chroot + znode
 }
 
-// creators says who makes what, while the programs work.
+// creators names the column that creates a znode, as the programs do.
 var creators = map[string]int{
 	"/master/x": master, "/workers/x": worker, "/drain/x": admin, "/members/x": worker, "/tasks/x": owner, "/data/x": owner,
 }
 
-// make makes a znode, with the session of who does that.
+// make creates a znode with the session of its creator.
 func (m *matrix) make(znode string) {
 	m.t.Helper()
 	_, err := m.sessions[creators[znode]].Multi(session.Create(znode, nil))
 	m.must("make "+znode, err)
 }
 
-// closed makes a closed installation.
+// closed sets up a closed installation.
 func (m *matrix) closed() {
 	m.t.Helper()
 	tree := closing.Tree{Session: m.open(chroot, m.files[admin]), Servers: m.open("", m.files[admin]), Chroot: chroot}
@@ -154,7 +154,7 @@ func (m *matrix) closed() {
 	m.must("make "+quota, err)
 }
 
-// open opens a session of the programs'.
+// open opens a session as the programs do.
 func (m *matrix) open(chroot string, who identity.Files) *session.Session {
 	return harness.Open(m.t, m.server.Addr()+chroot, func(c *session.Config) { c.TLS = who })
 }
@@ -175,7 +175,7 @@ func (m *matrix) title(what string) {
 	fmt.Fprintf(&m.text, "\n%s\n", access.Line(what, names))
 }
 
-// cell is what a call came to.
+// cell is the outcome of a call.
 func (m *matrix) cell(what string, err error) string {
 	switch {
 	case err == nil:
@@ -187,16 +187,16 @@ func (m *matrix) cell(what string, err error) string {
 	return "?"
 }
 
-// line tries something as everybody.
+// line makes a call with each certificate, and writes a line.
 func (m *matrix) line(what string, try func(who int, conn *zk.Conn) error) {
 	var cells []string
-	for i, hand := range m.hands {
-		cells = append(cells, m.cell(access.Columns[i].Name+": "+what, try(i, hand.Conn)))
+	for i, client := range m.clients {
+		cells = append(cells, m.cell(access.Columns[i].Name+": "+what, try(i, client.Conn)))
 	}
 	fmt.Fprintln(&m.text, access.Line(what, cells))
 }
 
-// znodes is each znode with each right.
+// znodes makes each call on each znode.
 func (m *matrix) znodes() {
 	m.title(access.What("znode", "call"))
 	for _, znode := range access.Znodes {
@@ -237,7 +237,7 @@ func (m *matrix) znodes() {
 	}
 }
 
-// calls are those of which the table does not tell.
+// calls makes the calls that the table is not about.
 func (m *matrix) calls() {
 	m.text.WriteString("\n\n2. Other calls, and what several come to.\n")
 	m.title("call")
@@ -298,8 +298,8 @@ func multi(conn *zk.Conn, ops ...any) error {
 	return err
 }
 
-// watch learns the name of a task by a watch on /tasks and all below. The servers take the
-// watch of anybody, but tell of a znode only who may read it.
+// watch learns the name of a task by a watch on /tasks and all below. The servers accept
+// anybody's watch, but send an event only to a client that may read the znode.
 func (m *matrix) watch(who int, _ *zk.Conn) error {
 	s := m.sessions[who]
 	hints := s.Hints("/tasks/")
@@ -309,7 +309,7 @@ func (m *matrix) watch(who int, _ *zk.Conn) error {
 	hints.Take()
 
 	m.admin.Conn.Set(full("/tasks/x"), nil, -1)
-	m.must("sync", s.Sync()) // what happened before is told before
+	m.must("sync", s.Sync()) // events of earlier writes come before its answer
 	if paths, _ := hints.Take(); paths["/tasks/x"].Times == 0 {
 		return zk.ErrNoAuth
 	}

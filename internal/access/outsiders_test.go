@@ -43,13 +43,13 @@ func (m *matrix) ask(who identity.Files, what string) (string, error) {
 	return string(answer), err
 }
 
-// errTLS is an end in the handshake.
+// errTLS is an error of the TLS handshake.
 type errTLS struct{ error }
 
-// connect asks for a session, and ends with that: its length, and zeros.
+// connect is a request for a session: its length, and zeros.
 var connect = "\x00\x00\x00\x2c" + strings.Repeat("\x00", 0x2c)
 
-// outsiders are those who are not let in.
+// outsiders writes who cannot connect.
 func (m *matrix) outsiders() {
 	m.text.WriteString(`
 
@@ -97,7 +97,7 @@ func (m *matrix) outsiders() {
 	fmt.Fprintf(&m.text, "%-34s %s\n", "a server that is for another host", verdict)
 }
 
-// shut tells when somebody is refused, both as a client of ZooKeeper and with a word.
+// shut says at which step a certificate is refused, for a session and for a four-letter word.
 func (m *matrix) shut(who identity.Files) string {
 	var phases []string
 	for _, hello := range []string{connect, "srvr\n"} {
@@ -114,7 +114,7 @@ func (m *matrix) shut(who identity.Files) string {
 	return strings.Join(slices.Compact(phases), ", ")
 }
 
-// forged is a certificate of the admin's name that alice has signed, who is no CA.
+// forged returns a certificate with the admin's name, signed by alice, who is no CA.
 func (m *matrix) forged() identity.Files {
 	alice, err := tls.LoadX509KeyPair(m.files[another].Cert, m.files[another].Key)
 	m.must("load", err)

@@ -17,10 +17,10 @@ import (
 	"testing"
 )
 
-// programs are what may ask ZooKeeper for something.
+// programs are those that send requests to ZooKeeper.
 var programs = []string{"./cmd/client", "./cmd/master", "./cmd/worker"}
 
-// needs is the right that each request of package session needs.
+// needs has the right that each request of package session needs.
 var needs = map[string]string{
 	"ACL": "r", "Check": "r", "Children": "r", "ChildrenW": "r", "Get": "r", "GetAll": "r", "GetAllW": "r", "GetPersistentW": "r", "GetW": "r",
 	"Stat":      "r", // nothing until ZooKeeper 3.9
@@ -28,7 +28,7 @@ var needs = map[string]string{
 	"Delete": "d", "Set": "w", "SetACL": "a",
 }
 
-// free are its other methods: they ask for nothing, need no right, or carry requests that
+// free are its other methods: they send no request, need no right, or carry requests that
 // are made elsewhere.
 var free = strings.Fields("Close Done Err Forget Hints ID LacksRole LastErr Live MaxPacket Multi NewGroup Permitted Policy Restored Roles Size Standing Suspended Sync Timeout Unwatch Withholds Within")
 
@@ -82,14 +82,14 @@ func uses(t *testing.T) (found []string) {
 	return slices.Compact(found)
 }
 
-// itself tells whether a function is a request of package session: what it asks the library
-// for is its own.
+// itself says whether a function is a request of package session: then its calls of
+// go-zookeeper need no line of their own.
 func itself(site string) bool {
 	method, ok := strings.CutPrefix(site, "session.Session.")
 	return ok && (needs[method] != "" || slices.Contains(free, method))
 }
 
-// name is that of a function or of a method, with its type.
+// name returns the name of a function, or of a method with its type.
 func name(decl ast.Decl) string {
 	fn, ok := decl.(*ast.FuncDecl)
 	switch {
@@ -108,7 +108,7 @@ func name(decl ast.Decl) string {
 	return fmt.Sprint(recv) + "." + fn.Name.Name
 }
 
-// request is the name of a request; "" for whatever is none.
+// request returns the name of a request; "" for any other object.
 func request(t *testing.T, o types.Object) string {
 	fn, ok := o.(*types.Func)
 	if !ok || fn.Pkg() == nil {
@@ -140,7 +140,7 @@ func request(t *testing.T, o types.Object) string {
 	return ""
 }
 
-// calls is the file that says as whom, and for which right, each request is made.
+// calls is the file that says for each request which roles make it, and on which znodes.
 const calls = "testdata/calls"
 
 // A call is a line of it.
@@ -185,8 +185,8 @@ func right(request string) string {
 	return needs[request]
 }
 
-// granted are the rights of the table, but for the admin's, who has all, and the creators' mark,
-// which is none: "worker /tasks/x r".
+// granted returns the rights of the table: "worker /tasks/x r". The admin, who has all rights,
+// and the creators' mark, which is none, are left out.
 func granted() map[string]bool {
 	all := make(map[string]bool)
 	for znode, r := range table {
@@ -201,8 +201,7 @@ func granted() map[string]bool {
 	return all
 }
 
-// Whoever adds a request says which right it needs; whoever removes one finds the right that
-// nothing needs any more.
+// A new request needs a line with its right. A right that no request needs any more is found.
 func TestEachRightIsNeededByARequestAndEachRequestHasItsRight(t *testing.T) {
 	found, listed := uses(t), readCalls(t)
 	for _, use := range found {

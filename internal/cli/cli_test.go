@@ -120,7 +120,7 @@ func start(t *testing.T, env string, args ...string) *harness.Child {
 	return harness.Run(t, harness.Command{Path: self(t), Args: args, Env: []string{programEnv + "=1", "ZK_SERVERS=" + env}})
 }
 
-// script has a shell call the program, which is $0.
+// script runs a script of the shell. $0 is the program.
 func script(t *testing.T, text string) *harness.Child {
 	t.Helper()
 	return harness.Run(t, harness.Command{Path: "/bin/sh", Args: []string{"-c", text, self(t)}, Env: []string{programEnv + "=1"}})
@@ -135,7 +135,7 @@ func self(t *testing.T) string {
 	return path
 }
 
-func TestMainFunction(t *testing.T) {
+func TestMainReturnsTheStatusAndPrintsOneLine(t *testing.T) {
 	for _, c := range []struct {
 		args   string
 		status int
@@ -186,12 +186,12 @@ func TestSignals(t *testing.T) {
 		status        int
 		stderr        string
 	}{
-		{"end_a_daemon_well", "daemon", syscall.SIGTERM, 0, ""},
-		{"end_a_daemon_well_by_Ctrl-C", "daemon", syscall.SIGINT, 0, ""},
-		{"end_a_command_without_its_answer", "ask", syscall.SIGINT, 130, "prog: stopped by SIGINT"},
-		{"end_a_command_without_its_answer", "ask", syscall.SIGTERM, 143, "prog: stopped by SIGTERM"},
-		{"end_a_daemon_well_whose_terminal_is_gone", "daemon", syscall.SIGHUP, 0, ""},
-		{"end_a_command_whose_terminal_is_gone", "ask", syscall.SIGHUP, 129, "prog: stopped by SIGHUP"},
+		{"SIGTERM_ends_a_daemon_with_status_0", "daemon", syscall.SIGTERM, 0, ""},
+		{"SIGINT_ends_a_daemon_with_status_0", "daemon", syscall.SIGINT, 0, ""},
+		{"SIGINT_ends_a_command_with_status_130", "ask", syscall.SIGINT, 130, "prog: stopped by SIGINT"},
+		{"SIGTERM_ends_a_command_with_status_143", "ask", syscall.SIGTERM, 143, "prog: stopped by SIGTERM"},
+		{"SIGHUP_ends_a_daemon_with_status_0", "daemon", syscall.SIGHUP, 0, ""},
+		{"SIGHUP_ends_a_command_with_status_129", "ask", syscall.SIGHUP, 129, "prog: stopped by SIGHUP"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := start(t, "", c.command)
@@ -203,35 +203,35 @@ func TestSignals(t *testing.T) {
 			}
 		})
 	}
-	t.Run("sent_twice_at_once_are_one", func(t *testing.T) {
+	t.Run("two_at_once_count_as_one", func(t *testing.T) {
 		p := start(t, "", "slow")
 		p.Line(p.Stdout, "up")
 		p.Send(syscall.SIGTERM)
 		p.Send(syscall.SIGTERM)
 		p.Exit(0)
 	})
-	t.Run("leave_a_program_alone_that_is_to_outlive_its_terminal", func(t *testing.T) {
+	t.Run("SIGHUP_is_ignored_when_the_program_was_started_so", func(t *testing.T) {
 		p := script(t, `trap "" HUP; exec "$0" daemon`)
 		p.Line(p.Stdout, "up")
 		p.Send(syscall.SIGHUP)
 		p.Send(syscall.SIGTERM)
 		p.Exit(0)
 	})
-	t.Run("do_not_come_from_a_broken_pipe_whose_status_is_that_of_SIGPIPE", func(t *testing.T) {
+	t.Run("a_broken_pipe_is_a_write_error_with_the_status_of_SIGPIPE", func(t *testing.T) {
 		p := script(t, `{ { "$0" pour; echo $? >&3; } 2>&1 | true; } 3>&1`)
 		p.Exit(0)
 		if got := p.Stdout.Lines(); !slices.Equal(got, []string{"it returned", "141"}) {
 			t.Errorf("%q", got)
 		}
 	})
-	t.Run("do_not_come_from_a_full_disk", func(t *testing.T) {
+	t.Run("a_full_disk_is_a_write_error_with_status_1", func(t *testing.T) {
 		p := script(t, `{ "$0" pour 2>/dev/null >/dev/full; echo $?; } 3>&1`)
 		p.Exit(0)
 		if got := p.Stdout.Lines(); !slices.Equal(got, []string{"it returned", "1"}) {
 			t.Errorf("%q", got)
 		}
 	})
-	t.Run("end_a_hanging_program_the_second_time", func(t *testing.T) {
+	t.Run("the_second_one_ends_a_program_that_hangs", func(t *testing.T) {
 		p := start(t, "", "hang")
 		p.Line(p.Stdout, "up")
 		p.Send(syscall.SIGTERM)
@@ -241,13 +241,13 @@ func TestSignals(t *testing.T) {
 	})
 }
 
-func TestCommon(t *testing.T) {
+func TestCommonFlags(t *testing.T) {
 	for _, c := range []struct{ name, env, args, want string }{
-		{"has_defaults", "", "", "127.0.0.1:2181 4s 3s text warn"},
-		{"takes_the_flags", "", "--zk a,b:2/c --session-timeout 1m --wait=5s --log-format json --log-level debug", "a:2181,b:2/c 1m0s 5s json debug"},
-		{"takes_the_environment", "h:3/x", "", "h:3/x 4s 3s text warn"},
-		{"prefers_the_flag", "h:3/x", "--zk a", "a:2181 4s 3s text warn"},
-		{"prefers_the_flag_to_a_bad_environment", ":", "--zk a", "a:2181 4s 3s text warn"},
+		{"have_defaults", "", "", "127.0.0.1:2181 4s 3s text warn"},
+		{"are_taken_from_the_command_line", "", "--zk a,b:2/c --session-timeout 1m --wait=5s --log-format json --log-level debug", "a:2181,b:2/c 1m0s 5s json debug"},
+		{"are_taken_from_the_environment", "h:3/x", "", "h:3/x 4s 3s text warn"},
+		{"on_the_command_line_come_before_the_environment", "h:3/x", "--zk a", "a:2181 4s 3s text warn"},
+		{"on_the_command_line_come_before_a_malformed_environment", ":", "--zk a", "a:2181 4s 3s text warn"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := start(t, c.env, append([]string{"show"}, strings.Fields(c.args)...)...)
@@ -257,7 +257,7 @@ func TestCommon(t *testing.T) {
 			}
 		})
 	}
-	t.Run("names_the_bad_variable", func(t *testing.T) {
+	t.Run("name_the_variable_that_is_malformed", func(t *testing.T) {
 		p := start(t, "h:x", "show")
 		p.Exit(2)
 		if got := p.Stderr.String(); !strings.HasPrefix(got, `prog: $ZK_SERVERS: connect string "h:x": "x" is no port;`) || strings.Contains(got, "\n") {
@@ -305,7 +305,7 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	})
-	t.Run("works_whatever_the_environment", func(t *testing.T) {
+	t.Run("needs_no_valid_environment", func(t *testing.T) {
 		start(t, ":", "--help").Exit(0)
 		p := start(t, ":", "--version")
 		p.Exit(0)
@@ -315,7 +315,7 @@ func TestHelp(t *testing.T) {
 	})
 }
 
-func TestShort(t *testing.T) {
+func TestShortLeavesOutZeroUnits(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		time.Hour: "1h", 90 * time.Minute: "1h30m", time.Minute: "1m", 10 * time.Second: "10s",
 		70 * time.Second: "1m10s", 100 * time.Millisecond: "100ms", time.Hour + time.Second: "1h0m1s", 0: "0s",

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestExitStandsInMain lets no package end the process behind the back of its main.
-func TestExitStandsInMain(t *testing.T) {
+// TestOnlyMainEndsTheProcess fails if an internal package calls os.Exit.
+func TestOnlyMainEndsTheProcess(t *testing.T) {
 	internal := os.DirFS("..")
 	err := fs.WalkDir(internal, ".", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || path == "lab/zktest/testing.go" {

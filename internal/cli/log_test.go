@@ -29,7 +29,7 @@ func TestLogger(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("writes_levels_for_systemds_journal_which_has_the_time", func(t *testing.T) {
+	t.Run("writes_priorities_and_no_time_for_systemds_journal", func(t *testing.T) {
 		f, err := os.Create(filepath.Join(t.TempDir(), "journal"))
 		if err != nil {
 			t.Fatal(err)
@@ -74,7 +74,7 @@ func TestLogger(t *testing.T) {
 	})
 }
 
-// hostile is what may stand in a name, a payload or an output.
+// hostile is a text as it may be in a name, a payload or an output.
 const hostile = "\x1b]52;c;AAAA\a\nINF forged \u009b31m\u202e\xff \\x1b[31m end"
 
 func TestLogHandlers(t *testing.T) {
@@ -97,7 +97,7 @@ func TestLogHandlers(t *testing.T) {
 		"text in colour": {&Common{}, true},
 		"JSON":           {&Common{LogFormat: "json"}, false},
 	} {
-		t.Run(name+"_holds_no_character_that_a_terminal_acts_upon", func(t *testing.T) {
+		t.Run(name+"_contains_no_character_that_a_terminal_acts_upon", func(t *testing.T) {
 			line := logged(c.common, c.coloured)
 			for _, colour := range []string{faint, green, "\x1b[0m"} {
 				line = strings.ReplaceAll(line, colour, "")
@@ -115,7 +115,7 @@ func TestLogHandlers(t *testing.T) {
 			}
 		})
 	}
-	t.Run("text_names_groups_and_quotes_what_has_blanks", func(t *testing.T) {
+	t.Run("text_prefixes_keys_with_their_group_and_quotes_blanks", func(t *testing.T) {
 		var b bytes.Buffer
 		log := slog.New((&Common{LogLevel: "debug"}).handler(&b)).With("a", "").WithGroup("w")
 		log.Debug("said", "b", `x "y"`, slog.Group("g", "took", 1500*time.Millisecond), slog.Attr{})
@@ -130,7 +130,7 @@ func TestLogHandlers(t *testing.T) {
 			t.Error(got)
 		}
 	})
-	t.Run("cut_what_is_long", func(t *testing.T) {
+	t.Run("cut_long_values", func(t *testing.T) {
 		for _, format := range []string{"text", "json"} {
 			var b bytes.Buffer
 			slog.New((&Common{LogFormat: format}).handler(&b)).Info("said", "name", strings.Repeat("n", 1<<20))
@@ -141,23 +141,29 @@ func TestLogHandlers(t *testing.T) {
 	})
 }
 
-// TestBlockedLog is about programs whose stderr takes nothing more.
+// unreadPipe returns the path of a pipe that nobody reads, and that is open until the test ends.
+func unreadPipe(t *testing.T) string {
+	t.Helper()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := syscall.Open(pipe, syscall.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	return pipe
+}
+
+// Nobody reads the programs' standard error, and its pipe is full.
 func TestBlockedLog(t *testing.T) {
 	for format, flag := range map[string]string{"text": "", "json": " --log-format json"} {
 		start := func(t *testing.T, command string) *harness.Child {
 			t.Helper()
-			pipe := filepath.Join(t.TempDir(), "pipe")
-			if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			fd, err := syscall.Open(pipe, syscall.O_RDWR, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { syscall.Close(fd) })
-			return script(t, `exec "$0" `+command+flag+` 2>`+pipe)
+			return script(t, `exec "$0" `+command+flag+` 2>`+unreadPipe(t))
 		}
-		t.Run(format+"_a_daemon_ends_well", func(t *testing.T) {
+		t.Run(format+"_a_daemon_ends_with_status_0", func(t *testing.T) {
 			p := start(t, "flood")
 			p.Line(p.Stdout, "up")
 			p.Send(syscall.SIGTERM)
@@ -174,21 +180,12 @@ func TestBlockedLog(t *testing.T) {
 			p.Send(syscall.SIGINT)
 			p.Exit(130)
 		})
-		t.Run(format+"_a_program_that_gives_up_ends", func(t *testing.T) {
+		t.Run(format+"_a_program_that_aborts_ends", func(t *testing.T) {
 			start(t, "abort").Exit(1)
 		})
 	}
 	t.Run("an_answer_that_nobody_reads_does_not_keep_a_signal_from_ending_the_program", func(t *testing.T) {
-		pipe := filepath.Join(t.TempDir(), "pipe")
-		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		fd, err := syscall.Open(pipe, syscall.O_RDWR, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer syscall.Close(fd)
-		p := script(t, `exec "$0" answer >`+pipe)
+		p := script(t, `exec "$0" answer >`+unreadPipe(t))
 		p.Line(p.Stderr, "up")
 		p.Send(syscall.SIGTERM)
 		p.Exit(143)
@@ -199,14 +196,14 @@ func TestBlockedLog(t *testing.T) {
 }
 
 func TestAbort(t *testing.T) {
-	t.Run("logs_why_and_where_everything_was", func(t *testing.T) {
+	t.Run("logs_the_cause_and_the_stacks", func(t *testing.T) {
 		p := start(t, "", "abort", "--log-level", "error")
 		p.Exit(1)
 		if got := p.Stderr.String(); !strings.Contains(got, " ERR stuck err=\"no turn\"\ngoroutine profile: ") {
 			t.Error(got)
 		}
 	})
-	t.Run("logs_it_as_one_object_in_JSON", func(t *testing.T) {
+	t.Run("logs_one_object_in_JSON", func(t *testing.T) {
 		p := start(t, "", "abort", "--log-format", "json", "--log-level", "error")
 		p.Exit(1)
 		found := false

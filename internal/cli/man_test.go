@@ -2,8 +2,8 @@ package cli
 
 import "testing"
 
-// TestRoff is about what groff would print as something else, or not at all.
-func TestRoff(t *testing.T) {
+// groff would print these characters as others, or not at all.
+func TestRoffIsEscaped(t *testing.T) {
 	for text, want := range map[string]string{
 		"-- {} 'a' \"b\":":    `\-\- {} \(aqa\(aq \(dqb\(dq:`,
 		"`~^\\n*_<|$1%":       "\\(ga\\(ti\\(ha\\en*_<|$1%",
@@ -17,7 +17,7 @@ func TestRoff(t *testing.T) {
 	}
 }
 
-func TestManFillsLinesThatNoSentenceSeemsToEnd(t *testing.T) {
+func TestManJoinsLinesAndEndsNoSentenceByChance(t *testing.T) {
 	var p page
 	p.text("One two. aaaaaaaaaa aaaaaaaaaa aaaaaaaaaa aaaaaaaaaa\nThree (four.)\n\n  drawn  as\n     it is\n\n.Last\n")
 	const want = `One two. aaaaaaaaaa aaaaaaaaaa aaaaaaaaaa aaaaaaaaaa Three (four.)

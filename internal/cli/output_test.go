@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// full returns an output to a pipe that takes nothing more until it is read.
+// full returns an output to a full pipe, and the end to read it from.
 func full(t *testing.T) (o *output, r *os.File) {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -39,7 +39,7 @@ func full(t *testing.T) (o *output, r *os.File) {
 	return o, r
 }
 
-// lineOf returns the next line that is read.
+// lineOf reads the next line.
 func lineOf(t *testing.T, r *bufio.Reader) string {
 	t.Helper()
 	line, err := r.ReadString('\n')
@@ -50,7 +50,7 @@ func lineOf(t *testing.T, r *bufio.Reader) string {
 }
 
 func TestOutput(t *testing.T) {
-	t.Run("that_is_not_read_keeps_nobody_waiting_and_tells_how_many_lines_are_missing", func(t *testing.T) {
+	t.Run("that_is_not_read_blocks_nobody_and_says_how_many_lines_were_dropped", func(t *testing.T) {
 		o, r := full(t)
 		const many = 50_000
 		for i := range many {
@@ -76,7 +76,7 @@ func TestOutput(t *testing.T) {
 			t.Errorf("then %q", line)
 		}
 	})
-	t.Run("tells_where_lines_are_missing", func(t *testing.T) {
+	t.Run("says_where_lines_were_dropped", func(t *testing.T) {
 		o, r := full(t)
 		long := append(bytes.Repeat([]byte("x"), maxQueued/2), '\n')
 		o.offer(long)
@@ -92,7 +92,7 @@ func TestOutput(t *testing.T) {
 			}
 		}
 	})
-	t.Run("that_cannot_be_written_tells_so_when_it_can", func(t *testing.T) {
+	t.Run("that_could_not_be_written_says_so_when_it_can", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "log")
 		f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 		if err != nil {
@@ -118,7 +118,7 @@ func TestOutput(t *testing.T) {
 			t.Errorf("%q, %v", got, err)
 		}
 	})
-	t.Run("that_another_process_has_made_non-blocking_loses_nothing", func(t *testing.T) {
+	t.Run("made_non-blocking_by_another_process_loses_nothing", func(t *testing.T) {
 		o, r := full(t)
 		if err := unix.SetNonblock(int(o.file.Fd()), true); err != nil {
 			t.Fatal(err)
@@ -134,7 +134,7 @@ func TestOutput(t *testing.T) {
 			}
 		}
 	})
-	t.Run("is_flushed_while_it_is_read_and_not_for_ever", func(t *testing.T) {
+	t.Run("is_flushed_as_long_as_it_is_read", func(t *testing.T) {
 		o, r := full(t)
 		o.offer([]byte("last\n"))
 		began := time.Now()
@@ -173,7 +173,7 @@ func TestAnswers(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("are_given_up_when_the_program_is_to_end", func(t *testing.T) {
+	t.Run("that_nobody_reads_are_given_up_when_the_program_ends", func(t *testing.T) {
 		o, _ := full(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -184,7 +184,7 @@ func TestAnswers(t *testing.T) {
 			}
 		}
 	})
-	t.Run("are_still_written_when_the_program_is_to_end_and_they_can_be", func(t *testing.T) {
+	t.Run("are_still_written_when_the_program_ends_and_somebody_reads", func(t *testing.T) {
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
@@ -197,7 +197,7 @@ func TestAnswers(t *testing.T) {
 			t.Error(n, err)
 		}
 	})
-	t.Run("tell_the_errors_of_what_they_are_written_to", func(t *testing.T) {
+	t.Run("return_the_error_of_the_write", func(t *testing.T) {
 		f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 		if err != nil {
 			t.Fatal(err)

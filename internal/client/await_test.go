@@ -16,92 +16,87 @@ import (
 
 // awaited is a call of WaitForWorkers.
 type awaited struct {
-	t     *testing.T
-	told  chan string
-	ended chan error
+	t        *testing.T
+	reported chan string
+	ended    chan error
 }
 
-func (r *rig) waitFor(ctx context.Context, n int) *awaited {
+func (r *runningClient) waitFor(ctx context.Context, n int) *awaited {
 	a := &awaited{r.t, make(chan string, 100), make(chan error, 1)}
 	go func() {
-		a.ended <- r.WaitForWorkers(ctx, n, func(c Crew) { a.told <- fmt.Sprintf("%d taking, %d drained", c.Taking, c.Drained) })
+		a.ended <- r.WaitForWorkers(ctx, n, func(c Crew) { a.reported <- fmt.Sprintf("%d taking, %d drained", c.Taking, c.Drained) })
 	}()
 	return a
 }
 
-func (a *awaited) tells(want string) {
+func (a *awaited) reports(want string) {
 	a.t.Helper()
 	select {
-	case got := <-a.told:
+	case got := <-a.reported:
 		if got != want {
-			a.t.Errorf("told %q, want %q", got, want)
+			a.t.Errorf("reported %q, want %q", got, want)
 		}
 	case err := <-a.ended:
-		a.t.Fatalf("ended with %v, before it told %q", err, want)
+		a.t.Fatalf("ended with %v, before it reported %q", err, want)
 	case <-time.After(20 * time.Second):
-		a.t.Fatalf("does not tell %q", want)
+		a.t.Fatalf("does not report %q", want)
 	}
 }
 
 func (a *awaited) ends(want error) {
 	a.t.Helper()
-	select {
-	case err := <-a.ended:
-		if !errors.Is(err, want) || want == nil && err != nil {
-			a.t.Errorf("ended with %v, want %v", err, want)
-		}
-	case <-time.After(20 * time.Second):
-		a.t.Fatal("does not end")
+	if err := receive(a.t, "end of WaitForWorkers", a.ended); !errors.Is(err, want) || want == nil && err != nil {
+		a.t.Errorf("ended with %v, want %v", err, want)
 	}
 	select {
-	case told := <-a.told:
-		a.t.Errorf("told %q as well", told)
+	case more := <-a.reported:
+		a.t.Errorf("reported %q as well", more)
 	default:
 	}
 }
 
 func TestWaitForWorkers(t *testing.T) {
 	t.Parallel()
-	t.Run("returns_when_so_many_of_the_queue_are_there_and_not_drained", func(t *testing.T) {
+	t.Run("returns_when_so_many_workers_of_the_queue_are_registered_and_not_drained", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
 		r := startIn(t, root, "gpu")
 		a := r.waitFor(t.Context(), 2)
-		a.tells("0 taking, 0 drained") // and the permanent znodes are there
+		a.reports("0 taking, 0 drained") // and the permanent znodes are there
 		h.CreateEphemeral("/workers/gpu.a", "")
-		a.tells("1 taking, 0 drained")
+		a.reports("1 taking, 0 drained")
 		h.CreateEphemeral("/workers/b", "")
 		h.CreateEphemeral("/workers/cpu.c", "")
 		h.Create("/drain/d", "")
 		h.CreateEphemeral("/workers/gpu.d", "busy")
-		a.tells("1 taking, 1 drained")
+		a.reports("1 taking, 1 drained")
 		h.Delete("/workers/gpu.a")
-		a.tells("0 taking, 1 drained")
+		a.reports("0 taking, 1 drained")
 		h.Delete("/drain/d")
-		a.tells("1 taking, 0 drained")
+		a.reports("1 taking, 0 drained")
 		h.Create("/drain/other", "")
 		h.CreateEphemeral("/workers/gpu.e", "")
 		a.ends(nil)
 		r.waitFor(t.Context(), 2).ends(nil)
 		r.waitFor(t.Context(), 0).ends(nil)
 	})
-	t.Run("tells_once_a_second_at_most", func(t *testing.T) {
+	t.Run("reports_at_most_once_a_second", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
 		began := time.Now()
 		a := start(t, root).waitFor(t.Context(), 100)
-		a.tells("0 taking, 0 drained")
+		a.reports("0 taking, 0 drained")
 		for i := range 99 {
 			h.CreateEphemeral(fmt.Sprint("/workers/w", i), "")
 		}
-		zktest.Eventually(t, "all are told", func() (bool, string) {
-			told := <-a.told
-			return told == "99 taking, 0 drained", told
+		zktest.Eventually(t, "all workers are reported", func() (bool, string) {
+			last := <-a.reported
+			return last == "99 taking, 0 drained", last
 		})
-		if told, took := len(a.told)+2, time.Since(began); took < reportPause || told > 2+int(took/reportPause) {
-			t.Errorf("told %d times within %s", told, took)
+		if n, took := len(a.reported)+2, time.Since(began); took < reportPause || n > 2+int(took/reportPause) {
+			t.Errorf("%d reports within %s", n, took)
 		}
 		h.CreateEphemeral("/workers/last", "")
 		a.ends(nil)
@@ -112,7 +107,7 @@ func TestWaitForWorkers(t *testing.T) {
 		h := zktest.Conn(t, root)
 		r := start(t, root)
 		a := r.waitFor(t.Context(), 1)
-		a.tells("0 taking, 0 drained")
+		a.reports("0 taking, 0 drained")
 		zktest.Expire(t, root, r.session().ID())
 		r.session()
 		h.CreateEphemeral("/workers/w", "")
@@ -124,7 +119,7 @@ func TestWaitForWorkers(t *testing.T) {
 		r := start(t, root)
 		ctx, cancel := context.WithCancel(t.Context())
 		a := r.waitFor(ctx, 1)
-		a.tells("0 taking, 0 drained")
+		a.reports("0 taking, 0 drained")
 		began := time.Now()
 		r.stop()
 		if took := time.Since(began); took > 5*time.Second { // half of the session timeout, when the session is closed
@@ -133,7 +128,7 @@ func TestWaitForWorkers(t *testing.T) {
 		cancel()
 		a.ends(context.Canceled)
 	})
-	t.Run("waits_for_the_right_to_list_them", func(t *testing.T) {
+	t.Run("waits_for_the_right_to_list_the_workers", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
@@ -141,23 +136,17 @@ func TestWaitForWorkers(t *testing.T) {
 			h.Create(dir, "")
 		}
 		h.CreateEphemeral("/workers/w", "")
-		permit := func(perms int32) {
-			t.Helper()
-			if _, err := h.Conn.SetACL(root[strings.Index(root, "/"):]+task.DrainDir, zk.WorldACL(perms), -1); err != nil {
-				t.Fatal(err)
-			}
-		}
-		permit(zk.PermAll &^ zk.PermRead)
+		permit(t, h, root, task.DrainDir, zk.PermAll&^zk.PermRead)
 		r := start(t, root)
 		a := r.waitFor(t.Context(), 1)
 		zktest.Eventually(t, "it says so", func() (bool, string) {
 			said := r.warned.String()
 			return strings.Contains(said, `msg="a right is missing" znode=/drain right=read`), said
 		})
-		permit(zk.PermAll)
+		permit(t, h, root, task.DrainDir, zk.PermAll)
 		a.ends(nil)
 	})
-	t.Run("leaves_the_watches_of_a_stall_to_it", func(t *testing.T) {
+	t.Run("does_not_take_the_watches_of_a_stall", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
@@ -166,7 +155,7 @@ func TestWaitForWorkers(t *testing.T) {
 		r := start(t, root)
 		r.warned.stalls = true
 		a := r.waitFor(t.Context(), 1)
-		a.tells("0 taking, 0 drained")
+		a.reports("0 taking, 0 drained")
 		h.CreateEphemeral("/workers/w", "")
 		a.ends(nil)
 		go r.Do(t.Context(), []byte("1")) // ends with the client

@@ -14,13 +14,13 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// result is a large one, of which no two are equal.
+// result returns a result of so many bytes, which differs for each i.
 func result(i, size int) []byte {
 	return bytes.Repeat(fmt.Appendf(nil, "%08d", i), size/8)
 }
 
-// behind does items with large results, all before the first one is done, and then calls
-// full. It returns what was emitted.
+// behind runs a batch of n items with large results. All items but the first are done at
+// once. Then full is called, and the first is done. behind returns what was emitted.
 func behind(t *testing.T, b Batch, n, size int, full func()) (emitted []Outcome, err error) {
 	t.Helper()
 	items, first := make(chan Item), make(chan struct{})
@@ -54,7 +54,7 @@ func behind(t *testing.T, b Batch, n, size int, full func()) (emitted []Outcome,
 	return emitted, err
 }
 
-// inUse is the heap that is in use.
+// inUse returns the size of the heap that is in use.
 func inUse() int64 {
 	var m runtime.MemStats
 	runtime.GC()
@@ -62,8 +62,8 @@ func inUse() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// spoolTo has temporary files in a directory, and tells how many are open there and
-// whether any has a name.
+// spoolTo sets a new directory for temporary files. open counts the files that are open
+// there, and fails the test if a file there has a name.
 func spoolTo(t *testing.T) (dir string, open func() int) {
 	t.Helper()
 	dir = t.TempDir()
@@ -153,7 +153,7 @@ func TestBacklog(t *testing.T) {
 			}
 		})
 	})
-	t.Run("that_finds_no_room_ends_the_batch_and_loses_no_result", func(t *testing.T) {
+	t.Run("without_room_on_the_disk_ends_the_batch_and_loses_no_result", func(t *testing.T) {
 		t.Setenv("TMPDIR", "/not/there")
 		synctest.Test(t, func(t *testing.T) {
 			emitted, err := behind(t, Batch{}, n, size, func() {})

@@ -5,13 +5,11 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
-	"time"
-
-	"taskkeeper/internal/lab/zktest"
+	"testing/synctest"
 )
 
-// each does items of so many bytes, and returns the indices of what was taken up and
-// of what was emitted.
+// each runs a batch of items with payloads of these sizes. It returns the indices of the
+// items that were taken, and of those that were emitted.
 func each(ctx context.Context, b Batch, sizes []int, do func(ctx context.Context, it Item) error) (taken, emitted []int, err error) {
 	items := make(chan Item)
 	ended := make(chan struct{})
@@ -42,69 +40,79 @@ func each(ctx context.Context, b Batch, sizes []int, do func(ctx context.Context
 func TestBatch(t *testing.T) {
 	const mega = 1 << 20
 	sizes := slices.Repeat([]int{mega}, 3*WindowBytes/mega)
-	t.Run("has_few_large_payloads_in_flight", func(t *testing.T) {
-		var now, most atomic.Int64
-		release := make(chan struct{})
-		go func() {
-			zktest.Eventually(t, "as many as may be", func() (bool, string) { return now.Load() >= WindowBytes/mega, "" })
-			time.Sleep(50 * time.Millisecond) // for one too many
-			close(release)
-		}()
-		_, emitted, err := each(t.Context(), Batch{}, sizes, func(context.Context, Item) error {
-			n := now.Add(1)
-			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
-			}
-			<-release
-			now.Add(-1)
-			return nil
-		})
-		if err != nil || len(emitted) != len(sizes) || !slices.IsSorted(emitted) || most.Load() > WindowBytes/mega {
-			t.Errorf("%d of %d emitted, %d at once; %v", len(emitted), len(sizes), most.Load(), err)
-		}
-	})
-	t.Run("has_few_jobs_at_once_and_a_result_that_waits_is_none", func(t *testing.T) {
-		var now, begun atomic.Int64
-		release, last := make(chan struct{}), make(chan struct{})
-		go func() {
-			zktest.Eventually(t, "two jobs", func() (bool, string) { return now.Load() == 2, "" })
-			time.Sleep(50 * time.Millisecond) // for one too many
-			close(release)
-		}()
-		_, emitted, err := each(t.Context(), Batch{Jobs: 2}, make([]int, 20), func(_ context.Context, it Item) error {
-			if now.Add(1) > 2 {
-				t.Error("a third job")
-			}
-			defer now.Add(-1)
-			if begun.Add(1) == 20 {
-				close(last)
-			}
-			switch it.Index {
-			case 1:
-				<-last // the results of all others wait for it
-			case 2:
+	t.Run("keeps_few_large_payloads_in_flight", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var now, most atomic.Int64
+			release := make(chan struct{})
+			go func() {
+				synctest.Wait() // then no more comes
+				if n := now.Load(); n != WindowBytes/mega {
+					t.Errorf("%d payloads of 1 MB in flight, want %d", n, WindowBytes/mega)
+				}
+				close(release)
+			}()
+			_, emitted, err := each(t.Context(), Batch{}, sizes, func(context.Context, Item) error {
+				n := now.Add(1)
+				for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+				}
 				<-release
+				now.Add(-1)
+				return nil
+			})
+			if err != nil || len(emitted) != len(sizes) || !slices.IsSorted(emitted) || most.Load() > WindowBytes/mega {
+				t.Errorf("%d of %d emitted, %d at once; %v", len(emitted), len(sizes), most.Load(), err)
 			}
-			return nil
 		})
-		if err != nil || len(emitted) != 20 || !slices.IsSorted(emitted) {
-			t.Errorf("emitted %v; %v", emitted, err)
-		}
 	})
-	t.Run("begins_the_next_job_when_the_one_before_is_judged", func(t *testing.T) {
-		var begun, judged atomic.Int64
-		b := Batch{Jobs: 1, OnOutcome: func(Outcome) error {
-			time.Sleep(10 * time.Microsecond) // for one too soon
-			if n := judged.Add(1); begun.Load() != n {
-				t.Errorf("%d jobs begun, %d judged", begun.Load(), n)
+	t.Run("runs_few_jobs_at_once_and_a_result_that_waits_is_no_job", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var now, begun atomic.Int64
+			release, last := make(chan struct{}), make(chan struct{})
+			go func() {
+				synctest.Wait() // then no more comes
+				if n := now.Load(); n != 2 {
+					t.Errorf("%d jobs at once, want 2", n)
+				}
+				close(release)
+			}()
+			_, emitted, err := each(t.Context(), Batch{Jobs: 2}, make([]int, 20), func(_ context.Context, it Item) error {
+				if now.Add(1) > 2 {
+					t.Error("a third job")
+				}
+				defer now.Add(-1)
+				if begun.Add(1) == 20 {
+					close(last)
+				}
+				switch it.Index {
+				case 1:
+					<-last // the results of all others wait for it
+				case 2:
+					<-release
+				}
+				return nil
+			})
+			if err != nil || len(emitted) != 20 || !slices.IsSorted(emitted) {
+				t.Errorf("emitted %v; %v", emitted, err)
 			}
-			return nil
-		}}
-		_, emitted, err := each(t.Context(), b, make([]int, 200), func(context.Context, Item) error { begun.Add(1); return nil })
-		if err != nil || len(emitted) != 200 {
-			t.Errorf("emitted %d; %v", len(emitted), err)
-		}
+		})
 	})
-	t.Run("tells_of_all_that_it_took_up_when_it_is_ended_amid_them", func(t *testing.T) {
+	t.Run("begins_a_job_only_after_OnOutcome_of_the_one_before", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var begun, judged atomic.Int64
+			b := Batch{Jobs: 1, OnOutcome: func(Outcome) error {
+				synctest.Wait() // a job that begins too early has begun now
+				if n := judged.Add(1); begun.Load() != n {
+					t.Errorf("%d jobs begun, %d judged", begun.Load(), n)
+				}
+				return nil
+			}}
+			_, emitted, err := each(t.Context(), b, make([]int, 200), func(context.Context, Item) error { begun.Add(1); return nil })
+			if err != nil || len(emitted) != 200 {
+				t.Errorf("emitted %d; %v", len(emitted), err)
+			}
+		})
+	})
+	t.Run("emits_an_outcome_for_all_that_was_taken_when_it_is_cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		var n atomic.Int64
 		taken, emitted, err := each(ctx, Batch{}, sizes, func(ctx context.Context, _ Item) error {
@@ -118,7 +126,7 @@ func TestBatch(t *testing.T) {
 			t.Errorf("taken %v, emitted %v; %v", taken, emitted, err)
 		}
 	})
-	t.Run("is_judged_before_the_first_is_emitted", func(t *testing.T) {
+	t.Run("ends_by_an_error_of_OnOutcome_before_the_first_is_emitted", func(t *testing.T) {
 		b := Batch{OnOutcome: func(o Outcome) error { return o.Err }}
 		taken, emitted, err := each(t.Context(), b, []int{0, 0, 0}, func(ctx context.Context, it Item) error {
 			if it.Index == 2 {

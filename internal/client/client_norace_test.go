@@ -19,7 +19,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-func TestReconnectFindsTheSessionExpired(t *testing.T) {
+func TestReconnectExpiredSession(t *testing.T) {
 	t.Parallel()
 	whenSessionEnds(t, func(s *session.Session) {
 		if err := zktest.ExpireSession(zktest.Shared(t).Addr(), s.ID()); err != nil {
@@ -164,7 +164,7 @@ func TestReconnect(t *testing.T) {
 		})
 	}
 
-	t.Run("again_and_again_at_any_request_submits_each_task_once", func(t *testing.T) {
+	t.Run("many_times_at_any_request_submits_each_task_once", func(t *testing.T) {
 		root, _, proxy, r := startVia(t)
 		s := r.session()
 		p := play(t, root, nil)
@@ -291,14 +291,14 @@ func TestReconnectTellsItsOwnSubmissionFromAnother(t *testing.T) {
 		ephemeral     bool
 		wantSubmitted bool
 	}{
-		"another_session's":                 {false, "a", "pending", true, false},
-		"another_session's_payload":         {false, "a", "-", true, false},
-		"another_session's_state":           {false, "-", "pending", true, false},
-		"a_detached_one":                    {false, "a", "pending", false, false},
-		"detached_from_another_session's":   {true, "a", "pending", true, false},
-		"detached_from_another_payload":     {true, "b", "pending", false, false},
-		"detached_with_an_equal_payload":    {true, "a", "pending", false, true},
-		"detached_whose_payload_is_removed": {true, "-", "done 1", false, true},
+		"refuses_the_znodes_of_another_session":                     {false, "a", "pending", true, false},
+		"refuses_a_payload_of_another_session":                      {false, "a", "-", true, false},
+		"refuses_a_state_of_another_session":                        {false, "-", "pending", true, false},
+		"refuses_the_znodes_of_a_detached_task":                     {false, "a", "pending", false, false},
+		"refuses_for_a_detached_task_the_znodes_of_another_session": {true, "a", "pending", true, false},
+		"refuses_for_a_detached_task_another_payload":               {true, "b", "pending", false, false},
+		"takes_for_a_detached_task_an_equal_payload":                {true, "a", "pending", false, true},
+		"takes_for_a_detached_task_a_state_without_a_payload":       {true, "-", "done 1", false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root, h, proxy, r := startVia(t)
@@ -331,13 +331,9 @@ func TestReconnectTellsItsOwnSubmissionFromAnother(t *testing.T) {
 				create(task.StatePath(id), c.state)
 			}
 			release()
-			select {
-			case err := <-got:
-				if c.wantSubmitted && err != nil || !c.wantSubmitted && !errors.Is(err, zk.ErrNodeExists) {
-					t.Error(err)
-				}
-			case <-time.After(20 * time.Second):
-				t.Error("it waits for the other's task")
+			err := receive(t, "answer: the client may wait for the other's task", got)
+			if c.wantSubmitted && err != nil || !c.wantSubmitted && !errors.Is(err, zk.ErrNodeExists) {
+				t.Error(err)
 			}
 		})
 	}

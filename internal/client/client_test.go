@@ -16,7 +16,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-var errTest = errors.New("the test says so")
+var errTest = errors.New("ended by the test")
 
 func TestDo(t *testing.T) {
 	t.Parallel()
@@ -60,7 +60,7 @@ func TestDo(t *testing.T) {
 			}
 		}
 	})
-	t.Run("names_tasks_in_the_order_of_the_ids_given", func(t *testing.T) {
+	t.Run("submits_each_payload_under_the_id_that_was_given", func(t *testing.T) {
 		root := zktest.Connect(t)
 		h, r := zktest.Conn(t, root), start(t, root)
 		ps := payloads(100)
@@ -87,7 +87,7 @@ func TestDo(t *testing.T) {
 			t.Errorf("tasks %q, want that of the other", got)
 		}
 	})
-	t.Run("gets_a_result_that_was_there_before_it_looked", func(t *testing.T) {
+	t.Run("gets_a_result_that_was_written_before_its_first_read", func(t *testing.T) {
 		_, h, proxy, r := startVia(t)
 		held, release := proxy.Hold(zktest.OpGetData, 1, zktest.Naming(task.TasksDir))
 		end := r.do(t.Context(), "1")
@@ -98,7 +98,7 @@ func TestDo(t *testing.T) {
 			t.Error(e)
 		}
 	})
-	t.Run("gets_results_that_come_the_moment_the_task_does", func(t *testing.T) {
+	t.Run("gets_results_that_are_written_as_soon_as_the_task_exists", func(t *testing.T) {
 		root := zktest.Connect(t)
 		r := start(t, root)
 		play(t, root, nil)
@@ -118,7 +118,7 @@ func TestDo(t *testing.T) {
 		calls.Wait()
 		wantEmpty(t, zktest.Conn(t, root))
 	})
-	t.Run("waits_through_states_that_are_none_of_ours", func(t *testing.T) {
+	t.Run("waits_through_malformed_states", func(t *testing.T) {
 		root := zktest.Connect(t)
 		h, r := zktest.Conn(t, root), start(t, root)
 		session := r.session()
@@ -160,7 +160,7 @@ func TestDo(t *testing.T) {
 			t.Errorf("session: %v, suspended %t", s.Err(), suspended)
 		}
 	})
-	t.Run("makes_missing_directories_again", func(t *testing.T) {
+	t.Run("creates_missing_directories_again", func(t *testing.T) {
 		root := zktest.Connect(t)
 		h, r := zktest.Conn(t, root), start(t, root)
 		for range 3 {
@@ -204,7 +204,7 @@ func TestRemoval(t *testing.T) {
 			t.Errorf("warned: %s", r.warned)
 		}
 	})
-	t.Run("by_hand_of_1000_tasks_with_their_directory", func(t *testing.T) {
+	t.Run("by_hand_of_1000_tasks_with_their_directory_ends_them_all", func(t *testing.T) {
 		root := zktest.Connect(t)
 		h, r := zktest.Conn(t, root), start(t, root)
 		ends := r.do(t.Context(), payloads(1000)...)
@@ -267,7 +267,7 @@ func TestRemoval(t *testing.T) {
 			}
 		})
 	}
-	t.Run("that_is_refused_is_warned_of_and_holds_up_nothing", func(t *testing.T) {
+	t.Run("that_is_refused_is_logged_and_holds_up_nothing", func(t *testing.T) {
 		root := zktest.Connect(t)
 		_, chroot, _ := strings.Cut(root, "/")
 		chroot = "/" + chroot
@@ -299,9 +299,7 @@ func TestRemoval(t *testing.T) {
 
 		// Payloads may not be deleted: the state is all the same.
 		h.DeleteAll(task.StatePath(id))
-		if _, err := h.Conn.SetACL(chroot+task.DataDir, zk.WorldACL(zk.PermAll&^zk.PermDelete), -1); err != nil {
-			t.Fatal(err)
-		}
+		permit(t, h, root, task.DataDir, zk.PermAll&^zk.PermDelete)
 		play(t, root, nil)
 		wantEchoes(t, r.wait(r.do(t.Context(), payloads(20)...)...), payloads(20))
 		zktest.Eventually(t, "no task is left", func() (bool, string) {

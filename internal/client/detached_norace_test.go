@@ -19,16 +19,18 @@ func TestReconnectDetached(t *testing.T) {
 	t.Parallel()
 	type call struct {
 		state string // of the task before; "" if there is none
-		do    func(r *rig, ctx context.Context, id string) (string, error)
+		do    func(r *runningClient, ctx context.Context, id string) (string, error)
 		left  string // its state then; "" if it is gone
 	}
 	calls := map[string]call{
-		"submit": {"", func(r *rig, ctx context.Context, id string) (string, error) { return r.Submit(ctx, id, []byte("a")) }, "pending"},
-		"collect": {"done 1", func(r *rig, ctx context.Context, id string) (string, error) {
+		"submit": {"", func(r *runningClient, ctx context.Context, id string) (string, error) {
+			return r.Submit(ctx, id, []byte("a"))
+		}, "pending"},
+		"collect": {"done 1", func(r *runningClient, ctx context.Context, id string) (string, error) {
 			return id, r.Collect(ctx, Result{ID: id})
 		}, ""},
-		"cancel": {"pending 1", func(r *rig, ctx context.Context, id string) (string, error) { return id, r.Cancel(ctx, id) }, ""},
-		"retry":  {"failed so", func(r *rig, ctx context.Context, id string) (string, error) { return id, r.Retry(ctx, id) }, "pending"},
+		"cancel": {"pending 1", func(r *runningClient, ctx context.Context, id string) (string, error) { return id, r.Cancel(ctx, id) }, ""},
+		"retry":  {"failed so", func(r *runningClient, ctx context.Context, id string) (string, error) { return id, r.Retry(ctx, id) }, "pending"},
 	}
 	for name, c := range calls {
 		for form, cut := range map[string]func(*zktest.Proxy, zktest.Op, int, ...zktest.Match) <-chan struct{}{
@@ -101,7 +103,7 @@ func TestReconnectDetached(t *testing.T) {
 			}
 		}
 	}
-	t.Run("a_task_that_was_cancelled_and_is_gone_was_cancelled", func(t *testing.T) {
+	t.Run("cancel_succeeds_once_when_its_reply_is_lost", func(t *testing.T) {
 		_, h, proxy, r := startVia(t)
 		id := r.submit("a")[0]
 		lost := proxy.CutAfter(zktest.OpMulti, 1, zktest.Naming(task.StatePath(id)))
@@ -114,7 +116,7 @@ func TestReconnectDetached(t *testing.T) {
 		}
 		wantEmpty(t, h)
 	})
-	t.Run("waiting_goes_on_with_another_session", func(t *testing.T) {
+	t.Run("await_goes_on_with_another_session", func(t *testing.T) {
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
 		r := start(t, root)

@@ -13,7 +13,7 @@ import (
 )
 
 // submit submits detached tasks and returns their ids.
-func (r *rig) submit(payloads ...string) (ids []string) {
+func (r *runningClient) submit(payloads ...string) (ids []string) {
 	r.t.Helper()
 	for _, p := range payloads {
 		id, err := r.Submit(r.t.Context(), task.NewID(), []byte(p))
@@ -25,8 +25,8 @@ func (r *rig) submit(payloads ...string) (ids []string) {
 	return ids
 }
 
-// await has a call of Await wait for a task.
-func (r *rig) await(ctx context.Context, id string) <-chan ending {
+// await calls Await for a task, and returns the channel of its ending.
+func (r *runningClient) await(ctx context.Context, id string) <-chan ending {
 	end := make(chan ending, 1)
 	go func() {
 		result, err := r.Await(ctx, id)
@@ -105,7 +105,7 @@ func TestAwait(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("collects_without_a_payload", func(t *testing.T) {
+	t.Run("collects_a_task_whose_payload_is_gone", func(t *testing.T) {
 		id := r.submit("a")[0]
 		h.Set(task.StatePath(id), "done 1")
 		h.Delete(task.DataPath(id))
@@ -114,7 +114,7 @@ func TestAwait(t *testing.T) {
 		}
 		wantEmpty(t, h)
 	})
-	t.Run("knows_a_task_that_a_client_waits_for", func(t *testing.T) {
+	t.Run("marks_the_result_of_a_task_that_a_client_waits_for_as_attached", func(t *testing.T) {
 		do := r.do(t.Context(), "a")
 		id := tasks(t, h, 1)[0]
 		other := start(t, root)
@@ -134,13 +134,13 @@ func TestAwait(t *testing.T) {
 	for name, when := range map[string]func(id string){
 		"that_is_not_there": nil,
 		"removed_meanwhile": func(id string) { h.Delete(task.StatePath(id)); h.Delete(task.DataPath(id)) },
-		"collected_by_other": func(id string) {
+		"collected_by_another": func(id string) {
 			h.Set(task.StatePath(id), "done 1")
 			h.DeleteAll(task.StatePath(id))
 			h.Delete(task.DataPath(id))
 		},
 	} {
-		t.Run("tells_of_a_task_"+name, func(t *testing.T) {
+		t.Run("returns_ErrNotFound_for_a_task_"+name, func(t *testing.T) {
 			id := task.NewID()
 			if when != nil {
 				id = r.submit("a")[0]
@@ -150,7 +150,7 @@ func TestAwait(t *testing.T) {
 				when(id)
 			}
 			// A result that was there for a moment may have been seen.
-			if e := r.wait(end)[0]; !errors.Is(e.err, task.ErrNotFound) && (name != "collected_by_other" || e.err != nil) {
+			if e := r.wait(end)[0]; !errors.Is(e.err, task.ErrNotFound) && (name != "collected_by_another" || e.err != nil) {
 				t.Error(e)
 			}
 		})
@@ -186,16 +186,16 @@ func TestCancelAndRetry(t *testing.T) {
 	}{
 		"cancel_removes_a_task":              {cancel, "pending", nil, nil},
 		"cancel_removes_a_task_in_any_state": {cancel, "potato", nil, nil},
-		"cancel_removes_one_that_was_lost":   {cancel, "pending 2", nil, nil},
+		"cancel_removes_a_task_after_losses": {cancel, "pending 2", nil, nil},
 		"cancel_leaves_a_result":             {cancel, "done 1", ErrFinished, []string{"done 1", "a"}},
 		"cancel_leaves_a_failure":            {cancel, "failed so", ErrFinished, []string{"failed so", "a"}},
-		"cancel_tells_that_there_is_none":    {cancel, "-", task.ErrNotFound, nil},
-		"retry_makes_a_failed_one_pending":   {retry, "failed so", nil, []string{"pending", "a"}},
+		"cancel_finds_no_task":               {cancel, "-", task.ErrNotFound, nil},
+		"retry_makes_a_failed_task_pending":  {retry, "failed so", nil, []string{"pending", "a"}},
 		"retry_keeps_what_was_asked_for":     {retry, "failed: kind=command worker=w exit=1 err=1\nsoE", nil, []string{"pending: kind=command", "a"}},
-		"retry_leaves_one_that_waits":        {retry, "pending 1", ErrNotFailed, []string{"pending 1", "a"}},
+		"retry_leaves_a_pending_task":        {retry, "pending 1", ErrNotFailed, []string{"pending 1", "a"}},
 		"retry_leaves_a_result":              {retry, "done 1", ErrNotFailed, []string{"done 1", "a"}},
-		"retry_leaves_what_is_no_state":      {retry, "potato", ErrNotFailed, []string{"potato", "a"}},
-		"retry_tells_that_there_is_none":     {retry, "-", task.ErrNotFound, nil},
+		"retry_leaves_a_malformed_state":     {retry, "potato", ErrNotFailed, []string{"potato", "a"}},
+		"retry_finds_no_task":                {retry, "-", task.ErrNotFound, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			id := task.NewID()
@@ -217,7 +217,7 @@ func TestCancelAndRetry(t *testing.T) {
 			}
 		})
 	}
-	t.Run("cancel_goes_without_a_payload", func(t *testing.T) {
+	t.Run("cancel_removes_a_task_whose_payload_is_gone", func(t *testing.T) {
 		id := r.submit("a")[0]
 		h.Delete(task.DataPath(id))
 		if err := r.Cancel(t.Context(), id); err != nil {
@@ -227,7 +227,7 @@ func TestCancelAndRetry(t *testing.T) {
 			t.Error("it is still there")
 		}
 	})
-	t.Run("cancel_tells_what_it_may_not_remove", func(t *testing.T) {
+	t.Run("cancel_fails_as_a_whole_where_a_child_is_in_the_way", func(t *testing.T) {
 		id := r.submit("a")[0]
 		h.Create(task.StatePath(id)+"/child", "")
 		if err := r.Cancel(t.Context(), id); err == nil || !slices.Contains(h.Children(task.TasksDir), id) {
@@ -237,7 +237,7 @@ func TestCancelAndRetry(t *testing.T) {
 			t.Error("half of it was removed")
 		}
 	})
-	t.Run("cancel_ends_the_waiting_of_its_client", func(t *testing.T) {
+	t.Run("cancel_ends_the_call_of_the_client_that_waits", func(t *testing.T) {
 		h.DeleteAll(task.TasksDir)
 		end := r.do(t.Context(), "a")
 		id := tasks(t, h, 1)[0]
@@ -262,11 +262,11 @@ func TestTaskThatALaggingServerDoesNotShowYet(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		state string
-		do    func(r *rig, ctx context.Context, id string) error
+		do    func(r *runningClient, ctx context.Context, id string) error
 	}{
-		"is_waited_for": {"done 1", func(r *rig, ctx context.Context, id string) error { _, err := r.Await(ctx, id); return err }},
-		"is_cancelled":  {"pending", func(r *rig, ctx context.Context, id string) error { return r.Cancel(ctx, id) }},
-		"is_retried":    {"failed so", func(r *rig, ctx context.Context, id string) error { return r.Retry(ctx, id) }},
+		"is_waited_for": {"done 1", func(r *runningClient, ctx context.Context, id string) error { _, err := r.Await(ctx, id); return err }},
+		"is_cancelled":  {"pending", func(r *runningClient, ctx context.Context, id string) error { return r.Cancel(ctx, id) }},
+		"is_retried":    {"failed so", func(r *runningClient, ctx context.Context, id string) error { return r.Retry(ctx, id) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root, h, proxy, r := startVia(t)
@@ -299,12 +299,12 @@ func TestRetryLeavesATaskThatMovedOn(t *testing.T) {
 		want   error
 		left   string
 	}{
-		"to_a_rival's_retry":        {[]string{"pending"}, ErrNotFailed, "pending"},
-		"to_a_result":               {[]string{"pending", "done 42"}, ErrNotFailed, "done 42"},
-		"to_a_loss":                 {[]string{"pending", "pending 1"}, ErrNotFailed, "pending 1"},
-		"to_another_failure":        {[]string{"pending", "failed again"}, nil, "pending"},
-		"to_where_it_is_no_task":    {nil, task.ErrNotFound, ""},
-		"to_a_result_typed_by_hand": {[]string{"done 7"}, ErrNotFailed, "done 7"},
+		"to_pending_by_another_retry": {[]string{"pending"}, ErrNotFailed, "pending"},
+		"to_a_result":                 {[]string{"pending", "done 42"}, ErrNotFailed, "done 42"},
+		"to_a_loss":                   {[]string{"pending", "pending 1"}, ErrNotFailed, "pending 1"},
+		"to_another_failure":          {[]string{"pending", "failed again"}, nil, "pending"},
+		"by_being_removed":            {nil, task.ErrNotFound, ""},
+		"to_a_result_typed_by_hand":   {[]string{"done 7"}, ErrNotFailed, "done 7"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, h, proxy, r := startVia(t)

@@ -1,7 +1,7 @@
 // Package client submits tasks and fetches their results.
 //
-//	/data/<id>    ephemeral; the payload         created in one Multi,
-//	/tasks/<id>   ephemeral; the task's state    deleted in one Multi
+//	/data/<id>    ephemeral; the payload         created in one Multi (an atomic
+//	/tasks/<id>   ephemeral; the task's state    transaction), deleted in one Multi
 //
 //	           ┌───────────┐ one Multi  ┌─────────┐ done, failed   ┌─────────┐
 //	  Do ────► │ submitting├───────────►│ waiting ├───────────────►│ fetched │
@@ -43,24 +43,26 @@
 //
 // # Few watches
 //
-// Each watch costs a read, and cannot be removed. So only the oldest few tasks are
-// watched. When one of them finishes, the next ones are read in one request, and the
-// batch grows while all that it reads are finished. If the oldest tasks take long, more
-// are watched, a few at a time, until all are: 1,000 tasks after about 3 s. A lost watch
-// costs up to 10 s.
+// Each watch costs a read, and cannot be removed. So the client watches only the oldest few
+// tasks. When one of them finishes, the client reads the next ones in one request. The
+// batch grows while all tasks that it reads are finished. If the oldest tasks take long,
+// the client watches more, a few at a time, until it watches all: 1,000 tasks after about
+// 3 s. A lost watch costs up to 10 s.
 //
-// Submissions and clean-ups of several callers share Multis (atomic transactions). No
-// caller waits for a clean-up: it is sent with the next submission, or some ms later.
+// Submissions and clean-ups of several callers share Multis. No caller waits for a
+// clean-up: the client sends it with the next submission, or some ms later.
 //
-// A waiting client runs no timer but one of 10 s, for lost watches. When no task has
-// finished for 2 s, the client looks once for a leader, and for a worker that is not
-// drained, and watches /master, /workers and /drain. If one is missing, it logs a warning.
-// WaitForWorkers watches the last two before any task is submitted.
+// A waiting client runs one timer, of 10 s, for lost watches. When no task has finished
+// for 2 s, the client looks once for a leader, and for a worker that is not drained, and
+// watches /master, /workers and /drain. If the leader or such a worker is missing, the
+// client logs a warning. WaitForWorkers watches /workers and /drain before any task is
+// submitted.
 //
 // # Memory
 //
-// A batch bounds the payloads in flight. It also bounds the results that wait to be emitted
-// behind a long task or a blocked output: results beyond the bound go to temporary files
-// without a name. A task is deleted when its result is fetched: it would vanish with
-// the client anyway. A detached task stays until its result was handed over.
+// A batch bounds the payloads in flight. It also bounds the results that wait in memory,
+// because an earlier task takes long or the output blocks: results beyond the bound go to
+// temporary files without a name. A task is deleted when its result is fetched: the task
+// would vanish with the client anyway. A detached task stays until the client has handed
+// over the result.
 package client

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"taskkeeper/internal/lab/zktest"
 )
@@ -20,13 +19,8 @@ func TestDrain(t *testing.T) {
 	}
 	is := func(what string, ended chan error, want error) {
 		t.Helper()
-		select {
-		case err := <-ended:
-			if !errors.Is(err, want) || want == nil && err != nil {
-				t.Errorf("%s: %v, want %v", what, err, want)
-			}
-		case <-time.After(20 * time.Second):
-			t.Fatalf("%s: it waits", what)
+		if err := receive(t, "end of WaitDrained, "+what, ended); !errors.Is(err, want) || want == nil && err != nil {
+			t.Errorf("%s: %v, want %v", what, err, want)
 		}
 	}
 	if err := Undrain(s, "node"); !errors.Is(err, ErrNotDrained) {
@@ -40,7 +34,7 @@ func TestDrain(t *testing.T) {
 	ended := wait("node")
 	h.Set("/drain/node", "because") // a person's note is no answer
 	h.Set("/drain/node", "drained because")
-	is("told by the leader", ended, nil)
+	is("drained by the leader", ended, nil)
 	if err := Drain(s, "node"); err != nil {
 		t.Error(err)
 	}

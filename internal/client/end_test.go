@@ -55,7 +55,7 @@ func TestCancel(t *testing.T) {
 		}
 		r.stop()
 	})
-	t.Run("ends_the_reading_of_what_is_withdrawn", func(t *testing.T) {
+	t.Run("ends_the_reads_of_what_is_withdrawn", func(t *testing.T) {
 		root, h, proxy, r := startVia(t)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		ends := r.do(ctx, payloads(500)...)
@@ -87,7 +87,7 @@ func TestCancel(t *testing.T) {
 		}
 	})
 	t.Run("needs_no_session", func(t *testing.T) {
-		r := &rig{Client: New(Config{}), t: t}
+		r := &runningClient{Client: New(Config{}), t: t}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		ends := r.do(ctx, "1")
 		cancel(errTest)
@@ -116,10 +116,10 @@ func TestCancel(t *testing.T) {
 			t.Errorf("took %s", took)
 		}
 	})
-	t.Run("of_Serve_alone_withdraws_tasks_and_the_next_Serve_submits_them_under_new_ids", func(t *testing.T) {
+	t.Run("of_Serve_withdraws_tasks_and_the_next_Serve_submits_them_under_new_ids", func(t *testing.T) {
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
-		r := &rig{Client: New(Config{}), t: t}
+		r := &runningClient{Client: New(Config{}), t: t}
 		s := harness.Open(t, root)
 		serve := func() (stop func()) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -152,15 +152,15 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// Here sessions are closed, which needs no reconnect.
-func TestSession(t *testing.T) {
+// A session that the client closes needs no reconnect.
+func TestClosedSession(t *testing.T) {
 	t.Parallel()
 	whenSessionEnds(t, (*session.Session).Close)
-	t.Run("that_ends_amid_results_and_cancels_does_not_hold_Serve", func(t *testing.T) {
+	t.Run("lets_Serve_return_also_during_results_and_cancels", func(t *testing.T) {
 		root := zktest.Connect(t)
 		play(t, root, nil)
 		for range 10 {
-			r := &rig{Client: New(Config{}), t: t}
+			r := &runningClient{Client: New(Config{}), t: t}
 			s := harness.Open(t, root)
 			served := make(chan error, 1)
 			go func() { served <- r.Serve(t.Context(), s) }()
@@ -169,18 +169,14 @@ func TestSession(t *testing.T) {
 			r.wait(ends[0])
 			go cancel(errTest)
 			s.Close()
-			select {
-			case <-served:
-			case <-time.After(20 * time.Second):
-				t.Fatal("Serve does not return")
-			}
+			receive(t, "return of Serve", served)
 			r.wait(ends[1:]...)
 		}
 	})
 }
 
-// Whoever was answered need not be there any more to take another answer.
-func TestWaiterAnswersOnceWhenTheSessionEndsAmidItsReads(t *testing.T) {
+// A caller that has its answer takes no other: a second answer would block the waiter.
+func TestWaiterAnswersOnceWhenTheSessionEndsDuringItsReads(t *testing.T) {
 	t.Parallel()
 	root := zktest.Connect(t)
 	h := zktest.Conn(t, root)
@@ -209,11 +205,7 @@ func TestWaiterAnswersOnceWhenTheSessionEndsAmidItsReads(t *testing.T) {
 	met(t, held)
 	s.Close()
 	release()
-	select {
-	case <-stopped:
-	case <-time.After(20 * time.Second):
-		t.Fatal("answers twice, and nobody takes it")
-	}
+	receive(t, "end of the waiter: it may block on a second answer", stopped)
 	if !errors.Is(err, session.ErrOver) || finished < len(es)/2 || finished+open != len(es) {
 		t.Errorf("%d finished, %d open of %d; %v", finished, open, len(es), err)
 	}
@@ -224,7 +216,7 @@ func TestWaiterAnswersOnceWhenTheSessionEndsAmidItsReads(t *testing.T) {
 	}
 }
 
-func TestWaiterTakesWhoComesAgainRightAfterGivingUp(t *testing.T) {
+func TestWaiterAnswersACallerThatWaitsAgainAfterItGaveUp(t *testing.T) {
 	t.Parallel()
 	w := newWaiter(harness.Open(t, zktest.Connect(t)), slog.New(slog.DiscardHandler))
 	enough, cancel := context.WithCancelCause(t.Context())
@@ -248,12 +240,12 @@ func TestWaiterTakesWhoComesAgainRightAfterGivingUp(t *testing.T) {
 	}
 }
 
-// whenSessionEnds has end end sessions.
+// whenSessionEnds runs the tests of a session that end ends.
 func whenSessionEnds(t *testing.T, end func(*session.Session)) {
-	t.Run("its_tasks_go_with_it", func(t *testing.T) {
+	t.Run("takes_its_tasks_with_it", func(t *testing.T) {
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
-		r := &rig{Client: New(Config{}), t: t}
+		r := &runningClient{Client: New(Config{}), t: t}
 		s := harness.Open(t, root)
 		served := make(chan error, 1)
 		go func() { served <- r.Serve(t.Context(), s) }()
@@ -274,7 +266,7 @@ func whenSessionEnds(t *testing.T, end func(*session.Session)) {
 			}
 		}
 	})
-	t.Run("only_open_tasks_are_submitted_again_and_under_new_ids", func(t *testing.T) {
+	t.Run("has_only_open_tasks_submitted_again_under_new_ids", func(t *testing.T) {
 		root := zktest.Connect(t)
 		h, r := zktest.Conn(t, root), start(t, root)
 		s := r.session()
@@ -313,7 +305,7 @@ func whenSessionEnds(t *testing.T, end func(*session.Session)) {
 			t.Errorf("warned: %s", log)
 		}
 	})
-	t.Run("again_and_again_each_call_returns_one_result", func(t *testing.T) {
+	t.Run("leaves_each_call_one_result_also_when_it_is_one_of_many", func(t *testing.T) {
 		root := zktest.Connect(t)
 		r := start(t, root)
 		p := play(t, root, nil)

@@ -9,7 +9,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-func TestQueue(t *testing.T) {
+func TestIDsKeepQueueAndMarkWhenTasksAreSubmittedAgain(t *testing.T) {
 	t.Parallel()
 	root := zktest.Connect(t)
 	h, r := zktest.Conn(t, root), startIn(t, root, "gpu")

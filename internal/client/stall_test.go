@@ -14,7 +14,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// stalled has a client do a task, and returns what it logs of that it cannot be done.
+// stalled runs a client with one task, and returns its log.
 func stalled(t *testing.T, connect string) (said *records) { return stalledIn(t, connect, "") }
 
 func stalledIn(t *testing.T, connect, queue string) (said *records) {
@@ -30,15 +30,14 @@ func (r *records) lines() []string {
 	return strings.Split(strings.TrimSuffix(r.String(), "\n"), "\n")
 }
 
-// TestStallEnd is of a task that is finished although no leader or no worker was there:
-// by a person.
+// A person has finished the task, although there was no leader or no worker.
 func TestStallEnd(t *testing.T) {
 	for name, tc := range map[string]struct {
 		open int
 		says string
 	}{
-		"is_not_told_when_no_task_is_open_any_more": {0, ""},
-		"is_told_when_other_tasks_are_open":         {2, `level=WARN msg="tasks can be done again" tasks=2`},
+		"is_not_logged_when_no_task_is_open_any_more": {0, ""},
+		"is_logged_when_other_tasks_are_open":         {2, `level=WARN msg="tasks can be done again" tasks=2`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			said := &records{stalls: true}
@@ -64,7 +63,7 @@ func TestStall(t *testing.T) {
 		})
 	}
 	const leader, worker = "/master/by-hand-0000000001", "/workers/w"
-	t.Run("is_told_once_with_what_is_missing_and_once_when_it_is_over", func(t *testing.T) {
+	t.Run("is_logged_once_with_what_is_missing_and_once_at_its_end", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
@@ -72,7 +71,7 @@ func TestStall(t *testing.T) {
 		said := stalled(t, root)
 		says(t, said, 1, `level=WARN msg="no task can be done" tasks=1 missing="a leader: start a master; a worker: start one"`)
 		if took := time.Since(began); took < quiet {
-			t.Errorf("told after %s", took)
+			t.Errorf("logged after %s", took)
 		}
 		h.CreateEphemeral(leader, "")
 		says(t, said, 2, `missing="a worker: start one"`)
@@ -87,7 +86,7 @@ func TestStall(t *testing.T) {
 			t.Errorf("said %q", got)
 		}
 	})
-	t.Run("is_told_where_the_directories_are_missing", func(t *testing.T) {
+	t.Run("is_logged_where_the_directories_are_missing", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
@@ -102,7 +101,7 @@ func TestStall(t *testing.T) {
 		says(t, said, 2, "tasks can be done again")
 	})
 	for _, dir := range []string{task.TasksDir, task.MasterDir, task.WorkersDir} {
-		t.Run("is_told_once_where_nobody_may_list_"+dir[1:]+"_and_once_when_that_is_over", func(t *testing.T) {
+		t.Run("is_logged_once_where_nobody_may_list_"+dir[1:]+"_and_once_at_its_end", func(t *testing.T) {
 			t.Parallel()
 			root := zktest.Connect(t)
 			h := zktest.Conn(t, root)
@@ -111,16 +110,10 @@ func TestStall(t *testing.T) {
 			}
 			h.CreateEphemeral(leader, "")
 			h.CreateEphemeral(worker, "")
-			permit := func(perms int32) {
-				t.Helper()
-				if _, err := h.Conn.SetACL(root[strings.Index(root, "/"):]+dir, zk.WorldACL(perms), -1); err != nil {
-					t.Fatal(err)
-				}
-			}
-			permit(zk.PermAll &^ zk.PermRead)
+			permit(t, h, root, dir, zk.PermAll&^zk.PermRead)
 			said := stalled(t, root)
 			says(t, said, 1, `level=WARN msg="no task can be done" tasks=1 missing="the right to read `+dir+`: give it by setAcl"`)
-			permit(zk.PermAll)
+			permit(t, h, root, dir, zk.PermAll)
 			says(t, said, 2, `level=WARN msg="tasks can be done again" tasks=1`)
 			h.Set(task.StatePath(tasks(t, h, 1)[0]), "done 1")
 			wantEmpty(t, h)
@@ -129,7 +122,7 @@ func TestStall(t *testing.T) {
 			}
 		})
 	}
-	t.Run("is_told_where_all_workers_are_of_other_queues", func(t *testing.T) {
+	t.Run("is_logged_where_all_workers_are_of_other_queues", func(t *testing.T) {
 		t.Parallel()
 		for queue, missing := range map[string]string{"gpu": "a worker of queue gpu: start one with --queue", "": "a worker of the default queue: start one; there are workers of queue cpu"} {
 			root := zktest.Connect(t)
@@ -149,7 +142,7 @@ func TestStall(t *testing.T) {
 			says(t, said, 2, "tasks can be done again")
 		}
 	})
-	t.Run("is_told_where_all_workers_are_drained", func(t *testing.T) {
+	t.Run("is_logged_where_all_workers_are_drained", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
@@ -174,7 +167,7 @@ func TestStall(t *testing.T) {
 		h.CreateEphemeral("/workers/gpu.c", "")
 		says(t, said, 5, "tasks can be done again")
 	})
-	t.Run("is_none_while_there_are_both_nor_when_a_worker_is_back_soon", func(t *testing.T) {
+	t.Run("is_not_logged_with_a_leader_and_a_worker_nor_when_a_worker_is_away_briefly", func(t *testing.T) {
 		t.Parallel()
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)

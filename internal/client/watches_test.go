@@ -17,7 +17,7 @@ import (
 
 func TestWatches(t *testing.T) {
 	t.Parallel()
-	submit := func(t *testing.T, n int) (server *zktest.Server, root string, h *zktest.ManualClient, r *rig, ends []<-chan ending, ids []string) {
+	submit := func(t *testing.T, n int) (server *zktest.Server, root string, h *zktest.ManualClient, r *runningClient, ends []<-chan ending, ids []string) {
 		server, root = zktest.Shared(t), zktest.Connect(t)
 		h, r = zktest.Conn(t, root), start(t, root)
 		ends = r.do(t.Context(), payloads(n)...)
@@ -37,7 +37,7 @@ func TestWatches(t *testing.T) {
 			}
 		}
 	}
-	t.Run("are_few_at_first_and_grow_slowly_while_the_oldest_are_long", func(t *testing.T) {
+	t.Run("are_few_at_first_and_more_while_the_oldest_tasks_take_long", func(t *testing.T) {
 		began := time.Now()
 		server, root, h, r, ends, ids := submit(t, 1000)
 		s := r.session()
@@ -66,7 +66,7 @@ func TestWatches(t *testing.T) {
 			return n == 0, fmt.Sprint(n)
 		})
 	})
-	t.Run("of_the_oldest_are_enough_when_all_are_finished_in_order", func(t *testing.T) {
+	t.Run("on_the_oldest_tasks_suffice_when_all_finish_in_order", func(t *testing.T) {
 		root, h, proxy, r := startVia(t)
 		ends := r.do(t.Context(), payloads(2000)...)
 		ids := tasks(t, h, 2000)
@@ -81,7 +81,7 @@ func TestWatches(t *testing.T) {
 		}
 		wantEmpty(t, h)
 	})
-	t.Run("that_are_lost_cost_time_and_no_result", func(t *testing.T) {
+	t.Run("that_are_lost_delay_a_result_and_lose_none", func(t *testing.T) {
 		server, root, h, r, ends, ids := submit(t, 1)
 		s := r.session()
 		zktest.Eventually(t, "watch", func() (bool, string) { return watches(t, server, root, s) == 1, "none" })
@@ -91,7 +91,7 @@ func TestWatches(t *testing.T) {
 			t.Error(e)
 		}
 	})
-	t.Run("of_many_long_tasks_do_not_slow_down_the_others", func(t *testing.T) {
+	t.Run("on_many_long_tasks_do_not_slow_down_the_others", func(t *testing.T) {
 		server, root, h, r, ends, _ := submit(t, 400)
 		s := r.session()
 		zktest.Eventually(t, "all watched", func() (bool, string) {
@@ -127,7 +127,7 @@ func TestWatches(t *testing.T) {
 }
 
 // Not parallel: it counts goroutines.
-func TestNoLeak(t *testing.T) {
+func TestManyTasksLeaveNoGoroutineAndNoWatch(t *testing.T) {
 	server, root := zktest.Shared(t), zktest.Connect(t)
 	r := start(t, root)
 	s := r.session()

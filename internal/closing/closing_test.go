@@ -26,14 +26,14 @@ worker  x509:CN=tk-worker
 client  x509:CN=tk-client
 viewer  x509:CN=tk-viewer
 `
-	without = "admin x509:CN=tk-admin\nmaster x509:CN=tk-master\nworker x509:CN=tk-worker\nclient x509:CN=tk-client\n" // a viewer
+	withoutViewer = "admin x509:CN=tk-admin\nmaster x509:CN=tk-master\nworker x509:CN=tk-worker\nclient x509:CN=tk-client\n"
 )
 
-func TestClosedAndOpenedAgain(t *testing.T) {
-	r := newRig(t)
-	admin := r.tree("admin")
-	n := r.fill(admin.Session, 100)
-	r.obeys("")
+func TestCloseAndOpenSetEveryACL(t *testing.T) {
+	in := newInstallation(t)
+	admin := in.tree("admin")
+	n := in.fill(admin.Session, 100)
+	in.obeys("")
 
 	report, err := Close(t.Context(), admin, Order{Text: []byte(roles)})
 	must(t, err)
@@ -41,7 +41,7 @@ func TestClosedAndOpenedAgain(t *testing.T) {
 	if want := n + 1 + 4; report.Znodes != want || report.Changed != want-1 || len(report.Refused)+len(report.Foreign)+len(report.Wrong) > 0 {
 		t.Errorf("%+v, want %d znodes", report, want)
 	}
-	r.obeys(roles)
+	in.obeys(roles)
 	again, err := Close(t.Context(), admin, Order{Text: []byte(roles)})
 	must(t, err)
 	if again.Changed != 0 || again.Znodes != report.Znodes {
@@ -50,23 +50,23 @@ func TestClosedAndOpenedAgain(t *testing.T) {
 	look, err := Look(t.Context(), admin, parse(t, roles))
 	must(t, err)
 	if look.Znodes != report.Znodes || len(look.Wrong) > 0 {
-		t.Errorf("a look: %+v", look)
+		t.Errorf("Look: %+v", look)
 	}
 
-	t.Run("another_policy", func(t *testing.T) {
-		report, err := Close(t.Context(), admin, Order{Text: []byte(without)})
+	t.Run("under_another_policy_too", func(t *testing.T) {
+		report, err := Close(t.Context(), admin, Order{Text: []byte(withoutViewer)})
 		must(t, err)
 		if report.Changed == 0 || len(report.Foreign) > 0 {
 			t.Errorf("%+v", report)
 		}
-		r.obeys(without)
+		in.obeys(withoutViewer)
 	})
 	report, err = Open(t.Context(), admin)
 	must(t, err)
 	if report.Changed < n || len(report.Refused)+len(report.Foreign) > 0 {
 		t.Errorf("%+v", report)
 	}
-	r.obeys("")
+	in.obeys("")
 	if _, err := admin.Session.Stat(access.Znode); !errors.Is(err, zk.ErrNoNode) {
 		t.Errorf("/access: %v", err)
 	}
@@ -75,11 +75,11 @@ func TestClosedAndOpenedAgain(t *testing.T) {
 	}
 }
 
-func TestWhatIsCreatedMeanwhileIsClosedAsWell(t *testing.T) {
-	r := newRig(t)
-	admin := r.tree("admin")
-	r.fill(admin.Session, 300)
-	old := zktest.ConnAs(t, r.root, r.server.Identity("client")) // it knows of no policies
+func TestASecondCloseClosesWhatWasCreatedDuringTheFirst(t *testing.T) {
+	in := newInstallation(t)
+	admin := in.tree("admin")
+	in.fill(admin.Session, 300)
+	old := zktest.ConnAs(t, in.root, in.server.Identity("client")) // a program that knows no policies
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -96,13 +96,13 @@ func TestWhatIsCreatedMeanwhileIsClosedAsWell(t *testing.T) {
 	}
 	_, err = Close(t.Context(), admin, Order{Text: []byte(roles)})
 	must(t, err)
-	r.obeys(roles)
+	in.obeys(roles)
 }
 
-func TestCloseThatEndsInTheMiddleIsContinued(t *testing.T) {
-	r := newRig(t)
-	admin := r.tree("admin")
-	r.fill(admin.Session, 200)
+func TestAnInterruptedChangeIsCompletedByTheNext(t *testing.T) {
+	in := newInstallation(t)
+	admin := in.tree("admin")
+	in.fill(admin.Session, 200)
 	for _, change := range []struct {
 		name string
 		do   func(ctx context.Context, t Tree) error
@@ -116,8 +116,8 @@ func TestCloseThatEndsInTheMiddleIsContinued(t *testing.T) {
 	} {
 		t.Run(change.name, func(t *testing.T) {
 			for _, n := range []int{1, 2, 10, 70, 300} { // changes of ACLs, of 1,200
-				proxy, address := zktest.Via(t, r.server.Addr())
-				dying := Tree{Session: r.open(address+"/site/app", "admin"), Servers: r.open(address, "admin"), Chroot: "/site/app"}
+				proxy, address := zktest.Via(t, in.server.Addr())
+				dying := Tree{Session: in.open(address+"/site/app", "admin"), Servers: in.open(address, "admin"), Chroot: "/site/app"}
 				met, done := proxy.RefuseAfter(zktest.OpSetACL, n), make(chan error, 1)
 				go func() { done <- change.do(t.Context(), dying) }()
 				select {
@@ -128,25 +128,25 @@ func TestCloseThatEndsInTheMiddleIsContinued(t *testing.T) {
 					}
 					done <- err
 				}
-				zktest.Expire(t, r.server.Addr(), dying.Session.ID()) // and its lock, as if it was killed
+				zktest.Expire(t, in.server.Addr(), dying.Session.ID()) // and its lock, as if it was killed
 				dying.Session.Close()
 				dying.Servers.Close()
 				if err := <-done; err == nil {
-					t.Errorf("after change %d it went on", n)
+					t.Errorf("after change %d it succeeded without its session", n)
 				}
 			}
 			must(t, change.do(t.Context(), admin))
-			r.obeys(change.ends)
+			in.obeys(change.ends)
 		})
 	}
 }
 
-func TestQuotas(t *testing.T) {
-	r := newRig(t)
-	admin := r.tree("admin")
+func TestQuotasAreSetCountedAndRemoved(t *testing.T) {
+	in := newInstallation(t)
+	admin := in.tree("admin")
 	_, err := Close(t.Context(), admin, Order{Text: []byte(roles), Quota: &Quota{Tasks: 3, Bytes: 1000}})
 	must(t, err)
-	client := r.open(r.root, "client")
+	client := in.open(in.root, "client")
 	for i := range 3 {
 		if _, err := client.Multi(session.Create(fmt.Sprintf("/tasks/%d", i), []byte("0123456789"))); err != nil {
 			t.Fatal(err)
@@ -165,10 +165,10 @@ func TestQuotas(t *testing.T) {
 	if all, err := Quotas(admin); err != nil || fmt.Sprint(all) != want {
 		t.Errorf("%v, %v, want %s", all, err, want)
 	}
-	if all, err := Quotas(r.tree("viewer")); err != nil || fmt.Sprint(all) != want {
+	if all, err := Quotas(in.tree("viewer")); err != nil || fmt.Sprint(all) != want {
 		t.Errorf("a viewer: %v, %v", all, err)
 	}
-	if err := (Tree{Servers: r.open(r.server.Addr(), "client"), Chroot: "/site/app"}).setQuota(Quota{}, parse(t, roles)); !session.Refused(err) {
+	if err := (Tree{Servers: in.open(in.server.Addr(), "client"), Chroot: "/site/app"}).setQuota(Quota{}, parse(t, roles)); !session.Refused(err) {
 		t.Errorf("a client sets a quota: %v", err)
 	}
 	_, err = Close(t.Context(), admin, Order{Text: []byte(roles), Quota: &Quota{Bytes: 5000}})
@@ -184,20 +184,20 @@ func TestQuotas(t *testing.T) {
 	if all, err := Quotas(admin); err != nil || len(all) > 0 {
 		t.Errorf("%v, %v", all, err)
 	}
-	if left := zktest.Conn(t, r.server.Addr()).Children(quotas); len(left) > 0 && !slices.Equal(left, []string{"zookeeper"}) {
+	if left := zktest.Conn(t, in.server.Addr()).Children(quotas); len(left) > 0 && !slices.Equal(left, []string{"zookeeper"}) {
 		t.Errorf("left: %v", left)
 	}
 }
 
-func TestNobodyLocksHimselfOut(t *testing.T) {
-	r := newRig(t)
+func TestCloseRefusesToLockItsCallerOut(t *testing.T) {
+	in := newInstallation(t)
 	for _, tc := range []struct{ role, policy, says string }{
 		{"client", roles, "you would lock yourself out: CN=tk-client is a client by /access, and only an admin can change the policy; to hand it over, name both as admins, and have the other one close it with itself alone"},
 		{"admin", "admin x509:CN=boss\n", "you would lock yourself out: CN=tk-admin has no role by /access, and only an admin can change the policy; to hand it over, name both as admins, and have the other one close it with itself alone"},
 		{"admin", "admin x509:CN=tk-admin\nmaster digest:odd\n", "the servers do not accept the id digest:odd"},
 		{"admin", "admin x509:CN=tk-admin\nmaster x509:nonsense=\n", "the servers do not accept the id x509:nonsense=: they know certificates only if zoo.cfg has a secureClientPort"},
 	} {
-		tree := r.tree(tc.role)
+		tree := in.tree(tc.role)
 		if _, err := Close(t.Context(), tree, Order{Text: []byte(tc.policy)}); err == nil || err.Error() != tc.says {
 			t.Errorf("%v, want\n%s", err, tc.says)
 		}
@@ -205,15 +205,15 @@ func TestNobodyLocksHimselfOut(t *testing.T) {
 			t.Errorf("%s: /access: %v", tc.role, err)
 		}
 	}
-	if left := zktest.Conn(t, r.server.Addr()).Children("/site/app"); len(left) > 0 {
+	if left := zktest.Conn(t, in.server.Addr()).Children("/site/app"); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }
 
-func TestTheAdminIsHandedOverInTwoSteps(t *testing.T) {
-	r := newRig(t)
-	admin, heir := r.tree("admin"), r.tree("viewer")
-	r.fill(admin.Session, 3)
+func TestTheRoleOfTheAdminIsHandedOverInTwoSteps(t *testing.T) {
+	in := newInstallation(t)
+	admin, heir := in.tree("admin"), in.tree("viewer")
+	in.fill(admin.Session, 3)
 	const last = "admin x509:CN=tk-viewer\nclient x509:CN=tk-client\n"
 	for _, step := range []struct {
 		by     Tree
@@ -228,16 +228,16 @@ func TestTheAdminIsHandedOverInTwoSteps(t *testing.T) {
 		t.Errorf("%+v, %v", report, err)
 	}
 	if _, err := Open(t.Context(), admin); !errors.Is(err, ErrNotAdmin) {
-		t.Errorf("the one before: %v", err)
+		t.Errorf("opened by the admin before: %v", err)
 	}
 }
 
-func TestWhatKeepsItFromOpening(t *testing.T) {
-	r := newRig(t)
-	admin := r.tree("admin")
+func TestOpenFailsWhereAZnodeIsInTheWay(t *testing.T) {
+	in := newInstallation(t)
+	admin := in.tree("admin")
 	_, err := Close(t.Context(), admin, Order{Text: []byte(roles)})
 	must(t, err)
-	h := zktest.Conn(t, r.root)
+	h := zktest.Conn(t, in.root)
 	h.Create("/access/child", "")
 	if _, err := Open(t.Context(), admin); err == nil || !strings.Contains(err.Error(), "/access has children") {
 		t.Errorf("a child of the policy: %v", err)
@@ -250,19 +250,19 @@ func TestWhatKeepsItFromOpening(t *testing.T) {
 	h.Delete("/access-lock")
 	_, err = Open(t.Context(), admin)
 	must(t, err)
-	r.obeys("")
+	in.obeys("")
 }
 
-func TestTwoThatChangeItWaitForEachOther(t *testing.T) {
-	r := newRig(t)
-	r.fill(r.tree("admin").Session, 300)
+func TestTwoChangesWaitForEachOther(t *testing.T) {
+	in := newInstallation(t)
+	in.fill(in.tree("admin").Session, 300)
 	for range 3 {
 		var both sync.WaitGroup
 		for _, do := range []func(Tree) error{
 			func(tree Tree) error { _, err := Close(t.Context(), tree, Order{Text: []byte(roles)}); return err },
 			func(tree Tree) error { _, err := Open(t.Context(), tree); return err },
 		} {
-			tree := r.tree("admin")
+			tree := in.tree("admin")
 			both.Go(func() {
 				if err := do(tree); err != nil {
 					t.Error(err)
@@ -270,15 +270,15 @@ func TestTwoThatChangeItWaitForEachOther(t *testing.T) {
 			})
 		}
 		both.Wait()
-		if _, err := r.tree("admin").Session.Stat(access.Znode); errors.Is(err, zk.ErrNoNode) {
-			r.obeys("")
+		if _, err := in.tree("admin").Session.Stat(access.Znode); errors.Is(err, zk.ErrNoNode) {
+			in.obeys("")
 		} else {
-			r.obeys(roles)
+			in.obeys(roles)
 		}
 	}
 }
 
-func TestAPlainServerKnowsNoCertificates(t *testing.T) {
+func TestCloseFailsOnAServerWithoutTLS(t *testing.T) {
 	root := zktest.Connect(t)
 	s := harness.Open(t, root)
 	tree := Tree{Session: s, Servers: s, Chroot: harness.SessionConfig(t, root).Address.Chroot}

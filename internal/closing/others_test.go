@@ -10,12 +10,12 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-func TestAnInstallationOfAnotherAdminOnTheSameServers(t *testing.T) {
-	r := newRig(t)
-	zktest.Conn(t, r.server.Addr()).Create("/beside", "")
-	_, err := Close(t.Context(), r.tree("admin"), Order{Text: []byte(roles)})
+func TestTheServersOwnZnodesStayWithTheAdminOfAnotherInstallation(t *testing.T) {
+	in := newInstallation(t)
+	zktest.Conn(t, in.server.Addr()).Create("/beside", "")
+	_, err := Close(t.Context(), in.tree("admin"), Order{Text: []byte(roles)})
 	must(t, err)
-	beside := Tree{Session: r.open(r.server.Addr()+"/beside", "viewer"), Servers: r.open(r.server.Addr(), "viewer"), Chroot: "/beside"}
+	beside := Tree{Session: in.open(in.server.Addr()+"/beside", "viewer"), Servers: in.open(in.server.Addr(), "viewer"), Chroot: "/beside"}
 	report, err := Close(t.Context(), beside, Order{Text: []byte("admin x509:CN=tk-viewer\n")})
 	if err != nil || !slices.Contains(report.Foreign, serversOwn) {
 		t.Errorf("closed: %+v, %v", report, err)
@@ -26,19 +26,19 @@ func TestAnInstallationOfAnotherAdminOnTheSameServers(t *testing.T) {
 	}
 }
 
-func TestAnotherInstallationStaysClosed(t *testing.T) {
-	r := newRig(t)
-	admin, other := r.tree("admin"), r.tree("admin")
+func TestOpenLeavesAnotherInstallationClosed(t *testing.T) {
+	in := newInstallation(t)
+	admin, other := in.tree("admin"), in.tree("admin")
 	other.Chroot = "/site/app/below"
-	other.Session = r.open(r.server.Addr()+other.Chroot, "admin")
-	for _, tree := range []Tree{other, admin, other} { // the last one again: nothing was opened
+	other.Session = in.open(in.server.Addr()+other.Chroot, "admin")
+	for _, tree := range []Tree{other, admin, other} { // the last one again: nothing of it was opened
 		report, err := Close(t.Context(), tree, Order{Text: []byte(roles)})
 		must(t, err)
 		if tree == admin && !slices.Contains(report.Shared, "/below") {
 			t.Errorf("%+v", report)
 		}
 	}
-	beside := Tree{Session: r.open(r.server.Addr()+"/beside", "admin"), Servers: admin.Servers, Chroot: "/beside"}
+	beside := Tree{Session: in.open(in.server.Addr()+"/beside", "admin"), Servers: admin.Servers, Chroot: "/beside"}
 	_, err := Close(t.Context(), beside, Order{Text: []byte(roles)})
 	must(t, err)
 	report, err := Open(t.Context(), beside)
@@ -53,14 +53,14 @@ func TestAnotherInstallationStaysClosed(t *testing.T) {
 	}
 }
 
-func TestServersOwnZnodesThatSomebodyElseClosedAreLeft(t *testing.T) {
-	r := newRig(t)
-	h := zktest.Conn(t, r.server.Addr())
+func TestTheServersOwnZnodesAreLeftWhenAnotherProgramClosedThem(t *testing.T) {
+	in := newInstallation(t)
+	h := zktest.Conn(t, in.server.Addr())
 	acl := []zk.ACL{{Perms: zk.PermAll, Scheme: "x509", ID: "CN=tk-admin"}, {Perms: zk.PermRead, Scheme: "world", ID: "anyone"}}
 	if _, err := h.Conn.SetACL(quotas, acl, -1); err != nil {
 		t.Fatal(err)
 	}
-	admin := r.tree("admin")
+	admin := in.tree("admin")
 	for name, do := range map[string]func() (Report, error){
 		"close": func() (Report, error) { return Close(t.Context(), admin, Order{Text: []byte(roles)}) },
 		"look":  func() (Report, error) { return Look(t.Context(), admin, parse(t, roles)) },

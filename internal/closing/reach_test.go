@@ -11,11 +11,11 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-func TestWhatWasMadeByHandBelowATaskIsClosed(t *testing.T) {
-	r := newRig(t)
-	admin := r.tree("admin")
-	r.fill(admin.Session, 1)
-	h := zktest.Conn(t, r.root)
+func TestZnodesMadeByHandBelowATaskAreClosedAndOpened(t *testing.T) {
+	in := newInstallation(t)
+	admin := in.tree("admin")
+	in.fill(admin.Session, 1)
+	h := zktest.Conn(t, in.root)
 	h.Create("/tasks/0/note", "")
 	h.Create("/tasks/0/note/more", "")
 	for _, change := range []struct {
@@ -36,17 +36,17 @@ func TestWhatWasMadeByHandBelowATaskIsClosed(t *testing.T) {
 	}
 }
 
-func TestAboveTheChrootOnlyWhatIsOursIsClosed(t *testing.T) {
-	r := newRig(t)
-	h := zktest.Conn(t, r.server.Addr())
+func TestAboveTheChrootOnlyUnsharedZnodesAreClosed(t *testing.T) {
+	in := newInstallation(t)
+	h := zktest.Conn(t, in.server.Addr())
 	h.Create("/others", "")
-	admin := r.tree("admin")
+	admin := in.tree("admin")
 	report, err := Close(t.Context(), admin, Order{Text: []byte(roles)})
 	must(t, err)
 	if !slices.Equal(report.Shared, []string{"/"}) || len(report.Foreign) > 0 {
 		t.Errorf("%+v", report)
 	}
-	client := zktest.ConnAs(t, r.server.Addr(), r.server.Identity("client"))
+	client := zktest.ConnAs(t, in.server.Addr(), in.server.Identity("client"))
 	client.Create("/also", "")
 	if _, err := client.Conn.Create("/site/flood", nil, 0, zk.WorldACL(zk.PermAll)); !errors.Is(err, zk.ErrNoAuth) {
 		t.Errorf("a client creates a znode beside the chroot: %v", err)
@@ -54,12 +54,12 @@ func TestAboveTheChrootOnlyWhatIsOursIsClosed(t *testing.T) {
 
 	h.Delete("/others")
 	h.Delete("/also")
-	look, err := Look(t.Context(), r.tree("viewer"), parse(t, roles))
+	look, err := Look(t.Context(), in.tree("viewer"), parse(t, roles))
 	must(t, err)
 	if !slices.Equal(look.Wrong, []string{"/"}) || len(look.Shared) > 0 {
-		t.Errorf("a look, when the others are gone: %+v", look)
+		t.Errorf("Look, when the others' znodes are gone: %+v", look)
 	}
 	_, err = Close(t.Context(), admin, Order{Text: []byte(roles)})
 	must(t, err)
-	r.obeys(roles)
+	in.obeys(roles)
 }

@@ -19,8 +19,8 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// field runs a script and returns the words it prints.
-func field(t *testing.T, c *Command, payload string) []string {
+// fields executes the command and returns the words that it prints.
+func fields(t *testing.T, c *Command, payload string) []string {
 	t.Helper()
 	got, err := execute(t, c, payload)
 	if err != nil {
@@ -38,29 +38,29 @@ func number(t *testing.T, text string) int {
 	return n
 }
 
-// supervisorOf is the process that the command reports, when it is idle.
+// supervisorOf returns the process id that the command prints: that of its supervisor.
 func supervisorOf(t *testing.T, c *Command) int {
 	t.Helper()
-	return number(t, field(t, c, "")[0])
+	return number(t, fields(t, c, "")[0])
 }
 
-func TestAgain(t *testing.T) {
-	t.Run("a_supervisor_executes_the_second_and_the_thousandth_command_each_in_a_session_of_its_own", func(t *testing.T) {
+func TestSupervisorIsReused(t *testing.T) {
+	t.Run("for_1000_commands_each_in_a_session_of_its_own", func(t *testing.T) {
 		c := command(t, "sh", "-c", `read -r _ _ _ _ _ session _ </proc/self/stat; echo "$PPID $$ $session"`)
-		first := field(t, c, "")
+		first := fields(t, c, "")
 		sessions := map[string]bool{first[1]: true}
 		for n := range 999 {
-			next := field(t, c, "")
+			next := fields(t, c, "")
 			if next[0] != first[0] || sessions[next[1]] || next[2] != next[1] {
 				t.Fatalf("command %d: supervisor, pid and session %q, at first %q", n+2, next, first)
 			}
 			sessions[next[1]] = true
 		}
 	})
-	t.Run("there_are_as_many_supervisors_as_there_were_executions_at_a_time", func(t *testing.T) {
+	t.Run("so_that_there_are_as_many_as_executions_at_a_time", func(t *testing.T) {
 		c := sh(t, "echo $PPID")
 		for range 2 {
-			field(t, c, "")
+			fields(t, c, "")
 		}
 		if n := len(c.idle.all); n != 1 {
 			t.Errorf("%d", n)
@@ -70,7 +70,7 @@ func TestAgain(t *testing.T) {
 			t.Errorf("after Close: %v, %d are left", err, len(c.idle.all))
 		}
 	})
-	t.Run("a_command_has_no_descriptor_but_its_own", func(t *testing.T) {
+	t.Run("and_a_command_has_no_descriptor_but_its_own", func(t *testing.T) {
 		c := command(t, "ls", "/proc/self/fd")
 		held, err := os.Open("/")
 		if err != nil {
@@ -93,12 +93,12 @@ func TestAgain(t *testing.T) {
 				}()
 				defer func() { cancel(); <-done }()
 			}
-			if got := field(t, c, "x"); strings.Join(got, " ") != "0 1 2 3" { // the last is the folder's
+			if got := fields(t, c, "x"); strings.Join(got, " ") != "0 1 2 3" { // the last is the folder's
 				t.Errorf("command %d: %q", n+1, got)
 			}
 		}
 	})
-	t.Run("a_command_gets_its_own_environment_and_input", func(t *testing.T) {
+	t.Run("and_a_command_gets_its_own_environment_and_input", func(t *testing.T) {
 		c := sh(t, "echo $TASK_ID $WORKER_ID; cat; env | grep -c _ID=")
 		for _, id := range []string{"t1", "t2"} {
 			o, err := c.Execute(t.Context(), task.Execution{Task: id, Worker: "w" + id, Payload: []byte(id)})
@@ -107,14 +107,14 @@ func TestAgain(t *testing.T) {
 			}
 		}
 	})
-	t.Run("a_command_is_not_told_of_the_workers_certificate_nor_is_its_supervisor", func(t *testing.T) {
+	t.Run("without_the_variables_of_the_workers_certificate", func(t *testing.T) {
 		t.Setenv("ZK_TLS_KEY", "/worker.key")
 		got, err := execute(t, sh(t, `env; cat /proc/$PPID/environ`), "")
 		if err != nil || !strings.Contains(got, "WORKER_ID=") || strings.Contains(got, "ZK_TLS_") {
 			t.Errorf("%v, it sees\n%s", err, got)
 		}
 	})
-	t.Run("a_command_that_cannot_be_started_leaves_the_supervisor_to_the_next", func(t *testing.T) {
+	t.Run("after_a_command_that_could_not_be_started", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "prog")
 		script := func(mode os.FileMode) {
 			if err := errors.Join(os.WriteFile(path, []byte("#!/bin/sh\necho $PPID\n"), 0o755), os.Chmod(path, mode)); err != nil {
@@ -134,28 +134,28 @@ func TestAgain(t *testing.T) {
 		}
 	})
 	for name, script := range map[string]string{
-		"of_the_group":       `sleep M & echo x`,
-		"of_a_double_fork":   `(sh -c "sleep M & sleep M" &) ; echo x`,
-		"in_other_sessions":  `setsid sleep M & setsid sh -c "setsid sleep M & sleep M" & sleep 0.05; echo x`,
-		"that_became_daemon": `(trap '' HUP TERM INT; cd /; exec >/dev/null 2>&1 </dev/null; setsid sh -c "trap '' TERM; sleep M & wait; sleep M" &) ; sleep 0.05; echo x`,
-		"of_a_failed_one":    `setsid sleep M & sleep 0.05; kill -9 $$`,
+		"of_the_group":                 `sleep M & echo x`,
+		"of_a_double_fork":             `(sh -c "sleep M & sleep M" &) ; echo x`,
+		"in_another_session":           `setsid sleep M & setsid sh -c "setsid sleep M & sleep M" & sleep 0.05; echo x`,
+		"that_became_a_daemon":         `(trap '' HUP TERM INT; cd /; exec >/dev/null 2>&1 </dev/null; setsid sh -c "trap '' TERM; sleep M & wait; sleep M" &) ; sleep 0.05; echo x`,
+		"of_a_command_that_was_killed": `setsid sleep M & sleep 0.05; kill -9 $$`,
 	} {
-		t.Run("the_second_command_finds_nothing_of_the_first_"+name, func(t *testing.T) {
+		t.Run("and_the_next_command_finds_no_process_"+name, func(t *testing.T) {
 			m := marker(t)
 			c := command(t, "sh", "-c", `case $1 in first) `+strings.ReplaceAll(script, "M", m)+`;; esac
 				grep -lz "`+strings.Replace(m, "3600", "^3600", 1)+`$" /proc/[0-9]*/cmdline 2>/dev/null; echo $PPID`, "sh", "{}")
 			_, _ = execute(t, c, "first")
 			none(t, m)
 			was := c.idle.all[0].process.Pid
-			if got := field(t, c, "second"); !slices.Equal(got, []string{strconv.Itoa(was)}) {
+			if got := fields(t, c, "second"); !slices.Equal(got, []string{strconv.Itoa(was)}) {
 				t.Errorf("%q, want %d", got, was)
 			}
 		})
 	}
 }
 
-func TestIdle(t *testing.T) {
-	t.Run("supervisor_that_was_killed_is_replaced", func(t *testing.T) {
+func TestIdleSupervisor(t *testing.T) {
+	t.Run("that_was_killed_is_replaced", func(t *testing.T) {
 		c := sh(t, "echo $PPID")
 		for range 3 {
 			was := supervisorOf(t, c)
@@ -167,7 +167,7 @@ func TestIdle(t *testing.T) {
 			}
 		}
 	})
-	t.Run("supervisor_that_is_stopped_is_replaced_at_once", func(t *testing.T) {
+	t.Run("that_is_stopped_is_replaced_at_once", func(t *testing.T) {
 		c := sh(t, "echo $PPID")
 		was := supervisorOf(t, c)
 		if err := syscall.Kill(was, syscall.SIGSTOP); err != nil {
@@ -181,7 +181,7 @@ func TestIdle(t *testing.T) {
 			t.Errorf("the stopped one: %v", err)
 		}
 	})
-	t.Run("supervisor_outlives_other_signals", func(t *testing.T) {
+	t.Run("outlives_other_signals", func(t *testing.T) {
 		c := sh(t, "echo $PPID")
 		was := supervisorOf(t, c)
 		for sig := syscall.Signal(1); sig <= 64; sig++ {
@@ -196,7 +196,7 @@ func TestIdle(t *testing.T) {
 			t.Errorf("%d, before %d", now, was)
 		}
 	})
-	t.Run("supervisors_end_with_Close", func(t *testing.T) {
+	t.Run("ends_with_Close", func(t *testing.T) {
 		c := sh(t, "echo $PPID")
 		was := supervisorOf(t, c)
 		c.Close()
@@ -205,7 +205,7 @@ func TestIdle(t *testing.T) {
 		}
 	})
 	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
-		t.Run("supervisors_end_when_the_worker_is_gone_by_"+sig.String(), func(t *testing.T) {
+		t.Run("ends_when_the_worker_is_gone_by_"+sig.String(), func(t *testing.T) {
 			self, err := os.Executable()
 			if err != nil {
 				t.Fatal(err)
@@ -219,7 +219,7 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-func TestKilledTogether(t *testing.T) {
+func TestCommandEndsWhenWorkerAndSupervisorAreKilledTogether(t *testing.T) {
 	m := marker(t)
 	up := filepath.Join(t.TempDir(), "up")
 	self, err := os.Executable()
@@ -234,14 +234,14 @@ func TestKilledTogether(t *testing.T) {
 	eventually(t, "the command is gone", func() bool { return len(alive("sleep\x00"+m)) == 0 })
 }
 
-// hoppersEnv makes this test binary a program that leaves processes behind which fork,
+// forkersEnv makes this test binary a program that leaves processes behind which fork,
 // setsid and exit, again and again, as fast as they can.
-const hoppersEnv = "COMMAND_TEST_HOPPERS"
+const forkersEnv = "COMMAND_TEST_FORKERS"
 
-func init() { programs[hoppersEnv] = startHoppers }
+func init() { programs[forkersEnv] = startForkers }
 
 //go:norace
-func startHoppers() {
+func startForkers() {
 	fork := func() uintptr {
 		pid, _, _ := syscall.RawSyscall(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0)
 		return pid
@@ -266,8 +266,8 @@ func startHoppers() {
 	}
 }
 
-func TestHoppers(t *testing.T) {
-	t.Setenv(hoppersEnv, "1")
+func TestProcessesThatForkAndExitAreKilled(t *testing.T) {
+	t.Setenv(forkersEnv, "1")
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

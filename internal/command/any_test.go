@@ -10,7 +10,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-func TestAny(t *testing.T) {
+func TestPayloadIsTheCommandLine(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string, mode os.FileMode) string {
 		path := filepath.Join(dir, name)

@@ -101,7 +101,7 @@ func open(t *testing.T, cfg Config) *Command {
 	return c
 }
 
-// sh is a script that is not to see its payload in an argument.
+// sh returns a command that runs a script. The payload is its standard input.
 func sh(t *testing.T, script string) *Command {
 	t.Helper()
 	return command(t, "sh", "-c", script)
@@ -141,14 +141,14 @@ func TestNew(t *testing.T) {
 		words []string
 		want  string
 	}{
-		"no_word":                {nil, "the command is empty: give a program and its arguments"},
-		"an_empty_word":          {[]string{""}, "the command is empty: give a program and its arguments"},
-		"an_unknown_program":     {[]string{"no-such-program", "x"}, `cannot run "no-such-program": executable file not found in $PATH`},
-		"a_file_that_is_missing": {[]string{dir + "/missing"}, `cannot run "` + dir + `/missing": no such file or directory`},
-		"a_file_without_the_bit": {[]string{plain}, `cannot run "` + plain + `": permission denied`},
-		"a_folder":               {[]string{dir}, `cannot run "` + dir + `": is a directory`},
-		"a_payload_in_a_script":  {[]string{"/bin/sh", "-ec", "echo {}", "sh"}, "{} after \"/bin/sh\": a payload may become code, a program or an option there: use a script that takes it as \"$1\", sh -c SCRIPT sh {} or --shell; or leave {} out and read standard input"},
-		"a_payload_as_program":   {[]string{"{}"}, `"{}": {} cannot be in the program's name: a payload never chooses the program`},
+		"no_word":                       {nil, "the command is empty: give a program and its arguments"},
+		"an_empty_word":                 {[]string{""}, "the command is empty: give a program and its arguments"},
+		"an_unknown_program":            {[]string{"no-such-program", "x"}, `cannot run "no-such-program": executable file not found in $PATH`},
+		"a_file_that_is_missing":        {[]string{dir + "/missing"}, `cannot run "` + dir + `/missing": no such file or directory`},
+		"a_file_that_is_not_executable": {[]string{plain}, `cannot run "` + plain + `": permission denied`},
+		"a_folder":                      {[]string{dir}, `cannot run "` + dir + `": is a directory`},
+		"a_payload_in_a_script":         {[]string{"/bin/sh", "-ec", "echo {}", "sh"}, "{} after \"/bin/sh\": a payload may become code, a program or an option there: use a script that takes it as \"$1\", sh -c SCRIPT sh {} or --shell; or leave {} out and read standard input"},
+		"a_payload_as_program":          {[]string{"{}"}, `"{}": {} cannot be in the program's name: a payload never chooses the program`},
 	} {
 		t.Run("refuses_"+name, func(t *testing.T) {
 			if _, err := New(Config{Words: c.words}); err == nil || err.Error() != c.want {
@@ -158,20 +158,20 @@ func TestNew(t *testing.T) {
 	}
 }
 
-func TestExecute(t *testing.T) {
+func TestCommand(t *testing.T) {
 	var every strings.Builder
 	for i := range 256 {
 		every.WriteByte(byte(i))
 	}
-	t.Run("gives_the_payload_on_standard_input", func(t *testing.T) { result(t, command(t, "cat"), every.String(), every.String()) })
-	t.Run("gives_the_payload_as_an_argument", func(t *testing.T) {
+	t.Run("gets_the_payload_on_standard_input", func(t *testing.T) { result(t, command(t, "cat"), every.String(), every.String()) })
+	t.Run("gets_the_payload_as_an_argument", func(t *testing.T) {
 		result(t, command(t, "printf", "%s,", "{}", "={}:{}="), "$HOME `x` *", "$HOME `x` *,=$HOME `x` *:$HOME `x` *=,")
 	})
-	t.Run("gives_the_payload_either_as_an_argument_or_on_standard_input", func(t *testing.T) {
+	t.Run("gets_the_payload_either_as_an_argument_or_on_standard_input", func(t *testing.T) {
 		result(t, command(t, "sh", "-c", `echo "$1"; cat; readlink /proc/self/fd/0`, "sh", "{}"), "a", "a\n/dev/null")
 		result(t, sh(t, `echo "$#"; cat`), "a", "0\na")
 	})
-	t.Run("never_makes_code_of_a_payload", func(t *testing.T) {
+	t.Run("never_gets_the_payload_as_code", func(t *testing.T) {
 		words, err := Shell(`printf '%s!' "$1"; cat`)
 		if err != nil {
 			t.Fatal(err)
@@ -179,22 +179,22 @@ func TestExecute(t *testing.T) {
 		nasty := `"; echo $(id) '; exit 7 #`
 		result(t, command(t, words...), nasty, nasty+"!")
 	})
-	t.Run("tells_who_it_is", func(t *testing.T) { result(t, sh(t, "echo $TASK_ID $WORKER_ID"), "", "t1 w1") })
-	t.Run("drops_one_newline_at_the_end", func(t *testing.T) { result(t, command(t, "cat"), "a\n\n", "a\n") })
-	t.Run("keeps_it_when_told_so", func(t *testing.T) {
+	t.Run("gets_the_ids_of_task_and_worker_in_its_environment", func(t *testing.T) { result(t, sh(t, "echo $TASK_ID $WORKER_ID"), "", "t1 w1") })
+	t.Run("has_a_result_without_the_newline_at_the_end", func(t *testing.T) { result(t, command(t, "cat"), "a\n\n", "a\n") })
+	t.Run("keeps_that_newline_with_KeepEnd", func(t *testing.T) {
 		c := command(t, "cat")
 		c.cfg.KeepEnd = true
 		result(t, c, "a\n\n", "a\n\n")
 	})
 	large := strings.Repeat("x", 700_000)
-	t.Run("does_not_mind_when_the_payload_is_not_read", func(t *testing.T) {
+	t.Run("may_leave_the_payload_unread", func(t *testing.T) {
 		result(t, command(t, "true"), large, "")
 		result(t, sh(t, "exec <&-; echo x"), large, "x")
 		result(t, command(t, "head", "-c", "1"), large, "x")
 	})
-	t.Run("does_not_mind_when_standard_error_is_used", func(t *testing.T) { result(t, sh(t, "echo a >&2; echo b"), "", "b") })
-	t.Run("passes_a_large_payload_through", func(t *testing.T) { result(t, command(t, "cat"), large, large) })
-	t.Run("many_at_a_time", func(t *testing.T) {
+	t.Run("may_write_standard_error", func(t *testing.T) { result(t, sh(t, "echo a >&2; echo b"), "", "b") })
+	t.Run("gets_a_large_payload", func(t *testing.T) { result(t, command(t, "cat"), large, large) })
+	t.Run("gets_its_own_payload_among_many_at_a_time", func(t *testing.T) {
 		c := command(t, "cat")
 		errs := make(chan error)
 		for i := range 20 {
@@ -213,33 +213,33 @@ func TestExecute(t *testing.T) {
 			}
 		}
 	})
-	t.Run("starts_the_command_as_a_shell_does", func(t *testing.T) {
+	t.Run("is_started_as_by_a_shell", func(t *testing.T) {
 		result(t, command(t, "sh", "-c", `trap - TERM; kill -0 $$; echo $0 $#`, "zero", "a", "b"), "", "zero 2")
 	})
 }
 
-func TestFailure(t *testing.T) {
-	t.Run("by_exit_status", func(t *testing.T) { failure(t, sh(t, "echo lost; exit 3"), "", "exit status 3") })
-	t.Run("with_what_it_said_last", func(t *testing.T) {
+func TestReasonOfAFailure(t *testing.T) {
+	t.Run("is_the_exit_status", func(t *testing.T) { failure(t, sh(t, "echo lost; exit 3"), "", "exit status 3") })
+	t.Run("ends_with_the_last_lines_of_standard_error", func(t *testing.T) {
 		failure(t, sh(t, "echo one >&2; echo two >&2; exit 1"), "", "exit status 1: one\ntwo")
 	})
-	t.Run("by_a_signal", func(t *testing.T) {
+	t.Run("is_the_signal", func(t *testing.T) {
 		failure(t, sh(t, "kill -USR1 $$"), "", "ended by SIGUSR1")
 		failure(t, sh(t, "echo oh >&2; kill -9 $$"), "", "ended by SIGKILL: oh")
 		failure(t, sh(t, "kill -34 $$"), "", "ended by signal 34")
 	})
-	t.Run("for_a_payload_that_is_no_argument", func(t *testing.T) {
+	t.Run("is_a_payload_that_cannot_be_an_argument", func(t *testing.T) {
 		c := command(t, "echo", "{}")
 		failure(t, c, "a\x00b", "the payload holds a zero byte, so it cannot be an argument: a command without {}, or a script without \"$1\", reads it from standard input")
 		failure(t, c, strings.Repeat("x", 200_000), "start echo: the payload of 200000 bytes is too long for an argument: a command without {}, or a script without \"$1\", reads it from standard input")
 	})
-	t.Run("of_a_result_too_large", func(t *testing.T) {
+	t.Run("is_a_result_that_is_too_large", func(t *testing.T) {
 		failure(t, command(t, "head", "-c", "5000000", "/dev/zero"), "", "result of 5000000 bytes is too large: at most 800000")
 		failure(t, command(t, "head", "-c", "800001", "/dev/zero"), "", "result of 800001 bytes is too large: at most 800000")
 		result(t, command(t, "head", "-c", "800000", "/dev/zero"), "", strings.Repeat("\x00", 800000))
 		result(t, sh(t, "head -c 800000 /dev/zero; echo"), "", strings.Repeat("\x00", 800000))
 	})
-	t.Run("of_a_result_without_an_end", func(t *testing.T) {
+	t.Run("is_a_result_without_an_end", func(t *testing.T) {
 		failure(t, command(t, "yes"), "", "result of more than 67108864 bytes is too large: at most 800000")
 	})
 }
@@ -283,7 +283,7 @@ func TestCannotStart(t *testing.T) {
 			}
 		})
 	}
-	t.Run("is_not_said_of_what_is_the_tasks_own", func(t *testing.T) {
+	t.Run("is_not_the_error_where_the_task_is_at_fault", func(t *testing.T) {
 		for _, c := range []struct {
 			cmd     *Command
 			payload string

@@ -1,5 +1,5 @@
-// Package command executes tasks by a command of the operator's choice, one
-// run of it for each task.
+// Package command executes tasks by a command of the operator's choice: one run of the
+// command for each task.
 //
 //	task                 the command
 //	payload         ──►  {} within the arguments, or standard input
@@ -7,47 +7,56 @@
 //	result          ◄──  standard output, byte for byte
 //	failure         ◄──  exit status, or signal, and the end of standard error
 //
-// Where {} is used, standard input is empty: a command that reads keys from there
-// (ffmpeg, ssh) would take the payload for those.
+// Where {} is used, standard input is empty: a command that reads keys from there (ffmpeg,
+// ssh) would take the payload for keys.
 //
-// A payload is data. It never chooses the program, and no shell of ours ever
-// reads it: [Shell] hands it to the script as "$1". {} is accepted by itself, or amid
-// plain text (out/{}.png), since other text may be code. Behind programs that run
-// code or another program (sh, python, env) it is accepted only among the arguments
-// of what they run, and behind those that join their arguments or read several as
-// code (ssh, su, awk, xargs) nowhere. A program is known by its name without its
-// version, and by the file that it is a link to. Every other program is trusted, but
-// for the options that usually take code or a command (-c, -e, -x, --eval): {} cannot
-// be their value. It cannot be seen from here that a program is a copy of a shell, that
-// it reads another argument as code, or that it takes a payload which begins with a
-// dash for an option (write -- before {}).
+// A payload is data. It never chooses the program, and no shell of ours reads it: [Shell]
+// passes it to the script as "$1".
 //
-// With [Config.Any] the payload is the command line itself: [Split] makes words of it,
-// no shell does. Standard input is empty, and {} stands for itself. Whoever may submit
-// a task then runs what they want as the worker's user.
+// New accepts {} as a word, or amid plain text (out/{}.png); other text may be code. For
+// some programs it accepts less:
 //
-// # Whose fault
+//   - After programs that run code or another program (sh, python, env) {} must be an
+//     argument of what they run.
+//   - After programs that join their arguments, or read several as code (ssh, su, awk,
+//     xargs), {} is refused.
+//   - After all others {} may not be the value of an option that usually takes code or a
+//     command (-c, -e, -x, --eval).
 //
-// An error that wraps [ErrCannotStart] is the worker's fault: the program or its
-// interpreter is missing, may not be executed or is being written; processes,
-// memory or descriptors ran out; the supervisor ended before the command began,
-// or exited by itself later (see [ErrAbandoned]), as the Go runtime does when it gets
-// no thread or memory. The task has not failed; another worker, or this one later, can
-// execute it. All else is the task's failure: the command's exit status or
-// signal, a payload that is no argument (too long, or with a zero byte), a result
-// too large, and a supervisor killed by a signal, since the command itself may
-// have sent it and would do so again on each worker.
+// A program is known by its name without the version, and by the name of the file that it
+// is a link to. New cannot see that a program is a copy of a shell, that it reads another
+// argument as code, or that it takes a payload with a leading dash for an option (write --
+// before {}).
 //
-// Where the payload names the program, a program that is missing (exit status 127) or
-// cannot be executed (126) is the task's failure too. A shortage, and a program that is
-// being written, stay the worker's fault.
+// With [Config.Any] the payload is the command line itself. [Split] splits it into words,
+// without a shell. Standard input is empty, and {} stands for itself. Then anybody who may
+// submit a task can run anything as the worker's user.
+//
+// # Who is at fault
+//
+// An error that wraps [ErrCannotStart] is the worker's fault. The task has not failed:
+// another worker, or this worker later, can execute it. The causes are:
+//
+//   - The program or its interpreter is missing, may not be executed, or is being written.
+//   - There are no processes, memory or descriptors to be had.
+//   - The supervisor ended before the command began, or exited by itself later (see
+//     [ErrAbandoned]), as the Go runtime does when it gets no thread or memory.
+//
+// Everything else is the task's failure: the command's exit status or signal; a payload
+// that cannot be an argument (too long, or with a zero byte); a result that is too large;
+// and a supervisor killed by a signal. The command itself may have sent that signal, and
+// would send it again on each worker.
+//
+// With [Config.Any] the payload names the program. So a program that is missing (exit
+// status 127) or cannot be executed (126) is the task's failure too. A shortage, and a
+// program that is being written, are the worker's fault.
 //
 // # The supervisor
 //
-// Each command is the child of a supervisor: this program again, started under
-// another name, which [Supervise] recognizes. It sees to it that nothing of an
-// execution outlives it. It executes one command at a time, and lives on for the next
-// one: [Command] keeps those that are idle, as many as there were executions at a time.
+// Each command is the child of a supervisor: a process of this program under another name,
+// which [Supervise] recognizes. The supervisor lets nothing of an execution outlive the
+// execution. It executes one command at a time, and then waits for the next. [Command]
+// keeps as many supervisors as there were executions at a time.
 //
 //	worker ─── holds the lifeline, a pipe; sends requests by a socket, gets reports
 //	  └─ supervisor ─── reads the lifeline; adopts orphans
@@ -66,54 +75,53 @@
 //	           │                  └─────────► end                │ nothing is left, and the
 //	           └─────────────────────────────────────────────────┘ lifeline is open
 //
-// An idle supervisor ends with the socket.
+// An idle supervisor ends when the socket is closed.
 //
-// A request carries the descriptors of the command's standard files, which the worker has
-// made for this command and reads itself. A supervisor reports the end of a command, and
-// takes the next request, when it has no child: so nothing of a command is there when the
-// next one begins, and no descriptor of one gets into another. What a command changes of
-// its supervisor by other ways than signals (renice, prlimit) holds for later ones too.
+// A request carries the descriptors of the command's standard files. The worker has made
+// them for this command, and reads them itself. A supervisor reports the end of a command,
+// and takes the next request, only when it has no child. So the next command meets no
+// process and no descriptor of an earlier one. Only what a command changes of the
+// supervisor itself (renice, prlimit) holds for later commands too.
 //
-// The worker closes the lifeline when the execution's context ends; that supervisor is
-// not used again. When the worker dies, by whatever cause, the kernel does; so then too
-// the command gets SIGTERM, and SIGKILL after Config.KillAfter. Where that is at most half
-// the session timeout, the command is gone before its task is assigned again: the
-// servers heard the worker a third of that time before its death, or later.
+// The worker closes the lifeline when the execution's context ends, and does not use that
+// supervisor again. When the worker dies, the kernel closes the lifeline, so then too the
+// command gets SIGTERM, and SIGKILL after Config.KillAfter. If KillAfter is at most half
+// the session timeout, the command is gone before the task is assigned again: the servers
+// last heard from the worker at most a third of the session timeout before it died.
 //
-// What the command left running in the background is killed when it ends. Where nothing is
-// left one system call tells that, and else all processes are looked at. Processes that fork
-// and exit, again and again, are caught as well: the numbers of those that live are close to
-// that of one that has ended just now, and only those are tried.
+// The supervisor kills what a command has left in the background. One system call tells
+// whether there is anything; if so, the supervisor looks at all processes. Processes that
+// fork and exit again and again are caught too: their process ids are close to that of a
+// process that has just ended, and the supervisor tries those.
 //
-// In its session (setsid) a command has no terminal: /dev/tty cannot be opened, so
-// a program that would ask a person there fails instead of being stopped for
-// ever, and Ctrl-C is for the worker alone. A command that is stopped in another
-// way (SIGSTOP) counts as running, for a time limit as well; a warning names it,
-// once for each execution. Its descendants are not watched for that. A supervisor
-// that is stopped is named in the same way, within about a second (on Linux). If it is
-// stopped over and over while it is to end the command, it is killed, and so is the
-// command's group. One that somebody stopped while it was idle is killed, and another one
-// executes the next command; the same holds for one that was killed.
+// A command has a session of its own (setsid), and so no terminal. A program that would
+// ask a person at /dev/tty fails, instead of being stopped for ever, and Ctrl-C reaches
+// only the worker. A command that is stopped otherwise (SIGSTOP) counts as running, for a
+// time limit too. One warning for each execution names the command; its descendants are
+// not watched.
+//
+// A stopped supervisor is named in the same way, after about a second (on Linux). If it is
+// stopped again and again while it ends a command, it is killed together with the
+// command's group. A supervisor that was stopped or killed while idle is replaced.
 //
 // # What holds where
 //
-//   - On Linux a supervisor adopts the orphans below it
-//     (PR_SET_CHILD_SUBREAPER), so also those processes end that left the
-//     process group. If it is killed itself, by SIGKILL, the command is killed
-//     by the kernel and the rest of its group by the worker, which finds it by
-//     $TASK_ID and $WORKER_ID where the supervisor had no time to tell its number;
-//     what left the group lives on, and all that the command started does if the
-//     worker is killed in the same moment.
-//   - A worker that is process 1 (of a container) waits for the orphans that
-//     become its children, see [ReapOrphans]: what left the group of a command
-//     whose supervisor was killed, and what a person who looked in left behind.
-//   - Elsewhere only the process group is ended, as soon as the command itself
-//     has; what left the group lives on.
-//   - A process that may not be killed, because it runs as another user, is
-//     waited for.
-//   - Who signals the commands as well as the worker, as systemd does without
-//     KillMode=mixed, has tasks fail that would be given back or finished.
-//   - While the worker is stopped (SIGSTOP), its commands run on, also past its
-//     session: only a running process can close a lifeline. They are ended when
-//     it continues, or dies.
+//   - On Linux a supervisor adopts orphans (PR_SET_CHILD_SUBREAPER), so processes that
+//     left the process group end too. If somebody kills the supervisor with SIGKILL, the
+//     kernel kills the command, and the worker kills the rest of the command's group. If
+//     the supervisor had no time to report the group, the worker finds it by $TASK_ID and
+//     $WORKER_ID. Processes that left the group live on. If the worker is killed in the
+//     same moment, all that the command has started lives on.
+//   - A worker that is process 1 of a container waits for the orphans that become its
+//     children, see [ReapOrphans]: those of a killed supervisor, and those of a person who
+//     looked into the container.
+//   - Elsewhere only the process group is ended, when the command has ended. Processes
+//     that left the group live on.
+//   - The supervisor waits for a process that it may not kill, because the process runs as
+//     another user.
+//   - A service manager that signals the commands as well as the worker, as systemd does
+//     without KillMode=mixed, makes tasks fail that would be given back or finished.
+//   - While the worker is stopped (SIGSTOP), its commands run on, also after the end of its
+//     session: a stopped worker closes no lifeline. The commands are ended when the worker
+//     continues or dies.
 package command

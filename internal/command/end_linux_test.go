@@ -18,7 +18,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// marker is an argument of sleep that no other process has.
+// marker returns an argument of sleep that no other process has.
 func marker(t *testing.T) string {
 	return fmt.Sprintf("3600.%d%d", os.Getpid(), time.Now().UnixNano())
 }
@@ -57,7 +57,7 @@ func read(path string) string {
 	return strings.TrimSpace(string(data))
 }
 
-func TestEnd(t *testing.T) {
+func TestProcessesAreEnded(t *testing.T) {
 	// start runs a script that makes a file "up" once it is ready, and returns how
 	// to end it; what comes back is how long that took.
 	start := func(t *testing.T, script string) (dir string, end func() time.Duration) {
@@ -101,38 +101,38 @@ func TestEnd(t *testing.T) {
 		}
 		none(t, m)
 	})
-	t.Run("gives_all_of_the_group_the_time_to_end_well", func(t *testing.T) {
+	t.Run("after_KillAfter_so_that_all_of_the_group_can_end_well", func(t *testing.T) {
 		dir, end := start(t, `(trap 'sleep 0.05; echo bye >said; exit' TERM; >up; while :; do sleep 0.01; done) & wait`)
 		end()
 		if got := read(dir + "/said"); got != "bye" {
 			t.Errorf("it said %q", got)
 		}
 	})
-	t.Run("of_a_stopped_one", func(t *testing.T) {
+	t.Run("also_when_the_command_is_stopped", func(t *testing.T) {
 		m := marker(t)
 		_, end := start(t, `sleep `+m+` & >up; kill -STOP $!; kill -STOP $$; wait`)
 		end()
 		none(t, m)
 	})
-	t.Run("of_one_whose_supervisor_is_stopped", func(t *testing.T) {
+	t.Run("also_when_the_supervisor_is_stopped", func(t *testing.T) {
 		m := marker(t)
 		_, end := start(t, `kill -STOP $PPID; >up; sleep `+m)
 		end()
 		none(t, m)
 	})
-	t.Run("also_of_what_left_the_group", func(t *testing.T) {
+	t.Run("also_when_they_left_the_group", func(t *testing.T) {
 		m := marker(t)
 		_, end := start(t, `(setsid sh -c "trap '' TERM; sleep `+m+` & >up; wait; sleep `+m+`" & ); wait; sleep `+m)
 		end()
 		none(t, m)
 	})
-	t.Run("also_of_sessions_within_sessions", func(t *testing.T) {
+	t.Run("also_in_sessions_within_sessions", func(t *testing.T) {
 		m := marker(t)
 		_, end := start(t, `trap '' TERM; setsid sh -c "setsid sh -c \"sleep `+m+` & >up; wait; wait\" & kill -STOP \$\$" & wait; sleep `+m)
 		end()
 		none(t, m)
 	})
-	t.Run("at_once_when_it_has_begun_just_now", func(t *testing.T) {
+	t.Run("also_when_the_command_has_just_begun", func(t *testing.T) {
 		m := marker(t)
 		c := command(t, "sleep", m)
 		for i := range 10 {
@@ -144,7 +144,7 @@ func TestEnd(t *testing.T) {
 			none(t, m)
 		}
 	})
-	t.Run("of_children_in_the_background_with_the_command", func(t *testing.T) {
+	t.Run("in_the_background_when_the_command_ends", func(t *testing.T) {
 		m := marker(t)
 		began := time.Now()
 		result(t, sh(t, `sleep `+m+` & (sleep `+m+` &) ; setsid sleep `+m+` & sh -c "trap '' TERM HUP; sleep `+m+`" & echo x`), "", "x")
@@ -153,14 +153,14 @@ func TestEnd(t *testing.T) {
 		}
 		none(t, m)
 	})
-	t.Run("reaps_orphans_meanwhile", func(t *testing.T) {
+	t.Run("and_orphans_are_reaped_while_the_command_runs", func(t *testing.T) {
 		result(t, sh(t, `for i in 1 2 3 4 5; do (sh -c 'exit 0' &) ; done; sleep 0.2
 			grep -l "^PPid:[[:space:]]*$PPID$" /proc/[0-9]*/status 2>/dev/null | wc -l`), "", "1")
 	})
 }
 
 func TestStopped(t *testing.T) {
-	t.Run("command_is_named_in_a_warning_once_and_goes_on_when_it_may", func(t *testing.T) {
+	t.Run("command_is_named_in_one_warning_and_can_be_continued", func(t *testing.T) {
 		var log strings.Builder
 		// Its child lets it go on, twice.
 		c := open(t, Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), Words: []string{"sh", "-c", `
@@ -185,15 +185,15 @@ func TestStopped(t *testing.T) {
 		}
 		none(t, m)
 	})
-	t.Run("supervisor_is_named_in_a_warning_and_goes_on_when_it_may", func(t *testing.T) {
+	t.Run("supervisor_is_named_in_a_warning_and_can_be_continued", func(t *testing.T) {
 		var log strings.Builder
-		told := filepath.Join(t.TempDir(), "told")
+		logged := filepath.Join(t.TempDir(), "logged")
 		write := writer(func(p []byte) (int, error) {
-			_ = os.WriteFile(told, nil, 0o600)
+			_ = os.WriteFile(logged, nil, 0o600)
 			return log.Write(p)
 		})
 		c := open(t, Config{Logger: slog.New(slog.NewTextHandler(write, nil)), Words: []string{"sh", "-c",
-			"kill -STOP $PPID; until [ -e " + told + " ]; do sleep 0.01; done; kill -CONT $PPID; echo $PPID"}})
+			"kill -STOP $PPID; until [ -e " + logged + " ]; do sleep 0.01; done; kill -CONT $PPID; echo $PPID"}})
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		pid, err := c.Execute(ctx, task.Execution{Task: "t1", Worker: "w1"})
@@ -205,7 +205,7 @@ func TestStopped(t *testing.T) {
 			t.Errorf("log %q, want %q", got, want)
 		}
 	})
-	t.Run("supervisor_again_and_again_does_not_outlast_a_time_limit", func(t *testing.T) {
+	t.Run("supervisor_is_ended_by_a_time_limit_though_it_is_stopped_again_and_again", func(t *testing.T) {
 		m := marker(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
@@ -225,7 +225,7 @@ func TestStopped(t *testing.T) {
 		}
 		eventually(t, "all processes are gone", func() bool { return len(alive(m)) == 0 })
 	})
-	t.Run("supervisor_before_it_tells_the_command's_number_is_found_by_the_environment", func(t *testing.T) {
+	t.Run("supervisor_does_not_hide_the_command_which_is_found_by_its_environment", func(t *testing.T) {
 		start := func(worker string) string {
 			m := marker(t)
 			c := exec.CommandContext(t.Context(), "sh", "-c", "setsid sleep "+m+" & setsid sleep "+m+"; sleep "+m)
@@ -241,11 +241,11 @@ func TestStopped(t *testing.T) {
 		killByName("t1", "w1")
 		eventually(t, "all of it is gone", func() bool { return len(alive(m)) == 0 })
 		if got := alive(other); len(got) != 3 {
-			t.Errorf("of another worker's there is left %q", got)
+			t.Errorf("of the other worker's processes %q are left, want all 3", got)
 		}
 		killByName("t1", "w12")
 	})
-	t.Run("child_of_the_command_is_not_the_command", func(t *testing.T) {
+	t.Run("child_is_not_taken_for_the_command", func(t *testing.T) {
 		// An orphan becomes the supervisor's own child before it stops.
 		result(t, sh(t, `(sh -c 'sleep 0.1; kill -STOP $$' &); sleep 0.3; echo x`), "", "x")
 	})
@@ -255,8 +255,8 @@ type writer func(p []byte) (int, error)
 
 func (w writer) Write(p []byte) (int, error) { return w(p) }
 
-func TestGuard(t *testing.T) {
-	t.Run("outlives_what_the_command_sends_it", func(t *testing.T) {
+func TestSupervisor(t *testing.T) {
+	t.Run("outlives_the_signals_that_the_command_sends", func(t *testing.T) {
 		result(t, sh(t, "for s in ABRT TRAP SEGV BUS FPE ILL SYS USR1 USR2 ALRM PIPE TERM INT HUP QUIT TSTP; do kill -$s $PPID; done; echo x"), "", "x")
 	})
 	self, err := os.Executable()
@@ -264,7 +264,7 @@ func TestGuard(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
-		t.Run("ends_all_when_the_worker_is_gone_by_"+sig.String(), func(t *testing.T) {
+		t.Run("ends_all_processes_when_the_worker_is_gone_by_"+sig.String(), func(t *testing.T) {
 			m := marker(t)
 			up := filepath.Join(t.TempDir(), "up")
 			p := harness.Run(t, harness.Command{Path: self, Env: []string{programEnv + "=1"}, Args: []string{
@@ -278,7 +278,7 @@ func TestGuard(t *testing.T) {
 	t.Run("has_a_name_of_its_own_in_ps", func(t *testing.T) {
 		result(t, sh(t, "cat /proc/$PPID/comm; head -zn1 /proc/$PPID/cmdline | tr -d '\\0'"), "", "task-supervisor\ntask-supervisor")
 	})
-	t.Run("ends_the_group_when_the_supervisor_is_killed", func(t *testing.T) {
+	t.Run("that_is_killed_takes_the_group_of_the_command_with_it", func(t *testing.T) {
 		m := marker(t)
 		dir := t.TempDir()
 		c := sh(t, "cd "+dir+`; sleep `+m+` & sh -c "sleep `+m+` & wait" & echo $PPID >up; wait`)
@@ -298,7 +298,7 @@ func TestGuard(t *testing.T) {
 			}
 		}
 		if got := alive(m); len(got) == 0 {
-			t.Error("the supervisor obeys whoever")
+			t.Error("a signal other than SIGKILL ended the supervisor")
 		}
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
@@ -310,7 +310,7 @@ func TestGuard(t *testing.T) {
 	})
 }
 
-func TestCannotStartForWantOfDescriptors(t *testing.T) {
+func TestCannotStartWithoutDescriptors(t *testing.T) {
 	var was syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
 		t.Fatal(err)
@@ -333,15 +333,15 @@ func TestCannotStartForWantOfDescriptors(t *testing.T) {
 			t.Errorf("%d more descriptors: %v", room, err)
 		}
 		if err == nil && room == 0 {
-			t.Error("the limit was not felt")
+			t.Error("the limit had no effect")
 		}
 	}
 	result(t, c, "x", "x")
 }
 
-func TestCannotStartForWantOfProcesses(t *testing.T) {
+func TestCannotStartWithoutProcesses(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("needs root: the limit is one of a user's, and must be of one who does nothing else")
+		t.Skip("needs root: the limit is per user, and the user must run nothing else")
 	}
 	self, err := os.Executable()
 	if err != nil {

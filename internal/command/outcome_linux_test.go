@@ -23,7 +23,7 @@ func TestOutcome(t *testing.T) {
 		want   task.Outcome
 		err    string
 	}{
-		"of_success":      {"printf 'a\\377\\n\\n'; printf ' e\\377\\n' >&2", task.Outcome{Result: []byte("a\xff\n"), Exit: "0", Stderr: []byte(" e\xff\n")}, ""},
+		"of_a_success":    {"printf 'a\\377\\n\\n'; printf ' e\\377\\n' >&2", task.Outcome{Result: []byte("a\xff\n"), Exit: "0", Stderr: []byte(" e\xff\n")}, ""},
 		"of_a_failure":    {"printf 'a\\377\\n\\n'; printf 'e\\377\\n\\n' >&2; exit 3", task.Outcome{Exit: "3", Stdout: []byte("a\xff\n\n"), Stderr: []byte("e\xff\n\n")}, "exit status 3: e\uFFFD"},
 		"of_a_signal":     {"echo a; kill -KILL $$", task.Outcome{Exit: "SIGKILL", Stdout: []byte("a\n")}, "ended by SIGKILL"},
 		"without_streams": {"exit 1", task.Outcome{Exit: "1"}, "exit status 1"},
@@ -56,7 +56,7 @@ func TestOutcome(t *testing.T) {
 			}
 		})
 	}
-	t.Run("with_the_streams_of_one_that_is_ended", func(t *testing.T) {
+	t.Run("has_the_streams_of_a_command_that_was_ended", func(t *testing.T) {
 		up := filepath.Join(t.TempDir(), "up")
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -74,7 +74,7 @@ func TestOutcome(t *testing.T) {
 			t.Errorf("%q, %v", o, err)
 		}
 	})
-	t.Run("of_3_MB_while_it_is_ended", func(t *testing.T) {
+	t.Run("comes_also_when_a_command_with_3_MB_of_output_is_ended", func(t *testing.T) {
 		m := marker(t)
 		for n := range 8 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n)*20*time.Millisecond)
@@ -86,7 +86,7 @@ func TestOutcome(t *testing.T) {
 			none(t, m)
 		}
 	})
-	t.Run("does_not_wait_for_a_process_that_got_away_with_the_streams", func(t *testing.T) {
+	t.Run("does_not_wait_for_a_process_that_kept_the_streams", func(t *testing.T) {
 		m := marker(t)
 		c := sh(t, "setsid sleep "+m+" & sleep 0.05; echo x; kill -9 $PPID; sleep "+m)
 		began := time.Now()

@@ -227,7 +227,7 @@ func TestCheckPlaceholdersFollowsLinks(t *testing.T) {
 	}
 }
 
-func TestManners(t *testing.T) {
+func TestRulesForProgramsAreWellFormed(t *testing.T) {
 	for name, m := range manners {
 		for _, pattern := range []string{m.alone, m.valued, m.code} {
 			if _, err := regexp.Compile(pattern); err != nil {
@@ -256,7 +256,7 @@ func FuzzCheckPlaceholders(f *testing.F) {
 	})
 }
 
-func TestFill(t *testing.T) {
+func TestFillPutsThePayloadInPlaceOfThePlaceholder(t *testing.T) {
 	words := []string{"a", "{}", "x{}y{}", "z", "{", ""}
 	got, err := fill(words, []byte("p q"))
 	if want := []string{"a", "p q", "xp qyp q", "z", "{", ""}; err != nil || !slices.Equal(got, want) {
@@ -269,7 +269,7 @@ func TestFill(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 	if _, err := fill(words, []byte("a\x00b")); err == nil {
-		t.Error("a zero byte is taken")
+		t.Error("a zero byte is accepted")
 	}
 	if _, err := fill([]string{"a", "b"}, []byte("a\x00b")); err != nil {
 		t.Errorf("without {}: %v", err)

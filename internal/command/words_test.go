@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// plain are command lines that a shell, too, only splits.
+// plain are command lines that a shell splits into the same words.
 var plain = map[string][]string{
 	`gzip -9 {}`:                     {"gzip", "-9", "{}"},
 	"  a \t b  ":                     {"a", "b"},
@@ -60,11 +60,11 @@ func TestSplit(t *testing.T) {
 	for name, c := range map[string]struct{ line, want string }{
 		"nothing":              {"", "the command is empty"},
 		"blanks":               {" \n", "the command is empty"},
-		"an_open_quote":        {`a "b`, "closing quote `\"`, at byte 3"},
-		"an_open_quote_again":  {`a 'b`, "closing quote `'`, at byte 3"},
+		"an_open_double_quote": {`a "b`, "closing quote `\"`, at byte 3"},
+		"an_open_single_quote": {`a 'b`, "closing quote `'`, at byte 3"},
 		"a_pipe":               {"a | b", "more than one program"},
-		"a_list":               {"a; b", "more than one program"},
-		"a_line_more":          {"a\nb", "more than one program"},
+		"a_list_of_commands":   {"a; b", "more than one program"},
+		"a_second_line":        {"a\nb", "more than one program"},
 		"an_end_of_list":       {"a;", "more than one program"},
 		"the_background":       {"a &", "more than one program"},
 		"a_redirection":        {"a > b", "more than one program"},
@@ -127,7 +127,7 @@ func TestShell(t *testing.T) {
 	}
 }
 
-func TestHead(t *testing.T) {
+func TestHeadKeepsTheBeginningAndGivesUpOnce(t *testing.T) {
 	given := 0
 	h := &head{keep: 5, most: 10, giveUp: func() { given++ }}
 	for range 4 {
@@ -144,7 +144,7 @@ func TestHead(t *testing.T) {
 	}
 }
 
-func TestTail(t *testing.T) {
+func TestTailKeepsTheLastLines(t *testing.T) {
 	lines := func(n int) string { return strings.Repeat("line\n", n) }
 	for name, c := range map[string]struct{ in, want string }{
 		"nothing":                 {"", ""},
@@ -155,7 +155,7 @@ func TestTail(t *testing.T) {
 		"the_end_of_a_long_line":  {strings.Repeat("x", 5000) + "end", "…" + strings.Repeat("x", tailBytes-3) + "end"},
 		"no_half_of_a_character":  {strings.Repeat("é", 3000) + "e", "…\uFFFD" + strings.Repeat("é", tailBytes/2-1) + "e"},
 		"the_last_of_many_lines":  {lines(5000), strings.TrimSpace(lines(10))},
-		"what_is_no_text_as_such": {"a\xff\xfeb", "a\uFFFDb"},
+		"bytes_that_are_no_UTF-8": {"a\xff\xfeb", "a\uFFFDb"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var whole, bytewise tail
@@ -173,7 +173,7 @@ func TestTail(t *testing.T) {
 	}
 }
 
-func TestFate(t *testing.T) {
+func TestLinesOfASupervisorAreParsed(t *testing.T) {
 	for text, want := range map[string]fate{
 		"":                         {},
 		"group 77":                 {group: 77},

@@ -18,10 +18,10 @@ import (
 	"taskkeeper/internal/task"
 )
 
-var errTest = errors.New("the test says so")
+var errTest = errors.New("ended by the test")
 
-// patience is how long a test waits for what must happen. It is shorter than
-// recheck, which would hide a watch that is missing.
+// patience is how long a test waits for an event. It is shorter than recheck, which would
+// hide a missing watch.
 const patience = recheck - time.Second
 
 var unwatched = session.NewRights(slog.New(slog.DiscardHandler))
@@ -35,7 +35,7 @@ func join(t *testing.T, s *session.Session) *Candidate {
 	return c
 }
 
-// five returns candidates with sessions of their own, in their order.
+// five returns five candidates, each with its own session, the lowest number first.
 func five(t *testing.T, root string) []*Candidate {
 	t.Helper()
 	var candidates []*Candidate
@@ -54,7 +54,7 @@ func elected(t *testing.T, c *Candidate) bool {
 	return leads
 }
 
-// makeUnreadable makes a candidate with number 0 and returns its path.
+// makeUnreadable creates a candidate with number 0 that nobody may read, and returns its path.
 func makeUnreadable(t *testing.T, h *zktest.ManualClient, root string) string {
 	t.Helper()
 	path := task.MasterDir + "/secret-0000000000"
@@ -98,6 +98,22 @@ func await[T any](t *testing.T, what string, c <-chan T) {
 	case <-time.After(patience):
 		t.Fatalf("no %s within %v", what, patience)
 	}
+}
+
+// before calls do once: when the next request of an operation that names a path comes, and
+// before the server gets it. The channel is closed then. do must not use the proxy.
+func before(proxy *zktest.Proxy, op zktest.Op, path string, do func(request []byte)) (met <-chan struct{}) {
+	done := make(chan struct{})
+	proxy.Hold(op, 1, zktest.Naming(path), func(request []byte) bool {
+		select {
+		case <-done:
+		default:
+			do(request)
+			close(done)
+		}
+		return false
+	})
+	return done
 }
 
 // ended waits for the end of a term and returns its cause.

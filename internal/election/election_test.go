@@ -67,11 +67,11 @@ func TestJoin(t *testing.T) {
 	})
 }
 
-// departures are the ways in which a leader leaves that need no reconnection.
+// departures are the ways in which a leader leaves without a reconnect.
 var departures = map[string]func(h *zktest.ManualClient, leader *Candidate) error{
-	"resigns":                     func(_ *zktest.ManualClient, leader *Candidate) error { return leader.Resign() },
-	"closes_its_session":          func(_ *zktest.ManualClient, leader *Candidate) error { leader.s.Close(); return nil },
-	"has_its_znode_taken_by_hand": func(h *zktest.ManualClient, leader *Candidate) error { h.Delete(leader.Path()); return nil },
+	"resigns":                       func(_ *zktest.ManualClient, leader *Candidate) error { return leader.Resign() },
+	"closes_its_session":            func(_ *zktest.ManualClient, leader *Candidate) error { leader.s.Close(); return nil },
+	"has_its_znode_deleted_by_hand": func(h *zktest.ManualClient, leader *Candidate) error { h.Delete(leader.Path()); return nil },
 }
 
 func TestCampaign(t *testing.T) {
@@ -118,7 +118,7 @@ func TestCampaign(t *testing.T) {
 	})
 }
 
-// succession has five candidates, and each leave when it leads.
+// succession checks that five candidates lead one after the other. Each leaves when it leads.
 func succession(t *testing.T, leave func(*zktest.ManualClient, *Candidate) error) {
 	root := zktest.Connect(t)
 	h := zktest.Conn(t, root)
@@ -198,20 +198,17 @@ func TestElection(t *testing.T) {
 			}
 		}
 	})
-	t.Run("sets_no_watch_where_one_is_set", func(t *testing.T) {
+	t.Run("sets_no_second_watch", func(t *testing.T) {
 		root := zktest.Connect(t)
-		f, through := forward(t, root)
+		proxy, through := zktest.Via(t, root)
 		c := join(t, harness.Open(t, through))
 		for i, want := range []byte{1, 0, 0} {
 			var watch byte
-			met := f.onceRequest(opGetData, c.Path(), func(packet []byte) fate {
-				watch = packet[len(packet)-1]
-				return pass
-			})
+			met := before(proxy, zktest.OpGetData, c.Path(), func(request []byte) { watch = request[len(request)-1] })
 			elected(t, c)
 			await(t, "read of the own znode", met)
 			if watch != want {
-				t.Errorf("look %d: watch %d, want %d", i, watch, want)
+				t.Errorf("read %d: watch %d, want %d", i, watch, want)
 			}
 		}
 	})
@@ -249,13 +246,10 @@ func TestElection(t *testing.T) {
 	t.Run("lists_again_when_the_predecessor_vanishes_between_listing_and_watch", func(t *testing.T) {
 		root := zktest.Connect(t)
 		first := join(t, harness.Open(t, root))
-		f, through := forward(t, root)
+		proxy, through := zktest.Via(t, root)
 		second := join(t, harness.Open(t, through))
 		var err error
-		met := f.once(opGetData, first.Path(), func() fate {
-			err = first.Resign()
-			return pass
-		})
+		met := before(proxy, zktest.OpGetData, first.Path(), func([]byte) { err = first.Resign() })
 		leads := elected(t, second)
 		await(t, "read of the predecessor", met)
 		if !leads || err != nil {
@@ -265,13 +259,10 @@ func TestElection(t *testing.T) {
 	t.Run("stays_false_when_a_mere_candidate_vanishes_between_listing_and_watch", func(t *testing.T) {
 		root := zktest.Connect(t)
 		first, second := join(t, harness.Open(t, root)), join(t, harness.Open(t, root))
-		f, through := forward(t, root)
+		proxy, through := zktest.Via(t, root)
 		third := join(t, harness.Open(t, through))
 		var err error
-		met := f.once(opGetData, second.Path(), func() fate {
-			err = second.Resign()
-			return pass
-		})
+		met := before(proxy, zktest.OpGetData, second.Path(), func([]byte) { err = second.Resign() })
 		leads := elected(t, third)
 		await(t, "read of the predecessor", met)
 		if leads || err != nil {
@@ -288,12 +279,11 @@ func TestElection(t *testing.T) {
 	t.Run("is_out_when_the_own_znode_vanishes_between_listing_and_watch", func(t *testing.T) {
 		root := zktest.Connect(t)
 		other := harness.Open(t, root)
-		f, through := forward(t, root)
+		proxy, through := zktest.Via(t, root)
 		c := join(t, harness.Open(t, through))
 		var err error
-		met := f.once(opGetData, c.Path(), func() fate {
+		met := before(proxy, zktest.OpGetData, c.Path(), func([]byte) {
 			_, err = other.Multi(session.Delete(c.Path(), session.AnyVersion))
-			return pass
 		})
 		if leads, err := c.Election(); leads || !errors.Is(err, ErrOut) {
 			t.Errorf("Election: %v, %v", leads, err)
@@ -303,7 +293,7 @@ func TestElection(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("takes_a_znode_of_another_session_at_its_path_for_not_its_own", func(t *testing.T) {
+	t.Run("is_out_when_the_znode_at_its_path_belongs_to_another_session", func(t *testing.T) {
 		root := zktest.Connect(t)
 		h, c := zktest.Conn(t, root), join(t, harness.Open(t, root))
 		elected(t, c)

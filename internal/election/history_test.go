@@ -35,14 +35,14 @@ func interleaved(history []record) error {
 	return nil
 }
 
-func TestInterleaved(t *testing.T) {
+func TestCheckOfAHistory(t *testing.T) {
 	for name, tc := range map[string]struct {
 		history []record
 		bad     bool
 	}{
-		"nothing":             {nil, false},
-		"one_after_the_other": {[]record{{10, 1}, {12, 4}, {11, 1}, {15, 5}}, false},
-		"back_to_the_first":   {[]record{{10, 1}, {12, 1}, {11, 4}}, true},
+		"accepts_no_write":                            {nil, false},
+		"accepts_one_leader_after_the_other":          {[]record{{10, 1}, {12, 4}, {11, 1}, {15, 5}}, false},
+		"rejects_a_write_after_one_of_a_later_leader": {[]record{{10, 1}, {12, 1}, {11, 4}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := interleaved(tc.history); (err != nil) != tc.bad {
@@ -52,10 +52,9 @@ func TestInterleaved(t *testing.T) {
 	}
 }
 
-// TestHistory has five sessions run for leader again and again. They leave in
-// every way that needs no reconnection, also as mere candidates, and none stops
-// writing before ZooKeeper refuses it.
-func TestHistory(t *testing.T) {
+// Five sessions run for leader, 20 times each. They leave in every way that needs no
+// reconnect, some before they lead, and none stops writing before ZooKeeper refuses it.
+func TestNoLeaderWritesAfterALaterLeader(t *testing.T) {
 	t.Parallel()
 	const (
 		sessions = 5

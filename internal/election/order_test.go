@@ -76,10 +76,10 @@ func FuzzOrdered(f *testing.F) {
 	})
 }
 
-// FuzzOrderedIsQuick has as many names as a listing may bring, made of a piece, and long
-// ones. To find a place among them takes less than 100 ms, or not much longer, for each
-// name, than among a hundredth of them: then the machine is slow. With the square of
-// their number it would take 100 times as long for each.
+// FuzzOrderedIsQuick has as many names as a listing may bring, short or long. To find a
+// candidate's predecessor among them takes less than 100 ms. On a slow machine it may take
+// longer, but not much longer for each name than among a hundredth of the names: if the time
+// grew with the square of their number, it would be 100 times as long for each.
 func FuzzOrderedIsQuick(f *testing.F) {
 	for _, piece := range []string{"", "lock-", strings.Repeat("x", 5000)} {
 		f.Add(piece)

@@ -24,14 +24,17 @@ func TestReconnect(t *testing.T) {
 		})
 	})
 
-	for name, at := range map[string]fate{"the_request": cutBefore, "the_reply": cutAfter} {
+	for name, cut := range map[string]func(*zktest.Proxy, zktest.Op, int, ...zktest.Match) <-chan struct{}{
+		"the_request": (*zktest.Proxy).CutBefore,
+		"the_reply":   (*zktest.Proxy).CutAfter,
+	} {
 		t.Run("join_makes_one_candidate_when_"+name+"_is_lost", func(t *testing.T) {
 			root := zktest.Connect(t)
 			h := zktest.Conn(t, root)
 			h.Create(task.MasterDir, "")
-			f, through := forward(t, root)
+			proxy, through := zktest.Via(t, root)
 			s := harness.Open(t, through)
-			met := f.once(opMulti, task.MasterDir+"/", func() fate { return at })
+			met := cut(proxy, zktest.OpMulti, 1, zktest.Naming(task.MasterDir+"/"))
 			c := join(t, s)
 			await(t, "lost "+name, met)
 			if got := h.Children(task.MasterDir); len(got) != 1 || task.MasterDir+"/"+got[0] != c.Path() {
@@ -46,9 +49,9 @@ func TestReconnect(t *testing.T) {
 		})
 		t.Run("resign_leaves_nothing_when_"+name+"_is_lost", func(t *testing.T) {
 			root := zktest.Connect(t)
-			f, through := forward(t, root)
+			proxy, through := zktest.Via(t, root)
 			c := join(t, harness.Open(t, through))
-			met := f.once(opMulti, c.Path(), func() fate { return at })
+			met := cut(proxy, zktest.OpMulti, 1, zktest.Naming(c.Path()))
 			if err := c.Resign(); err != nil {
 				t.Error(err)
 			}
@@ -63,19 +66,19 @@ func TestReconnect(t *testing.T) {
 		root := zktest.Connect(t)
 		h, other := zktest.Conn(t, root), harness.Open(t, root)
 		h.Create(task.MasterDir, "")
-		f, through := forward(t, root)
+		proxy, through := zktest.Via(t, root)
 		s := harness.Open(t, through)
 		var theirs string
 		var err error
-		met := f.onceRequest(opMulti, task.MasterDir+"/", func(packet []byte) fate {
+		met := proxy.CutBefore(zktest.OpMulti, 1, zktest.Naming(task.MasterDir+"/"), func(request []byte) bool {
 			// The same name as ours, but for the number.
-			at := bytes.Index(packet, []byte(task.MasterDir+"/"))
-			prefix := string(packet[at : at+len(task.MasterDir+"/")+len("11111111-2222-3333-4444-555555555555-")])
+			at := bytes.Index(request, []byte(task.MasterDir+"/"))
+			prefix := string(request[at : at+len(task.MasterDir+"/")+len("11111111-2222-3333-4444-555555555555-")])
 			var made []session.Result
 			if made, err = other.Multi(session.CreateEphemeralSequential(prefix, nil)); err == nil {
 				theirs = made[0].Path
 			}
-			return cutBefore
+			return true
 		})
 		c := join(t, s)
 		await(t, "lost request", met)
@@ -94,37 +97,41 @@ func TestReconnect(t *testing.T) {
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
 		h.Create(task.MasterDir, "")
-		f, through := forward(t, root)
+		proxy, through := zktest.Via(t, root)
 		s := harness.Open(t, through)
-		var err error
-		f.once(opMulti, task.MasterDir+"/", func() fate {
-			f.cut()
-			err = zktest.ExpireSession(zktest.Shared(t).Addr(), s.ID())
-			f.heal()
-			return cutBefore
-		})
-		if _, err := Join(s, "me", unwatched); !errors.Is(err, session.ErrOver) {
+		held, release := proxy.Hold(zktest.OpMulti, 1, zktest.Naming(task.MasterDir+"/"))
+		joined := make(chan error, 1)
+		go func() {
+			_, err := Join(s, "me", unwatched)
+			joined <- err
+		}()
+		await(t, "request", held)
+		proxy.Refuse(true)
+		zktest.Expire(t, root, s.ID())
+		proxy.Refuse(false)
+		release()
+		if err := <-joined; !errors.Is(err, session.ErrOver) {
 			t.Errorf("Join: %v", err)
 		}
-		if got := h.Children(task.MasterDir); err != nil || len(got) != 0 {
-			t.Errorf("left behind: %q; expire: %v", got, err)
+		if got := h.Children(task.MasterDir); len(got) != 0 {
+			t.Errorf("left behind: %q", got)
 		}
 	})
 
 	t.Run("a_backup_leads_when_its_predecessor_vanished_meanwhile", func(t *testing.T) {
 		root := zktest.Connect(t)
 		first := join(t, harness.Open(t, root))
-		f, through := forward(t, root)
+		proxy, through := zktest.Via(t, root)
 		second := join(t, harness.Open(t, through))
 		if elected(t, second) {
 			t.Fatal("the second leads")
 		}
 		done := campaign(t.Context(), second)
-		f.cut()
+		proxy.Refuse(true)
 		if err := first.Resign(); err != nil {
 			t.Fatal(err)
 		}
-		f.heal()
+		proxy.Refuse(false)
 		if r := outcome(t, done); r.err != nil {
 			t.Errorf("Campaign: %v", r.err)
 		}
@@ -132,14 +139,14 @@ func TestReconnect(t *testing.T) {
 
 	t.Run("a_leader_that_was_cut_off_leads_on_and_its_watch_still_works", func(t *testing.T) {
 		root := zktest.Connect(t)
-		f, through := forward(t, root)
+		proxy, through := zktest.Via(t, root)
 		c := join(t, harness.Open(t, through))
 		r := outcome(t, campaign(t.Context(), c))
 		if r.err != nil {
 			t.Fatal(r.err)
 		}
-		f.cut()
-		f.heal()
+		proxy.Refuse(true)
+		proxy.Refuse(false)
 		if err := c.s.Sync(); err != nil {
 			t.Fatal(err)
 		}
@@ -155,17 +162,17 @@ func TestReconnect(t *testing.T) {
 		}
 	})
 
-	t.Run("a_leader_removed_while_it_was_cut_off_is_refused_then_out", func(t *testing.T) {
+	t.Run("a_leader_that_was_removed_while_cut_off_is_refused_and_then_out", func(t *testing.T) {
 		root := zktest.Connect(t)
-		f, through := forward(t, root)
+		proxy, through := zktest.Via(t, root)
 		c := join(t, harness.Open(t, through))
 		r := outcome(t, campaign(t.Context(), c))
 		if r.err != nil {
 			t.Fatal(r.err)
 		}
-		f.cut()
+		proxy.Refuse(true)
 		zktest.Conn(t, root).Delete(c.Path())
-		f.heal()
+		proxy.Refuse(false)
 		_, err := c.s.Multi(r.term.Fence(), session.Create("/stale", nil))
 		var refused *session.OpError
 		if errors.Is(err, session.ErrUnknown) { // sent before the cut was noticed
@@ -180,8 +187,8 @@ func TestReconnect(t *testing.T) {
 	})
 }
 
-// A server alone cannot show what the Sync is for: that the read sees what was
-// written through another server.
+// One server cannot show what the Sync is for: the read after it sees what was written
+// through another server.
 func TestReconnectJoinSyncs(t *testing.T) {
 	proxy, via := zktest.Via(t, zktest.Connect(t))
 	s := harness.Open(t, via)

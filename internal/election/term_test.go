@@ -90,7 +90,7 @@ func TestTerm(t *testing.T) {
 			t.Errorf("campaign again: %v", r.err)
 		}
 	})
-	t.Run("is_overtaken_though_nothing_wakes_it", func(t *testing.T) {
+	t.Run("is_overtaken_also_when_all_watch_events_are_lost", func(t *testing.T) {
 		t.Parallel() // takes as long as recheck
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
@@ -99,7 +99,7 @@ func TestTerm(t *testing.T) {
 		proxy, through := zktest.Via(t, root)
 		c, term := lead(t, through, t.Context())
 		idle(t, proxy)
-		c.s.Forget(task.MasterDir, task.MasterDir+"/") // all that watches tell is lost
+		c.s.Forget(task.MasterDir, task.MasterDir+"/") // so the events of all watches are lost
 		h.CreateEphemeral(task.MasterDir+"/by-hand-0000000000", "")
 		select {
 		case <-term.Context().Done():
@@ -112,7 +112,7 @@ func TestTerm(t *testing.T) {
 	})
 }
 
-// idle waits until a candidate has looked at all that it was told of.
+// idle waits until a candidate has read all that its watches told of.
 func idle(t *testing.T, proxy *zktest.Proxy) {
 	t.Helper()
 	last := time.Now()
@@ -125,8 +125,7 @@ func idle(t *testing.T, proxy *zktest.Proxy) {
 	})
 }
 
-// TestStorm has candidates come and go, as fast as they can, while one leads.
-func TestStorm(t *testing.T) {
+func TestLeaderListsRarelyWhileCandidatesComeAndGo(t *testing.T) {
 	t.Parallel()
 	root := zktest.Connect(t)
 	proxy, through := zktest.Via(t, root)
@@ -156,8 +155,8 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-// A leader that was paused: it led, nothing watches for it any more, and it has
-// not yet looked.
+// The first candidate is as a leader after a pause: it led, its znode is gone, and it has not
+// noticed.
 func TestFence(t *testing.T) {
 	t.Parallel()
 	root := zktest.Connect(t)
@@ -204,7 +203,7 @@ func TestResign(t *testing.T) {
 	root := zktest.Connect(t)
 	h, s := zktest.Conn(t, root), harness.Open(t, root)
 	c := join(t, s)
-	for _, when := range []string{"while_it_leads", "again"} {
+	for _, when := range []string{"deletes_the_znode", "succeeds_a_second_time"} {
 		t.Run(when, func(t *testing.T) {
 			if err := c.Resign(); err != nil {
 				t.Error(err)
@@ -214,7 +213,7 @@ func TestResign(t *testing.T) {
 			}
 		})
 	}
-	t.Run("when_its_session_is_over", func(t *testing.T) {
+	t.Run("succeeds_when_the_session_is_over", func(t *testing.T) {
 		c := join(t, s)
 		s.Close()
 		if err := c.Resign(); err != nil {

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// authority is a CA of a test.
+// authority is a CA.
 type authority struct {
 	t    *testing.T
 	cert *x509.Certificate
@@ -72,14 +72,14 @@ func (a *authority) sign(c *x509.Certificate, of *ecdsa.PrivateKey) *x509.Certif
 	return signed
 }
 
-// request is what a certificate is to be; all but the name have defaults.
+// request describes a certificate; all but the name have defaults.
 type request struct {
 	name       string
-	begin, end time.Time // default: of an hour, half over
+	begin, end time.Time // default: from half an hour ago, for 1,000 hours
 	subject    []byte    // encoded; instead of the name
 }
 
-// issue writes a process's files.
+// issue writes the files of a process.
 func (a *authority) issue(r request) Files {
 	a.t.Helper()
 	dir := a.t.TempDir()
@@ -88,7 +88,7 @@ func (a *authority) issue(r request) Files {
 	return f
 }
 
-// renew writes other ones in their place, by renaming.
+// renew replaces the files, each by a rename.
 func (a *authority) renew(f Files, r request) {
 	a.t.Helper()
 	if r.begin.IsZero() {
@@ -125,7 +125,7 @@ func write(t *testing.T, path string, mode os.FileMode, text string) {
 	}
 }
 
-// server is how a server of the test speaks TLS, with these files, to clients whose
+// server is the configuration of a server with these files. It accepts clients whose
 // certificate its CA has signed.
 func server(t *testing.T, f Files) *tls.Config {
 	t.Helper()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestCheckNamesTheFileAndWhatToDo(t *testing.T) {
+func TestCheckNamesTheFileAndTheRemedy(t *testing.T) {
 	ca := newAuthority(t, "ca")
 	good := ca.issue(request{name: "tk-worker"})
 	other := ca.issue(request{name: "tk-other"})
@@ -85,8 +85,8 @@ func TestCheckNamesTheFileAndWhatToDo(t *testing.T) {
 	}
 }
 
-// Root gives a service a key that is the service's group's; any user's it must not be.
-func TestAKeyOfSomebodyElseMayBeAGroups(t *testing.T) {
+// A package may give the key to root and to the service's group. Others must not read the key.
+func TestAKeyOfAnotherUserMayBeReadByItsGroupOnly(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a file away") // the tests run as root
 	}
@@ -112,8 +112,8 @@ func TestAKeyOfSomebodyElseMayBeAGroups(t *testing.T) {
 	}
 }
 
-// openssl writes SEC1 and PKCS#1 keys as well, with parameters before them.
-func TestKeysOfAllForms(t *testing.T) {
+// openssl writes SEC1 keys too, with parameters before them.
+func TestAKeyInSEC1FormIsAccepted(t *testing.T) {
 	f := newAuthority(t, "ca").issue(request{name: "tk-worker"})
 	m, err := f.read()
 	if err != nil {

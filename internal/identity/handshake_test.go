@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// serve has a server answer connections until the test ends, and returns its address.
+// serve runs a server until the test ends, and returns its address.
 func serve(t *testing.T, do func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -68,7 +68,7 @@ func ask(t *testing.T, f Files, server string) error {
 	return err
 }
 
-func TestAHandshakeThatFailsSaysWhy(t *testing.T) {
+func TestAFailedHandshakeNamesItsCause(t *testing.T) {
 	ca, foreign := newAuthority(t, "ca"), newAuthority(t, "foreign")
 	us := ca.issue(request{name: "tk-worker"})
 	hour := time.Now().Add(-time.Hour)
@@ -82,8 +82,8 @@ func TestAHandshakeThatFailsSaysWhy(t *testing.T) {
 		return func(c *tls.Config) { c.MinVersion, c.MaxVersion = version, version }
 	}
 	expired := ca.issue(request{name: "tk-late", begin: hour.Add(-time.Hour), end: hour})
-	strange := foreign.issue(request{name: "tk-mallory"})
-	strange.CA = ca.file
+	untrusted := foreign.issue(request{name: "tk-mallory"})
+	untrusted.CA = ca.file
 	for _, tt := range []struct {
 		name   string
 		files  Files
@@ -100,8 +100,8 @@ func TestAHandshakeThatFailsSaysWhy(t *testing.T) {
 		{"a server whose certificate has expired", us, of(ca.issue(request{name: "server", begin: hour.Add(-time.Hour), end: hour}), only(tls.VersionTLS13)), "in its certificate's chain CN=server expired at " + shown(hour) + ": renew it"},
 		{"a server that wants a certificate, TLS 1.2", Files{CA: ca.file}, of(good, only(tls.VersionTLS12)), "it demands a certificate: give --tls-cert and --tls-key, or $ZK_TLS_CERT and $ZK_TLS_KEY ("},
 		{"a server that wants a certificate, TLS 1.3", Files{CA: ca.file}, of(good, only(tls.VersionTLS13)), "it demands a certificate: give --tls-cert"},
-		{"a certificate of a foreign CA, TLS 1.2", strange, of(good, only(tls.VersionTLS12)), "it refused the certificate in --tls-cert " + strange.Cert + ": does the server trust its CA? ("},
-		{"a certificate of a foreign CA, TLS 1.3", strange, of(good, only(tls.VersionTLS13)), "it refused the certificate in --tls-cert " + strange.Cert + ": does the server trust its CA? ("},
+		{"a certificate of a foreign CA, TLS 1.2", untrusted, of(good, only(tls.VersionTLS12)), "it refused the certificate in --tls-cert " + untrusted.Cert + ": does the server trust its CA? ("},
+		{"a certificate of a foreign CA, TLS 1.3", untrusted, of(good, only(tls.VersionTLS13)), "it refused the certificate in --tls-cert " + untrusted.Cert + ": does the server trust its CA? ("},
 		{"a certificate that has expired", expired, of(good, only(tls.VersionTLS13)), "it refused the certificate in --tls-cert " + expired.Cert + ", which expired at " + shown(hour) + ": renew it ("},
 		{"no version in common", us, of(good, only(tls.VersionTLS11)), "TLS: "},
 		{"a file that is gone", Files{CA: "/nowhere"}, of(good, only(tls.VersionTLS13)), "--tls-ca /nowhere: there is no such file"},
@@ -161,7 +161,7 @@ func TestAHandshakeEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestRenewedFilesCountFromTheNextHandshakeOn(t *testing.T) {
+func TestTheNextHandshakeUsesRenewedFiles(t *testing.T) {
 	ca := newAuthority(t, "ca")
 	us := ca.issue(request{name: "tk-old"})
 	names := make(chan string, 1)
@@ -187,9 +187,9 @@ func TestRenewedFilesCountFromTheNextHandshakeOn(t *testing.T) {
 	}
 }
 
-// A server that is frozen takes nothing any more. To close the connection must not wait for it:
-// the next server is dialed after that.
-func TestCloseDoesNotWaitForAServerThatTakesNothing(t *testing.T) {
+// A frozen server reads nothing. Close must not wait for it: the next server is dialed only
+// after Close.
+func TestCloseDoesNotWaitForAFrozenServer(t *testing.T) {
 	ca := newAuthority(t, "ca")
 	cfg := server(t, ca.issue(request{name: "server"}))
 	frozen := make(chan struct{})

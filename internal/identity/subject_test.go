@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// The names are what X500Principal.getName of Java 17 said of such certificates, which
-// openssl had made.
-func TestSubjectIsAsJavaHasIt(t *testing.T) {
+// The names are those that X500Principal.getName of Java 17 returns for certificates made
+// by openssl.
+func TestSubjectIsWrittenAsByJava(t *testing.T) {
 	ca := newAuthority(t, "ca")
 	for encoded, want := range map[string]string{
 		"30143112301006035504030c09746b2d776f726b6572":                                                           `CN=tk-worker`,

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// record is a log for a test, without times.
+// record is a log without times.
 type record struct {
 	file string // the certificate's
 	mu   sync.Mutex
@@ -42,7 +42,7 @@ func (r *record) log() *slog.Logger {
 	}}))
 }
 
-// watch has the files watched until the test ends.
+// watch watches the files until the test ends.
 func watch(t *testing.T, f Files) *record {
 	r := &record{file: f.Cert}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -52,7 +52,7 @@ func watch(t *testing.T, f Files) *record {
 	return r
 }
 
-func TestNoticesByTheAgeOfACertificate(t *testing.T) {
+func TestNoticesComeAWeekADayAndAnHourBeforeTheEnd(t *testing.T) {
 	const day = 24 * time.Hour
 	begin := time.Now()
 	for _, tt := range []struct {
@@ -83,7 +83,7 @@ func TestNoticesByTheAgeOfACertificate(t *testing.T) {
 	}
 }
 
-func TestWatchSaysAheadThatACertificateExpires(t *testing.T) {
+func TestWatchWarnsBeforeACertificateExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := newAuthority(t, "ca") // it lasts for longer
 		end := time.Now().Truncate(time.Second).Add(3 * time.Hour)
@@ -105,7 +105,7 @@ func TestWatchSaysAheadThatACertificateExpires(t *testing.T) {
 	})
 }
 
-func TestWatchNoticesRenewedAndUselessFiles(t *testing.T) {
+func TestWatchLogsRenewedAndMalformedFilesOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := newAuthority(t, "ca")
 		f := ca.issue(request{name: "tk-worker", begin: time.Now().Add(-3 * time.Hour), end: time.Now().Add(30 * time.Minute)})
@@ -138,7 +138,7 @@ func TestWatchNoticesRenewedAndUselessFiles(t *testing.T) {
 	})
 }
 
-func TestWatchSaysAtOnceThatACertificateHasExpired(t *testing.T) {
+func TestWatchLogsTheExpiryOfACertificateAtOnce(t *testing.T) {
 	f := newAuthority(t, "ca").issue(request{name: "tk-worker", end: time.Now().Add(1500 * time.Millisecond)})
 	r := watch(t, f)
 	if err := f.Check(); err != nil {
@@ -151,7 +151,7 @@ func TestWatchSaysAtOnceThatACertificateHasExpired(t *testing.T) {
 		}
 	}
 	if err := f.Check(); err == nil {
-		t.Error("it was said before")
+		t.Error("the certificate is still valid")
 	}
 }
 

@@ -15,27 +15,27 @@ func idMade(at time.Time) string {
 	return ms[:8] + "-" + ms[8:] + task.NewID()[13:]
 }
 
-func TestClocks(t *testing.T) {
+func TestClockDifference(t *testing.T) {
 	ahead := func(d time.Duration) *Tree {
-		tree := usual()
+		tree := usualTree()
 		tree.Workers[1].Modified = now.Add(d)
 		return tree
 	}
 	submitted := func(made, created time.Duration) *Tree {
-		tree := usual()
-		tree.Tasks = append(tree.Tasks, is(idMade(ago(made)), created, "pending"))
+		tree := usualTree()
+		tree.Tasks = append(tree.Tasks, taskIn(idMade(ago(made)), created, "pending"))
 		return tree
 	}
 	for name, tc := range map[string]struct {
 		tree *Tree
 		want string // a warning
 	}{
-		"all the same":                            {usual(), ""},
-		"the servers' a little ahead":             {ahead(tolerance), ""},
-		"the servers' an hour ahead":              {ahead(time.Hour), "the clock of ZooKeeper's servers is ahead of this machine's by 1h00m or more: ages count only up to the last write"},
-		"a task that waited for its creation":     {submitted(time.Hour, time.Second), ""},
-		"the servers' an hour behind a client's":  {submitted(time.Second, time.Hour+time.Second), "the clock of ZooKeeper's servers is behind that of a client by 1h00m or more: ages may be too long by as much"},
-		"the servers' a little behind a client's": {submitted(time.Second, 5*time.Second), ""},
+		"that is none needs no warning":                            {usualTree(), ""},
+		"of servers a little ahead needs no warning":               {ahead(tolerance), ""},
+		"of servers an hour ahead is a warning":                    {ahead(time.Hour), "the clock of ZooKeeper's servers is ahead of this machine's by 1h00m or more: ages count only up to the last write"},
+		"is not seen in a task that was created long after its id": {submitted(time.Hour, time.Second), ""},
+		"of servers an hour behind a client is a warning":          {submitted(time.Second, time.Hour+time.Second), "the clock of ZooKeeper's servers is behind that of a client by 1h00m or more: ages may be too long by as much"},
+		"of servers a little behind a client needs no warning":     {submitted(time.Second, 5*time.Second), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := Summarize(tc.tree, now, Filter{})
@@ -49,7 +49,7 @@ func TestClocks(t *testing.T) {
 			}
 		})
 	}
-	t.Run("ages count from the last write where the servers' is ahead", func(t *testing.T) {
+	t.Run("of servers ahead has ages count from the last write", func(t *testing.T) {
 		s := Summarize(ahead(time.Hour), now, Filter{})
 		if got := s.Workers.List[0].Seconds; got != 3600+90 {
 			t.Errorf("busy for %v s", got)

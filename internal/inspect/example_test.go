@@ -11,8 +11,8 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Somebody has played the client and a worker by hand. The tree is read once, and looked at
-// in several ways.
+// Somebody has played the client and a worker by hand. The tree is read once for a status,
+// and twice for findings.
 func Example() {
 	addr, stop := zktest.Serve()
 	defer stop()

@@ -10,52 +10,54 @@ import (
 
 func TestMain(m *testing.M) { zktest.Main(m) }
 
-// now is when all trees of these tests were read.
+// now is the time at which all trees of these tests were read.
 var now = time.UnixMilli(1_700_000_000_000)
 
 func ago(d time.Duration) time.Time { return now.Add(-d) }
 
-// z is an ephemeral znode that was made and last written as long ago as told.
-func z(name string, made, written time.Duration) Znode {
+// ephemeral returns an ephemeral znode that was created and last written so long ago.
+func ephemeral(name string, made, written time.Duration) Znode {
 	return Znode{Name: name, Created: ago(made), Modified: ago(written), Mzxid: int64(now.Sub(ago(made)) - written), Owner: 7}
 }
 
-// permanent makes it one that no session keeps.
+// permanent makes a znode permanent: it has no session.
 func permanent(z Znode) Znode { z.Owner = 0; return z }
 
-func cand(name, who string, made, written time.Duration) Candidate {
-	return Candidate{z(name, made, written), who}
+func candidate(name, who string, made, written time.Duration) Candidate {
+	return Candidate{ephemeral(name, made, written), who}
 }
 
-// works is a worker whose list was written as long ago as told.
-func works(name string, written time.Duration, tasks ...string) Worker {
-	return Worker{Znode: z(name, time.Hour, written), Tasks: tasks}
+// workerWith returns a worker with tasks, whose list was written so long ago.
+func workerWith(name string, written time.Duration, tasks ...string) Worker {
+	return Worker{Znode: ephemeral(name, time.Hour, written), Tasks: tasks}
 }
 
-// is is a task that was submitted as long ago as told and finished a second later.
-func is(name string, made time.Duration, state string) Task {
-	return newTask(z(name, made, made-time.Second), []byte(state))
+// taskIn returns a task in a state, submitted so long ago and written a second later.
+func taskIn(name string, made time.Duration, state string) Task {
+	return newTask(ephemeral(name, made, made-time.Second), []byte(state))
 }
 
-func payloads(names ...string) (all []Znode) {
+// znodes returns ephemeral znodes with these names.
+func znodes(names ...string) (all []Znode) {
 	for _, name := range names {
-		all = append(all, z(name, time.Minute, time.Minute))
+		all = append(all, ephemeral(name, time.Minute, time.Minute))
 	}
 	return all
 }
 
-func TestText(t *testing.T) {
+func TestTextIsOnePrintableLine(t *testing.T) {
 	long := strings.Repeat("x", beginning)
 	for name, tc := range map[string]struct{ text, want string }{
-		"plain":              {"lost with 3 workers", "lost with 3 workers"},
-		"empty":              {"", `""`},
-		"blanks_at_its_ends": {" a ", `" a "`},
-		"of_several_lines":   {"a\nb", `"a\nb"`},
-		"with_quotes":        {`a "b"`, `"a \"b\""`},
-		"no_UTF-8":           {"a\xff", `"a` + "\ufffd" + `"`},
-		"as_long_as_is_kept": {long, long},
-		"longer":             {long + "yz", long + "… (82 bytes)"},
-		"cut_amid_a_letter":  {long[1:] + "ä…", long[1:] + "… (84 bytes)"},
+		"plain":                    {"lost with 3 workers", "lost with 3 workers"},
+		"empty":                    {"", `""`},
+		"with_blanks_at_its_ends":  {" a ", `" a "`},
+		"of_several_lines":         {"a\nb", `"a\nb"`},
+		"with_quotes":              {`a "b"`, `"a \"b\""`},
+		"with_control_characters":  {"a\tb\n\x1b[2J\u202e\"", `"a\tb\n\x1b[2J\u202e\""`},
+		"that_is_no_UTF-8":         {"a\xff", `"a` + "\ufffd" + `"`},
+		"as_long_as_what_is_kept":  {long, long},
+		"longer_than_what_is_kept": {long + "yz", long + "… (82 bytes)"},
+		"cut_amid_a_letter":        {long[1:] + "ä…", long[1:] + "… (84 bytes)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := newText([]byte(tc.text)).String(); got != tc.want {

@@ -14,7 +14,7 @@ import (
 	"taskkeeper/internal/session"
 )
 
-// tree lists all znodes below a chroot, with their data.
+// tree lists all znodes below a path, with their data.
 func tree(h *zktest.ManualClient, path string) (all []string) {
 	for _, name := range h.Children(path) {
 		child := strings.TrimSuffix(path, "/") + "/" + name
@@ -95,19 +95,13 @@ func TestMendLeavesAnACLAloneThatHasChangedSince(t *testing.T) {
 	dirs(h)
 	h.Create("/data/x", "1")
 	h.Create("/tasks/x", "pending")
-	root := connect[strings.Index(connect, "/"):]
-	acl := func(perms int32) {
-		if _, err := h.Conn.SetACL(root+"/data/x", zk.WorldACL(perms), -1); err != nil {
-			t.Fatal(err)
-		}
-	}
-	acl(zk.PermAdmin)
+	setACL(t, h, connect, "/data/x", zk.WorldACL(zk.PermAdmin))
 	s := harness.Open(t, connect, noCreate)
 	_, found, err := Diagnose(t.Context(), s, "")
 	if err != nil || len(found) != 1 {
 		t.Fatalf("found %v, %v", found, err)
 	}
-	acl(zk.PermAdmin | zk.PermWrite)
+	setACL(t, h, connect, "/data/x", zk.WorldACL(zk.PermAdmin|zk.PermWrite))
 	if err := found[0].Mend(t.Context(), s); !errors.Is(err, errChanged) {
 		t.Errorf("mended: %v", err)
 	}
@@ -116,7 +110,7 @@ func TestMendLeavesAnACLAloneThatHasChangedSince(t *testing.T) {
 	}
 }
 
-// What hangs below can be more than fits in a packet, and may not be readable.
+// The children can be more than fits into a packet, and may not be readable.
 func TestMendDeletesALargeTree(t *testing.T) {
 	connect := zktest.Connect(t)
 	h := zktest.Conn(t, connect)
@@ -133,10 +127,7 @@ func TestMendDeletesALargeTree(t *testing.T) {
 			ops = nil
 		}
 	}
-	root := connect[strings.Index(connect, "/"):]
-	if _, err := h.Conn.SetACL(root+"/master/m/deep", zk.WorldACL(zk.PermAdmin), -1); err != nil {
-		t.Fatal(err)
-	}
+	setACL(t, h, connect, "/master/m/deep", zk.WorldACL(zk.PermAdmin))
 	_, found, err := Diagnose(t.Context(), s, "")
 	if err != nil || len(found) != 1 {
 		t.Fatalf("found %d, %v", len(found), err)

@@ -17,12 +17,21 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// noCreate is for sessions that only look.
+// noCreate is for sessions that only read.
 func noCreate(c *session.Config) { c.NoCreate = true }
 
 func dirs(h *zktest.ManualClient) {
 	for _, d := range task.Dirs() {
 		h.Create(d, "")
+	}
+}
+
+// setACL sets the ACL of a znode under a chroot.
+func setACL(t *testing.T, h *zktest.ManualClient, connect, path string, acl []zk.ACL) {
+	t.Helper()
+	_, chroot, _ := strings.Cut(connect, "/")
+	if _, err := h.Conn.SetACL("/"+chroot+path, acl, -1); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -113,9 +122,7 @@ func TestRead(t *testing.T) {
 		locked := zk.DigestACL(zk.PermAll, "me", "secret")
 		for _, path := range []string{"/tasks/t", "/data/t", "/workers/w", "/master/m-0000000001"} {
 			h.CreateEphemeral(path, "pending")
-			if _, err := h.Conn.SetACL(root+path, locked, -1); err != nil {
-				t.Fatal(err)
-			}
+			setACL(t, h, connect, path, locked)
 		}
 		tree, found, err := Diagnose(t.Context(), harness.Open(t, connect, noCreate), root)
 		if err != nil {
@@ -129,9 +136,7 @@ func TestRead(t *testing.T) {
 			t.Errorf("looked %+v, %v", c, err)
 		}
 
-		if _, err := h.Conn.SetACL(root+"/tasks", locked, -1); err != nil {
-			t.Fatal(err)
-		}
+		setACL(t, h, connect, "/tasks", locked)
 		if tree, err = Read(t.Context(), harness.Open(t, connect, noCreate)); err != nil || len(tree.Dirs) != 1 || tree.Dirs[0].Err == nil {
 			t.Errorf("read %v, %v", tree.Dirs, err)
 		}
@@ -162,14 +167,14 @@ func TestLookCountsWhatIsAssignedBefore(t *testing.T) {
 	h.CreateEphemeral("/workers/w", "running")
 	first, second, third := task.NewID(), task.NewID(), task.NewID()
 	for id, state := range map[string]string{
-		"running": "pending", "hand-made": "pending", "done": "done 1", "odd": "?", " blank": "pending",
+		"running": "pending", "hand-made": "pending", "done": "done 1", "malformed": "?", " blank": "pending",
 		first: "pending 1", second: "pending", third: "pending",
 	} {
 		h.Create(task.StatePath(id), state)
 	}
 	s := harness.Open(t, connect, noCreate)
-	// Four submitters take turns; what is made by hand is one of them, and has two that
-	// are not pending.
+	// Four submitters take turns. What is made by hand is one of them; two of its tasks are
+	// not pending.
 	for id, want := range map[string]int{first: 0, second: 1, third: 2, "hand-made": 3} {
 		if c, err := Look(t.Context(), s, id, Limits{}); err != nil || c.Ahead != want {
 			t.Errorf("%s: %+v, %v, want %d ahead", id, c, err, want)
@@ -238,30 +243,29 @@ func TestLookLeavesDrainedWorkersOut(t *testing.T) {
 	}
 }
 
-// TestDiagnoseInMotion changes what looks wrong after the first look: it is wrong in
-// the second one too, but not the same any more.
-func TestDiagnoseInMotion(t *testing.T) {
+// The list of worker w is wrong in both reads, but somebody wrote it in between.
+func TestDiagnoseLeavesOutWhatWasWrittenBetweenItsReads(t *testing.T) {
 	connect := zktest.Connect(t)
 	h := zktest.Conn(t, connect)
 	dirs(h)
 	h.CreateEphemeral("/workers/w", "gone")
 	h.CreateEphemeral("/workers/v", "gone")
 	proxy, through := zktest.Via(t, connect)
-	held, release := proxy.Hold(zktest.OpSync, 2) // each look begins with one
+	held, release := proxy.Hold(zktest.OpSync, 2) // each read of the tree begins with one
 	s := harness.Open(t, through, noCreate)
 	type result struct {
 		found []Finding
 		err   error
 	}
 	results := make(chan result, 1)
-	go func() { // ends with the second look
+	go func() { // ends with the second read
 		_, found, err := Diagnose(context.Background(), s, "")
 		results <- result{found, err}
 	}()
 	select {
 	case <-held:
 	case <-time.After(20 * time.Second):
-		t.Fatal("no second look")
+		t.Fatal("Diagnose does not read again")
 	}
 	h.Set("/workers/w", "gone")
 	release()

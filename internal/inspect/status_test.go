@@ -13,29 +13,29 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// usual is a service at work.
-func usual() *Tree {
+// usualTree returns a service at work.
+func usualTree() *Tree {
 	return &Tree{
 		Candidates: []Candidate{
-			cand("a-0000000003", "vm:1", time.Hour, 192*time.Second),
-			cand("b-0000000004", "vm:2", 10*time.Minute, 10*time.Minute),
+			candidate("a-0000000003", "vm:1", time.Hour, 192*time.Second),
+			candidate("b-0000000004", "vm:2", 10*time.Minute, 10*time.Minute),
 		},
 		Workers: []Worker{
-			works("w1", 2*time.Second, "t1", "t2"),
-			works("w2", time.Minute),
-			works("w3", 90*time.Second, "t3"),
+			workerWith("w1", 2*time.Second, "t1", "t2"),
+			workerWith("w2", time.Minute),
+			workerWith("w3", 90*time.Second, "t3"),
 		},
 		Tasks: []Task{
-			is("t1", 10*time.Second, "pending"), is("t2", 9*time.Second, "pending 1"), is("t3", 95*time.Second, ""),
-			is("t4", 3*time.Second, "pending"), is("t5", 8*time.Second, "pending"), is("t6", time.Minute, "done 42"),
-			is("t7", time.Minute, "failed why"), is("t8", time.Minute, "failed"),
+			taskIn("t1", 10*time.Second, "pending"), taskIn("t2", 9*time.Second, "pending 1"), taskIn("t3", 95*time.Second, ""),
+			taskIn("t4", 3*time.Second, "pending"), taskIn("t5", 8*time.Second, "pending"), taskIn("t6", time.Minute, "done 42"),
+			taskIn("t7", time.Minute, "failed why"), taskIn("t8", time.Minute, "failed"),
 		},
 	}
 }
 
-// secret is a service at work of which some permanent znodes may not be listed.
-func secret(dirs ...string) *Tree {
-	t := usual()
+// unreadableDirs returns a service at work of which some directories may not be listed.
+func unreadableDirs(dirs ...string) *Tree {
+	t := usualTree()
 	for _, dir := range dirs {
 		t.Dirs = append(t.Dirs, Znode{Name: dir, Err: errors.New("no")})
 		switch dir {
@@ -50,26 +50,26 @@ func secret(dirs ...string) *Tree {
 	return t
 }
 
-// queued is a service with queues; one worker, and the tasks, were made by hand.
-func queued() *Tree {
+// withQueues returns a service with queues; one worker, and the tasks, were made by hand.
+func withQueues() *Tree {
 	const u = "-0198d8e2-4d2c-4a41-8f31-0f0f0f0f0f0f"
 	return &Tree{
-		Candidates: usual().Candidates,
+		Candidates: usualTree().Candidates,
 		Workers: []Worker{
-			works("gpu.me", time.Minute), works("gpu.n1:4242"+u, 2*time.Second, "gpu.t1"), works("a\x1b.n2:1"+u, time.Minute),
+			workerWith("gpu.me", time.Minute), workerWith("gpu.n1:4242"+u, 2*time.Second, "gpu.t1"), workerWith("a\x1b.n2:1"+u, time.Minute),
 		},
-		Tasks: []Task{is("gpu.t1", time.Second, "pending"), is("t1", time.Second, "pending"), is("t2", 2*time.Second, "pending"), is("tpu.x.y", 3*time.Second, "pending")},
+		Tasks: []Task{taskIn("gpu.t1", time.Second, "pending"), taskIn("t1", time.Second, "pending"), taskIn("t2", 2*time.Second, "pending"), taskIn("tpu.x.y", 3*time.Second, "pending")},
 	}
 }
 
-// on makes a znode one of a session.
-func on(session int64, z Znode) Znode { z.Owner = session; return z }
+// withSession sets the session of a znode.
+func withSession(session int64, z Znode) Znode { z.Owner = session; return z }
 
-// slots are workers of a process, which is a session's: the first so many have a task.
+// slots returns the n workers of a process with its session. The first of them are busy.
 func slots(session int64, process string, n, busy int, since time.Duration) (all []Worker) {
 	for i := range n {
-		w := works(fmt.Sprintf("%s-0198d8e2-4d2c-4a41-8f31-%012x", process, i), since-time.Duration(i)*time.Second)
-		w.Znode = on(session, w.Znode)
+		w := workerWith(fmt.Sprintf("%s-0198d8e2-4d2c-4a41-8f31-%012x", process, i), since-time.Duration(i)*time.Second)
+		w.Znode = withSession(session, w.Znode)
 		if i < busy {
 			w.Tasks = []string{fmt.Sprintf("t%s-%d", process, i)}
 		}
@@ -78,30 +78,31 @@ func slots(session int64, process string, n, busy int, since time.Duration) (all
 	return all
 }
 
-func tells(session int64, role, version string) Member {
-	return Member{on(session, z("m", time.Hour, time.Hour)), member.Told{Role: role, Protocol: "1", Version: version}}
+// memberWith returns a member with a session, a role and a version.
+func memberWith(session int64, role, version string) Member {
+	return Member{withSession(session, ephemeral("m", time.Hour, time.Hour)), member.Told{Role: role, Protocol: "1", Version: version}}
 }
 
-// several is a service on three machines, one of which is drained and one draining, with
-// programs of two versions and an old one.
-func several() *Tree {
+// severalMachines returns a service on three machines, one of which is drained and one draining,
+// with programs of two versions and one without a version.
+func severalMachines() *Tree {
 	t := &Tree{
 		Candidates: []Candidate{
-			{on(1, z("a-0000000003", time.Hour, 192*time.Second)), "vm.example.org:1"},
-			{on(2, z("b-0000000004", time.Minute, time.Minute)), "vm:2"},
+			{withSession(1, ephemeral("a-0000000003", time.Hour, 192*time.Second)), "vm.example.org:1"},
+			{withSession(2, ephemeral("b-0000000004", time.Minute, time.Minute)), "vm:2"},
 		},
 		Drains: []Drain{
-			{z("n1", time.Hour, time.Hour), true, "disk\n full"},
-			{z("n2:22", time.Minute, time.Minute), false, ""},
-			{z("n3:31-0198d8e2-4d2c-4a41-8f31-000000000001", time.Second, time.Second), false, ""},
-			{z("n\x1b", time.Second, time.Second), false, ""},
+			{ephemeral("n1", time.Hour, time.Hour), true, "disk\n full"},
+			{ephemeral("n2:22", time.Minute, time.Minute), false, ""},
+			{ephemeral("n3:31-0198d8e2-4d2c-4a41-8f31-000000000001", time.Second, time.Second), false, ""},
+			{ephemeral("n\x1b", time.Second, time.Second), false, ""},
 		},
 		Members: []Member{
-			tells(1, member.Master, "1.4.0"), tells(2, member.Master, "1.5.0"), tells(11, member.Worker, "1.4.0"),
-			tells(21, member.Worker, "1.4.0"), tells(22, member.Worker, "1.5.0"),
+			memberWith(1, member.Master, "1.4.0"), memberWith(2, member.Master, "1.5.0"), memberWith(11, member.Worker, "1.4.0"),
+			memberWith(21, member.Worker, "1.4.0"), memberWith(22, member.Worker, "1.5.0"),
 		},
 		Protocol: &member.Told{Protocol: "1", Version: "1.4.0"},
-		Tasks:    []Task{is("t", time.Second, "pending"), is("gpu.t", time.Second, "pending")},
+		Tasks:    []Task{taskIn("t", time.Second, "pending"), taskIn("gpu.t", time.Second, "pending")},
 	}
 	t.Workers = slices.Concat(slots(22, "n2:22", 2, 1, time.Minute), slots(31, "n3:31", 100, 98, 100*time.Second),
 		slots(11, "gpu.n1:11", 2, 0, time.Minute), slots(21, "n2:21", 1, 0, time.Minute))
@@ -113,7 +114,7 @@ func TestStatusText(t *testing.T) {
 		tree *Tree
 		want string
 	}{
-		"of_several_machines_and_versions": {several(), `
+		"of_several_machines_and_versions": {severalMachines(), `
 leader    vm.example.org:1, for 3m12s: /master/a-0000000003
 backups   1: vm:2
 workers   105: 99 busy, 6 free; 5 of them draining or drained
@@ -132,7 +133,7 @@ n3    31       -      98/100  1 of 100  -        tn3:31-0 and 97 more  1m40s
 
 warning   1 task pending: all 2 workers of queue gpu are drained: client undrain n1
 `},
-		"at_work": {usual(), `
+		"at_work": {usualTree(), `
 leader    vm:1, for 3m12s: /master/a-0000000003
 backups   1: vm:2
 workers   3: 2 busy, 1 free
@@ -143,7 +144,7 @@ w1    -        1/1   -        t1 and 1 more  2.0s
 w2    -        0/1   -        nothing        1m00s
 w3    -        1/1   -        t3             1m30s
 `},
-		"in_queues": {queued(), `
+		"in_queues": {withQueues(), `
 leader    vm:1, for 3m12s: /master/a-0000000003
 backups   1: vm:2
 workers   3: 1 busy, 2 free
@@ -166,19 +167,19 @@ tasks     none
 warning   there is no leader: start a master
 warning   there is no worker: start one
 `},
-		"all_is_odd": {&Tree{
+		"malformed_and_unreadable_znodes": {&Tree{
 			Candidates: []Candidate{
-				{permanent(z("c-0000000001", time.Minute, time.Minute)), "x\ny"},
+				{permanent(ephemeral("c-0000000001", time.Minute, time.Minute)), "x\ny"},
 				{Znode{Name: "d-0000000002", Err: errors.New("not authenticated")}, ""},
 			},
-			Strangers: payloads("notes"),
+			Strangers: znodes("notes"),
 			Workers: []Worker{
-				{Znode: permanent(z("p", 0, 0)), Tasks: []string{"t1"}},
+				{Znode: permanent(ephemeral("p", 0, 0)), Tasks: []string{"t1"}},
 				{Znode: Znode{Name: "q", Err: errors.New("not authenticated")}},
 			},
 			Drains:  []Drain{{Znode: Znode{Name: "d", Err: errors.New("not authenticated")}}},
 			Members: []Member{{Znode: Znode{Name: "m", Err: errors.New("not authenticated")}}},
-			Tasks:   []Task{is("t1", time.Second, "banana\n"), is(" t2", time.Second, "pending"), {Znode: Znode{Name: "t3", Err: errors.New("not authenticated")}}},
+			Tasks:   []Task{taskIn("t1", time.Second, "banana\n"), taskIn(" t2", time.Second, "pending"), {Znode: Znode{Name: "t3", Err: errors.New("not authenticated")}}},
 		}, `
 leader    "x\ny", for 1m00s: /master/c-0000000001
 backups   1: ""
@@ -198,7 +199,7 @@ warning   /tasks/t1: malformed: its state is none of pending, done and failed, b
 warning   /tasks/ t2: a malformed name, which cannot stand in a worker's list: it is never assigned
 and 1 more
 `},
-		"tasks_may_not_be_read": {secret("/tasks"), `
+		"tasks_may_not_be_read": {unreadableDirs("/tasks"), `
 leader    vm:1, for 3m12s: /master/a-0000000003
 backups   1: vm:2
 workers   3: 2 busy, 1 free
@@ -211,7 +212,7 @@ w3    -        1/1   -        t3             1m30s
 
 warning   /tasks: may not be read: no
 `},
-		"only_tasks_may_be_read": {secret("/master", "/workers"), `
+		"only_tasks_may_be_read": {unreadableDirs("/master", "/workers"), `
 leader    may not be read
 workers   may not be read
 tasks     8: 5 pending or running (the oldest for 1m35s), 1 done and 2 failed, not collected
@@ -228,9 +229,9 @@ warning   /workers: may not be read: no
 	}
 }
 
-func TestStatusOfAListThatIsNone(t *testing.T) {
-	tree := usual()
-	tree.Workers = append(tree.Workers, Worker{Znode: z("long", 0, 0), Malformed: task.ErrList})
+func TestStatusOfAListWithTooManyIDs(t *testing.T) {
+	tree := usualTree()
+	tree.Workers = append(tree.Workers, Worker{Znode: ephemeral("long", 0, 0), Malformed: task.ErrList})
 	s := Summarize(tree, now, Filter{})
 	want := Warning{"/workers/long", "lists more than 10000 ids: it is no worker, and nothing is assigned to it"}
 	if len(s.Warnings) != 1 || s.Warnings[0] != want || s.Workers.Total != 3 {
@@ -238,14 +239,14 @@ func TestStatusOfAListThatIsNone(t *testing.T) {
 	}
 }
 
-func TestStatusOfMany(t *testing.T) {
-	tree := usual()
+func TestStatusTextIsCutAndItsJSONIsNot(t *testing.T) {
+	tree := usualTree()
 	tree.Workers, tree.Tasks = nil, nil
 	for i := range 60 {
-		tree.Workers = append(tree.Workers, works(fmt.Sprintf("w%02d", i), time.Duration(i)*time.Second, "t"))
-		tree.Tasks = append(tree.Tasks, is(fmt.Sprintf("t%02d", i), time.Second, "junk"))
-		tree.Drains = append(tree.Drains, Drain{Znode: z(fmt.Sprintf("x%02d", i), 0, 0)})
-		tree.Candidates = append(tree.Candidates, cand(fmt.Sprintf("x%02d-0000000009", i), fmt.Sprintf("vm:%d", i), 0, 0))
+		tree.Workers = append(tree.Workers, workerWith(fmt.Sprintf("w%02d", i), time.Duration(i)*time.Second, "t"))
+		tree.Tasks = append(tree.Tasks, taskIn(fmt.Sprintf("t%02d", i), time.Second, "junk"))
+		tree.Drains = append(tree.Drains, Drain{Znode: ephemeral(fmt.Sprintf("x%02d", i), 0, 0)})
+		tree.Candidates = append(tree.Candidates, candidate(fmt.Sprintf("x%02d-0000000009", i), fmt.Sprintf("vm:%d", i), 0, 0))
 	}
 	s := Summarize(tree, now, Filter{})
 	text := s.Text()
@@ -266,7 +267,7 @@ func TestStatusFilter(t *testing.T) {
 	queue := func(name string) *string { return &name }
 	for name, tc := range map[string]struct {
 		only Filter
-		want string // what begins otherwise, and the lists
+		want string // without the lines that are always the same
 	}{
 		"of_a_machine": {Filter{Hosts: []string{"n2"}}, `
 workers   3: 1 busy, 2 free; 2 of them draining or drained
@@ -303,7 +304,7 @@ warning   no worker of host vm.example.org is registered; write a host name only
 `},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Summarize(several(), now, tc.only).Text()
+			got := Summarize(severalMachines(), now, tc.only).Text()
 			_, got, _ = strings.Cut(got, "\nbackups   1: vm:2\n")
 			got = strings.Replace(got, "versions  -: 1 process, 1.4.0: 3, 1.5.0: 2\n", "", 1)
 			if got != tc.want[1:] {
@@ -323,10 +324,10 @@ func TestStatusJSON(t *testing.T) {
 			"tasks":{"total":0,"pending":0,"oldest_pending_seconds":null,"running":0,"done":0,"failed":0,"malformed":0},
 			"drains":[],"protocol":null,"versions":[],
 			"warnings":[{"text":"there is no leader: start a master"},{"text":"there is no worker: start one"}]}`},
-		"nothing_may_be_read": {secret("/master", "/workers", "/tasks", "/drain", "/members"), `{"time":"TIME","leader":null,"backups":null,"workers":null,"tasks":null,
+		"nothing_may_be_read": {unreadableDirs("/master", "/workers", "/tasks", "/drain", "/members"), `{"time":"TIME","leader":null,"backups":null,"workers":null,"tasks":null,
 			"drains":null,"protocol":null,"versions":null,"unreadable":["/master","/workers","/tasks","/drain","/members"],
 			"warnings":[{"znode":"/master","text":"may not be read: no"},{"znode":"/workers","text":"may not be read: no"},{"znode":"/tasks","text":"may not be read: no"},{"znode":"/drain","text":"may not be read: no"},{"znode":"/members","text":"may not be read: no"}]}`},
-		"at_work": {usual(), `{"time":"TIME","leader":{"candidate":"/master/a-0000000003","who":"vm:1","since":"TIME","seconds":192,"version":""},
+		"at_work": {usualTree(), `{"time":"TIME","leader":{"candidate":"/master/a-0000000003","who":"vm:1","since":"TIME","seconds":192,"version":""},
 			"backups":[{"candidate":"/master/b-0000000004","who":"vm:2","since":"TIME","seconds":600,"version":""}],
 			"workers":{"total":3,"busy":2,"free":1,"draining":0,"list":[
 				{"id":"w3","queue":"","host":"w3","pid":0,"tasks":["t3"],"since":"TIME","seconds":90,"version":"","draining":false,"drained":false},
@@ -336,7 +337,7 @@ func TestStatusJSON(t *testing.T) {
 			"drains":[],"protocol":null,"versions":[{"version":"","processes":1}],
 			"warnings":[]}`},
 		"of_one_machine": {func() *Tree {
-			t := several()
+			t := severalMachines()
 			t.Workers, t.Tasks, t.Drains = slots(11, "n1:11", 1, 0, time.Minute), nil, t.Drains[:1]
 			t.Protocol = &member.Told{Protocol: "2", Version: "2.0.1"}
 			return t
@@ -353,7 +354,7 @@ func TestStatusJSON(t *testing.T) {
 	}
 }
 
-// sameJSON compares with what is wanted but for blanks; TIME is any time of RFC 3339.
+// sameJSON compares JSON, blanks aside. TIME stands for any time of RFC 3339.
 func sameJSON(t *testing.T, v any, want string) {
 	t.Helper()
 	b, err := json.Marshal(v)

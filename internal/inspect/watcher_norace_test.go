@@ -29,7 +29,7 @@ func TestReconnectWatcher(t *testing.T) {
 		h.Set(task.StatePath("a"), "failed") // the watches are set anew
 		sameAsRead(t, w, s)
 	})
-	t.Run("reads_all_each_time_where_the_servers_know_no_such_watch", func(t *testing.T) {
+	t.Run("reads_all_each_time_where_the_servers_know_no_persistent_watch", func(t *testing.T) {
 		connect := zktest.Connect(t)
 		h := zktest.Conn(t, connect)
 		dirs(h)

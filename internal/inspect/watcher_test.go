@@ -32,7 +32,7 @@ func submit(t *testing.T, s *session.Session, n int) (ids []string) {
 	return ids
 }
 
-// sameAsRead has a Watcher read, and compares.
+// sameAsRead compares what a Watcher reads with what Read reads.
 func sameAsRead(t *testing.T, w *Watcher, s *session.Session) {
 	t.Helper()
 	got, err := w.Read(t.Context())
@@ -119,7 +119,7 @@ func TestWatcher(t *testing.T) {
 		h.Set("/workers/w", "t")
 		held, release := proxy.Hold(zktest.OpGetData, 1, zktest.Naming("/workers/w"))
 		trees := make(chan *Tree)
-		go func() { // ends with the look
+		go func() { // ends with the read
 			tree, _ := w.Read(context.Background())
 			trees <- tree
 		}()
@@ -135,7 +135,7 @@ func TestWatcher(t *testing.T) {
 			t.Errorf("read %+v", tree)
 		}
 	})
-	t.Run("returns_what_Read_does_whatever_happens", func(t *testing.T) {
+	t.Run("returns_the_same_as_Read_after_random_changes", func(t *testing.T) {
 		connect := zktest.Connect(t)
 		h := zktest.Conn(t, connect)
 		s := harness.Open(t, connect, noCreate)
@@ -143,7 +143,7 @@ func TestWatcher(t *testing.T) {
 		sameAsRead(t, w, s) // nothing is there yet
 		dirs(h)
 		random := rand.New(rand.NewPCG(1, 2))
-		for _, name := range []string{"m-0000000003", "m-0000000001", "odd"} {
+		for _, name := range []string{"m-0000000003", "m-0000000001", "notes"} {
 			h.Create("/master/"+name, "")
 		}
 		for range 300 {

@@ -16,16 +16,3 @@ func TestSecondsHaveNoMoreThanThreeDecimals(t *testing.T) {
 		}
 	}
 }
-
-func TestTextIsOnePrintableLine(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain":                 "plain",
-		"":                      `""`,
-		" a":                    `" a"`,
-		"a\tb\n\x1b[2J\u202e\"": `"a\tb\n\x1b[2J\u202e\""`,
-	} {
-		if got := newText([]byte(in)).String(); got != want {
-			t.Errorf("%q: %s, want %s", in, got, want)
-		}
-	}
-}

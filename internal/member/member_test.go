@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { zktest.Main(m) }
 
-// play plays a role as a member until its context ends. began is closed when it has begun.
+// play runs a role until the test ends. began is closed when the role has begun.
 func play(t *testing.T, connect string, cfg Config) (began chan struct{}, ended chan error) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -68,7 +68,7 @@ func TestParse(t *testing.T) {
 
 func TestProtocol(t *testing.T) {
 	for _, role := range []string{Master, Worker, Client} {
-		t.Run("another one keeps a "+role+" from beginning", func(t *testing.T) {
+		t.Run("of another version keeps a "+role+" from beginning", func(t *testing.T) {
 			connect := zktest.Connect(t)
 			h := zktest.Conn(t, connect)
 			h.Create("/members", "protocol=2 version=2.0.1")
@@ -89,14 +89,14 @@ func TestProtocol(t *testing.T) {
 			h.Create("/members", "protocol=1")
 			began, ended := play(t, connect, Config{Role: role})
 			<-began
-			for range 3 { // whoever watches is told each time
+			for range 3 { // each write fires a watch
 				h.Set("/members", "protocol=1 version=1.5.0\n")
 			}
 			h.Set("/members", "protocol=2 \x1b[31m")
 			refused(t, ended, "protocol 2, written by version unknown")
 		})
 	}
-	t.Run("is written by the first master, and by nobody else", func(t *testing.T) {
+	t.Run("is written by the first master only", func(t *testing.T) {
 		connect := zktest.Connect(t)
 		h := zktest.Conn(t, connect)
 		began, _ := play(t, connect, Config{Role: Client})
@@ -126,7 +126,7 @@ func TestProtocol(t *testing.T) {
 			t.Errorf("members: %q", held)
 		}
 	})
-	t.Run("is read again from a tree that somebody removed and made anew", func(t *testing.T) {
+	t.Run("is read again after somebody removed its znode", func(t *testing.T) {
 		connect := zktest.Connect(t)
 		h := zktest.Conn(t, connect)
 		began, ended := play(t, connect, Config{Role: Master})
@@ -146,7 +146,7 @@ func TestProtocol(t *testing.T) {
 	})
 }
 
-func TestRights(t *testing.T) {
+func TestARoleBeginsWhereTheProtocolMayNotBeRead(t *testing.T) {
 	connect := zktest.Connect(t)
 	h := zktest.Conn(t, connect)
 	h.Create("/members", "protocol=2")
@@ -155,8 +155,8 @@ func TestRights(t *testing.T) {
 	}
 	began, _ := play(t, connect, Config{Role: Worker})
 	select {
-	case <-began: // it cannot know
+	case <-began:
 	case <-time.After(20 * time.Second):
-		t.Error("a role waits for what may not be read")
+		t.Error("the role does not begin")
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-func TestQueueLabels(t *testing.T) {
+func TestQueueLabel(t *testing.T) {
 	for name, want := range map[string]string{
 		"":                          "(default)",
 		"gpu":                       "gpu",
@@ -35,7 +35,7 @@ func TestQueueLabels(t *testing.T) {
 			t.Errorf("%.80q is %.80q, want %q", name, got, want)
 		}
 	}
-	t.Run("of more queues than MaxQueues are one label, and those before keep theirs", func(t *testing.T) {
+	t.Run("is one for all queues beyond MaxQueues, and those before keep theirs", func(t *testing.T) {
 		var q queues
 		for i := range MaxQueues {
 			if name := fmt.Sprint("q", i); q.label(name) != name {
@@ -48,7 +48,7 @@ func TestQueueLabels(t *testing.T) {
 			}
 		}
 	})
-	t.Run("are shared by what is counted and what is watched", func(t *testing.T) {
+	t.Run("is the same for counters and for gauges", func(t *testing.T) {
 		r := prometheus.NewRegistry()
 		m := NewMaster(r)
 		var all []Queue
@@ -60,7 +60,7 @@ func TestQueueLabels(t *testing.T) {
 		m.Watch(r, view{leads: true, queues: all})
 		exposes(t, r, "taskkeeper_tasks", `taskkeeper_tasks{queue="(other)",state="pending"} 1`)
 	})
-	t.Run("are given to others once their queues are gone", func(t *testing.T) {
+	t.Run("is free for another queue once its queue is gone", func(t *testing.T) {
 		r := prometheus.NewRegistry()
 		m := NewMaster(r)
 		for i := range MaxQueues {
@@ -75,7 +75,7 @@ func TestQueueLabels(t *testing.T) {
 	})
 }
 
-// view is a View of a test.
+// view is a View with fixed answers.
 type view struct {
 	leads  bool
 	turn   time.Duration
@@ -101,7 +101,7 @@ func exposes(t *testing.T, r *prometheus.Registry, name string, want ...string) 
 	}
 }
 
-// exposed is what a scrape reads.
+// exposed returns what a scrape reads.
 func exposed(t *testing.T, r *prometheus.Registry) string {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -112,13 +112,13 @@ func exposed(t *testing.T, r *prometheus.Registry) string {
 	return w.Body.String()
 }
 
-func TestLeader(t *testing.T) {
+func TestMetricsOfAMaster(t *testing.T) {
 	watch := func(v view) *prometheus.Registry {
 		r := prometheus.NewRegistry()
 		NewMaster(r).Watch(r, v)
 		return r
 	}
-	t.Run("that is a backup tells of no tasks and no workers", func(t *testing.T) {
+	t.Run("that is a backup have no tasks and no workers", func(t *testing.T) {
 		r := watch(view{queues: []Queue{{Tasks: map[string]int{"pending": 1}}}})
 		exposes(t, r, "taskkeeper_is_leader", "taskkeeper_is_leader 0")
 		exposes(t, r, "taskkeeper_leader_turn_seconds", "taskkeeper_leader_turn_seconds 0")
@@ -126,14 +126,14 @@ func TestLeader(t *testing.T) {
 			exposes(t, r, "taskkeeper_"+name)
 		}
 	})
-	t.Run("that does not answer still tells that it leads, and for how long it has been in its turn", func(t *testing.T) {
+	t.Run("that does not answer still show that it leads, and how long its turn lasts", func(t *testing.T) {
 		r := watch(view{leads: true, turn: 90 * time.Second, err: errors.New("no answer")})
 		exposes(t, r, "taskkeeper_is_leader", "taskkeeper_is_leader 1")
 		exposes(t, r, "taskkeeper_leader_turn_seconds", "taskkeeper_leader_turn_seconds 90")
 		exposes(t, r, "taskkeeper_leader_answers", "taskkeeper_leader_answers 0")
 		exposes(t, r, "taskkeeper_tasks")
 	})
-	t.Run("has the sums of the queues that have one label, and the age of the oldest", func(t *testing.T) {
+	t.Run("add up the queues of one label, with the age of the oldest task", func(t *testing.T) {
 		queue := func(name string, n int, oldest time.Duration) Queue {
 			return Queue{Name: name, Tasks: map[string]int{"pending": n}, Workers: map[string]int{"free": 10 * n}, Oldest: oldest}
 		}
@@ -150,7 +150,7 @@ func TestLeader(t *testing.T) {
 	})
 }
 
-func TestCounts(t *testing.T) {
+func TestCountersOfAMaster(t *testing.T) {
 	r := prometheus.NewRegistry()
 	m := NewMaster(r)
 	m.Elected()
@@ -167,13 +167,16 @@ func TestCounts(t *testing.T) {
 	exposes(t, r, "taskkeeper_listed", `taskkeeper_listed{znode="/tasks"} 7`)
 	m.Resigned()
 	exposes(t, r, "taskkeeper_listed")
-	t.Run("of losses begin with 0 in each queue that is known", func(t *testing.T) {
+	t.Run("of losses begin with 0 for each known queue", func(t *testing.T) {
 		r := prometheus.NewRegistry()
 		NewMaster(r).Watch(r, view{leads: true, queues: []Queue{{Name: "gpu"}}})
 		exposed(t, r)
 		exposes(t, r, "taskkeeper_losses_total", `taskkeeper_losses_total{queue="(default)"} 0`, `taskkeeper_losses_total{queue="gpu"} 0`)
 	})
+}
 
+func TestMetricsOfAWorker(t *testing.T) {
+	r := prometheus.NewRegistry()
 	w := NewWorker(r)
 	if w.Ready() == nil {
 		t.Error("ready without a slot")
@@ -196,8 +199,8 @@ func TestCounts(t *testing.T) {
 	exposes(t, r, "taskkeeper_task_waiting_seconds_sum", `taskkeeper_task_waiting_seconds_sum{queue="gpu"} 0`)
 }
 
-// Whoever runs a role without metrics calls the same methods.
-func TestNothingIsCountedWithoutMetrics(t *testing.T) {
+// A role without metrics calls the same methods.
+func TestANilMetricsCountsNothing(t *testing.T) {
 	var m *Master
 	m.Elected()
 	m.Assigned("")

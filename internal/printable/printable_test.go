@@ -17,7 +17,7 @@ func TestLine(t *testing.T) {
 		{"C1 controls and DEL are written out", "\u009b31m\x7f", `\u009b31m\x7f`},
 		{"what changes the direction is written out", "a\u202eb\u2066c\u200f", `a\u202eb\u2066c\u200f`},
 		{"bytes that are no UTF-8 are written out", "\xff\x9bm", `\xff\x9bm`},
-		{"nothing", "", ""},
+		{"empty text stays empty", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := Line(c.in); got != c.want {
@@ -27,7 +27,7 @@ func TestLine(t *testing.T) {
 	}
 }
 
-func TestText(t *testing.T) {
+func TestTextKeepsItsLinesAndIndentsThem(t *testing.T) {
 	if got, want := Text("a\x1b\r\nclient: 0 of 0 tasks failed\rb", "  "), "a\\x1b\n  client: 0 of 0 tasks failed\\rb"; got != want {
 		t.Errorf("Text = %q, want %q", got, want)
 	}
@@ -40,7 +40,7 @@ func TestCut(t *testing.T) {
 		want     string
 	}{
 		{"what fits stays", "abcdef", 6, "abcdef"},
-		{"what hardly does not stays too", strings.Repeat("x", 26), 6, strings.Repeat("x", 26)},
+		{"what is a little longer stays too", strings.Repeat("x", 26), 6, strings.Repeat("x", 26)},
 		{"beginning and end stay", "abcd" + strings.Repeat("x", 30) + "yz", 6, "abcd…[30 bytes]…yz"},
 		{"no character is cut in two", strings.Repeat("äöü", 9), 6, "äö…[48 bytes]…ü"},
 	} {
@@ -52,7 +52,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-func TestJSON(t *testing.T) {
+func TestJSONHasNoControlCharacters(t *testing.T) {
 	in := map[string]any{"a<": "\x1b\n\u009b\x7f\u202e\u2028 日本\t", "b": 1.5}
 	got, err := JSON(in)
 	if want := `{"a<":"\u001b\n\u009b\u007f\u202e\u2028 日本\t","b":1.5}` + "\n"; err != nil || string(got) != want {
@@ -60,7 +60,7 @@ func TestJSON(t *testing.T) {
 	}
 	var back map[string]any
 	if err := json.Unmarshal(got, &back); err != nil || !maps.Equal(back, in) {
-		t.Errorf("it reads as %q, %v", back, err)
+		t.Errorf("JSON is parsed as %q, %v", back, err)
 	}
 	if _, err := JSON(func() {}); err == nil {
 		t.Error("no error")

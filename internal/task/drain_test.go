@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestDrains(t *testing.T) {
+func TestDrainsNamesTheWorkerItsHostAndItsProcess(t *testing.T) {
 	const uuid = "0b5f5f7e-7c2c-4b0e-8f45-5b8f0d4b7a01"
 	for worker, want := range map[string][]string{
 		"node:7-" + uuid:     {"node:7-" + uuid, "node", "node:7"},
@@ -33,7 +33,7 @@ func TestParseDrain(t *testing.T) {
 		{"drained", 1, true, ""},
 		{"drained\n", 2, true, ""},
 		{"drained disk full", 1, true, "disk full"},
-		{"drained disk full", 0, false, "drained disk full"}, // so a person made it
+		{"drained disk full", 0, false, "drained disk full"}, // version 0: a person created it so
 		{"drainedx", 1, false, "drainedx"},
 		{"not drained", 1, false, "not drained"},
 	} {
@@ -41,14 +41,14 @@ func TestParseDrain(t *testing.T) {
 		if drained != test.drained || note != test.note {
 			t.Errorf("%q at version %d: %t, %q", test.data, test.version, drained, note)
 		}
-		told := Drained(note)
-		if again, kept := ParseDrain(told, 1); !again || kept != note {
-			t.Errorf("%q becomes %q", test.data, told)
+		written := Drained(note)
+		if again, kept := ParseDrain(written, 1); !again || kept != note {
+			t.Errorf("%q becomes %q", test.data, written)
 		}
 	}
 }
 
-func TestDrainingOf(t *testing.T) {
+func TestDrainingOfFindsTheDrainsOfAWorker(t *testing.T) {
 	const uuid = "0b5f5f7e-7c2c-4b0e-8f45-5b8f0d4b7a01"
 	d := NewDraining([]string{"node", "node:7", "gpu.other:7-" + uuid, "me"})
 	for worker, want := range map[string][]string{
@@ -67,7 +67,7 @@ func TestDrainingOf(t *testing.T) {
 	}
 }
 
-func TestUndrain(t *testing.T) {
+func TestUndrainIsACommandForPlainNamesOnly(t *testing.T) {
 	const see = "see /drain, and client undrain"
 	many := make([]string, mostUndrained+1)
 	for i := range many {

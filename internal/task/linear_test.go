@@ -10,13 +10,13 @@ import (
 // megabyte is about what a znode holds at most.
 const megabyte = 1 << 20
 
-// part of a megabyte is what it is compared with: 32 times as much takes 32 times as
-// long, or 1,024 times where time grows with the square.
+// A part of a megabyte is parsed for comparison. A megabyte is 32 times as much: it takes 32
+// times as long, or 1,024 times as long if the time grows with the square.
 const part = 32
 
-// FuzzParsersAreLinear gives each parser of what a znode holds a megabyte made of a
-// piece, over and over, numbered or not. None may take longer than 100 ms, unless
-// that is in proportion to what it takes for a part of it: then the machine is slow.
+// FuzzParsersAreLinear gives each parser a megabyte that repeats a piece, numbered or not.
+// No parser may take longer than 100 ms, unless it takes in proportion as long for a part:
+// then the machine is slow.
 func FuzzParsersAreLinear(f *testing.F) {
 	for _, piece := range []string{"a\n", "\n", " ", "\t\r\n", "9", "\u2003", "\xff", "done\n"} {
 		f.Add([]byte(piece), false, "pending ")
@@ -54,7 +54,7 @@ func FuzzParsersAreLinear(f *testing.F) {
 	})
 }
 
-// least is the shortest of a few runs.
+// least is the shortest time of ten runs.
 func least(parse func([]byte), data []byte) time.Duration {
 	shortest := time.Duration(1<<63 - 1)
 	for range 10 { // a busy machine is in the way of some

@@ -9,7 +9,7 @@ import (
 
 func TestSubmitter(t *testing.T) {
 	a, b := NewSubmitter("gpu"), NewSubmitter("")
-	t.Run("makes_ids_that_sort_by_submission_and_carry_queue_and_mark", func(t *testing.T) {
+	t.Run("creates_ids_that_sort_by_submission_and_contain_queue_and_mark", func(t *testing.T) {
 		var ids []string
 		for range 10_000 {
 			ids = append(ids, a.NewID())
@@ -31,7 +31,7 @@ func TestSubmitter(t *testing.T) {
 	})
 }
 
-func TestParseName(t *testing.T) {
+func TestParseNameOfATask(t *testing.T) {
 	id := NewSubmitter("").NewID()
 	for _, c := range []struct{ id, queue string }{
 		{"t1", ""}, {"gpu.t1", "gpu"}, {"gpu.a.b", "gpu"}, {".t1", ""}, {"gpu.", "gpu"}, {"", ""},
@@ -49,7 +49,7 @@ func TestParseName(t *testing.T) {
 	}
 }
 
-func TestWorkerName(t *testing.T) {
+func TestNameOfAWorkerIsParsedAsItWasMade(t *testing.T) {
 	for _, c := range []struct{ queue, hostname, want string }{
 		{"gpu", "n1.example.org", "n1"}, {"", "n1", "n1"}, {"q", "Büro 1/ä\n", "Bro1"}, {"", "", "host"}, {"", ".local", "host"}, {"", "a_b-c", "a_b-c"},
 	} {

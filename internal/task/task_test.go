@@ -22,8 +22,8 @@ func TestParseState(t *testing.T) {
 		{"only blanks is pending", " \n", State{Phase: Pending}},
 		{"pending", "pending", State{Phase: Pending}},
 		{"pending with a newline of the shell", "pending\n", State{Phase: Pending}},
-		{"losses", "pending 2", State{Phase: Pending, Losses: 2}},
-		{"losses with blanks", "pending  2 \n", State{Phase: Pending, Losses: 2}},
+		{"pending with losses", "pending 2", State{Phase: Pending, Losses: 2}},
+		{"pending with losses and blanks", "pending  2 \n", State{Phase: Pending, Losses: 2}},
 		{"a bad number of losses is 0", "pending two", State{Phase: Pending}},
 		{"a negative number of losses is 0", "pending -3", State{Phase: Pending}},
 		{"a number too large is 0", "pending 99999999999999999999", State{Phase: Pending}},
@@ -32,9 +32,9 @@ func TestParseState(t *testing.T) {
 		{"a result is raw bytes", "done  4\x002\n", State{Phase: Done, Text: []byte(" 4\x002\n")}},
 		{"a result after a newline", "done\n42", State{Phase: Done, Text: []byte("42")}},
 		{"failed", "failed no payload", State{Phase: Failed, Text: []byte("no payload")}},
-		{"another word is odd", "banana 1", State{Phase: Malformed, Text: []byte("banana 1")}},
+		{"another word is malformed", "banana 1", State{Phase: Malformed, Text: []byte("banana 1")}},
 		{"case matters", "Done 1", State{Phase: Malformed, Text: []byte("Done 1")}},
-		{"text after a leading blank is odd", " done", State{Phase: Malformed, Text: []byte(" done")}},
+		{"text after a leading blank is malformed", " done", State{Phase: Malformed, Text: []byte(" done")}},
 		{"pending with facts", "pending: losses=2 kind=command  timeout=100\n", State{Phase: Pending, Losses: 2, Facts: "kind=command timeout=100"}},
 		{"pending with no facts", "pending:", State{Phase: Pending}},
 		{"done with facts", "done: worker=w ran=7\n4\n2", State{Phase: Done, Facts: "worker=w ran=7", Text: []byte("4\n2")}},
@@ -45,12 +45,12 @@ func TestParseState(t *testing.T) {
 		{"both streams behind a reason", "failed: out=2 exit=1 err=3\nwhyOOEEE",
 			State{Phase: Failed, Facts: "exit=1", Text: []byte("why"), Stdout: []byte("OO"), Stderr: []byte("EEE")}},
 		{"a stream longer than all there is", "failed: err=9\nwhy", State{Phase: Failed, Text: []byte("why")}},
-		{"what is no fact is odd", "done: 42", State{Phase: Malformed, Text: []byte("done: 42")}},
-		{"a fact without a key is odd", "done: =1\n", State{Phase: Malformed, Text: []byte("done: =1\n")}},
-		{"a colon alone is odd", ": x=1\n", State{Phase: Malformed, Text: []byte(": x=1\n")}},
-		{"a pending task leaves its worker room for facts", "pending: x=" + long[:MaxFacts/2], State{Phase: Malformed, Text: []byte("pending: x=" + long[:MaxFacts/2])}},
-		{"as long as a worker may make them", "done: x=" + long[2:], State{Phase: Done, Facts: Facts("x=" + long[2:])}},
-		{"facts that are too long are odd", "done: x=" + long, State{Phase: Malformed, Text: []byte("done: x=" + long)}},
+		{"what is no fact is malformed", "done: 42", State{Phase: Malformed, Text: []byte("done: 42")}},
+		{"a fact without a key is malformed", "done: =1\n", State{Phase: Malformed, Text: []byte("done: =1\n")}},
+		{"a colon alone is malformed", ": x=1\n", State{Phase: Malformed, Text: []byte(": x=1\n")}},
+		{"facts of a pending task that leave a worker no room are malformed", "pending: x=" + long[:MaxFacts/2], State{Phase: Malformed, Text: []byte("pending: x=" + long[:MaxFacts/2])}},
+		{"facts as long as they may be", "done: x=" + long[2:], State{Phase: Done, Facts: Facts("x=" + long[2:])}},
+		{"facts that are too long are malformed", "done: x=" + long, State{Phase: Malformed, Text: []byte("done: x=" + long)}},
 	}
 	for _, tt := range tests {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
@@ -84,7 +84,7 @@ func FuzzParseState(f *testing.F) {
 	})
 }
 
-func TestFacts(t *testing.T) {
+func TestFactsOfAnExecution(t *testing.T) {
 	asked := Facts("kind=command timeout=1500 new=1")
 	e := Executed{Worker: "host:1-x", Began: time.UnixMilli(1_700_000_000_123), Ran: 42 * time.Millisecond, Attempt: 2, Exit: "SIGKILL"}
 	f := e.Facts(asked)
@@ -108,7 +108,7 @@ func TestFacts(t *testing.T) {
 		t.Errorf("timeout %s", got)
 	}
 	if got := Facts("timeout=-1").Duration(FactTimeout) + Facts("timeout=9223372036854775807").Duration(FactTimeout); got != 0 {
-		t.Errorf("timeout %s of what is none", got)
+		t.Errorf("a timeout out of range is %s, want 0", got)
 	}
 	if got := Facts("began=9223372036854775807").Executed().Began; !got.IsZero() {
 		t.Errorf("began %s", got)
@@ -127,15 +127,15 @@ func TestParseList(t *testing.T) {
 	}{
 		{"empty is free", "", nil, nil},
 		{"blanks are free", " \n\r\n ", nil, nil},
-		{"one", "a", []string{"a"}, nil},
-		{"newline at the end", "a\n", []string{"a"}, nil},
+		{"one id", "a", []string{"a"}, nil},
+		{"a newline at the end", "a\n", []string{"a"}, nil},
 		{"carriage returns", "a\r\nb\r\n", []string{"a", "b"}, nil},
-		{"blanks around", "  a \n\tb", []string{"a", "b"}, nil},
-		{"repeats", "a\nb\na", []string{"a", "b"}, nil},
+		{"blanks around an id", "  a \n\tb", []string{"a", "b"}, nil},
+		{"a repeat is dropped", "a\nb\na", []string{"a", "b"}, nil},
 		{"a blank inside belongs to the id", "my task", []string{"my task"}, nil},
 		{"one is asked back", "a\n-b\nc", []string{"a", "b", "c"}, []string{"b"}},
 		{"asked back in one of its lines", "a\nb\n-a", []string{"a", "b"}, []string{"a"}},
-		{"no id behind the mark", "-\n--a\n- b", nil, nil},
+		{"no id after the mark", "-\n--a\n- b", nil, nil},
 	}
 	for _, tt := range tests {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
@@ -183,18 +183,16 @@ func FuzzParseList(f *testing.F) {
 	})
 }
 
-func TestIDs(t *testing.T) {
-	t.Run("valid", func(t *testing.T) {
-		for name, want := range map[string]bool{
-			"t1": true, NewID(): true, "my task": true,
-			strings.Repeat("a", MaxID): true, strings.Repeat("a", MaxID+1): false,
-			"": false, " t1": false, "t1\n": false, "a\nb": false, "a\rb": false,
-		} {
-			if ValidID(name) != want {
-				t.Errorf("ValidID(%q) = %t", name, !want)
-			}
+func TestValidID(t *testing.T) {
+	for name, want := range map[string]bool{
+		"t1": true, NewID(): true, "my task": true,
+		strings.Repeat("a", MaxID): true, strings.Repeat("a", MaxID+1): false,
+		"": false, " t1": false, "t1\n": false, "a\nb": false, "a\rb": false,
+	} {
+		if ValidID(name) != want {
+			t.Errorf("ValidID(%q) = %t", name, !want)
 		}
-	})
+	}
 }
 
 func TestSleep(t *testing.T) {

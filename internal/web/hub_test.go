@@ -10,58 +10,60 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"taskkeeper/internal/lab/zktest"
 )
 
-// tell is what a reader of a hub has not seen, by part.
-func tell(h *hub, seen map[string]int) map[string]string {
+// unseen returns what a reader of a hub has not seen yet, by part.
+func unseen(h *hub, seen map[string]int) map[string]string {
 	news, _ := h.since(seen)
-	told := make(map[string]string)
+	byPart := make(map[string]string)
 	for _, m := range news {
-		told[m.part] = string(m.json)
+		byPart[m.part] = string(m.json)
 	}
-	return told
+	return byPart
 }
 
 func TestHub(t *testing.T) {
-	t.Run("tells_a_reader_of_a_part_once_for_each_change", func(t *testing.T) {
+	t.Run("sends_a_reader_each_change_of_a_part_once", func(t *testing.T) {
 		h := newHub()
 		seen := make(map[string]int)
 		h.set("a", 1)
 		h.set("a", 2)
 		h.set("b", "x")
-		if got := fmt.Sprint(tell(h, seen)); got != `map[a:2 b:"x"]` {
+		if got := fmt.Sprint(unseen(h, seen)); got != `map[a:2 b:"x"]` {
 			t.Error(got)
 		}
 		h.set("b", "x") // the same
-		if got := tell(h, seen); len(got) != 0 {
+		if got := unseen(h, seen); len(got) != 0 {
 			t.Error(got)
 		}
 		h.set("b", "y")
-		if got := fmt.Sprint(tell(h, seen)); got != `map[b:"y"]` {
+		if got := fmt.Sprint(unseen(h, seen)); got != `map[b:"y"]` {
 			t.Error(got)
 		}
 	})
-	t.Run("tells_what_a_part_has_grown_by_and_a_new_reader_what_is_kept", func(t *testing.T) {
+	t.Run("sends_what_was_added_to_a_part_and_to_a_new_reader_all_that_is_kept", func(t *testing.T) {
 		h := newHub()
 		seen := make(map[string]int)
 		for i, want := range []string{"[0]", "[1]", "[2]"} {
 			h.add("a", 3, i)
-			if got := tell(h, seen)["a"]; got != want {
+			if got := unseen(h, seen)["a"]; got != want {
 				t.Errorf("%s, want %s", got, want)
 			}
 		}
 		h.add("a", 3, 3)
 		h.add("a", 3, 4)
-		if got := tell(h, seen)["a"]; got != "[3,4]" {
+		if got := unseen(h, seen)["a"]; got != "[3,4]" {
 			t.Error(got)
 		}
-		if got := tell(h, make(map[string]int))["a"]; got != "[2,3,4]" {
+		if got := unseen(h, make(map[string]int))["a"]; got != "[2,3,4]" {
 			t.Errorf("a new reader: %s", got)
 		}
 		for i := range 9 { // more than is kept: a slow reader misses the oldest
 			h.add("a", 3, 10+i)
 		}
-		if got := tell(h, seen)["a"]; got != "[16,17,18]" {
+		if got := unseen(h, seen)["a"]; got != "[16,17,18]" {
 			t.Errorf("a slow reader: %s", got)
 		}
 	})
@@ -73,7 +75,7 @@ func TestHub(t *testing.T) {
 		h.set("a", 1)
 		select {
 		case <-first:
-			t.Error("woken by nothing")
+			t.Error("woken without a change")
 		default:
 		}
 		h.set("a", 2)
@@ -141,11 +143,11 @@ func TestReaders(t *testing.T) {
 		beat() // though nothing has changed
 		began := time.Now()
 		beat()
-		if took := time.Since(began); took > 5*time.Second { // then page.js says that the master is silent
+		if took := time.Since(began); took > 5*time.Second { // after which page.js shows that the master is silent
 			t.Errorf("a beat came after %s", took)
 		}
 	})
-	t.Run("beyond_the_most_are_refused_until_one_has_left", func(t *testing.T) {
+	t.Run("beyond_the_maximum_are_refused_until_one_has_left", func(t *testing.T) {
 		h := newHub()
 		h.set("a", 1)
 		server := httptest.NewServer(h)
@@ -163,24 +165,15 @@ func TestReaders(t *testing.T) {
 			t.Errorf("reader %d: %d %s", mostReaders+1, status, got)
 		}
 		leave()
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		zktest.Eventually(t, "a reader is served after one has left", func() (bool, string) {
 			status, _, gone := events(t, server.URL)
 			gone()
-			if status == http.StatusOK {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("after one has left: %d", status)
-			}
-		}
+			return status == http.StatusOK, fmt.Sprint(status)
+		})
 		server.CloseClientConnections()
-		for deadline := time.Now().Add(10 * time.Second); h.watched(); time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("readers are left over")
-			}
-		}
+		zktest.Eventually(t, "all readers are gone", func() (bool, string) { return !h.watched(), "some are left" })
 	})
-	t.Run("that_ask_for_the_head_alone_are_none", func(t *testing.T) {
+	t.Run("that_send_HEAD_are_not_counted", func(t *testing.T) {
 		h := newHub()
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
@@ -192,9 +185,9 @@ func TestReaders(t *testing.T) {
 	})
 }
 
-func TestFirst(t *testing.T) {
+func TestHubWakesAtTheFirstReaderOnly(t *testing.T) {
 	h := newHub()
-	is := func(c <-chan struct{}) bool {
+	woken := func(c <-chan struct{}) bool {
 		select {
 		case <-c:
 			return true
@@ -203,22 +196,22 @@ func TestFirst(t *testing.T) {
 		}
 	}
 	first := h.first()
-	if is(first) {
-		t.Error("nobody came")
+	if woken(first) {
+		t.Error("woken without a reader")
 	}
 	h.enter()
-	if !is(first) || is(h.first()) {
-		t.Error("one came")
+	if !woken(first) || woken(h.first()) {
+		t.Error("not woken by the first reader, or woken again")
 	}
 	first = h.first()
 	h.enter()
-	if is(first) {
-		t.Error("a second one is not the first")
+	if woken(first) {
+		t.Error("woken by the second reader")
 	}
 	h.leave()
 	h.leave()
 	h.enter()
-	if !is(first) {
-		t.Error("one came when all had left")
+	if !woken(first) {
+		t.Error("not woken by the first reader after all had left")
 	}
 }

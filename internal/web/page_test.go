@@ -14,10 +14,10 @@ import (
 	"taskkeeper/internal/master/sched"
 )
 
-// parsed returns a part of the page, as its readers get it.
+// parsed returns a part of the page as its readers get it.
 func parsed[T any](t *testing.T, h *hub, name string) (v T) {
 	t.Helper()
-	if err := json.Unmarshal([]byte(tell(h, map[string]int{})[name]), &v); err != nil {
+	if err := json.Unmarshal([]byte(unseen(h, map[string]int{})[name]), &v); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return v
@@ -25,15 +25,15 @@ func parsed[T any](t *testing.T, h *hub, name string) (v T) {
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
-func TestRecorder(t *testing.T) {
+func TestRecordsOfThePageAreCutAndPrintable(t *testing.T) {
 	h := newHub()
 	p := &Page{hub: h}
 	var out bytes.Buffer
 	log := p.Records(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))).With("who", "<b>me</b>")
-	log.Debug("seen by nobody")
+	log.Debug("not shown")
 	log.Info("assigned", "task", "t")
 	log.Info("connected", "session", "0x1000012345", "server", "h:1")
-	log.Warn("odd \x1b[31m\nname", "znode", "/tasks/\u202e<script>alert(1)</script>", "err", errors.New(strings.Repeat("x", 9999)))
+	log.Warn("hostile \x1b[31m\nname", "znode", "/tasks/\u202e<script>alert(1)</script>", "err", errors.New(strings.Repeat("x", 9999)))
 	got := parsed[[]record](t, h, "records")
 	if n := strings.Count(out.String(), "\n"); n != 4 {
 		t.Errorf("%d lines are logged:\n%s", n, &out)
@@ -47,11 +47,11 @@ func TestRecorder(t *testing.T) {
 	if want := map[string]string{"who": "<b>me</b>", "server": "h:1"}; !reflect.DeepEqual(got[0].Attrs, want) {
 		t.Errorf("%v, want %v: whoever knows a session's id can take the session over", got[0].Attrs, want)
 	}
-	odd := got[1]
-	if odd.Level != "warn" || odd.Text != `odd \x1b[31m\nname` || odd.Attrs["znode"] != `/tasks/\u202e<script>alert(1)</script>` {
-		t.Errorf("%+v", odd)
+	hostile := got[1]
+	if hostile.Level != "warn" || hostile.Text != `hostile \x1b[31m\nname` || hostile.Attrs["znode"] != `/tasks/\u202e<script>alert(1)</script>` {
+		t.Errorf("%+v", hostile)
 	}
-	if n := len(odd.Attrs["err"]); n < longest || n > longest+30 {
+	if n := len(hostile.Attrs["err"]); n < longest || n > longest+30 {
 		t.Errorf("%d bytes of a long text are shown", n)
 	}
 	for range mostRecords {
@@ -62,7 +62,7 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
-func TestBetween(t *testing.T) {
+func TestRateBetweenTwoReads(t *testing.T) {
 	a := sched.Totals{Assigned: 10, Waited: 10 * time.Second, Released: 5, Held: time.Second}
 	b := sched.Totals{Assigned: 14, Waited: 12 * time.Second, Released: 15, Held: 6 * time.Second}
 	for name, c := range map[string]struct {
@@ -70,11 +70,11 @@ func TestBetween(t *testing.T) {
 		took time.Duration
 		want rate
 	}{
-		"means_are_of_what_came":     {a, b, time.Second, rate{Time: noon.Unix(), Finished: 10, Waited: new(0.5), Held: new(0.5)}},
-		"a_late_look_is_no_peak":     {a, b, 2 * time.Second, rate{Time: noon.Unix(), Finished: 5, Waited: new(0.5), Held: new(0.5)}},
-		"nothing_happened":           {b, b, time.Second, rate{Time: noon.Unix()}},
-		"none_was_assigned":          {a, sched.Totals{Assigned: 10, Waited: 10 * time.Second, Released: 15, Held: 6 * time.Second}, time.Second, rate{Time: noon.Unix(), Finished: 10, Held: new(0.5)}},
-		"a_fresh_leader_is_no_minus": {sched.Totals{}, a, time.Second, rate{Time: noon.Unix(), Finished: 5, Waited: new(1.0), Held: new(0.2)}},
+		"has_the_means_of_what_came_in_between":   {a, b, time.Second, rate{Time: noon.Unix(), Finished: 10, Waited: new(0.5), Held: new(0.5)}},
+		"is_no_peak_when_the_second_read_is_late": {a, b, 2 * time.Second, rate{Time: noon.Unix(), Finished: 5, Waited: new(0.5), Held: new(0.5)}},
+		"is_zero_when_nothing_happened":           {b, b, time.Second, rate{Time: noon.Unix()}},
+		"has_no_wait_when_nothing_was_assigned":   {a, sched.Totals{Assigned: 10, Waited: 10 * time.Second, Released: 15, Held: 6 * time.Second}, time.Second, rate{Time: noon.Unix(), Finished: 10, Held: new(0.5)}},
+		"is_not_negative_for_a_new_leader":        {sched.Totals{}, a, time.Second, rate{Time: noon.Unix(), Finished: 5, Waited: new(1.0), Held: new(0.2)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got, want := encode(between(c.a, c.b, noon, c.took)), encode(c.want); !bytes.Equal(got, want) {
@@ -84,7 +84,7 @@ func TestBetween(t *testing.T) {
 	}
 }
 
-func TestElected(t *testing.T) {
+func TestElectionOnThePage(t *testing.T) {
 	after := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
 	is := func(who string, leads bool) candidate {
 		return candidate{Znode: "/master/" + who, Who: who, Leads: leads}
@@ -162,7 +162,7 @@ func TestElected(t *testing.T) {
 	}
 }
 
-func TestView(t *testing.T) {
+func TestViewOnThePage(t *testing.T) {
 	p := &Page{hub: newHub()}
 	log := p.Records(slog.New(slog.DiscardHandler))
 	t.Run("a_lost_worker_is_shown_with_its_tasks_for_half_a_minute", func(t *testing.T) {
@@ -177,7 +177,7 @@ func TestView(t *testing.T) {
 			t.Errorf("after half a minute: %+v", got)
 		}
 	})
-	t.Run("what_stands_in_names_is_shown_as_text_and_lists_are_never_null", func(t *testing.T) {
+	t.Run("names_are_printable_and_lists_are_never_null", func(t *testing.T) {
 		v := p.show(sched.View{
 			Queues:  []sched.Count{{Queue: "\x1b]0;x\a", Pending: 3, Busy: 1, Free: 2, Oldest: noon.Add(-90 * time.Second)}},
 			Workers: []sched.Holder{{ID: "b\u202e", Tasks: []string{"\x1b"}}, {ID: "a"}},
@@ -193,7 +193,7 @@ func TestView(t *testing.T) {
 			t.Error(text)
 		}
 	})
-	t.Run("a_worker_that_gets_no_more_tasks_is_drained_when_it_has_none", func(t *testing.T) {
+	t.Run("a_draining_worker_without_tasks_is_drained", func(t *testing.T) {
 		v := p.show(sched.View{
 			Queues:  []sched.Count{{Free: 2, Busy: 1, Draining: 2}},
 			Workers: []sched.Holder{{ID: "a", Draining: true}, {ID: "b", Draining: true, Tasks: []string{"t"}}, {ID: "c"}},
@@ -202,13 +202,13 @@ func TestView(t *testing.T) {
 			t.Errorf("%+v", v)
 		}
 	})
-	t.Run("of_many_workers_the_first_are_shown_and_all_are_counted", func(t *testing.T) {
+	t.Run("the_first_of_many_workers_are_shown_and_all_are_counted", func(t *testing.T) {
 		of := sched.View{Queues: []sched.Count{{Free: 2 * mostWorkers}}, Workers: make([]sched.Holder, 2*mostWorkers)}
 		if v := p.show(of, noon); len(v.Workers) != mostWorkers || v.Total != 2*mostWorkers {
 			t.Errorf("%d of %d", len(v.Workers), v.Total)
 		}
 	})
-	t.Run("of_many_queues_those_with_most_to_be_done_are_shown_by_name", func(t *testing.T) {
+	t.Run("the_queues_with_most_to_be_done_are_shown_by_name", func(t *testing.T) {
 		var of sched.View
 		for i := range 3 * mostQueues {
 			of.Queues = append(of.Queues, sched.Count{Queue: fmt.Sprintf("q%03d", i), Pending: i / mostQueues, Done: mostQueues - i})
@@ -223,7 +223,7 @@ func TestView(t *testing.T) {
 func TestRatesComeOnceAndInTheirOrder(t *testing.T) {
 	p := &Page{hub: newHub()}
 	p.rate(rate{Time: 1}, rate{Time: 2})
-	p.rate(rate{Time: 1}, rate{Time: 2}, rate{Time: 4}) // what another leader knows
+	p.rate(rate{Time: 1}, rate{Time: 2}, rate{Time: 4}) // from another leader
 	p.rate(rate{Time: 3})
 	news, _ := p.hub.since(make(map[string]int))
 	var got []rate

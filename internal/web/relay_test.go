@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// What a process says of itself becomes part of a URL.
-func TestHostOf(t *testing.T) {
+// The address that a process publishes becomes part of a URL.
+func TestHostOfAnAddressThatAProcessPublishes(t *testing.T) {
 	for address, want := range map[string]string{
 		"node1:9180":                   "node1",
 		"a-b_c.example:1":              "a-b_c.example",
@@ -33,7 +33,7 @@ func TestHostOf(t *testing.T) {
 	}
 }
 
-func TestTakeWhatALeaderSends(t *testing.T) {
+func TestPageOfABackupShowsWhatTheLeaderSends(t *testing.T) {
 	leader := candidate{Znode: "/master/a", Who: "a:1"}
 	p := &Page{hub: newHub(), leader: follower{}}
 	p.ballot.Candidates = []candidate{leader}
@@ -57,8 +57,8 @@ func TestTakeWhatALeaderSends(t *testing.T) {
 	}
 }
 
-// A page of another version tells 0 where this one tells nothing, or nothing where this one tells 0.
-func TestTakeRatesOfAnotherVersion(t *testing.T) {
+// Another version may send 0 where this one sends null, and nothing where this one sends 0.
+func TestPageOfABackupShowsRatesOfAnotherVersion(t *testing.T) {
 	leader := candidate{Znode: "/master/a", Who: "a:1"}
 	p := &Page{hub: newHub(), leader: follower{}}
 	p.ballot.Candidates = []candidate{leader}
@@ -67,7 +67,7 @@ func TestTakeRatesOfAnotherVersion(t *testing.T) {
 data: [{"time":1,"finished":2,"waited":0,"held":0.5},{"time":2,"finished":0,"waited":null,"held":null},{"time":3}]
 `), time.NewTimer(time.Hour))
 	want := `[{"time":1,"finished":2,"waited":0,"held":0.5},{"time":2,"finished":0,"waited":null,"held":null},{"time":3,"finished":0,"waited":null,"held":null}]`
-	if got := tell(p.hub, map[string]int{})["rates"]; got != want {
+	if got := unseen(p.hub, map[string]int{})["rates"]; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

@@ -2,7 +2,7 @@ package web
 
 import "testing"
 
-func TestQuorum(t *testing.T) {
+func TestSentenceOnTheQuorum(t *testing.T) {
 	const leader, follower, observer, down, readOnly, alone = "leader", "follower", "observer", "", "read-only", "standalone"
 	const beyond = "that is a majority only with others that are not listed, or cannot be reached from here."
 	for name, c := range map[string]struct {
@@ -33,7 +33,7 @@ func TestQuorum(t *testing.T) {
 	}
 }
 
-func TestRounded(t *testing.T) {
+func TestLatencyIsRounded(t *testing.T) {
 	for latency, want := range map[string]string{"0/1.3499/19": "0 / 1.3 / 19", "0/0.0/0": "0 / 0.0 / 0", "0/17/20": "0 / 17.0 / 20", "": "", "0/x/1": "0 / x / 1", "1/2": "1/2"} {
 		if got := rounded(latency); got != want {
 			t.Errorf("%q: %q, want %q", latency, got, want)

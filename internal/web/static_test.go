@@ -35,7 +35,7 @@ func luminance(t *testing.T, colour string) (sum float64) {
 	return sum
 }
 
-func TestColoursHaveContrast(t *testing.T) {
+func TestTextHasEnoughContrast(t *testing.T) {
 	css, err := static.ReadFile("static/style.css")
 	if err != nil {
 		t.Fatal(err)
@@ -67,14 +67,14 @@ func TestColoursHaveContrast(t *testing.T) {
 	}
 }
 
-func TestThePageNeedsNothingFromElsewhere(t *testing.T) {
+func TestThePageLoadsNothingFromElsewhere(t *testing.T) {
 	err := fs.WalkDir(static, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		text, err := static.ReadFile(path)
-		for _, odd := range regexp.MustCompile(`(?i)(?:href|src)=["']?(?:/|[a-z]+:[^,])|@import|url\(|innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|\son[a-z]+=["']`).FindAllString(string(text), -1) {
-			t.Errorf("%s: %s", path, odd)
+		for _, found := range regexp.MustCompile(`(?i)(?:href|src)=["']?(?:/|[a-z]+:[^,])|@import|url\(|innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|\son[a-z]+=["']`).FindAllString(string(text), -1) {
+			t.Errorf("%s: %s", path, found)
 		}
 		return err
 	})

@@ -13,31 +13,31 @@ import (
 	"taskkeeper/internal/session"
 )
 
-// knowing is a leader that knows what its scheduler was told.
-type knowing struct {
+// A knownLeader leads with a scheduler that a test has filled.
+type knownLeader struct {
 	Leader
 	s *sched.Scheduler
 }
 
-func (knowing) Leads() bool { return true }
+func (knownLeader) Leads() bool { return true }
 
-func (k knowing) Select(_ context.Context, q sched.Query) (sched.Selection, error) {
+func (k knownLeader) Select(_ context.Context, q sched.Query) (sched.Selection, error) {
 	return k.s.Select(q), nil
 }
 
-func TestTableGoesOnPageByPage(t *testing.T) {
-	w := newWoods(t)
-	w.hand.Create("/data", "")
+func TestTableOfTasksIsReadPageByPage(t *testing.T) {
+	tt := newTreeTest(t)
+	tt.manual.Create("/data", "")
 	s := sched.New(3)
 	var ids []string
 	for i := range 120 {
 		id := fmt.Sprintf("t&%03d", i)
 		ids = append(ids, id)
-		w.hand.Create("/data/"+id, fmt.Sprint("payload ", i%60, ";"))
+		tt.manual.Create("/data/"+id, fmt.Sprint("payload ", i%60, ";"))
 	}
 	s.Handle(sched.TasksListed{IDs: append(ids, "other"), Number: 1}, time.Now())
-	p := NewPage(session.Config{}, Identity{}, knowing{s: s})
-	p.session.Store(w.r.s)
+	p := NewPage(session.Config{}, Identity{}, knownLeader{s: s})
+	p.session.Store(tt.r.s)
 	h := Site{Page: p}.Handler()
 	next := regexp.MustCompile(`<a href="(tasks\?[^"]*)" rel="next">`)
 	for _, c := range []struct {
@@ -83,7 +83,7 @@ func TestTableGoesOnPageByPage(t *testing.T) {
 	}
 }
 
-// find is the first group of a match, or nothing.
+// find returns the first group of a match, or "".
 func find(pattern, text string) string {
 	if m := regexp.MustCompile(pattern).FindStringSubmatch(text); m != nil {
 		return m[1]

@@ -11,15 +11,15 @@ import (
 	"taskkeeper/internal/session"
 )
 
-// reason is what a page says that shows nothing else.
+// reason returns the text of a page that shows only why there is nothing else.
 func reason(w *httptest.ResponseRecorder) string {
 	_, said, _ := strings.Cut(w.Body.String(), `<p id="why" class="bad">`)
 	said, _, _ = strings.Cut(said, "</p>")
 	return html.UnescapeString(said)
 }
 
-// What a page is asked for becomes part of it as text.
-func TestRefusalIsAPage(t *testing.T) {
+// The query of a request becomes part of the page, as text.
+func TestARefusedRequestGetsAPage(t *testing.T) {
 	h := Site{Page: NewPage(session.Config{}, Identity{}, nil)}.Handler()
 	w := ask(h, "GET", "/task?id=%3Cscript%3Ealert(1)%3C/script%3E%1b%5b2J")
 	if body := w.Body.String(); w.Code != http.StatusBadRequest || strings.Contains(body, "<script") || strings.Contains(body, "\x1b") ||
@@ -32,8 +32,8 @@ func TestRefusalIsAPage(t *testing.T) {
 	}
 }
 
-// Whoever asks for a task while ZooKeeper, or the page, has too much to do is told to come again.
-func TestTaskPageIsAskedForAgain(t *testing.T) {
+// A request that cannot be served now gets a page that asks to try again.
+func TestTaskPageOffersToTryAgain(t *testing.T) {
 	p := NewPage(session.Config{}, Identity{}, nil)
 	h := Site{Page: p}.Handler()
 	for why, when := range map[string]func(){
@@ -55,7 +55,7 @@ func TestTaskPageIsAskedForAgain(t *testing.T) {
 	}
 }
 
-func TestTableOfTasksIsTheLeaders(t *testing.T) {
+func TestTableOfTasksRefusesMalformedQueries(t *testing.T) {
 	h := Site{Page: NewPage(session.Config{}, Identity{}, new(master.Monitor))}.Handler()
 	const wrong = "state, id, text or after: no task can have that"
 	for query, want := range map[string]struct {

@@ -31,7 +31,7 @@ func site() Site {
 	return Site{Metrics: prometheus.NewRegistry(), Healthy: well, Ready: well, Pprof: true}
 }
 
-func TestNothingCanBeChanged(t *testing.T) {
+func TestOnlyGETAndHEADAreAllowed(t *testing.T) {
 	h := site().Handler()
 	paths := []string{"/metrics", "/healthz", "/readyz", "/debug/pprof/", "/debug/pprof/symbol", "/none", "/"}
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE", "get", "PROPFIND"} {
@@ -51,7 +51,7 @@ func TestNothingCanBeChanged(t *testing.T) {
 	}
 }
 
-func TestProbes(t *testing.T) {
+func TestProbesAnswerWithTheCause(t *testing.T) {
 	s := site()
 	s.Healthy = func() error { return errors.New("the loop is stuck") }
 	for path, want := range map[string]struct {
@@ -68,7 +68,7 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-func TestProfilesAreServedOnlyIfAskedFor(t *testing.T) {
+func TestProfilesAreServedOnlyWithPprof(t *testing.T) {
 	s := site()
 	s.Pprof = false
 	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/debug/pprof/profile?seconds=1"} {
@@ -117,7 +117,7 @@ func TestParseAddress(t *testing.T) {
 	}
 }
 
-// A request that is under way ends with the program, soon.
+// A request that is under way does not keep the program from ending.
 func TestServeEndsWithItsContext(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -152,7 +152,7 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	<-asked
 }
 
-// serving serves a site until the test ends, and returns where.
+// serving serves a site until the test ends, and returns its address.
 func serving(t *testing.T) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -171,8 +171,8 @@ func serving(t *testing.T) (address string) {
 	return l.Addr().String()
 }
 
-// Nobody holds a connection open by a body that does not come.
-func TestABodyIsRefused(t *testing.T) {
+// A client must not hold a connection open with a body that does not come.
+func TestARequestWithABodyIsRefused(t *testing.T) {
 	address := serving(t)
 	for _, owed := range []string{"Content-Length: 1000", "Content-Length: 1000000", "Transfer-Encoding: chunked"} {
 		c, err := net.Dial("tcp", address)
@@ -189,8 +189,8 @@ func TestABodyIsRefused(t *testing.T) {
 	}
 }
 
-// A website whose name leads here is not served.
-func TestAListenerOfThisMachineServesNoOtherName(t *testing.T) {
+// A name that resolves to this machine must not let a website read the page (DNS rebinding).
+func TestOnlyNamesOfThisMachineAreServed(t *testing.T) {
 	self, _ := os.Hostname()
 	h := named(site().Handler())
 	for host, want := range map[string]int{
@@ -207,7 +207,7 @@ func TestAListenerOfThisMachineServesNoOtherName(t *testing.T) {
 	}
 }
 
-// Who opens a thousand connections keeps others out for a while, but costs no more memory.
+// A client with a thousand connections may keep others out, but costs no more memory.
 func TestConnectionsAreBounded(t *testing.T) {
 	address := serving(t)
 	ask := func(c net.Conn) bool {
@@ -242,8 +242,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	})
 }
 
-// A listener that fails is an error, which names the address.
-func TestServeTellsThatItCannot(t *testing.T) {
+func TestServeFailsWithTheAddress(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

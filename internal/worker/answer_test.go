@@ -16,115 +16,115 @@ import (
 func TestAnswer(t *testing.T) {
 	t.Parallel()
 	parallel(t, "returns_what_it_has_not_begun_untouched", func(t *testing.T) {
-		d, b, _, worker := one(t)
-		begin(d, b, worker, "a", "b", "c")
-		d.assign(worker, "a", "-b", "-c")
-		d.reads(task.WorkerPath(worker), "a")
-		b.end("a", "1")
-		d.free(worker)
-		d.state("a", "done 1")
-		b.began("a")
-		d.written("b", 0)
-		d.written("c", 0)
+		m, x, _, worker := oneSlot(t)
+		begin(m, x, worker, "a", "b", "c")
+		m.assign(worker, "a", "-b", "-c")
+		m.holds(task.WorkerPath(worker), "a")
+		x.end("a", "1")
+		m.free(worker)
+		m.state("a", "done 1")
+		x.began("a")
+		m.written("b", 0)
+		m.written("c", 0)
 	})
 	parallel(t, "keeps_what_it_executes_unmarked", func(t *testing.T) {
-		d, b, _, worker := one(t)
-		begin(d, b, worker, "a", "b")
-		d.assign(worker, "-a", "b")
-		d.reads(task.WorkerPath(worker), "a\nb")
-		d.assign(worker, "-a")
-		d.reads(task.WorkerPath(worker), "a")
-		b.ended()
-		b.end("a", "1")
-		d.state("a", "done 1")
-		d.free(worker)
-		b.began("a")
+		m, x, _, worker := oneSlot(t)
+		begin(m, x, worker, "a", "b")
+		m.assign(worker, "-a", "b")
+		m.holds(task.WorkerPath(worker), "a\nb")
+		m.assign(worker, "-a")
+		m.holds(task.WorkerPath(worker), "a")
+		x.ended()
+		x.end("a", "1")
+		m.state("a", "done 1")
+		m.free(worker)
+		x.began("a")
 	})
 	parallel(t, "returns_what_comes_marked_and_begins_the_rest", func(t *testing.T) {
-		d, b, _, worker := one(t)
+		m, x, _, worker := oneSlot(t)
 		for _, id := range []string{"a", "b"} {
-			d.submit(id, "wait")
+			m.submit(id, "wait")
 		}
-		d.assign(worker, "-a")
-		d.free(worker)
-		d.assign(worker, "-a", "b")
-		d.reads(task.WorkerPath(worker), "b")
-		b.began("b")
-		d.written("a", 0)
+		m.assign(worker, "-a")
+		m.free(worker)
+		m.assign(worker, "-a", "b")
+		m.holds(task.WorkerPath(worker), "b")
+		x.began("b")
+		m.written("a", 0)
 	})
 	parallel(t, "returns_what_is_being_read_ahead", func(t *testing.T) {
-		d, b, _, worker, proxy := proxied(t)
-		begin(d, b, worker, "a")
-		d.submit("b", "wait")
+		m, x, _, worker, proxy := proxied(t)
+		begin(m, x, worker, "a")
+		m.submit("b", "wait")
 		held, release := proxy.Hold(zktest.OpMultiRead, 1, zktest.Naming(task.DataPath("b")))
 		// Reads wait for each other, so the slot sees the mark when the proxy goes on.
-		d.assign(worker, "a", "b")
+		m.assign(worker, "a", "b")
 		happened(t, "read ahead", held)
-		d.assign(worker, "a", "-b")
+		m.assign(worker, "a", "-b")
 		release()
-		d.reads(task.WorkerPath(worker), "a")
-		b.end("a", "1")
-		d.free(worker)
-		b.began("a")
-		d.written("b", 0)
+		m.holds(task.WorkerPath(worker), "a")
+		x.end("a", "1")
+		m.free(worker)
+		x.began("a")
+		m.written("b", 0)
 	})
-	parallel(t, "goes_with_a_commit", func(t *testing.T) {
-		d, b, _, worker, proxy := proxied(t)
-		begin(d, b, worker, "a", "b", "c")
+	parallel(t, "is_written_together_with_a_commit_that_is_due", func(t *testing.T) {
+		m, x, _, worker, proxy := proxied(t)
+		begin(m, x, worker, "a", "b", "c")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
-		b.end("a", "1")
+		x.end("a", "1")
 		happened(t, "commit", held)
-		d.assign(worker, "-a", "-b", "-c") // so the commit is refused
-		before := d.stat(task.WorkerPath(worker)).Version
+		m.assign(worker, "-a", "-b", "-c") // so the commit is refused
+		before := m.stat(task.WorkerPath(worker)).Version
 		release()
-		d.reads(task.WorkerPath(worker), "b")
-		w, s := d.stat(task.WorkerPath(worker)), d.stat(task.StatePath("a"))
+		m.holds(task.WorkerPath(worker), "b")
+		w, s := m.stat(task.WorkerPath(worker)), m.stat(task.StatePath("a"))
 		if w.Mzxid != s.Mzxid || w.Version != before+1 {
 			t.Errorf("answered at %#x, committed at %#x, %d writes", w.Mzxid, s.Mzxid, w.Version-before)
 		}
-		b.end("b", "2")
-		d.free(worker)
-		b.began("a", "b")
-		d.written("c", 0)
+		x.end("b", "2")
+		m.free(worker)
+		x.began("a", "b")
+		m.written("c", 0)
 	})
-	parallel(t, "lets_it_begin_what_is_left_to_it_after_all", func(t *testing.T) {
-		d, b, _, worker, proxy := proxied(t)
-		begin(d, b, worker, "a", "b")
+	parallel(t, "that_was_refused_leaves_to_the_worker_what_is_unmarked_again", func(t *testing.T) {
+		m, x, _, worker, proxy := proxied(t)
+		begin(m, x, worker, "a", "b")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
-		d.assign(worker, "a", "-b")
+		m.assign(worker, "a", "-b")
 		happened(t, "answer", held)
-		b.end("a", "1")
-		d.assign(worker, "a", "b") // so the answer is refused
+		x.end("a", "1")
+		m.assign(worker, "a", "b") // so the answer is refused
 		release()
-		b.began("a", "b")
-		b.end("b", "2")
-		d.state("b", "done 2")
-		d.free(worker)
+		x.began("a", "b")
+		x.end("b", "2")
+		m.state("b", "done 2")
+		m.free(worker)
 	})
-	parallel(t, "waits_for_nothing_when_it_drains", func(t *testing.T) {
-		d, b, p, workers := drainer(t, 2, testTimeout)
-		begin(d, b, workers[0], "a", "b")
+	parallel(t, "comes_at_once_from_a_worker_that_drains", func(t *testing.T) {
+		m, x, p, workers := drainer(t, 2, testTimeout)
+		begin(m, x, workers[0], "a", "b")
 		p.stop()
-		d.workers(1) // it has seen it
-		d.assign(workers[0], "-a", "-b")
-		d.reads(task.WorkerPath(workers[0]), "a")
-		b.end("a", "1")
+		m.workers(1) // it has seen it
+		m.assign(workers[0], "-a", "-b")
+		m.holds(task.WorkerPath(workers[0]), "a")
+		x.end("a", "1")
 		p.leave()
-		d.state("a", "done 1")
-		d.written("b", 0)
+		m.state("a", "done 1")
+		m.written("b", 0)
 	})
-	parallel(t, "executes_nothing_that_was_returned_whenever_it_is_asked", func(t *testing.T) {
-		d, b, _, worker := one(t)
+	parallel(t, "executes_nothing_that_was_returned_whenever_the_leader_asks", func(t *testing.T) {
+		m, x, _, worker := oneSlot(t)
 		returned := 0
 		for round := range 30 {
 			var l task.List
 			for i := range 6 {
 				l.IDs = append(l.IDs, fmt.Sprintf("%d-%d", round, i))
-				d.submit(l.IDs[i], "x")
+				m.submit(l.IDs[i], "x")
 			}
-			d.assign(worker, l.IDs...)
+			m.assign(worker, l.IDs...)
 			for {
-				data, stat, err := d.Conn.Get(d.full(task.WorkerPath(worker)))
+				data, stat, err := m.Conn.Get(m.full(task.WorkerPath(worker)))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -138,18 +138,18 @@ func TestAnswer(t *testing.T) {
 				if now.Back = nil; rand.N(2) == 0 {
 					now.Back = now.IDs[rand.N(len(now.IDs)):]
 				}
-				if _, err := d.Conn.Set(d.full(task.WorkerPath(worker)), now.Bytes(), stat.Version); err != nil && err != zk.ErrBadVersion {
+				if _, err := m.Conn.Set(m.full(task.WorkerPath(worker)), now.Bytes(), stat.Version); err != nil && err != zk.ErrBadVersion {
 					t.Fatal(err)
 				}
 			}
 			for _, id := range l.IDs {
-				state := d.plain(id)
-				b.mu.Lock()
-				executed := len(slices.DeleteFunc(slices.Clone(b.order), func(x string) bool { return x != id }))
-				b.mu.Unlock()
+				state := m.plain(id)
+				x.mu.Lock()
+				executed := len(slices.DeleteFunc(slices.Clone(x.order), func(x string) bool { return x != id }))
+				x.mu.Unlock()
 				if state == "pending" {
 					returned++
-					d.written(id, 0)
+					m.written(id, 0)
 				}
 				if want := map[string]int{"pending": 0, "done x": 1}[state]; executed != want {
 					t.Fatalf("%s: %q, executed %d times", id, state, executed)
@@ -168,19 +168,19 @@ func TestTake(t *testing.T) {
 	for name, state := range map[string]string{
 		"done": "done 42", "done_with_facts": "done: worker=w ran=7\n42", "failed": "failed for good", "malformed": "banana",
 	} {
-		parallel(t, "only_frees_itself_from_a_task_that_is_"+name, func(t *testing.T) {
+		parallel(t, "only_takes_off_its_list_a_task_that_is_"+name, func(t *testing.T) {
 			root := zktest.Connect(t)
-			d, b := newDesk(t, root), newBench(t)
+			m, x := newManual(t, root), newExecutor(t)
 			j, log := newJournal(t)
-			hostAs(t, harness.Open(t, root), Config{Run: b.run, Logger: log})
-			worker := d.worker()
-			d.submit("t", "x")
-			d.Set(task.StatePath("t"), state)
-			d.assign(worker, "t")
-			d.free(worker)
-			d.reads(task.StatePath("t"), state)
-			d.written("t", 1)
-			b.began()
+			hostAs(t, harness.Open(t, root), Config{Run: x.run, Logger: log})
+			worker := m.worker()
+			m.submit("t", "x")
+			m.Set(task.StatePath("t"), state)
+			m.assign(worker, "t")
+			m.free(worker)
+			m.holds(task.StatePath("t"), state)
+			m.written("t", 1)
+			x.began()
 			if name == "malformed" {
 				if got := j.lines("task not executed: its state is malformed"); len(got) != 1 || got[0].Task != "t" {
 					t.Errorf("logged %v", got)
@@ -189,14 +189,14 @@ func TestTake(t *testing.T) {
 		})
 	}
 	parallel(t, "commits_at_the_version_that_it_read", func(t *testing.T) {
-		d, b, _, worker, proxy := proxied(t)
-		d.submit("t", "x")
-		d.Set(task.StatePath("t"), "pending 2")
+		m, x, _, worker, proxy := proxied(t)
+		m.submit("t", "x")
+		m.Set(task.StatePath("t"), "pending 2")
 		proxy.Seen()
-		d.assign(worker, "t")
-		d.state("t", "done x")
-		d.free(worker)
-		b.began("t")
+		m.assign(worker, "t")
+		m.state("t", "done x")
+		m.free(worker)
+		x.began("t")
 		commits := slices.DeleteFunc(proxy.Seen(), func(op zktest.Op) bool { return op != zktest.OpMulti })
 		if len(commits) != 1 {
 			t.Errorf("%d commits", len(commits))

@@ -1,20 +1,17 @@
-// Package worker executes the tasks that the leader assigns to it.
+// Package worker executes the tasks that the leader assigns.
 //
-// A process hosts one or more workers, its slots, over one session. Each slot
-// has an id and a znode of its own:
+// A process hosts one or more workers, called slots here, over one session. Each slot has
+// an id and a znode of its own:
 //
-//	/workers/<name> ephemeral; empty = free, else the ids assigned to it, one a
-//	                line. The leader writes it while it is free, the slot
-//	                while it is not: they take turns. The leader's rare
-//	                take-back, and its asking for tasks, are settled by the
-//	                znode's version. The name is
-//	                [queue.]<host>:<pid>-<uuid>, and is never used twice.
-//	                Watched for good: a hint is about the slot's own write,
-//	                unless there are more of them than versions it knows of.
-//	/data/<task>    read once, with /tasks/<task>, by the slot that executes the
-//	                task; those of the next few in its list meanwhile
-//	/tasks/<task>   written once, when the slot commits, with the facts of the
-//	                execution (see package task)
+//	/workers/<id>   [queue.]<host>:<pid>-<uuid>, ephemeral, never used twice.
+//	                Empty: the slot is free. Else the ids of its tasks, one a line.
+//	                The leader writes it while the slot is free, the slot while it is
+//	                busy. When the leader takes tasks back or asks for them, both may
+//	                write: the znode's version decides.
+//	/data/<task>    the payload; read once, with the state, by the slot that executes
+//	                the task
+//	/tasks/<task>   the state; written once, when the slot commits, with the facts of
+//	                the execution (see package task)
 //
 //	          ┌──────┐ listed                    ┌───────────┐
 //	   ──────►│ free ├──────────────────────────►│ executing │
@@ -26,76 +23,76 @@
 //	              │ committed                      └───┼────────┘
 //	              └────────────────────────────────────┤
 //	  its own znode is gone: cancel all, register anew │
-//	  told to stop: give back what is listed, leave    ▼
+//	  Run's ctx ends: give back what is listed, leave  ▼
 //
-// A slot that registers anew does so at once the first time. Where its znodes go on to
-// be deleted or spoiled soon after, it waits for 1 s, 2 s, and so on up to 10 s.
+// The slot compares new content of its znode with its list. It cancels ids that are no
+// longer listed, goes on with those that still are, and puts new ids behind them.
 //
-// # The take
+// The znode is watched for good. Each write of the znode causes one event. The slot reads
+// the znode only when it has counted more events than writes that it knows of.
 //
-// A slot reads the payload and the state of a task in one request, and executes the task
-// only if it is pending. The state's version is the one that the commit replaces. A
-// task that is finished already, gone, or whose state is malformed or unreadable is left
-// as it is: the slot only takes it off its list.
+// A slot whose znode is deleted or spoiled registers anew: at once the first time, then
+// after pauses of 1 s, 2 s, and so on up to 10 s if it happens again soon.
 //
-// A slot reads up to three payloads ahead of the task that it executes: 1,000 slots with
-// payloads of 0.8 MB may hold 2.4 GB of them.
+// # Taking a task
+//
+// A slot reads the payload and the state of a task in one request. It executes the task
+// only if the state is pending. It leaves a state that is finished, gone, malformed or
+// unreadable as it is, and only takes the task off its list. The commit replaces exactly
+// the version of the state that was read.
+//
+// A slot reads up to three payloads ahead: 1,000 slots with payloads of 0.8 MB may hold
+// 2.4 GB of them.
 //
 // # The commit
 //
-// One Multi sets /workers/<name> to its list without the task, at the version
-// known, and /tasks/<task> to its result, at the version that was read. So a
-// result counts only if this very slot still holds the task, and only once. A
-// task is executed at least once; it is committed exactly once.
+// One Multi (an atomic transaction) sets the slot's znode to its list without the task, at
+// the version that the slot knows, and /tasks/<task> to the result, at the version that
+// the slot has read. So a result counts only while this slot holds the task, and only
+// once. A task is executed at least once, and committed exactly once.
 //
-//   - Refused at the task: it is read. Still pending: again, at that version.
-//     Finished by another hand, gone, not ours to write, or no name of a znode:
-//     the slot only frees itself.
-//   - Refused at the slot's znode: it is read. What is no longer listed is
-//     dropped, the rest goes again.
-//   - The answer was lost: after a Sync the slot's znode is read. Still listed
-//     means not carried out. The version says nothing, since it also moves
-//     when the leader takes something back.
-//   - The session is over: the result is dropped; the task is someone else's.
+//   - ZooKeeper refuses the write of the task: the slot reads the task. If it is still
+//     pending, the slot sends the result again at the new version. If somebody has
+//     finished or removed the task, or the slot may not write it, the slot only takes the
+//     task off its list.
+//   - ZooKeeper refuses the write of the slot's znode: the slot reads the znode, drops the
+//     results of tasks that are no longer listed, and sends the others again.
+//   - The answer is lost: the slot calls Sync and reads its znode. A task that is still
+//     listed was not committed. The version of the znode does not tell: a take-back
+//     raises it too.
+//   - The session is over: the slot drops the result. The leader assigns the task again.
 //
-// New content of the slot's znode is taken by content: ids no longer listed are
-// cancelled, those still listed go on untouched, new ones queue behind.
+// # Tasks that the leader asks for
 //
-// # The answer
-//
-// A "-" before ids in the list asks for these tasks back. The slot begins none of them
-// from the read on. It answers with one Set of its znode: the list less what was asked for
-// and has not begun, without marks. To be read ahead is not to have begun. A commit that is
-// due carries the answer in the same Set. What was returned is untouched: pending, at the
-// same version. If the fate of the answer is unknown, the znode tells after a Sync: what is
-// listed unmarked is the slot's, what is still marked is answered again, and the rest was
-// returned.
+// A "-" before an id in the list asks the slot to return that task. The slot does not begin
+// a marked task. It answers with one Set of its znode: its list without the marked tasks
+// that it has not begun, and without marks. A task that was only read ahead has not begun.
+// A commit that is due carries the answer in the same Set. A returned task is untouched:
+// pending, at the same version. When the answer is lost, the slot calls Sync and reads its
+// znode: what is listed without a mark is the slot's, what is still marked is answered
+// again, and the rest was returned.
 //
 // # Leaving
 //
-// A slot that is told to stop gives its tasks back at once: one Multi writes
-// each as pending, with its losses unchanged but a new version, and deletes the
-// slot's znode at its version. The new version tells the leader that nothing
-// was lost. A slot that just got work while it left finds its version moved,
-// and gives that back too.
+// When Run's context ends, a slot leaves. One Multi commits the results that are ready,
+// sets each other task to pending, and deletes the slot's znode at its version. A task that
+// is given back keeps its losses and gets a new version, which tells the leader that
+// nothing was lost. If the leader has just assigned a task, the version of the znode has
+// changed: the Multi fails, and the slot gives that task back too. The slot logs what it
+// cancels, how many tasks it gives back, and at the end "left".
 //
-// The log tells each step: that a task is cancelled, how many are given back, and
-// "left" at the end.
-//
-// With Config.Drain it first finishes the task that it executes. It holds the
-// znode with that task meanwhile, so it never is free and gets no more; then the
-// Multi that deletes the znode commits the result as well, and gives back what
-// else is listed. A slot that executes nothing leaves at once. What still runs
-// when the time is over is cancelled and given back.
+// With Config.Drain the slot first finishes the task that it executes; a slot without a
+// task leaves at once. Meanwhile the task stays in the list, so the slot is never free and
+// gets no more. The Multi above commits the last result. What still runs when the time is
+// over is cancelled and given back.
 //
 // # A task that cannot be begun
 //
-// An execution that ends with command.ErrCannotStart is the worker's fault, not the
-// task's: the program is missing or must not be executed, or the machine is short of
-// processes, memory or descriptors. The slot leaves as above: one Multi gives its
-// tasks back, their losses unchanged, and deletes its znode. A slot without a znode
-// is assigned nothing, so a broken worker costs the queue one give-back a slot, and
-// the tasks go to other workers. Where there are none they wait.
+// When an execution ends with command.ErrCannotStart, the worker is at fault and not the
+// task: the program is missing or may not be executed, or the machine is short of
+// processes, memory or descriptors. The slot leaves as above. Without a znode it is
+// assigned nothing, so a broken worker costs the queue one give-back a slot, and other
+// workers get the tasks. If there are none, the tasks wait.
 //
 //	        cannot begin a task                 after a pause,
 //	┌────────┐             ┌────────────────┐   one slot at a time ┌──────────┐
@@ -106,36 +103,36 @@
 //	    │   another succeeded                                               │
 //	    └───────────────────────────────────────────────────────────────────┘
 //
-// Only a real start tells that a command can be started again: an access check sees
-// neither a file that is being written, nor a missing interpreter, nor a shortage.
-// And to start the command without a task is a run that nobody asked for. So the
-// trial takes a task, and gives it back where it cannot be begun: the task is some
-// milliseconds late.
+// The slots of a process share the command and the machine. So one slot at a time is on
+// trial, after pauses of 1 s, 2 s, and so on up to 30 s. A trial executes a real task:
+// only a real start shows that the command can be started, and a start without a task is
+// a run that nobody asked for. A task that the trial cannot begin is some milliseconds
+// late. When the trial has begun a task, all slots register again. Slots that still serve
+// go on until they meet the fault. The process logs the fault once as an error, and its
+// end.
 //
-// The slots of a process share the command and the machine, so one of them is on
-// trial at a time, after pauses of 1 s, 2 s, and so on up to 30 s. When it has begun a
-// task all come back. Slots that still serve go on: each finds the fault by itself,
-// or, where the machine is short of something, has enough of it. The process logs a
-// fault once as an error, and its end.
-//
-// The supervisor of a command may also end by itself while the command runs
-// (command.ErrAbandoned). Then a task that has begun proves nothing: the trial is
-// over only when a task has been executed to its end.
+// A supervisor of a command may also end by itself while the command runs
+// (command.ErrAbandoned). After that a trial succeeds only when a task was executed to its
+// end.
 //
 // # The end of an execution
 //
-// A task fails with "timed out after …" when it runs longer than Config.Timeout, or than
-// its submitter allows.
-// An execution is told to end by its context: then, when its task is taken away,
-// when the slot leaves, when the session is over, and when the slot is cut off. The
-// slot waits for it, however long that takes: until then nothing else is begun, and
-// its task is not given back.
+// An execution ends early, by its context, when
 //
-// A slot is cut off when no server was heard for the session's timeout (Session.Live).
-// By then the session may be over without a word, and the task assigned to another
-// worker. The slot cancels the execution, so that there are not two at once. If the
-// session survives, as it does an outage of the servers, the slot reads its znode and
-// executes anew what is still listed. With Config.RunOn the execution goes on, and
-// ends early only when the session turns out to be over; another worker may execute
-// the task meanwhile, and one result counts. Nothing else is begun while cut off.
+//   - it runs longer than Config.Timeout, or than the submitter allows: the task fails
+//     with "timed out after …"
+//   - the leader takes the task back
+//   - the slot leaves
+//   - the session is over
+//   - the slot is cut off: no server has answered for the session timeout (Session.Live).
+//
+// The slot waits for the end of the execution, however long that takes. Until then it
+// begins nothing else, and does not give the task back.
+//
+// While a slot is cut off, its session may be over and another worker may have the task.
+// So the slot cancels the execution. If the session has survived, as it survives an outage
+// of the servers, the slot reads its znode and executes again what is still listed. With
+// Config.RunOn the execution goes on, and ends early only when the session is over. Then
+// two workers may execute the task at the same time, and one result counts. A slot that is
+// cut off begins nothing.
 package worker

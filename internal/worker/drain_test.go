@@ -10,122 +10,122 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// drainer is a desk and a process of that many slots, which drains for as long.
-func drainer(t *testing.T, slots int, drain time.Duration) (d desk, b *bench, p *hosted, workers []string) {
+// drainer is a process of so many slots, which drains for at most that long.
+func drainer(t *testing.T, slots int, drain time.Duration) (m manual, x *executor, p *hosted, workers []string) {
 	t.Helper()
 	root := zktest.Connect(t)
-	d, b = newDesk(t, root), newBench(t)
-	p = hostAs(t, harness.Open(t, root), Config{Slots: slots, Run: b.run, Drain: drain})
-	return d, b, p, d.workers(slots)
+	m, x = newManual(t, root), newExecutor(t)
+	p = hostAs(t, harness.Open(t, root), Config{Slots: slots, Run: x.run, Drain: drain})
+	return m, x, p, m.workers(slots)
 }
 
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	const long = 20 * time.Second // no test waits for it
 	parallel(t, "lets_a_free_slot_leave_at_once", func(t *testing.T) {
-		d, b, p, workers := drainer(t, 2, long)
-		d.submit("t", "wait")
-		d.assign(workers[0], "t")
-		b.began("t")
+		m, x, p, workers := drainer(t, 2, long)
+		m.submit("t", "wait")
+		m.assign(workers[0], "t")
+		x.began("t")
 		p.stop()
-		if got := d.worker(); got != workers[0] {
+		if got := m.worker(); got != workers[0] {
 			t.Errorf("%s stays", got)
 		}
-		b.end("t", "x")
+		x.end("t", "x")
 		p.leave()
-		d.state("t", "done x")
+		m.state("t", "done x")
 	})
 	parallel(t, "ends_with_the_commit_of_the_last_task_and_is_never_free", func(t *testing.T) {
-		d, b, p, workers := drainer(t, 1, long)
-		d.submit("t", "wait")
-		d.assign(workers[0], "t")
-		b.began("t")
+		m, x, p, workers := drainer(t, 1, long)
+		m.submit("t", "wait")
+		m.assign(workers[0], "t")
+		x.began("t")
 		p.stop()
-		b.end("t", "x")
+		x.end("t", "x")
 		p.leave()
-		d.state("t", "done x")
-		d.written("t", 1)
-		if result, left := d.stat(task.StatePath("t")).Mzxid, d.stat(task.WorkersDir).Pzxid; result != left {
+		m.state("t", "done x")
+		m.written("t", 1)
+		if result, left := m.stat(task.StatePath("t")).Mzxid, m.stat(task.WorkersDir).Pzxid; result != left {
 			t.Errorf("result at %#x, left at %#x", result, left)
 		}
-		b.ended()
+		x.ended()
 	})
 	parallel(t, "gives_back_what_has_not_begun", func(t *testing.T) {
-		d, b, p, workers := drainer(t, 1, long)
+		m, x, p, workers := drainer(t, 1, long)
 		for _, id := range []string{"a", "b", "c"} {
-			d.submit(id, "wait")
+			m.submit(id, "wait")
 		}
-		d.assign(workers[0], "a", "b", "c")
-		b.end("a", "1")
-		b.began("a", "b")
-		d.state("a", "done 1")
+		m.assign(workers[0], "a", "b", "c")
+		x.end("a", "1")
+		x.began("a", "b")
+		m.state("a", "done 1")
 		p.stop()
-		b.end("b", "2")
+		x.end("b", "2")
 		p.leave()
-		d.state("b", "done 2")
-		d.state("c", "pending")
-		d.written("c", 1)
-		b.began("a", "b")
+		m.state("b", "done 2")
+		m.state("c", "pending")
+		m.written("c", 1)
+		x.began("a", "b")
 	})
 	parallel(t, "gives_back_what_is_listed_meanwhile", func(t *testing.T) {
-		d, b, p, workers := drainer(t, 2, long)
+		m, x, p, workers := drainer(t, 2, long)
 		for _, id := range []string{"a", "b"} {
-			d.submit(id, "wait")
+			m.submit(id, "wait")
 		}
-		d.assign(workers[0], "a")
-		b.began("a")
+		m.assign(workers[0], "a")
+		x.began("a")
 		p.stop()
-		d.workers(1) // it has seen it
-		d.assign(workers[0], "a", "b")
-		b.end("a", "1")
+		m.workers(1) // it has seen it
+		m.assign(workers[0], "a", "b")
+		x.end("a", "1")
 		p.leave()
-		d.state("a", "done 1")
-		d.state("b", "pending")
-		b.began("a")
+		m.state("a", "done 1")
+		m.state("b", "pending")
+		x.began("a")
 	})
-	parallel(t, "still_ends_what_is_taken_away", func(t *testing.T) {
-		d, b, p, workers := drainer(t, 2, long)
-		d.submit("t", "wait")
-		d.assign(workers[0], "t")
-		b.began("t")
+	parallel(t, "cancels_a_task_that_is_taken_back_meanwhile", func(t *testing.T) {
+		m, x, p, workers := drainer(t, 2, long)
+		m.submit("t", "wait")
+		m.assign(workers[0], "t")
+		x.began("t")
 		p.stop()
-		d.workers(1)
-		d.assign(workers[0])
-		b.ended("t")
+		m.workers(1)
+		m.assign(workers[0])
+		x.ended("t")
 		p.leave()
-		d.written("t", 0)
+		m.written("t", 0)
 	})
 	parallel(t, "gives_back_what_is_not_finished_in_time", func(t *testing.T) {
-		d, b, p, workers := drainer(t, 1, 300*time.Millisecond)
-		d.submit("t", "wait")
-		d.assign(workers[0], "t")
-		b.began("t")
+		m, x, p, workers := drainer(t, 1, 300*time.Millisecond)
+		m.submit("t", "wait")
+		m.assign(workers[0], "t")
+		x.began("t")
 		began := time.Now()
 		p.leave()
 		if took := time.Since(began); took < 300*time.Millisecond {
 			t.Errorf("gave it back after %v", took)
 		}
-		b.ended("t")
-		d.state("t", "pending")
-		d.written("t", 1)
+		x.ended("t")
+		m.state("t", "pending")
+		m.written("t", 1)
 	})
-	parallel(t, "drops_what_it_executes_with_its_session", func(t *testing.T) {
-		d, b, p, workers := drainer(t, 1, long)
-		d.submit("t", "wait")
-		d.assign(workers[0], "t")
-		b.began("t")
+	parallel(t, "cancels_what_it_executes_when_its_session_ends", func(t *testing.T) {
+		m, x, p, workers := drainer(t, 1, long)
+		m.submit("t", "wait")
+		m.assign(workers[0], "t")
+		x.began("t")
 		p.stop()
 		p.s.Close()
-		b.ended("t")
+		x.ended("t")
 		if err := p.wait(); err == nil {
 			t.Error("Run: no error")
 		}
-		d.workers(0)
-		d.written("t", 0)
+		m.workers(0)
+		m.written("t", 0)
 	})
 }
 
-func TestLeavingIsTold(t *testing.T) {
+func TestLeavingIsLogged(t *testing.T) {
 	t.Parallel()
 	const cancels = "leaving, cancelling the task to give it back"
 	for name, c := range map[string]struct {
@@ -141,14 +141,14 @@ func TestLeavingIsTold(t *testing.T) {
 	} {
 		parallel(t, name, func(t *testing.T) {
 			root := zktest.Connect(t)
-			d, b := newDesk(t, root), newBench(t)
+			m, x := newManual(t, root), newExecutor(t)
 			j, log := newJournal(t)
-			p := hostAs(t, harness.Open(t, root), Config{Run: b.run, Drain: c.drain, Logger: log})
-			worker := d.worker()
+			p := hostAs(t, harness.Open(t, root), Config{Run: x.run, Drain: c.drain, Logger: log})
+			worker := m.worker()
 			if c.busy {
-				d.submit("t", "wait")
-				d.assign(worker, "t")
-				b.began("t")
+				m.submit("t", "wait")
+				m.assign(worker, "t")
+				x.began("t")
 			}
 			p.leave()
 			for _, msg := range c.want {
@@ -165,25 +165,25 @@ func TestLeavingIsTold(t *testing.T) {
 	}
 }
 
-func TestTimeout(t *testing.T) {
+func TestTaskFailsWhenItRunsLongerThanTheTimeout(t *testing.T) {
 	t.Parallel()
 	root := zktest.Connect(t)
-	d, b := newDesk(t, root), newBench(t)
-	hostAs(t, harness.Open(t, root), Config{Timeout: 200 * time.Millisecond, Run: b.run})
-	worker := d.worker()
-	d.submit("late", "wait")
-	d.submit("good", "1")
-	d.submit("stubborn", "stubborn")
-	d.assign(worker, "late", "good", "stubborn")
-	d.state("late", "failed timed out after 200ms")
-	d.state("good", "done 1")
-	b.ended("late", "stubborn")
-	b.end("stubborn", "all the same")
-	d.state("stubborn", "done all the same")
-	d.free(worker)
+	m, x := newManual(t, root), newExecutor(t)
+	hostAs(t, harness.Open(t, root), Config{Timeout: 200 * time.Millisecond, Run: x.run})
+	worker := m.worker()
+	m.submit("late", "wait")
+	m.submit("good", "1")
+	m.submit("stubborn", "stubborn")
+	m.assign(worker, "late", "good", "stubborn")
+	m.state("late", "failed timed out after 200ms")
+	m.state("good", "done 1")
+	x.ended("late", "stubborn")
+	x.end("stubborn", "all the same")
+	m.state("stubborn", "done all the same")
+	m.free(worker)
 }
 
-func TestDelayed(t *testing.T) {
+func TestDelayedContext(t *testing.T) {
 	t.Run("ends_after_its_parent", func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		late, cancel := delayed(ctx, 50*time.Millisecond)

@@ -12,43 +12,50 @@ import (
 )
 
 // A server's jute.maxbuffer may be less than its default.
-func TestResultThatTheServersDoNotTake(t *testing.T) {
+func TestResultLargerThanJuteMaxbufferFailsItsTask(t *testing.T) {
 	t.Parallel()
 	server := zktest.NewServer(t, zktest.Options{Flags: []string{"-Djute.maxbuffer=262144"}})
-	d, b := newDesk(t, server.Addr()), newBench(t)
+	m, x := newManual(t, server.Addr()), newExecutor(t)
 	s := harness.Open(t, server.Addr(), harness.Timeout(testTimeout*2))
-	host(t, s, 2, b.run)
-	ids := d.workers(2)
+	host(t, s, 2, x.run)
+	ids := m.workers(2)
 	results := map[string]string{
 		"small": "x", "fits": strings.Repeat("x", 261_000), "large": strings.Repeat("x", 300_000), "again": strings.Repeat("x", 310_000),
 	}
 	for id := range results {
-		d.submit(id, "wait")
+		m.submit(id, "wait")
 	}
-	d.assign(ids[0], "large", "again", "small")
-	d.assign(ids[1], "fits")
+	m.assign(ids[0], "large", "again", "small")
+	m.assign(ids[1], "fits")
 	for _, id := range []string{"large", "fits"} {
-		b.end(id, results[id])
+		x.end(id, results[id])
 	}
 	for _, id := range []string{"again", "small"} {
-		b.end(id, results[id])
+		x.end(id, results[id])
 	}
 	for id, result := range results {
 		if len(result) < 262_144 {
-			d.state(id, "done "+result)
+			m.state(id, "done "+result)
 			continue
 		}
 		zktest.Eventually(t, id, func() (bool, string) {
-			got := d.plain(id)
+			got := m.plain(id)
 			return strings.HasPrefix(got, fmt.Sprintf("failed result of %d bytes is too large: at most 29", len(result))), got
 		})
 	}
-	d.free(ids[0])
-	d.free(ids[1])
+	m.free(ids[0])
+	m.free(ids[1])
 	for id := range results {
-		b.once(id)
-		d.written(id, 1)
+		x.once(id)
+		m.written(id, 1)
 	}
+}
+
+// rootWithQuotas returns the connect string of a root on a server that enforces quotas.
+func rootWithQuotas(t *testing.T, name string) string {
+	t.Helper()
+	server := zktest.SharedWith(t, zktest.Options{Flags: []string{"-Dzookeeper.enforceQuota=true"}})
+	return zktest.Chroot(t, server, "/"+name)
 }
 
 func TestResultOverAQuota(t *testing.T) {
@@ -57,43 +64,43 @@ func TestResultOverAQuota(t *testing.T) {
 		quota        int // of bytes on /tasks, where the other tasks have 100
 		result, want string
 	}{
-		"fails_with_it":               {200, strings.Repeat("x", 150), "failed result of 150 bytes: quota exceeded on /tasks"},
-		"fails_in_what_room_there_is": {108, strings.Repeat("x", 150), "failed"},
+		"fails_the_task_with_the_size_and_the_path":            {200, strings.Repeat("x", 150), "failed result of 150 bytes: quota exceeded on /tasks"},
+		"fails_the_task_without_a_reason_where_only_that_fits": {108, strings.Repeat("x", 150), "failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := zktest.NewServer(t, zktest.Options{Flags: []string{"-Dzookeeper.enforceQuota=true"}})
-			d, b := newDesk(t, server.Addr()), newBench(t)
-			d.Create(task.StatePath("other"), "done "+strings.Repeat("y", 95))
-			d.SetQuota(task.TasksDir, -1, tt.quota)
-			host(t, harness.Open(t, server.Addr()), 1, b.run)
-			worker := d.worker()
-			d.submit("t", "wait")
-			d.assign(worker, "t")
-			b.end("t", tt.result)
-			d.state("t", tt.want)
-			d.free(worker)
-			b.once("t")
-			d.written("t", 1)
+			root := rootWithQuotas(t, name)
+			m, x := newManual(t, root), newExecutor(t)
+			m.Create(task.StatePath("other"), "done "+strings.Repeat("y", 95))
+			m.SetQuota(task.TasksDir, -1, tt.quota)
+			host(t, harness.Open(t, root), 1, x.run)
+			worker := m.worker()
+			m.submit("t", "wait")
+			m.assign(worker, "t")
+			x.end("t", tt.result)
+			m.state("t", tt.want)
+			m.free(worker)
+			x.once("t")
+			m.written("t", 1)
 		})
 	}
-	t.Run("waits_where_nothing_may_be_written_and_warns_of_each_such_time_once", func(t *testing.T) {
+	t.Run("is_retried_where_not_even_a_failure_fits_with_one_warning_each_time", func(t *testing.T) {
 		t.Parallel()
-		server := zktest.NewServer(t, zktest.Options{Flags: []string{"-Dzookeeper.enforceQuota=true"}})
-		proxy, through := zktest.Via(t, server.Addr())
-		d, b := newDesk(t, server.Addr()), newBench(t)
+		root := rootWithQuotas(t, "retried")
+		proxy, through := zktest.Via(t, root)
+		m, x := newManual(t, root), newExecutor(t)
 		j, log := newJournal(t)
-		hostAs(t, harness.Open(t, through), Config{Run: b.run, Logger: log})
-		worker := d.worker()
+		hostAs(t, harness.Open(t, through), Config{Run: x.run, Logger: log})
+		worker := m.worker()
 		ids := []string{"first", "second"}
 		for i, id := range ids {
-			d.submit(id, "wait")
-			d.assign(worker, id)
-			b.began(ids[:i+1]...)
-			d.SetQuota(task.TasksDir, -1, 1) // less than there is
+			m.submit(id, "wait")
+			m.assign(worker, id)
+			x.began(ids[:i+1]...)
+			m.SetQuota(task.TasksDir, -1, 1) // less than there is
 			proxy.Seen()
 			before := time.Now()
-			b.end(id, "x")
+			x.end(id, "x")
 			warned := func() (bool, string) {
 				lines := j.lines("no result can be committed, trying again every 5 s")
 				return len(lines) == i+1, fmt.Sprint(lines)
@@ -106,11 +113,11 @@ func TestResultOverAQuota(t *testing.T) {
 					return commits > 1, fmt.Sprint(commits, " commits")
 				})
 			}
-			d.SetQuota(task.TasksDir, -1, -1)
-			d.state(id, "done x")
-			d.free(worker)
-			b.once(id)
-			d.written(id, 1)
+			m.SetQuota(task.TasksDir, -1, -1)
+			m.state(id, "done x")
+			m.free(worker)
+			x.once(id)
+			m.written(id, 1)
 			if commits := count(proxy.Seen(), zktest.OpMulti); commits > 3+int(time.Since(before)/(reread/2)) {
 				t.Errorf("%d commits in %s", commits, time.Since(before))
 			}

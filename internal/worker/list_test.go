@@ -7,7 +7,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-func TestMerge(t *testing.T) {
+func TestMergeKeepsThePhaseOfWhatIsStillListed(t *testing.T) {
 	parse := func(data string) task.List {
 		l, err := task.ParseList([]byte(data))
 		if err != nil {

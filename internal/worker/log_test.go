@@ -14,7 +14,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// line is one of a log.
+// line is a line of a log.
 type line struct {
 	Time   time.Time
 	Level  string
@@ -74,26 +74,26 @@ func (j *journal) await(msg string, n int) line {
 
 func TestLog(t *testing.T) {
 	t.Parallel()
-	logged := func(t *testing.T) (j *journal, d desk, b *bench, p *hosted, worker string, proxy *zktest.Proxy) {
+	logged := func(t *testing.T) (j *journal, m manual, x *executor, p *hosted, worker string, proxy *zktest.Proxy) {
 		root := zktest.Connect(t)
-		d, b = newDesk(t, root), newBench(t)
+		m, x = newManual(t, root), newExecutor(t)
 		proxy, through := zktest.Via(t, root)
 		j, log := newJournal(t)
-		p = hostAs(t, harness.Open(t, through), Config{Run: b.run, Logger: log})
-		return j, d, b, p, d.worker(), proxy
+		p = hostAs(t, harness.Open(t, through), Config{Run: x.run, Logger: log})
+		return j, m, x, p, m.worker(), proxy
 	}
-	parallel(t, "tells_that_a_task_is_done_when_that_is_committed_and_how_long_the_execution_took", func(t *testing.T) {
-		j, d, b, _, worker, proxy := logged(t)
+	parallel(t, "says_that_a_task_is_done_only_after_the_commit_with_the_time_of_the_execution", func(t *testing.T) {
+		j, m, x, _, worker, proxy := logged(t)
 		const wait = 300 * time.Millisecond // for the servers
 		held, release := proxy.Hold(zktest.OpMultiRead, 1, zktest.Naming(task.DataPath("t")))
-		d.submit("t", "wait")
-		d.assign(worker, "t")
+		m.submit("t", "wait")
+		m.assign(worker, "t")
 		happened(t, "read of the payload", held)
 		time.AfterFunc(wait, release)
-		b.began("t")
+		x.began("t")
 		began := time.Now()
 		held, release = proxy.Hold(zktest.OpMulti, 1)
-		b.end("t", "x")
+		x.end("t", "x")
 		happened(t, "commit", held)
 		most := time.Since(began) + wait/2 // it began a little before
 		if got := j.lines("task done"); len(got) > 0 {
@@ -104,14 +104,14 @@ func TestLog(t *testing.T) {
 			t.Errorf("%+v, want at most %v", got, most)
 		}
 	})
-	parallel(t, "tells_of_a_task_that_is_done_with_the_last_commit", func(t *testing.T) {
-		j, d, b, p, worker, proxy := logged(t)
-		begin(d, b, worker, "a", "b")
+	parallel(t, "says_that_a_task_is_done_whose_result_is_in_the_last_commit", func(t *testing.T) {
+		j, m, x, p, worker, proxy := logged(t)
+		begin(m, x, worker, "a", "b")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
-		b.end("a", "1")
+		x.end("a", "1")
 		happened(t, "commit", held)
 		p.stop()
-		d.assign(worker, "b", "a") // so the commit is refused
+		m.assign(worker, "b", "a") // so the commit is refused
 		release()
 		p.leave()
 		if got := j.await("task done", 1); got.Task != "a" {
@@ -119,10 +119,10 @@ func TestLog(t *testing.T) {
 		}
 		j.await("gave back its tasks", 1)
 	})
-	parallel(t, "tells_why_a_task_failed", func(t *testing.T) {
-		j, d, _, _, worker, _ := logged(t)
-		d.submit("t", "fail out of paper")
-		d.assign(worker, "t")
+	parallel(t, "says_why_a_task_failed", func(t *testing.T) {
+		j, m, _, _, worker, _ := logged(t)
+		m.submit("t", "fail out of paper")
+		m.assign(worker, "t")
 		if got := j.await("task failed", 1); got.Task != "t" || got.Reason != "out of paper" {
 			t.Errorf("%+v", got)
 		}

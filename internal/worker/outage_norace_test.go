@@ -18,88 +18,88 @@ import (
 
 func TestReconnectOutage(t *testing.T) {
 	t.Parallel()
-	parallel(t, "a_short_one_cancels_nothing", func(t *testing.T) {
-		d, b, p, worker, proxy := proxied(t)
-		d.submit("a", "wait")
-		d.submit("b", "wait")
-		d.assign(worker, "a")
-		b.began("a")
+	parallel(t, "that_is_short_cancels_nothing", func(t *testing.T) {
+		m, x, p, worker, proxy := proxied(t)
+		m.submit("a", "wait")
+		m.submit("b", "wait")
+		m.assign(worker, "a")
+		x.began("a")
 		proxy.Refuse(true)
 		suspended(t, p.s, true)
-		d.assign(worker, "a", "b") // unseen
+		m.assign(worker, "a", "b") // unseen
 		proxy.Refuse(false)
 		suspended(t, p.s, false)
-		b.end("a", "1")
-		d.state("a", "done 1")
-		b.end("b", "2")
-		d.state("b", "done 2")
-		d.free(worker)
-		b.began("a", "b")
-		b.ended()
+		x.end("a", "1")
+		m.state("a", "done 1")
+		x.end("b", "2")
+		m.state("b", "done 2")
+		m.free(worker)
+		x.began("a", "b")
+		x.ended()
 	})
-	parallel(t, "a_task_that_ends_in_a_short_one_is_not_repeated", func(t *testing.T) {
-		d, b, p, worker, proxy := proxied(t)
-		begin(d, b, worker, "a")
+	parallel(t, "that_is_short_repeats_no_task_that_ended_in_it", func(t *testing.T) {
+		m, x, p, worker, proxy := proxied(t)
+		begin(m, x, worker, "a")
 		proxy.Refuse(true)
 		suspended(t, p.s, true)
-		b.end("a", "1")
+		x.end("a", "1")
 		proxy.Refuse(false)
-		d.state("a", "done 1")
-		d.free(worker)
-		b.began("a")
-		d.written("a", 1)
+		m.state("a", "done 1")
+		m.free(worker)
+		x.began("a")
+		m.written("a", 1)
 	})
-	parallel(t, "a_task_taken_back_in_a_short_one_is_cancelled", func(t *testing.T) {
-		d, b, p, worker, proxy := proxied(t)
-		begin(d, b, worker, "a")
+	parallel(t, "that_is_short_hides_no_take-back", func(t *testing.T) {
+		m, x, p, worker, proxy := proxied(t)
+		begin(m, x, worker, "a")
 		proxy.Refuse(true)
 		suspended(t, p.s, true)
-		d.assign(worker)
+		m.assign(worker)
 		proxy.Refuse(false)
-		b.ended("a")
-		d.written("a", 0)
+		x.ended("a")
+		m.written("a", 0)
 	})
-	parallel(t, "silence_as_long_as_the_session_timeout_cancels_what_runs", func(t *testing.T) {
+	parallel(t, "as_long_as_the_session_timeout_cancels_what_runs", func(t *testing.T) {
 		const timeout = 2 * time.Second
 		root := zktest.Connect(t)
-		d, b := newDesk(t, root), newBench(t)
+		m, x := newManual(t, root), newExecutor(t)
 		proxy, through := zktest.Via(t, root)
-		p := host(t, harness.Open(t, through, harness.Timeout(timeout)), 1, b.run)
-		worker := d.worker()
-		begin(d, b, worker, "t")
+		p := host(t, harness.Open(t, through, harness.Timeout(timeout)), 1, x.run)
+		worker := m.worker()
+		begin(m, x, worker, "t")
 		proxy.Blackhole(true)
 		start := time.Now()
-		b.ended("t") // still cut off
+		x.ended("t") // still cut off
 		if took := time.Since(start); took > timeout+time.Second {
 			t.Errorf("cancelled after %v", took)
 		}
-		d.workers(0)
+		m.workers(0)
 		proxy.Blackhole(false)
 		if err := p.wait(); !errors.Is(err, session.ErrOver) {
 			t.Errorf("Run: %v", err)
 		}
-		d.written("t", 0)
-		b.began("t")
+		m.written("t", 0)
+		x.began("t")
 	})
-	parallel(t, "a_task_that_runs_on_is_ended_when_the_session_turns_out_to_be_over", func(t *testing.T) {
+	parallel(t, "that_ends_the_session_cancels_also_with_RunOn", func(t *testing.T) {
 		const timeout = 2 * time.Second
 		root := zktest.Connect(t)
-		d, b := newDesk(t, root), newBench(t)
+		m, x := newManual(t, root), newExecutor(t)
 		proxy, through := zktest.Via(t, root)
 		j, log := newJournal(t)
-		p := hostAs(t, harness.Open(t, through, harness.Timeout(timeout)), Config{Run: b.run, RunOn: true, Logger: log})
-		worker := d.worker()
-		begin(d, b, worker, "t")
+		p := hostAs(t, harness.Open(t, through, harness.Timeout(timeout)), Config{Run: x.run, RunOn: true, Logger: log})
+		worker := m.worker()
+		begin(m, x, worker, "t")
 		proxy.Blackhole(true)
 		j.await(runsOn, 1)
-		d.workers(0) // another worker may have it
-		b.ended()    // still runs
+		m.workers(0) // another worker may have it
+		x.ended()    // still runs
 		proxy.Blackhole(false)
-		b.ended("t")
+		x.ended("t")
 		if err := p.wait(); !errors.Is(err, session.ErrOver) {
 			t.Errorf("Run: %v", err)
 		}
-		d.written("t", 0)
+		m.written("t", 0)
 	})
 }
 
@@ -108,11 +108,11 @@ const (
 	runsOn  = "cut off for the session timeout, the task runs on"
 )
 
-// cutOff is a process in one of the modes, whose slot executes the first of two tasks.
+// cutOff is a process with or without RunOn, whose slot executes the first of two tasks.
 type cutOff struct {
 	*hosted
-	d      desk
-	b      *bench
+	d      manual
+	b      *executor
 	j      *journal
 	proxy  *zktest.Proxy
 	worker string
@@ -125,7 +125,7 @@ func newCutOff(t *testing.T, connect string, timeout time.Duration, runOn bool) 
 	proxy, through := zktest.Via(t, connect)
 	s := harness.Open(t, through, harness.Timeout(timeout)) // makes the chroot
 	j, log := newJournal(t)
-	c := cutOff{d: newDesk(t, connect), b: newBench(t), j: j, proxy: proxy, says: cancels, cancel: !runOn}
+	c := cutOff{d: newManual(t, connect), b: newExecutor(t), j: j, proxy: proxy, says: cancels, cancel: !runOn}
 	if runOn {
 		c.says = runsOn
 	}
@@ -193,7 +193,7 @@ func TestReconnectCutOff(t *testing.T) {
 			c.leave()
 		}
 	})
-	parallel(t, "for_more_than_the_session_timeout_cancels_or_lets_run_on_each_time", func(t *testing.T) {
+	parallel(t, "for_more_than_the_session_timeout_cancels_each_time_or_with_RunOn_never", func(t *testing.T) {
 		// The library dials again once a second: the session must outlast that.
 		const timeout = 4 * time.Second
 		server := zktest.NewServer(t, zktest.Options{})

@@ -16,84 +16,84 @@ import (
 
 func TestRegister(t *testing.T) {
 	t.Parallel()
-	parallel(t, "one_empty_ephemeral_znode_for_each_slot", func(t *testing.T) {
+	parallel(t, "creates_one_empty_ephemeral_znode_for_each_slot", func(t *testing.T) {
 		root := zktest.Connect(t)
-		d := newDesk(t, root)
+		m := newManual(t, root)
 		p := host(t, harness.Open(t, root), 3, nil)
-		for _, id := range d.workers(3) {
-			stat := d.stat(task.WorkerPath(id))
+		for _, id := range m.workers(3) {
+			stat := m.stat(task.WorkerPath(id))
 			queue, host, pid := task.ParseWorkerName(id)
 			if queue != "" || host == "" || pid != os.Getpid() || stat.DataLength != 0 || stat.EphemeralOwner != p.s.ID() {
 				t.Errorf("%s: %d bytes, owner %#x, want %#x", id, stat.DataLength, stat.EphemeralOwner, p.s.ID())
 			}
 		}
 	})
-	parallel(t, "in_its_queue", func(t *testing.T) {
+	parallel(t, "names_the_queue_and_takes_its_tasks", func(t *testing.T) {
 		root := zktest.Connect(t)
-		d := newDesk(t, root)
+		m := newManual(t, root)
 		hostAs(t, harness.Open(t, root), Config{Queue: "gpu"})
-		worker := d.worker()
+		worker := m.worker()
 		if queue, _, pid := task.ParseWorkerName(worker); queue != "gpu" || pid != os.Getpid() {
 			t.Errorf("worker %s", worker)
 		}
 		id := task.NewSubmitter("gpu").NewID()
-		d.submit(id, "0")
-		d.assign(worker, id)
-		d.state(id, "done 0")
+		m.submit(id, "0")
+		m.assign(worker, id)
+		m.state(id, "done 0")
 		if err := Run(t.Context(), nil, Config{Queue: "a.b"}); err == nil {
 			t.Error("there is a queue a.b")
 		}
 	})
-	parallel(t, "makes_the_permanent_znodes_that_are_missing", func(t *testing.T) {
+	parallel(t, "creates_the_permanent_znodes_that_are_missing", func(t *testing.T) {
 		root := zktest.Connect(t)
-		d := desk{ManualClient: zktest.Conn(t, root), t: t}
+		m := manual{ManualClient: zktest.Conn(t, root), t: t}
 		host(t, harness.Open(t, root), 1, nil)
-		d.worker()
-		if got := d.Children("/"); !slices.Equal(got, []string{"data", "drain", "master", "members", "tasks", "workers"}) {
+		m.worker()
+		if got := m.Children("/"); !slices.Equal(got, []string{"data", "drain", "master", "members", "tasks", "workers"}) {
 			t.Errorf("permanent znodes: %q", got)
 		}
 	})
-	parallel(t, "comes_back_when_the_directory_was_removed", func(t *testing.T) {
-		d, b, p, old := one(t)
-		d.DeleteAll(task.WorkersDir)
-		worker := d.worker()
+	parallel(t, "comes_again_when_the_directory_was_removed", func(t *testing.T) {
+		m, x, p, old := oneSlot(t)
+		m.DeleteAll(task.WorkersDir)
+		worker := m.worker()
 		if worker == old {
 			t.Error("the id was used again")
 		}
-		d.submit("t", "x")
-		d.assign(worker, "t")
-		d.state("t", "done x")
-		b.began("t")
+		m.submit("t", "x")
+		m.assign(worker, "t")
+		m.state("t", "done x")
+		x.began("t")
 		p.leave()
 	})
-	parallel(t, "anew_when_its_znode_was_deleted_and_cancels_what_it_ran", func(t *testing.T) {
-		d, b, p, old := one(t)
-		d.submit("t", "wait")
-		d.assign(old, "t")
-		b.began("t")
-		d.Delete(task.WorkerPath(old))
-		b.ended("t")
-		worker := d.worker()
+	parallel(t, "comes_again_when_the_znode_was_deleted_and_cancels_what_runs", func(t *testing.T) {
+		m, x, p, old := oneSlot(t)
+		m.submit("t", "wait")
+		m.assign(old, "t")
+		x.began("t")
+		m.Delete(task.WorkerPath(old))
+		x.ended("t")
+		worker := m.worker()
 		if worker == old {
 			t.Error("the id was used again")
 		}
-		d.assign(worker, "t")
-		b.began("t", "t")
-		b.end("t", "x")
-		d.state("t", "done x")
-		d.free(worker)
-		d.written("t", 1)
+		m.assign(worker, "t")
+		x.began("t", "t")
+		x.end("t", "x")
+		m.state("t", "done x")
+		m.free(worker)
+		m.written("t", 1)
 		p.leave()
 	})
-	parallel(t, "anew_after_a_pause_when_its_znodes_are_deleted_one_after_the_other", func(t *testing.T) {
+	parallel(t, "comes_again_after_a_pause_when_one_znode_after_the_other_is_deleted", func(t *testing.T) {
 		root := zktest.Connect(t)
-		d := newDesk(t, root)
+		m := newManual(t, root)
 		j, log := newJournal(t)
 		p := hostAs(t, harness.Open(t, root), Config{Logger: log})
 		var paused []line
 		zktest.Eventually(t, "a pause", func() (bool, string) {
-			for _, worker := range d.Children(task.WorkersDir) {
-				d.Delete(task.WorkerPath(worker))
+			for _, worker := range m.Children(task.WorkersDir) {
+				m.Delete(task.WorkerPath(worker))
 			}
 			paused = j.lines("the worker's znode is deleted or overwritten again and again: waiting before registering anew")
 			return len(paused) > 0, fmt.Sprint(paused)
@@ -102,7 +102,7 @@ func TestRegister(t *testing.T) {
 		if before < 2 {
 			t.Errorf("registered %d times before the first pause, want at once the first time", before)
 		}
-		d.worker()
+		m.worker()
 		var again []line
 		zktest.Eventually(t, "registered", func() (bool, string) {
 			again = j.lines("registered")[before:]
@@ -113,51 +113,45 @@ func TestRegister(t *testing.T) {
 		}
 		p.leave()
 	})
-	parallel(t, "anew_when_its_znode_was_replaced_by_another", func(t *testing.T) {
-		d, _, p, old := one(t)
-		_, err := d.Conn.Multi(
-			&zk.DeleteRequest{Path: d.full(task.WorkerPath(old)), Version: -1},
-			&zk.CreateRequest{Path: d.full(task.WorkerPath(old)), Acl: zk.WorldACL(zk.PermAll)})
+	parallel(t, "comes_again_when_the_znode_belongs_to_another_session", func(t *testing.T) {
+		m, _, p, old := oneSlot(t)
+		_, err := m.Conn.Multi(
+			&zk.DeleteRequest{Path: m.full(task.WorkerPath(old)), Version: -1},
+			&zk.CreateRequest{Path: m.full(task.WorkerPath(old)), Acl: zk.WorldACL(zk.PermAll)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.workers(2)
+		m.workers(2)
 		p.leave()
-		if got := d.workers(1); got[0] != old || d.stat(task.WorkerPath(old)).Version != 0 {
+		if got := m.workers(1); got[0] != old || m.stat(task.WorkerPath(old)).Version != 0 {
 			t.Errorf("left behind %q", got)
 		}
 	})
-	parallel(t, "not_while_an_execution_still_ends", func(t *testing.T) {
-		d, b, _, old := one(t)
-		d.submit("t", "stubborn")
-		d.assign(old, "t")
-		b.began("t")
-		d.Delete(task.WorkerPath(old))
-		b.ended("t")
-		if got := d.Children(task.WorkersDir); len(got) != 0 {
+	parallel(t, "waits_until_a_cancelled_execution_has_ended", func(t *testing.T) {
+		m, x, _, old := oneSlot(t)
+		m.submit("t", "stubborn")
+		m.assign(old, "t")
+		x.began("t")
+		m.Delete(task.WorkerPath(old))
+		x.ended("t")
+		if got := m.Children(task.WorkersDir); len(got) != 0 {
 			t.Errorf("registered: %q", got)
 		}
-		b.end("t", "too late")
-		d.free(d.worker())
-		d.written("t", 0)
+		x.end("t", "too late")
+		m.free(m.worker())
+		m.written("t", 0)
 	})
-	parallel(t, "when_it_may_and_can_be_told_to_leave_before", func(t *testing.T) {
+	parallel(t, "waits_for_the_right_to_create_its_znode_and_can_be_stopped_before", func(t *testing.T) {
 		root := zktest.Connect(t)
-		d := newDesk(t, root)
-		permit := func(perms int32) {
-			t.Helper()
-			if _, err := d.Conn.SetACL(d.full(task.WorkersDir), zk.WorldACL(perms), -1); err != nil {
-				t.Fatal(err)
-			}
-		}
-		permit(zk.PermRead | zk.PermAdmin)
+		m := newManual(t, root)
+		m.permit(task.WorkersDir, zk.PermRead|zk.PermAdmin)
 		host(t, harness.Open(t, root), 1, nil).leave()
 		host(t, harness.Open(t, root), 2, nil)
-		if got := d.Children(task.WorkersDir); len(got) > 0 {
+		if got := m.Children(task.WorkersDir); len(got) > 0 {
 			t.Fatalf("registered: %q", got)
 		}
-		permit(zk.PermAll)
-		d.workers(2)
+		m.permit(task.WorkersDir, zk.PermAll)
+		m.workers(2)
 	})
 }
 

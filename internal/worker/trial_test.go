@@ -16,10 +16,10 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// TestCapacity plays a process of several slots in a bubble of time.
+// TestCapacity has the slots of a process begin executions, in the time of synctest.
 func TestCapacity(t *testing.T) {
 	fault := errors.New("no such file")
-	// slot begins executions until it cannot, over and over, and says when.
+	// slot begins executions, one after the other, and sends when each begins.
 	slot := func(ctx context.Context, c *capacity, turns chan time.Duration, can func() error) {
 		began := time.Now()
 		for e, ok := c.enter(ctx); ok; e, ok = c.enter(ctx) {
@@ -52,7 +52,7 @@ func TestCapacity(t *testing.T) {
 		return turns, j
 	}
 	const s = time.Second
-	t.Run("lets_all_in_while_there_is_no_fault", func(t *testing.T) {
+	t.Run("lets_all_slots_begin_while_there_is_no_fault", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			turns, j := run(t, 3, func() error { return nil }, 3)
 			if want := []time.Duration{0, 0, 0}; !slices.Equal(turns, want) {
@@ -63,7 +63,7 @@ func TestCapacity(t *testing.T) {
 			}
 		})
 	})
-	t.Run("lets_one_try_at_a_time_ever_more_rarely_and_all_in_when_it_can", func(t *testing.T) {
+	t.Run("lets_one_slot_try_at_growing_pauses_and_all_begin_after_a_success", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
 			can := func() error {
@@ -86,7 +86,7 @@ func TestCapacity(t *testing.T) {
 			}
 		})
 	})
-	t.Run("lets_the_pauses_grow_when_the_fault_comes_back_soon", func(t *testing.T) {
+	t.Run("goes_on_with_growing_pauses_when_the_fault_comes_again_soon", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n := 0
 			can := func() error { // every other time
@@ -117,7 +117,7 @@ func TestCapacity(t *testing.T) {
 			}
 		})
 	})
-	t.Run("takes_an_execution_for_begun_that_goes_on", func(t *testing.T) {
+	t.Run("takes_an_execution_that_runs_for_a_while_as_begun", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := &capacity{log: harness.Logger(t)}
 			c.failed(fault)
@@ -129,7 +129,7 @@ func TestCapacity(t *testing.T) {
 			}
 		})
 	})
-	t.Run("wants_an_execution_to_succeed_where_one_broke_off", func(t *testing.T) {
+	t.Run("is_restored_only_by_a_success_where_an_execution_was_abandoned", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			for _, first := range []error{command.ErrAbandoned, fault} { // which is found out later
 				j, log := newJournal(t)
@@ -179,114 +179,114 @@ func TestCapacity(t *testing.T) {
 }
 
 // broken is a process of some slots whose command cannot be started until mended.
-func broken(t *testing.T, slots int) (j *journal, d desk, b *bench, p *hosted, mend func()) {
+func broken(t *testing.T, slots int) (j *journal, m manual, x *executor, p *hosted, mend func()) {
 	t.Helper()
 	root := zktest.Connect(t)
-	d, b = newDesk(t, root), newBench(t)
+	m, x = newManual(t, root), newExecutor(t)
 	j, log := newJournal(t)
 	var mended atomic.Bool
 	p = hostAs(t, harness.Open(t, root), Config{Slots: slots, Logger: log, Run: func(ctx context.Context, e task.Execution) (task.Outcome, error) {
 		if mended.Load() {
-			return b.run(ctx, e)
+			return x.run(ctx, e)
 		}
 		return task.Outcome{}, fmt.Errorf("%w: ./c: no such file", command.ErrCannotStart)
 	}})
-	return j, d, b, p, func() { mended.Store(true) }
+	return j, m, x, p, func() { mended.Store(true) }
 }
 
 func TestCannotStart(t *testing.T) {
 	t.Parallel()
-	parallel(t, "gives_its_tasks_back_uncounted_in_one_transaction_and_is_not_free", func(t *testing.T) {
-		_, d, b, _, _ := broken(t, 1)
-		worker := d.worker()
-		d.submit("a", "x")
-		d.submit("b", "x")
-		d.Set(task.StatePath("a"), "pending 2")
-		d.assign(worker, "a", "b")
-		d.reads(task.WorkerPath(worker), "")
+	parallel(t, "gives_the_tasks_back_without_a_loss_and_deletes_the_znode_in_one_transaction", func(t *testing.T) {
+		_, m, x, _, _ := broken(t, 1)
+		worker := m.worker()
+		m.submit("a", "x")
+		m.submit("b", "x")
+		m.Set(task.StatePath("a"), "pending 2")
+		m.assign(worker, "a", "b")
+		m.holds(task.WorkerPath(worker), "")
 		for id, want := range map[string]string{"a": "pending 2", "b": "pending"} {
-			if got, _ := d.Get(task.StatePath(id)); got != want {
+			if got, _ := m.Get(task.StatePath(id)); got != want {
 				t.Errorf("%s: %q, want %q", id, got, want)
 			}
 		}
-		d.written("a", 2)
-		d.written("b", 1)
-		if a, b := d.stat(task.StatePath("a")).Mzxid, d.stat(task.StatePath("b")).Mzxid; a != b {
+		m.written("a", 2)
+		m.written("b", 1)
+		if a, b := m.stat(task.StatePath("a")).Mzxid, m.stat(task.StatePath("b")).Mzxid; a != b {
 			t.Errorf("given back at %#x and %#x", a, b)
 		}
-		if _, ok := d.Stat(task.WorkerPath(worker)); ok {
+		if _, ok := m.Stat(task.WorkerPath(worker)); ok {
 			t.Error("its znode is there")
 		}
-		b.began()
+		x.began()
 	})
-	parallel(t, "tries_again_under_a_new_id_one_slot_at_a_time_and_all_come_back", func(t *testing.T) {
-		j, d, b, p, mend := broken(t, 3)
-		old := d.workers(3)
+	parallel(t, "tries_again_with_one_slot_under_a_new_id_and_registers_all_after_a_success", func(t *testing.T) {
+		j, m, x, p, mend := broken(t, 3)
+		old := m.workers(3)
 		for i, worker := range old {
 			id := fmt.Sprint("t", i)
-			d.submit(id, "wait")
-			d.assign(worker, id)
+			m.submit(id, "wait")
+			m.assign(worker, id)
 		}
 		// next waits for a slot on trial, the only one that is registered.
 		seen := old
 		next := func() string {
 			var ids []string
 			zktest.Eventually(t, "one slot on trial", func() (bool, string) {
-				ids = d.Children(task.WorkersDir)
+				ids = m.Children(task.WorkersDir)
 				return len(ids) == 1 && !slices.Contains(seen, ids[0]), fmt.Sprint(ids)
 			})
 			seen = append(seen, ids[0])
 			return ids[0]
 		}
-		d.assign(next(), "t0")
-		d.written("t1", 1)
+		m.assign(next(), "t0")
+		m.written("t1", 1)
 		second := next()
 		mend()
-		d.assign(second, "t0")
-		b.began("t0")
-		d.workers(3) // though it runs on
-		b.end("t0", "x")
-		d.state("t0", "done x")
-		d.written("t0", 3)
+		m.assign(second, "t0")
+		x.began("t0")
+		m.workers(3) // though it runs on
+		x.end("t0", "x")
+		m.state("t0", "done x")
+		m.written("t0", 3)
 		j.await("can start tasks again", 1)
 		if n := len(j.lines("cannot start tasks, giving them back: mend the cause that err names")); n != 1 {
-			t.Errorf("the fault was told %d times", n)
+			t.Errorf("the fault was logged %d times", n)
 		}
 		p.leave()
-		d.workers(0)
+		m.workers(0)
 	})
-	parallel(t, "writes_the_results_that_were_ready", func(t *testing.T) {
+	parallel(t, "commits_the_results_that_were_ready", func(t *testing.T) {
 		root := zktest.Connect(t)
-		d := newDesk(t, root)
+		m := newManual(t, root)
 		host(t, harness.Open(t, root), 1, returns(func(_ context.Context, e task.Execution) ([]byte, error) {
 			if e.Task == "b" {
 				return nil, command.ErrCannotStart
 			}
 			return e.Payload, nil
 		}))
-		worker := d.worker()
-		d.submit("a", "1")
-		d.submit("b", "2")
-		d.submit("c", "3")
-		d.assign(worker, "a", "b", "c")
-		d.state("a", "done 1")
-		d.reads(task.WorkerPath(worker), "")
-		d.state("b", "pending")
-		d.state("c", "pending")
-		d.written("a", 1)
+		worker := m.worker()
+		m.submit("a", "1")
+		m.submit("b", "2")
+		m.submit("c", "3")
+		m.assign(worker, "a", "b", "c")
+		m.state("a", "done 1")
+		m.holds(task.WorkerPath(worker), "")
+		m.state("b", "pending")
+		m.state("c", "pending")
+		m.written("a", 1)
 	})
-	parallel(t, "ends_when_it_is_told_to_while_it_waits", func(t *testing.T) {
-		j, d, _, p, _ := broken(t, 1)
-		d.submit("t", "x")
-		d.assign(d.worker(), "t")
+	parallel(t, "ends_during_a_pause_when_it_is_stopped", func(t *testing.T) {
+		j, m, _, p, _ := broken(t, 1)
+		m.submit("t", "x")
+		m.assign(m.worker(), "t")
 		j.await("gave back its tasks", 1)
 		p.leave()
-		d.workers(0)
+		m.workers(0)
 	})
-	parallel(t, "ends_with_the_session_while_it_waits", func(t *testing.T) {
-		j, d, _, p, _ := broken(t, 1)
-		d.submit("t", "x")
-		d.assign(d.worker(), "t")
+	parallel(t, "ends_during_a_pause_when_the_session_is_over", func(t *testing.T) {
+		j, m, _, p, _ := broken(t, 1)
+		m.submit("t", "x")
+		m.assign(m.worker(), "t")
 		j.await("gave back its tasks", 1)
 		p.s.Close()
 		if err := p.wait(); err == nil {

@@ -12,30 +12,30 @@ import (
 
 // A server before ZooKeeper 3.6 says that it knows no such operation, and closes the
 // connection.
-func TestReconnectOldServer(t *testing.T) {
+func TestReconnectServerWithoutPersistentWatches(t *testing.T) {
 	t.Parallel()
 	root := zktest.Connect(t)
-	d, b := newDesk(t, root), newBench(t)
+	m, x := newManual(t, root), newExecutor(t)
 	proxy, through := zktest.Via(t, root)
 	proxy.Unknown(zktest.OpAddWatch)
 	s := harness.Open(t, through)
-	host(t, s, 1, b.run)
-	worker := d.worker()
+	host(t, s, 1, x.run)
+	worker := m.worker()
 	for _, id := range []string{"a", "b", "c"} {
-		d.submit(id, id)
-		d.assign(worker, id)
-		d.state(id, "done "+id)
-		d.free(worker)
+		m.submit(id, id)
+		m.assign(worker, id)
+		m.state(id, "done "+id)
+		m.free(worker)
 	}
-	d.submit("long", "wait")
-	d.assign(worker, "long")
-	b.began("a", "b", "c", "long")
-	d.assign(worker)
-	b.ended("long")
-	d.submit("d", "d")
-	d.assign(worker, "d")
-	d.state("d", "done d")
-	if got := d.worker(); got != worker || s.Err() != nil {
+	m.submit("long", "wait")
+	m.assign(worker, "long")
+	x.began("a", "b", "c", "long")
+	m.assign(worker)
+	x.ended("long")
+	m.submit("d", "d")
+	m.assign(worker, "d")
+	m.state("d", "done d")
+	if got := m.worker(); got != worker || s.Err() != nil {
 		t.Errorf("registered %s, then %s; %v", worker, got, s.Err())
 	}
 	if n := slices.Index(proxy.Seen(), zktest.OpAddWatch); n < 0 {

@@ -12,21 +12,21 @@ import (
 )
 
 // A request costs the servers more than anything that it asks for.
-func TestRequestsOfATask(t *testing.T) {
+func TestATaskCostsThreeRequests(t *testing.T) {
 	t.Parallel()
-	d, _, _, worker, proxy := proxied(t)
-	d.submit("first", "x")
-	d.assign(worker, "first")
-	d.free(worker) // by now its znode is watched
+	m, _, _, worker, proxy := proxied(t)
+	m.submit("first", "x")
+	m.assign(worker, "first")
+	m.free(worker) // by now its znode is watched
 	const tasks = 20
 	for i := range tasks {
-		d.submit(fmt.Sprint(i), "x")
+		m.submit(fmt.Sprint(i), "x")
 	}
 	proxy.Seen()
 	var want []zktest.Op
 	for i := range tasks {
-		d.assign(worker, fmt.Sprint(i))
-		d.free(worker)
+		m.assign(worker, fmt.Sprint(i))
+		m.free(worker)
 		want = append(want, zktest.OpGetData, zktest.OpMultiRead, zktest.OpMulti)
 	}
 	sent := slices.DeleteFunc(proxy.Seen(), func(op zktest.Op) bool { return op == zktest.OpPing })
@@ -35,10 +35,10 @@ func TestRequestsOfATask(t *testing.T) {
 	}
 }
 
-func TestLostWatchCostsOnePeriod(t *testing.T) {
+func TestALostWatchCostsOnePeriodOfRereading(t *testing.T) {
 	t.Parallel()
 	root := zktest.Connect(t)
-	d, b := newDesk(t, root), newBench(t)
+	m, x := newManual(t, root), newExecutor(t)
 	proxy, through := zktest.Via(t, root)
 	lost := make(chan struct{})
 	once := sync.OnceFunc(func() { close(lost) })
@@ -47,13 +47,13 @@ func TestLostWatchCostsOnePeriod(t *testing.T) {
 		once()
 		return false
 	})
-	host(t, harness.Open(t, through), 1, b.run)
-	worker := d.worker()
+	host(t, harness.Open(t, through), 1, x.run)
+	worker := m.worker()
 	happened(t, "watch", lost)
-	d.submit("t", "x")
+	m.submit("t", "x")
 	began := time.Now()
-	d.assign(worker, "t")
-	d.state("t", "done x")
+	m.assign(worker, "t")
+	m.state("t", "done x")
 	if took := time.Since(began); took > reread+time.Second || took < reread/2 {
 		t.Errorf("took %v, want the period of %v", took, reread)
 	}

@@ -54,29 +54,29 @@ func suspended(t *testing.T, s *session.Session, want bool) {
 func TestReconnectRegister(t *testing.T) {
 	t.Parallel()
 	for what, cut := range cuts {
-		parallel(t, "one_znode_when_the_"+what+"_is_lost", func(t *testing.T) {
+		parallel(t, "creates_one_znode_when_the_"+what+"_is_lost", func(t *testing.T) {
 			root := zktest.Connect(t)
-			d, b := newDesk(t, root), newBench(t)
+			m, x := newManual(t, root), newExecutor(t)
 			proxy, through := zktest.Via(t, root)
 			s := harness.Open(t, through)
 			met := cut(proxy, zktest.OpMulti, 1, zktest.Naming(task.WorkersDir+"/"))
 			proxy.Seen()
-			p := host(t, s, 1, b.run)
+			p := host(t, s, 1, x.run)
 			happened(t, "lost "+what, met)
-			worker := d.worker()
-			d.submit("t", "x")
-			d.assign(worker, "t")
-			d.state("t", "done x")
-			d.free(worker)
-			if got := d.workers(1); got[0] != worker {
+			worker := m.worker()
+			m.submit("t", "x")
+			m.assign(worker, "t")
+			m.state("t", "done x")
+			m.free(worker)
+			if got := m.workers(1); got[0] != worker {
 				t.Errorf("registered %s, then %s", worker, got)
 			}
-			if owner := d.stat(task.WorkerPath(worker)).EphemeralOwner; owner != s.ID() {
+			if owner := m.stat(task.WorkerPath(worker)).EphemeralOwner; owner != s.ID() {
 				t.Errorf("owner %#x, session %#x", owner, s.ID())
 			}
 			syncsFirst(t, proxy)
 			p.leave()
-			d.workers(0)
+			m.workers(0)
 		})
 	}
 }
@@ -84,90 +84,90 @@ func TestReconnectRegister(t *testing.T) {
 func TestReconnectCommit(t *testing.T) {
 	t.Parallel()
 	for what, cut := range cuts {
-		parallel(t, "one_result_when_the_"+what+"_is_lost", func(t *testing.T) {
-			d, b, p, worker, proxy := proxied(t)
-			d.submit("a", "wait")
-			d.submit("b", "2")
-			d.assign(worker, "a")
-			b.began("a")
+		parallel(t, "writes_one_result_when_the_"+what+"_is_lost", func(t *testing.T) {
+			m, x, p, worker, proxy := proxied(t)
+			m.submit("a", "wait")
+			m.submit("b", "2")
+			m.assign(worker, "a")
+			x.began("a")
 			met := cut(proxy, zktest.OpMulti, 1)
 			proxy.Seen()
-			b.end("a", "1")
+			x.end("a", "1")
 			happened(t, "lost "+what, met)
-			d.state("a", "done 1")
-			d.free(worker)
+			m.state("a", "done 1")
+			m.free(worker)
 			syncsFirst(t, proxy)
-			d.assign(worker, "b")
-			d.state("b", "done 2")
-			d.free(worker)
-			b.began("a", "b")
-			d.written("a", 1)
-			d.written("b", 1)
+			m.assign(worker, "b")
+			m.state("b", "done 2")
+			m.free(worker)
+			x.began("a", "b")
+			m.written("a", 1)
+			m.written("b", 1)
 			p.leave()
 		})
 	}
-	parallel(t, "the_result_when_the_request_is_lost_and_the_list_has_moved_meanwhile", func(t *testing.T) {
-		d, b, _, worker, proxy := proxied(t)
-		begin(d, b, worker, "a", "b")
+	parallel(t, "writes_the_result_when_the_request_is_lost_and_the_list_was_written_meanwhile", func(t *testing.T) {
+		m, x, _, worker, proxy := proxied(t)
+		begin(m, x, worker, "a", "b")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
-		b.end("a", "1")
+		x.end("a", "1")
 		happened(t, "commit", held)
-		d.assign(worker, "a") // b is taken back
+		m.assign(worker, "a") // b is taken back
 		proxy.Refuse(true)
 		release()
 		proxy.Refuse(false)
-		d.state("a", "done 1")
-		d.free(worker)
-		b.once("a")
-		d.written("a", 1)
-		d.written("b", 0)
+		m.state("a", "done 1")
+		m.free(worker)
+		x.once("a")
+		m.written("a", 1)
+		m.written("b", 0)
 	})
-	parallel(t, "nothing_more_when_the_reply_is_lost_and_new_work_came_meanwhile", func(t *testing.T) {
-		d, b, _, worker, proxy := proxied(t)
-		d.submit("a", "wait")
-		d.submit("b", "wait")
-		d.assign(worker, "a")
-		b.began("a")
+	parallel(t, "writes_nothing_more_when_the_reply_is_lost_and_a_new_task_came_meanwhile", func(t *testing.T) {
+		m, x, _, worker, proxy := proxied(t)
+		m.submit("a", "wait")
+		m.submit("b", "wait")
+		m.assign(worker, "a")
+		x.began("a")
 		met := proxy.CutAfter(zktest.OpMulti, 1)
 		held, release := proxy.Hold(zktest.OpSync, 1)
-		b.end("a", "1")
+		x.end("a", "1")
 		happened(t, "lost reply", met)
 		happened(t, "sync", held)
-		d.state("a", "done 1")
-		d.free(worker)
-		d.assign(worker, "b")
+		m.state("a", "done 1")
+		m.free(worker)
+		m.assign(worker, "b")
 		release()
-		b.began("a", "b")
-		b.end("b", "2")
-		d.state("b", "done 2")
-		d.free(worker)
-		d.written("a", 1)
-		d.written("b", 1)
+		x.began("a", "b")
+		x.end("b", "2")
+		m.state("b", "done 2")
+		m.free(worker)
+		m.written("a", 1)
+		m.written("b", 1)
 	})
-	parallel(t, "only_once_for_slots_that_share_a_lost_transaction", func(t *testing.T) {
+	parallel(t, "writes_each_result_once_when_slots_share_a_lost_transaction", func(t *testing.T) {
 		const slots = 6
 		root := zktest.Connect(t)
-		d, b := newDesk(t, root), newBench(t)
+		m, x := newManual(t, root), newExecutor(t)
 		proxy, through := zktest.Via(t, root)
-		host(t, harness.Open(t, through), slots, b.run)
+		host(t, harness.Open(t, through), slots, x.run)
 		var ids []string
-		workers := d.workers(slots)
+		workers := m.workers(slots)
 		met := proxy.CutAfter(zktest.OpMulti, 2, zktest.Naming("done"))
 		for i, worker := range workers {
 			ids = append(ids, fmt.Sprint("t", i))
-			d.submit(ids[i], "x")
-			d.assign(worker, ids[i])
+			m.submit(ids[i], "x")
+			m.assign(worker, ids[i])
 		}
 		happened(t, "lost reply", met)
 		for i, id := range ids {
-			d.state(id, "done x")
-			d.free(workers[i])
-			d.written(id, 1)
+			m.state(id, "done x")
+			m.free(workers[i])
+			m.written(id, 1)
 		}
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if len(b.order) != slots {
-			t.Errorf("executed %q", b.order)
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		if len(x.order) != slots {
+			t.Errorf("executed %q", x.order)
 		}
 	})
 }
@@ -176,22 +176,22 @@ func TestReconnectLeave(t *testing.T) {
 	t.Parallel()
 	for what, cut := range cuts {
 		parallel(t, "gives_back_once_when_the_"+what+"_is_lost", func(t *testing.T) {
-			d, b, p, worker, proxy := proxied(t)
-			begin(d, b, worker, "a", "b")
+			m, x, p, worker, proxy := proxied(t)
+			begin(m, x, worker, "a", "b")
 			met := cut(proxy, zktest.OpMulti, 1)
 			p.stop()
 			happened(t, "lost "+what, met)
 			p.leave()
-			b.ended("a")
-			d.workers(0)
+			x.ended("a")
+			m.workers(0)
 			for _, id := range []string{"a", "b"} {
-				d.state(id, "pending")
-				d.written(id, 1)
+				m.state(id, "pending")
+				m.written(id, 1)
 			}
 		})
-		parallel(t, "looks_only_behind_a_sync_when_the_"+what+"_is_lost", func(t *testing.T) {
-			d, b, p, worker, proxy := proxied(t)
-			begin(d, b, worker, "a")
+		parallel(t, "reads_only_after_a_sync_when_the_"+what+"_is_lost", func(t *testing.T) {
+			m, x, p, worker, proxy := proxied(t)
+			begin(m, x, worker, "a")
 			met := cut(proxy, zktest.OpMulti, 1)
 			held, release := proxy.Hold(zktest.OpSync, 1)
 			p.stop()
@@ -203,35 +203,35 @@ func TestReconnectLeave(t *testing.T) {
 			}
 			release()
 			p.leave()
-			d.workers(0)
-			d.written("a", 1)
+			m.workers(0)
+			m.written("a", 1)
 		})
-		parallel(t, "settles_its_commit_first_when_the_"+what+"_is_lost", func(t *testing.T) {
-			d, b, p, worker, proxy := proxied(t)
-			begin(d, b, worker, "a", "b")
+		parallel(t, "settles_a_commit_first_when_its_"+what+"_is_lost", func(t *testing.T) {
+			m, x, p, worker, proxy := proxied(t)
+			begin(m, x, worker, "a", "b")
 			met := cut(proxy, zktest.OpMulti, 1)
 			held, release := proxy.Hold(zktest.OpSync, 1)
-			b.end("a", "1")
+			x.end("a", "1")
 			happened(t, "lost "+what, met)
 			happened(t, "sync", held)
 			p.stop()
 			release()
 			p.leave()
-			d.workers(0)
-			d.state("a", "done 1")
-			d.state("b", "pending")
-			d.written("a", 1)
-			d.written("b", 1)
-			b.once("a")
+			m.workers(0)
+			m.state("a", "done 1")
+			m.state("b", "pending")
+			m.written("a", 1)
+			m.written("b", 1)
+			x.once("a")
 		})
 	}
-	parallel(t, "ends_when_the_session_does_while_cut_off", func(t *testing.T) {
-		d, b, p, worker, proxy := proxied(t)
-		begin(d, b, worker, "t")
+	parallel(t, "ends_when_the_session_is_over_while_cut_off", func(t *testing.T) {
+		m, x, p, worker, proxy := proxied(t)
+		begin(m, x, worker, "t")
 		proxy.Refuse(true)
 		suspended(t, p.s, true)
 		p.stop()
-		b.ended("t")
+		x.ended("t")
 		if err := p.s.Live().Err(); err != nil {
 			t.Errorf("cancelled only when the session may be over: %v", err)
 		}
@@ -239,36 +239,36 @@ func TestReconnectLeave(t *testing.T) {
 		if err := p.wait(); !errors.Is(err, session.ErrOver) {
 			t.Errorf("Run: %v", err)
 		}
-		d.written("t", 0)
+		m.written("t", 0)
 	})
 }
 
-func TestReconnectExpired(t *testing.T) {
+func TestReconnectExpiredSession(t *testing.T) {
 	t.Parallel()
 	for _, payload := range []string{"wait", "stubborn"} {
-		parallel(t, "never_writes_the_result_of_a_task_that_"+map[string]string{
+		parallel(t, "gets_no_result_of_a_task_that_"+map[string]string{
 			"wait": "ends_with_its_context", "stubborn": "ends_too_late"}[payload], func(t *testing.T) {
-			d, b, p, worker, _ := proxied(t)
-			d.submit("t", payload)
-			d.assign(worker, "t")
-			b.began("t")
+			m, x, p, worker, _ := proxied(t)
+			m.submit("t", payload)
+			m.assign(worker, "t")
+			x.began("t")
 			zktest.Expire(t, zktest.Shared(t).Addr(), p.s.ID())
-			d.workers(0)
-			b.ended("t")
+			m.workers(0)
+			x.ended("t")
 			if payload == "stubborn" {
-				b.end("t", "zombie")
+				x.end("t", "zombie")
 			}
 			if err := p.wait(); !errors.Is(err, session.ErrOver) || !errors.Is(err, zk.ErrSessionExpired) {
 				t.Errorf("Run: %v", err)
 			}
-			d.written("t", 0)
+			m.written("t", 0)
 		})
 	}
-	parallel(t, "never_writes_a_result_that_was_on_its_way", func(t *testing.T) {
-		d, b, p, worker, proxy := proxied(t)
-		begin(d, b, worker, "t")
+	parallel(t, "gets_no_result_that_was_on_its_way", func(t *testing.T) {
+		m, x, p, worker, proxy := proxied(t)
+		begin(m, x, worker, "t")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
-		b.end("t", "zombie")
+		x.end("t", "zombie")
 		happened(t, "commit", held)
 		proxy.Blackhole(true)
 		zktest.Expire(t, zktest.Shared(t).Addr(), p.s.ID())
@@ -277,11 +277,11 @@ func TestReconnectExpired(t *testing.T) {
 		if err := p.wait(); !errors.Is(err, session.ErrOver) {
 			t.Errorf("Run: %v", err)
 		}
-		d.written("t", 0)
+		m.written("t", 0)
 	})
-	parallel(t, "starts_over_under_a_new_id", func(t *testing.T) {
+	parallel(t, "is_followed_by_a_new_one_with_a_new_worker_id", func(t *testing.T) {
 		root := zktest.Connect(t)
-		d, b := newDesk(t, root), newBench(t)
+		m, x := newManual(t, root), newExecutor(t)
 		ids := make(chan int64, 2)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -289,24 +289,24 @@ func TestReconnectExpired(t *testing.T) {
 			done <- session.Run(ctx, harness.SessionConfig(t, root), 20*time.Second,
 				func(ctx context.Context, s *session.Session) error {
 					ids <- s.ID()
-					return Run(ctx, s, Config{Run: b.run, Logger: harness.Logger(t)})
+					return Run(ctx, s, Config{Run: x.run, Logger: harness.Logger(t)})
 				})
 		}()
 		defer func() { cancel(); <-done }()
-		old := d.worker()
-		d.submit("t", "wait")
-		d.assign(old, "t")
-		b.began("t")
+		old := m.worker()
+		m.submit("t", "wait")
+		m.assign(old, "t")
+		x.began("t")
 		zktest.Expire(t, zktest.Shared(t).Addr(), <-ids)
-		b.ended("t")
-		worker := d.worker()
-		if worker == old || d.stat(task.WorkerPath(worker)).EphemeralOwner != <-ids {
+		x.ended("t")
+		worker := m.worker()
+		if worker == old || m.stat(task.WorkerPath(worker)).EphemeralOwner != <-ids {
 			t.Errorf("registered %s, then %s", old, worker)
 		}
-		d.assign(worker, "t")
-		b.end("t", "x")
-		d.state("t", "done x")
-		b.began("t", "t")
-		d.written("t", 1)
+		m.assign(worker, "t")
+		x.end("t", "x")
+		m.state("t", "done x")
+		x.began("t", "t")
+		m.written("t", 1)
 	})
 }

@@ -21,11 +21,11 @@ import (
 
 func TestMain(m *testing.M) { zktest.Main(m) }
 
-// testTimeout is a session timeout that no test waits for, and none meets
-// because the machine is busy.
+// testTimeout is a session timeout that no test waits for. It is long enough for a busy
+// machine.
 const testTimeout = 20 * time.Second
 
-// hosted is a process that hosts slots.
+// hosted is a process with its slots.
 type hosted struct {
 	t    *testing.T
 	s    *session.Session
@@ -33,8 +33,8 @@ type hosted struct {
 	done chan error // receives what Run returned
 }
 
-// host runs slots until the test ends, when the session goes first: a run
-// whose tasks are stuck ends too.
+// host runs slots until the test ends. Then the session is closed first, which also ends
+// slots whose tasks hang.
 func host(t *testing.T, s *session.Session, slots int, fn task.Func) *hosted {
 	t.Helper()
 	return hostAs(t, s, Config{Slots: slots, Run: fn})
@@ -77,74 +77,82 @@ func (p *hosted) leave() {
 	}
 }
 
-// desk is the leader and the client, played by hand.
-type desk struct {
+// manual plays the leader and the client by hand.
+type manual struct {
 	*zktest.ManualClient
 	t      *testing.T
 	chroot string
 }
 
-func newDesk(t *testing.T, connect string) desk {
+func newManual(t *testing.T, connect string) manual {
 	t.Helper()
-	d := desk{zktest.Conn(t, connect), t, connect[strings.IndexByte(connect+"/", '/'):]}
+	m := manual{zktest.Conn(t, connect), t, connect[strings.IndexByte(connect+"/", '/'):]}
 	for _, dir := range task.Dirs() {
-		d.Create(dir, "")
+		m.Create(dir, "")
 	}
-	return d
+	return m
 }
 
-// full is a path as the server knows it, for what ManualClient does not do.
-func (d desk) full(path string) string { return d.chroot + path }
+// full returns a path with the chroot, for calls of Conn.
+func (m manual) full(path string) string { return m.chroot + path }
 
-func (d desk) submit(id, payload string) {
-	d.t.Helper()
-	d.Create(task.DataPath(id), payload)
-	d.Create(task.StatePath(id), "pending")
+func (m manual) submit(id, payload string) {
+	m.t.Helper()
+	m.Create(task.DataPath(id), payload)
+	m.Create(task.StatePath(id), "pending")
+}
+
+// permit sets what everyone may do with a znode.
+func (m manual) permit(path string, perms int32) {
+	m.t.Helper()
+	if _, err := m.Conn.SetACL(m.full(path), zk.WorldACL(perms), -1); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 // workers waits until that many are registered and returns their ids.
-func (d desk) workers(n int) []string {
-	d.t.Helper()
+func (m manual) workers(n int) []string {
+	m.t.Helper()
 	var ids []string
-	zktest.Eventually(d.t, fmt.Sprintf("%d workers", n), func() (bool, string) {
-		ids = d.Children(task.WorkersDir)
+	zktest.Eventually(m.t, fmt.Sprintf("%d workers", n), func() (bool, string) {
+		ids = m.Children(task.WorkersDir)
 		return len(ids) == n, fmt.Sprint(ids)
 	})
 	return ids
 }
 
-func (d desk) worker() string {
-	d.t.Helper()
-	return d.workers(1)[0]
+func (m manual) worker() string {
+	m.t.Helper()
+	return m.workers(1)[0]
 }
 
-func (d desk) assign(worker string, ids ...string) {
-	d.t.Helper()
-	d.Set(task.WorkerPath(worker), strings.Join(ids, "\n"))
+func (m manual) assign(worker string, ids ...string) {
+	m.t.Helper()
+	m.Set(task.WorkerPath(worker), strings.Join(ids, "\n"))
 }
 
 // reads waits until a znode holds data; "" also when it is gone.
-func (d desk) reads(path, want string) {
-	d.t.Helper()
-	zktest.Eventually(d.t, path, func() (bool, string) {
-		got, _ := d.Get(path)
+func (m manual) holds(path, want string) {
+	m.t.Helper()
+	zktest.Eventually(m.t, path, func() (bool, string) {
+		got, _ := m.Get(path)
 		return got == want, fmt.Sprintf("%.200q, want %.200q", got, want)
 	})
 }
 
-// state waits until a task's state is so, the facts aside.
-func (d desk) state(id, want string) {
-	d.t.Helper()
-	zktest.Eventually(d.t, "state of "+id, func() (bool, string) {
-		got := d.plain(id)
+// state waits until a task has a state, the facts aside.
+func (m manual) state(id, want string) {
+	m.t.Helper()
+	zktest.Eventually(m.t, "state of "+id, func() (bool, string) {
+		got := m.plain(id)
 		return got == want, fmt.Sprintf("%.200q, want %.200q", got, want)
 	})
 }
 
 // plain is a task's state without facts; "" when it is gone.
-func (d desk) plain(id string) string {
-	d.t.Helper()
-	data, there := d.Get(task.StatePath(id))
+func (m manual) plain(id string) string {
+	m.t.Helper()
+	data, there := m.Get(task.StatePath(id))
 	if !there {
 		return ""
 	}
@@ -162,33 +170,33 @@ func returns(f func(context.Context, task.Execution) ([]byte, error)) task.Func 
 }
 
 // free waits until a worker's list is empty.
-func (d desk) free(worker string) {
-	d.t.Helper()
-	d.reads(task.WorkerPath(worker), "")
-	d.stat(task.WorkerPath(worker))
+func (m manual) free(worker string) {
+	m.t.Helper()
+	m.holds(task.WorkerPath(worker), "")
+	m.stat(task.WorkerPath(worker))
 }
 
-func (d desk) stat(path string) *zk.Stat {
-	d.t.Helper()
-	stat, ok := d.Stat(path)
+func (m manual) stat(path string) *zk.Stat {
+	m.t.Helper()
+	stat, ok := m.Stat(path)
 	if !ok {
-		d.t.Fatalf("%s is gone", path)
+		m.t.Fatalf("%s is gone", path)
 	}
 	return stat
 }
 
-// written checks that a task's state was written that often.
-func (d desk) written(id string, times int32) {
-	d.t.Helper()
-	if got := d.stat(task.StatePath(id)).Version; got != times {
-		d.t.Errorf("%s was written %d times, want %d", id, got, times)
+// written checks how often a task's state was written.
+func (m manual) written(id string, times int32) {
+	m.t.Helper()
+	if got := m.stat(task.StatePath(id)).Version; got != times {
+		m.t.Errorf("%s was written %d times, want %d", id, got, times)
 	}
 }
 
-// bench is what the tests execute. A payload "wait" runs until it is told to
-// end, "stubborn" likewise and without regard to its context, "fail …" fails;
-// any other one is the result, at once.
-type bench struct {
+// An executor executes the tasks of a test. A payload "wait" runs until the test ends
+// it, "stubborn" likewise and without regard to its context, "fail …" fails; any other
+// payload is the result, at once.
+type executor struct {
 	t *testing.T
 
 	mu        sync.Mutex // guards the rest
@@ -197,78 +205,78 @@ type bench struct {
 	gates     map[string]chan string
 }
 
-func newBench(t *testing.T) *bench { return &bench{t: t, gates: make(map[string]chan string)} }
+func newExecutor(t *testing.T) *executor { return &executor{t: t, gates: make(map[string]chan string)} }
 
-func (b *bench) run(ctx context.Context, e task.Execution) (o task.Outcome, err error) {
+func (x *executor) run(ctx context.Context, e task.Execution) (o task.Outcome, err error) {
 	id, payload := e.Task, e.Payload
-	b.mu.Lock()
-	b.order = append(b.order, id)
-	b.mu.Unlock()
+	x.mu.Lock()
+	x.order = append(x.order, id)
+	x.mu.Unlock()
 	if reason, ok := bytes.CutPrefix(payload, []byte("fail ")); ok {
 		return o, errors.New(string(reason))
 	}
 	switch string(payload) {
 	case "wait":
 		select {
-		case result := <-b.gate(id):
+		case result := <-x.gate(id):
 			return task.Outcome{Result: []byte(result)}, nil
 		case <-ctx.Done():
-			b.cancel(id)
+			x.cancel(id)
 			return o, ctx.Err()
 		}
 	case "stubborn":
 		<-ctx.Done()
-		b.cancel(id)
-		return task.Outcome{Result: []byte(<-b.gate(id))}, nil
+		x.cancel(id)
+		return task.Outcome{Result: []byte(<-x.gate(id))}, nil
 	}
 	return task.Outcome{Result: payload}, nil
 }
 
-func (b *bench) cancel(id string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.cancelled = append(b.cancelled, id)
+func (x *executor) cancel(id string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.cancelled = append(x.cancelled, id)
 }
 
-func (b *bench) gate(id string) chan string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.gates[id] == nil {
-		b.gates[id] = make(chan string, 1)
+func (x *executor) gate(id string) chan string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.gates[id] == nil {
+		x.gates[id] = make(chan string, 1)
 	}
-	return b.gates[id]
+	return x.gates[id]
 }
 
 // end lets an execution of a task, now or later, end with a result.
-func (b *bench) end(id, result string) { b.gate(id) <- result }
+func (x *executor) end(id, result string) { x.gate(id) <- result }
 
 // began waits until exactly these executions have begun, in this order.
-func (b *bench) began(ids ...string) {
-	b.t.Helper()
-	b.await("executions", ids, func() []string { return b.order })
+func (x *executor) began(ids ...string) {
+	x.t.Helper()
+	x.await("executions", ids, func() []string { return x.order })
 }
 
 // once checks that a task was executed once so far, whatever else was.
-func (b *bench) once(id string) {
-	b.t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if i := slices.Index(b.order, id); i < 0 || slices.Contains(b.order[i+1:], id) {
-		b.t.Errorf("executions %q, want %s once", b.order, id)
+func (x *executor) once(id string) {
+	x.t.Helper()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if i := slices.Index(x.order, id); i < 0 || slices.Contains(x.order[i+1:], id) {
+		x.t.Errorf("executions %q, want %s once", x.order, id)
 	}
 }
 
-// ended waits until exactly these executions were told to end.
-func (b *bench) ended(ids ...string) {
-	b.t.Helper()
-	b.await("cancelled executions", ids, func() []string { return b.cancelled })
+// ended waits until exactly these executions were cancelled.
+func (x *executor) ended(ids ...string) {
+	x.t.Helper()
+	x.await("cancelled executions", ids, func() []string { return x.cancelled })
 }
 
-func (b *bench) await(what string, want []string, list func() []string) {
-	b.t.Helper()
-	zktest.Eventually(b.t, what, func() (bool, string) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
+func (x *executor) await(what string, want []string, list func() []string) {
+	x.t.Helper()
+	zktest.Eventually(x.t, what, func() (bool, string) {
+		x.mu.Lock()
+		defer x.mu.Unlock()
 		return slices.Equal(list(), want), fmt.Sprintf("%q, want %q", list(), want)
 	})
 }
@@ -283,33 +291,33 @@ func happened(t *testing.T, what string, c <-chan struct{}) {
 	}
 }
 
-// one is the usual test: a desk, and one slot.
-func one(t *testing.T) (d desk, b *bench, p *hosted, worker string) {
+// oneSlot is a process with one slot.
+func oneSlot(t *testing.T) (m manual, x *executor, p *hosted, worker string) {
 	t.Helper()
 	root := zktest.Connect(t)
-	d, b = newDesk(t, root), newBench(t)
-	p = host(t, harness.Open(t, root), 1, b.run)
-	return d, b, p, d.worker()
+	m, x = newManual(t, root), newExecutor(t)
+	p = host(t, harness.Open(t, root), 1, x.run)
+	return m, x, p, m.worker()
 }
 
 // proxied is one slot behind a proxy.
-func proxied(t *testing.T) (d desk, b *bench, p *hosted, worker string, proxy *zktest.Proxy) {
+func proxied(t *testing.T) (m manual, x *executor, p *hosted, worker string, proxy *zktest.Proxy) {
 	t.Helper()
 	root := zktest.Connect(t)
-	d, b = newDesk(t, root), newBench(t)
+	m, x = newManual(t, root), newExecutor(t)
 	proxy, through := zktest.Via(t, root)
-	p = host(t, harness.Open(t, through), 1, b.run)
-	return d, b, p, d.worker(), proxy
+	p = host(t, harness.Open(t, through), 1, x.run)
+	return m, x, p, m.worker(), proxy
 }
 
-// begin gives a worker tasks that wait, and returns when the first is executed.
-func begin(d desk, b *bench, worker string, ids ...string) {
-	d.t.Helper()
+// begin assigns tasks that wait, and returns when the first is executed.
+func begin(m manual, x *executor, worker string, ids ...string) {
+	m.t.Helper()
 	for _, id := range ids {
-		d.submit(id, "wait")
+		m.submit(id, "wait")
 	}
-	d.assign(worker, ids...)
-	b.began(ids[0])
+	m.assign(worker, ids...)
+	x.began(ids[0])
 }
 
 func parallel(t *testing.T, name string, f func(*testing.T)) {

@@ -13,7 +13,7 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// What goes together, beside go-zookeeper by itself: 64 callers at once.
+// The cost of a call over this package and over go-zookeeper alone, by 1 and by 64 callers.
 func BenchmarkCalls(b *testing.B) {
 	root := zktest.Connect(b)
 	addr, chroot, _ := strings.Cut(root, "/")

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A server that has stopped reading can hold a write for long; its silence must
-// end the connection before that.
+// A server that has stopped reading can block a write for long. Its silence must end the
+// connection before.
 func TestSilenceEndsABlockedWrite(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer theirs.Close()
@@ -38,8 +38,7 @@ func transport(t *testing.T, timeout time.Duration) *Transport {
 	})
 }
 
-// sending is a connection after its handshake. Its sender has ended when the test
-// ends, which closes it.
+// sending returns a connection after its handshake, with its sender. Both end with the test.
 func sending(t *testing.T, raw net.Conn) *conn {
 	t.Helper()
 	c := newConn(transport(t, time.Minute), raw, "server", time.Time{})
@@ -50,7 +49,7 @@ func sending(t *testing.T, raw net.Conn) *conn {
 }
 
 func TestWrites(t *testing.T) {
-	t.Run("arrive_in_order_those_of_a_busy_time_together", func(t *testing.T) {
+	t.Run("arrive_in_order_and_several_together_when_the_server_is_slow", func(t *testing.T) {
 		ours, theirs := net.Pipe() // whose writes wait for reads
 		defer theirs.Close()
 		c := sending(t, ours)
@@ -61,7 +60,7 @@ func TestWrites(t *testing.T) {
 			if n, err := c.Write(p); n != len(p) || err != nil {
 				t.Fatal(n, err)
 			}
-			clear(p) // it is the caller's
+			clear(p) // the caller may use it again
 		}
 		got, reads := "", 0
 		for buf := make([]byte, 1<<20); len(got) < want.Len(); reads++ {
@@ -89,9 +88,9 @@ func TestWrites(t *testing.T) {
 	})
 }
 
-// The library reads the answer's body without a deadline.
+// go-zookeeper reads the body of the answer without a deadline.
 func TestHandshakeIsBounded(t *testing.T) {
-	for name, begun := range map[string]string{"no_byte": "", "a_part": "\x00\x00\x00\x25\x00\x00"} {
+	for name, begun := range map[string]string{"when_no_byte_comes": "", "when_a_part_of_the_answer_comes": "\x00\x00\x00\x25\x00\x00"} {
 		t.Run(name, func(t *testing.T) {
 			ours, theirs := net.Pipe()
 			defer theirs.Close()

@@ -25,7 +25,7 @@ func path(name string, watch byte) []byte {
 	return append(append(body, name...), watch)
 }
 
-// answers takes frames apart: what each xid was answered.
+// answers parses frames into the answer of each xid.
 func answers(t *testing.T, frames []byte) map[int32]string {
 	t.Helper()
 	got := make(map[int32]string)
@@ -63,7 +63,7 @@ func TestAMultiReadIsAnsweredReadByRead(t *testing.T) {
 			t.Errorf("%d: %s, want %s", xid, got[xid], w)
 		}
 	}
-	for n := range len(whole) - multiHeaderSize { // the end says nothing
+	for n := range len(whole) - multiHeaderSize { // the end of the multi carries nothing
 		if _, err := splitReads(whole[:n], reads); !errors.Is(err, errMultiRead) {
 			t.Fatalf("the first %d bytes of %d: %v", n, len(whole), err)
 		}
@@ -85,15 +85,15 @@ func FuzzSplitReads(f *testing.F) {
 	f.Add(slices.Concat(make([]byte, replyHeaderSize), appendMultiHeader(nil, opGetData, 0), make([]byte, 4+statSize),
 		appendMultiHeader(nil, opError, 0), make([]byte, 4), appendMultiHeader(nil, opError, 1)))
 	f.Fuzz(func(t *testing.T, answer []byte) {
-		told := 0
+		answered := 0
 		own := ownRead("/a", func(body []byte, err error) {
-			told++
+			answered++
 			if err == nil {
 				_, _, _ = parseData(body)
 			}
 		})
-		if _, err := splitReads(answer, []read{own, own}); err == nil && told != 2 {
-			t.Errorf("%q: %d of ours were told", answer, told)
+		if _, err := splitReads(answer, []read{own, own}); err == nil && answered != 2 {
+			t.Errorf("%q: %d of our reads were answered", answer, answered)
 		}
 		out, err := splitReads(answer, reads)
 		if err == nil && len(answers(t, out)) != len(reads) {
@@ -102,7 +102,7 @@ func FuzzSplitReads(f *testing.F) {
 	})
 }
 
-func TestFrames(t *testing.T) {
+func TestRequestsAreEncodedAsZooKeeperReadsThem(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		got  []byte
@@ -127,7 +127,7 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-func TestHeads(t *testing.T) {
+func TestHeadsOfRepliesAreParsed(t *testing.T) {
 	reply, err := parseReply([]byte("\x00\x00\x00\x10" + "\x00\x00\x00\x07" + "\x00\x00\x00\x00\x00\x00\x00\x01" + "\xff\xff\xff\xfa"))
 	if want := (replyHead{size: 20, xid: 7, zxid: 1, err: Unimplemented}); reply != want || err != nil {
 		t.Errorf("reply %+v, %v", reply, err)
@@ -147,7 +147,7 @@ func TestHeads(t *testing.T) {
 	}
 }
 
-// Whatever a server sends, the library sees whole frames, or the connection ends.
+// Whatever a server sends, go-zookeeper gets whole frames, or the connection ends.
 func FuzzReplies(f *testing.F) {
 	hello := append([]byte("\x00\x00\x00\x25"+"\x00\x00\x00\x00"+"\x00\x00\x0f\xa0"+"\x01\x00\x00\x00\x00\x00\x00\x02"), make([]byte, 21)...)
 	reply := func(xid, code int32, body string) []byte {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestBounds(t *testing.T) {
+func TestBoundsFollowTheSessionTimeout(t *testing.T) {
 	for _, tt := range []struct {
 		timeout            time.Duration
 		servers            int
@@ -29,7 +29,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// With a long timeout the library pings and waits for hours.
+// With a session timeout of hours go-zookeeper would wait for hours.
 func TestLongTimeoutDoesNotWaitLongForASilentServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -37,7 +37,7 @@ func TestLongTimeoutDoesNotWaitLongForASilentServer(t *testing.T) {
 		c.greeted = true
 		var all sync.WaitGroup
 		all.Go(c.send)
-		answers := time.Now().Add(time.Hour) // for so long the server does
+		answers := time.Now().Add(time.Hour) // until then the server answers
 		all.Go(func() {
 			ping := make([]byte, len(appendPing(nil)))
 			for {
@@ -67,7 +67,7 @@ func TestLongTimeoutDoesNotWaitLongForASilentServer(t *testing.T) {
 			}
 		}
 		if late := time.Since(answers); late < 10*time.Second || late > 20*time.Second {
-			t.Errorf("given up %s after its last answer", late)
+			t.Errorf("the connection ended %s after the last answer", late)
 		}
 		theirs.Close()
 		all.Wait()

@@ -34,7 +34,7 @@ func TestHosts(t *testing.T) {
 			}
 		}
 	})
-	t.Run("goes_on_to_the_next_server_at_once_after_a_good_one", func(t *testing.T) {
+	t.Run("goes_on_to_the_next_server_at_once_after_a_good_connection", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := new(hosts)
 			_ = h.Init([]string{"a", "b"})
@@ -64,18 +64,18 @@ func TestHosts(t *testing.T) {
 			}
 		})
 	})
-	t.Run("lets_the_library_end_once_the_session_is_over", func(t *testing.T) {
+	t.Run("ends_when_the_session_is_over", func(t *testing.T) {
 		over := make(chan struct{})
 		h := &hosts{over: over}
 		_ = h.Init([]string{"a"})
 		for range 3 {
 			if _, end := h.Next(); end {
-				t.Error("before")
+				t.Error("it ends before the session")
 			}
 		}
 		close(over)
 		if _, end := h.Next(); !end {
-			t.Error("after")
+			t.Error("it goes on after the session")
 		}
 	})
 }

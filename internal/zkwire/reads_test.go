@@ -15,7 +15,7 @@ func fresh() *reads {
 }
 
 func TestReadsTogether(t *testing.T) {
-	t.Run("keeps_reads_without_a_watch", func(t *testing.T) {
+	t.Run("are_only_those_without_a_watch", func(t *testing.T) {
 		for _, c := range []struct {
 			frame []byte
 			want  bool
@@ -32,7 +32,7 @@ func TestReadsTogether(t *testing.T) {
 			}
 		}
 	})
-	t.Run("sends_one_as_it_came_and_several_together_while_few_requests_are_under_way", func(t *testing.T) {
+	t.Run("go_in_one_request_if_several_and_wait_while_enough_requests_are_under_way", func(t *testing.T) {
 		r := fresh()
 		first := request(1, opGetData, path("/a", 0)...)
 		r.keep(first)
@@ -64,7 +64,7 @@ func TestReadsTogether(t *testing.T) {
 			t.Errorf("answered, the second: %v", gets)
 		}
 	})
-	t.Run("go_together_in_growing_numbers_while_the_answers_are_small", func(t *testing.T) {
+	t.Run("grow_in_number_while_the_answers_are_small", func(t *testing.T) {
 		r := fresh()
 		xid := int32(0)
 		answer := func(size int) int {
@@ -77,22 +77,22 @@ func TestReadsTogether(t *testing.T) {
 		}
 		for i, want := range []int{firstReads, 2 * firstReads, 4 * firstReads, mostReads} {
 			if got := answer(1000); got != want {
-				t.Errorf("%d: %d", i, got)
+				t.Errorf("small answer %d: %d together", i, got)
 			}
 		}
 		for i, want := range []int{mostReads, mostReads / 2, mostReads / 4} {
 			if got := answer(largeAnswer); got != want {
-				t.Errorf("large, %d: %d", i, got)
+				t.Errorf("large answer %d: %d together", i, got)
 			}
 		}
 		for range 20 {
 			answer(largeAnswer)
 		}
 		if got := answer(1000); got != 1 {
-			t.Errorf("at least: %d", got)
+			t.Errorf("after many large answers: %d together, want 1", got)
 		}
 		if got := answer(1000); got != 2 {
-			t.Errorf("and then: %d", got)
+			t.Errorf("after a small answer: %d together, want 2", got)
 		}
 		for range 10 {
 			answer(1000)

@@ -29,7 +29,7 @@ var Rules = []Rule{
 		File:     "internal/election/election.go",
 		Old:      "		if own.EphemeralOwner != c.s.ID() {",
 		New:      "		if own == nil {",
-		Package:  "internal/election", Test: "TestElection/takes_a_znode_of_another_session",
+		Package:  "internal/election", Test: "TestElection/is_out_when_the_znode_at_its_path_belongs_to_another_session",
 	},
 	{
 		Name:     "join-owner",
@@ -236,7 +236,7 @@ var Rules = []Rule{
 		File:     "internal/worker/commit.go",
 		Old:      "			op := session.Set(task.StatePath(h.id), sl.fit(h.id, h.verdict.state).Bytes(), h.verdict.version)",
 		New:      "			op := session.Set(task.StatePath(h.id), sl.fit(h.id, h.verdict.state).Bytes(), session.AnyVersion)",
-		Package:  "internal/worker", Test: "TestCommit/nothing_over_a_result_typed_by_hand",
+		Package:  "internal/worker", Test: "TestCommit/overwrites_no_result_typed_by_hand",
 	},
 	{
 		Name:     "sync-commit",
@@ -245,7 +245,7 @@ var Rules = []Rule{
 		File:     "internal/worker/commit.go",
 		Old:      "		return sl.s.Sync()",
 		New:      "		return nil",
-		Package:  "internal/worker", Test: "TestReconnectCommit/one_result_when_the_request_is_lost",
+		Package:  "internal/worker", Test: "TestReconnectCommit/writes_one_result_when_the_request_is_lost",
 	},
 	{
 		Name:     "sync-register",
@@ -254,7 +254,7 @@ var Rules = []Rule{
 		File:     "internal/worker/slot.go",
 		Old:      "			if err := sl.s.Sync(); err != nil {",
 		New:      "			if err := sl.s.Err(); err != nil {",
-		Package:  "internal/worker", Test: "TestReconnectRegister/one_znode_when_the_request_is_lost",
+		Package:  "internal/worker", Test: "TestReconnectRegister/creates_one_znode_when_the_request_is_lost",
 	},
 	{
 		Name:     "sync-leave",
@@ -263,7 +263,7 @@ var Rules = []Rule{
 		File:     "internal/worker/leave.go",
 		Old:      "			if err := sl.s.Sync(); err != nil {",
 		New:      "			if err := sl.s.Err(); err != nil {",
-		Package:  "internal/worker", Test: "TestReconnectLeave/looks_only_behind_a_sync_when_the_request_is_lost",
+		Package:  "internal/worker", Test: "TestReconnectLeave/reads_only_after_a_sync_when_the_request_is_lost",
 	},
 	{
 		Name:     "still-listed",
@@ -272,7 +272,7 @@ var Rules = []Rule{
 		File:     "internal/worker/commit.go",
 		Old:      "	case errors.Is(r.err, session.ErrUnknown):\n		sl.stale = true",
 		New:      "	case errors.Is(r.err, session.ErrUnknown):\n		sl.stale, sl.list = true, without(sl.list, sent)",
-		Package:  "internal/worker", Test: "TestReconnectCommit/the_result_when_the_request_is_lost",
+		Package:  "internal/worker", Test: "TestReconnectCommit/writes_the_result_when_the_request_is_lost",
 	},
 	{
 		Name:     "take-finished",
@@ -281,7 +281,7 @@ var Rules = []Rule{
 		File:     "internal/worker/execute.go",
 		Old:      "	if !sl.pending(id, f.state) {",
 		New:      "	if f.state.Err != nil {",
-		Package:  "internal/worker", Test: "TestTake/only_frees_itself_from_a_task_that_is_done$",
+		Package:  "internal/worker", Test: "TestTake/only_takes_off_its_list_a_task_that_is_done$",
 	},
 	{
 		Name:     "cancel",
@@ -290,7 +290,7 @@ var Rules = []Rule{
 		File:     "internal/worker/execute.go",
 		Old:      "			e.cancel()",
 		New:      "			_ = e",
-		Package:  "internal/worker", Test: "TestReconnectOutage/silence_as_long_as_the_session_timeout",
+		Package:  "internal/worker", Test: "TestReconnectOutage/as_long_as_the_session_timeout",
 	},
 	{
 		Name:     "cancel-taken",
@@ -299,7 +299,7 @@ var Rules = []Rule{
 		File:     "internal/worker/slot.go",
 		Old:      "			sl.running.cancel()",
 		New:      "			_ = sl.running",
-		Package:  "internal/worker", Test: "TestExecute/no_longer_what_is_no_longer_listed",
+		Package:  "internal/worker", Test: "TestExecute/cancels_what_is_no_longer_listed",
 		Scenarios: []string{"1-client-fails"},
 	},
 	{
@@ -338,7 +338,7 @@ var Rules = []Rule{
 		File:     "internal/client/client.go",
 		Old:      "			id = c.NewID()",
 		New:      "			_ = c.NewID()",
-		Package:  "internal/client", Test: "TestSession/only_open_tasks_are_submitted_again_and_under_new_ids",
+		Package:  "internal/client", Test: "TestClosedSession/has_only_open_tasks_submitted_again_under_new_ids",
 		Scenarios: []string{"5-server-freezes"},
 	},
 	{
@@ -375,7 +375,7 @@ var Rules = []Rule{
 		File:     "internal/client/client.go",
 		Old:      "	create := session.CreateEphemeral",
 		New:      "	create := session.Create",
-		Package:  "internal/client", Test: "TestSession/its_tasks_go_with_it",
+		Package:  "internal/client", Test: "TestClosedSession/takes_its_tasks_with_it",
 		Scenarios: []string{"1-client-fails"},
 	},
 

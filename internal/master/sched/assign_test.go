@@ -11,7 +11,7 @@ func TestAssignment(t *testing.T) {
 	ids := newIDs(6)
 	a, b, c := ids[0], ids[1], ids[2]
 
-	t.Run("reserves task and worker until its fate is known", func(t *testing.T) {
+	t.Run("reserves the task and the worker until its outcome is known", func(t *testing.T) {
 		r := lead(t, ids[:2], "w1")
 		r.decides("assign " + a + " w1")
 		move := r.last[0]
@@ -32,7 +32,7 @@ func TestAssignment(t *testing.T) {
 		r.given(pending("gpu.t1", 0, 0))
 		r.decides("assign gpu.t1 gpu.w2")
 	})
-	t.Run("of a task made by hand comes after a read of it", func(t *testing.T) {
+	t.Run("of a task made by hand waits until the task's state was read", func(t *testing.T) {
 		r := lead(t, []string{"t1", "t2"}, "w1")
 		r.decides()
 		r.reads("t1", "t2")
@@ -42,7 +42,7 @@ func TestAssignment(t *testing.T) {
 			t.Errorf("claim %+v", c)
 		}
 	})
-	t.Run("takes a worker that may not be used for none", func(t *testing.T) {
+	t.Run("goes to no worker that is unusable", func(t *testing.T) {
 		r := lead(t, ids[:2], "w1", "w2")
 		r.decides("assign "+a+" w1", "assign "+b+" w2")
 		r.given(Refused{r.last[0], "", Unusable}, NotSent{r.last[1]})
@@ -50,7 +50,7 @@ func TestAssignment(t *testing.T) {
 		r.given(WorkerChanged{"w1", 1}, WorkerRead{ID: "w1", Version: 1})
 		r.decides("assign " + b + " w1")
 	})
-	t.Run("that its worker stood against has the worker read", func(t *testing.T) {
+	t.Run("that was refused for its worker has the worker read", func(t *testing.T) {
 		for _, why := range []Why{Moved, Gone} {
 			r := lead(t, ids[:1], "w1")
 			r.decides("assign " + a + " w1")
@@ -61,13 +61,13 @@ func TestAssignment(t *testing.T) {
 		}
 	})
 	t.Run("waits after a reconnect until every worker was read", func(t *testing.T) {
-		r := lead(t, ids[:1], "w1", "w2", "odd")
-		r.given(WorkerUnusable{ID: "odd", Malformed: true}, AllChanged{})
-		if d := r.decide(); !slices.Equal(d.ReadWorkers, []string{"odd", "w1", "w2"}) || len(d.Moves) > 0 {
+		r := lead(t, ids[:1], "w1", "w2", "malformed")
+		r.given(WorkerUnusable{ID: "malformed", Malformed: true}, AllChanged{})
+		if d := r.decide(); !slices.Equal(d.ReadWorkers, []string{"malformed", "w1", "w2"}) || len(d.Moves) > 0 {
 			t.Errorf("decided %+v", d)
 		}
 	})
-	t.Run("of a task is over when its worker's list is malformed", func(t *testing.T) {
+	t.Run("ends when the worker's list becomes malformed", func(t *testing.T) {
 		r := lead(t, ids[:1], "w1", "w2")
 		r.decides("assign " + a + " w1")
 		r.carryOut()
@@ -83,7 +83,7 @@ func TestAssignment(t *testing.T) {
 		r.carryOut()
 		r.given(WorkerChanged{"w1", 1}) // its own write
 		if d := r.decide(); len(d.ReadWorkers) > 0 {
-			t.Errorf("its own write makes the leader read %q", d.ReadWorkers)
+			t.Errorf("the event of the leader's own write makes the leader read %q", d.ReadWorkers)
 		}
 		r.given(WorkerChanged{"w1", 1})
 		if d := r.decide(); !slices.Equal(d.ReadWorkers, []string{"w1"}) || len(d.Moves) > 0 {
@@ -92,7 +92,7 @@ func TestAssignment(t *testing.T) {
 		r.given(WorkerRead{ID: "w1", Version: 2})
 		r.decides("assign " + b + " w1")
 	})
-	t.Run("that was refused for one task goes again with the others", func(t *testing.T) {
+	t.Run("that was refused for one task is decided again with the others", func(t *testing.T) {
 		for why, reads := range map[Why][]string{Gone: nil, Moved: {b}, Unusable: nil} {
 			r := lead(t, []string{a}, "w1", "w2")
 			r.decides("assign " + a + " w1")
@@ -108,7 +108,7 @@ func TestAssignment(t *testing.T) {
 			r.decides("assign " + c + " w2")
 		}
 	})
-	t.Run("of which nobody knows the fate is settled by what is read", func(t *testing.T) {
+	t.Run("whose outcome is unknown is settled by what is read", func(t *testing.T) {
 		r := lead(t, ids[:1], "w1", "w2")
 		r.decides("assign " + a + " w1")
 		r.given(Unknown{r.last[0]})
@@ -124,7 +124,7 @@ func TestAssignment(t *testing.T) {
 		r.given(pending(a, 0, 0))
 		r.decides("assign " + a + " w1")
 	})
-	t.Run("of which nobody knows the fate counts a loss once", func(t *testing.T) {
+	t.Run("whose outcome is unknown counts a loss once", func(t *testing.T) {
 		for _, carriedOut := range []bool{false, true} {
 			r := lead(t, nil, "w1", "w2", "w3")
 			held := WorkerRead{ID: "w1", List: []string{a}, Version: 1}
@@ -142,7 +142,7 @@ func TestAssignment(t *testing.T) {
 			r.decides("assign " + a + "! w3")
 		}
 	})
-	t.Run("typed by hand makes a task nobody else's", func(t *testing.T) {
+	t.Run("typed by hand keeps the task from other workers", func(t *testing.T) {
 		r := lead(t, nil, "w1", "w2")
 		held := WorkerRead{ID: "w2", List: []string{a}, Version: 1}
 		r.given(held)
@@ -150,7 +150,7 @@ func TestAssignment(t *testing.T) {
 		r.given(pending(a, 0, 0), held)
 		r.decides("assign " + b + " w1")
 	})
-	t.Run("that was refused has others read that may be no better, ever more of them", func(t *testing.T) {
+	t.Run("that was refused has a growing number of other tasks read", func(t *testing.T) {
 		ids := newIDs(2000)
 		r := lead(t, ids, "w1")
 		for _, want := range []int{leastAhead, 2 * leastAhead} {

@@ -14,11 +14,11 @@ func TestNextBatch(t *testing.T) {
 		want        int
 	}{
 		{"a full batch done quickly doubles", 4, 4, shortBatch, 8},
-		{"one that was not full says nothing", 4, 3, time.Millisecond, 4},
-		{"there is an end to it", maxBatch, maxBatch, time.Millisecond, maxBatch},
-		{"between short and long nothing changes", 4, 4, longBatch, 4},
+		{"a batch that was not full keeps its size", 4, 3, time.Millisecond, 4},
+		{"a batch never exceeds maxBatch", maxBatch, maxBatch, time.Millisecond, maxBatch},
+		{"a batch between short and long keeps its size", 4, 4, longBatch, 4},
 		{"a long batch shrinks to what would have been short", 8, 8, 600 * time.Millisecond, 2},
-		{"never below one", 8, 8, time.Hour, 1},
+		{"a batch has at least one task", 8, 8, time.Hour, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := nextBatch(c.size, c.given, c.took); got != c.want {
@@ -30,13 +30,13 @@ func TestNextBatch(t *testing.T) {
 
 func TestBatches(t *testing.T) {
 	ids := newIDs(40)
-	// finish has w1 finish its list at once.
-	finish := func(r *rig, took time.Duration) {
+	// finish has w1 finish its list.
+	finish := func(r *run, took time.Duration) {
 		r.carryOut()
 		r.after(took)
 		r.given(WorkerRead{ID: "w1", Version: r.last[0].Version + 2})
 	}
-	sizes := func(r *rig) (sizes []int) {
+	sizes := func(r *run) (sizes []int) {
 		for _, m := range r.decide().Moves {
 			sizes = append(sizes, len(m.Tasks))
 		}
@@ -57,7 +57,7 @@ func TestBatches(t *testing.T) {
 			t.Errorf("batches of %v", got)
 		}
 	})
-	t.Run("give the oldest to each worker first", func(t *testing.T) {
+	t.Run("begin with the oldest tasks at each worker", func(t *testing.T) {
 		r := lead(t, ids[:12], "w1", "w2")
 		for range 2 {
 			r.decide()
@@ -70,7 +70,7 @@ func TestBatches(t *testing.T) {
 		r.decides("assign "+ids[6]+" "+ids[8]+" "+ids[10]+" w1", "assign "+ids[7]+" "+ids[9]+" "+ids[11]+" w2")
 	})
 	// batched returns a leader whose w1 has four tasks, and w2 none; there are more.
-	batched := func(t *testing.T, more ...string) *rig {
+	batched := func(t *testing.T, more ...string) *run {
 		r := lead(t, nil, "w1", "w2")
 		held := WorkerRead{ID: "w1", List: ids[:4], Version: 1}
 		r.given(held)
@@ -126,7 +126,7 @@ func TestBatches(t *testing.T) {
 			t.Errorf("batches of %v", got)
 		}
 	})
-	t.Run("do not matter where a task is not done but taken by somebody", func(t *testing.T) {
+	t.Run("are reclaimed further when the task that was returned is finished already", func(t *testing.T) {
 		r := batched(t)
 		r.after(reclaimIdle)
 		r.decides("reclaim " + ids[3] + " w1")

@@ -7,8 +7,8 @@ import (
 	"github.com/google/btree"
 )
 
-// check tells what is wrong with the indexes: each task is to stand in exactly the one
-// of its state, each worker likewise, and what workers list is to be Assigned.
+// check returns what is wrong with the indexes: each task stands in exactly the index of
+// its state, each worker likewise, and what workers list is Assigned.
 func (s *Scheduler) check() error {
 	var errs []string
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Sprintf(format, args...)) }

@@ -36,7 +36,7 @@ func TestDrain(t *testing.T) {
 		{"host", []string{onHost1, alsoOn1, onHost10, "me"}},
 		{"nobody", []string{onHost1, alsoOn1, onHost10, "me"}},
 	} {
-		t.Run("of "+test.drain+" leaves the others", func(t *testing.T) {
+		t.Run("of "+test.drain+" keeps new tasks from its own workers only", func(t *testing.T) {
 			r := lead(t, ids, all...)
 			r.given(DrainsListed{Names: []string{test.drain}})
 			var got []string
@@ -50,36 +50,36 @@ func TestDrain(t *testing.T) {
 			}
 		})
 	}
-	t.Run("is told once all workers of the name are free, and once only", func(t *testing.T) {
+	t.Run("is reported as drained from when its last worker is free until that is written", func(t *testing.T) {
 		r := lead(t, ids[:2], onHost1, alsoOn1)
 		r.decides("assign "+ids[0]+" "+onHost1, "assign "+ids[1]+" "+alsoOn1)
-		told := func(want ...string) {
+		reports := func(want ...string) {
 			t.Helper()
 			var got []string
 			for _, d := range r.decide().Drained {
 				got = append(got, d.Name)
 			}
 			if !slices.Equal(got, want) {
-				t.Fatalf("told of %q, want %q", got, want)
+				t.Fatalf("reported %q, want %q", got, want)
 			}
 		}
 		assigned := r.last
 		r.given(drains("host1", "host2"))
-		told("host2") // it has no worker
+		reports("host2") // it has no worker
 		r.given(DrainWritten{"host2"})
-		told()
+		reports()
 		for _, m := range assigned {
 			r.given(Carried{m, 1})
 		}
 		r.given(WorkerRead{ID: onHost1, Version: 2})
-		told()
+		reports()
 		r.given(WorkerRead{ID: alsoOn1, Version: 2})
-		told("host1")
-		told("host1") // until it was written
+		reports("host1")
+		reports("host1") // until it was written
 		r.given(DrainWritten{"host1"})
-		told()
+		reports()
 	})
-	t.Run("does not tell while the fate of an assignment is not known", func(t *testing.T) {
+	t.Run("is not reported as drained while the outcome of an assignment is unknown", func(t *testing.T) {
 		r := lead(t, ids[:1], onHost1)
 		r.decides("assign " + ids[0] + " " + onHost1)
 		r.given(drains("host1"), Unknown{r.last[0]})
@@ -87,7 +87,7 @@ func TestDrain(t *testing.T) {
 			t.Errorf("decided %+v", d)
 		}
 	})
-	t.Run("is told of a host with a znode that is no worker, and not of one with a worker that may not be read", func(t *testing.T) {
+	t.Run("is reported as drained for a host whose other znode is no worker, and not for one with an unreadable worker", func(t *testing.T) {
 		r := lead(t, nil, onHost1, alsoOn1)
 		r.given(WorkerUnusable{ID: onHost1, Malformed: true}, drains("host1"))
 		if d := r.decide(); len(d.Drained) != 1 {
@@ -110,8 +110,8 @@ func TestDrain(t *testing.T) {
 		r.given(drains("host1"), WorkersListed{[]string{onHost1}}, WorkerRead{ID: onHost1})
 		r.decides()
 	})
-	t.Run("is to be known before anything is decided", func(t *testing.T) {
-		r := &rig{t: t, s: New(3)}
+	t.Run("is listed before anything is decided", func(t *testing.T) {
+		r := &run{t: t, s: New(3)}
 		r.list(ids[0])
 		r.given(WorkersListed{[]string{onHost1}}, WorkerRead{ID: onHost1})
 		r.decides()

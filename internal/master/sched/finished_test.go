@@ -12,7 +12,7 @@ func TestReleasedTask(t *testing.T) {
 	ids := newIDs(2)
 	a := ids[0]
 	// released returns a leader whose worker w1 took a off its list.
-	released := func(t *testing.T) *rig {
+	released := func(t *testing.T) *run {
 		r := lead(t, ids[:1], "w1")
 		r.decides("assign " + a + " w1")
 		r.carryOut()
@@ -72,8 +72,8 @@ func TestReleasedTask(t *testing.T) {
 	})
 }
 
-// 20,000 results that nobody collects do not keep a failed task waiting that is retried.
-func TestFailedTaskIsSeenToBeRetried(t *testing.T) {
+// A failed task that is retried is noticed soon, although 20,000 results wait to be collected.
+func TestRetryOfAFailedTaskIsNoticedAmong20000Results(t *testing.T) {
 	ids := newIDs(20_001)
 	r := lead(t, ids)
 	for i, id := range ids {
@@ -98,11 +98,11 @@ func TestFailedTaskIsSeenToBeRetried(t *testing.T) {
 		}
 	}
 	if longest == 0 || longest > 2*finishedPause || r.now.Sub(last) > 2*finishedPause {
-		t.Errorf("it is looked at every %v, last %v ago", longest, r.now.Sub(last))
+		t.Errorf("the failed task is rechecked every %v, last %v ago", longest, r.now.Sub(last))
 	}
 }
 
-func TestFinishedTasks(t *testing.T) {
+func TestFinishedTasksAreRecheckedAtABoundedRate(t *testing.T) {
 	ids := newIDs(1000)
 	r := lead(t, ids)
 	for _, id := range ids {
@@ -121,7 +121,7 @@ func TestFinishedTasks(t *testing.T) {
 		n += len(r.decide().Recheck)
 	}
 	if n < 400 || n > 500 {
-		t.Errorf("%d of 1,000 finished tasks were looked at in a second", n)
+		t.Errorf("%d of 1,000 finished tasks were rechecked in a second", n)
 	}
 }
 
@@ -142,7 +142,7 @@ func TestWithdrawnTask(t *testing.T) {
 			t.Errorf("move %+v", m)
 		}
 	})
-	t.Run("leaves what the worker is asked for as it is", func(t *testing.T) {
+	t.Run("is revoked, and the worker is still asked for the others", func(t *testing.T) {
 		r := lead(t, ids, "w1")
 		r.given(WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w2", List: []string{a, b}, Back: []string{b}, Version: 1})
 		r.list(b)

@@ -30,7 +30,7 @@ func TestTasksFoundByANewLeader(t *testing.T) {
 		r.after(2 * foundPer)
 		r.reads()
 	})
-	t.Run("are not read that were read before, or are not there", func(t *testing.T) {
+	t.Run("are not read again when they were read before, nor when they are gone", func(t *testing.T) {
 		r := lead(t, ids[:3], "w1")
 		r.decides("assign " + ids[0] + " w1")
 		r.given(Refused{r.last[0], ids[0], Moved}, pending(ids[0], 0, 3), pending(ids[1], 0, 0), pending(ids[2], 0, 0))
@@ -48,7 +48,7 @@ func TestTasksFoundByANewLeader(t *testing.T) {
 	})
 }
 
-func TestTakeLosses(t *testing.T) {
+func TestTakeLossesReturnsEachLossOnce(t *testing.T) {
 	a := newIDs(1)[0]
 	r := lead(t, []string{a}, "w1", "w2")
 	none := func(when string) {
@@ -60,18 +60,18 @@ func TestTakeLosses(t *testing.T) {
 	r.decides("assign " + a + " w1")
 	r.carryOut()
 	r.given(WorkerGone{"w1", true})
-	none("it may have been finished")
+	none("before the task was read")
 	r.given(pending(a, 0, 0))
 	if got := r.s.TakeLosses(); !slices.Equal(got, []string{""}) {
 		t.Fatalf("%q", got)
 	}
-	none("they were taken")
+	none("after they were taken")
 	r.decides("assign " + a + "! w2")
 	r.given(Refused{r.last[0], a, Unusable}) // it may not be written for now: the same loss is found again
 	r.after(releasePause)
 	r.reads(a)
 	r.given(pending(a, 0, 0))
-	none("it is the same loss")
+	none("when the same loss is found again")
 	r.decides("assign " + a + "! w2")
 	r.carryOut()
 	r.given(WorkerGone{"w2", true}, pending(a, 1, 1))

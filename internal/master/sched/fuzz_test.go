@@ -32,7 +32,7 @@ func FuzzScheduler(f *testing.F) {
 			w.listWorkers()
 			w.listDrains()
 			w.now = w.now.Add(time.Second)
-			w.tell(true)
+			w.deliverWorkers(true)
 			w.turn()
 			for id := range w.workers {
 				w.commit(id)
@@ -65,7 +65,7 @@ func (w *world) anyStep() {
 		if w.r.IntN(20) == 0 { // copied here with its result
 			state = "done elsewhere"
 		}
-		w.create(w.marks[w.r.IntN(len(w.marks))].NewID(), state)
+		w.create(w.submitters[w.r.IntN(len(w.submitters))].NewID(), state)
 	case n == 4:
 		w.create(w.name(queue), []string{"pending", "", "banana", "done x"}[w.r.IntN(4)])
 	case n == 5 && len(w.workers) < 8:
@@ -105,7 +105,7 @@ func (w *world) anyStep() {
 		w.s = New(maxLosses)
 		w.lists = nil
 		w.watch = map[string]int{}
-		w.told, w.events = w.told+len(w.events), nil // its watch is new
+		w.delivered, w.events = w.delivered+len(w.events), nil // its watch is new
 	case n == 20:
 		w.handle(AllChanged{})
 	case n == 21 && someWorker && len(w.drains) < 3:
@@ -118,8 +118,8 @@ func (w *world) anyStep() {
 	case n == 23:
 		w.listDrains()
 	default:
-		w.tellTasks(w.r.IntN(len(w.events) + 1))
-		w.tell(false)
+		w.deliverTasks(w.r.IntN(len(w.events) + 1))
+		w.deliverWorkers(false)
 		w.turn()
 	}
 }

@@ -11,8 +11,8 @@ func TestNewLeader(t *testing.T) {
 	ids := newIDs(3)
 	a, b := ids[0], ids[1]
 
-	t.Run("decides nothing until it listed both, read every worker, and the losses of what they execute still", func(t *testing.T) {
-		r := &rig{t: t, s: New(3)}
+	t.Run("decides nothing until it has listed tasks and workers, and read every worker and the losses of what the workers execute", func(t *testing.T) {
+		r := &run{t: t, s: New(3)}
 		held := WorkerRead{ID: "w2", List: []string{b}, Version: 1}
 		for _, e := range []Event{
 			TasksListed{[]string{a, b}, 1}, WorkersListed{[]string{"w1", "w2"}}, DrainsListed{}, WorkerRead{ID: "w1"}, held,
@@ -42,7 +42,7 @@ func TestNewLeader(t *testing.T) {
 		r.decides()
 	})
 	t.Run("reads the losses of a task that a worker comes to later", func(t *testing.T) {
-		r := &rig{t: t, s: New(3)}
+		r := &run{t: t, s: New(3)}
 		r.given(DrainsListed{}, TasksListed{[]string{a, b}, 1}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1", List: []string{a, b}, Version: 1}, WorkerRead{ID: "w2"})
 		r.reads(a)
 		next := WorkerRead{ID: "w1", List: []string{b}, Version: 2}
@@ -52,7 +52,7 @@ func TestNewLeader(t *testing.T) {
 		r.decides("assign " + b + "! w2")
 	})
 	t.Run("reads the losses although it lists /tasks last", func(t *testing.T) {
-		r := &rig{t: t, s: New(3)}
+		r := &run{t: t, s: New(3)}
 		r.given(DrainsListed{}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1"}, WorkerRead{ID: "w2", List: []string{b}, Version: 1})
 		r.decides()
 		r.list(a, b)
@@ -61,7 +61,7 @@ func TestNewLeader(t *testing.T) {
 		}
 	})
 	t.Run("reads every worker first, however many there are", func(t *testing.T) {
-		r := &rig{t: t, s: New(3)}
+		r := &run{t: t, s: New(3)}
 		names := []string{"w1"}
 		for i := range mostAwaited + 1 {
 			names = append(names, fmt.Sprint("x", i))
@@ -87,13 +87,13 @@ func TestNewLeader(t *testing.T) {
 		}
 	})
 	t.Run("goes on when the state of what a worker executes may not be read", func(t *testing.T) {
-		r := &rig{t: t, s: New(3)}
+		r := &run{t: t, s: New(3)}
 		r.given(DrainsListed{}, TasksListed{[]string{a, b}, 1}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1"},
 			WorkerRead{ID: "w2", List: []string{b}, Version: 1}, TaskUnusable{b})
 		r.decides("assign " + a + " w1")
 	})
 	t.Run("counts the loss of what a leader before it assigned", func(t *testing.T) {
-		r := &rig{t: t, s: New(3)}
+		r := &run{t: t, s: New(3)}
 		held := WorkerRead{ID: "w2", List: []string{b}, Version: 1}
 		r.given(DrainsListed{}, WorkersListed{[]string{"w1", "w2"}}, WorkerRead{ID: "w1"}, held,
 			TasksListed{[]string{b}, 1}, pending(b, 1, 3), held, WorkerGone{"w2", true}, pending(b, 1, 3))
@@ -104,20 +104,20 @@ func TestNewLeader(t *testing.T) {
 	})
 }
 
-// TestLeavingAmidATakeOver has a worker give its task back between the new leader's reads of
-// its list and of the task's state.
-func TestLeavingAmidATakeOver(t *testing.T) {
+// The worker gives its task back between the new leader's reads of its list and of the
+// task's state.
+func TestWorkerThatLeavesDuringATakeOver(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		still bool // it had the task after that
 		want  string
 	}{
-		{"is no loss", false, ""},
-		{"is one where it is gone later", true, "!"},
+		{"costs no loss if its list was read before the task's state", false, ""},
+		{"costs a loss if its list was read again after the task's state", true, "!"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			id := newIDs(1)[0]
-			r := &rig{t: t, s: New(3), now: time.Unix(1_000_000, 0)}
+			r := &run{t: t, s: New(3), now: time.Unix(1_000_000, 0)}
 			r.given(WorkersListed{[]string{"w1"}}, DrainsListed{}, WorkerRead{ID: "w1", List: []string{id}, Version: 1})
 			r.list(id)
 			r.reads(id)

@@ -11,7 +11,7 @@ func TestLostWorker(t *testing.T) {
 	a, b := ids[0], ids[1]
 	// lost returns a leader that assigned a, with that many losses at version 5, to
 	// w1, which is gone.
-	lost := func(t *testing.T, losses int, blame bool) *rig {
+	lost := func(t *testing.T, losses int, blame bool) *run {
 		r := lead(t, nil, "w1", "w2")
 		r.given(WorkerUnusable{ID: "w2"})
 		r.list(a)
@@ -73,7 +73,7 @@ func TestLostWorker(t *testing.T) {
 		r.given(pending(a, 0, 5))
 		r.decides("assign " + a + " w2")
 	})
-	t.Run("costs the tasks behind the first no loss, and they go alone", func(t *testing.T) {
+	t.Run("costs the tasks behind the first no loss, and they are assigned one at a time", func(t *testing.T) {
 		r := lead(t, nil, "w1", "w2", "w3")
 		held := WorkerRead{ID: "w1", List: ids[:3], Version: 1}
 		r.given(WorkerUnusable{ID: "w2"}, WorkerUnusable{ID: "w3"}, held)
@@ -105,7 +105,7 @@ func TestLostWorker(t *testing.T) {
 		r.given(pending(a, 99, 5))
 		r.decides("assign " + a + "! w2")
 	})
-	t.Run("has tasks at their last attempt go to processes that execute no other such", func(t *testing.T) {
+	t.Run("keeps two tasks at their last attempt in different processes", func(t *testing.T) {
 		r := lead(t, nil)
 		r.given(WorkersListed{[]string{"w1", "w2", "w3"}}, WorkerRead{ID: "w1", Session: 1}, WorkerRead{ID: "w2", Session: 1}, WorkerRead{ID: "w3", Session: 2})
 		r.list("t1", "t2", "t3")

@@ -101,7 +101,7 @@ func TestOrder(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
-	t.Run("what is removed, or added twice, is so", func(t *testing.T) {
+	t.Run("a removed task does not come, and a task pushed twice comes once", func(t *testing.T) {
 		o := NewOrder()
 		for _, id := range slices.Concat(a, a, b) {
 			o.Push(id)
@@ -146,7 +146,7 @@ func TestOrder(t *testing.T) {
 	})
 }
 
-func TestBefore(t *testing.T) {
+func TestBeforeListsTheTasksThatAreAssignedFirst(t *testing.T) {
 	a, b := newIDs(3), newIDs(2)
 	gpu := task.NewSubmitter("gpu").NewID()
 	waiting := slices.Concat(b, []string{gpu}, a)

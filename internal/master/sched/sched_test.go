@@ -8,8 +8,8 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// rig drives a scheduler by events.
-type rig struct {
+// A run is a scheduler that a test drives by events.
+type run struct {
 	t       *testing.T
 	s       *Scheduler
 	now     time.Time
@@ -18,8 +18,8 @@ type rig struct {
 }
 
 // lead returns a scheduler of a leader that knows tasks and free workers.
-func lead(t *testing.T, tasks []string, workers ...string) *rig {
-	r := &rig{t: t, s: New(3), now: time.Unix(1_000_000, 0)}
+func lead(t *testing.T, tasks []string, workers ...string) *run {
+	r := &run{t: t, s: New(3), now: time.Unix(1_000_000, 0)}
 	r.list(tasks...)
 	r.given(WorkersListed{workers}, DrainsListed{})
 	for _, w := range workers {
@@ -28,7 +28,7 @@ func lead(t *testing.T, tasks []string, workers ...string) *rig {
 	return r
 }
 
-func (r *rig) given(events ...Event) {
+func (r *run) given(events ...Event) {
 	r.t.Helper()
 	for _, e := range events {
 		r.s.Handle(e, r.now)
@@ -38,13 +38,13 @@ func (r *rig) given(events ...Event) {
 	}
 }
 
-func (r *rig) list(tasks ...string) {
+func (r *run) list(tasks ...string) {
 	r.t.Helper()
 	r.listing++
 	r.given(TasksListed{tasks, r.listing})
 }
 
-func (r *rig) decide() Decision {
+func (r *run) decide() Decision {
 	r.t.Helper()
 	d := r.s.Decide(r.now)
 	if err := r.s.check(); err != nil {
@@ -56,7 +56,7 @@ func (r *rig) decide() Decision {
 
 // decides checks the moves that are decided now. An ! stands for a loss that is
 // counted, and what is asked back has a - before it.
-func (r *rig) decides(want ...string) {
+func (r *run) decides(want ...string) {
 	r.t.Helper()
 	var got []string
 	for _, m := range r.decide().Moves {
@@ -76,8 +76,8 @@ func (r *rig) decides(want ...string) {
 	}
 }
 
-// carryOut has the moves that were decided last carried out.
-func (r *rig) carryOut() {
+// carryOut reports the moves that were decided last as carried out.
+func (r *run) carryOut() {
 	r.t.Helper()
 	for _, m := range r.last {
 		r.given(Carried{m, m.Version + 1})
@@ -85,14 +85,14 @@ func (r *rig) carryOut() {
 }
 
 // reads checks which tasks are to be read now.
-func (r *rig) reads(want ...string) {
+func (r *run) reads(want ...string) {
 	r.t.Helper()
 	if got := r.decide().ReadTasks; !slices.Equal(got, want) {
 		r.t.Fatalf("reads %q, want %q", got, want)
 	}
 }
 
-func (r *rig) after(d time.Duration) { r.now = r.now.Add(d) }
+func (r *run) after(d time.Duration) { r.now = r.now.Add(d) }
 
 // pending is a task read as pending with that many losses.
 func pending(id string, losses int, version int32) TaskRead {

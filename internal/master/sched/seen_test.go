@@ -48,7 +48,7 @@ func TestTasksSeen(t *testing.T) {
 	})
 	t.Run("are_read_a_little_later_if_a_new_leader_sees_them_before_it_has_listed", func(t *testing.T) {
 		id := newIDs(1)[0]
-		r := &rig{t: t, s: New(3), now: time.Unix(1_000_000, 0)}
+		r := &run{t: t, s: New(3), now: time.Unix(1_000_000, 0)}
 		r.given(TasksSeen{[]string{id}, 0})
 		r.list(id)
 		r.given(WorkersListed{}, DrainsListed{})

@@ -14,38 +14,38 @@ import (
 
 const maxLosses = 3
 
-// world is ZooKeeper and the workers, as far as a scheduler has to do with them. What
-// a test does to it the scheduler learns by events only, and late.
+// world is a model of ZooKeeper and the workers. The scheduler learns of its changes by
+// events only, and late.
 type world struct {
-	t       *testing.T
-	r       *rand.Rand
-	s       *Scheduler
-	now     time.Time
-	tasks   map[string]*znode
-	workers map[string]*znode
-	drains  map[string]*znode
-	watch   map[string]int // how often a worker was written since the scheduler was told
-	events  []taskEvent    // that the scheduler was not told of
-	told    int            // how many it was
-	listing int64          // of /tasks, that began
-	lists   []listing      // that began and were not merged yet
-	marks   []*task.Submitter
-	names   int
+	t          *testing.T
+	r          *rand.Rand
+	s          *Scheduler
+	now        time.Time
+	tasks      map[string]*znode
+	workers    map[string]*znode
+	drains     map[string]*znode
+	watch      map[string]int // how often a worker was written since the scheduler heard of it
+	events     []taskEvent    // of /tasks, that were not delivered to the scheduler
+	delivered  int            // how many events were delivered
+	listing    int64          // of /tasks, that began
+	lists      []listing      // that began and were not delivered yet
+	submitters []*task.Submitter
+	names      int
 }
 
-// taskEvent is what the watch of /tasks tells.
+// taskEvent is an event of the watch on /tasks.
 type taskEvent struct {
 	id   string
 	gone bool
 }
 
-// listing is one of /tasks. Its answer comes after all that had happened before.
+// listing is a listing of /tasks. It is delivered after the events that came before it.
 type listing struct {
 	TasksListed
 	events int
 }
 
-// znode is a task's or a worker's.
+// znode is the znode of a task, a worker or a drain.
 type znode struct {
 	text    string
 	version int32
@@ -59,7 +59,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		tasks: map[string]*znode{}, workers: map[string]*znode{}, drains: map[string]*znode{}, watch: map[string]int{},
 	}
 	for _, queue := range []string{"", "", "gpu"} {
-		w.marks = append(w.marks, task.NewSubmitter(queue))
+		w.submitters = append(w.submitters, task.NewSubmitter(queue))
 	}
 	return w
 }
@@ -124,8 +124,8 @@ func (w *world) remove(id string) {
 	w.events = append(w.events, taskEvent{id, true})
 }
 
-// tellTasks tells the scheduler of the next n tasks that came or went.
-func (w *world) tellTasks(n int) {
+// deliverTasks delivers the next n events of /tasks to the scheduler.
+func (w *world) deliverTasks(n int) {
 	for _, e := range w.events[:n] {
 		if e.gone {
 			w.handle(TaskGone{e.id})
@@ -134,17 +134,17 @@ func (w *world) tellTasks(n int) {
 		}
 	}
 	w.events = w.events[n:]
-	w.told += n
+	w.delivered += n
 }
 
 func (w *world) startListing() {
 	w.listing++
-	w.lists = append(w.lists, listing{TasksListed{slices.Collect(maps.Keys(w.tasks)), w.listing}, w.told + len(w.events)})
+	w.lists = append(w.lists, listing{TasksListed{slices.Collect(maps.Keys(w.tasks)), w.listing}, w.delivered + len(w.events)})
 }
 
 func (w *world) mergeListing() {
 	if len(w.lists) > 0 {
-		w.tellTasks(max(0, w.lists[0].events-w.told))
+		w.deliverTasks(max(0, w.lists[0].events-w.delivered))
 		w.handle(w.lists[0].TasksListed)
 		w.lists = w.lists[1:]
 	}
@@ -163,7 +163,7 @@ func (w *world) listDrains() {
 	w.handle(e)
 }
 
-// writeDrained does what ZooKeeper does with what a decision finds drained.
+// writeDrained writes, as the leader does, that a drain is complete.
 func (w *world) writeDrained(d Drain) {
 	if z := w.drains[d.Name]; z != nil && z.version == d.Version && w.r.IntN(10) > 0 {
 		for id := range w.workers {
@@ -176,8 +176,8 @@ func (w *world) writeDrained(d Drain) {
 	w.handle(DrainWritten{d.Name})
 }
 
-// tell tells the scheduler of some of the workers that were written.
-func (w *world) tell(all bool) {
+// deliverWorkers tells the scheduler which workers were written: of all, or of some.
+func (w *world) deliverWorkers(all bool) {
 	for id, n := range w.watch {
 		if all || w.r.IntN(2) == 0 {
 			w.handle(WorkerChanged{id, n})
@@ -281,14 +281,14 @@ func (w *world) apply(m Move) Event {
 		return Refused{m, "", Moved}
 	}
 	if m.Kind == Assign {
-		w.judge(m)
+		w.checkAssignment(m)
 	}
 	w.write(m.Worker, m.List, m.Back)
 	return Carried{m, z.version}
 }
 
-// judge checks an assignment that takes effect.
-func (w *world) judge(m Move) {
+// checkAssignment fails the test if an assignment that takes effect breaks a rule.
+func (w *world) checkAssignment(m Move) {
 	for _, name := range task.Drains(m.Worker) {
 		if z := w.drains[name]; z != nil && z.text != "" {
 			w.t.Fatalf("%q are assigned to %s, which is drained", m.List, m.Worker)
@@ -328,8 +328,8 @@ func (w *world) judge(m Move) {
 	}
 }
 
-// commit has a worker finish the first task of its list. What it is asked to return it
-// returns.
+// commit has a worker finish the first task of its list, and return the tasks that it is
+// asked for.
 func (w *world) commit(id string) {
 	list, back := w.list(id)
 	if len(list) == 0 {
@@ -341,7 +341,7 @@ func (w *world) commit(id string) {
 	w.write(id, slices.DeleteFunc(list[1:], func(t string) bool { return slices.Contains(back, t) }), nil)
 }
 
-// answer has a worker return what it is asked to return, but the first.
+// answer has a worker return the tasks that it is asked for, except the first of its list.
 func (w *world) answer(id string) {
 	if list, back := w.list(id); len(back) > 0 {
 		rest := slices.DeleteFunc(list[1:], func(t string) bool { return slices.Contains(back, t) })
@@ -349,7 +349,7 @@ func (w *world) answer(id string) {
 	}
 }
 
-// end has a worker's znode vanish; losing counts against the first task.
+// end deletes a worker's znode. With losing that is a loss of its first task.
 func (w *world) end(id string, losing bool) {
 	if list, _ := w.list(id); losing && len(list) > 0 && w.tasks[list[0]] != nil {
 		w.tasks[list[0]].lost++
@@ -358,7 +358,7 @@ func (w *world) end(id string, losing bool) {
 	w.watch[id]++
 }
 
-// leave has a worker give back what it has, and go.
+// leave has a worker give back its tasks, and delete its znode.
 func (w *world) leave(id string) {
 	list, _ := w.list(id)
 	for _, t := range list {

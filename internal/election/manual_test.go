@@ -43,13 +43,10 @@ func TestLeader(t *testing.T) {
 	t.Run("is_the_next_when_the_first_vanishes_after_the_listing", func(t *testing.T) {
 		root := zktest.Connect(t)
 		first, second := join(t, harness.Open(t, root)), join(t, harness.Open(t, root))
-		f, through := forward(t, root)
+		proxy, through := zktest.Via(t, root)
 		s := harness.Open(t, through)
 		var err error
-		met := f.once(opGetData, first.Path(), func() fate {
-			err = first.Resign()
-			return pass
-		})
+		met := before(proxy, zktest.OpGetData, first.Path(), func([]byte) { err = first.Resign() })
 		is(t, s, second.Path(), "me")
 		await(t, "read of the first", met)
 		if err != nil {
@@ -58,9 +55,9 @@ func TestLeader(t *testing.T) {
 	})
 }
 
-func TestByHand(t *testing.T) {
+func TestCandidateMadeByHand(t *testing.T) {
 	t.Parallel()
-	t.Run("a_candidate_leads_until_it_is_removed", func(t *testing.T) {
+	t.Run("leads_until_it_is_removed", func(t *testing.T) {
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
 		h.Create(task.MasterDir, "")
@@ -75,7 +72,7 @@ func TestByHand(t *testing.T) {
 			t.Errorf("Campaign: %v", r.err)
 		}
 	})
-	t.Run("a_permanent_znode_with_children_is_a_candidate_too", func(t *testing.T) {
+	t.Run("may_be_permanent_and_have_children", func(t *testing.T) {
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
 		h.Create(task.MasterDir, "")
@@ -91,7 +88,7 @@ func TestByHand(t *testing.T) {
 			t.Errorf("Campaign: %v", r.err)
 		}
 	})
-	t.Run("a_candidate_that_nobody_may_read_is_ahead_and_breaks_nothing", func(t *testing.T) {
+	t.Run("is_ahead_also_when_nobody_may_read_it", func(t *testing.T) {
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
 		h.Create(task.MasterDir, "")
@@ -105,7 +102,7 @@ func TestByHand(t *testing.T) {
 			t.Error("does not lead although nobody is ahead")
 		}
 	})
-	t.Run("other_names_are_no_candidates", func(t *testing.T) {
+	t.Run("needs_a_name_that_ends_in_ten_digits", func(t *testing.T) {
 		root := zktest.Connect(t)
 		h := zktest.Conn(t, root)
 		h.Create(task.MasterDir, "who leads?")
@@ -132,7 +129,7 @@ func TestByHand(t *testing.T) {
 	})
 }
 
-func TestUnreadableOwnCandidate(t *testing.T) {
+func TestElectionIsOutWhenTheOwnZnodeMayNotBeRead(t *testing.T) {
 	root := zktest.Connect(t)
 	h := zktest.Conn(t, root)
 	s := harness.Open(t, root)

@@ -25,8 +25,8 @@ import (
 
 func TestMain(m *testing.M) { zktest.Main(m) }
 
-// rig is a client that has a session, and after that another one.
-type rig struct {
+// A runningClient has a session and, when that ends, another one.
+type runningClient struct {
 	*Client
 	t        *testing.T
 	warned   *records
@@ -34,9 +34,9 @@ type rig struct {
 	stop     func()                // ends Serve, and waits for it
 }
 
-// startVia has a client work in a chroot of its own, through a proxy; h works there
-// by itself.
-func startVia(t *testing.T) (root string, h *zktest.ManualClient, proxy *zktest.Proxy, r *rig) {
+// startVia starts a client in a chroot of its own, behind a proxy. h is connected to the
+// same chroot directly.
+func startVia(t *testing.T) (root string, h *zktest.ManualClient, proxy *zktest.Proxy, r *runningClient) {
 	t.Helper()
 	root = zktest.Connect(t)
 	h = zktest.Conn(t, root)
@@ -44,17 +44,17 @@ func startVia(t *testing.T) (root string, h *zktest.ManualClient, proxy *zktest.
 	return root, h, proxy, start(t, through)
 }
 
-// start has a client work at a connect string until the test ends.
-func start(t *testing.T, connect string) *rig {
+// start runs a client at a connect string until the test ends.
+func start(t *testing.T, connect string) *runningClient {
 	t.Helper()
 	return startIn(t, connect, "")
 }
 
 // startIn is start for a client of a queue.
-func startIn(t *testing.T, connect, queue string) *rig {
+func startIn(t *testing.T, connect, queue string) *runningClient {
 	t.Helper()
 	warned := &records{}
-	r := &rig{
+	r := &runningClient{
 		Client: New(Config{Queue: queue, Logger: slog.New(slog.NewTextHandler(warned, &slog.HandlerOptions{Level: slog.LevelWarn}))}),
 		t:      t, warned: warned, sessions: make(chan *session.Session, 1000),
 	}
@@ -85,15 +85,9 @@ func startIn(t *testing.T, connect, queue string) *rig {
 }
 
 // session returns the next session that the client serves.
-func (r *rig) session() *session.Session {
+func (r *runningClient) session() *session.Session {
 	r.t.Helper()
-	select {
-	case s := <-r.sessions:
-		return s
-	case <-time.After(20 * time.Second):
-		r.t.Fatal("no session")
-		return nil
-	}
+	return receive(r.t, "session", r.sessions)
 }
 
 // ending is what a call of Do returned.
@@ -108,7 +102,7 @@ func (e ending) String() string {
 
 // do submits tasks, each with a payload of its own, and returns where each
 // ending comes.
-func (r *rig) do(ctx context.Context, payloads ...string) (endings []<-chan ending) {
+func (r *runningClient) do(ctx context.Context, payloads ...string) (endings []<-chan ending) {
 	for _, p := range payloads {
 		end := make(chan ending, 2)
 		id := task.NewID()
@@ -129,7 +123,7 @@ func payloads(n int) (ps []string) {
 }
 
 // wait returns how the calls ended.
-func (r *rig) wait(ends ...<-chan ending) (endings []ending) {
+func (r *runningClient) wait(ends ...<-chan ending) (endings []ending) {
 	r.t.Helper()
 	limit := time.After(20 * time.Second)
 	for i, end := range ends {
@@ -175,6 +169,15 @@ func tasks(t *testing.T, h *zktest.ManualClient, n int) (ids []string) {
 	return ids
 }
 
+// permit sets what everyone may do with a znode under a chroot.
+func permit(t *testing.T, h *zktest.ManualClient, connect, path string, perms int32) {
+	t.Helper()
+	_, chroot, _ := strings.Cut(connect, "/")
+	if _, err := h.Conn.SetACL("/"+chroot+path, zk.WorldACL(perms), -1); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // watches counts a session's watches on tasks under a chroot.
 func watches(t *testing.T, server *zktest.Server, connect string, s *session.Session) (n int) {
 	t.Helper()
@@ -204,18 +207,26 @@ func reads(proxy *zktest.Proxy) (n int) {
 	return n
 }
 
-// met waits for what a proxy was told to do.
-func met(t *testing.T, what <-chan struct{}) {
+// met waits until a proxy has acted on a request.
+func met(t *testing.T, acted <-chan struct{}) {
+	t.Helper()
+	receive(t, "request that the proxy acts on", acted)
+}
+
+// receive returns what a channel brings.
+func receive[T any](t *testing.T, what string, c <-chan T) T {
 	t.Helper()
 	select {
-	case <-what:
+	case v := <-c:
+		return v
 	case <-time.After(20 * time.Second):
-		t.Fatal("the request to act upon did not come")
+		t.Fatalf("no %s within 20 s", what)
+		panic("unreachable")
 	}
 }
 
-// player plays leader and workers: it finishes every task the moment that it
-// sees it, until it is stopped.
+// A player plays the leader and the workers: it finishes every task as soon as it sees
+// the task, until it is stopped.
 type player struct {
 	stop func()
 
@@ -295,7 +306,7 @@ func (p *player) run(ctx context.Context, s *session.Session, finish func(id, pa
 	}
 }
 
-// callers have one task under way each, which a player finishes.
+// callers have one call of Do under way each, which a player finishes.
 type callers struct {
 	t       *testing.T
 	results atomic.Int32
@@ -303,7 +314,7 @@ type callers struct {
 }
 
 // call starts 40 of them. Each of their calls must return what was submitted.
-func call(r *rig, p *player) *callers {
+func call(r *runningClient, p *player) *callers {
 	c := &callers{t: r.t}
 	stop := make(chan struct{})
 	var calls sync.WaitGroup
@@ -339,7 +350,7 @@ func (c *callers) more(n int32) {
 	})
 }
 
-// payload tells what it found in a task that it handled.
+// payload returns the payload of a task that was finished.
 func (p *player) payload(id string) (payload string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -347,16 +358,16 @@ func (p *player) payload(id string) (payload string, ok bool) {
 	return payload, ok
 }
 
-// all returns the payloads of what it handled so far, by id.
+// all returns the payloads of the tasks finished so far, by id.
 func (p *player) all() map[string]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return maps.Clone(p.handled)
 }
 
-// records keeps what was logged, but for what stands in most tests: nobody leads.
+// records keeps what was logged, without the warnings of a stall: most tests have no leader.
 type records struct {
-	stalls bool // keep that as well
+	stalls bool // keep the warnings of a stall too
 
 	mu   sync.Mutex // guards the rest
 	text bytes.Buffer

@@ -14,31 +14,31 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// rig is an installation on a server with TLS.
-type rig struct {
+// An installation is a chroot on a server with TLS.
+type installation struct {
 	t      *testing.T
 	server *zktest.Server
 	root   string
 }
 
-// newRig is for one test at a time: all have the same server, since a policy is also about the
-// servers' own znodes.
-func newRig(t *testing.T) *rig {
+// newInstallation is for one test at a time: all tests share one server, and a policy also
+// changes the servers' own znodes.
+func newInstallation(t *testing.T) *installation {
 	t.Helper()
 	server := zktest.SharedWith(t, zktest.Options{TLS: true, Flags: []string{
 		"-Dzookeeper.enforceQuota=true", "-Dzookeeper.X509AuthenticationProvider.superUser=CN=super",
 	}})
-	r := &rig{t, server, server.Addr() + "/site/app"}
-	t.Cleanup(r.reset)
-	return r
+	in := &installation{t, server, server.Addr() + "/site/app"}
+	t.Cleanup(in.reset)
+	return in
 }
 
-// reset leaves the server as it was at its start, for the next test.
-func (r *rig) reset() {
-	r.t.Helper()
-	super, err := r.server.CA().Issue(zktest.Request{CN: "super"})
-	must(r.t, err)
-	h := zktest.ConnAs(r.t, r.server.Addr(), super)
+// reset restores the server for the next test.
+func (in *installation) reset() {
+	in.t.Helper()
+	super, err := in.server.CA().Issue(zktest.Request{CN: "super"})
+	must(in.t, err)
+	h := zktest.ConnAs(in.t, in.server.Addr(), super)
 	for _, path := range []string{"/", serversOwn, quotas} {
 		for _, name := range h.Children(path) {
 			if name != "zookeeper" && path != serversOwn {
@@ -46,26 +46,26 @@ func (r *rig) reset() {
 			}
 		}
 		_, err := h.Conn.SetACL(path, zk.WorldACL(zk.PermAll), -1)
-		must(r.t, err)
+		must(in.t, err)
 	}
 }
 
-func (r *rig) open(connect, role string) *session.Session {
-	r.t.Helper()
-	return harness.Open(r.t, connect, func(c *session.Config) { c.TLS = r.server.Identity(role) })
+func (in *installation) open(connect, role string) *session.Session {
+	in.t.Helper()
+	return harness.Open(in.t, connect, func(c *session.Config) { c.TLS = in.server.Identity(role) })
 }
 
-// tree is the installation as somebody sees it.
-func (r *rig) tree(role string) Tree {
-	r.t.Helper()
-	return Tree{Session: r.open(r.root, role), Servers: r.open(r.server.Addr(), role), Chroot: "/site/app"}
+// tree is the installation with the sessions of a role.
+func (in *installation) tree(role string) Tree {
+	in.t.Helper()
+	return Tree{Session: in.open(in.root, role), Servers: in.open(in.server.Addr(), role), Chroot: "/site/app"}
 }
 
-// fill creates what programs leave there, n of each, and returns how many znodes there are.
-func (r *rig) fill(s *session.Session, n int) (znodes int) {
-	r.t.Helper()
+// fill creates n znodes in each directory, and returns how many znodes there are.
+func (in *installation) fill(s *session.Session, n int) (znodes int) {
+	in.t.Helper()
 	if err := s.EnsureDirs(task.Dirs()...); err != nil {
-		r.t.Fatal(err)
+		in.t.Fatal(err)
 	}
 	var ops []session.Op
 	for _, dir := range task.Dirs() {
@@ -74,29 +74,29 @@ func (r *rig) fill(s *session.Session, n int) (znodes int) {
 		}
 	}
 	if _, err := s.Multi(ops...); err != nil {
-		r.t.Fatal(err)
+		in.t.Fatal(err)
 	}
 	return 1 + len(task.Dirs()) + len(ops)
 }
 
-// obeys fails unless the whole installation, and the servers' own znodes, are as a policy says.
-func (r *rig) obeys(policy string) {
-	r.t.Helper()
+// obeys fails the test unless all znodes, the servers' own too, have the ACLs of a policy.
+func (in *installation) obeys(policy string) {
+	in.t.Helper()
 	var p access.Policy
 	if policy != "" {
-		p = parse(r.t, policy)
+		p = parse(in.t, policy)
 	}
-	h := zktest.Conn(r.t, r.server.Addr())
+	h := zktest.Conn(in.t, in.server.Addr())
 	defer h.Close()
-	for full, path := range r.znodes(h) {
+	for full, path := range in.znodes(h) {
 		acl, _, err := h.Conn.GetACL(full)
 		if err != nil || !p.Obeys(path, acl) {
-			r.t.Errorf("%s has the ACL %v, %v", full, acl, err)
+			in.t.Errorf("%s has the ACL %v, %v", full, acl, err)
 		}
 	}
 }
 
-func (r *rig) znodes(h *zktest.ManualClient) map[string]string {
+func (in *installation) znodes(h *zktest.ManualClient) map[string]string {
 	all := map[string]string{"/": "/", "/site": "/", "/site/app": "/", serversOwn: serversOwn, quotas: quotas}
 	for _, dir := range h.Children("/site/app") {
 		all["/site/app/"+dir] = "/" + dir
