@@ -28,6 +28,7 @@ func newProject(t *testing.T, scripts ...string) *project {
 	t.Helper()
 	zktest.OpenOnly(t, "its servers are those that scripts/zookeeper starts")
 	p := &project{t: t, dir: t.TempDir()}
+	p.setenv("SERVER_JVMFLAGS", "-XX:TieredStopAtLevel=1") // its servers live for seconds
 	for _, name := range scripts {
 		text, err := os.ReadFile("../../../scripts/" + name)
 		if err != nil {

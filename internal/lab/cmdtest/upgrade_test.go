@@ -15,18 +15,12 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// version builds the three programs as those of a version.
-func version(t *testing.T, version string) (bin string) {
-	t.Helper()
-	return harness.Build(t, "-ldflags=-X taskkeeper/internal/cli.version="+version,
-		"taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
-}
-
 // TestRollingUpgrade replaces all programs by those of another version, one after the other,
 // while clients of both work. Each input is executed once, and its result printed once.
 func TestRollingUpgrade(t *testing.T) {
 	t.Parallel()
-	old, next := version(t, "1.4.0"), version(t, "1.5.0")
+	old := harness.Build(t) // without a version
+	next := harness.Build(t, "-ldflags=-X taskkeeper/internal/cli.version=1.5.0", "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
 	server := zktest.NewServer(t, zktest.Options{})
 	root := zktest.Chroot(t, server, "/upgrade")
 	dir := t.TempDir()
@@ -115,7 +109,7 @@ func TestRollingUpgrade(t *testing.T) {
 // TestOtherProtocol starts programs where others have another protocol.
 func TestOtherProtocol(t *testing.T) {
 	t.Parallel()
-	bin := version(t, "1.4.0")
+	bin := harness.Build(t)
 	root := zktest.Connect(t)
 	h := zktest.Conn(t, root)
 	h.Put("/members", "protocol=2 version=2.0.1")
@@ -125,7 +119,7 @@ func TestOtherProtocol(t *testing.T) {
 		p := harness.Run(t, harness.Command{Path: filepath.Join(bin, f[0]), Args: append(f[1:], "--zk", root)})
 		p.Exit(1)
 		last := p.Stderr.Lines()[len(p.Stderr.Lines())-1]
-		want := f[0] + ": another protocol: this is version 1.4.0, which speaks protocol 1; /members says protocol 2, written by version 2.0.1: use a version that speaks it"
+		want := f[0] + ": another protocol: this is version devel, which speaks protocol 1; /members says protocol 2, written by version 2.0.1: use a version that speaks it"
 		if last != want {
 			t.Errorf("%s: %q, want %q", args, last, want)
 		}
@@ -138,7 +132,7 @@ func TestOtherProtocol(t *testing.T) {
 // TestRaisedProtocol raises the protocol while programs that do not speak it are at work.
 func TestRaisedProtocol(t *testing.T) {
 	t.Parallel()
-	bin := version(t, "1.4.0")
+	bin := harness.Build(t)
 	root := zktest.Connect(t)
 	h := zktest.Conn(t, root)
 	start := func(args ...string) *harness.Child {
@@ -158,7 +152,7 @@ func TestRaisedProtocol(t *testing.T) {
 	h.Set("/members", "protocol=2 version=2.0.1")
 	for _, p := range []*harness.Child{m, w, run, drain, wait} {
 		p.Exit(1)
-		p.Line(p.Stderr, "another protocol: this is version 1.4.0, which speaks protocol 1; /members says protocol 2, written by version 2.0.1")
+		p.Line(p.Stderr, "another protocol: this is version devel, which speaks protocol 1; /members says protocol 2, written by version 2.0.1")
 	}
 	if left := append(h.Children("/tasks"), h.Children("/workers")...); len(left) > 0 {
 		t.Errorf("left: %q", left)
