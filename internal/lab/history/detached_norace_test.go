@@ -3,117 +3,67 @@
 package history
 
 import (
-	"context"
-	"fmt"
+	"errors"
 	"testing"
 	"time"
 
-	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
-	"taskkeeper/internal/master"
-	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
-	"taskkeeper/internal/worker"
 )
 
-// TestReconnectDetached judges a real run with tasks that outlive their client:
-// some are collected, cancelled, or set back after a failure, the rest is left to
-// the leader, and leaders change.
+// TestReconnectDetached judges a run with detached tasks while the leader changes. The client
+// collects, retries and cancels some of them, and leaves the others to the leader.
 func TestReconnectDetached(t *testing.T) {
-	const tasks, chroot, kept = 120, "/app", 4 * time.Second
-	server := zktest.NewServer(t, zktest.Options{})
-	connect := server.Addr() + chroot
-	cfg := session.Config{Timeout: 5 * time.Second}
-	// client does what a client does on a session of its own.
-	client := func(do func(s *session.Session)) {
-		t.Helper()
-		s := harness.Open(t, connect)
-		defer s.Close()
-		do(s)
-	}
-	multi := func(s *session.Session, ops ...session.Op) {
-		if _, err := s.Multi(ops...); err != nil {
-			t.Error(err)
-		}
-	}
-	client(func(s *session.Session) { // of this the payload is left
-		if err := s.EnsureDirs(task.Dirs()...); err != nil {
+	const tasks, retention = 60, 3 * time.Second
+	s := newService(t, "", 0)
+	s.retention = retention
+	s.begin("")
+	s.hand.Create(task.DataPath(task.NewID()), "a payload without a task")
+
+	submit := func(payload string) string {
+		id, err := s.client.Submit(t.Context(), task.NewID(), []byte(payload))
+		if err != nil {
 			t.Fatal(err)
 		}
-		id := task.NewID()
-		multi(s, session.Create(task.DataPath(id), []byte("3600")), session.Create(task.StatePath(id), []byte("pending")))
-		multi(s, session.Delete(task.StatePath(id), session.AnyVersion))
-	})
-
-	var masters []func()
-	for range 2 {
-		masters = append(masters, role(t, connect, cfg, func(ctx context.Context, s *session.Session) error {
-			return master.Run(ctx, s, master.Config{Retention: kept})
-		}))
+		return id
 	}
-	stopWorker := role(t, connect, cfg, func(ctx context.Context, s *session.Session) error {
-		return worker.Run(ctx, s, worker.Config{Slots: 4})
-	})
-	hand := zktest.Conn(t, connect)
 	var ids []string
-	client(func(s *session.Session) {
-		for i := range tasks {
-			id := task.NewID()
-			payload := []string{"0", "0.01", "x"}[i%3] // the third fails
-			multi(s, session.Create(task.DataPath(id), []byte(payload)), session.Create(task.StatePath(id), []byte("pending")))
-			ids = append(ids, id)
-			if i == tasks/2 {
-				masters[0]() // one of the two leaves, maybe the leader
+	for i := range tasks {
+		ids = append(ids, submit([]string{"short", bad, "0"}[i%3]))
+		if i == tasks/2 {
+			for _, candidate := range s.hand.Children(task.MasterDir) {
+				stat, _ := s.hand.Stat(task.MasterDir + "/" + candidate)
+				zktest.Expire(t, s.root, stat.EphemeralOwner)
 			}
 		}
-		id := task.NewID()
-		multi(s, session.Create(task.DataPath(id), []byte("3600")), session.Create(task.StatePath(id), []byte("pending")))
-		ids = append(ids, id)
-	})
+	}
 	var retried, collected int
-	client(func(s *session.Session) {
-		for i, id := range ids[:tasks] {
-			zktest.Eventually(t, "task "+id+" is finished, or gone", func() (bool, string) {
-				data, stat, err := s.Get(task.StatePath(id))
-				if err != nil {
-					return true, ""
-				}
-				state := task.ParseState(data)
-				if state.Phase == task.Failed && i%2 == 0 {
-					if _, err := s.Multi(session.Set(task.StatePath(id), []byte("pending"), stat.Version)); err == nil {
-						retried++
-					}
-				} else if state.Finished() && i%5 == 0 {
-					if _, err := s.Multi(session.Delete(task.DataPath(id), session.AnyVersion), session.Delete(task.StatePath(id), stat.Version)); err == nil {
-						collected++
-					}
-				}
-				return state.Finished(), fmt.Sprintf("%q", data)
-			})
+	for i, id := range ids {
+		r, err := s.client.Await(t.Context(), id)
+		switch {
+		case err == nil && r.State.Phase == task.Failed && i%2 == 0:
+			err = s.client.Retry(t.Context(), id)
+			retried++
+		case err == nil && i%5 == 0:
+			err = s.client.Collect(t.Context(), r)
+			collected++
+		case errors.Is(err, task.ErrNotFound): // on a slow machine the leader is faster
+			err = nil
 		}
-		last := ids[tasks]
-		multi(s, session.Delete(task.DataPath(last), session.AnyVersion), session.Delete(task.StatePath(last), session.AnyVersion))
-	})
-	zktest.Eventually(t, "nothing is left", func() (bool, string) {
-		left := append(hand.Children(task.TasksDir), hand.Children(task.DataDir)...)
-		return len(left) == 0, fmt.Sprint(len(left), " znodes")
-	})
-	stopWorker()
-	masters[1]()
-	hand.Close()
-
-	txns, err := Read(server.DataDir())
-	if err != nil {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.client.Cancel(t.Context(), submit(held)); err != nil {
 		t.Fatal(err)
 	}
-	r := Check(Under(txns, chroot), Options{Finished: true, Retention: kept})
-	t.Log(r)
-	if err := r.Err(); err != nil {
-		t.Error(err)
-	}
-	switch {
-	case r.Created != tasks+2, r.Withdrawn != 2, retried == 0, collected == 0, r.Retried != retried,
-		r.Done+r.Failed != tasks+retried, r.Uncollected != tasks+1-collected:
-		t.Errorf("this cannot be, after %d retries, %d collected: %+v", retried, collected, r)
+	s.ready()
+	s.stop()
+
+	_, r := s.judge(Options{Finished: true, Retention: retention, Manual: []int64{s.hand.Session()}})
+	created := s.created + tasks + 1
+	if r.Created != created || r.Withdrawn != 1 || retried == 0 || r.Retried != retried || len(r.Terms) < 2 ||
+		r.Done+r.Failed != created-1+retried || collected == 0 || r.Uncollected != tasks+1-collected {
+		t.Errorf("%d created, %d retried, %d collected; judged: %+v", created, retried, collected, r)
 	}
 }

@@ -5,10 +5,9 @@ import (
 	"time"
 )
 
-// Op is what an Event does.
+// Op is the kind of an Event.
 type Op int
 
-// What happens in a transaction.
 const (
 	Create Op = iota + 1
 	Set
@@ -38,32 +37,26 @@ type Event struct {
 	Op      Op
 	Path    string // "" for a session
 	Data    []byte // Create, Set
-	Version int32  // of the data afterwards; Delete: the last one
-	Owner   int64  // the session whose end removes the znode; 0 if it is permanent
+	Version int32  // Set: of the data afterwards; Delete: of the data before
+	Owner   int64  // the session with which the znode ends; 0 if it is persistent
 }
 
-// A Txn is one transaction: its events happened together.
+// A Txn is one transaction: all its events happen together.
 type Txn struct {
 	Zxid    int64
-	Session int64     // who asked for it
+	Session int64     // that asked for it
 	Time    time.Time // by the clock of the server that ordered it
-	Events  []Event   // CloseSession comes after what the session's end removed
+	Events  []Event   // CloseSession comes last, after the deletes of the session's znodes
 
-	// Expired tells of the end of a session that the servers ended it, not its
-	// owner.
-	Expired bool
-	// Refused is not 0 where nothing was changed: ZooKeeper's code of the error,
-	// for example NoNode.
-	Refused int32
-	// RefusedAt is the operation of a multi that was refused; -1 where it was no
-	// multi.
-	RefusedAt int
+	Expired   bool  // CloseSession: the servers ended the session, not its owner
+	Refused   int32 // ZooKeeper's error code, such as NoNode; 0 if the transaction was carried out
+	RefusedAt int   // the operation of a multi that was refused; -1 if it was no multi
 }
 
-// NoNode is the code of a refusal because a znode is not there.
+// NoNode is the error code of a request for a znode that does not exist.
 const NoNode int32 = -101
 
-// closes tells whether the transaction ended its session.
+// closes reports whether the transaction ends its session.
 func (t Txn) closes() bool {
 	return len(t.Events) > 0 && t.Events[len(t.Events)-1].Op == CloseSession
 }
@@ -86,30 +79,25 @@ const (
 	typeCloseSession    = -11
 )
 
-// errorSize is the length of the body of an error: a code.
+// errorSize is the length of the body of an error, in bytes.
 const errorSize = 4
 
-// decode reads one record of the log. It knows no state: of a Delete neither
-// version nor owner, of a Set no owner, and of the end of a session not what it
-// removes. (Servers since 3.6 list that in the record, unless told not to.)
-//
-// After what is decoded there may be more: a digest of the whole tree, for one.
+// decode reads one record of the log, and leaves to a tree what the record does not say: the
+// version and the owner of a Delete, the owner of a Set, and what the end of a session deletes.
+// It does not read what follows the body: a digest, for example.
 func decode(record []byte) (Txn, error) {
 	j := &jute{rest: record}
 	t := Txn{RefusedAt: -1, Session: j.long()}
 	cxid := j.int()
-	t.Zxid = j.long()
-	t.Time = time.UnixMilli(j.long())
+	t.Zxid, t.Time = j.long(), time.UnixMilli(j.long())
 	kind := j.int()
 	switch kind {
 	case typeMulti:
 		t.decodeMulti(j)
 	case typeCreateSession:
-		j.int() // the timeout
 		t.add(Event{Op: OpenSession})
 	case typeCloseSession:
-		// The client's own request has a number, the servers' has none.
-		t.Expired = cxid == 0
+		t.Expired = cxid == 0 // a client numbers its requests from 1
 		t.add(Event{Op: CloseSession})
 	default:
 		t.decodeOp(j, kind)
@@ -122,11 +110,11 @@ func decode(record []byte) (Txn, error) {
 
 func (t *Txn) add(e Event) { t.Events = append(t.Events, e) }
 
-// decodeMulti reads the operations of a multi. One that was refused is logged
-// too: from the operation refused on, all are errors. Those before it may be as
-// well, with the bodies that they had; see Ensembles.
+// decodeMulti reads the operations of a multi. In a refused multi all operations from the refused
+// one on are errors. Those before it may be errors too, but with the bodies of the operations:
+// see Ensembles in the package's documentation.
 func (t *Txn) decodeMulti(j *jute) {
-	for i := range j.count(8) {
+	for i := range j.count() {
 		kind := j.int()
 		op := &jute{rest: j.buffer()}
 		if j.err != nil {
@@ -152,21 +140,15 @@ func (t *Txn) decodeOp(j *jute, kind int32) {
 	case typeCreate, typeCreate2, typeCreateContainer, typeCreateTTL:
 		e := Event{Op: Create, Path: j.string(), Data: j.buffer()}
 		j.skipACL()
-		if kind == typeCreate || kind == typeCreate2 {
-			if j.bool() {
-				e.Owner = t.Session
-			}
-		}
-		j.int() // the parent's version
-		if kind == typeCreateTTL {
-			j.long()
+		if (kind == typeCreate || kind == typeCreate2) && j.bool() {
+			e.Owner = t.Session
 		}
 		t.add(e)
 	case typeDelete, typeDeleteContainer:
 		t.add(Event{Op: Delete, Path: j.string()})
 	case typeSetData, typeReconfig:
 		t.add(Event{Op: Set, Path: j.string(), Data: j.buffer(), Version: j.int()})
-	case typeSetACL, typeCheck: // no change that anyone here asks for
+	case typeSetACL, typeCheck: // they change no data
 	case typeError:
 		t.Refused = j.int()
 		if t.Refused == 0 && j.err == nil {
