@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"taskkeeper/internal/lab/zktest"
-	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
 
@@ -22,10 +21,8 @@ import (
 type form struct {
 	name    string
 	fault   fault
-	done    bool                                  // ZooKeeper carries out the call
-	timeout time.Duration                         // of the session; 0: long
-	until   func(s *service, ss *session.Session) // waits during the fault; nil: the fault ends at once
-	ends    bool                                  // the session ends during the fault
+	done    bool          // ZooKeeper carries out the call
+	timeout time.Duration // of the session: brief, wary, or 0 for a long one
 }
 
 // A fault is what happens to the connection when the call arrives.
@@ -38,41 +35,23 @@ const (
 )
 
 const (
-	// brief is a session timeout for faults that outlast it.
+	// brief is for faults that last until the session has ended.
 	brief = 3 * time.Second
-	// wary leaves a client 2 s to come back: it notices a silence after two thirds of it.
+	// wary is for faults that last until the client notices the silence: after two thirds of it,
+	// which leaves 2 s to come back.
 	wary = 6 * time.Second
 )
 
 var forms = []form{ // the long ones first
-	{name: "silence before it until the session ends", fault: silence, timeout: brief, until: (*service).over, ends: true},
-	{name: "silence after it until the session ends", fault: silence, done: true, timeout: brief, until: (*service).over, ends: true},
-	{name: "silence before it until the client notices", fault: silence, timeout: wary, until: (*service).noticed},
-	{name: "silence after it until the client notices", fault: silence, done: true, timeout: wary, until: (*service).noticed},
-	{name: "lost request and no connection until the session ends", fault: reset, timeout: brief, until: (*service).over, ends: true},
-	{name: "lost reply and no connection until the session ends", fault: reset, done: true, timeout: brief, until: (*service).over, ends: true},
-	{name: "lost request", fault: reset},
-	{name: "lost reply", fault: reset, done: true},
-	{name: "slow connection", fault: slow, done: true},
-}
-
-// over waits until the server has ended a session.
-func (s *service) over(ss *session.Session) {
-	s.t.Helper()
-	zktest.Eventually(s.t, "the end of a session", func() (bool, string) {
-		<-time.After(50 * time.Millisecond) // several tests ask at a time, for seconds
-		dump, err := zktest.Shared(s.t).Ask("dump")
-		return err == nil && !strings.Contains(dump, fmt.Sprintf("0x%x", ss.ID())), fmt.Sprint(dump, err)
-	})
-}
-
-// noticed waits until a session has noticed that its connection is lost.
-func (s *service) noticed(ss *session.Session) {
-	s.t.Helper()
-	zktest.Eventually(s.t, "a lost connection", func() (bool, string) {
-		_, suspended := ss.Suspended()
-		return suspended, "none"
-	})
+	{"silence before it until the session ends", silence, false, brief},
+	{"silence after it until the session ends", silence, true, brief},
+	{"silence before it until the client notices", silence, false, wary},
+	{"silence after it until the client notices", silence, true, wary},
+	{"lost request and no connection until the session ends", reset, false, brief},
+	{"lost reply and no connection until the session ends", reset, true, brief},
+	{"lost request", reset, false, 0},
+	{"lost reply", reset, true, 0},
+	{"slow connection", slow, true, 0},
 }
 
 // counts are how often things happened beyond what the tasks and the processes that run at the
@@ -105,8 +84,7 @@ type call struct {
 	// was not carried out, or was.
 	survives, notDone, done counts
 
-	// What a lost reply causes if the call is simply sent again. If nil, the role looks what has
-	// become of the call, after a Sync.
+	// What a lost reply causes, if that differs: the role sends the call again.
 	again counts
 }
 
@@ -243,9 +221,9 @@ var calls = []call{
 // expected is what a fault causes.
 func (c call) expected(f form) counts {
 	switch {
-	case f.ends && f.done:
+	case f.timeout == brief && f.done:
 		return c.done
-	case f.ends:
+	case f.timeout == brief:
 		return c.notDone
 	case f.done && f.fault != slow && c.again != nil:
 		return c.again
@@ -280,7 +258,6 @@ func failCall(t *testing.T, c call, f form) {
 	} else {
 		met, release = s.proxy.Hold(zktest.OpMulti, 1, c.match(id))
 	}
-	s.proxy.Seen()
 	c.provoke(s, id)
 	s.wait("the call", met)
 	switch f.fault {
@@ -297,19 +274,9 @@ func failCall(t *testing.T, c call, f form) {
 	if c.meanwhile != nil {
 		c.meanwhile(s, id)
 	}
-	if f.until != nil {
-		f.until(s, s.session())
-	}
+	s.outlast(f.timeout)
 	s.proxy.Refuse(false)
 	s.proxy.Blackhole(false)
-
-	if f.fault != slow && !f.ends && c.again == nil {
-		var seen []zktest.Op
-		zktest.Eventually(t, "a Sync", func() (bool, string) {
-			seen = append(seen, s.proxy.Seen()...)
-			return slices.Contains(seen, zktest.OpSync), fmt.Sprint(seen)
-		})
-	}
 	s.ready()
 	s.open()
 	for range 3 {
@@ -319,6 +286,25 @@ func failCall(t *testing.T, c call, f form) {
 	txns, r := s.judge(Options{Finished: true})
 	if got, want := s.beyond(txns, r), c.expected(f); !maps.Equal(got, want) {
 		t.Errorf("caused %v, want %v\n%+v", got, want, r)
+	}
+}
+
+// outlast waits during a fault for what its session timeout is for.
+func (s *service) outlast(timeout time.Duration) {
+	s.t.Helper()
+	id := fmt.Sprintf("0x%x", s.session().ID())
+	switch timeout {
+	case brief:
+		zktest.Eventually(s.t, "the end of a session", func() (bool, string) {
+			<-time.After(50 * time.Millisecond) // several tests ask at a time, for seconds
+			dump, err := zktest.Shared(s.t).Ask("dump")
+			return err == nil && !strings.Contains(dump, id), fmt.Sprint(dump, err)
+		})
+	case wary:
+		zktest.Eventually(s.t, "a lost connection", func() (bool, string) {
+			_, suspended := s.session().Suspended()
+			return suspended, "none"
+		})
 	}
 }
 

@@ -24,7 +24,6 @@ func Check(txns []Txn, o Options) Report {
 		candidates: make(map[string]int64),
 		workers:    newTable[workerState](),
 		tasks:      newTable[taskState](),
-		payloads:   newTable[payload](),
 		drained:    make(map[string]bool),
 		exists:     make(map[string]bool),
 		ended:      make(map[int64]bool),
@@ -35,7 +34,7 @@ func Check(txns []Txn, o Options) Report {
 	}
 	j.endTerm(Term{})
 	if o.Finished {
-		j.finished()
+		j.judgeRest()
 	}
 	return j.report
 }
@@ -47,12 +46,11 @@ type judge struct {
 
 	candidates map[string]int64 // the owner of each candidate, by sequence number and name
 	workers    table[workerState]
-	tasks      table[taskState]
-	payloads   table[payload]
-	drained    map[string]bool // children of /drain that say so
-	exists     map[string]bool // whether a path that ever existed still does
-	ended      map[int64]bool  // sessions
-	master     map[int64]bool  // sessions that ever had a candidate
+	tasks      table[taskState] // with their payloads
+	drained    map[string]bool  // children of /drain that say so
+	exists     map[string]bool  // whether a path that ever existed still does
+	ended      map[int64]bool   // sessions
+	master     map[int64]bool   // sessions that ever had a candidate
 
 	lowest string // of the candidates
 	leader int64  // its owner; 0 without a candidate
@@ -64,9 +62,8 @@ type judge struct {
 
 // table holds what ever existed in one folder, by id.
 type table[T any] struct {
-	now     map[string]*T
-	was     map[string]T // before the current transaction, if that changes it
-	changed []string     // the keys of was, in the order of the changes
+	now map[string]*T
+	was map[string]T // before the current transaction, if that changes it
 }
 
 func newTable[T any]() table[T] {
@@ -82,7 +79,6 @@ func (t *table[T]) change(id string) *T {
 	}
 	if _, again := t.was[id]; !again {
 		t.was[id] = *item
-		t.changed = append(t.changed, id)
 	}
 	return item
 }
@@ -97,12 +93,6 @@ func (t *table[T]) get(id string) (was, now T) {
 		was = now
 	}
 	return was, now
-}
-
-// settle ends the current transaction.
-func (t *table[T]) settle() {
-	clear(t.was)
-	t.changed = t.changed[:0]
 }
 
 type workerState struct {
@@ -125,6 +115,14 @@ type taskState struct {
 	assigned int      // how often
 	sets     int      // how often its state was set, but for retries
 	retries  int      // how often it was set from failed back to pending
+
+	payload payload
+}
+
+type payload struct {
+	exists bool
+	owner  int64
+	since  time.Time
 }
 
 // String describes a task for a violation.
@@ -143,12 +141,6 @@ func (t taskState) String() string {
 }
 
 func finished(p task.Phase) bool { return p == task.Done || p == task.Failed }
-
-type payload struct {
-	exists bool
-	owner  int64
-	since  time.Time
-}
 
 func (j *judge) violation(rule Rule, znode, format string, args ...any) {
 	if slices.Contains(j.opts.Manual, j.txn.Session) {
@@ -206,17 +198,12 @@ func (j *judge) event(e Event) {
 	j.exists[e.Path] = e.Op != Delete
 }
 
-// created judges the name of a znode that is created.
-func (j *judge) created(e Event) {
+// created judges the name of a znode that is created, and who owns a candidate or a worker.
+func (j *judge) created(e Event, mustBeEphemeral bool) {
 	if _, again := j.exists[e.Path]; again {
 		j.violation(RuleIDs, e.Path, "the name is used again")
 	}
-}
-
-// registered judges a candidate or a worker that is created.
-func (j *judge) registered(e Event) {
-	j.created(e)
-	if e.Owner == 0 {
+	if mustBeEphemeral && e.Owner == 0 {
 		j.violation(RuleIDs, e.Path, "is not ephemeral")
 	}
 }
@@ -230,7 +217,7 @@ func (j *judge) candidate(name string, e Event) {
 	}
 	switch e.Op {
 	case Create:
-		j.registered(e)
+		j.created(e, true)
 		j.candidates[number+name] = e.Owner
 		j.master[e.Owner] = true
 	case Delete:
@@ -242,7 +229,7 @@ func (j *judge) worker(id string, e Event) {
 	w := j.workers.change(id)
 	switch e.Op {
 	case Create:
-		j.registered(e)
+		j.created(e, true)
 		w.exists, w.owner = true, e.Owner
 		j.report.Workers++
 	case Delete:
@@ -273,7 +260,7 @@ func (j *judge) task(id string, e Event) {
 	}
 	state := task.ParseState(e.Data)
 	if e.Op == Create {
-		j.created(e)
+		j.created(e, false)
 		t.exists, t.owner, t.asks = true, e.Owner, state.Facts.Asked()
 		j.report.Created++
 	} else {
@@ -304,15 +291,15 @@ func (j *judge) setState(id string, t *taskState, state task.State, e Event) {
 }
 
 func (j *judge) payload(id string, e Event) {
-	p := j.payloads.change(id)
+	t := j.tasks.change(id)
 	switch e.Op {
 	case Create:
-		j.created(e)
-		*p = payload{exists: true, owner: e.Owner, since: j.txn.Time}
+		j.created(e, false)
+		t.payload = payload{exists: true, owner: e.Owner, since: j.txn.Time}
 	case Set:
 		j.violation(RuleIDs, e.Path, "a payload is changed, to %.80q", e.Data)
 	case Delete:
-		p.exists = false
+		t.payload.exists = false
 	}
 }
 
@@ -346,8 +333,8 @@ func (j *judge) byLeader() bool {
 	return leads
 }
 
-// finished judges what is left after all programs have ended.
-func (j *judge) finished() {
+// judgeRest judges what is left after all programs have ended.
+func (j *judge) judgeRest() {
 	for _, dir := range []string{task.MasterDir, task.WorkersDir, task.TasksDir, task.DataDir} {
 		var left []string
 		for path, exists := range j.exists {

@@ -18,20 +18,9 @@
 //	record   Adler-32 of the entry 8 · length 4 · entry · 'B'
 //	entry    session 8 · cxid 4 · zxid 8 · time 8, ms · type 4 · body · digest
 //
-//	type                       body
-//	create 1, 15               path · data · ACL · ephemeral 1 · parent's version 4
-//	container 19, TTL 21       path · data · ACL · parent's version 4 (· TTL 8)
-//	delete 2, 20               path
-//	setData 5, reconfig 16     path · data · version afterwards 4
-//	setACL 7, check 13         skipped
-//	multi 14                   vector of (type 4 · length 4 · body)
-//	error -1                   code 4
-//	createSession -10          timeout 4
-//	closeSession -11           vector of paths removed; empty before 3.6
-//
-// Strings, data and vectors have their length in front; -1 stands for none. The paths that the
-// end of a session removes come from the replay, which works for every version. The digest of
-// the whole tree is new in 3.6, and is not read.
+// Strings, data and vectors have their length in front; -1 stands for none. The digest is of the
+// whole tree, new in 3.6, and not read. The paths that the end of a session removes come from the
+// replay: before 3.6 they are not in the log.
 //
 // Refused requests are in the log as well: a request as an error, a multi with an error for
 // each operation from the refused one on. If the servers end a session, its closeSession has

@@ -65,17 +65,11 @@ func Read(dir string) ([]Txn, error) {
 	return txns, nil
 }
 
-// once drops the records that a server has logged again, behind later ones. If two records have
-// one zxid and differ, both stay, and cannot be replayed.
+// once sorts records by zxid, and drops those that a server has logged again. If two records of
+// one zxid differ, both stay, and cannot be replayed.
 func once(records []Txn) []Txn {
-	txns := make([]Txn, 0, len(records))
-	for _, r := range records {
-		i, found := slices.BinarySearchFunc(txns, r, func(a, b Txn) int { return cmp.Compare(a.Zxid, b.Zxid) })
-		if !found || !reflect.DeepEqual(txns[i], r) {
-			txns = append(txns, r)
-		}
-	}
-	return txns
+	slices.SortStableFunc(records, func(a, b Txn) int { return cmp.Compare(a.Zxid, b.Zxid) })
+	return slices.CompactFunc(records, func(a, b Txn) bool { return reflect.DeepEqual(a, b) })
 }
 
 // Records reads what a server has logged, with all gaps and repetitions: see Ensembles in the
@@ -84,7 +78,7 @@ func once(records []Txn) []Txn {
 func Records(dir string) (txns []Txn, err error) {
 	logs, err := zxids(dir, "log.")
 	if err != nil {
-		return nil, fmt.Errorf("find the transaction log: %w", err)
+		return nil, err
 	}
 	for _, zxid := range logs {
 		path := filepath.Join(dir, "version-2", "log."+strconv.FormatInt(zxid, 16))
@@ -96,19 +90,13 @@ func Records(dir string) (txns []Txn, err error) {
 }
 
 // Snapshots lists the zxids of a server's snapshots, in order.
-func Snapshots(dir string) ([]int64, error) {
-	found, err := zxids(dir, "snapshot.")
-	if err != nil {
-		return nil, fmt.Errorf("find snapshots: %w", err)
-	}
-	return found, nil
-}
+func Snapshots(dir string) ([]int64, error) { return zxids(dir, "snapshot.") }
 
 // zxids lists the zxids in the names of the files that begin with a prefix, in order.
 func zxids(dir, prefix string) (found []int64, err error) {
 	entries, err := os.ReadDir(filepath.Join(dir, "version-2"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("find the files %s…: %w", prefix, err)
 	}
 	for _, e := range entries {
 		hex, ok := strings.CutPrefix(e.Name(), prefix)
@@ -177,9 +165,6 @@ func records(r io.Reader) iter.Seq2[[]byte, error] {
 // a refusal names no znode.
 func Under(txns []Txn, chroot string) []Txn {
 	chroot = strings.TrimSuffix(chroot, "/")
-	if chroot == "" {
-		return txns
-	}
 	var below []Txn
 	for _, t := range txns {
 		var events []Event

@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -10,18 +11,15 @@ import (
 
 // judgeTransaction compares everything that the transaction changed with what it was before.
 func (j *judge) judgeTransaction() {
-	for _, id := range j.workers.changed {
+	for _, id := range slices.Sorted(maps.Keys(j.workers.was)) {
 		j.judgeWorker(id)
 	}
-	for _, id := range j.tasks.changed {
+	for _, id := range slices.Sorted(maps.Keys(j.tasks.was)) {
 		j.judgeTask(id)
-	}
-	for _, id := range j.payloads.changed {
 		j.judgePayload(id)
 	}
-	j.workers.settle()
-	j.tasks.settle()
-	j.payloads.settle()
+	clear(j.workers.was)
+	clear(j.tasks.was)
 }
 
 func (j *judge) judgeWorker(id string) {
@@ -116,7 +114,7 @@ func (j *judge) judgeTask(id string) {
 	path := task.StatePath(id)
 	switch {
 	case !was.exists && now.exists:
-		if before, p := j.payloads.get(id); before.exists || !p.exists || p.owner != now.owner {
+		if was.payload.exists || !now.payload.exists || now.payload.owner != now.owner {
 			j.violation(RuleIDs, path, "submitted without its payload, or with another owner")
 		}
 		if now.phase != task.Pending || now.losses != 0 {
@@ -140,11 +138,29 @@ func (j *judge) judgeTask(id string) {
 func (j *judge) judgeState(id string) {
 	was, now := j.tasks.get(id)
 	path, holder := task.StatePath(id), j.holder(was)
+	switch now.phase {
+	case task.Done:
+		j.report.Done++
+	case task.Failed:
+		j.report.Failed++
+	}
+	if finished(now.phase) {
+		j.report.Finishes = append(j.report.Finishes, j.txn.Time)
+	}
 	switch {
-	case finished(now.phase):
-		j.judgeEnd(id)
 	case now.phase == task.Malformed:
 		j.violation(RuleCommit, path, "set to an unknown state: %s", was)
+	case finished(now.phase) && holder != "":
+		if slices.Contains(now.holders, holder) {
+			j.violation(RuleCommit, path, "%s, while its worker %s still lists it", now.phase, holder)
+		}
+	case now.phase == task.Failed && now.reason == lost(was.losses+1):
+		j.countLoss(path, was)
+		if len(was.holders) > 0 {
+			j.violation(RuleCommit, path, "%s: %s", now.reason, was)
+		}
+	case finished(now.phase):
+		j.violation(RuleCommit, path, "%s %q by another than its worker: %s", now.phase, now.reason, was)
 	case now.losses == was.losses:
 		j.report.GivenBack++
 		if holder == "" || j.workers.now[holder].exists {
@@ -170,30 +186,6 @@ func (j *judge) holder(was taskState) string {
 	return ""
 }
 
-// judgeEnd judges that a task is done or has failed.
-func (j *judge) judgeEnd(id string) {
-	was, now := j.tasks.get(id)
-	path, holder := task.StatePath(id), j.holder(was)
-	j.report.Finishes = append(j.report.Finishes, j.txn.Time)
-	if now.phase == task.Done {
-		j.report.Done++
-	} else {
-		j.report.Failed++
-	}
-	switch {
-	case holder != "" && slices.Contains(now.holders, holder):
-		j.violation(RuleCommit, path, "%s, while its worker %s still lists it", now.phase, holder)
-	case holder != "":
-	case now.phase == task.Failed && now.reason == lost(was.losses+1):
-		j.countLoss(path, was)
-		if len(was.holders) > 0 {
-			j.violation(RuleCommit, path, "%s: %s", now.reason, was)
-		}
-	default:
-		j.violation(RuleCommit, path, "%s %q by another than its worker: %s", now.phase, now.reason, was)
-	}
-}
-
 // lost is the reason with which a leader fails a task.
 func lost(n int) string {
 	if n == 1 {
@@ -215,8 +207,7 @@ func (j *judge) countLoss(path string, was taskState) {
 
 // judgeRemoval judges that a task was removed.
 func (j *judge) judgeRemoval(id string) {
-	was, _ := j.tasks.get(id)
-	_, p := j.payloads.get(id)
+	was, now := j.tasks.get(id)
 	path := task.StatePath(id)
 	if !finished(was.phase) {
 		j.report.Withdrawn++
@@ -224,13 +215,13 @@ func (j *judge) judgeRemoval(id string) {
 	switch {
 	case was.owner == j.txn.Session:
 	case !j.master[j.txn.Session]: // collected, or cancelled
-		if !finished(was.phase) && was.owner != 0 && p.exists {
+		if !finished(was.phase) && was.owner != 0 && now.payload.exists {
 			j.violation(RuleRemove, path, "removed by another than its client, without its payload: %s", was)
 		}
 	case !j.mayRemove(path, was.since):
 	case !finished(was.phase) || was.owner != 0:
 		j.violation(RuleRemove, path, "removed by the leader, though it is not finished or its client's: %s", was)
-	case p.exists:
+	case now.payload.exists:
 		j.violation(RuleRemove, path, "removed by the leader without its payload")
 	}
 }
@@ -249,19 +240,20 @@ func (j *judge) mayRemove(path string, since time.Time) bool {
 	return true
 }
 
-// judgePayload judges a payload that was created or removed.
+// judgePayload judges that a payload was created or removed.
 func (j *judge) judgePayload(id string) {
-	was, p := j.payloads.get(id)
-	before, t := j.tasks.get(id)
-	path := task.DataPath(id)
+	was, now := j.tasks.get(id)
+	path, owner := task.DataPath(id), was.payload.owner
 	switch {
-	case p.exists && !was.exists && (before.exists || !t.exists):
-		j.violation(RuleIDs, path, "a payload without its task")
-	case p.exists:
-	case t.exists && t.phase == task.Pending:
-		j.violation(RuleRemove, path, "the payload of a task that is not finished is removed: %s", t)
-	case p.owner == j.txn.Session, !j.master[j.txn.Session], before.exists && !t.exists: // judgeRemoval judges the last
-	case j.mayRemove(path, p.since) && (p.owner != 0 || t.exists):
+	case was.payload.exists == now.payload.exists:
+	case now.payload.exists:
+		if was.exists || !now.exists {
+			j.violation(RuleIDs, path, "a payload without its task")
+		}
+	case now.exists && now.phase == task.Pending:
+		j.violation(RuleRemove, path, "the payload of a task that is not finished is removed: %s", now)
+	case owner == j.txn.Session, !j.master[j.txn.Session], was.exists && !now.exists: // judgeRemoval judges the last
+	case j.mayRemove(path, was.payload.since) && (owner != 0 || now.exists):
 		j.violation(RuleRemove, path, "removed by the leader, though it belongs to a task or a client")
 	}
 }

@@ -11,8 +11,8 @@ import (
 // system is the servers' own tree. No transaction creates its first znodes.
 const system = "/zookeeper"
 
-// tree replays transactions. It adds to each what the record does not say, and notices if
-// earlier transactions are missing.
+// tree replays transactions. It adds the deletes to the end of a session, and notices if earlier
+// transactions are missing.
 type tree struct {
 	nodes  map[string]*znode
 	owned  map[int64]map[string]bool // the paths of ephemeral znodes, by session
@@ -28,8 +28,7 @@ func newTree() *tree {
 	return &tree{nodes: make(map[string]*znode), owned: make(map[int64]map[string]bool)}
 }
 
-// apply carries out the next transaction, and completes it. It fails if the transaction cannot
-// be the next one.
+// apply carries out the next transaction. It fails if the transaction cannot be the next one.
 func (r *tree) apply(t *Txn) error {
 	if err := follows(r.newest, t.Zxid); err != nil {
 		return err
@@ -38,8 +37,8 @@ func (r *tree) apply(t *Txn) error {
 	if t.closes() {
 		t.Events = slices.Concat(r.deletes(t.Session), t.Events)
 	}
-	for i := range t.Events {
-		if err := r.change(&t.Events[i]); err != nil {
+	for _, e := range t.Events {
+		if err := r.change(e); err != nil {
 			return fmt.Errorf("transaction 0x%x: %w", t.Zxid, err)
 		}
 	}
@@ -66,7 +65,7 @@ func (r *tree) deletes(session int64) (events []Event) {
 	return events
 }
 
-func (r *tree) change(e *Event) error {
+func (r *tree) change(e Event) error {
 	n := r.nodes[e.Path]
 	switch {
 	case e.Op == OpenSession, e.Op == CloseSession, strings.HasPrefix(e.Path+"/", system+"/"):
@@ -89,9 +88,8 @@ func (r *tree) change(e *Event) error {
 		if e.Version != n.version+1 {
 			return fmt.Errorf("set of %s at version %d makes it %d", e.Path, n.version, e.Version)
 		}
-		n.version, e.Owner = e.Version, n.owner
+		n.version = e.Version
 	case e.Op == Delete:
-		e.Version, e.Owner = n.version, n.owner
 		delete(r.nodes, e.Path)
 		delete(r.owned[n.owner], e.Path)
 	}

@@ -6,39 +6,23 @@ import (
 )
 
 // Op is the kind of an Event.
-type Op int
+type Op string
 
 const (
-	Create Op = iota + 1
-	Set
-	Delete
-	OpenSession
-	CloseSession
+	Create       Op = "create"
+	Set          Op = "set"
+	Delete       Op = "delete"
+	OpenSession  Op = "open session"
+	CloseSession Op = "close session"
 )
-
-func (o Op) String() string {
-	switch o {
-	case Create:
-		return "create"
-	case Set:
-		return "set"
-	case Delete:
-		return "delete"
-	case OpenSession:
-		return "open session"
-	case CloseSession:
-		return "close session"
-	}
-	return fmt.Sprintf("op %d", int(o))
-}
 
 // An Event is one change.
 type Event struct {
 	Op      Op
 	Path    string // "" for a session
 	Data    []byte // Create, Set
-	Version int32  // Set: of the data afterwards; Delete: of the data before
-	Owner   int64  // the session with which the znode ends; 0 if it is persistent
+	Version int32  // Set: of the data afterwards
+	Owner   int64  // Create: the session with which the znode ends; 0 if it is persistent
 }
 
 // A Txn is one transaction: all its events happen together.
@@ -82,9 +66,8 @@ const (
 // errorSize is the length of the body of an error, in bytes.
 const errorSize = 4
 
-// decode reads one record of the log, and leaves to a tree what the record does not say: the
-// version and the owner of a Delete, the owner of a Set, and what the end of a session deletes.
-// It does not read what follows the body: a digest, for example.
+// decode reads one record of the log. It leaves to a tree what the end of a session deletes, and
+// does not read what follows the body: a digest, for example.
 func decode(record []byte) (Txn, error) {
 	j := &jute{rest: record}
 	t := Txn{RefusedAt: -1, Session: j.long()}
