@@ -62,37 +62,40 @@ type judge struct {
 
 // table holds what ever existed in one folder, by id.
 type table[T any] struct {
-	now map[string]*T
-	was map[string]T // before the current transaction, if that changes it
+	items   map[string]*item[T]
+	changed []*item[T] // by the current transaction
 }
 
-func newTable[T any]() table[T] {
-	return table[T]{now: make(map[string]*T), was: make(map[string]T)}
+// item is a worker or a task before and after the current transaction.
+type item[T any] struct {
+	id       string
+	was, now T
 }
 
-// change returns an item for the current transaction to change.
-func (t *table[T]) change(id string) *T {
-	item := t.now[id]
-	if item == nil {
-		item = new(T)
-		t.now[id] = item
+func newTable[T any]() table[T] { return table[T]{items: make(map[string]*item[T])} }
+
+func (t *table[T]) at(id string) *item[T] {
+	if t.items[id] == nil {
+		t.items[id] = &item[T]{id: id}
 	}
-	if _, again := t.was[id]; !again {
-		t.was[id] = *item
-	}
-	return item
+	return t.items[id]
 }
 
-// get returns an item before and after the current transaction; zero values if it never existed.
-func (t *table[T]) get(id string) (was, now T) {
-	if item := t.now[id]; item != nil {
-		now = *item
+// change returns an item whose now is about to change.
+func (t *table[T]) change(id string) *item[T] {
+	i := t.at(id)
+	if !slices.Contains(t.changed, i) {
+		t.changed = append(t.changed, i)
 	}
-	was, changed := t.was[id]
-	if !changed {
-		was = now
+	return i
+}
+
+// settle ends the current transaction.
+func (t *table[T]) settle() {
+	for _, i := range t.changed {
+		i.was = i.now
 	}
-	return was, now
+	t.changed = t.changed[:0]
 }
 
 type workerState struct {
@@ -139,6 +142,8 @@ func (t taskState) String() string {
 	}
 	return s
 }
+
+func (t taskState) pending() bool { return t.exists && t.phase == task.Pending }
 
 func finished(p task.Phase) bool { return p == task.Done || p == task.Failed }
 
@@ -226,7 +231,7 @@ func (j *judge) candidate(name string, e Event) {
 }
 
 func (j *judge) worker(id string, e Event) {
-	w := j.workers.change(id)
+	w := &j.workers.change(id).now
 	switch e.Op {
 	case Create:
 		j.created(e, true)
@@ -237,11 +242,11 @@ func (j *judge) worker(id string, e Event) {
 	}
 	list, _ := task.ParseList(e.Data) // a malformed list holds nothing; a Delete has no data
 	for _, gone := range without(w.list, list.IDs) {
-		t := j.tasks.change(gone)
+		t := &j.tasks.change(gone).now
 		t.holders = without(t.holders, []string{id})
 	}
 	for _, added := range without(list.IDs, w.list) {
-		t := j.tasks.change(added)
+		t := &j.tasks.change(added).now
 		t.holders = append(slices.Clone(t.holders), id)
 	}
 	w.list, w.back = list.IDs, list.Back
@@ -253,18 +258,18 @@ func without(ids, others []string) []string {
 }
 
 func (j *judge) task(id string, e Event) {
-	t := j.tasks.change(id)
-	if e.Op == Delete {
-		t.exists, t.since = false, j.txn.Time
-		return
-	}
-	state := task.ParseState(e.Data)
-	if e.Op == Create {
+	c := j.tasks.change(id)
+	t, state := &c.now, task.ParseState(e.Data)
+	switch e.Op {
+	case Create:
 		j.created(e, false)
 		t.exists, t.owner, t.asks = true, e.Owner, state.Facts.Asked()
 		j.report.Created++
-	} else {
-		j.setState(id, t, state, e)
+	case Set:
+		j.setState(c, state, e)
+	case Delete:
+		t.exists, t.since = false, j.txn.Time
+		return
 	}
 	t.phase, t.losses, t.since, t.reason = state.Phase, state.Losses, j.txn.Time, ""
 	if state.Phase == task.Failed {
@@ -272,10 +277,10 @@ func (j *judge) task(id string, e Event) {
 	}
 }
 
-func (j *judge) setState(id string, t *taskState, state task.State, e Event) {
-	was, _ := j.tasks.get(id)
+func (j *judge) setState(c *item[taskState], state task.State, e Event) {
+	t := &c.now
 	switch {
-	case t.sets+t.retries > was.sets+was.retries:
+	case t.sets+t.retries > c.was.sets+c.was.retries:
 		j.violation(RuleCommit, e.Path, "set twice in one transaction, at last to %.80q", e.Data)
 	case t.phase == task.Failed && t.owner == 0 && state.Phase == task.Pending && state.Losses == 0:
 		t.retries++
@@ -291,15 +296,15 @@ func (j *judge) setState(id string, t *taskState, state task.State, e Event) {
 }
 
 func (j *judge) payload(id string, e Event) {
-	t := j.tasks.change(id)
+	p := &j.tasks.change(id).now.payload
 	switch e.Op {
 	case Create:
 		j.created(e, false)
-		t.payload = payload{exists: true, owner: e.Owner, since: j.txn.Time}
+		*p = payload{exists: true, owner: e.Owner, since: j.txn.Time}
 	case Set:
 		j.violation(RuleIDs, e.Path, "a payload is changed, to %.80q", e.Data)
 	case Delete:
-		t.payload.exists = false
+		p.exists = false
 	}
 }
 

@@ -3,19 +3,13 @@ package history
 import (
 	"bytes"
 	"encoding/binary"
-	"hash/adler32"
 	"testing"
 )
 
-// FuzzDecode decodes, replays and judges what no server wrote, and reads it as a log file.
+// FuzzDecode decodes, replays and judges what no server wrote, and reads it as a file.
 func FuzzDecode(f *testing.F) {
 	record := func(kind int32, body string) []byte {
-		b, _ := binary.Append(nil, binary.BigEndian, struct {
-			Session    int64
-			Cxid       int32
-			Zxid, Time int64
-			Kind       int32
-		}{1 << 40, 7, 1, 1_700_000_000_000, kind})
+		b, _ := binary.Append(nil, binary.BigEndian, entry{1 << 40, 7, 1, 1_700_000_000_000, kind})
 		return append(b, body...)
 	}
 	const (
@@ -46,14 +40,6 @@ func FuzzDecode(f *testing.F) {
 		for record, err := range records(bytes.NewReader(data)) {
 			if err == nil {
 				decode(record)
-			}
-		}
-		log, _ := binary.Append(nil, binary.BigEndian, header{Magic: logMagic})
-		log, _ = binary.Append(log, binary.BigEndian, frame{uint64(adler32.Checksum(data)), int32(len(data))})
-		log = append(append(log, data...), recordEnd)
-		for got, err := range records(bytes.NewReader(log)) {
-			if err != nil || !bytes.Equal(got, data) {
-				t.Errorf("got % x, %v", got, err)
 			}
 		}
 	})

@@ -24,16 +24,14 @@ func (j *jute) take(n int) []byte {
 	return taken
 }
 
-func (j *jute) number(size int) (n uint64) {
+func (j *jute) number(size int) (n uint32) {
 	for _, b := range j.take(size) {
-		n = n<<8 | uint64(b)
+		n = n<<8 | uint32(b)
 	}
 	return n
 }
 
-func (j *jute) bool() bool  { return j.number(1) != 0 }
-func (j *jute) int() int32  { return int32(j.number(4)) }
-func (j *jute) long() int64 { return int64(j.number(8)) }
+func (j *jute) int() int32 { return int32(j.number(4)) }
 
 // buffer reads bytes. The length -1 stands for no buffer.
 func (j *jute) buffer() []byte {

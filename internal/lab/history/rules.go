@@ -2,7 +2,6 @@ package history
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -11,95 +10,90 @@ import (
 
 // judgeTransaction compares everything that the transaction changed with what it was before.
 func (j *judge) judgeTransaction() {
-	for _, id := range slices.Sorted(maps.Keys(j.workers.was)) {
-		j.judgeWorker(id)
+	for _, w := range j.workers.changed {
+		j.judgeWorker(w)
 	}
-	for _, id := range slices.Sorted(maps.Keys(j.tasks.was)) {
-		j.judgeTask(id)
-		j.judgePayload(id)
+	for _, t := range j.tasks.changed {
+		j.judgeTask(t)
+		j.judgePayload(t)
 	}
-	clear(j.workers.was)
-	clear(j.tasks.was)
+	j.workers.settle()
+	j.tasks.settle()
 }
 
-func (j *judge) judgeWorker(id string) {
-	was, now := j.workers.get(id)
-	owns := was.exists && was.owner == j.txn.Session
-	if was.exists && !owns && !j.byLeader() {
-		j.violation(RuleLeader, task.WorkerPath(id), "written by neither its owner 0x%x nor the leader 0x%x", was.owner, j.leader)
+func (j *judge) judgeWorker(w *item[workerState]) {
+	path := task.WorkerPath(w.id)
+	owns := w.was.exists && w.was.owner == j.txn.Session
+	if w.was.exists && !owns && !j.byLeader() {
+		j.violation(RuleLeader, path, "written by neither its owner 0x%x nor the leader 0x%x", w.was.owner, j.leader)
 	}
-	for _, added := range without(now.list, was.list) {
-		j.judgeAssignment(id, added)
+	for _, id := range without(w.now.list, w.was.list) {
+		j.judgeAssignment(w, j.tasks.at(id))
 	}
 	switch {
-	case was.exists && now.exists:
-		for _, removed := range without(was.list, now.list) {
-			j.judgeRelease(id, removed, owns)
+	case w.was.exists && w.now.exists:
+		for _, id := range without(w.was.list, w.now.list) {
+			j.judgeRelease(w, j.tasks.at(id), owns)
 		}
-	case was.exists && owns && !j.txn.closes():
-		for _, listed := range was.list {
-			if before, t := j.tasks.get(listed); t.exists && t.phase == task.Pending && t.sets == before.sets {
-				j.violation(RuleGive, task.WorkerPath(id), "leaves without task %s, which it lists: %s", listed, before)
+	case w.was.exists && owns && !j.txn.closes():
+		for _, id := range w.was.list {
+			if t := j.tasks.at(id); t.now.pending() && t.now.sets == t.was.sets {
+				j.violation(RuleGive, path, "leaves without task %s, which it lists: %s", id, t.was)
 			}
 		}
-	case was.exists:
-		j.judgeLoss(was)
+	case w.was.exists:
+		j.judgeLoss(w.was.list)
 	}
 }
 
 // judgeAssignment judges that a task came into a worker's list.
-func (j *judge) judgeAssignment(worker, id string) {
-	path := task.WorkerPath(worker)
-	w, _ := j.workers.get(worker)
-	was, t := j.tasks.get(id)
-	if !j.byLeader() && (!w.exists || w.owner == j.txn.Session) { // otherwise judgeWorker has said so
-		j.violation(RuleLeader, path, "task %s assigned by another than the leader 0x%x", id, j.leader)
+func (j *judge) judgeAssignment(w *item[workerState], t *item[taskState]) {
+	path := task.WorkerPath(w.id)
+	if !j.byLeader() && (!w.was.exists || w.was.owner == j.txn.Session) { // otherwise judgeWorker has said so
+		j.violation(RuleLeader, path, "task %s assigned by another than the leader 0x%x", t.id, j.leader)
 	}
-	if !t.exists || !was.exists || was.phase != task.Pending || t.phase != task.Pending {
-		j.violation(RuleAssign, path, "task %s assigned: %s", id, was)
+	if !t.was.pending() || !t.now.pending() {
+		j.violation(RuleAssign, path, "task %s assigned: %s", t.id, t.was)
 	}
-	for _, other := range without(t.holders, []string{worker}) {
-		j.violation(RuleAssign, path, "task %s assigned while worker %s has it", id, other)
+	for _, other := range without(t.now.holders, []string{w.id}) {
+		j.violation(RuleAssign, path, "task %s assigned while worker %s has it", t.id, other)
 	}
-	if len(w.list) > 0 {
-		j.violation(RuleAssign, path, "task %s assigned to a worker that is not free: %q", id, w.list)
+	if len(w.was.list) > 0 {
+		j.violation(RuleAssign, path, "task %s assigned to a worker that is not free: %q", t.id, w.was.list)
 	}
-	for _, name := range task.Drains(worker) {
+	for _, name := range task.Drains(w.id) {
 		if j.drained[name] {
-			j.violation(RuleDrain, path, "task %s assigned, and %s is drained", id, name)
+			j.violation(RuleDrain, path, "task %s assigned, and %s is drained", t.id, name)
 		}
 	}
-	j.tasks.now[id].assigned++
+	t.now.assigned++
 	j.report.Assigned++
-	j.report.MostAssigned = max(j.report.MostAssigned, j.tasks.now[id].assigned)
+	j.report.MostAssigned = max(j.report.MostAssigned, t.now.assigned)
 }
 
 // judgeRelease judges that a task left the list of a worker that stays.
-func (j *judge) judgeRelease(worker, id string, byOwner bool) {
-	path := task.WorkerPath(worker)
-	w, _ := j.workers.get(worker)
-	was, t := j.tasks.get(id)
-	pending := t.exists && t.phase == task.Pending
+func (j *judge) judgeRelease(w *item[workerState], t *item[taskState], byOwner bool) {
+	path := task.WorkerPath(w.id)
 	switch {
 	case !byOwner:
 		j.report.TakenBack++
-		if was.exists {
-			j.violation(RuleAssign, path, "task %s taken back, though it was not withdrawn: %s", id, was)
+		if t.was.exists {
+			j.violation(RuleAssign, path, "task %s taken back, though it was not withdrawn: %s", t.id, t.was)
 		}
-	case pending && t.sets == was.sets && slices.Contains(w.back, id):
+	case t.now.pending() && t.now.sets == t.was.sets && slices.Contains(w.was.back, t.id):
 		j.report.Returned++
 		j.report.Assigned-- // it was not executed: the worker executes the first of its list
-		j.tasks.now[id].assigned--
-	case pending:
-		j.violation(RuleGive, path, "frees itself of task %s: %s", id, was)
+		t.now.assigned--
+	case t.now.pending():
+		j.violation(RuleGive, path, "frees itself of task %s: %s", t.id, t.was)
 	}
 }
 
 // judgeLoss counts what a worker listed that has vanished without leaving.
-func (j *judge) judgeLoss(w workerState) {
+func (j *judge) judgeLoss(list []string) {
 	j.report.WorkersLost++
-	for i, id := range w.list {
-		t := j.tasks.now[id]
+	for i, id := range list {
+		t := &j.tasks.at(id).now
 		if i == 0 {
 			t.vanished++
 		}
@@ -109,35 +103,33 @@ func (j *judge) judgeLoss(w workerState) {
 	}
 }
 
-func (j *judge) judgeTask(id string) {
-	was, now := j.tasks.get(id)
-	path := task.StatePath(id)
+func (j *judge) judgeTask(t *item[taskState]) {
+	path := task.StatePath(t.id)
 	switch {
-	case !was.exists && now.exists:
-		if was.payload.exists || !now.payload.exists || now.payload.owner != now.owner {
+	case !t.was.exists && t.now.exists:
+		if t.was.payload.exists || !t.now.payload.exists || t.now.payload.owner != t.now.owner {
 			j.violation(RuleIDs, path, "submitted without its payload, or with another owner")
 		}
-		if now.phase != task.Pending || now.losses != 0 {
-			j.violation(RuleIDs, path, "submitted as %s", now)
+		if !t.now.pending() || t.now.losses != 0 {
+			j.violation(RuleIDs, path, "submitted as %s", t.now)
 		}
-	case was.exists && !now.exists:
-		j.judgeRemoval(id)
+	case t.was.exists && !t.now.exists:
+		j.judgeRemoval(t)
 	}
-	if now.retries > was.retries {
+	if t.now.retries > t.was.retries {
 		j.report.Retried++
-		if j.master[j.txn.Session] || j.holder(was) != "" { // their writes of "pending" mean something else
-			j.violation(RuleCommit, path, "pending again by a master or its worker: %s", was)
+		if j.master[j.txn.Session] || j.holder(t) != "" { // their writes of "pending" mean something else
+			j.violation(RuleCommit, path, "pending again by a master or its worker: %s", t.was)
 		}
 	}
-	if now.sets > was.sets {
-		j.judgeState(id)
+	if t.now.sets > t.was.sets {
+		j.judgeState(t)
 	}
 }
 
 // judgeState judges that the state of a task was set.
-func (j *judge) judgeState(id string) {
-	was, now := j.tasks.get(id)
-	path, holder := task.StatePath(id), j.holder(was)
+func (j *judge) judgeState(t *item[taskState]) {
+	path, holder, was, now := task.StatePath(t.id), j.holder(t), t.was, t.now
 	switch now.phase {
 	case task.Done:
 		j.report.Done++
@@ -155,7 +147,7 @@ func (j *judge) judgeState(id string) {
 			j.violation(RuleCommit, path, "%s, while its worker %s still lists it", now.phase, holder)
 		}
 	case now.phase == task.Failed && now.reason == lost(was.losses+1):
-		j.countLoss(path, was)
+		j.countLoss(t)
 		if len(was.holders) > 0 {
 			j.violation(RuleCommit, path, "%s: %s", now.reason, was)
 		}
@@ -163,11 +155,11 @@ func (j *judge) judgeState(id string) {
 		j.violation(RuleCommit, path, "%s %q by another than its worker: %s", now.phase, now.reason, was)
 	case now.losses == was.losses:
 		j.report.GivenBack++
-		if holder == "" || j.workers.now[holder].exists {
+		if holder == "" || j.workers.at(holder).now.exists {
 			j.violation(RuleGive, path, "given back by another than its leaving worker: %s", was)
 		}
 	case now.losses == was.losses+1:
-		j.countLoss(path, was)
+		j.countLoss(t)
 		if len(without(now.holders, was.holders)) == 0 {
 			j.violation(RuleLosses, path, "a loss counted without an assignment: %s", was)
 		}
@@ -177,9 +169,9 @@ func (j *judge) judgeState(id string) {
 }
 
 // holder returns the worker of the transaction's session that listed a task.
-func (j *judge) holder(was taskState) string {
-	for _, h := range was.holders {
-		if j.workers.now[h].owner == j.txn.Session {
+func (j *judge) holder(t *item[taskState]) string {
+	for _, h := range t.was.holders {
+		if j.workers.at(h).now.owner == j.txn.Session {
 			return h
 		}
 	}
@@ -195,7 +187,8 @@ func lost(n int) string {
 }
 
 // countLoss judges that one more loss of a task is counted.
-func (j *judge) countLoss(path string, was taskState) {
+func (j *judge) countLoss(t *item[taskState]) {
+	path, was := task.StatePath(t.id), t.was
 	j.report.Losses++
 	if !j.byLeader() {
 		j.violation(RuleLeader, path, "a loss counted by another than the leader 0x%x: %s", j.leader, was)
@@ -206,9 +199,8 @@ func (j *judge) countLoss(path string, was taskState) {
 }
 
 // judgeRemoval judges that a task was removed.
-func (j *judge) judgeRemoval(id string) {
-	was, now := j.tasks.get(id)
-	path := task.StatePath(id)
+func (j *judge) judgeRemoval(t *item[taskState]) {
+	path, was, now := task.StatePath(t.id), t.was, t.now
 	if !finished(was.phase) {
 		j.report.Withdrawn++
 	}
@@ -241,16 +233,15 @@ func (j *judge) mayRemove(path string, since time.Time) bool {
 }
 
 // judgePayload judges that a payload was created or removed.
-func (j *judge) judgePayload(id string) {
-	was, now := j.tasks.get(id)
-	path, owner := task.DataPath(id), was.payload.owner
+func (j *judge) judgePayload(t *item[taskState]) {
+	path, was, now, owner := task.DataPath(t.id), t.was, t.now, t.was.payload.owner
 	switch {
 	case was.payload.exists == now.payload.exists:
 	case now.payload.exists:
 		if was.exists || !now.exists {
 			j.violation(RuleIDs, path, "a payload without its task")
 		}
-	case now.exists && now.phase == task.Pending:
+	case now.pending():
 		j.violation(RuleRemove, path, "the payload of a task that is not finished is removed: %s", now)
 	case owner == j.txn.Session, !j.master[j.txn.Session], was.exists && !now.exists: // judgeRemoval judges the last
 	case j.mayRemove(path, was.payload.since) && (owner != 0 || now.exists):
@@ -269,9 +260,9 @@ func (j *judge) drain(name string, e Event) {
 	if !j.byLeader() {
 		j.violation(RuleDrain, e.Path, "written by another than the leader 0x%x", j.leader)
 	}
-	for id, w := range j.workers.now {
-		if w.exists && len(w.list) > 0 && slices.Contains(task.Drains(id), name) {
-			j.violation(RuleDrain, e.Path, "drained, and worker %s has %q", id, w.list)
+	for id, w := range j.workers.items {
+		if len(w.now.list) > 0 && slices.Contains(task.Drains(id), name) {
+			j.violation(RuleDrain, e.Path, "drained, and worker %s has %q", id, w.now.list)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 )
@@ -66,27 +67,38 @@ const (
 // errorSize is the length of the body of an error, in bytes.
 const errorSize = 4
 
-// decode reads one record of the log. It leaves to a tree what the end of a session deletes, and
+// entry is what each entry of the log begins with.
+type entry struct {
+	Session int64
+	Cxid    int32
+	Zxid    int64
+	Time    int64 // ms since 1970
+	Type    int32
+}
+
+// decode reads an entry of the log. It leaves to a tree what the end of a session deletes, and
 // does not read what follows the body: a digest, for example.
 func decode(record []byte) (Txn, error) {
-	j := &jute{rest: record}
-	t := Txn{RefusedAt: -1, Session: j.long()}
-	cxid := j.int()
-	t.Zxid, t.Time = j.long(), time.UnixMilli(j.long())
-	kind := j.int()
-	switch kind {
+	var e entry
+	n, err := binary.Decode(record, binary.BigEndian, &e)
+	if err != nil {
+		return Txn{}, err
+	}
+	j := &jute{rest: record[n:]}
+	t := Txn{RefusedAt: -1, Session: e.Session, Zxid: e.Zxid, Time: time.UnixMilli(e.Time)}
+	switch e.Type {
 	case typeMulti:
 		t.decodeMulti(j)
 	case typeCreateSession:
 		t.add(Event{Op: OpenSession})
 	case typeCloseSession:
-		t.Expired = cxid == 0 // a client numbers its requests from 1
+		t.Expired = e.Cxid == 0 // a client numbers its requests from 1
 		t.add(Event{Op: CloseSession})
 	default:
-		t.decodeOp(j, kind)
+		t.decodeOp(j, e.Type)
 	}
 	if j.err != nil {
-		return Txn{}, fmt.Errorf("transaction 0x%x of type %d: %w", t.Zxid, kind, j.err)
+		return Txn{}, fmt.Errorf("transaction 0x%x of type %d: %w", t.Zxid, e.Type, j.err)
 	}
 	return t, nil
 }
@@ -123,7 +135,7 @@ func (t *Txn) decodeOp(j *jute, kind int32) {
 	case typeCreate, typeCreate2, typeCreateContainer, typeCreateTTL:
 		e := Event{Op: Create, Path: j.string(), Data: j.buffer()}
 		j.skipACL()
-		if (kind == typeCreate || kind == typeCreate2) && j.bool() {
+		if (kind == typeCreate || kind == typeCreate2) && j.number(1) != 0 {
 			e.Owner = t.Session
 		}
 		t.add(e)
