@@ -197,6 +197,8 @@ func TestCheck(t *testing.T) {
 		"the leader fails a task after two losses":                   {lines{assign, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t", "12 expire", "1 = /tasks/t failed lost with 2 workers"}, ""},
 		"the leader fails a task for losses while a worker lists it": {lines{assign, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t", "1 = /tasks/t failed lost with 2 workers"}, "commit /tasks/t losses /tasks/t"},
 
+		"the leader fails and assigns a task in one transaction": {lines{assign, "11 expire", "1 = /tasks/t failed lost with 1 worker | = /workers/v t"}, "assign /workers/v"},
+
 		// losses
 		"the leader fails a task for a loss that never was":       {lines{"1 = /tasks/t failed lost with 1 worker"}, "losses /tasks/t"},
 		"the leader fails a task for more losses than there were": {lines{assign, "11 expire", "1 = /tasks/t failed lost with 2 workers"}, "commit /tasks/t"},
@@ -255,6 +257,7 @@ func TestCheck(t *testing.T) {
 		"the next leader removes a finished task":                   {lines{detached, fail, "1 expire", "2 - /tasks/u | - /data/u"}, ""},
 		"the leader removes a retried task":                         {lines{detached, fail, "22 = /tasks/u pending", "1 - /tasks/u | - /data/u"}, "remove /tasks/u"},
 		"the leader removes a finished attached task":               {lines{assign, commit, "1 - /tasks/t | - /data/t"}, "remove /tasks/t"},
+		"a stranger removes a payload without a task":               {lines{detached, "23 - /tasks/u", "22 - /data/u"}, ""},
 		"a backup removes a payload without a task":                 {lines{detached, "23 - /tasks/u", "2 - /data/u"}, "leader /data/u"},
 		"the leader removes a client's payload without a task":      {lines{"99 - /tasks/t", "1 - /data/t"}, "remove /data/t"},
 		"the leader removes the payload of a pending task":          {lines{"1 - /data/t"}, "remove /data/t"},

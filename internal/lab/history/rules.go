@@ -243,7 +243,7 @@ func (j *judge) judgePayload(t *item[taskState]) {
 		}
 	case now.pending():
 		j.violation(RuleRemove, path, "the payload of a task that is not finished is removed: %s", now)
-	case owner == j.txn.Session, !j.master[j.txn.Session], was.exists && !now.exists: // judgeRemoval judges the last
+	case !j.master[j.txn.Session], was.exists && !now.exists: // judgeRemoval judges the latter
 	case j.mayRemove(path, was.payload.since) && (owner != 0 || now.exists):
 		j.violation(RuleRemove, path, "removed by the leader, though it belongs to a task or a client")
 	}
@@ -251,7 +251,7 @@ func (j *judge) judgePayload(t *item[taskState]) {
 
 // drain judges that the leader writes that a host, a process or a worker is drained.
 func (j *judge) drain(name string, e Event) {
-	if isDrained, _ := task.ParseDrain(e.Data, e.Version); e.Op != Set || !isDrained {
+	if isDrained, _ := task.ParseDrain(e.Data, e.Version); !isDrained {
 		delete(j.drained, name)
 		return
 	}
