@@ -39,32 +39,6 @@ func (w *writer) connect() {
 	w.expect(Event{Op: OpenSession})
 }
 
-var world = zk.WorldACL(zk.PermAll)
-
-// do makes changes in one multi.
-func (w *writer) do(events ...Event) {
-	w.t.Helper()
-	ops := []any{&zk.CheckVersionRequest{Path: "/", Version: -1}}
-	for _, e := range events {
-		switch e.Op {
-		case Create:
-			r := &zk.CreateRequest{Path: e.Path, Data: e.Data, Acl: world}
-			if e.Owner != 0 {
-				r.Flags = zk.FlagEphemeral
-			}
-			ops = append(ops, r)
-		case Set:
-			ops = append(ops, &zk.SetDataRequest{Path: e.Path, Data: e.Data, Version: e.Version - 1})
-		case Delete:
-			ops = append(ops, &zk.DeleteRequest{Path: e.Path, Version: -1})
-		}
-	}
-	if _, err := w.Conn.Multi(ops...); err != nil {
-		w.t.Fatalf("%v: %v", events, err)
-	}
-	w.expect(events...)
-}
-
 // refused sends a multi that is refused.
 func (w *writer) refused(code int32, at int, ops ...any) {
 	w.t.Helper()
@@ -108,15 +82,24 @@ func TestRead(t *testing.T) {
 	w.expect(Event{Op: Create, Path: "/a/ä b", Data: []byte("\x00\xff\n")})
 	w.Delete("/a/ä b")
 	w.expect(Event{Op: Delete, Path: "/a/ä b"})
-	candidate := w.CreateSeq("/a/c-", "me")
+	candidate := w.CreateSeq("/c-", "me")
 	w.expect(Event{Op: Create, Path: candidate, Data: []byte("me"), Owner: w.Session()})
-	w.do(Event{Op: Create, Path: "/d", Owner: w.Session()}, Event{Op: Set, Path: "/d", Data: []byte("still"), Version: 1})
-	w.do(
+	world := zk.WorldACL(zk.PermAll)
+	if _, err := w.Conn.Multi(
+		&zk.CreateRequest{Path: "/b", Data: []byte("1"), Acl: world},
+		&zk.CreateRequest{Path: "/d", Acl: world, Flags: zk.FlagEphemeral},
+		&zk.CheckVersionRequest{Path: "/b", Version: 0},
+		&zk.SetDataRequest{Path: "/b", Data: []byte("2"), Version: 0},
+		&zk.SetDataRequest{Path: "/b", Data: []byte("3"), Version: 1},
+		&zk.DeleteRequest{Path: "/a", Version: 1}); err != nil {
+		t.Fatal(err)
+	}
+	w.expect(
 		Event{Op: Create, Path: "/b", Data: []byte("1")},
-		Event{Op: Create, Path: "/e", Owner: w.Session()},
+		Event{Op: Create, Path: "/d", Owner: w.Session()},
 		Event{Op: Set, Path: "/b", Data: []byte("2"), Version: 1},
 		Event{Op: Set, Path: "/b", Data: []byte("3"), Version: 2},
-		Event{Op: Delete, Path: "/e"})
+		Event{Op: Delete, Path: "/a"})
 	w.refused(NoNode, 0,
 		&zk.CheckVersionRequest{Path: "/fence", Version: -1},
 		&zk.DeleteRequest{Path: "/b", Version: 2})
@@ -126,7 +109,7 @@ func TestRead(t *testing.T) {
 		&zk.SetDataRequest{Path: "/b", Data: []byte("5"), Version: 1},
 		&zk.DeleteRequest{Path: "/b", Version: 2})
 	refused := len(w.want)
-	if _, err := w.Conn.Create("/a", nil, 0, world); !errors.Is(err, zk.ErrNodeExists) {
+	if _, err := w.Conn.Create("/b", nil, 0, world); !errors.Is(err, zk.ErrNodeExists) {
 		t.Fatal(err)
 	}
 	w.expect().Refused = -110
@@ -139,7 +122,8 @@ func TestRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.connect()
-		w.do(Event{Op: Set, Path: "/b", Data: []byte("again"), Version: 3 + version})
+		w.Set("/b", "again")
+		w.expect(Event{Op: Set, Path: "/b", Data: []byte("again"), Version: 3 + version})
 		w.compare()
 	}
 	server.Kill()

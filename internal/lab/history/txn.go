@@ -46,22 +46,19 @@ func (t Txn) closes() bool {
 	return len(t.Events) > 0 && t.Events[len(t.Events)-1].Op == CloseSession
 }
 
-// The types of transactions in the log.
+// The types of transactions in the log. The service creates no containers and no znodes with a
+// time to live, and no server is reconfigured: those types are errors.
 const (
-	typeCreate          = 1
-	typeDelete          = 2
-	typeSetData         = 5
-	typeSetACL          = 7
-	typeCheck           = 13
-	typeMulti           = 14
-	typeCreate2         = 15
-	typeReconfig        = 16
-	typeCreateContainer = 19
-	typeDeleteContainer = 20
-	typeCreateTTL       = 21
-	typeError           = -1
-	typeCreateSession   = -10
-	typeCloseSession    = -11
+	typeCreate        = 1
+	typeDelete        = 2
+	typeSetData       = 5
+	typeSetACL        = 7
+	typeCheck         = 13
+	typeMulti         = 14
+	typeCreate2       = 15
+	typeError         = -1
+	typeCreateSession = -10
+	typeCloseSession  = -11
 )
 
 // errorSize is the length of the body of an error, in bytes.
@@ -132,16 +129,16 @@ func (t *Txn) decodeMulti(j *jute) {
 
 func (t *Txn) decodeOp(j *jute, kind int32) {
 	switch kind {
-	case typeCreate, typeCreate2, typeCreateContainer, typeCreateTTL:
+	case typeCreate, typeCreate2:
 		e := Event{Op: Create, Path: j.string(), Data: j.buffer()}
 		j.skipACL()
-		if (kind == typeCreate || kind == typeCreate2) && j.number(1) != 0 {
+		if j.number(1) != 0 {
 			e.Owner = t.Session
 		}
 		t.add(e)
-	case typeDelete, typeDeleteContainer:
+	case typeDelete:
 		t.add(Event{Op: Delete, Path: j.string()})
-	case typeSetData, typeReconfig:
+	case typeSetData:
 		t.add(Event{Op: Set, Path: j.string(), Data: j.buffer(), Version: j.int()})
 	case typeSetACL, typeCheck: // they change no data
 	case typeError:
