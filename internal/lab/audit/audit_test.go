@@ -10,7 +10,7 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// logged is an audit log: user, operation, znode and result, in lines.
+// logged reads an audit log: user, operation, znode and result in each line.
 func logged(text string) (entries []zktest.AuditEntry) {
 	for line := range strings.Lines(text) {
 		if f := strings.Fields(line); len(f) > 0 {
@@ -51,8 +51,7 @@ func TestEachWriteIsJudgedByThePolicy(t *testing.T) {
 	} {
 		before := logged("admin create /x/tasks/made success\nbob create /x/tasks/bob success\n")
 		r := judge(append(before, logged(line)...), nil, []string{"/x"})
-		// Of what comes before, that of bob, who has no role.
-		if got := len(r.Violations) == 1; got != want {
+		if got := len(r.Violations) == 1; got != want { // one is bob's: he has no role
 			t.Errorf("%s: violations %q", line, r.Violations)
 		}
 	}

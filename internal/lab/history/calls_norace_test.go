@@ -43,14 +43,14 @@ const (
 )
 
 var forms = []form{ // the long ones first
-	{"silence before it until the session ends", silence, false, brief},
-	{"silence after it until the session ends", silence, true, brief},
-	{"silence before it until the client notices", silence, false, wary},
-	{"silence after it until the client notices", silence, true, wary},
-	{"lost request and no connection until the session ends", reset, false, brief},
-	{"lost reply and no connection until the session ends", reset, true, brief},
-	{"lost request", reset, false, 0},
-	{"lost reply", reset, true, 0},
+	{"request lost in a silence until the session ends", silence, false, brief},
+	{"reply lost in a silence until the session ends", silence, true, brief},
+	{"request lost in a silence until the client notices", silence, false, wary},
+	{"reply lost in a silence until the client notices", silence, true, wary},
+	{"request lost and no connection until the session ends", reset, false, brief},
+	{"reply lost and no connection until the session ends", reset, true, brief},
+	{"request lost", reset, false, 0},
+	{"reply lost", reset, true, 0},
 	{"slow connection", slow, true, 0},
 }
 
@@ -108,9 +108,9 @@ func noWorker(s *service, _ string) {
 
 // expireWorker ends the session of the only worker that is busy.
 func expireWorker(s *service, _ string) {
-	for _, w := range s.hand.Children(task.WorkersDir) {
-		if list, _ := s.hand.Get(task.WorkerPath(w)); list != "" {
-			stat, _ := s.hand.Stat(task.WorkerPath(w))
+	for _, w := range s.manual.Children(task.WorkersDir) {
+		if list, _ := s.manual.Get(task.WorkerPath(w)); list != "" {
+			stat, _ := s.manual.Stat(task.WorkerPath(w))
 			zktest.Expire(s.t, s.root, stat.EphemeralOwner)
 			return
 		}
@@ -308,7 +308,7 @@ func (s *service) outlast(timeout time.Duration) {
 	}
 }
 
-// beyond counts what a history has beyond that.
+// beyond counts what a history has beyond what its tasks and processes need.
 func (s *service) beyond(txns []Txn, r Report) counts {
 	roles := 0
 	for _, stops := range s.stops {

@@ -37,7 +37,7 @@ type service struct {
 	timeout       time.Duration // of its sessions; 0: long
 	root, through string        // connect strings, without and with the proxy
 	proxy         *zktest.Proxy
-	hand          *zktest.ManualClient
+	manual        *zktest.ManualClient
 	client        *client.Client
 	opened        chan struct{} // closed by open
 	open          func()        // ends the held tasks
@@ -65,7 +65,7 @@ func newService(t *testing.T, fault string, timeout time.Duration) *service {
 		stops:    make(map[string][]func()),
 		sessions: make(map[int64]bool),
 	}
-	s.hand = zktest.Conn(t, s.root)
+	s.manual = zktest.Conn(t, s.root)
 	s.proxy, s.through = zktest.Via(t, s.root)
 	s.open = sync.OnceFunc(func() {
 		close(s.opened)
@@ -210,11 +210,11 @@ func (s *service) wait(what string, done <-chan struct{}) {
 func (s *service) ready() {
 	s.t.Helper()
 	zktest.Eventually(s.t, "candidates, workers and tasks", func() (bool, string) {
-		candidates, workers := s.hand.Children(task.MasterDir), s.hand.Children(task.WorkersDir)
-		tasks, payloads := s.hand.Children(task.TasksDir), s.hand.Children(task.DataDir)
+		candidates, workers := s.manual.Children(task.MasterDir), s.manual.Children(task.WorkersDir)
+		tasks, payloads := s.manual.Children(task.TasksDir), s.manual.Children(task.DataDir)
 		var listed []string
 		for _, w := range workers {
-			data, _ := s.hand.Get(task.WorkerPath(w))
+			data, _ := s.manual.Get(task.WorkerPath(w))
 			list, _ := task.ParseList([]byte(data))
 			listed = append(listed, list.IDs...)
 		}
@@ -258,7 +258,7 @@ func TestReconnectDetached(t *testing.T) {
 	s := newService(t, "", 0)
 	s.retention = retention
 	s.begin("")
-	s.hand.Create(task.DataPath(task.NewID()), "a payload without a task")
+	s.manual.Create(task.DataPath(task.NewID()), "a payload without a task")
 
 	submit := func(payload string) string {
 		id, err := s.client.Submit(t.Context(), task.NewID(), []byte(payload))
@@ -271,8 +271,8 @@ func TestReconnectDetached(t *testing.T) {
 	for i := range tasks {
 		ids = append(ids, submit([]string{"short", bad, "0"}[i%3]))
 		if i == tasks/2 {
-			for _, candidate := range s.hand.Children(task.MasterDir) {
-				stat, _ := s.hand.Stat(task.MasterDir + "/" + candidate)
+			for _, candidate := range s.manual.Children(task.MasterDir) {
+				stat, _ := s.manual.Stat(task.MasterDir + "/" + candidate)
 				zktest.Expire(t, s.root, stat.EphemeralOwner)
 			}
 		}
@@ -300,7 +300,7 @@ func TestReconnectDetached(t *testing.T) {
 	s.ready()
 	s.stop()
 
-	_, r := s.judge(Options{Finished: true, Retention: retention, Manual: []int64{s.hand.Session()}})
+	_, r := s.judge(Options{Finished: true, Retention: retention, Manual: []int64{s.manual.Session()}})
 	created := s.created + tasks + 1
 	if r.Created != created || r.Withdrawn != 1 || retried == 0 || r.Retried != retried || len(r.Terms) < 2 ||
 		r.Done+r.Failed != created-1+retried || collected == 0 || r.Uncollected != tasks+1-collected {
