@@ -254,7 +254,7 @@ func (s *service) judge(o Options) (txns []Txn, r Report) {
 // TestReconnectDetached judges a run with detached tasks while the leader changes. The client
 // collects, retries and cancels some of them, and leaves the others to the leader.
 func TestReconnectDetached(t *testing.T) {
-	const tasks, retention = 60, 3 * time.Second
+	const tasks, retention = 60, 4 * time.Second
 	s := newService(t, "", 0)
 	s.retention = retention
 	s.begin("")
