@@ -58,9 +58,7 @@ func script(t *testing.T, more ...string) (txns []Txn) {
 				e.Op = Create
 			case "=":
 				e.Op = Set
-				if n := replayed.nodes[e.Path]; n != nil {
-					e.Version = n.version + 1
-				}
+				e.Version = replayed.nodes[e.Path].version + 1
 			case "-":
 				e.Op = Delete
 			case "!":

@@ -259,11 +259,11 @@ func TestReplayFailsIfAnEarlierTransactionIsMissing(t *testing.T) {
 	t.Parallel()
 	for want, e := range map[string]Event{
 		"": {Op: Create, Path: "/a/b"},
-		"the transaction that created /b is missing": {Op: Create, Path: "/b/c"},
-		"create of /a, which exists":                 {Op: Create, Path: "/a"},
-		"set of /b, which does not exist":            {Op: Set, Path: "/b", Version: 1},
-		"set of /a at version 0 makes it 2":          {Op: Set, Path: "/a", Version: 2},
-		"delete of /b, which does not exist":         {Op: Delete, Path: "/b"},
+		"the transaction that created its parent is missing": {Op: Create, Path: "/b/c"},
+		"create of /a, which exists":                         {Op: Create, Path: "/a"},
+		"set of /b, which does not exist":                    {Op: Set, Path: "/b", Version: 1},
+		"set of /a at version 0 makes it 2":                  {Op: Set, Path: "/a", Version: 2},
+		"delete of /b, which does not exist":                 {Op: Delete, Path: "/b"},
 	} {
 		replayed := newTree()
 		if err := replayed.apply(&Txn{Zxid: 1<<32 + 1, Events: []Event{{Op: Create, Path: "/a"}}}); err != nil {

@@ -2,7 +2,6 @@ package history
 
 import (
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -14,9 +13,8 @@ const system = "/zookeeper"
 // tree replays transactions. It adds the deletes to the end of a session, and notices if earlier
 // transactions are missing.
 type tree struct {
-	nodes  map[string]*znode
-	owned  map[int64]map[string]bool // the paths of ephemeral znodes, by session
-	newest int64                     // zxid
+	nodes  map[string]znode
+	newest int64 // zxid
 }
 
 type znode struct {
@@ -24,9 +22,7 @@ type znode struct {
 	owner   int64
 }
 
-func newTree() *tree {
-	return &tree{nodes: make(map[string]*znode), owned: make(map[int64]map[string]bool)}
-}
+func newTree() *tree { return &tree{nodes: make(map[string]znode)} }
 
 // apply carries out the next transaction. It fails if the transaction cannot be the next one.
 func (r *tree) apply(t *Txn) error {
@@ -59,39 +55,35 @@ func follows(last, zxid int64) error {
 
 // deletes returns what the end of a session deletes.
 func (r *tree) deletes(session int64) (events []Event) {
-	for _, path := range slices.Sorted(maps.Keys(r.owned[session])) {
-		events = append(events, Event{Op: Delete, Path: path})
+	for path, n := range r.nodes {
+		if n.owner == session {
+			events = append(events, Event{Op: Delete, Path: path})
+		}
 	}
+	slices.SortFunc(events, func(a, b Event) int { return strings.Compare(a.Path, b.Path) })
 	return events
 }
 
 func (r *tree) change(e Event) error {
-	n := r.nodes[e.Path]
+	n, exists := r.nodes[e.Path]
 	switch {
 	case e.Op == OpenSession, e.Op == CloseSession, strings.HasPrefix(e.Path+"/", system+"/"):
-	case e.Op == Create && n != nil:
+	case e.Op == Create && exists:
 		return fmt.Errorf("create of %s, which exists", e.Path)
 	case e.Op == Create:
-		if parent := path.Dir(e.Path); parent != "/" && r.nodes[parent] == nil {
-			return fmt.Errorf("create of %s: the transaction that created %s is missing", e.Path, parent)
+		if _, exists := r.nodes[path.Dir(e.Path)]; !exists && path.Dir(e.Path) != "/" {
+			return fmt.Errorf("create of %s: the transaction that created its parent is missing", e.Path)
 		}
-		r.nodes[e.Path] = &znode{owner: e.Owner}
-		if e.Owner != 0 {
-			if r.owned[e.Owner] == nil {
-				r.owned[e.Owner] = make(map[string]bool)
-			}
-			r.owned[e.Owner][e.Path] = true
-		}
-	case n == nil:
+		r.nodes[e.Path] = znode{owner: e.Owner}
+	case !exists:
 		return fmt.Errorf("%s of %s, which does not exist", e.Op, e.Path)
 	case e.Op == Set:
 		if e.Version != n.version+1 {
 			return fmt.Errorf("set of %s at version %d makes it %d", e.Path, n.version, e.Version)
 		}
-		n.version = e.Version
+		r.nodes[e.Path] = znode{e.Version, n.owner}
 	case e.Op == Delete:
 		delete(r.nodes, e.Path)
-		delete(r.owned[n.owner], e.Path)
 	}
 	return nil
 }
