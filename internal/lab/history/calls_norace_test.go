@@ -58,9 +58,6 @@ var forms = []form{ // the long ones first
 // end need. Those that are 0 are left out.
 type counts map[string]int
 
-// opCheck is the operation that the leader's multis begin with.
-const opCheck zktest.Op = 13
-
 // multi matches a multi by its first operation, and by text in it. A request begins with
 // its number, 4 bytes, and its type, 4 bytes.
 func multi(first zktest.Op, texts ...string) zktest.Match {
@@ -88,23 +85,9 @@ type call struct {
 	again counts
 }
 
-func idle(s *service, _ string)        { s.begin("") }
-func executing(s *service, id string)  { s.begin(id) }
-func hold(s *service, id string)       { s.hold(id) }
-func withdraw(s *service, _ string)    { s.withdraw(); s.executing-- }
-func resign(s *service, _ string)      { s.candidates--; go s.stops["master"][0]() }
-func leave(s *service, _ string)       { s.slots--; go s.stops["worker"][0]() }
-func openAll(s *service, _ string)     { s.open() }
-func startMaster(s *service, _ string) { s.start("master") }
-func startWorker(s *service, _ string) { s.start("worker") }
-
-// noWorker starts everything but workers.
-func noWorker(s *service, _ string) {
-	s.start("master")
-	s.ready()
-	s.start("master", "client")
-	s.ready()
-}
+func idle(s *service, _ string)       { s.begin("") }
+func executing(s *service, id string) { s.begin(id) }
+func hold(s *service, id string)      { s.hold(id) }
 
 // expireWorker ends the session of the only worker that is busy.
 func expireWorker(s *service, _ string) {
@@ -123,7 +106,7 @@ var calls = []call{
 		name: "create a candidate", role: "master",
 		match:   func(string) zktest.Match { return multi(zktest.OpCreate, task.MasterDir+"/") },
 		begin:   func(*service, string) {},
-		provoke: startMaster,
+		provoke: func(s *service, _ string) { s.start("master") },
 		meanwhile: func(s *service, id string) {
 			s.start("master", "worker", "worker", "client")
 			s.hold(id)
@@ -133,9 +116,14 @@ var calls = []call{
 	},
 	{
 		name: "create a worker", role: "worker",
-		match:     func(string) zktest.Match { return multi(zktest.OpCreate, task.WorkersDir+"/") },
-		begin:     noWorker,
-		provoke:   startWorker,
+		match: func(string) zktest.Match { return multi(zktest.OpCreate, task.WorkersDir+"/") },
+		begin: func(s *service, _ string) {
+			s.start("master")
+			s.ready()
+			s.start("master", "client")
+			s.ready()
+		},
+		provoke:   func(s *service, _ string) { s.start("worker") },
 		meanwhile: hold,
 		notDone:   counts{"sessions": 1, "expired": 1},
 		// The worker that vanished listed the task, and may have begun it.
@@ -152,7 +140,7 @@ var calls = []call{
 	},
 	{
 		name: "assign", role: "master",
-		match:   func(id string) zktest.Match { return multi(opCheck, task.StatePath(id), task.WorkersDir+"/") },
+		match:   func(id string) zktest.Match { return multi(zktest.OpCheck, task.StatePath(id), task.WorkersDir+"/") },
 		begin:   idle,
 		provoke: hold,
 		notDone: counts{"sessions": 1, "expired": 1, "candidates": 1, "swept": 1, "leaders": 1},
@@ -161,7 +149,7 @@ var calls = []call{
 	{
 		name: "count a loss", role: "master",
 		match: func(id string) zktest.Match {
-			return multi(opCheck, task.StatePath(id), "pending: timeout=600000 losses=1")
+			return multi(zktest.OpCheck, task.StatePath(id), "pending: timeout=600000 losses=1")
 		},
 		begin:    executing,
 		provoke:  expireWorker,
@@ -172,9 +160,9 @@ var calls = []call{
 	},
 	{
 		name: "take back", role: "master",
-		match:    func(string) zktest.Match { return multi(opCheck, task.WorkersDir+"/") },
+		match:    func(string) zktest.Match { return multi(zktest.OpCheck, task.WorkersDir+"/") },
 		begin:    executing,
-		provoke:  withdraw,
+		provoke:  func(s *service, _ string) { s.withdraw(); s.executing-- },
 		survives: counts{"done": -1, "withdrawn": 1, "takenBack": 1},
 		notDone:  counts{"done": -1, "withdrawn": 1, "takenBack": 1, "sessions": 1, "expired": 1, "candidates": 1, "swept": 1, "leaders": 1},
 		done:     counts{"done": -1, "withdrawn": 1, "takenBack": 1, "sessions": 1, "expired": 1, "candidates": 1, "swept": 1, "leaders": 1},
@@ -183,7 +171,7 @@ var calls = []call{
 		name: "commit", role: "worker",
 		match:   func(id string) zktest.Match { return multi(zktest.OpSetData, task.StatePath(id), "done") },
 		begin:   executing,
-		provoke: openAll,
+		provoke: func(s *service, _ string) { s.open() },
 		notDone: counts{"sessions": 1, "expired": 1, "workers": 1, "lost": 1, "swept": 1, "assigned": 1, "runs": 1, "losses": 1},
 		done:    counts{"sessions": 1, "expired": 1, "workers": 1, "lost": 1, "swept": 1},
 	},
@@ -191,7 +179,7 @@ var calls = []call{
 		name: "give back", role: "worker",
 		match:    func(id string) zktest.Match { return multi(zktest.OpSetData, task.StatePath(id), "pending") },
 		begin:    executing,
-		provoke:  leave,
+		provoke:  func(s *service, _ string) { s.slots--; go s.stops["worker"][0]() },
 		survives: counts{"workers": 1, "givenBack": 1, "assigned": 1, "runs": 1},
 		notDone:  counts{"workers": 1, "expired": 1, "lost": 1, "swept": 1, "assigned": 1, "runs": 1, "losses": 1},
 		done:     counts{"workers": 1, "expired": 1, "givenBack": 1, "assigned": 1, "runs": 1},
@@ -209,7 +197,7 @@ var calls = []call{
 		name: "resign", role: "master",
 		match:     func(string) zktest.Match { return multi(zktest.OpDelete, task.MasterDir+"/") },
 		begin:     idle,
-		provoke:   resign,
+		provoke:   func(s *service, _ string) { s.candidates--; go s.stops["master"][0]() },
 		meanwhile: hold,
 		survives:  counts{"candidates": 1, "leaders": 1},
 		notDone:   counts{"candidates": 1, "leaders": 1, "expired": 1, "swept": 1},
