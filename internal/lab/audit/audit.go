@@ -13,15 +13,15 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// Report is what came of a run. Refusals and violations are lines for people.
+// Report is what Check found, in lines for people.
 type Report struct {
 	Writes     int      // that the policy allows
-	Refused    []string // attempts that were refused for want of a right
+	Refused    []string // attempts without the right
 	Violations []string // writes that the policy does not allow
 }
 
-// Check judges what was written through servers that serve as one, by the policy that Close
-// gave their chroots. The transactions are those of one of their logs.
+// Check judges everything that was written through the servers of one service, by the policy
+// that Close gave their chroots. txns is the log of any one of the servers.
 func Check(txns []history.Txn, servers ...*zktest.Server) (Report, error) {
 	var entries []zktest.AuditEntry
 	var roots []string
@@ -33,10 +33,10 @@ func Check(txns []history.Txn, servers ...*zktest.Server) (Report, error) {
 		entries = append(entries, audit...)
 		roots = append(roots, s.Closed()...)
 	}
-	return judge(entries, txns, zktest.Policy(), roots), nil
+	return judge(entries, txns, roots), nil
 }
 
-// Judge is Check for the tests of a package: a violation is an error.
+// Judge is Check for zktest.MainClosed: a violation is an error.
 func Judge(s *zktest.Server) (text string, err error) {
 	txns, err := history.Read(s.DataDir())
 	if err != nil {
@@ -49,7 +49,7 @@ func Judge(s *zktest.Server) (text string, err error) {
 	return r.String(), r.Err()
 }
 
-// Err is nil if nothing was written that the policy does not allow.
+// Err returns the violations; nil if there is none.
 func (r Report) Err() error {
 	if len(r.Violations) == 0 {
 		return nil
@@ -62,25 +62,26 @@ func (r Report) String() string {
 	return strings.Join(lines, "\n  ")
 }
 
-// judge judges what is below some chroots.
-func judge(entries []zktest.AuditEntry, txns []history.Txn, policy access.Policy, roots []string) (r Report) {
-	creators := make(map[string]string) // who created a znode that is there
+// noAuth is ZooKeeper's error code of a request without the right.
+const noAuth int32 = -102
+
+func judge(entries []zktest.AuditEntry, txns []history.Txn, roots []string) (r Report) {
+	creators := make(map[string]string) // of each znode
 	failures := make(map[int64][]zktest.AuditEntry)
 	for _, e := range entries {
 		switch {
 		case e.Session == 0 || e.Operation == "ephemeralZNodeDeletionOnSessionCloseOrExpire":
-			// The server's own doing.
+			continue // the server itself
 		case e.Result != "success":
 			failures[e.Session] = append(failures[e.Session], e)
+			continue
+		case may(e, roots, creators[e.Znode]):
+			r.Writes++
 		default:
-			if may(policy, e, roots, creators[e.Znode]) {
-				r.Writes++
-			} else {
-				r.Violations = append(r.Violations, line(e))
-			}
-			if strings.HasPrefix(e.Operation, "create") {
-				creators[e.Znode] = e.User
-			}
+			r.Violations = append(r.Violations, line(e))
+		}
+		if e.Operation == "create" {
+			creators[e.Znode] = e.User
 		}
 	}
 	for _, t := range txns {
@@ -88,7 +89,7 @@ func judge(entries []zktest.AuditEntry, txns []history.Txn, policy access.Policy
 			continue
 		}
 		e := zktest.AuditEntry{Session: t.Session, User: "somebody", Operation: "unknown"}
-		if of := failures[t.Session]; len(of) > 0 {
+		if of := failures[t.Session]; len(of) > 0 { // in the same order as in the log of transactions
 			e, failures[t.Session] = of[0], of[1:]
 		}
 		if t.Refused == noAuth {
@@ -98,52 +99,39 @@ func judge(entries []zktest.AuditEntry, txns []history.Txn, policy access.Policy
 	return r
 }
 
-// noAuth is ZooKeeper's code of a refusal for want of a right.
-const noAuth int32 = -102
-
 func line(e zktest.AuditEntry) string {
 	return strings.TrimSpace(fmt.Sprintf("%s, session %#x: %s %s", e.User, e.Session, e.Operation, e.Znode))
 }
 
-// may tells whether the policy allows a write. What an admin created is all clients', as what
-// was there before the policy: see zktest.ManualClient.
-func may(policy access.Policy, e zktest.AuditEntry, roots []string, creator string) bool {
-	if isAdmin(policy, e.User) {
+// may reports whether the policy allows a write below one of the roots. All clients may use
+// the tasks that an admin created: see zktest.ManualClient.
+func may(e zktest.AuditEntry, roots []string, creator string) bool {
+	if isAdmin(e.User) {
 		return true
 	}
-	below, closed := within(e.Znode, roots)
-	if !closed {
+	i := slices.IndexFunc(roots, func(root string) bool { return strings.HasPrefix(e.Znode, root+"/") })
+	if i < 0 {
 		return false
 	}
+	znode, right := strings.TrimPrefix(e.Znode, roots[i]), int32(zk.PermWrite)
 	var was []zk.ACL
-	if creator != "" && !isAdmin(policy, creator) {
-		was = []zk.ACL{access.Entry("x509:"+creator, access.CreatorMark)}
-	}
 	switch e.Operation {
-	case "create", "createTTL", "createContainer":
-		return grants(policy.Closed(path.Dir(below), nil), e.User, zk.PermCreate)
-	case "delete", "deleteContainer":
-		return grants(policy.Closed(path.Dir(below), nil), e.User, zk.PermDelete)
+	case "create":
+		znode, right = path.Dir(znode), zk.PermCreate
+	case "delete":
+		znode, right = path.Dir(znode), zk.PermDelete
 	case "setData":
-		return grants(policy.Closed(below, was), e.User, zk.PermWrite)
-	}
-	return false
-}
-
-func isAdmin(policy access.Policy, user string) bool {
-	return slices.Contains(policy.Roles("x509:"+user), access.Admin)
-}
-
-func grants(acl []zk.ACL, user string, perms int32) bool {
-	return slices.ContainsFunc(acl, func(a zk.ACL) bool { return a.Scheme == "x509" && a.ID == user && a.Perms&perms == perms })
-}
-
-// within is a path below the chroot that it is in.
-func within(znode string, roots []string) (below string, closed bool) {
-	for _, root := range roots {
-		if rest, ok := strings.CutPrefix(znode, root); ok && (rest == "" || rest[0] == '/') {
-			return rest, true
+		if creator != "" && !isAdmin(creator) {
+			was = []zk.ACL{access.Entry("x509:"+creator, access.CreatorMark)}
 		}
+	default:
+		return false
 	}
-	return "", false
+	return slices.ContainsFunc(zktest.Policy().Closed(znode, was), func(a zk.ACL) bool {
+		return a.Scheme == "x509" && a.ID == e.User && a.Perms&right != 0
+	})
+}
+
+func isAdmin(user string) bool {
+	return slices.Contains(zktest.Policy().Roles("x509:"+user), access.Admin)
 }

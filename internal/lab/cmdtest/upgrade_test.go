@@ -103,7 +103,7 @@ func TestRollingUpgrade(t *testing.T) {
 	if err := report.Err(); err != nil || report.Done != total {
 		t.Errorf("%d results, and ZooKeeper's log has %d: %v", total, report.Done, err)
 	}
-	t.Logf("%s", report)
+	t.Logf("%+v", report)
 }
 
 // TestOtherProtocol starts programs where others have another protocol.

@@ -336,7 +336,7 @@ func (r *run) judge() error {
 	if err != nil {
 		return err
 	}
-	report := history.Check(history.Under(txns, chroot), history.Options{Finished: true, Hands: r.hands})
+	report := history.Check(history.Under(txns, chroot), history.Options{Finished: true, Manual: r.hands})
 	var carried []fault
 	for _, h := range r.hits {
 		carried = append(carried, h.fault)

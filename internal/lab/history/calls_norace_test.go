@@ -4,9 +4,12 @@ package history
 
 import (
 	"encoding/binary"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,243 +17,216 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// counts are what a history comes to, exactly.
-type counts struct {
-	sessions, expired int
-	created           int // tasks, like the next two
-	done, withdrawn   int
-	assigned, runs    int // runs: what the workers began
-	givenBack         int
-	takenBack, losses int
-	candidates        int
-	leaders           int // those that wrote anything
-	workers, lost     int // lost: vanished with their tasks, if any, or removed by others
-	swept             int // znodes that the end of their session removed, not their owner
-	refused           int // multis of the role at fault
+// A form is how a call fails.
+type form struct {
+	name    string
+	fault   fault
+	done    bool          // ZooKeeper carries out the call
+	timeout time.Duration // of the session: brief, wary, or 0 for a long one
 }
 
-func (c counts) plus(d counts) counts {
-	return counts{
-		c.sessions + d.sessions, c.expired + d.expired,
-		c.created + d.created, c.done + d.done, c.withdrawn + d.withdrawn,
-		c.assigned + d.assigned, c.runs + d.runs, c.givenBack + d.givenBack, c.takenBack + d.takenBack, c.losses + d.losses,
-		c.candidates + d.candidates, c.leaders + d.leaders, c.workers + d.workers, c.lost + d.lost,
-		c.swept + d.swept, c.refused + d.refused,
-	}
+// A fault is what happens to the connection when the call arrives.
+type fault int
+
+const (
+	reset   fault = iota // it is reset, and no other one is made
+	silence              // it passes nothing
+	slow                 // it delays each packet from then on
+)
+
+const (
+	// brief is for faults that last until the session has ended.
+	brief = 3 * time.Second
+	// wary is for faults that last until the client notices the silence: after two thirds of it,
+	// which leaves 2 s to come back.
+	wary = 6 * time.Second
+)
+
+var forms = []form{ // the long ones first
+	{"request lost in a silence until the session ends", silence, false, brief},
+	{"reply lost in a silence until the session ends", silence, true, brief},
+	{"request lost in a silence until the client notices", silence, false, wary},
+	{"reply lost in a silence until the client notices", silence, true, wary},
+	{"request lost and no connection until the session ends", reset, false, brief},
+	{"reply lost and no connection until the session ends", reset, true, brief},
+	{"request lost", reset, false, 0},
+	{"reply lost", reset, true, 0},
+	{"slow connection", slow, true, 0},
 }
 
-// count counts what the report does not, and takes over what it does.
-func (s *service) count(txns []Txn, r Report) counts {
-	c := counts{
-		sessions: r.Sessions, expired: r.Expired,
-		created: r.Created, done: r.Done, withdrawn: r.Withdrawn,
-		assigned: r.Assigned, runs: s.runs, givenBack: r.GivenBack, takenBack: r.TakenBack, losses: r.Losses,
-		leaders: len(r.Terms), workers: r.Workers, lost: r.WorkersLost,
-	}
-	for id, faulty := range s.sessions {
-		if faulty {
-			c.refused += r.Refused[id]
-		}
-	}
-	for _, t := range txns {
-		if t.closes() {
-			c.swept += len(t.Events) - 1
-		}
-		for _, e := range t.Events {
-			if e.Op == Create && strings.HasPrefix(e.Path, task.MasterDir+"/") {
-				c.candidates++
-			}
-		}
-	}
-	return c
-}
+// counts are how often things happened beyond what the tasks and the processes that run at the
+// end need. Those that are 0 are left out.
+type counts map[string]int
 
-// opCheck is the operation that the leader's Multis begin with.
-const opCheck zktest.Op = 13
-
-// multi matches a Multi by its first operation and by what it names: xid 4 ·
-// operation 4 · first operation 4 · rest.
-func multi(first zktest.Op, names ...string) zktest.Match {
+// multi matches a multi by its first operation, and by text in it. A request begins with
+// its number, 4 bytes, and its type, 4 bytes.
+func multi(first zktest.Op, texts ...string) zktest.Match {
 	return func(request []byte) bool {
-		if zktest.Op(binary.BigEndian.Uint32(request[8:])) != first {
-			return false
-		}
-		for _, name := range names {
-			if !zktest.Naming(name)(request) {
-				return false
-			}
-		}
-		return true
+		missing := func(text string) bool { return !zktest.Naming(text)(request) }
+		return zktest.Op(binary.BigEndian.Uint32(request[8:])) == first && !slices.ContainsFunc(texts, missing)
 	}
 }
 
-// call is one that may fail, and what comes of it. The functions get the id of
-// the task that it is about.
+// A call changes something in ZooKeeper. Its functions get the id of a task.
 type call struct {
 	name  string
-	role  string // who makes it
+	role  string // that makes it
 	match func(id string) zktest.Match
 
-	begin     func(s *service, id string) // starts what is there before the call
+	begin     func(s *service, id string)
 	provoke   func(s *service, id string) // brings the call about
-	meanwhile func(s *service, id string) // what happens during the fault, if anything
+	meanwhile func(s *service, id string) // happens during the fault; may be nil
 
-	candidates, workers, held int // what is there afterwards; held: tasks
-
-	// What it comes to, beside the tasks: when the session survives; when it is
-	// over before the fault is, and the call was not carried out, or was.
+	// What the fault causes if the session survives it; and if the session ends, and the call
+	// was not carried out, or was.
 	survives, notDone, done counts
-	// A call whose outcome is unknown is sent again and refused so often if it was
-	// carried out; with 0 it is looked for, after a Sync.
-	repeats int
+
+	// What a lost reply causes, if that differs: the role sends the call again.
+	again counts
 }
 
-// calls are all that change anything; the leader's poison task is beside them.
+func idle(s *service, _ string)       { s.begin("") }
+func executing(s *service, id string) { s.begin(id) }
+func hold(s *service, id string)      { s.hold(id) }
+
+// expireWorker ends the session of the only worker that is busy.
+func expireWorker(s *service, _ string) {
+	for _, w := range s.manual.Children(task.WorkersDir) {
+		if list, _ := s.manual.Get(task.WorkerPath(w)); list != "" {
+			stat, _ := s.manual.Stat(task.WorkerPath(w))
+			zktest.Expire(s.t, s.root, stat.EphemeralOwner)
+			return
+		}
+	}
+}
+
+// calls are all calls that change something, except the one that fails a task for its losses.
 var calls = []call{
 	{
-		name: "candidate_create", role: "master",
+		name: "create a candidate", role: "master",
 		match:   func(string) zktest.Match { return multi(zktest.OpCreate, task.MasterDir+"/") },
-		begin:   func(s *service, _ string) {},
-		provoke: func(s *service, _ string) { s.startMaster(s.through) },
+		begin:   func(*service, string) {},
+		provoke: func(s *service, _ string) { s.start("master") },
 		meanwhile: func(s *service, id string) {
-			s.startMaster(s.root)
-			s.startWorker(s.root, 1)
-			s.startWorker(s.root, 2)
-			s.startClient(s.root)
-			s.do(s.asked, id, held)
+			s.start("master", "worker", "worker", "client")
+			s.hold(id)
 		},
-		candidates: 2, workers: 3, held: 1,
-		notDone: counts{sessions: 1, expired: 1},
-		done:    counts{sessions: 1, expired: 1, candidates: 1, swept: 1},
+		notDone: counts{"sessions": 1, "expired": 1},
+		done:    counts{"sessions": 1, "expired": 1, "candidates": 1, "swept": 1},
 	},
 	{
-		name: "worker_create", role: "worker",
-		match:      func(string) zktest.Match { return multi(zktest.OpCreate, task.WorkersDir+"/") },
-		begin:      func(s *service, _ string) { s.occupied() },
-		provoke:    func(s *service, _ string) { s.startWorker(s.through, 1) },
-		meanwhile:  func(s *service, id string) { s.do(s.asked, id, held) },
-		candidates: 2, workers: 3, held: 3,
-		notDone: counts{sessions: 1, expired: 1},
-		// It was given the task, and nobody can tell that it did not begin.
-		done: counts{sessions: 1, expired: 1, workers: 1, lost: 1, swept: 1, assigned: 1, losses: 1},
+		name: "create a worker", role: "worker",
+		match: func(string) zktest.Match { return multi(zktest.OpCreate, task.WorkersDir+"/") },
+		begin: func(s *service, _ string) {
+			s.start("master")
+			s.ready()
+			s.start("master", "client")
+			s.ready()
+		},
+		provoke:   func(s *service, _ string) { s.start("worker") },
+		meanwhile: hold,
+		notDone:   counts{"sessions": 1, "expired": 1},
+		// The worker that vanished listed the task, and may have begun it.
+		done: counts{"sessions": 1, "expired": 1, "workers": 1, "lost": 1, "swept": 1, "assigned": 1, "losses": 1},
 	},
 	{
 		name: "submit", role: "client",
-		match:      func(id string) zktest.Match { return multi(zktest.OpCreate, task.DataPath(id)) },
-		begin:      func(s *service, _ string) { s.everything() },
-		provoke:    func(s *service, id string) { s.do(s.asked, id, held) },
-		candidates: 2, workers: 3, held: 1,
-		notDone: counts{sessions: 1, expired: 1},
+		match:   func(id string) zktest.Match { return multi(zktest.OpCreate, task.DataPath(id)) },
+		begin:   idle,
+		provoke: hold,
+		notDone: counts{"sessions": 1, "expired": 1},
 		// The first submission vanishes with its session while it is executed.
-		done: counts{sessions: 1, expired: 1, swept: 2, created: 1, withdrawn: 1, assigned: 1, runs: 1, takenBack: 1},
+		done: counts{"sessions": 1, "expired": 1, "swept": 2, "created": 1, "withdrawn": 1, "assigned": 1, "runs": 1, "takenBack": 1},
 	},
 	{
 		name: "assign", role: "master",
-		match:      func(id string) zktest.Match { return multi(opCheck, task.StatePath(id), task.WorkersDir+"/") },
-		begin:      func(s *service, _ string) { s.everything() },
-		provoke:    func(s *service, id string) { s.do(s.asked, id, held) },
-		candidates: 2, workers: 3, held: 1,
-		notDone: counts{sessions: 1, expired: 1, candidates: 1, swept: 1, leaders: 1},
-		done:    counts{sessions: 1, expired: 1, candidates: 1, swept: 1, leaders: 1},
+		match:   func(id string) zktest.Match { return multi(zktest.OpCheck, task.StatePath(id), task.WorkersDir+"/") },
+		begin:   idle,
+		provoke: hold,
+		notDone: counts{"sessions": 1, "expired": 1, "candidates": 1, "swept": 1, "leaders": 1},
+		done:    counts{"sessions": 1, "expired": 1, "candidates": 1, "swept": 1, "leaders": 1},
 	},
 	{
-		name: "count_a_loss", role: "master",
+		name: "count a loss", role: "master",
 		match: func(id string) zktest.Match {
-			return multi(opCheck, task.StatePath(id), "pending: timeout=600000 losses=1")
+			return multi(zktest.OpCheck, task.StatePath(id), "pending: timeout=600000 losses=1")
 		},
-		begin: func(s *service, id string) { s.executing(id) },
-		provoke: func(s *service, id string) {
-			stat, _ := s.hand.Stat(task.WorkerPath(s.holder(id)))
-			zktest.Expire(s.t, s.root, stat.EphemeralOwner)
-		},
-		candidates: 2, workers: 3, held: 1,
-		survives: counts{sessions: 1, workers: 1, lost: 1, swept: 1, assigned: 1, runs: 1, losses: 1},
+		begin:    executing,
+		provoke:  expireWorker,
+		survives: counts{"sessions": 1, "workers": 1, "lost": 1, "swept": 1, "assigned": 1, "runs": 1, "losses": 1},
 		// The next leader knows of no loss that was not written.
-		notDone: counts{sessions: 2, workers: 1, lost: 1, swept: 2, assigned: 1, runs: 1, expired: 1, candidates: 1, leaders: 1},
-		done:    counts{sessions: 2, workers: 1, lost: 1, swept: 2, assigned: 1, runs: 1, expired: 1, candidates: 1, leaders: 1, losses: 1},
+		notDone: counts{"sessions": 2, "workers": 1, "lost": 1, "swept": 2, "assigned": 1, "runs": 1, "expired": 1, "candidates": 1, "leaders": 1},
+		done:    counts{"sessions": 2, "workers": 1, "lost": 1, "swept": 2, "assigned": 1, "runs": 1, "expired": 1, "candidates": 1, "leaders": 1, "losses": 1},
 	},
 	{
-		name: "take_back", role: "master",
-		match: func(string) zktest.Match { return multi(opCheck, task.WorkersDir+"/") },
-		begin: func(s *service, id string) {
-			s.everything()
-			s.do(s.asked, id, held)
-			s.listed(1)
-		},
-		provoke:    func(s *service, _ string) { s.withdraw() },
-		candidates: 2, workers: 3,
-		survives: counts{done: -1, withdrawn: 1, takenBack: 1},
-		notDone:  counts{done: -1, withdrawn: 1, takenBack: 1, sessions: 1, expired: 1, candidates: 1, swept: 1, leaders: 1},
-		done:     counts{done: -1, withdrawn: 1, takenBack: 1, sessions: 1, expired: 1, candidates: 1, swept: 1, leaders: 1},
+		name: "take back", role: "master",
+		match:    func(string) zktest.Match { return multi(zktest.OpCheck, task.WorkersDir+"/") },
+		begin:    executing,
+		provoke:  func(s *service, _ string) { s.withdraw(); s.executing-- },
+		survives: counts{"done": -1, "withdrawn": 1, "takenBack": 1},
+		notDone:  counts{"done": -1, "withdrawn": 1, "takenBack": 1, "sessions": 1, "expired": 1, "candidates": 1, "swept": 1, "leaders": 1},
+		done:     counts{"done": -1, "withdrawn": 1, "takenBack": 1, "sessions": 1, "expired": 1, "candidates": 1, "swept": 1, "leaders": 1},
 	},
 	{
 		name: "commit", role: "worker",
-		match:      func(id string) zktest.Match { return multi(zktest.OpSetData, task.StatePath(id), "done") },
-		begin:      func(s *service, id string) { s.executing(id) },
-		provoke:    func(s *service, _ string) { s.open() },
-		candidates: 2, workers: 3,
-		notDone: counts{sessions: 1, expired: 1, workers: 1, lost: 1, swept: 1, assigned: 1, runs: 1, losses: 1},
-		done:    counts{sessions: 1, expired: 1, workers: 1, lost: 1, swept: 1},
+		match:   func(id string) zktest.Match { return multi(zktest.OpSetData, task.StatePath(id), "done") },
+		begin:   executing,
+		provoke: func(s *service, _ string) { s.open() },
+		notDone: counts{"sessions": 1, "expired": 1, "workers": 1, "lost": 1, "swept": 1, "assigned": 1, "runs": 1, "losses": 1},
+		done:    counts{"sessions": 1, "expired": 1, "workers": 1, "lost": 1, "swept": 1},
 	},
 	{
-		name: "give_back", role: "worker",
-		match:      func(id string) zktest.Match { return multi(zktest.OpSetData, task.StatePath(id), "pending") },
-		begin:      func(s *service, id string) { s.executing(id) },
-		provoke:    func(s *service, _ string) { go s.workers[0]() },
-		candidates: 2, workers: 2, held: 1,
-		survives: counts{givenBack: 1, assigned: 1, runs: 1},
-		notDone:  counts{expired: 1, lost: 1, swept: 1, assigned: 1, runs: 1, losses: 1},
-		done:     counts{expired: 1, givenBack: 1, assigned: 1, runs: 1},
+		name: "give back", role: "worker",
+		match:    func(id string) zktest.Match { return multi(zktest.OpSetData, task.StatePath(id), "pending") },
+		begin:    executing,
+		provoke:  func(s *service, _ string) { s.slots--; go s.stops["worker"][0]() },
+		survives: counts{"workers": 1, "givenBack": 1, "assigned": 1, "runs": 1},
+		notDone:  counts{"workers": 1, "expired": 1, "lost": 1, "swept": 1, "assigned": 1, "runs": 1, "losses": 1},
+		done:     counts{"workers": 1, "expired": 1, "givenBack": 1, "assigned": 1, "runs": 1},
 	},
 	{
-		name: "clean_up", role: "client",
-		match:      func(id string) zktest.Match { return multi(zktest.OpDelete, task.DataPath(id)) },
-		begin:      func(s *service, _ string) { s.everything() },
-		provoke:    func(s *service, id string) { s.do(s.asked, id, "short") },
-		candidates: 2, workers: 3,
-		notDone: counts{sessions: 1, expired: 1, swept: 2},
-		done:    counts{sessions: 1, expired: 1},
-		repeats: 2, // of the two znodes each is found gone
+		name: "clean up", role: "client",
+		match:   func(id string) zktest.Match { return multi(zktest.OpDelete, task.DataPath(id)) },
+		begin:   idle,
+		provoke: func(s *service, id string) { s.do(id, "short") },
+		notDone: counts{"sessions": 1, "expired": 1, "swept": 2},
+		done:    counts{"sessions": 1, "expired": 1},
+		again:   counts{"refused": 2}, // neither znode exists
 	},
 	{
 		name: "resign", role: "master",
-		match:      func(string) zktest.Match { return multi(zktest.OpDelete, task.MasterDir+"/") },
-		begin:      func(s *service, _ string) { s.everything() },
-		provoke:    func(s *service, _ string) { go s.masters[0]() },
-		meanwhile:  func(s *service, id string) { s.do(s.asked, id, held) },
-		candidates: 1, workers: 3, held: 1,
-		survives: counts{leaders: 1},
-		notDone:  counts{leaders: 1, expired: 1, swept: 1},
-		done:     counts{leaders: 1, expired: 1},
-		repeats:  1,
+		match:     func(string) zktest.Match { return multi(zktest.OpDelete, task.MasterDir+"/") },
+		begin:     idle,
+		provoke:   func(s *service, _ string) { s.candidates--; go s.stops["master"][0]() },
+		meanwhile: hold,
+		survives:  counts{"candidates": 1, "leaders": 1},
+		notDone:   counts{"candidates": 1, "leaders": 1, "expired": 1, "swept": 1},
+		done:      counts{"candidates": 1, "leaders": 1, "expired": 1},
+		again:     counts{"candidates": 1, "leaders": 1, "refused": 1},
 	},
 }
 
-// expected adds up what a case comes to.
-func (c call) expected(f form, tasks int) counts {
-	want := counts{
-		sessions: 5, candidates: 2, leaders: 1, workers: 3,
-		created: tasks, done: tasks, assigned: tasks, runs: tasks,
-	}
+// expected is what a fault causes.
+func (c call) expected(f form) counts {
 	switch {
-	case f.ends && f.done:
-		return want.plus(c.done)
-	case f.ends:
-		return want.plus(c.notDone)
-	case f.unknown && f.done:
-		want.refused += c.repeats
+	case f.timeout == brief && f.done:
+		return c.done
+	case f.timeout == brief:
+		return c.notDone
+	case f.done && f.fault != slow && c.again != nil:
+		return c.again
 	}
-	return want.plus(c.survives)
+	return c.survives
 }
 
-// TestReconnectCalls fails each call of the service in each form.
+// TestReconnectCalls fails each call in each form.
 func TestReconnectCalls(t *testing.T) {
 	var all errgroup.Group
-	all.SetLimit(together)
-	for _, f := range slices.Backward(forms) { // the long ones first
+	all.SetLimit(12) // most of the time a test waits for the end of a session
+	for _, f := range forms {
 		for _, c := range calls {
 			all.Go(func() error {
-				t.Run(c.name+"/"+f.name, func(t *testing.T) { fail(t, c, f) })
+				t.Run(c.name+"/"+f.name, func(t *testing.T) { failCall(t, c, f) })
 				return nil
 			})
 		}
@@ -258,42 +234,95 @@ func TestReconnectCalls(t *testing.T) {
 	_ = all.Wait()
 }
 
-// together is how many cases run at a time: mostly they wait, for a session to
-// end.
-const together = 12
-
-func fail(t *testing.T, c call, f form) {
+func failCall(t *testing.T, c call, f form) {
 	s := newService(t, c.role, f.timeout)
 	id := task.NewID()
 	c.begin(s, id)
-	last := f.arm(s, c.match(id))
-	s.proxy.Seen()
-	c.provoke(s, id)
-	last(func() {
-		if c.meanwhile != nil {
-			c.meanwhile(s, id)
-		}
-	})
-	if f.unknown && c.repeats == 0 {
-		s.seen(zktest.OpSync)
+
+	var met <-chan struct{}
+	release := func() {}
+	if f.fault == reset && f.done {
+		met = s.proxy.RefuseAfter(zktest.OpMulti, 1, c.match(id))
+	} else {
+		met, release = s.proxy.Hold(zktest.OpMulti, 1, c.match(id))
 	}
-	s.there(c.candidates, c.workers)
-	s.listed(c.held)
+	c.provoke(s, id)
+	s.wait("the call", met)
+	switch f.fault {
+	case reset:
+		s.proxy.Refuse(true)
+	case silence:
+		s.proxy.Blackhole(true)
+	case slow:
+		s.proxy.Delay(100 * time.Millisecond)
+	}
+	if f.done || f.fault == reset {
+		release() // into a connection that is reset, if it is
+	}
+	if c.meanwhile != nil {
+		c.meanwhile(s, id)
+	}
+	s.outlast(f.timeout)
+	s.proxy.Refuse(false)
+	s.proxy.Blackhole(false)
+	s.ready()
 	s.open()
 	for range 3 {
-		s.some(2) // one for a worker: there is nothing behind a task that a busy machine holds up, to be taken back
+		s.some(2) // one for each worker: there is nothing behind a slow task to be taken back
 	}
 	s.stop()
+	txns, r := s.judge(Options{Finished: true})
+	if got, want := s.beyond(txns, r), c.expected(f); !maps.Equal(got, want) {
+		t.Errorf("caused %v, want %v\n%+v", got, want, r)
+	}
+}
 
-	txns := s.history()
-	r := Check(txns, Options{Finished: true})
-	if err := r.Err(); err != nil {
-		t.Error(err)
+// outlast waits during a fault for what its session timeout is for.
+func (s *service) outlast(timeout time.Duration) {
+	s.t.Helper()
+	id := fmt.Sprintf("0x%x", s.session().ID())
+	switch timeout {
+	case brief:
+		zktest.Eventually(s.t, "the end of a session", func() (bool, string) {
+			<-time.After(50 * time.Millisecond) // several tests ask at a time, for seconds
+			dump, err := zktest.Shared(s.t).Ask("dump")
+			return err == nil && !strings.Contains(dump, id), fmt.Sprint(dump, err)
+		})
+	case wary:
+		zktest.Eventually(s.t, "a lost connection", func() (bool, string) {
+			_, suspended := s.session().Suspended()
+			return suspended, "none"
+		})
 	}
-	if got, want := s.count(txns, r), c.expected(f, s.created); got != want {
-		t.Errorf("got  %+v\nwant %+v", got, want)
+}
+
+// beyond counts what a history has beyond what its tasks and processes need.
+func (s *service) beyond(txns []Txn, r Report) counts {
+	roles := 0
+	for _, stops := range s.stops {
+		roles += len(stops)
 	}
-	if t.Failed() {
-		t.Log(r)
+	c := counts{
+		"sessions": r.Sessions - roles, "expired": r.Expired,
+		"created": r.Created - s.created, "done": r.Done - s.created, "withdrawn": r.Withdrawn,
+		"assigned": r.Assigned - s.created, "runs": s.runs - s.created,
+		"givenBack": r.GivenBack, "takenBack": r.TakenBack, "losses": r.Losses,
+		"leaders": len(r.Terms) - 1, "workers": r.Workers - s.slots, "lost": r.WorkersLost,
+		"candidates": -s.candidates,
 	}
+	for _, t := range txns {
+		if t.closes() {
+			c["swept"] += len(t.Events) - 1
+		}
+		if t.RefusedAt >= 0 && s.sessions[t.Session] {
+			c["refused"]++
+		}
+		for _, e := range t.Events {
+			if e.Op == Create && strings.HasPrefix(e.Path, task.MasterDir+"/") {
+				c["candidates"]++
+			}
+		}
+	}
+	maps.DeleteFunc(c, func(_ string, n int) bool { return n == 0 })
+	return c
 }

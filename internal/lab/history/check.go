@@ -3,129 +3,152 @@ package history
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"taskkeeper/internal/task"
 )
 
-// Options say how a history is judged.
+// Options say how to judge a history.
 type Options struct {
-	Finished  bool          // everybody has left: nothing may remain
-	Hands     []int64       // sessions that played a role by hand: what they did is not judged
-	Retention time.Duration // of the masters: they remove nothing sooner; 0 if it is not known
+	Finished  bool          // all programs have ended: no znode may be left
+	Manual    []int64       // sessions of people: their writes break no rule
+	Retention time.Duration // the masters': they remove no result sooner; 0 if unknown
 }
 
-// Check judges a history, which begins with an empty tree.
+// Check judges a history that begins with an empty tree.
 func Check(txns []Txn, o Options) Report {
 	j := &judge{
 		opts:       o,
-		report:     Report{Txns: len(txns), Refused: make(map[int64]int)},
-		candidates: make(map[string]candidate),
-		workers:    make(map[string]*workerState),
-		tasks:      make(map[string]*taskState),
-		payloads:   make(map[string]*payload),
+		report:     Report{Txns: len(txns)},
+		candidates: make(map[string]int64),
+		workers:    newTable[workerState](),
+		tasks:      newTable[taskState](),
 		drained:    make(map[string]bool),
-		ephemerals: make(map[int64]int),
+		exists:     make(map[string]bool),
 		ended:      make(map[int64]bool),
-		ran:        make(map[int64]bool),
-		used:       make(map[string]bool),
+		master:     make(map[int64]bool),
 	}
 	for i := range txns {
 		j.take(&txns[i])
 	}
+	j.endTerm(Term{})
 	if o.Finished {
-		j.finished()
+		j.judgeRest()
 	}
 	return j.report
 }
 
-// judge replays a history. Of everything that ever was it remembers the name.
+// judge replays a history.
 type judge struct {
 	opts   Options
 	report Report
 
-	candidates map[string]candidate    // by name
-	workers    map[string]*workerState // by id, also those that are gone
-	tasks      map[string]*taskState   // by id, also those that are gone
-	payloads   map[string]*payload     // by id, also those that are gone
-	drained    map[string]bool         // children of /drain that say so
-	ephemerals map[int64]int           // how many, by session
-	ended      map[int64]bool          // sessions
-	ran        map[int64]bool          // sessions that ever had a candidate
-	used       map[string]bool         // names of candidates
+	candidates map[string]int64 // the owner of each candidate, by sequence number and name
+	workers    table[workerState]
+	tasks      table[taskState] // with their payloads
+	drained    map[string]bool  // children of /drain that say so
+	exists     map[string]bool  // whether a path that ever existed still does
+	ended      map[int64]bool   // sessions
+	master     map[int64]bool   // sessions that ever had a candidate
 
-	lowest candidate
-	term   int // the lowest candidate's in report.Terms; -1 while it has written nothing
-	since  time.Time
+	lowest string // of the candidates
+	leader int64  // its owner; 0 without a candidate
+	term   Term
+	wrote  bool // in this term
 
-	// The transaction at hand.
-	txn            *Txn
-	changedTasks   []*taskChange
-	changedWorkers []*workerChange
-	changedData    []*payload
+	txn *Txn // the current transaction
 }
 
-type candidate struct {
-	name   string
-	number int64
-	owner  int64
+// table holds what ever existed in one folder, by id.
+type table[T any] struct {
+	items   map[string]*item[T]
+	changed []*item[T] // by the current transaction
+}
+
+// item is a worker or a task before and after the current transaction.
+type item[T any] struct {
+	id       string
+	was, now T
+}
+
+func newTable[T any]() table[T] { return table[T]{items: make(map[string]*item[T])} }
+
+func (t *table[T]) at(id string) *item[T] {
+	if t.items[id] == nil {
+		t.items[id] = &item[T]{id: id}
+	}
+	return t.items[id]
+}
+
+// change returns an item whose now is about to change.
+func (t *table[T]) change(id string) *item[T] {
+	i := t.at(id)
+	if !slices.Contains(t.changed, i) {
+		t.changed = append(t.changed, i)
+	}
+	return i
+}
+
+// settle ends the current transaction.
+func (t *table[T]) settle() {
+	for _, i := range t.changed {
+		i.was = i.now
+	}
+	t.changed = t.changed[:0]
 }
 
 type workerState struct {
-	id     string
 	exists bool
-	used   bool
 	owner  int64
 	list   []string
-	back   []string      // of list: those that it is asked to return
-	change *workerChange // in the transaction at hand
-}
-
-type workerChange struct {
-	now *workerState
-	was workerState
+	back   []string // of list: tasks that it is asked to return
 }
 
 type taskState struct {
-	id       string
 	exists   bool
-	used     bool
 	owner    int64
 	phase    task.Phase
-	since    time.Time // of its phase; when it is gone, of that
+	since    time.Time // when the phase began, or the task was removed
 	losses   int
 	reason   string // Failed
 	asks     task.Facts
 	holders  []string // the workers that list it
-	vanished int      // how many workers vanished that listed it first
-	assigned int
-	orphans  []int // in report.Orphans, those not assigned again
-	change   *taskChange
-}
+	vanished int      // workers that vanished while they listed it first, since the last retry
+	assigned int      // how often
+	sets     int      // how often its state was set, but for retries
+	retries  int      // how often it was set from failed back to pending
 
-type taskChange struct {
-	now     *taskState
-	was     taskState
-	set     bool
-	retried bool // from failed to pending, if that is allowed to whoever did it
+	payload payload
 }
 
 type payload struct {
-	id      string
-	exists  bool
-	owner   int64
-	created int64 // zxid
-	since   time.Time
+	exists bool
+	owner  int64
+	since  time.Time
 }
 
-// leads tells whether the transaction's session owned the lowest candidate
-// before it.
-func (j *judge) leads() bool { return j.lowest.owner != 0 && j.lowest.owner == j.txn.Session }
+// String describes a task for a violation.
+func (t taskState) String() string {
+	if !t.exists {
+		return "no task"
+	}
+	s := t.phase.String()
+	if t.losses > 0 {
+		s += fmt.Sprint(" ", t.losses)
+	}
+	if len(t.holders) > 0 {
+		s += ", held by " + strings.Join(t.holders, " and ")
+	}
+	return s
+}
+
+func (t taskState) pending() bool { return t.exists && t.phase == task.Pending }
+
+func finished(p task.Phase) bool { return p == task.Done || p == task.Failed }
 
 func (j *judge) violation(rule Rule, znode, format string, args ...any) {
-	if slices.Contains(j.opts.Hands, j.txn.Session) {
+	if slices.Contains(j.opts.Manual, j.txn.Session) {
 		return
 	}
 	j.report.Violations = append(j.report.Violations, Violation{rule, j.txn.Zxid, j.txn.Session, znode, fmt.Sprintf(format, args...)})
@@ -135,10 +158,7 @@ func (j *judge) violation(rule Rule, znode, format string, args ...any) {
 func (j *judge) take(t *Txn) {
 	j.txn = t
 	if t.Refused != 0 {
-		if t.RefusedAt >= 0 {
-			j.report.Refused[t.Session]++
-		}
-		if t.RefusedAt == 0 && t.Refused == NoNode && j.ran[t.Session] {
+		if t.RefusedAt == 0 && t.Refused == NoNode && j.master[t.Session] {
 			j.report.Fenced++ // what a candidate writes begins with the fence
 		}
 		return
@@ -158,28 +178,15 @@ func (j *judge) event(e Event) {
 	case OpenSession:
 		j.report.Sessions++
 		delete(j.ended, j.txn.Session)
-		return
 	case CloseSession:
 		j.ended[j.txn.Session] = true
 		if j.txn.Expired {
 			j.report.Expired++
 		}
-		if n := j.ephemerals[j.txn.Session]; n > 0 {
-			j.violation(RuleSession, "", "%d of its znodes outlive the session", n)
-		}
-		return
 	}
-	dir, name, ok := strings.Cut(strings.TrimPrefix(e.Path, "/"), "/")
-	if !ok || strings.Contains(name, "/") {
-		return // none of the service's own
-	}
-	if e.Owner != 0 {
-		switch e.Op {
-		case Create:
-			j.ephemerals[e.Owner]++
-		case Delete:
-			j.ephemerals[e.Owner]--
-		}
+	dir, name, below := strings.Cut(strings.TrimPrefix(e.Path, "/"), "/")
+	if !below || strings.Contains(name, "/") {
+		return // no znode of the service
 	}
 	switch "/" + dir {
 	case task.MasterDir:
@@ -193,217 +200,155 @@ func (j *judge) event(e Event) {
 	case task.DrainDir:
 		j.drain(name, e)
 	}
+	j.exists[e.Path] = e.Op != Delete
 }
 
+// created judges the name of a znode that is created, and who owns a candidate or a worker.
+func (j *judge) created(e Event, mustBeEphemeral bool) {
+	if _, again := j.exists[e.Path]; again {
+		j.violation(RuleIDs, e.Path, "the name is used again")
+	}
+	if mustBeEphemeral && e.Owner == 0 {
+		j.violation(RuleIDs, e.Path, "is not ephemeral")
+	}
+}
+
+// candidate replays a change of a child of /master. Its last ten digits are its number; other
+// children are no candidates.
 func (j *judge) candidate(name string, e Event) {
-	number, ok := number(name)
-	if !ok {
+	number := name[max(0, len(name)-10):]
+	if len(number) < 10 || strings.Trim(number, "0123456789") != "" {
 		return
 	}
 	switch e.Op {
 	case Create:
-		if j.used[name] {
-			j.violation(RuleIDs, e.Path, "a candidate's name is used again")
-		}
-		if e.Owner == 0 {
-			j.violation(RuleIDs, e.Path, "a candidate that is not ephemeral")
-		}
-		j.used[name], j.ran[e.Owner] = true, true
-		j.candidates[name] = candidate{name, number, e.Owner}
+		j.created(e, true)
+		j.candidates[number+name] = e.Owner
+		j.master[e.Owner] = true
 	case Delete:
-		delete(j.candidates, name)
+		delete(j.candidates, number+name)
 	}
-}
-
-// number is the ten digits at the end of a candidate's name.
-func number(name string) (int64, bool) {
-	tail := name[max(0, len(name)-10):]
-	if len(tail) < 10 || strings.Trim(tail, "0123456789") != "" {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(tail, 10, 64)
-	return n, err == nil
 }
 
 func (j *judge) worker(id string, e Event) {
-	w := j.touchWorker(id)
-	l, _ := task.ParseList(e.Data) // what is no list holds nothing
+	w := &j.workers.change(id).now
 	switch e.Op {
 	case Create:
-		if w.used {
-			j.violation(RuleIDs, e.Path, "a worker's id is used again")
-		}
-		if e.Owner == 0 {
-			j.violation(RuleIDs, e.Path, "a worker that is not ephemeral")
-		}
-		w.exists, w.used, w.owner = true, true, e.Owner
-		j.setList(w, l)
+		j.created(e, true)
+		w.exists, w.owner = true, e.Owner
 		j.report.Workers++
-	case Set:
-		j.setList(w, l)
 	case Delete:
 		w.exists = false
-		j.setList(w, task.List{})
 	}
-}
-
-func (j *judge) setList(w *workerState, list task.List) {
-	for _, id := range w.list {
-		if !slices.Contains(list.IDs, id) {
-			t := j.touchTask(id)
-			t.holders = slices.DeleteFunc(slices.Clone(t.holders), func(h string) bool { return h == w.id })
-		}
+	list, _ := task.ParseList(e.Data) // a malformed list holds nothing; a Delete has no data
+	for _, gone := range without(w.list, list.IDs) {
+		t := &j.tasks.change(gone).now
+		t.holders = without(t.holders, []string{id})
 	}
-	for _, id := range list.IDs {
-		if !slices.Contains(w.list, id) {
-			t := j.touchTask(id)
-			t.holders = append(slices.Clone(t.holders), w.id)
-		}
+	for _, added := range without(list.IDs, w.list) {
+		t := &j.tasks.change(added).now
+		t.holders = append(slices.Clone(t.holders), id)
 	}
 	w.list, w.back = list.IDs, list.Back
 }
 
+// without returns the ids that are not among others.
+func without(ids, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(others, id) })
+}
+
 func (j *judge) task(id string, e Event) {
-	t := j.touchTask(id)
-	state := task.ParseState(e.Data)
+	c := j.tasks.change(id)
+	t, state := &c.now, task.ParseState(e.Data)
 	switch e.Op {
 	case Create:
-		if t.used {
-			j.violation(RuleIDs, e.Path, "a task's id is used again")
-		}
-		t.exists, t.used, t.owner, t.asks = true, true, e.Owner, state.Facts.Asked()
-		t.phase, t.losses, t.since = state.Phase, state.Losses, j.txn.Time
+		j.created(e, false)
+		t.exists, t.owner, t.asks = true, e.Owner, state.Facts.Asked()
 		j.report.Created++
 	case Set:
-		switch {
-		case t.change.set || t.change.retried:
-			j.violation(RuleCommit, e.Path, "set twice in one transaction, at last to %.80q", e.Data)
-		case t.phase == task.Failed && t.owner == 0 && state.Phase == task.Pending && state.Losses == 0:
-			// What was lost before does not count for the new attempt.
-			t.change.retried, t.vanished, t.orphans = true, 0, nil
-		case finished(t.phase):
-			j.violation(RuleCommit, e.Path, "%.80q overwrites a finished state, %s", e.Data, t.phase)
-		default:
-			t.change.set = true
-		}
-		if asks := state.Facts.Asked(); asks != t.asks {
-			j.violation(RuleCommit, e.Path, "its submitter asks for %q, and %.80q does not hold that", t.asks, e.Data)
-		}
-		t.phase, t.losses, t.since = state.Phase, state.Losses, j.txn.Time
-		t.reason = ""
-		if state.Phase == task.Failed {
-			t.reason = string(state.Text)
-		}
+		j.setState(c, state, e)
 	case Delete:
 		t.exists, t.since = false, j.txn.Time
+		return
+	}
+	t.phase, t.losses, t.since, t.reason = state.Phase, state.Losses, j.txn.Time, ""
+	if state.Phase == task.Failed {
+		t.reason = string(state.Text)
+	}
+}
+
+func (j *judge) setState(c *item[taskState], state task.State, e Event) {
+	t := &c.now
+	switch {
+	case t.sets+t.retries > c.was.sets+c.was.retries:
+		j.violation(RuleCommit, e.Path, "set twice in one transaction, at last to %.80q", e.Data)
+	case t.phase == task.Failed && t.owner == 0 && state.Phase == task.Pending && state.Losses == 0:
+		t.retries++
+		t.vanished = 0 // earlier losses do not count for the new attempt
+	case finished(t.phase):
+		j.violation(RuleCommit, e.Path, "%.80q overwrites a finished state, %s", e.Data, t.phase)
+	default:
+		t.sets++
+	}
+	if asks := state.Facts.Asked(); asks != t.asks {
+		j.violation(RuleCommit, e.Path, "its submitter asks for %q, and %.80q does not hold that", t.asks, e.Data)
 	}
 }
 
 func (j *judge) payload(id string, e Event) {
-	p := j.payloads[id]
-	if p == nil {
-		p = &payload{id: id}
-		j.payloads[id] = p
-	}
+	p := &j.tasks.change(id).now.payload
 	switch e.Op {
 	case Create:
-		if p.created != 0 {
-			j.violation(RuleIDs, e.Path, "a payload's id is used again")
-		}
-		p.exists, p.owner, p.created, p.since = true, e.Owner, j.txn.Zxid, j.txn.Time
+		j.created(e, false)
+		*p = payload{exists: true, owner: e.Owner, since: j.txn.Time}
 	case Set:
 		j.violation(RuleIDs, e.Path, "a payload is changed, to %.80q", e.Data)
 	case Delete:
 		p.exists = false
 	}
-	j.changedData = append(j.changedData, p)
-}
-
-// touchTask returns a task that is about to change, or be in another list.
-func (j *judge) touchTask(id string) *taskState {
-	t := j.tasks[id]
-	if t == nil {
-		t = &taskState{id: id}
-		j.tasks[id] = t
-	}
-	if t.change == nil {
-		t.change = &taskChange{now: t, was: *t}
-		j.changedTasks = append(j.changedTasks, t.change)
-	}
-	return t
-}
-
-func (j *judge) touchWorker(id string) *workerState {
-	w := j.workers[id]
-	if w == nil {
-		w = &workerState{id: id}
-		j.workers[id] = w
-	}
-	if w.change == nil {
-		w.change = &workerChange{now: w, was: *w}
-		j.changedWorkers = append(j.changedWorkers, w.change)
-	}
-	return w
 }
 
 // elect finds out who leads after the transaction.
 func (j *judge) elect() {
-	var lowest candidate
-	for _, c := range j.candidates {
-		if lowest.name == "" || c.number < lowest.number || c.number == lowest.number && c.name < lowest.name {
-			lowest = c
+	lowest := ""
+	for candidate := range j.candidates {
+		if lowest == "" || candidate < lowest {
+			lowest = candidate
 		}
 	}
-	if lowest == j.lowest {
-		return
+	if leader := j.candidates[lowest]; lowest != j.lowest || leader != j.leader {
+		j.term.Ended = j.txn.Time
+		j.endTerm(Term{Began: j.txn.Time})
+		j.lowest, j.leader = lowest, leader
 	}
-	if j.lowest.name != "" && j.term >= 0 {
-		t := &j.report.Terms[j.term]
-		t.Ended = j.txn.Time
-		t.Expired = j.txn.closes() && j.txn.Expired
-	}
-	j.lowest, j.term, j.since = lowest, -1, j.txn.Time
 }
 
-// led takes down that the leader wrote.
-func (j *judge) led() *Term {
-	if j.term < 0 {
-		j.term = len(j.report.Terms)
-		j.report.Terms = append(j.report.Terms, Term{
-			Candidate: task.MasterDir + "/" + j.lowest.name,
-			Session:   j.lowest.owner,
-			Began:     j.since,
-		})
+func (j *judge) endTerm(next Term) {
+	if j.wrote {
+		j.report.Terms = append(j.report.Terms, j.term)
 	}
-	t := &j.report.Terms[j.term]
-	t.LastWrite = j.txn.Time
-	return t
+	j.term, j.wrote = next, false
 }
 
-// finished judges what is left when everybody has gone.
-func (j *judge) finished() {
-	left := make(map[string][]string)
-	for name := range j.candidates {
-		left[task.MasterDir] = append(left[task.MasterDir], name)
-	}
-	for id, w := range j.workers {
-		if w.exists {
-			left[task.WorkersDir] = append(left[task.WorkersDir], id)
+// byLeader reports whether the transaction's session led before it. If so, the candidate has
+// written as the leader.
+func (j *judge) byLeader() bool {
+	leads := j.leader != 0 && j.leader == j.txn.Session
+	j.wrote = j.wrote || leads
+	return leads
+}
+
+// judgeRest judges what is left after all programs have ended.
+func (j *judge) judgeRest() {
+	for _, dir := range []string{task.MasterDir, task.WorkersDir, task.TasksDir, task.DataDir} {
+		var left []string
+		for path, exists := range j.exists {
+			if exists && strings.HasPrefix(path, dir+"/") {
+				left = append(left, path)
+			}
 		}
-	}
-	for id, t := range j.tasks {
-		if t.exists {
-			left[task.TasksDir] = append(left[task.TasksDir], id)
-		}
-	}
-	for id, p := range j.payloads {
-		if p.exists {
-			left[task.DataDir] = append(left[task.DataDir], id)
-		}
-	}
-	for _, dir := range task.Dirs() {
-		if names := left[dir]; len(names) > 0 {
-			v := Violation{Rule: RuleEnd, Znode: dir, Why: fmt.Sprintf("%d left, the first is %s", len(names), slices.Min(names))}
+		if len(left) > 0 {
+			v := Violation{Rule: RuleEnd, Znode: dir, Why: fmt.Sprintf("%d left, the first is %s", len(left), slices.Min(left))}
 			j.report.Violations = append(j.report.Violations, v)
 		}
 	}

@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,19 +10,31 @@ import (
 	"time"
 )
 
-// script makes a history of lines. Each is a transaction:
+// script makes a history. Each line is a transaction:
 //
 //	<session> <operation> | <operation>…
 //
 //	+ path data    create, ephemeral        = path data   set
-//	+p path data   create, permanent        - path        delete
+//	+p path data   create, persistent       - path        delete
 //	open, close, expire                     ! n           refused at operation n: no node
 //
-// A comma in data stands for a newline. The n-th transaction is n ms old.
-func script(t *testing.T, lines ...string) []Txn {
+// A comma in data stands for a newline. The n-th transaction is n ms old. The first six are
+// the same in each history: session 1 leads, 2 is its backup, 11 and 12 have a worker each,
+// and client 21 has submitted t.
+func script(t *testing.T, more ...string) (txns []Txn) {
 	t.Helper()
-	var txns []Txn
-	r := newTree()
+	lines := []string{
+		"1 +p /master | +p /workers | +p /tasks | +p /data",
+		"1 + /master/m-0000000009",
+		"2 + /master/m-0000000010",
+		"11 + /workers/w",
+		"12 + /workers/v",
+		"21 + /data/t 1 | + /tasks/t pending",
+	}
+	for _, text := range more {
+		lines = append(lines, strings.Split(text, "\n")...)
+	}
+	replayed := newTree()
 	for i, line := range lines {
 		number, ops, _ := strings.Cut(line, " ")
 		session, err := strconv.ParseInt(number, 10, 64)
@@ -32,10 +45,12 @@ func script(t *testing.T, lines ...string) []Txn {
 		for op := range strings.SplitSeq(ops, " | ") {
 			f := append(strings.SplitN(op, " ", 3), "", "")
 			e := Event{Path: f[1], Data: []byte(strings.ReplaceAll(f[2], ",", "\n"))}
+			var events []Event
 			switch f[0] {
 			case "open":
 				e.Op = OpenSession
 			case "close", "expire":
+				events = replayed.deletes(session)
 				e.Op, txn.Expired = CloseSession, f[0] == "expire"
 			case "+":
 				e.Op, e.Owner = Create, session
@@ -43,14 +58,7 @@ func script(t *testing.T, lines ...string) []Txn {
 				e.Op = Create
 			case "=":
 				e.Op = Set
-				if n := r.nodes[e.Path]; n != nil {
-					e.Version = n.version + 1
-					for _, before := range txn.Events { // in this very transaction
-						if before.Op == Set && before.Path == e.Path {
-							e.Version++
-						}
-					}
-				}
+				e.Version = replayed.nodes[e.Path].version + 1
 			case "-":
 				e.Op = Delete
 			case "!":
@@ -60,10 +68,12 @@ func script(t *testing.T, lines ...string) []Txn {
 			default:
 				t.Fatalf("%q: no operation", op)
 			}
-			txn.Events = append(txn.Events, e)
-		}
-		if err := r.apply(&txn); err != nil {
-			t.Fatalf("%q: %v", line, err)
+			for _, e := range append(events, e) {
+				if err := replayed.change(e); err != nil {
+					t.Fatalf("%q: %v", line, err)
+				}
+				txn.Events = append(txn.Events, e)
+			}
 		}
 		txns = append(txns, txn)
 	}
@@ -72,23 +82,14 @@ func script(t *testing.T, lines ...string) []Txn {
 
 func at(ms int) time.Time { return time.UnixMilli(int64(ms)) }
 
-// cast is how all histories begin: 1 leads, 2 is its backup, 11 and 12 host
-// workers, 21 is a client that has submitted t.
-var cast = []string{
-	"1 +p /master | +p /workers | +p /tasks | +p /data",
-	"1 + /master/m-0000000009",
-	"2 + /master/m-0000000010",
-	"11 + /workers/w",
-	"12 + /workers/v",
-	"21 + /data/t 1 | + /tasks/t pending",
-}
-
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	const (
 		assign = "1 = /workers/w t"
 		commit = "11 = /workers/w | = /tasks/t done 0"
-		// Of a task that outlives its client.
+		// Two tasks in one list.
+		assignTwo = "21 + /data/u | + /tasks/u\n1 = /workers/w t,u"
+		// A detached task, u.
 		detached = "24 +p /data/u 1 | +p /tasks/u pending"
 		fail     = "1 = /workers/w u\n11 = /workers/w | = /tasks/u failed so"
 		lose     = "1 = /workers/w u\n11 expire\n1 = /tasks/u failed lost with 1 worker"
@@ -98,243 +99,234 @@ func TestCheck(t *testing.T) {
 		lines lines
 		want  string // rules and znodes that are violated
 	}{
-		"a_task_is_done":   {lines{assign, commit, "21 - /data/t | - /tasks/t"}, ""},
-		"a_task_fails":     {lines{assign, "11 = /workers/w | = /tasks/t failed so"}, ""},
-		"several_at_once":  {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "11 = /workers/w u | = /tasks/t done", "11 = /workers/w | = /tasks/u done"}, ""},
-		"results_together": {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "11 = /workers/w | = /tasks/t done | = /tasks/u done"}, ""},
-		"other_znodes":     {lines{"5 +p /else | +p /else/a b | + /master/me", "5 +p /tasks/t/child | = /master/me you | - /tasks/t/child"}, ""},
-		"the_leader_signs": {lines{"1 = /master/m-0000000009 host:1", assign, commit}, ""},
-		"a_hand": {lines{"99 = /tasks/t done 1 | + /workers/h t", "99 = /tasks/t done 2 | + /master/0000000001", "99 + /data/x | - /data/t"},
+		"a worker finishes a task":                           {lines{assign, commit, "21 - /data/t | - /tasks/t"}, ""},
+		"a worker fails a task":                              {lines{assign, "11 = /workers/w | = /tasks/t failed so"}, ""},
+		"a worker finishes the tasks of its list one by one": {lines{assignTwo, "11 = /workers/w u | = /tasks/t done", "11 = /workers/w | = /tasks/u done"}, ""},
+		"a worker finishes two tasks in one transaction":     {lines{assignTwo, "11 = /workers/w | = /tasks/t done | = /tasks/u done"}, ""},
+		"znodes of other programs are ignored":               {lines{"5 +p /else | +p /else/a b | + /master/me", "5 +p /tasks/t/child | = /master/me you | - /tasks/t/child"}, ""},
+		"the leader writes to its candidate":                 {lines{"1 = /master/m-0000000009 host:1", assign, commit}, ""},
+		"sessions of people are not judged": {lines{"99 = /tasks/t done 1 | + /workers/h t", "99 = /tasks/t done 2 | + /master/0000000001", "99 + /data/x | - /data/t"},
 			""},
 
-		"what_is_asked_for_stays": {lines{"21 + /data/u 1 | + /tasks/u pending: timeout=5 x=1", "1 = /workers/w u",
+		"a commit keeps what the submitter asks for": {lines{"21 + /data/u 1 | + /tasks/u pending: timeout=5 x=1", "1 = /workers/w u",
 			"11 = /workers/w | = /tasks/u failed: timeout=5 x=1 worker=w exit=1"}, ""},
-		"a_commit_drops_what_is_asked_for": {lines{"21 + /data/u 1 | + /tasks/u pending: timeout=5 x=1", "1 = /workers/w u",
+		"a commit drops what the submitter asks for": {lines{"21 + /data/u 1 | + /tasks/u pending: timeout=5 x=1", "1 = /workers/w u",
 			"11 = /workers/w | = /tasks/u done: timeout=5 worker=w"}, "commit /tasks/u"},
 
 		// drain
-		"drained":                     {lines{"9 +p /drain | +p /drain/w", "1 = /drain/w drained"}, ""},
-		"draining_still":              {lines{"9 +p /drain | +p /drain/w why", assign, commit, "1 = /drain/w drained why"}, ""},
-		"drained_and_assigned":        {lines{"9 +p /drain | +p /drain/w", "1 = /drain/w drained", assign}, "drain /workers/w"},
-		"drained_another":             {lines{"9 +p /drain | +p /drain/v", "1 = /drain/v drained", assign}, ""},
-		"undrained_and_assigned":      {lines{"9 +p /drain | +p /drain/w", "1 = /drain/w drained", "9 - /drain/w", assign}, ""},
-		"drained_while_it_has_a_task": {lines{"9 +p /drain | +p /drain/w", assign, "1 = /drain/w drained"}, "drain /drain/w"},
-		"a_backup_tells_of_a_drain":   {lines{"9 +p /drain | +p /drain/w", "2 = /drain/w drained"}, "drain /drain/w"},
+		"a worker that is being drained finishes its task": {lines{"9 +p /drain | +p /drain/w why", assign, commit, "1 = /drain/w drained why"}, ""},
+		"a drained worker gets a task":                     {lines{"9 +p /drain | +p /drain/w", "1 = /drain/w drained", assign}, "drain /workers/w"},
+		"another worker than the drained one gets a task":  {lines{"9 +p /drain | +p /drain/v", "1 = /drain/v drained", assign}, ""},
+		"a worker gets a task after the end of its drain":  {lines{"9 +p /drain | +p /drain/w", "1 = /drain/w drained", "9 - /drain/w", assign}, ""},
+		"a worker with a task counts as drained":           {lines{"9 +p /drain | +p /drain/w", assign, "1 = /drain/w drained"}, "drain /drain/w"},
+		"a backup writes that a worker is drained":         {lines{"9 +p /drain | +p /drain/w", "2 = /drain/w drained"}, "drain /drain/w"},
 
 		// leader
-		"the_backup_assigns":               {lines{"2 = /workers/w t"}, "leader /workers/w"},
-		"a_worker_assigns_itself":          {lines{"11 = /workers/w t"}, "leader /workers/w"},
-		"a_worker_assigns_another":         {lines{"11 = /workers/v t"}, "leader /workers/v"},
-		"a_worker_comes_with_a_task":       {lines{"13 + /workers/x t"}, "leader /workers/x"},
-		"the_successor_assigns":            {lines{"1 - /master/m-0000000009", "2 = /workers/w t"}, ""},
-		"the_successor_by_expiry_assigns":  {lines{"1 expire", "2 = /workers/w t"}, ""},
-		"the_deposed_assigns":              {lines{"7 - /master/m-0000000009", "1 = /workers/w t"}, "leader /workers/w"},
-		"leaving_and_assigning_at_once":    {lines{"1 = /workers/w t | - /master/m-0000000009"}, ""},
-		"nobody_leads":                     {lines{"1 close", "2 close", "3 = /workers/w t"}, "leader /workers/w"},
-		"numbers_not_names_decide":         {lines{"3 + /master/a-0000000011", "3 = /workers/w t"}, "leader /workers/w"},
-		"a_lower_number_leads":             {lines{"3 + /master/z-0000000008", "3 = /workers/w t"}, ""},
-		"overtaken_by_a_lower_number":      {lines{"3 + /master/z-0000000008", "1 = /workers/w t"}, "leader /workers/w"},
-		"another_takes_back":               {lines{assign, "21 - /data/t | - /tasks/t", "2 = /workers/w"}, "leader /workers/w"},
-		"another_removes_a_worker":         {lines{"12 - /workers/w"}, "leader /workers/w"},
-		"another_counts_a_loss":            {lines{assign, "11 expire", "2 = /tasks/t pending 1 | = /workers/v t"}, "leader /tasks/t leader /workers/v"},
-		"another_fails_a_task_for_losses":  {lines{assign, "11 expire", "2 = /tasks/t failed lost with 1 worker"}, "leader /tasks/t"},
-		"a_task_of_the_leader_s_own_slots": {lines{"1 + /workers/own", "1 = /workers/own t", "1 = /workers/own | = /tasks/t done"}, ""},
+		"a backup assigns":                                          {lines{"2 = /workers/w t"}, "leader /workers/w"},
+		"a worker assigns itself a task":                            {lines{"11 = /workers/w t"}, "leader /workers/w"},
+		"a worker assigns another worker a task":                    {lines{"11 = /workers/v t"}, "leader /workers/v"},
+		"a worker registers with a task":                            {lines{"13 + /workers/x t"}, "leader /workers/x"},
+		"the next leader assigns after a resignation":               {lines{"1 - /master/m-0000000009", "2 = /workers/w t"}, ""},
+		"the next leader assigns after an expiry":                   {lines{"1 expire", "2 = /workers/w t"}, ""},
+		"a deposed leader assigns":                                  {lines{"7 - /master/m-0000000009", "1 = /workers/w t"}, "leader /workers/w"},
+		"the leader assigns and resigns in one transaction":         {lines{"1 = /workers/w t | - /master/m-0000000009"}, ""},
+		"a session assigns while nobody leads":                      {lines{"1 close", "2 close", "3 = /workers/w t"}, "leader /workers/w"},
+		"a candidate with a higher number and a lower name assigns": {lines{"3 + /master/a-0000000011", "3 = /workers/w t"}, "leader /workers/w"},
+		"a candidate made later with a lower number assigns":        {lines{"3 + /master/z-0000000008", "3 = /workers/w t"}, ""},
+		"the leader assigns after a lower number was made":          {lines{"3 + /master/z-0000000008", "1 = /workers/w t"}, "leader /workers/w"},
+		"a backup takes back a withdrawn task":                      {lines{assign, "21 - /data/t | - /tasks/t", "2 = /workers/w"}, "leader /workers/w"},
+		"a session removes a worker of another":                     {lines{"12 - /workers/w"}, "leader /workers/w"},
+		"a backup counts a loss":                                    {lines{assign, "11 expire", "2 = /tasks/t pending 1 | = /workers/v t"}, "leader /tasks/t leader /workers/v"},
+		"a backup fails a task for its losses":                      {lines{assign, "11 expire", "2 = /tasks/t failed lost with 1 worker"}, "leader /tasks/t"},
+		"the leader's session has a worker as well":                 {lines{"1 + /workers/own", "1 = /workers/own t", "1 = /workers/own | = /tasks/t done"}, ""},
 
 		// assign
-		"held_by_another":                {lines{assign, "1 = /workers/v t"}, "assign /workers/v"},
-		"two_at_once":                    {lines{"1 = /workers/w t | = /workers/v t"}, "assign /workers/v assign /workers/w"},
-		"from_one_to_the_other":          {lines{assign, "21 - /data/t | - /tasks/t", "1 = /workers/w"}, ""},
-		"no_such_task":                   {lines{"1 = /workers/w x"}, "assign /workers/w"},
-		"withdrawn":                      {lines{"21 - /data/t | - /tasks/t", assign}, "assign /workers/w"},
-		"done_already":                   {lines{assign, commit, "1 = /workers/v t"}, "assign /workers/v"},
-		"in_an_odd_state":                {lines{"99 = /tasks/t strange", assign}, "assign /workers/w"},
-		"not_free":                       {lines{assign, "21 + /data/u | + /tasks/u", "1 = /workers/w t,u"}, "assign /workers/w"},
-		"again_after_a_loss":             {lines{assign, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t"}, ""},
-		"again_without_counting":         {lines{assign, "11 expire", "1 = /workers/v t"}, ""},
-		"taken_back_though_it_is_wanted": {lines{assign, "1 = /workers/w"}, "assign /workers/w"},
-		"taken_back_of_two":              {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "21 - /data/t | - /tasks/t", "1 = /workers/w u"}, ""},
+		"a task is assigned while another worker lists it":     {lines{assign, "1 = /workers/v t"}, "assign /workers/v"},
+		"a task is assigned to two workers in one transaction": {lines{"1 = /workers/w t | = /workers/v t"}, "assign /workers/v assign /workers/w"},
+		"the leader takes back a withdrawn task":               {lines{assign, "21 - /data/t | - /tasks/t", "1 = /workers/w"}, ""},
+		"a task that does not exist is assigned":               {lines{"1 = /workers/w x"}, "assign /workers/w"},
+		"a withdrawn task is assigned":                         {lines{"21 - /data/t | - /tasks/t", assign}, "assign /workers/w"},
+		"a task that is done is assigned":                      {lines{assign, commit, "1 = /workers/v t"}, "assign /workers/v"},
+		"a malformed task is assigned":                         {lines{"99 = /tasks/t strange", assign}, "assign /workers/w"},
+		"a busy worker gets a task":                            {lines{assign, assignTwo}, "assign /workers/w"},
+		"a lost task is assigned again and no loss is counted": {lines{assign, "11 expire", "1 = /workers/v t"}, ""},
+		"the leader takes back a task that is not withdrawn":   {lines{assign, "1 = /workers/w"}, "assign /workers/w"},
+		"the leader takes back the withdrawn one of two tasks": {lines{assignTwo, "21 - /data/t | - /tasks/t", "1 = /workers/w u"}, ""},
 
-		"what_it_is_asked_for_it_returns":     {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w t,-u", "11 = /workers/w t", "1 = /workers/v u"}, ""},
-		"what_it_is_asked_for_with_a_commit":  {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w -t,-u", "11 = /workers/w | = /tasks/t done", "1 = /workers/v u"}, ""},
-		"what_it_is_not_asked_for_it_returns": {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w -t,u", "11 = /workers/w t"}, "give back /workers/w"},
-		"the_leader_takes_what_is_not_begun":  {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w t", "1 = /workers/v u"}, "assign /workers/w"},
-		"what_is_begun_is_taken_back":         {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w u"}, "assign /workers/w"},
-		"all_is_taken_back":                   {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w"}, "assign /workers/w assign /workers/w"},
-		"a_backup_takes_what_is_not_begun":    {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "2 = /workers/w t"}, "assign /workers/w leader /workers/w"},
-		"done_by_whom_it_was_taken_from":      {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "1 = /workers/w t", "11 = /workers/w | = /tasks/u done"}, "assign /workers/w commit /tasks/u give back /workers/w"},
+		"a worker returns the task that it is asked for":     {lines{assignTwo, "1 = /workers/w t,-u", "11 = /workers/w t", "1 = /workers/v u"}, ""},
+		"a worker returns one task and finishes the other":   {lines{assignTwo, "1 = /workers/w -t,-u", "11 = /workers/w | = /tasks/t done", "1 = /workers/v u"}, ""},
+		"a worker returns another task than it is asked for": {lines{assignTwo, "1 = /workers/w -t,u", "11 = /workers/w t"}, "give back /workers/w"},
+		"the leader takes back all tasks of a list":          {lines{assignTwo, "1 = /workers/w"}, "assign /workers/w assign /workers/w"},
+		"a worker finishes a task that was taken from it":    {lines{assignTwo, "1 = /workers/w t", "11 = /workers/w | = /tasks/u done"}, "assign /workers/w commit /tasks/u give back /workers/w"},
 
 		// commit
-		"done_twice":    {lines{assign, commit, "11 = /tasks/t done 1"}, "commit /tasks/t"},
-		"pending_again": {lines{assign, commit, "1 = /tasks/t pending"}, "commit /tasks/t"},
+		"a task is done twice": {lines{assign, commit, "11 = /tasks/t done 1"}, "commit /tasks/t"},
 
-		// retry: u outlives its client, t does not
-		"set_back":                              {lines{detached, fail, "22 = /tasks/u pending"}, ""},
-		"set_back_by_an_empty_text":             {lines{detached, fail, "22 = /tasks/u"}, ""},
-		"set_back_and_done":                     {lines{detached, fail, "22 = /tasks/u pending", "1 = /workers/v u", "12 = /workers/v | = /tasks/u done"}, ""},
-		"set_back_and_failed_and_so_on":         {lines{detached, fail, "22 = /tasks/u pending", "1 = /workers/w u", "11 = /workers/w | = /tasks/u failed so", "23 = /tasks/u pending"}, ""},
-		"set_back_while_it_is_listed":           {lines{detached, "1 = /workers/w u", "99 = /tasks/u failed so", "22 = /tasks/u pending", "11 = /workers/w | = /tasks/u done"}, ""},
-		"set_back_when_it_is_done":              {lines{detached, "1 = /workers/w u", "11 = /workers/w | = /tasks/u done", "22 = /tasks/u pending"}, "commit /tasks/u"},
-		"set_back_and_done_is_not_again":        {lines{detached, fail, "22 = /tasks/u pending", "1 = /workers/w u", "11 = /workers/w | = /tasks/u done", "22 = /tasks/u pending"}, "commit /tasks/u"},
-		"set_back_when_it_is_pending":           {lines{detached, "22 = /tasks/u pending"}, "give back /tasks/u"},
-		"set_back_twice":                        {lines{detached, fail, "22 = /tasks/u pending", "23 = /tasks/u pending"}, "give back /tasks/u"},
-		"set_back_twice_at_once":                {lines{detached, fail, "22 = /tasks/u pending | = /tasks/u pending"}, "commit /tasks/u"},
-		"set_back_with_losses":                  {lines{detached, fail, "22 = /tasks/u pending 1"}, "commit /tasks/u"},
-		"set_back_though_it_ends_with_a_client": {lines{assign, "11 = /workers/w | = /tasks/t failed so", "22 = /tasks/t pending"}, "commit /tasks/t"},
-		"set_back_by_its_own_client":            {lines{assign, "11 = /workers/w | = /tasks/t failed so", "21 = /tasks/t pending"}, "commit /tasks/t"},
-		"set_back_by_the_leader":                {lines{detached, fail, "1 = /tasks/u pending"}, "commit /tasks/u"},
-		"set_back_by_a_backup":                  {lines{detached, fail, "2 = /tasks/u pending"}, "commit /tasks/u"},
-		"set_back_by_its_worker_that_leaves":    {lines{detached, "1 = /workers/w u", "99 = /tasks/u failed so", "11 - /workers/w | = /tasks/u pending"}, "commit /tasks/u give back /workers/w"},
-		"failed_and_done":                       {lines{detached, fail, "22 = /tasks/u done"}, "commit /tasks/u"},
-		"failed_and_done_by_its_worker":         {lines{detached, "1 = /workers/w u", "99 = /tasks/u failed so", "11 = /workers/w | = /tasks/u done"}, "commit /tasks/u"},
-		"failed_and_failed":                     {lines{detached, fail, "22 = /tasks/u failed otherwise"}, "commit /tasks/u"},
-		"failed_and_set_back_at_once":           {lines{detached, "1 = /workers/w u", "11 = /workers/w | = /tasks/u failed so | = /tasks/u pending"}, "commit /tasks/u give back /tasks/u give back /workers/w"},
-		"set_back_and_assigned_at_once":         {lines{detached, fail, "1 = /tasks/u pending | = /workers/v u"}, "assign /workers/v commit /tasks/u"},
-		"lost_set_back_and_lost_again":          {lines{detached, lose, "22 = /tasks/u pending", "1 = /workers/v u", "12 expire", "13 + /workers/x", "1 = /tasks/u pending 1 | = /workers/x u"}, ""},
-		"a_loss_before_it_was_set_back_counts":  {lines{detached, lose, "22 = /tasks/u pending", "1 = /tasks/u pending 1 | = /workers/v u"}, "losses /tasks/u"},
-		"set_twice_at_once":                     {lines{assign, "11 = /tasks/t pending | = /workers/w | = /tasks/t done"}, "commit /tasks/t"},
-		"done_and_listed_on":                    {lines{assign, "11 = /tasks/t done"}, "commit /tasks/t"},
-		"done_by_another_worker":                {lines{assign, "12 = /tasks/t done"}, "commit /tasks/t"},
-		"done_by_nobody":                        {lines{"21 = /tasks/t done"}, "commit /tasks/t"},
-		"done_by_the_leader":                    {lines{assign, "1 = /tasks/t done"}, "commit /tasks/t"},
-		"failed_by_the_leader":                  {lines{"1 = /tasks/t failed so"}, "commit /tasks/t"},
-		"done_after_it_was_taken_back":          {lines{assign, "99 = /workers/w", "11 = /tasks/t done"}, "commit /tasks/t"},
-		"done_when_leaving":                     {lines{assign, "11 = /tasks/t done | - /workers/w"}, ""},
-		"done_by_the_session_that_left":         {lines{assign, "11 - /workers/w | = /tasks/t pending", "11 = /tasks/t done"}, "commit /tasks/t"},
-		"an_odd_state":                          {lines{assign, "11 = /workers/w | = /tasks/t finished"}, "commit /tasks/t"},
-		"lost_once_too_often":                   {lines{assign, "11 expire", "1 = /tasks/t failed lost with 1 worker"}, ""},
-		"lost_twice":                            {lines{assign, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t", "12 expire", "1 = /tasks/t failed lost with 2 workers"}, ""},
-		"lost_though_held":                      {lines{assign, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t", "1 = /tasks/t failed lost with 2 workers"}, "commit /tasks/t losses /tasks/t"},
+		// retry
+		"a retried task is done":                                     {lines{detached, fail, "22 = /tasks/u pending", "1 = /workers/v u", "12 = /workers/v | = /tasks/u done"}, ""},
+		"a task fails and is retried twice":                          {lines{detached, fail, "22 = /tasks/u pending", "1 = /workers/w u", "11 = /workers/w | = /tasks/u failed so", "23 = /tasks/u pending"}, ""},
+		"a task is retried while a worker lists it":                  {lines{detached, "1 = /workers/w u", "99 = /tasks/u failed so", "22 = /tasks/u pending", "11 = /workers/w | = /tasks/u done"}, ""},
+		"a task that is done is retried":                             {lines{detached, "1 = /workers/w u", "11 = /workers/w | = /tasks/u done", "22 = /tasks/u pending"}, "commit /tasks/u"},
+		"a task that was done after a retry is retried":              {lines{detached, fail, "22 = /tasks/u pending", "1 = /workers/w u", "11 = /workers/w | = /tasks/u done", "22 = /tasks/u pending"}, "commit /tasks/u"},
+		"a pending task is retried":                                  {lines{detached, "22 = /tasks/u pending"}, "give back /tasks/u"},
+		"a retried task is retried":                                  {lines{detached, fail, "22 = /tasks/u pending", "23 = /tasks/u pending"}, "give back /tasks/u"},
+		"a task is retried twice in one transaction":                 {lines{detached, fail, "22 = /tasks/u pending | = /tasks/u pending"}, "commit /tasks/u"},
+		"a task is retried with losses":                              {lines{detached, fail, "22 = /tasks/u pending 1"}, "commit /tasks/u"},
+		"a stranger retries an attached task":                        {lines{assign, "11 = /workers/w | = /tasks/t failed so", "22 = /tasks/t pending"}, "commit /tasks/t"},
+		"the leader retries a task":                                  {lines{detached, fail, "1 = /tasks/u pending"}, "commit /tasks/u"},
+		"a backup retries a task":                                    {lines{detached, fail, "2 = /tasks/u pending"}, "commit /tasks/u"},
+		"a worker that leaves retries a failed task":                 {lines{detached, "1 = /workers/w u", "99 = /tasks/u failed so", "11 - /workers/w | = /tasks/u pending"}, "commit /tasks/u give back /workers/w"},
+		"a stranger overwrites failed with done":                     {lines{detached, fail, "22 = /tasks/u done"}, "commit /tasks/u"},
+		"a worker overwrites failed with done":                       {lines{detached, "1 = /workers/w u", "99 = /tasks/u failed so", "11 = /workers/w | = /tasks/u done"}, "commit /tasks/u"},
+		"a worker fails and retries a task in one transaction":       {lines{detached, "1 = /workers/w u", "11 = /workers/w | = /tasks/u failed so | = /tasks/u pending"}, "commit /tasks/u give back /tasks/u give back /workers/w"},
+		"the leader retries and assigns a task in one transaction":   {lines{detached, fail, "1 = /tasks/u pending | = /workers/v u"}, "assign /workers/v commit /tasks/u"},
+		"losses count from 0 after a retry":                          {lines{detached, lose, "22 = /tasks/u pending", "1 = /workers/v u", "12 expire", "13 + /workers/x", "1 = /tasks/u pending 1 | = /workers/x u"}, ""},
+		"a loss before a retry is counted after it":                  {lines{detached, lose, "22 = /tasks/u pending", "1 = /tasks/u pending 1 | = /workers/v u"}, "losses /tasks/u"},
+		"a task is set twice in one transaction":                     {lines{assign, "11 = /tasks/t pending | = /workers/w | = /tasks/t done"}, "commit /tasks/t"},
+		"a worker finishes a task and still lists it":                {lines{assign, "11 = /tasks/t done"}, "commit /tasks/t"},
+		"a worker finishes a task of another":                        {lines{assign, "12 = /tasks/t done"}, "commit /tasks/t"},
+		"a client finishes its task":                                 {lines{"21 = /tasks/t done"}, "commit /tasks/t"},
+		"the leader finishes a task":                                 {lines{assign, "1 = /tasks/t done"}, "commit /tasks/t"},
+		"the leader fails a task without a loss":                     {lines{"1 = /tasks/t failed so"}, "commit /tasks/t"},
+		"a worker finishes a task that a person took from it":        {lines{assign, "99 = /workers/w", "11 = /tasks/t done"}, "commit /tasks/t"},
+		"a worker finishes a task and leaves":                        {lines{assign, "11 = /tasks/t done | - /workers/w"}, ""},
+		"a session finishes the task that its worker gave back":      {lines{assign, "11 - /workers/w | = /tasks/t pending", "11 = /tasks/t done"}, "commit /tasks/t"},
+		"a worker writes a malformed state":                          {lines{assign, "11 = /workers/w | = /tasks/t finished"}, "commit /tasks/t"},
+		"the leader fails a task after two losses":                   {lines{assign, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t", "12 expire", "1 = /tasks/t failed lost with 2 workers"}, ""},
+		"the leader fails a task for losses while a worker lists it": {lines{assign, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t", "1 = /tasks/t failed lost with 2 workers"}, "commit /tasks/t losses /tasks/t"},
+
+		"the leader fails and assigns a task in one transaction": {lines{assign, "11 expire", "1 = /tasks/t failed lost with 1 worker | = /workers/v t"}, "assign /workers/v"},
 
 		// losses
-		"never_lost":                {lines{"1 = /tasks/t failed lost with 1 worker"}, "losses /tasks/t"},
-		"one_lost_two_told":         {lines{assign, "11 expire", "1 = /tasks/t failed lost with 2 workers"}, "commit /tasks/t"},
-		"counted_without_a_loss":    {lines{"1 = /tasks/t pending 1 | = /workers/w t"}, "losses /tasks/t"},
-		"counted_twice":             {lines{assign, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t", "12 - /workers/v | = /tasks/t pending 1", "13 + /workers/x", "1 = /tasks/t pending 2 | = /workers/x t"}, "losses /tasks/t"},
-		"counted_too_high":          {lines{assign, "11 expire", "1 = /tasks/t pending 2 | = /workers/v t"}, "losses /tasks/t"},
-		"counted_down":              {lines{assign, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t", "12 - /workers/v | = /tasks/t pending"}, "losses /tasks/t"},
-		"counted_but_not_assigned":  {lines{assign, "11 expire", "1 = /tasks/t pending 1"}, "losses /tasks/t"},
-		"the_second_of_a_list":      {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "11 expire", "1 = /tasks/u pending 1 | = /workers/v u"}, "losses /tasks/u"},
-		"the_first_of_a_list":       {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "11 expire", "1 = /tasks/t pending 1 | = /workers/v t"}, ""},
-		"given_back_is_not_lost":    {lines{assign, "11 - /workers/w | = /tasks/t pending", "1 = /tasks/t pending 1 | = /workers/v t"}, "losses /tasks/t"},
-		"lost_by_removal_by_a_hand": {lines{assign, "99 - /workers/w", "1 = /tasks/t pending 1 | = /workers/v t"}, ""},
+		"the leader fails a task for a loss that never was":       {lines{"1 = /tasks/t failed lost with 1 worker"}, "losses /tasks/t"},
+		"the leader fails a task for more losses than there were": {lines{assign, "11 expire", "1 = /tasks/t failed lost with 2 workers"}, "commit /tasks/t"},
+		"the leader counts a loss that never was":                 {lines{"1 = /tasks/t pending 1 | = /workers/w t"}, "losses /tasks/t"},
+		"the leader counts one loss twice":                        {lines{assign, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t", "12 - /workers/v | = /tasks/t pending 1", "13 + /workers/x", "1 = /tasks/t pending 2 | = /workers/x t"}, "losses /tasks/t"},
+		"the leader counts two losses at once":                    {lines{assign, "11 expire", "1 = /tasks/t pending 2 | = /workers/v t"}, "losses /tasks/t"},
+		"a worker that leaves drops a loss":                       {lines{assign, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t", "12 - /workers/v | = /tasks/t pending"}, "losses /tasks/t"},
+		"a loss is counted without an assignment":                 {lines{assign, "11 expire", "1 = /tasks/t pending 1"}, "losses /tasks/t"},
+		"a loss is counted for the second task of a list":         {lines{assignTwo, "11 expire", "1 = /tasks/u pending 1 | = /workers/v u"}, "losses /tasks/u"},
+		"a loss is counted for the first task of a list":          {lines{assignTwo, "11 expire", "1 = /tasks/t pending 1 | = /workers/v t"}, ""},
+		"a loss is counted for a task that was given back":        {lines{assign, "11 - /workers/w | = /tasks/t pending", "1 = /tasks/t pending 1 | = /workers/v t"}, "losses /tasks/t"},
+		"a loss is counted for a worker that a person removed":    {lines{assign, "99 - /workers/w", "1 = /tasks/t pending 1 | = /workers/v t"}, ""},
 
 		// give back
-		"given_back":                  {lines{assign, "11 = /tasks/t pending | - /workers/w", "1 = /workers/v t"}, ""},
-		"given_back_by_two_words":     {lines{assign, "11 = /tasks/t pending 0 | - /workers/w"}, ""},
-		"given_back_by_another":       {lines{assign, "12 = /tasks/t pending"}, "give back /tasks/t"},
-		"given_back_by_the_leader":    {lines{"1 = /tasks/t pending"}, "give back /tasks/t"},
-		"given_back_and_kept":         {lines{assign, "11 = /tasks/t pending"}, "give back /tasks/t"},
-		"given_back_without_leaving":  {lines{assign, "11 = /tasks/t pending | = /workers/w"}, "give back /tasks/t give back /workers/w"},
-		"left_without_giving_back":    {lines{assign, "11 - /workers/w"}, "give back /workers/w"},
-		"left_with_one_of_two":        {lines{"21 + /data/u | + /tasks/u", "1 = /workers/w t,u", "11 = /tasks/t pending | - /workers/w"}, "give back /workers/w"},
-		"left_free":                   {lines{"11 - /workers/w"}, ""},
-		"left_when_it_was_withdrawn":  {lines{assign, "21 - /data/t | - /tasks/t", "11 - /workers/w"}, ""},
-		"freed_when_it_was_withdrawn": {lines{assign, "21 - /data/t | - /tasks/t", "11 = /workers/w"}, ""},
-		"freed_when_it_was_finished":  {lines{assign, "99 = /tasks/t done by hand", "11 = /workers/w"}, ""},
-		"freed_for_nothing":           {lines{assign, "11 = /workers/w"}, "give back /workers/w"},
+		"a worker gives back its task":                           {lines{assign, "11 = /tasks/t pending | - /workers/w", "1 = /workers/v t"}, ""},
+		"a worker gives back a task of another":                  {lines{assign, "12 = /tasks/t pending"}, "give back /tasks/t"},
+		"the leader gives back a task":                           {lines{"1 = /tasks/t pending"}, "give back /tasks/t"},
+		"a worker gives back a task that it still lists":         {lines{assign, "11 = /tasks/t pending"}, "give back /tasks/t"},
+		"a worker gives back its task and stays":                 {lines{assign, "11 = /tasks/t pending | = /workers/w"}, "give back /tasks/t give back /workers/w"},
+		"a worker leaves with its task":                          {lines{assign, "11 - /workers/w"}, "give back /workers/w"},
+		"a worker leaves with one of two tasks":                  {lines{assignTwo, "11 = /tasks/t pending | - /workers/w"}, "give back /workers/w"},
+		"a free worker leaves":                                   {lines{"11 - /workers/w"}, ""},
+		"a worker leaves with a withdrawn task":                  {lines{assign, "21 - /data/t | - /tasks/t", "11 - /workers/w"}, ""},
+		"a worker frees itself of a withdrawn task":              {lines{assign, "21 - /data/t | - /tasks/t", "11 = /workers/w"}, ""},
+		"a worker frees itself of a task that a person finished": {lines{assign, "99 = /tasks/t done by hand", "11 = /workers/w"}, ""},
+		"a worker frees itself of a pending task":                {lines{assign, "11 = /workers/w"}, "give back /workers/w"},
 
 		// ids
-		"a_task_s_id_again":             {lines{"21 - /data/t | - /tasks/t", "21 + /data/t | + /tasks/t"}, "ids /data/t ids /tasks/t"},
-		"a_worker_s_id_again":           {lines{"11 - /workers/w", "11 + /workers/w"}, "ids /workers/w"},
-		"a_candidate_s_name_again":      {lines{"2 - /master/m-0000000010", "2 + /master/m-0000000010"}, "ids /master/m-0000000010"},
-		"a_permanent_worker":            {lines{"11 +p /workers/x"}, "ids /workers/x"},
-		"a_permanent_candidate":         {lines{"11 +p /master/x-0000000011"}, "ids /master/x-0000000011"},
-		"a_payload_is_changed":          {lines{"21 = /data/t 2"}, "ids /data/t"},
-		"submitted_in_two_steps":        {lines{"21 + /data/u", "21 + /tasks/u"}, "ids /data/u ids /tasks/u"},
-		"submitted_for_ever_and_a_time": {lines{"21 +p /data/u | + /tasks/u"}, "ids /tasks/u"},
-		"submitted_for_ever":            {lines{"21 +p /data/u | +p /tasks/u pending"}, ""},
-		"submitted_as_done":             {lines{"21 + /data/u | + /tasks/u done"}, "ids /tasks/u"},
+		"a task's id is used again":                  {lines{"21 - /data/t | - /tasks/t", "21 + /data/t | + /tasks/t"}, "ids /data/t ids /tasks/t"},
+		"a worker's id is used again":                {lines{"11 - /workers/w", "11 + /workers/w"}, "ids /workers/w"},
+		"a candidate's name is used again":           {lines{"2 - /master/m-0000000010", "2 + /master/m-0000000010"}, "ids /master/m-0000000010"},
+		"a worker is persistent":                     {lines{"11 +p /workers/x"}, "ids /workers/x"},
+		"a candidate is persistent":                  {lines{"11 +p /master/x-0000000011"}, "ids /master/x-0000000011"},
+		"a payload is changed":                       {lines{"21 = /data/t 2"}, "ids /data/t"},
+		"a task is submitted in two transactions":    {lines{"21 + /data/u", "21 + /tasks/u"}, "ids /data/u ids /tasks/u"},
+		"a persistent payload has an ephemeral task": {lines{"21 +p /data/u | + /tasks/u"}, "ids /tasks/u"},
+		"a task is submitted as done":                {lines{"21 + /data/u | + /tasks/u done"}, "ids /tasks/u"},
 
 		// remove
-		"withdrawn_by_its_client":      {lines{"21 - /data/t | - /tasks/t"}, ""},
-		"withdrawn_by_its_end":         {lines{"21 close"}, ""},
-		"cancelled_by_another":         {lines{assign, "22 - /data/t | - /tasks/t", "1 = /workers/w"}, ""},
-		"cancelled_without_payload":    {lines{"99 - /data/t", "22 - /tasks/t"}, ""},
-		"cancelled_by_half":            {lines{"22 - /tasks/t"}, "remove /tasks/t"},
-		"cancelled_by_other_half":      {lines{"22 - /data/t"}, "remove /data/t"},
-		"cancelled_by_the_leader":      {lines{"1 - /data/t | - /tasks/t"}, "remove /tasks/t"},
-		"cancelled_by_a_backup":        {lines{"2 - /data/t | - /tasks/t"}, "leader /tasks/t"},
-		"removed_when_finished":        {lines{assign, commit, "22 - /data/t | - /tasks/t"}, ""},
-		"swept_though_it_is_pending":   {lines{"21 +p /data/u | +p /tasks/u", "1 - /data/u | - /tasks/u"}, "remove /tasks/u"},
-		"cancelled_by_id":              {lines{"21 +p /data/u | +p /tasks/u", "22 - /data/u | - /tasks/u"}, ""},
-		"swept":                        {lines{detached, fail, "1 - /tasks/u | - /data/u"}, ""},
-		"swept_when_it_is_done":        {lines{detached, "1 = /workers/w u", "11 = /workers/w | = /tasks/u done", "1 - /tasks/u | - /data/u"}, ""},
-		"swept_without_payload":        {lines{detached, fail, "99 - /data/u", "1 - /tasks/u"}, ""},
-		"swept_by_half":                {lines{detached, fail, "1 - /tasks/u"}, "remove /tasks/u"},
-		"swept_by_the_other_half":      {lines{detached, fail, "1 - /data/u"}, "remove /data/u"},
-		"swept_by_a_backup":            {lines{detached, fail, "2 - /tasks/u | - /data/u"}, "leader /tasks/u"},
-		"swept_by_the_deposed":         {lines{detached, fail, "7 - /master/m-0000000009", "1 - /tasks/u | - /data/u"}, "leader /tasks/u"},
-		"swept_by_the_successor":       {lines{detached, fail, "1 expire", "2 - /tasks/u | - /data/u"}, ""},
-		"swept_though_it_was_set_back": {lines{detached, fail, "22 = /tasks/u pending", "1 - /tasks/u | - /data/u"}, "remove /tasks/u"},
-		"swept_though_its_client_does": {lines{assign, commit, "1 - /tasks/t | - /data/t"}, "remove /tasks/t"},
-		"a_lone_payload_is_swept":      {lines{detached, "23 - /tasks/u", "1 - /data/u"}, ""},
-		"and_by_a_backup":              {lines{detached, "23 - /tasks/u", "2 - /data/u"}, "leader /data/u"},
-		"and_though_its_client_does":   {lines{"99 - /tasks/t", "1 - /data/t"}, "remove /data/t"},
-		"its_payload_is_swept":         {lines{"1 - /data/t"}, "remove /data/t"},
-		"its_payload_later":            {lines{"99 - /tasks/t", "21 - /data/t"}, ""},
+		"the end of a client withdraws its task":                    {lines{"21 close"}, ""},
+		"a stranger cancels a task":                                 {lines{assign, "22 - /data/t | - /tasks/t", "1 = /workers/w"}, ""},
+		"a stranger cancels a task without payload":                 {lines{"99 - /data/t", "22 - /tasks/t"}, ""},
+		"a stranger removes a task without its payload":             {lines{"22 - /tasks/t"}, "remove /tasks/t"},
+		"a stranger removes the payload of a pending task":          {lines{"22 - /data/t"}, "remove /data/t"},
+		"the leader cancels a task":                                 {lines{"1 - /data/t | - /tasks/t"}, "remove /tasks/t"},
+		"a backup cancels a task":                                   {lines{"2 - /data/t | - /tasks/t"}, "leader /tasks/t"},
+		"a stranger removes a finished task":                        {lines{assign, commit, "22 - /data/t | - /tasks/t"}, ""},
+		"the leader removes a pending detached task":                {lines{"21 +p /data/u | +p /tasks/u", "1 - /data/u | - /tasks/u"}, "remove /tasks/u"},
+		"a stranger cancels a detached task":                        {lines{"21 +p /data/u | +p /tasks/u", "22 - /data/u | - /tasks/u"}, ""},
+		"the leader removes a failed detached task":                 {lines{detached, fail, "1 - /tasks/u | - /data/u"}, ""},
+		"the leader removes a detached task without payload":        {lines{detached, fail, "99 - /data/u", "1 - /tasks/u"}, ""},
+		"the leader removes a detached task and leaves its payload": {lines{detached, fail, "1 - /tasks/u"}, "remove /tasks/u"},
+		"the leader removes the payload of a detached task":         {lines{detached, fail, "1 - /data/u"}, "remove /data/u"},
+		"a backup removes a finished task":                          {lines{detached, fail, "2 - /tasks/u | - /data/u"}, "leader /tasks/u"},
+		"a deposed leader removes a finished task":                  {lines{detached, fail, "7 - /master/m-0000000009", "1 - /tasks/u | - /data/u"}, "leader /tasks/u"},
+		"the next leader removes a finished task":                   {lines{detached, fail, "1 expire", "2 - /tasks/u | - /data/u"}, ""},
+		"the leader removes a retried task":                         {lines{detached, fail, "22 = /tasks/u pending", "1 - /tasks/u | - /data/u"}, "remove /tasks/u"},
+		"the leader removes a finished attached task":               {lines{assign, commit, "1 - /tasks/t | - /data/t"}, "remove /tasks/t"},
+		"a stranger removes a payload without a task":               {lines{detached, "23 - /tasks/u", "22 - /data/u"}, ""},
+		"a backup removes a payload without a task":                 {lines{detached, "23 - /tasks/u", "2 - /data/u"}, "leader /data/u"},
+		"the leader removes a client's payload without a task":      {lines{"99 - /tasks/t", "1 - /data/t"}, "remove /data/t"},
+		"the leader removes the payload of a pending task":          {lines{"1 - /data/t"}, "remove /data/t"},
+		"a client removes its payload after its task":               {lines{"99 - /tasks/t", "21 - /data/t"}, ""},
 
 		// session
-		"used_after_its_end":   {lines{"21 close", "21 +p /data/u | +p /tasks/u"}, "session /data/u"},
-		"ended_twice":          {lines{"21 close", "21 expire"}, ""},
-		"opened_again":         {lines{"21 close", "21 open", "21 + /data/u | + /tasks/u"}, ""},
-		"refused_after_an_end": {lines{"21 close", "21 ! 0"}, ""},
+		"a session writes after its end":             {lines{"21 close", "21 +p /data/u | +p /tasks/u"}, "session /data/u"},
+		"a session ends twice":                       {lines{"21 close", "21 expire"}, ""},
+		"a session writes after it was opened again": {lines{"21 close", "21 open", "21 + /data/u | + /tasks/u"}, ""},
+		"a write after the session's end is refused": {lines{"21 close", "21 ! 0"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			lines := strings.Split(strings.Join(tc.lines, "\n"), "\n")
-			r := Check(script(t, append(slices.Clone(cast), lines...)...), Options{Hands: []int64{99}})
-			var got []string
-			for _, v := range r.Violations {
-				got = append(got, fmt.Sprint(v.Rule, " ", v.Znode))
-			}
-			slices.Sort(got)
-			if strings.Join(got, " ") != tc.want {
-				t.Errorf("got %q, want %q\n%v", strings.Join(got, " "), tc.want, r.Err())
-			}
-			if (r.Err() == nil) != (tc.want == "") {
-				t.Errorf("Err: %v", r.Err())
+			if got := violations(script(t, tc.lines...), Options{}); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
 	}
 }
 
-func TestCheckEphemeralsThatOutliveTheirSession(t *testing.T) {
-	t.Parallel()
-	txns := script(t, append(slices.Clone(cast), "21 close")...)
-	last := &txns[len(txns)-1]
-	last.Events = last.Events[1:]
-	r := Check(txns, Options{})
-	if len(r.Violations) != 1 || r.Violations[0].Rule != RuleSession {
-		t.Errorf("got %v", r.Err())
+// violations lists the rules and znodes that are violated. Session 99 is a person's.
+func violations(txns []Txn, o Options) string {
+	o.Manual = []int64{99}
+	r := Check(txns, o)
+	var got []string
+	for _, v := range r.Violations {
+		got = append(got, fmt.Sprint(v.Rule, " ", v.Znode))
 	}
+	slices.Sort(got)
+	if (r.Err() == nil) != (len(got) == 0) {
+		got = append(got, fmt.Sprint("Err: ", r.Err()))
+	}
+	return strings.Join(got, " ")
 }
 
-func TestCheckFinished(t *testing.T) {
+func TestCheckOptions(t *testing.T) {
 	t.Parallel()
+	const (
+		detached = "24 +p /data/u 1 | +p /tasks/u pending"
+		// 9 ms old.
+		failed = detached + "\n1 = /workers/w u\n11 = /workers/w | = /tasks/u failed so"
+		leave  = "11 close\n12 close\n21 close\n1 close\n2 close"
+		pause  = "9 open\n9 close" // of 2 ms
+	)
+	keep, end := Options{Retention: 3 * time.Millisecond}, Options{Finished: true}
 	for name, tc := range map[string]struct {
+		o     Options
 		lines []string
 		want  string
 	}{
-		"all_have_left": {[]string{"11 close", "12 close", "21 close", "1 close", "2 close"}, ""},
-		"nobody_has":    {nil, "/master /tasks /data /workers"},
-		"one_is_left":   {[]string{"11 close", "21 close", "1 close", "2 close"}, "/workers"},
-		"one_is_not_collected": {[]string{"21 +p /data/u | +p /tasks/u", "1 = /workers/w u", "11 = /workers/w | = /tasks/u done", "11 close", "12 close", "21 close", "1 close", "2 close"},
-			"/tasks /data"},
-		"a_payload_is_left": {[]string{"21 +p /data/u | +p /tasks/u", "23 - /tasks/u", "11 close", "12 close", "21 close", "1 close", "2 close"}, "/data"},
+		"the leader removes a result in time":               {keep, []string{failed, pause, "1 - /tasks/u | - /data/u"}, ""},
+		"the leader removes a result too early":             {keep, []string{failed, "9 open", "1 - /tasks/u | - /data/u"}, "remove /tasks/u"},
+		"a client collects a result early":                  {keep, []string{failed, "9 - /tasks/u | - /data/u"}, ""},
+		"a retry does not restart the retention":            {keep, []string{failed, "9 = /tasks/u pending", "1 = /workers/w u", "11 = /workers/w | = /tasks/u done", "9 open", "1 - /tasks/u | - /data/u"}, "remove /tasks/u"},
+		"the leader removes a payload in time":              {keep, []string{failed, "9 - /tasks/u", pause, "1 - /data/u"}, ""},
+		"a payload is old though its task was just removed": {keep, []string{failed, pause, "8 - /tasks/u", "9 open", "1 - /data/u"}, ""},
+		"a payload never had a task":                        {keep, []string{"99 +p /data/x", pause, "1 - /data/x"}, ""},
+		"the leader removes a payload too early":            {keep, []string{pause, "99 +p /data/x", "1 - /data/x"}, "remove /data/x"},
+
+		"all have left":           {end, []string{leave}, ""},
+		"nobody has left":         {end, nil, "end /data end /master end /tasks end /workers"},
+		"a worker is left":        {end, []string{"11 close\n21 close\n1 close\n2 close"}, "end /workers"},
+		"a detached task is left": {end, []string{detached, "1 = /workers/w u", "11 = /workers/w | = /tasks/u done", leave}, "end /data end /tasks"},
+		"a payload is left":       {end, []string{detached, "23 - /tasks/u", leave}, "end /data"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			txns := script(t, append(slices.Clone(cast), tc.lines...)...)
-			var got []string
-			for _, v := range Check(txns, Options{Finished: true}).Violations {
-				got = append(got, v.Znode)
-				if v.Rule != RuleEnd {
-					t.Error(v)
-				}
+			txns := script(t, tc.lines...)
+			if got := violations(txns, tc.o); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
 			}
-			if strings.Join(got, " ") != tc.want {
-				t.Errorf("left in %q, want %q", got, tc.want)
-			}
-			if err := Check(txns, Options{}).Err(); err != nil {
-				t.Error(err)
+			if got := violations(txns, Options{}); got != "" {
+				t.Errorf("without the option: %q", got)
 			}
 		})
 	}
@@ -342,59 +334,46 @@ func TestCheckFinished(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	t.Parallel()
-	r := Check(script(t, append(slices.Clone(cast), // 6 ms
-		"21 open",
-		"21 + /data/u | + /tasks/u",
-		"21 + /data/x | + /tasks/x",
-		"1 = /workers/w t,u",                // 10
-		"11 expire",                         //
-		"1 ! 2",                             //
-		"7 - /master/m-0000000009",          //
-		"1 ! 0",                             // by the fence
-		"2 = /workers/v u",                  //
-		"12 = /workers/v | = /tasks/u done", //
+	got := Check(script(t,
+		"1 = /workers/w t", // 7 ms
+		"11 expire",
+		"1 ! 2",
+		"7 - /master/m-0000000009", // 10 ms
+		"1 ! 0",
 		"2 = /tasks/t pending 1 | = /workers/v t",
 		"12 - /workers/v | = /tasks/t pending 1",
-		"21 - /data/x | - /tasks/x",
-		"12 + /workers/x", // 20
+		"12 + /workers/x",
 		"2 = /workers/x t",
 		"21 - /data/t | - /tasks/t",
 		"2 = /workers/x",
 		"2 expire",
-		"21 ! 0",
-		"22 +p /data/y | +p /tasks/y | + /workers/y",
+		"22 open",
+		"22 +p /data/u | +p /tasks/u | + /workers/y", // 20 ms
 		"3 + /master/m-0000000011",
-		"3 = /workers/y y",
-		"22 = /tasks/y failed so | = /workers/y",
-		"23 = /tasks/y pending", // 30
-		"3 = /workers/y y",
-		"22 = /tasks/y done | = /workers/y",
-		"23 +p /data/z | +p /tasks/z",
-		"23 - /tasks/z",
-		"3 - /tasks/y | - /data/y",
-		"3 - /data/z",
-	)...), Options{})
-	if err := r.Err(); err != nil {
-		t.Fatal(err)
-	}
-	got := fmt.Sprintf("%s\n%v\n%v\n%v", r, r.Orphans, r.Terms, r.Refused)
+		"3 = /workers/y u",
+		"22 = /tasks/u failed so | = /workers/y",
+		"23 = /tasks/u pending",
+		"3 = /workers/y u",
+		"22 = /tasks/u done | = /workers/y",
+		"3 - /tasks/u | - /data/u",
+		"21 + /data/a | + /tasks/a",
+		"21 + /data/b | + /tasks/b",
+		"3 = /workers/y a,b", // 30 ms
+		"3 = /workers/y a,-b",
+		"22 = /workers/y a",
+		"9 +p /drain | +p /drain/w",
+		"3 = /drain/w drained",
+	), Options{})
 	want := Report{
-		Txns: 36, Sessions: 1, Expired: 2,
-		Created: 5, Done: 2, Failed: 1, Withdrawn: 3, Retried: 1, Uncollected: 2,
-		Assigned: 7, MostAssigned: 3, GivenBack: 1, TakenBack: 1, Losses: 1,
-		Workers: 4, WorkersLost: 1,
-		Orphans: []Orphan{
-			{Task: "t", Worker: "w", First: true, Expired: true, Gone: at(11), Again: at(17), To: "v"},
-			{Task: "u", Worker: "w", Expired: true, Gone: at(11), Again: at(15), To: "v"},
-		},
-		Terms: []Term{
-			{Candidate: "/master/m-0000000009", Session: 1, Began: at(2), FirstAssign: at(10), LastWrite: at(10), Ended: at(13), Assigned: 2},
-			{Candidate: "/master/m-0000000010", Session: 2, Began: at(13), FirstAssign: at(15), LastWrite: at(23), Ended: at(24), Expired: true, Assigned: 3},
-			{Candidate: "/master/m-0000000011", Session: 3, Began: at(27), FirstAssign: at(28), LastWrite: at(36), Assigned: 2},
-		},
-		Refused: map[int64]int{1: 2, 21: 1}, Fenced: 1,
+		Txns: 34, Sessions: 1, Expired: 2,
+		Created: 4, Done: 1, Failed: 1, Withdrawn: 1, Retried: 1, Uncollected: 1,
+		Assigned: 6, MostAssigned: 3, GivenBack: 1, TakenBack: 1, Returned: 1, Losses: 1, Drained: 1,
+		Workers: 4, WorkersLost: 1, Orphans: 1,
+		Terms:    []Term{{at(2), at(10)}, {at(10), at(18)}, {Began: at(21)}},
+		Finishes: []time.Time{at(23), at(26)},
+		Fenced:   1,
 	}
-	if want := fmt.Sprintf("%s\n%v\n%v\n%v", want, want.Orphans, want.Terms, want.Refused); got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%+v\nwant\n%+v", got, want)
 	}
 }

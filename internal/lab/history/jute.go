@@ -1,16 +1,12 @@
 package history
 
-import (
-	"encoding/binary"
-	"errors"
-	"unicode/utf8"
-)
+import "errors"
 
-var errShort = errors.New("it ends too early")
+var errShort = errors.New("ends too early")
 
-// jute takes ZooKeeper's serialisation apart: big-endian numbers, strings and
-// buffers behind their length. After the first error it returns zero values.
-// What it returns shares the input's memory.
+// jute reads ZooKeeper's serialization: big-endian numbers, and strings and buffers behind
+// their length. After the first error it returns zero values. The buffers that it returns
+// share the memory of its input.
 type jute struct {
 	rest []byte
 	err  error
@@ -28,28 +24,16 @@ func (j *jute) take(n int) []byte {
 	return taken
 }
 
-func (j *jute) bool() bool {
-	b := j.take(1)
-	return len(b) == 1 && b[0] != 0
-}
-
-func (j *jute) int() int32 {
-	b := j.take(4)
-	if b == nil {
-		return 0
+func (j *jute) number(size int) (n uint32) {
+	for _, b := range j.take(size) {
+		n = n<<8 | uint32(b)
 	}
-	return int32(binary.BigEndian.Uint32(b))
+	return n
 }
 
-func (j *jute) long() int64 {
-	b := j.take(8)
-	if b == nil {
-		return 0
-	}
-	return int64(binary.BigEndian.Uint64(b))
-}
+func (j *jute) int() int32 { return int32(j.number(4)) }
 
-// buffer reads bytes; the length -1 stands for none.
+// buffer reads bytes. The length -1 stands for no buffer.
 func (j *jute) buffer() []byte {
 	n := j.int()
 	if n == -1 {
@@ -58,34 +42,24 @@ func (j *jute) buffer() []byte {
 	return j.take(int(n))
 }
 
-func (j *jute) string() string {
-	b := j.buffer()
-	if j.err == nil && !utf8.Valid(b) {
-		j.err = errors.New("a string is no UTF-8")
-	}
-	return string(b)
-}
+func (j *jute) string() string { return string(j.buffer()) }
 
-// count reads the length of a vector whose elements have at least so many
-// bytes each; the length -1 stands for no vector.
-func (j *jute) count(least int) int {
+// count reads the length of a vector. The length -1 stands for no vector.
+func (j *jute) count() int {
 	n := int(j.int())
-	if n == -1 {
+	if n == -1 || j.err != nil {
 		return 0
 	}
-	if j.err == nil && (n < 0 || n > len(j.rest)/least) {
+	if n < 0 || n > len(j.rest) { // each element has one byte at least
 		j.err = errShort
-	}
-	if j.err != nil {
 		return 0
 	}
 	return n
 }
 
-// skipACL reads over who may do what.
 func (j *jute) skipACL() {
-	for range j.count(12) {
-		j.int()    // permissions
+	for range j.count() {
+		j.int()    // rights
 		j.string() // scheme
 		j.string() // id
 	}

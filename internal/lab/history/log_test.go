@@ -2,14 +2,13 @@ package history
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
+	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,292 +20,258 @@ import (
 
 func TestMain(m *testing.M) { zktest.Main(m) }
 
-// server is a server whose log is compared with what was done.
-type server struct {
-	*zktest.Server
-	t    *testing.T
-	want []string
+// writer writes to a server, and keeps what the server's log must hold.
+type writer struct {
+	*zktest.ManualClient
+	t      *testing.T
+	server *zktest.Server
+	want   []Txn
 }
 
-func newServer(t *testing.T) *server {
-	return &server{Server: zktest.NewServer(t, zktest.Options{}), t: t}
+// expect adds a transaction. A server alone numbers its transactions from 1.
+func (w *writer) expect(events ...Event) *Txn {
+	w.want = append(w.want, Txn{Zxid: int64(len(w.want) + 1), Session: w.Session(), RefusedAt: -1, Events: events})
+	return &w.want[len(w.want)-1]
 }
 
-// text writes a transaction down, the zxid first if it is that of a Stat.
-func text(t Txn, zxid int64) string {
-	var b strings.Builder
-	if zxid != 0 {
-		fmt.Fprintf(&b, "%d: ", zxid)
-	}
-	fmt.Fprintf(&b, "%#x", t.Session)
-	if t.Expired {
-		b.WriteString(" expired")
-	}
-	if t.Refused != 0 {
-		fmt.Fprintf(&b, " refused %d at %d", t.Refused, t.RefusedAt)
-	}
-	for _, e := range t.Events {
-		fmt.Fprintf(&b, "; %s %s %q v%d of %#x", e.Op, e.Path, e.Data, e.Version, e.Owner)
-	}
-	return b.String()
+func (w *writer) connect() {
+	w.ManualClient = zktest.Conn(w.t, w.server.Addr())
+	w.expect(Event{Op: OpenSession})
 }
 
-// read reads the log once it has as many transactions as were done, and
-// compares: each of want is a transaction as text writes it, with the zxid or
-// without.
-func (s *server) read() []Txn {
-	s.t.Helper()
-	var txns []Txn
-	zktest.Eventually(s.t, "the log", func() (bool, string) {
-		var err error
-		if txns, err = Read(s.DataDir()); err != nil {
-			s.t.Fatal(err)
+// refused sends a multi that is refused.
+func (w *writer) refused(code int32, at int, ops ...any) {
+	w.t.Helper()
+	if _, err := w.Conn.Multi(ops...); err == nil {
+		w.t.Fatal("a multi was carried out")
+	}
+	txn := w.expect()
+	txn.Refused, txn.RefusedAt = code, at
+}
+
+// compare reads the log, and compares it with what was done.
+func (w *writer) compare() (txns []Txn) {
+	w.t.Helper()
+	txns, err := Read(w.server.DataDir())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	got := slices.Clone(txns)
+	for i := range got {
+		if age := time.Since(got[i].Time); age < -time.Second || age > time.Minute {
+			w.t.Errorf("transaction %d is from %v", got[i].Zxid, got[i].Time)
 		}
-		return len(txns) >= len(s.want), fmt.Sprintf("%d transactions of %d", len(txns), len(s.want))
-	})
-	var got []string
-	for i, t := range txns {
-		zxid := int64(0)
-		if i < len(s.want) && !strings.HasPrefix(s.want[i], "0x") {
-			zxid = t.Zxid
-		}
-		got = append(got, text(t, zxid))
+		got[i].Time = time.Time{}
 	}
-	if !slices.Equal(got, s.want) {
-		s.t.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(s.want, "\n  "))
+	if fmt.Sprint(got) != fmt.Sprint(w.want) { // DeepEqual tells nil from empty data
+		w.t.Errorf("got\n  %v\nwant\n  %v", got, w.want)
 	}
 	return txns
 }
 
-func (s *server) expect(format string, args ...any) {
-	s.want = append(s.want, fmt.Sprintf(format, args...))
-}
-
-// conn opens a session.
-func (s *server) conn() *zktest.ManualClient {
-	h := zktest.Conn(s.t, s.Addr())
-	s.expect("%#x; open session  \"\" v0 of 0x0", h.Session())
-	return h
-}
-
-// made expects that the znode was created just now.
-func (s *server) made(h *zktest.ManualClient, path string) {
-	s.t.Helper()
-	data, _ := h.Get(path)
-	stat, _ := h.Stat(path)
-	s.expect("%d: %#x; create %s %q v0 of %#x", stat.Czxid, h.Session(), path, data, stat.EphemeralOwner)
-}
-
-// set expects that it was set just now.
-func (s *server) set(h *zktest.ManualClient, path string) {
-	s.t.Helper()
-	data, _ := h.Get(path)
-	stat, _ := h.Stat(path)
-	s.expect("%d: %#x; set %s %q v%d of %#x", stat.Mzxid, h.Session(), path, data, stat.Version, stat.EphemeralOwner)
-}
-
 func TestRead(t *testing.T) {
 	t.Parallel()
-
-	t.Run("tells_what_was_done", func(t *testing.T) {
-		s := newServer(t)
-		began := time.Now().Add(-time.Second)
-		h := s.conn()
-		h.Create("/a", "one")
-		s.made(h, "/a")
-		h.Set("/a", "two")
-		s.set(h, "/a")
-		h.Set("/a", "")
-		s.set(h, "/a")
-		h.Create("/a/ä b", "\x00\xff\n")
-		s.made(h, "/a/ä b")
-		h.Delete("/a/ä b")
-		s.expect("%#x; delete /a/ä b %q v0 of 0x0", h.Session(), "")
-		h.CreateEphemeral("/e", "mine")
-		s.made(h, "/e")
-		h.Set("/e", "still")
-		s.set(h, "/e")
-		for range 2 {
-			s.made(h, h.CreateSeq("/a/c-", "candidate"))
+	server := zktest.NewServer(t, zktest.Options{})
+	w := &writer{t: t, server: server}
+	w.connect()
+	w.Create("/a", "one")
+	w.expect(Event{Op: Create, Path: "/a", Data: []byte("one")})
+	w.Set("/a", "")
+	w.expect(Event{Op: Set, Path: "/a", Version: 1})
+	w.Create("/a/ä b", "\x00\xff\n")
+	w.expect(Event{Op: Create, Path: "/a/ä b", Data: []byte("\x00\xff\n")})
+	w.Delete("/a/ä b")
+	w.expect(Event{Op: Delete, Path: "/a/ä b"})
+	candidate := w.CreateSeq("/c-", "me")
+	w.expect(Event{Op: Create, Path: candidate, Data: []byte("me"), Owner: w.Session()})
+	world := zk.WorldACL(zk.PermAll)
+	if _, err := w.Conn.Multi(
+		&zk.CreateRequest{Path: "/b", Data: []byte("1"), Acl: world},
+		&zk.CreateRequest{Path: "/d", Acl: world, Flags: zk.FlagEphemeral},
+		&zk.CheckVersionRequest{Path: "/b", Version: 0},
+		&zk.SetDataRequest{Path: "/b", Data: []byte("2"), Version: 0},
+		&zk.SetDataRequest{Path: "/b", Data: []byte("3"), Version: 1},
+		&zk.DeleteRequest{Path: "/a", Version: 1}); err != nil {
+		t.Fatal(err)
+	}
+	w.expect(
+		Event{Op: Create, Path: "/b", Data: []byte("1")},
+		Event{Op: Create, Path: "/d", Owner: w.Session()},
+		Event{Op: Set, Path: "/b", Data: []byte("2"), Version: 1},
+		Event{Op: Set, Path: "/b", Data: []byte("3"), Version: 2},
+		Event{Op: Delete, Path: "/a"})
+	w.refused(NoNode, 0,
+		&zk.CheckVersionRequest{Path: "/fence", Version: -1},
+		&zk.DeleteRequest{Path: "/b", Version: 2})
+	w.refused(-103, 2,
+		&zk.CheckVersionRequest{Path: "/b", Version: -1},
+		&zk.CreateRequest{Path: "/f", Acl: world},
+		&zk.SetDataRequest{Path: "/b", Data: []byte("5"), Version: 1},
+		&zk.DeleteRequest{Path: "/b", Version: 2})
+	refused := len(w.want)
+	if _, err := w.Conn.Create("/b", nil, 0, world); !errors.Is(err, zk.ErrNodeExists) {
+		t.Fatal(err)
+	}
+	w.expect().Refused = -110
+	w.Close()
+	w.expect(Event{Op: Delete, Path: candidate}, Event{Op: Delete, Path: "/d"}, Event{Op: CloseSession})
+	for version := range int32(2) {
+		server.Kill()
+		w.compare()
+		if err := server.Restart(); err != nil {
+			t.Fatal(err)
 		}
-		for _, txn := range s.read() {
-			if txn.Time.Before(began) || txn.Time.After(time.Now().Add(time.Second)) {
-				t.Errorf("transaction %d at %v, done after %v", txn.Zxid, txn.Time, began)
+		w.connect()
+		w.Set("/b", "again")
+		w.expect(Event{Op: Set, Path: "/b", Data: []byte("again"), Version: 3 + version})
+		w.compare()
+	}
+	server.Kill()
+	all := w.compare()
+
+	// The log until the first kill: its header, each record, and 100 zeros.
+	dir := filepath.Join(server.DataDir(), "version-2")
+	file, err := os.ReadFile(filepath.Join(dir, "log.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const frameSize = 12
+	ends := []int{16}
+	for record := range records(bytes.NewReader(file)) {
+		ends = append(ends, ends[len(ends)-1]+frameSize+len(record)+1)
+	}
+	last := len(ends) - 1
+	file = file[:ends[last]+100]
+
+	t.Run("reads a torn log up to the torn record", func(t *testing.T) {
+		count := func(file []byte) (n int) {
+			for _, err := range records(bytes.NewReader(file)) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				n++
+			}
+			return n
+		}
+		for at := ends[0]; at < ends[last]; at++ {
+			before, _ := slices.BinarySearch(ends[1:], at+1) // records that end before this byte
+			if got := count(file[:at]); got != before {
+				t.Fatalf("cut off at %d: %d records, want %d", at, got, before)
+			}
+			if got := count(append(bytes.Clone(file[:at]), make([]byte, 1000)...)); got != before && got != before+1 { // +1: the bytes were zeros
+				t.Fatalf("zeros from %d: %d records, want %d", at, got, before)
+			}
+			flipped := bytes.Clone(file)
+			flipped[at] ^= 1
+			if got := count(flipped); got != before {
+				t.Fatalf("changed at %d: %d records, want %d", at, got, before)
 			}
 		}
 	})
-
-	t.Run("groups_a_multi_and_tells_of_one_that_was_refused_nothing", func(t *testing.T) {
-		s := newServer(t)
-		h := s.conn()
-		acl := zk.WorldACL(zk.PermAll)
-		multi := func(want error, ops ...any) {
-			t.Helper()
-			if _, err := h.Conn.Multi(ops...); !errors.Is(err, want) {
-				t.Fatalf("multi: %v, want %v", err, want)
+	t.Run("reads a multi refused in either form alike", func(t *testing.T) {
+		record := bytes.Clone(file[ends[refused-1]+frameSize : ends[refused]-1])
+		plain, err := decode(record)
+		if err != nil || plain.RefusedAt != 2 {
+			t.Fatalf("%+v, %v", plain, err)
+		}
+		at := 8 + 4 + 8 + 8 + 4 + 4 // session, cxid, zxid, time, type, count; then type and length of each operation
+		for range plain.RefusedAt {
+			copy(record[at:], "\xff\xff\xff\xff")
+			at += 8 + int(binary.BigEndian.Uint32(record[at+4:]))
+		}
+		if again, err := decode(record); err != nil || !reflect.DeepEqual(again, plain) {
+			t.Errorf("%+v, want %+v, %v", again, plain, err)
+		}
+	})
+	for name, tc := range map[string]struct {
+		records []int
+		want    string // the error
+	}{
+		"reads records that are logged again once": {[]int{1, 2, 3, 4, 2, 3, 4, 5, 6}, ""},
+		"fails if a record is missing":             {[]int{1, 2, 5, 6}, "between them are missing"},
+		"sorts records":                            {[]int{1, 2, 4, 3, 5, 6}, ""},
+		"fails if the first record is missing":     {[]int{2, 3}, "before it are missing"},
+		"fails without records":                    {nil, "has no transaction log"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			log := bytes.Clone(file[:ends[0]])
+			for _, i := range tc.records {
+				log = append(log, file[ends[i-1]:ends[i]]...)
 			}
-		}
-		multi(nil,
-			&zk.CreateRequest{Path: "/a", Data: []byte("1"), Acl: acl},
-			&zk.CreateRequest{Path: "/e", Acl: acl, Flags: zk.FlagEphemeral},
-			&zk.CheckVersionRequest{Path: "/a", Version: 0},
-			&zk.SetDataRequest{Path: "/a", Data: []byte("2"), Version: 0},
-			&zk.SetDataRequest{Path: "/a", Data: []byte("3"), Version: 1},
-			&zk.DeleteRequest{Path: "/e", Version: 0})
-		s.expect("%#x; create /a \"1\" v0 of 0x0; create /e \"\" v0 of %#[1]x; set /a \"2\" v1 of 0x0; set /a \"3\" v2 of 0x0; delete /e \"\" v0 of %#[1]x", h.Session())
-		multi(zk.ErrBadVersion,
-			&zk.SetDataRequest{Path: "/a", Data: []byte("4"), Version: 2},
-			&zk.SetDataRequest{Path: "/a", Data: []byte("5"), Version: 2},
-			&zk.DeleteRequest{Path: "/a", Version: 2})
-		s.expect("%#x refused -103 at 1", h.Session())
-		multi(zk.ErrNoNode,
-			&zk.CheckVersionRequest{Path: "/fence", Version: -1},
-			&zk.DeleteRequest{Path: "/a", Version: 2})
-		s.expect("%#x refused %d at 0", h.Session(), NoNode)
-		if _, err := h.Conn.Create("/a", nil, 0, acl); !errors.Is(err, zk.ErrNodeExists) {
-			t.Fatal(err)
-		}
-		s.expect("%#x refused -110 at -1", h.Session())
-		s.read()
-	})
-
-	t.Run("tells_what_the_end_of_a_session_removed", func(t *testing.T) {
-		s := newServer(t)
-		h := s.conn()
-		for _, path := range []string{"/a", "/b", "/c"} {
-			h.CreateEphemeral(path, "")
-			s.made(h, path)
-		}
-		h.Delete("/b")
-		s.expect("%#x; delete /b \"\" v0 of %#[1]x", h.Session())
-		h.Close()
-		s.expect("%#x; delete /a \"\" v0 of %#[1]x; delete /c \"\" v0 of %#[1]x; close session  \"\" v0 of 0x0", h.Session())
-
-		proxy, through := zktest.Via(t, s.Addr())
-		short, _, err := zk.Connect([]string{through}, time.Second, zk.WithLogInfo(false), zk.WithLogger(quiet{}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer short.Close()
-		if _, err := short.Create("/d", nil, zk.FlagEphemeral, zk.WorldACL(zk.PermAll)); err != nil {
-			t.Fatal(err)
-		}
-		id := short.SessionID()
-		s.expect("%#x; open session  \"\" v0 of 0x0", id)
-		s.expect("%#x; create /d \"\" v0 of %#[1]x", id)
-		s.read()
-		proxy.Blackhole(true)
-		s.expect("%#x expired; delete /d \"\" v0 of %#[1]x; close session  \"\" v0 of 0x0", id)
-		s.read()
-	})
-
-	t.Run("goes_on_over_a_kill_and_a_restart", func(t *testing.T) {
-		s := newServer(t)
-		for i := range 3 {
-			h := s.conn()
-			path := fmt.Sprintf("/%d", i)
-			h.Create(path, "")
-			s.made(h, path)
-			h.Close()
-			s.expect("%#x; close session  \"\" v0 of 0x0", h.Session())
-			s.read()
-			s.Kill()
-			s.read()
-			if err := s.Restart(); err != nil {
-				t.Fatal(err)
+			dir := t.TempDir()
+			writeLog(t, dir, log)
+			if found, err := Records(dir); err != nil || len(found) != len(tc.records) {
+				t.Errorf("%d records of %d, %v", len(found), len(tc.records), err)
 			}
-		}
-		s.read()
-	})
-
-	t.Run("counts_as_many_transactions_as_ZooKeepers_own_tool", func(t *testing.T) {
-		s := newServer(t)
-		h := s.conn()
-		for i := range 100 {
-			path := h.CreateSeq("/n", strings.Repeat("x", 100*i))
-			s.made(h, path)
-		}
-		h.Close()
-		s.Kill()
-		txns, err := Read(s.DataDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n := dump(t, filepath.Join(s.DataDir(), "version-2", "log.1")); n != len(txns) || n < 101 {
-			t.Errorf("%d transactions, the tool says %d", len(txns), n)
-		}
-	})
-
-	t.Run("fails_where_a_log_is_missing", func(t *testing.T) {
-		s := newServer(t)
-		for range 2 {
-			h := s.conn()
-			h.CreateSeq("/n", "")
-			h.Close()
-			s.Kill()
-			if err := s.Restart(); err != nil {
-				t.Fatal(err)
+			got, err := Read(dir)
+			if wantError(t, err, tc.want); tc.want == "" && !reflect.DeepEqual(got, all[:6]) {
+				t.Error(got)
 			}
-		}
-		h := s.conn()
-		h.Create("/last", "")
-		s.Kill()
-		dir := filepath.Join(s.DataDir(), "version-2")
-		logs, err := files(dir, "log.")
+		})
+	}
+	t.Run("fails if a file of the log is missing", func(t *testing.T) {
+		logs, err := zxids(server.DataDir(), "log.")
 		if err != nil || len(logs) != 3 {
 			t.Fatal(logs, err)
 		}
-		wantError(t, dir, "") // nothing is missing yet
-		for _, remove := range []struct{ path, want string }{
-			{logs[1].path, "what was between is missing"},
-			{logs[0].path, "what was before is missing"},
-			{logs[2].path, "no transaction that came before"},
+		for _, next := range []struct {
+			log  int64
+			want string
+		}{
+			{logs[1], "between them are missing"},
+			{logs[2], fmt.Sprintf("it ends before the snapshot of transaction 0x%x", logs[2]-1)},
+			{logs[0], "it ends before the snapshot"},
 		} {
-			if err := os.Remove(remove.path); err != nil {
+			if err := os.Remove(filepath.Join(dir, fmt.Sprintf("log.%x", next.log))); err != nil {
 				t.Fatal(err)
 			}
-			wantError(t, dir, remove.want)
+			_, err := Read(server.DataDir())
+			wantError(t, err, next.want)
 		}
-		wantError(t, t.TempDir(), "has none")
-		wantError(t, filepath.Join(dir, "nowhere"), "no such file")
+	})
+	t.Run("fails on other files", func(t *testing.T) {
+		dir := t.TempDir()
+		_, err := Read(dir)
+		wantError(t, err, "no such file")
+		writeLog(t, dir, []byte("ZKSN, and more than the header"))
+		_, err = Read(dir)
+		wantError(t, err, "no transaction log: it begins with 0x5a4b534e")
 	})
 }
 
-func wantError(t *testing.T, dir, want string) {
+// writeLog makes a data directory whose log is one file.
+func writeLog(t *testing.T, dir string, log []byte) {
 	t.Helper()
-	_, err := Read(dir)
+	path := filepath.Join(dir, "version-2", "log.1")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, log, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantError(t *testing.T, err error, want string) {
+	t.Helper()
 	if err == nil && want != "" || err != nil && (want == "" || !strings.Contains(err.Error(), want)) {
-		t.Errorf("Read: %v, want %q", err, want)
+		t.Errorf("%v, want %q", err, want)
 	}
 }
 
-// dump returns how many transactions ZooKeeper's own tool finds in a file.
-func dump(t *testing.T, path string) int {
-	t.Helper()
-	classes := "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar"
-	if home := os.Getenv("ZOOKEEPER_HOME"); home != "" {
-		classes = home + "/lib/*:" + home + "/*"
+func TestReplayFailsIfAnEarlierTransactionIsMissing(t *testing.T) {
+	t.Parallel()
+	for want, e := range map[string]Event{
+		"": {Op: Create, Path: "/a/b"},
+		"the transaction that created its parent is missing": {Op: Create, Path: "/b/c"},
+		"create of /a, which exists":                         {Op: Create, Path: "/a"},
+		"set of /b, which does not exist":                    {Op: Set, Path: "/b", Version: 1},
+		"set of /a at version 0 makes it 2":                  {Op: Set, Path: "/a", Version: 2},
+		"delete of /b, which does not exist":                 {Op: Delete, Path: "/b"},
+	} {
+		replayed := newTree()
+		if err := replayed.apply(&Txn{Zxid: 1<<32 + 1, Events: []Event{{Op: Create, Path: "/a"}}}); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, replayed.apply(&Txn{Zxid: 2<<32 + 1, Events: []Event{e}}), want)
 	}
-	java := "java"
-	if home := os.Getenv("JAVA_HOME"); home != "" {
-		java = filepath.Join(home, "bin", "java")
-	}
-	out, err := exec.Command(java, "-cp", classes, "org.apache.zookeeper.server.persistence.TxnLogToolkit", "-d", path).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	m := regexp.MustCompile(`EOF reached after (\d+) txns`).FindSubmatch(out)
-	if m == nil {
-		t.Fatalf("no count:\n%s", out)
-	}
-	n, _ := strconv.Atoi(string(m[1]))
-	return n
 }
-
-// quiet drops go-zookeeper's log.
-type quiet struct{}
-
-func (quiet) Printf(string, ...any) {}
 
 func TestUnder(t *testing.T) {
 	t.Parallel()
@@ -319,84 +284,16 @@ func TestUnder(t *testing.T) {
 		{Zxid: 6, Events: []Event{{Op: Delete, Path: "/other/a"}, {Op: CloseSession}}},
 	}
 	all := fmt.Sprint(txns)
-	var got []string
-	for _, txn := range Under(txns, "/app/") {
-		got = append(got, text(txn, txn.Zxid))
+	want := []Txn{
+		{Zxid: 1, Events: []Event{{Op: OpenSession}}},
+		{Zxid: 3, Events: []Event{{Op: Create, Path: "/a"}}},
+		{Zxid: 5, Refused: NoNode},
+		{Zxid: 6, Events: []Event{{Op: CloseSession}}},
 	}
-	want := []string{
-		`1: 0x0; open session  "" v0 of 0x0`,
-		`3: 0x0; create /a "" v0 of 0x0`,
-		`5: 0x0 refused -101 at 0`,
-		`6: 0x0; close session  "" v0 of 0x0`,
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got\n  %s", strings.Join(got, "\n  "))
+	if got := Under(txns, "/app/"); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v", got)
 	}
 	if fmt.Sprint(Under(txns, "/")) != all || fmt.Sprint(txns) != all {
 		t.Error("the whole history is changed")
-	}
-}
-
-func TestTornFile(t *testing.T) {
-	t.Parallel()
-	s := newServer(t)
-	h := s.conn()
-	for range 5 {
-		h.CreateSeq("/n", "data")
-	}
-	s.Kill()
-	path := filepath.Join(s.DataDir(), "version-2", "log.1")
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ends := []int{headerSize} // of each record
-	for record := range records(bytes.NewReader(whole), int64(len(whole))) {
-		ends = append(ends, ends[len(ends)-1]+12+len(record)+1)
-	}
-	if len(ends) != 7 {
-		t.Fatalf("%d records", len(ends)-1)
-	}
-	whole = whole[:ends[len(ends)-1]+100] // of 64 MB of padding
-	before := func(at int) (n int) {      // records whole before a place
-		for _, end := range ends[1:] {
-			if end <= at {
-				n++
-			}
-		}
-		return n
-	}
-	count := func(file []byte) (n int) {
-		for _, err := range records(bytes.NewReader(file), int64(len(file))) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			n++
-		}
-		return n
-	}
-	for at := 4; at < ends[len(ends)-1]; at++ {
-		if got, want := count(whole[:at]), before(at); got != want {
-			t.Fatalf("cut off at %d: %d records, want %d", at, got, want)
-		}
-		padded := append(bytes.Clone(whole[:at]), make([]byte, 1000)...)
-		if at >= headerSize {
-			if got, want := count(padded), before(at); got != want && got != want+1 { // +1: zeros cut off
-				t.Fatalf("zeros from %d: %d records, want %d", at, got, want)
-			}
-		}
-		flipped := bytes.Clone(whole)
-		flipped[at] ^= 1
-		if at >= headerSize {
-			if got, want := count(flipped), before(at); got != want {
-				t.Fatalf("changed at %d: %d records, want %d", at, got, want)
-			}
-		}
-	}
-	whole[0]++
-	for _, err = range records(bytes.NewReader(whole), int64(len(whole))) {
-	}
-	if err == nil {
-		t.Error("another kind of file is read")
 	}
 }

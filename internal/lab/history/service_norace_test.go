@@ -3,12 +3,10 @@
 package history
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +14,7 @@ import (
 	"time"
 
 	"taskkeeper/internal/client"
+	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/master"
 	"taskkeeper/internal/session"
@@ -23,173 +22,136 @@ import (
 	"taskkeeper/internal/worker"
 )
 
-// calm is the timeout of sessions that are to outlast everything here, however
-// busy the machine is.
-const calm = 15 * time.Second
+// The payloads of tasks. Any other payload is the result of its task.
+const (
+	held = "held" // runs until the test calls open
+	bad  = "bad"  // fails
+)
 
-// held is the payload of tasks that run until the service is told to open. All
-// others are done at once; the result is the payload.
-const held = "held"
-
-// service is a whole one, on a root of its own: masters, workers and a client,
-// one of them connected through a proxy.
+// service is masters, workers and a client on a root of their own. The first process of one
+// role connects through a proxy.
 type service struct {
 	// Fixed at construction.
-	t       *testing.T
-	fault   string        // the role that goes through the proxy
-	timeout time.Duration // of its sessions
-	root    string
-	through string // the root, by way of the proxy
-	proxy   *zktest.Proxy
-	hand    *zktest.ManualClient
-	client  *client.Client
-	log     *slog.Logger
-
-	opened   chan struct{} // closed by open
-	open     func()
-	ctx      context.Context // of all tasks
-	asked    context.Context // of the one that the test is about
-	withdraw func()
+	t             *testing.T
+	fault         string        // the role that connects through the proxy; "" for none
+	timeout       time.Duration // of its sessions; 0: long
+	root, through string        // connect strings, without and with the proxy
+	proxy         *zktest.Proxy
+	manual        *zktest.ManualClient
+	client        *client.Client
+	opened        chan struct{} // closed by open
+	open          func()        // ends the held tasks
 
 	// Owned by the test's goroutine.
-	masters, workers []func() // to stop them
-	stopClient       func()
-	created          int // tasks
+	retention          time.Duration
+	stops              map[string][]func() // of the processes, by role
+	candidates, slots  int                 // of the processes that run
+	created, executing int                 // tasks; of these, held ones
+	withdraw           func()              // withdraws the last task
 
 	calls sync.WaitGroup // of the client
 
 	mu       sync.Mutex       // guards the rest
-	sessions map[int64]bool   // whether they went through the proxy
-	faulty   *session.Session // the last that did
-	runs     int
+	sessions map[int64]bool   // all, and whether they went through the proxy
+	faulty   *session.Session // the last one through the proxy
+	runs     int              // executions
 }
 
 func newService(t *testing.T, fault string, timeout time.Duration) *service {
-	var log bytes.Buffer
-	t.Cleanup(func() { // after the roles have stopped
-		if t.Failed() {
-			t.Logf("the roles said:\n%s", &log)
-		}
-	})
 	s := &service{
 		t: t, fault: fault, timeout: timeout, root: zktest.Connect(t),
-		log:      slog.New(slog.NewTextHandler(&log, nil)),
+		client:   client.New(client.Config{Logger: harness.Logger(t), Asks: task.Facts("").With(task.FactTimeout, 600_000)}),
 		opened:   make(chan struct{}),
+		stops:    make(map[string][]func()),
 		sessions: make(map[int64]bool),
 	}
-	s.hand = zktest.Conn(t, s.root)
+	s.manual = zktest.Conn(t, s.root)
 	s.proxy, s.through = zktest.Via(t, s.root)
-	s.client = client.New(client.Config{Logger: s.log, Asks: task.Facts("").With(task.FactTimeout, 600_000)})
-	s.open = sync.OnceFunc(func() { close(s.opened) })
-	var end func()
-	s.ctx, end = context.WithCancel(context.Background())
-	s.asked, s.withdraw = context.WithCancel(s.ctx)
-	t.Cleanup(func() { end(); s.calls.Wait() }) // what is left of a test that failed
+	s.open = sync.OnceFunc(func() {
+		close(s.opened)
+		s.executing = 0
+	})
+	t.Cleanup(s.calls.Wait) // after the roles have stopped
 	return s
 }
 
-// via is where a role connects to.
-func (s *service) via(role string) string {
-	if role == s.fault {
-		return s.through
-	}
-	return s.root
-}
-
-func (s *service) start(connect, name string, do func(context.Context, *session.Session, *slog.Logger) error) (stop func()) {
+// start starts processes. The n-th worker process has n slots.
+func (s *service) start(roles ...string) {
 	s.t.Helper()
-	cfg := session.Config{Timeout: calm, Logger: s.log.With("role", name)}
-	if connect == s.through {
-		cfg.Timeout = s.timeout
-	}
-	return role(s.t, connect, cfg, func(ctx context.Context, ss *session.Session) error {
-		s.mu.Lock()
-		s.sessions[ss.ID()] = connect == s.through
-		if connect == s.through {
-			s.faulty = ss
+	for _, role := range roles {
+		faulty := role == s.fault && s.stops[role] == nil
+		cfg := harness.SessionConfig(s.t, s.root)
+		if faulty {
+			cfg = harness.SessionConfig(s.t, s.through)
+			cfg.Timeout = cmp.Or(s.timeout, cfg.Timeout)
 		}
-		s.mu.Unlock()
-		return do(ctx, ss, cfg.Logger)
-	})
-}
-
-func (s *service) startMaster(connect string) {
-	s.t.Helper()
-	s.masters = append(s.masters, s.start(connect, "master", func(ctx context.Context, ss *session.Session, log *slog.Logger) error {
-		return master.Run(ctx, ss, master.Config{Logger: log})
-	}))
-}
-
-func (s *service) startWorker(connect string, slots int) {
-	s.t.Helper()
-	s.workers = append(s.workers, s.start(connect, "worker", func(ctx context.Context, ss *session.Session, log *slog.Logger) error {
-		return worker.Run(ctx, ss, worker.Config{Slots: slots, Run: s.run, Logger: log})
-	}))
-}
-
-func (s *service) startClient(connect string) {
-	s.t.Helper()
-	s.stopClient = s.start(connect, "client", func(ctx context.Context, ss *session.Session, _ *slog.Logger) error {
-		return s.client.Serve(ctx, ss)
-	})
-}
-
-// everything starts all, the leader first, and has it work.
-func (s *service) everything() {
-	s.t.Helper()
-	s.startMaster(s.via("master"))
-	s.there(1, 0)
-	s.startMaster(s.root)
-	s.startClient(s.via("client"))
-	s.startWorker(s.root, 1)
-	s.startWorker(s.root, 2)
-	s.there(2, 3)
-	s.some(3)
-	zktest.Eventually(s.t, "all cleaned up", func() (bool, string) { // no write of theirs goes with the call
-		left := append(s.hand.Children(task.TasksDir), s.hand.Children(task.DataDir)...)
-		return len(left) == 0, fmt.Sprintf("%q", left)
-	})
-}
-
-// executing starts all, the leader first, and has the first worker execute a
-// task.
-func (s *service) executing(id string) {
-	s.t.Helper()
-	s.startMaster(s.via("master"))
-	s.there(1, 0)
-	s.startMaster(s.root)
-	s.startClient(s.via("client"))
-	s.startWorker(s.via("worker"), 1)
-	s.there(2, 1)
-	s.some(3)
-	s.do(s.asked, id, held)
-	s.listed(1)
-	s.startWorker(s.root, 2)
-	s.there(2, 3)
-}
-
-// occupied starts all but the worker at fault, and has the other one execute as
-// much as it can: the next task can only go to the one that is to come.
-func (s *service) occupied() {
-	s.t.Helper()
-	s.startMaster(s.root)
-	s.startMaster(s.root)
-	s.startClient(s.root)
-	s.startWorker(s.root, 2)
-	s.there(2, 2)
-	s.some(3)
-	for range 2 {
-		s.do(s.ctx, task.NewID(), held)
+		do := s.client.Serve
+		switch role {
+		case "master":
+			s.candidates++
+			do = func(ctx context.Context, ss *session.Session) error {
+				return master.Run(ctx, ss, master.Config{Retention: s.retention, Logger: cfg.Logger})
+			}
+		case "worker":
+			slots := len(s.stops[role]) + 1
+			s.slots += slots
+			do = func(ctx context.Context, ss *session.Session) error {
+				return worker.Run(ctx, ss, worker.Config{Slots: slots, Run: s.run, Logger: cfg.Logger})
+			}
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		var running sync.WaitGroup
+		running.Go(func() {
+			err := session.Run(ctx, cfg, 20*time.Second, func(ctx context.Context, ss *session.Session) error {
+				s.mu.Lock()
+				s.sessions[ss.ID()] = faulty
+				if faulty {
+					s.faulty = ss
+				}
+				s.mu.Unlock()
+				return do(ctx, ss)
+			})
+			if err != nil {
+				s.t.Errorf("%s: %v", role, err)
+			}
+		})
+		stop := sync.OnceFunc(func() { cancel(); running.Wait() })
+		s.t.Cleanup(stop)
+		s.stops[role] = append(s.stops[role], stop)
 	}
-	s.listed(2)
 }
 
-// run executes a task.
+// begin starts everything. With an id, the first worker executes that held task.
+func (s *service) begin(id string) {
+	s.t.Helper()
+	s.start("master")
+	s.ready()
+	s.start("master", "client", "worker")
+	s.ready()
+	s.some(3)
+	if id != "" {
+		s.hold(id)
+	}
+	s.ready()
+	s.start("worker")
+	s.ready()
+}
+
+// stop stops everything, the masters last.
+func (s *service) stop() {
+	for _, stop := range slices.Concat(s.stops["client"], s.stops["worker"], s.stops["master"]) {
+		stop()
+	}
+}
+
 func (s *service) run(ctx context.Context, e task.Execution) (task.Outcome, error) {
 	s.mu.Lock()
 	s.runs++
 	s.mu.Unlock()
-	if string(e.Payload) == held {
+	switch string(e.Payload) {
+	case bad:
+		return task.Outcome{}, errors.New(bad)
+	case held:
 		select {
 		case <-s.opened:
 		case <-ctx.Done():
@@ -199,22 +161,17 @@ func (s *service) run(ctx context.Context, e task.Execution) (task.Outcome, erro
 	return task.Outcome{Result: e.Payload}, nil
 }
 
-// session is the last one through the proxy.
-func (s *service) session() *session.Session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.faulty
-}
-
-// do has the client do a task. It gets one result, unless ctx ends.
-func (s *service) do(ctx context.Context, id, payload string) {
+// do has the client execute a task, which must have one result unless it is withdrawn.
+func (s *service) do(id, payload string) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	s.withdraw = cancel
 	s.created++
 	s.calls.Go(func() {
 		r, err := s.client.DoAs(ctx, id, []byte(payload))
 		switch {
 		case ctx.Err() != nil:
 			if !errors.Is(err, context.Canceled) {
-				s.t.Errorf("task %s, withdrawn: %v", id, err)
+				s.t.Errorf("withdrawn task %s: %v", id, err)
 			}
 		case err != nil || r.State.Phase != task.Done || string(r.State.Text) != payload:
 			s.t.Errorf("task %s: %s %q, %v", id, r.State.Phase, r.State.Text, err)
@@ -222,11 +179,17 @@ func (s *service) do(ctx context.Context, id, payload string) {
 	})
 }
 
-// some does a few short tasks and waits for these and for all before them.
+// hold has the client execute a task that lasts until open.
+func (s *service) hold(id string) {
+	s.executing++
+	s.do(id, held)
+}
+
+// some executes n short tasks, and waits for the results of all tasks.
 func (s *service) some(n int) {
 	s.t.Helper()
 	for i := range n {
-		s.do(s.ctx, task.NewID(), fmt.Sprint(i))
+		s.do(task.NewID(), fmt.Sprint(i))
 	}
 	done := make(chan struct{})
 	go func() { s.calls.Wait(); close(done) }()
@@ -238,107 +201,109 @@ func (s *service) wait(what string, done <-chan struct{}) {
 	select {
 	case <-done:
 	case <-time.After(30 * time.Second):
-		s.t.Fatalf("no end of waiting for %s", what)
+		s.t.Fatalf("waited 30 s for %s", what)
 	}
 }
 
-// there waits until so many candidates and workers are registered.
-func (s *service) there(candidates, workers int) {
+// ready waits until all candidates and workers are registered, the workers list the held tasks,
+// and there are no other tasks.
+func (s *service) ready() {
 	s.t.Helper()
-	zktest.Eventually(s.t, "candidates and workers", func() (bool, string) {
-		c, w := s.hand.Children(task.MasterDir), s.hand.Children(task.WorkersDir)
-		return len(c) == candidates && len(w) == workers, fmt.Sprintf("%q, %q", c, w)
-	})
-}
-
-// listed waits until the workers list so many tasks, and none that is gone.
-func (s *service) listed(n int) {
-	s.t.Helper()
-	zktest.Eventually(s.t, "the workers' lists", func() (bool, string) {
-		var all []string
-		for _, w := range s.hand.Children(task.WorkersDir) {
-			data, _ := s.hand.Get(task.WorkerPath(w))
-			l, _ := task.ParseList([]byte(data))
-			list := l.IDs
-			all = append(all, list...)
+	zktest.Eventually(s.t, "candidates, workers and tasks", func() (bool, string) {
+		candidates, workers := s.manual.Children(task.MasterDir), s.manual.Children(task.WorkersDir)
+		tasks, payloads := s.manual.Children(task.TasksDir), s.manual.Children(task.DataDir)
+		var listed []string
+		for _, w := range workers {
+			data, _ := s.manual.Get(task.WorkerPath(w))
+			list, _ := task.ParseList([]byte(data))
+			listed = append(listed, list.IDs...)
 		}
-		tasks := s.hand.Children(task.TasksDir)
-		gone := slices.ContainsFunc(all, func(id string) bool { return !slices.Contains(tasks, id) })
-		return len(all) == n && !gone, fmt.Sprintf("%q of %q", all, tasks)
+		slices.Sort(listed)
+		return len(candidates) == s.candidates && len(workers) == s.slots && len(tasks) == s.executing &&
+				slices.Equal(tasks, payloads) && slices.Equal(tasks, listed),
+			fmt.Sprintf("candidates %q, workers %q, tasks %q, payloads %q, listed %q", candidates, workers, tasks, payloads, listed)
 	})
 }
 
-// holder is the worker that lists a task.
-func (s *service) holder(id string) string {
-	s.t.Helper()
-	for _, w := range s.hand.Children(task.WorkersDir) {
-		if list, _ := s.hand.Get(task.WorkerPath(w)); strings.Contains(list, id) {
-			return w
-		}
-	}
-	s.t.Fatalf("no worker has task %s", id)
-	return ""
+// session is the last one through the proxy.
+func (s *service) session() *session.Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.faulty
 }
 
-// seen waits until the role at fault has made such a request.
-func (s *service) seen(op zktest.Op) {
+// judge judges what the service wrote. It waits for the ends of sessions, which remove znodes.
+func (s *service) judge(o Options) (txns []Txn, r Report) {
 	s.t.Helper()
-	var all []zktest.Op
-	zktest.Eventually(s.t, op.String(), func() (bool, string) {
-		all = append(all, s.proxy.Seen()...)
-		return slices.Contains(all, op), fmt.Sprint(all)
-	})
-}
-
-// over waits until the server has no such session any more.
-func (s *service) over(ss *session.Session) {
-	s.t.Helper()
-	zktest.Eventually(s.t, "the end of a session", func() (bool, string) {
-		<-time.After(50 * time.Millisecond) // many ask at a time, for seconds
-		dump, err := zktest.Shared(s.t).Ask("dump")
-		return err == nil && !strings.Contains(dump, fmt.Sprintf("0x%x", ss.ID())), fmt.Sprint(dump, err)
-	})
-}
-
-// noticed waits until a session has noticed that its connection is lost.
-func (s *service) noticed(ss *session.Session) {
-	s.t.Helper()
-	zktest.Eventually(s.t, "a lost connection", func() (bool, string) {
-		_, suspended := ss.Suspended()
-		return suspended, "none"
-	})
-}
-
-// stop stops all in order.
-func (s *service) stop() {
-	s.stopClient()
-	for _, stop := range append(s.workers, s.masters...) {
-		stop()
-	}
-}
-
-// history returns what the service wrote: all that is below its root, and the
-// beginnings and ends of its sessions. It waits for these.
-func (s *service) history() (txns []Txn) {
-	s.t.Helper()
-	server := zktest.Shared(s.t)
 	_, chroot, _ := strings.Cut(s.root, "/")
-	zktest.Eventually(s.t, "the ends of all sessions", func() (bool, string) {
-		all, err := Read(server.DataDir())
+	zktest.Eventually(s.t, "a history that breaks no rule", func() (bool, string) {
+		all, err := Read(zktest.Shared(s.t).DataDir())
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		txns = slices.DeleteFunc(Under(all, "/"+chroot), func(t Txn) bool {
+		txns = slices.DeleteFunc(Under(all, "/"+chroot), func(t Txn) bool { // the sessions of other tests
 			_, ours := s.sessions[t.Session]
 			return !ours && !slices.ContainsFunc(t.Events, func(e Event) bool { return e.Path != "" })
 		})
-		lasting := maps.Clone(s.sessions)
-		for _, t := range txns {
-			if t.closes() { // more than once, if it was told to repeatedly
-				delete(lasting, t.Session)
+		r = Check(txns, o)
+		return r.Err() == nil, fmt.Sprint(r.Err())
+	})
+	return txns, r
+}
+
+// TestReconnectDetached judges a run with detached tasks while the leader changes. The client
+// collects, retries and cancels some of them, and leaves the others to the leader.
+func TestReconnectDetached(t *testing.T) {
+	const tasks, retention = 60, 4 * time.Second
+	s := newService(t, "", 0)
+	s.retention = retention
+	s.begin("")
+	s.manual.Create(task.DataPath(task.NewID()), "a payload without a task")
+
+	submit := func(payload string) string {
+		id, err := s.client.Submit(t.Context(), task.NewID(), []byte(payload))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	var ids []string
+	for i := range tasks {
+		ids = append(ids, submit([]string{"short", bad, "0"}[i%3]))
+		if i == tasks/2 {
+			for _, candidate := range s.manual.Children(task.MasterDir) {
+				stat, _ := s.manual.Stat(task.MasterDir + "/" + candidate)
+				zktest.Expire(t, s.root, stat.EphemeralOwner)
 			}
 		}
-		return len(lasting) == 0, fmt.Sprintf("%d last on", len(lasting))
-	})
-	return txns
+	}
+	var retried, collected int
+	for i, id := range ids {
+		r, err := s.client.Await(t.Context(), id)
+		switch {
+		case err == nil && r.State.Phase == task.Failed && i%2 == 0:
+			err = s.client.Retry(t.Context(), id)
+			retried++
+		case err == nil && i%5 == 0:
+			err = s.client.Collect(t.Context(), r)
+			collected++
+		case errors.Is(err, task.ErrNotFound): // on a slow machine the leader is faster
+			err = nil
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.client.Cancel(t.Context(), submit(held)); err != nil {
+		t.Fatal(err)
+	}
+	s.ready()
+	s.stop()
+
+	_, r := s.judge(Options{Finished: true, Retention: retention, Manual: []int64{s.manual.Session()}})
+	created := s.created + tasks + 1
+	if r.Created != created || r.Withdrawn != 1 || retried == 0 || r.Retried != retried || len(r.Terms) < 2 ||
+		r.Done+r.Failed != created-1+retried || collected == 0 || r.Uncollected != tasks+1-collected {
+		t.Errorf("%d created, %d retried, %d collected; judged: %+v", created, retried, collected, r)
+	}
 }

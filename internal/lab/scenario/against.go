@@ -131,7 +131,7 @@ func nameOf(path string) string { return path[strings.LastIndexByte(path, '/')+1
 
 // tellEntry adds a change to the timeline, by the program whose session made it.
 func (p *play) tellEntry(e entry, mark string) {
-	what := e.Op.String() + " " + briefly(e.Path)
+	what := string(e.Op) + " " + briefly(e.Path)
 	switch {
 	case isWorker(e) && e.Op == history.Set:
 		what += fmt.Sprintf(" %q", listed(e.Data))

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"taskkeeper/internal/lab/harness"
-	"taskkeeper/internal/lab/history"
 )
 
 // step is what the series of a failover counts by.
@@ -77,7 +76,7 @@ func (p *play) finishedBy() string {
 		}
 		return ""
 	}
-	finishes := history.Finishes(history.Under(p.written, chroot))
+	finishes := p.report.Finishes
 	var b strings.Builder
 	fmt.Fprintln(&b, "ms,finished,leader,results")
 	for at := p.began; len(finishes)+len(results) > 0; at = at.Add(step) {

@@ -77,7 +77,7 @@ func serverFreezes(p *play) {
 	p.tell(time.Now(), "", "sessions that expired: %d of 6", anew)
 	r := p.end()
 	p.check(r.Expired == anew, "each of the %d whose session expired started over", r.Expired)
-	p.check(r.Losses == 0, "losses counted: %d, of %d tasks whose workers vanished", r.Losses, len(r.Orphans))
+	p.check(r.Losses == 0, "losses counted: %d, of %d tasks whose workers vanished", r.Losses, r.Orphans)
 }
 
 func (p *play) restart() {
