@@ -32,8 +32,8 @@ func TestAgainst(t *testing.T) {
 		txn(1, false, history.Event{Op: history.Set, Path: worker, Data: []byte("t")}),
 	}
 	var out bytes.Buffer
-	p := &play{Cluster: &harness.Cluster{Programs: new(harness.Programs)}, out: &out, began: began, written: txns}
-	p.against(history.Check(history.Under(txns, chroot), history.Options{}).Violations)
+	r := &run{Cluster: &harness.Cluster{Programs: new(harness.Programs)}, out: &out, began: began, txns: txns}
+	r.explain(history.Check(history.Under(txns, chroot), history.Options{}).Violations)
 	const want = `
 A write in ZooKeeper's own log breaks the rule "leader": only the session that owns the lowest candidate leads.
 /workers/…aaaaaa: written by neither its owner 0x3 nor the leader 0x2.
