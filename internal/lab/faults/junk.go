@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -12,74 +13,66 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/lab/harness"
-	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
 )
 
-// junkSize is about the most that a server takes in one request, in bytes.
-const junkSize = 900_000
-
-// junk writes into all directories what no program of ours writes, leaves it
-// there for as long as the fault lasts, and removes it.
+// junk writes into all directories what no program of ours writes, leaves it there for as long as
+// the fault lasts, and removes it.
 func (r *run) junk(ctx context.Context, f fault) error {
-	conn, err := r.hand()
+	draw := rand.New(rand.NewPCG(r.seed, uint64(f.at)))
+	var znodes []session.Op
+	for range 12 {
+		znodes = append(znodes, drawJunk(draw)...)
+	}
+	return r.write(ctx, f.lasts, znodes...)
+}
+
+// drain drains a worker process for as long as the fault lasts, or now and then the host, which is
+// all of them.
+func (r *run) drain(ctx context.Context, f fault) error {
+	draw := rand.New(rand.NewPCG(r.seed, uint64(f.at)))
+	p := r.Process(fmt.Sprintf("%s-%d", workers, 1+draw.IntN(counts[workers])))
+	host, _ := os.Hostname()
+	names := task.Drains(task.NewWorkerName("", host, p.Pid())) // worker, host, process
+	name := names[2]
+	if draw.IntN(3) == 0 {
+		name = names[1]
+	}
+	return r.write(ctx, f.lasts, session.Create(task.DrainPath(name), nil).With(zk.WorldACL(zk.PermAll)))
+}
+
+// write creates znodes, on a session of its own that is not judged, and removes them after a while.
+func (r *run) write(ctx context.Context, lasts time.Duration, znodes ...session.Op) error {
+	address, err := session.ParseAddress(r.Connect())
 	if err != nil {
 		return err
 	}
-	defer conn.Close() // and what is ephemeral goes
-	var permanent []string
-	draw := rand.New(rand.NewPCG(r.seed, uint64(f.at)))
-	for range 12 {
-		for _, z := range drawJunk(draw) {
-			acl := zk.WorldACL(zk.PermAll)
-			if z.foreign {
-				acl = zk.DigestACL(zk.PermAll, "somebody", "else")
-			}
-			// An error means less junk, or none if the server is away.
-			_, err := conn.Create(chroot+z.path, z.data, z.flags, acl)
-			if z.flags == 0 && !errors.Is(err, zk.ErrNoServer) {
-				permanent = append(permanent, chroot+z.path)
-			}
-		}
+	// The session outlasts every outage of the server.
+	s, err := session.Open(ctx, session.Config{Address: address, Timeout: time.Minute, TLS: r.server.Identity("admin")})
+	if err != nil {
+		return fmt.Errorf("write junk: %w", err)
 	}
-	_ = harness.Pause(ctx, f.lasts)
-	for _, path := range slices.Backward(permanent) { // children first
-		if err := remove(conn, path); err != nil {
+	defer s.Close()
+	r.mu.Lock()
+	r.outsiders = append(r.outsiders, s.ID())
+	r.mu.Unlock()
+	for _, z := range znodes {
+		_, _ = s.Multi(z) // an error means less junk: nobody has made /drain yet, or the name is taken
+	}
+	_ = harness.Pause(ctx, lasts)
+	for _, z := range slices.Backward(znodes) { // children first
+		if err := remove(s, z.Path); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// hand opens a session to the server itself. What it does is not judged.
-func (r *run) hand() (*zk.Conn, error) {
-	ready := make(chan *zk.Conn, 1)
-	conn, _, err := zk.Connect([]string{r.server.Addr()}, 20*time.Second, zk.WithLogger(silent{}), zk.WithDialer(zktest.Dialer(r.server.Identity("admin"))),
-		zk.WithEventCallback(func(e zk.Event) {
-			if e.Type == zk.EventSession && e.State == zk.StateHasSession {
-				conn := <-ready
-				ready <- conn
-				r.mu.Lock()
-				r.hands = append(r.hands, conn.SessionID())
-				r.mu.Unlock()
-			}
-		}))
-	if err != nil {
-		return nil, fmt.Errorf("write junk: %w", err)
-	}
-	ready <- conn
-	return conn, nil
-}
-
-// silent drops go-zookeeper's log.
-type silent struct{}
-
-func (silent) Printf(string, ...any) {}
-
-// remove removes a znode, and waits for a server that is away.
-func remove(conn *zk.Conn, path string) error {
+// remove removes a znode, however often the connection is lost.
+func remove(s *session.Session, path string) error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
-		err := conn.Delete(path, -1)
+		_, err := s.Multi(session.Delete(path, session.AnyVersion))
 		switch {
 		case err == nil, errors.Is(err, zk.ErrNoNode):
 			return nil
@@ -89,17 +82,14 @@ func remove(conn *zk.Conn, path string) error {
 	}
 }
 
-// znode is one that no program of ours writes.
-type znode struct {
-	path    string
-	data    []byte
-	flags   int32
-	foreign bool // only somebody else may read and write it
-}
+// junkSize is about the most that a server takes in one request, in bytes.
+const junkSize = 900_000
 
-// drawJunk draws a znode, and what stands below or beside it.
-func drawJunk(draw *rand.Rand) []znode {
-	name := fmt.Sprintf("junk-%x", draw.Uint64())
+// drawJunk draws a znode that no program of ours writes, and what stands below or beside it.
+func drawJunk(draw *rand.Rand) []session.Op {
+	open := zk.WorldACL(zk.PermAll)
+	foreign := zk.DigestACL(zk.PermAll, "somebody", "else")
+	name := fmt.Sprintf("/junk-%x", draw.Uint64())
 	dirs := task.Dirs()
 	dir := dirs[draw.IntN(len(dirs))]
 	switch draw.IntN(8) {
@@ -108,24 +98,24 @@ func drawJunk(draw *rand.Rand) []znode {
 		for range junkSize / 6 {
 			fmt.Fprintf(&list, "%05x\n", draw.IntN(1<<20))
 		}
-		return []znode{{path: task.WorkersDir + "/" + name, data: []byte(list.String()), flags: zk.FlagEphemeral}}
-	case 1: // a candidate that says very much of itself
-		return []znode{{path: task.MasterDir + "/" + name + "-", data: junkBytes(draw), flags: zk.FlagEphemeral | zk.FlagSequence}}
+		return []session.Op{session.CreateEphemeral(task.WorkersDir+name, []byte(list.String())).With(open)}
+	case 1: // a candidate that says very much of itself; it goes with the session
+		return []session.Op{session.CreateEphemeralSequential(task.MasterDir+name+"-", junkBytes(draw)).With(open)}
 	case 2: // a candidate without a number
-		return []znode{{path: task.MasterDir + "/" + name + "x", data: junkBytes(draw), flags: zk.FlagEphemeral}}
+		return []session.Op{session.CreateEphemeral(task.MasterDir+name+"x", junkBytes(draw)).With(open)}
 	case 3: // a task without a payload, with a child
-		path := task.TasksDir + "/" + name
-		return []znode{{path: path, data: []byte("pending")}, {path: path + "/child"}}
+		path := task.TasksDir + name
+		return []session.Op{session.Create(path, []byte("pending")).With(open), session.Create(path+"/child", nil).With(open)}
 	case 4: // a state of no known word
-		return []znode{{path: task.TasksDir + "/" + name, data: junkBytes(draw)}}
+		return []session.Op{session.Create(task.TasksDir+name, junkBytes(draw)).With(open)}
 	case 5: // what only somebody else may read
-		return []znode{{path: dir + "/" + name, foreign: true}}
+		return []session.Op{session.Create(dir+name, nil).With(foreign)}
 	case 6: // a worker that looks free, and may not be written
-		return []znode{{path: task.WorkersDir + "/" + name, foreign: true, flags: zk.FlagEphemeral}}
+		return []session.Op{session.CreateEphemeral(task.WorkersDir+name, nil).With(foreign)}
 	default: // a name that a shell would act upon, and a long one
-		return []znode{
-			{path: dir + "/" + name + "$(touch${IFS}x)'\"\u202e"},
-			{path: dir + "/" + name + strings.Repeat("long", 10_000)},
+		return []session.Op{
+			session.Create(dir+name+"$(touch${IFS}x)'\"\u202e", nil).With(open),
+			session.Create(dir+name+strings.Repeat("long", 10_000), nil).With(open),
 		}
 	}
 }

@@ -12,29 +12,32 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// member is one of the programs, started again and again, behind a proxy of
-// its own.
+// member is one of the programs, started again and again, behind a proxy of its own.
 type member struct {
 	// Fixed at construction.
 	name    string
 	class   target
 	start   func() error
-	ended   func(p *harness.Process, status int) bool // tells whether it may end so, unasked
 	cluster *harness.Cluster
 	proxy   *zktest.Proxy
 
+	// Owned by keep. Of a client.
+	results int
+	failed  int // tasks that lost too many workers
+
 	mu     sync.Mutex // guards the rest
 	busy   bool       // a fault is on
+	last   bool       // the program is not started again
 	deadly syscall.Signal
 	rest   time.Duration // until it starts again after that
 }
 
-// keep runs the program until ctx ends and it has ended too. It fails when the
-// program ends otherwise than it must.
+// keep runs the program, again and again, until it retires. It fails when the program ends
+// otherwise than it must.
 func (m *member) keep(ctx context.Context) error {
 	for {
 		m.mu.Lock()
-		if ctx.Err() != nil { // looked at here: whoever ends ctx may signal next
+		if m.last {
 			m.mu.Unlock()
 			return nil
 		}
@@ -45,7 +48,7 @@ func (m *member) keep(ctx context.Context) error {
 			return err
 		}
 		p := m.cluster.Process(m.name)
-		status, err := p.Wait(context.Background()) // whoever gives up kills all programs
+		status, err := p.Wait(ctx)
 		if err != nil {
 			return err
 		}
@@ -53,44 +56,61 @@ func (m *member) keep(ctx context.Context) error {
 		deadly, rest := m.deadly, m.rest
 		m.mu.Unlock()
 		if !m.proper(p, status, deadly) {
-			return fmt.Errorf("%s ended with status %d%s, its log ends with:\n%s", m.name, status, after(deadly), tail(p.Stderr.String(), 10))
+			lines := p.Stderr.Lines()
+			return fmt.Errorf("%s ended with status %d after signal %d (0 is none), its log ends with:\n%s",
+				m.name, status, int(deadly), strings.Join(lines[max(0, len(lines)-10):], "\n"))
 		}
-		_ = harness.Pause(ctx, rest)
+		if err := harness.Pause(ctx, rest); err != nil {
+			return err
+		}
 	}
 }
 
-func after(sig syscall.Signal) string {
-	if sig == 0 {
-		return ""
+// retire has the program not started again. A master or a worker ends now, a client by itself.
+func (m *member) retire() {
+	m.mu.Lock()
+	m.last = true
+	m.mu.Unlock()
+	if m.class != clients {
+		m.signal(syscall.SIGTERM, 0)
 	}
-	return fmt.Sprintf(" after signal %d", int(sig))
 }
 
 // proper tells whether an end is as it must be.
 func (m *member) proper(p *harness.Process, status int, deadly syscall.Signal) bool {
-	if m.ended(p, status) {
+	if m.class == clients && m.complete(p, status) {
 		return true
 	}
 	switch deadly {
 	case syscall.SIGKILL:
 		return status == 128+int(syscall.SIGKILL)
 	case syscall.SIGTERM:
-		daemon := m.class == masters || m.class == workers
-		// One that was just started may not heed signals yet; nor has it logged anything.
-		dies := !daemon || p.Stderr.String() == ""
-		return daemon && status == 0 || dies && status == 128+int(syscall.SIGTERM)
+		// A program that was just started may not heed signals yet; nor has it logged anything.
+		dies := m.class == clients || p.Stderr.String() == ""
+		return m.class != clients && status == 0 || dies && status == 128+int(syscall.SIGTERM)
 	}
 	return false
 }
 
-// tail is the last n lines of a text.
-func tail(text string, n int) string {
-	lines := strings.Split(text, "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+// complete tells whether a client has ended by itself as it must. It has a result for each task,
+// or says that the task lost too many workers.
+func (m *member) complete(p *harness.Process, status int) bool {
+	results, failed := len(p.Stdout.Lines()), 0
+	for _, line := range p.Stderr.Lines() {
+		if strings.HasPrefix(line, "payload ") && strings.Contains(line, "failed: lost with ") {
+			failed++
+		}
+	}
+	if results+failed != batch || status != min(failed, 1) {
+		return false
+	}
+	m.results += results
+	m.failed += failed
+	return true
 }
 
-// take claims the member for a fault, unless one is on.
-func (m *member) take() bool {
+// claim claims the member for a fault, unless one is on. The end of suffer frees the member.
+func (m *member) claim() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.busy || m.deadly != 0 {
@@ -100,14 +120,7 @@ func (m *member) take() bool {
 	return true
 }
 
-func (m *member) leave() {
-	m.mu.Lock()
-	m.busy = false
-	m.mu.Unlock()
-}
-
-// signal sends a signal; to a program that has just ended by itself it does
-// nothing.
+// signal sends a signal. To a program that has just ended by itself it does nothing.
 func (m *member) signal(sig syscall.Signal, rest time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -117,37 +130,43 @@ func (m *member) signal(sig syscall.Signal, rest time.Duration) {
 	_ = m.cluster.Signal(m.name, sig)
 }
 
-// suffer does to the member what a fault does, until it is over or ctx ends.
-func (m *member) suffer(ctx context.Context, f fault) {
+// suffer does to the member what a fault does, until the fault is over or ctx ends.
+func (m *member) suffer(ctx context.Context, f fault) error {
+	defer func() {
+		m.mu.Lock()
+		m.busy = false
+		m.mu.Unlock()
+	}()
 	switch f.kind {
 	case kill:
 		m.signal(syscall.SIGKILL, f.lasts)
+		return nil
 	case term:
 		m.signal(syscall.SIGTERM, f.lasts)
-	case stop:
-		m.signal(syscall.SIGSTOP, 0)
-		_ = harness.Pause(ctx, f.lasts)
-		m.signal(syscall.SIGCONT, 0)
-	case cut:
-		m.proxy.Refuse(true)
-		_ = harness.Pause(ctx, f.lasts)
-		m.proxy.Refuse(false)
-	case silence:
-		m.proxy.Blackhole(true)
-		_ = harness.Pause(ctx, f.lasts)
-		m.proxy.Blackhole(false)
-	case delay:
-		m.proxy.Delay(100 * time.Millisecond)
-		_ = harness.Pause(ctx, f.lasts)
-		m.proxy.Delay(0)
-	case block:
-		if unblock, err := m.cluster.Process(m.name).BlockStderr(); err == nil { // else it has just ended
-			_ = harness.Pause(ctx, f.lasts)
-			unblock()
-		}
+		return nil
 	case request:
 		m.proxy.CutBefore(zktest.OpMulti, 1)
 	case reply:
 		m.proxy.CutAfter(zktest.OpMulti, 1)
+	case stop:
+		m.signal(syscall.SIGSTOP, 0)
+		defer m.signal(syscall.SIGCONT, 0)
+	case cut:
+		m.proxy.Refuse(true)
+		defer m.proxy.Refuse(false)
+	case silence:
+		m.proxy.Blackhole(true)
+		defer m.proxy.Blackhole(false)
+	case delay:
+		m.proxy.Delay(100 * time.Millisecond)
+		defer m.proxy.Delay(0)
+	case block:
+		unblock, err := m.cluster.Process(m.name).BlockStderr()
+		if err != nil { // it has just ended
+			return nil
+		}
+		defer unblock()
 	}
+	_ = harness.Pause(ctx, f.lasts)
+	return nil
 }

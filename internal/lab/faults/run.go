@@ -8,10 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,7 +17,6 @@ import (
 	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/history"
 	"taskkeeper/internal/lab/zktest"
-	"taskkeeper/internal/task"
 )
 
 const (
@@ -29,7 +25,7 @@ const (
 
 	// batch is how many tasks a client submits at once.
 	batch = 30
-	// patience is how long all may take to come to an end when the faults have.
+	// patience is how long the clients may take to end when the faults are over.
 	patience = time.Minute
 	// chroot is where all znodes of a run are.
 	chroot = "/faults"
@@ -45,7 +41,6 @@ type options struct {
 	seed   uint64
 	length time.Duration
 	tls    bool // and a policy
-	keep   bool // the logs, also when nothing was wrong
 }
 
 // run is a run under way.
@@ -55,20 +50,17 @@ type run struct {
 	*harness.Cluster
 	out     io.Writer
 	server  *zktest.Server
-	members []*member
+	members map[string]*member // by name
 	began   time.Time
 
-	results atomic.Int64 // that clients got
-	failed  atomic.Int64 // tasks that failed because they lost so many workers
+	carried map[kind]int // faults that were carried out; owned by attack
 
-	mu    sync.Mutex // guards the rest, and out
-	hits  []hit
-	hands []int64 // sessions that wrote junk
+	mu        sync.Mutex // guards outsiders
+	outsiders []int64    // the sessions that wrote junk and drains
 }
 
-// perform runs the service for a while under faults and judges it. What the
-// programs logged and what the server wrote is kept in a folder if anything was
-// wrong.
+// perform runs the service for a while under faults and judges it. What the programs logged and
+// what the server wrote is kept in a folder if anything was wrong.
 func perform(ctx context.Context, o options, out io.Writer) (err error) {
 	kept, err := os.MkdirTemp("", "taskkeeper-faults-")
 	if err != nil {
@@ -79,7 +71,7 @@ func perform(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	defer log.Close()
-	r := &run{options: o, out: out}
+	r := &run{options: o, out: out, members: make(map[string]*member), carried: make(map[kind]int)}
 	r.Cluster, err = harness.NewCluster(harness.Config{Bin: o.bin, Tick: serverTick, Timeout: sessionTimeout, TLS: o.tls, Chroot: chroot, Out: log})
 	if err != nil {
 		return err
@@ -87,7 +79,7 @@ func perform(ctx context.Context, o options, out io.Writer) (err error) {
 	defer r.Close()
 	r.server = r.Servers[0]
 	defer func() {
-		if err == nil && !o.keep {
+		if err == nil {
 			err = os.RemoveAll(kept)
 			return
 		}
@@ -96,200 +88,131 @@ func perform(ctx context.Context, o options, out io.Writer) (err error) {
 		err = errors.Join(err, cerr)
 	}()
 
-	faults := schedule(o.seed, o.length, counts)
 	fmt.Fprintf(out, "seed %d, %s: %d masters, %d workers with 2 slots, %d clients; session timeout %s, server tick %s",
 		o.seed, o.length, counts[masters], counts[workers], counts[clients], sessionTimeout, serverTick)
 	if o.tls {
 		fmt.Fprint(out, "; TLS, closed by a policy")
 	}
 	fmt.Fprint(out, "\n\n")
-	if err := r.play(ctx, faults); err != nil {
+	if err := r.addMembers(); err != nil {
+		return err
+	}
+	if err := r.serve(ctx); err != nil {
 		return err
 	}
 	return r.judge()
 }
 
-// play runs the programs and the faults, lets all come to an end, and returns when
-// every program has left.
-func (r *run) play(ctx context.Context, faults []fault) error {
-	if err := r.engage(); err != nil {
-		return err
-	}
-	r.began = time.Now()
-	all, ctx := errgroup.WithContext(ctx)
-	work, noMoreWork := context.WithCancel(ctx)
-	defer noMoreWork()
-	service, noMoreService := context.WithCancel(ctx)
-	defer noMoreService()
-	var clientsLeft sync.WaitGroup
-	for _, m := range r.members {
-		if m.class != clients {
-			all.Go(func() error { return m.keep(service) })
-			continue
-		}
-		clientsLeft.Add(1)
-		all.Go(func() error {
-			defer clientsLeft.Done()
-			return m.keep(work)
-		})
-	}
-	all.Go(func() error {
-		if err := r.attack(ctx, faults); err != nil {
-			return err
-		}
-		noMoreWork()
-		left := make(chan struct{})
-		go func() { clientsLeft.Wait(); close(left) }()
-		select {
-		case <-left:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(patience):
-			return fmt.Errorf("the clients do not come to an end within %s after the faults; /tasks: %s", patience, r.open())
-		}
-		noMoreService()
-		for _, m := range r.members {
-			if m.class != clients {
-				m.signal(syscall.SIGTERM, 0)
-			}
-		}
-		return nil
-	})
-	done := make(chan error, 1)
-	go func() { done <- all.Wait() }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		r.KillAll() // keepers wait for their programs
-		return <-done
-	}
-}
-
-// open tells what is left in /tasks.
-func (r *run) open() string {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	names, err := r.Children(ctx, task.TasksDir)
-	return fmt.Sprint(names, err)
-}
-
-// engage makes the members.
-func (r *run) engage() error {
-	for _, class := range []target{masters, workers, clients} {
-		for n := range counts[class] {
+// addMembers makes the members.
+func (r *run) addMembers() error {
+	for class, count := range counts {
+		for n := range count {
 			name := fmt.Sprintf("%s-%d", class, n+1)
 			proxy, err := r.Proxy(name)
 			if err != nil {
 				return err
-			}
-			m := &member{
-				name: name, class: class, cluster: r.Cluster, proxy: proxy,
-				ended: func(*harness.Process, int) bool { return false },
 			}
 			args := []string{"--wait", "1m"}
 			switch class {
 			case workers:
 				args = append(args, "--slots", "2")
 			case clients:
-				m.ended = r.client
 				args = slices.Concat([]string{"run"}, payloads(r.seed, name), args)
 			}
+			m := &member{name: name, class: class, cluster: r.Cluster, proxy: proxy}
 			m.start = func() error { return r.Start(name, args...) }
 			if n%2 == 1 && r.other != "" {
 				m.start = func() error { return r.StartFrom(r.other, name, args...) }
 			}
-			r.members = append(r.members, m)
+			r.members[name] = m
 		}
 	}
 	return nil
 }
 
-// client judges that a client ended by itself: it has a result for each task; or
-// it says of those that it has none for that they lost too many workers.
-func (r *run) client(p *harness.Process, status int) bool {
-	results := len(p.Stdout.Lines())
-	lost := 0
-	for _, line := range p.Stderr.Lines() {
-		if strings.HasPrefix(line, "payload ") && strings.Contains(line, "failed: lost with ") {
-			lost++
+// serve runs the programs and the faults. When the faults are over it waits for the clients, then
+// it ends the other programs. It returns when every program has ended, or one has failed.
+func (r *run) serve(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, r.length+2*patience, errors.New("the programs do not end when the faults are over"))
+	defer cancel()
+	r.began = time.Now()
+	all, ctx := errgroup.WithContext(ctx)
+	var clientsRun sync.WaitGroup
+	for _, m := range r.members {
+		if m.class == clients {
+			clientsRun.Add(1)
 		}
+		all.Go(func() error {
+			if m.class == clients {
+				defer clientsRun.Done()
+			}
+			return m.keep(ctx)
+		})
 	}
-	if results+lost != batch || status != min(lost, 1) {
-		return false
-	}
-	r.results.Add(int64(results))
-	r.failed.Add(int64(lost))
-	return true
+	all.Go(func() error {
+		if err := r.attack(ctx); err != nil {
+			return err
+		}
+		for _, m := range r.members {
+			if m.class == clients {
+				m.retire()
+			}
+		}
+		clientsRun.Wait()
+		for _, m := range r.members {
+			m.retire()
+		}
+		return nil
+	})
+	return all.Wait()
 }
 
 // attack carries the faults out, each at its time, and returns when all are over.
-func (r *run) attack(ctx context.Context, faults []fault) error {
+func (r *run) attack(ctx context.Context) error {
 	var under errgroup.Group
-	for _, f := range faults {
-		_ = harness.Pause(ctx, time.Until(r.began.Add(f.at)))
-		if ctx.Err() != nil {
+	for _, f := range schedule(r.seed, r.length, counts) {
+		if harness.Pause(ctx, time.Until(r.began.Add(f.at))) != nil {
 			break
 		}
-		h := hit{fault: f, began: time.Now()}
-		if suffer := map[target]func(context.Context, fault) error{server: r.serverFault, tree: r.treeFault}[f.target]; suffer != nil {
-			h.name = string(f.target)
-			under.Go(func() error {
-				err := suffer(ctx, f)
-				h.served = time.Now()
-				r.note(h)
-				return err
-			})
-			r.tell(h)
-			continue
+		began := time.Since(r.began)
+		who, hit := r.aim(f)
+		if hit == nil {
+			continue // no program is there to hit
 		}
-		m := r.pick(f)
-		if m == nil {
-			continue // all that it could hit are down
-		}
-		h.name, h.led = m.name, m.name == r.Leader()
-		r.tell(h)
-		under.Go(func() error {
-			m.suffer(ctx, f)
-			m.leave()
-			r.note(h)
-			return nil
-		})
+		fmt.Fprintf(r.out, "%6.2fs  %-12s  %s%s\n", began.Seconds(), f.kind, who, f.about())
+		r.carried[f.kind]++
+		under.Go(func() error { return hit(ctx, f) })
 	}
 	_ = harness.Pause(ctx, time.Until(r.began.Add(r.length)))
 	return under.Wait()
 }
 
-func (r *run) note(h hit) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.hits = append(r.hits, h)
-}
-
-func (r *run) tell(h hit) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	who := h.name
-	if h.led {
+// aim finds what a fault hits, and how. A program that it finds is claimed until the fault is over.
+func (r *run) aim(f fault) (who string, hit func(context.Context, fault) error) {
+	switch {
+	case f.target == server:
+		return "server", r.failServer
+	case f.kind == drain:
+		return "znodes", r.drain
+	case f.kind == junk:
+		return "znodes", r.junk
+	}
+	who = fmt.Sprintf("%s-%d", f.target, f.number)
+	if f.target == leader {
+		who = r.Leader()
+	}
+	m := r.members[who]
+	if m == nil || !m.claim() {
+		return "", nil
+	}
+	if who == r.Leader() {
 		who += ", which leads"
 	}
-	fmt.Fprintf(r.out, "%6.2fs  %-12s  %s%s\n", h.began.Sub(r.began).Seconds(), h.kind, who, h.about())
+	return who, m.suffer
 }
 
-// pick finds the member that a fault hits, and claims it.
-func (r *run) pick(f fault) *member {
-	for _, m := range r.members {
-		hit := m.class == f.target && strings.HasSuffix(m.name, fmt.Sprintf("-%d", f.number)) ||
-			f.target == leader && m.name == r.Leader()
-		if hit && m.take() {
-			return m
-		}
-	}
-	return nil
-}
-
-// serverFault fails the server, and returns when it serves again.
-func (r *run) serverFault(ctx context.Context, f fault) error {
+// failServer fails the server, and returns when the server serves again.
+func (r *run) failServer(ctx context.Context, f fault) error {
 	switch f.kind {
 	case stop:
 		r.server.Pause()
@@ -316,14 +239,6 @@ func (r *run) serverFault(ctx context.Context, f fault) error {
 	return r.server.Restart()
 }
 
-// treeFault writes into the tree what nobody needs, and removes it.
-func (r *run) treeFault(ctx context.Context, f fault) error {
-	if f.kind == drain {
-		return r.drain(ctx, f)
-	}
-	return r.junk(ctx, f)
-}
-
 // judge prints what came of the run, and fails if anything is not as it must be.
 func (r *run) judge() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -336,24 +251,20 @@ func (r *run) judge() error {
 	if err != nil {
 		return err
 	}
-	report := history.Check(history.Under(txns, chroot), history.Options{Finished: true, Hands: r.hands})
-	var carried []fault
-	for _, h := range r.hits {
-		carried = append(carried, h.fault)
+	report := history.Check(history.Under(txns, chroot), history.Options{Finished: true, Hands: r.outsiders})
+	results, failed := 0, 0
+	for _, m := range r.members {
+		results, failed = results+m.results, failed+m.failed
 	}
-	fmt.Fprintf(r.out, "\n  faults         %s\n", tally(carried))
+	fmt.Fprintf(r.out, "\n  faults         %s\n", tally(r.carried))
 	fmt.Fprintf(r.out, "  leaders        %d, one after the other\n", len(report.Terms))
 	fmt.Fprintf(r.out, "  tasks          %d created, %d done, %d failed, %d withdrawn with their clients; %d results fetched\n",
-		report.Created, report.Done, report.Failed, report.Withdrawn, r.results.Load())
+		report.Created, report.Done, report.Failed, report.Withdrawn, results)
 	fmt.Fprintf(r.out, "  executions     %d, at most %d of a task; %d given back, %d losses counted\n",
 		report.Assigned, report.MostAssigned, report.GivenBack, report.Losses)
 	fmt.Fprintf(r.out, "  drains         %d told by leaders\n", report.Drained)
 	fmt.Fprintf(r.out, "  sessions       %d, %d of them expired\n", report.Sessions, report.Expired)
 	fmt.Fprintf(r.out, "  writes         %d in ZooKeeper's own log; %d refused to candidates that were gone\n", report.Txns, report.Fenced)
-	fmt.Fprintf(r.out, "  work resumed   %-62s %6s %8s %8s\n", "(in ms, other faults in between included)", "faults", "median", "worst")
-	for _, c := range recoveries(r.hits, r.Events()) {
-		fmt.Fprintf(r.out, "    %-75s %6d %8d %8d\n", c.what, len(c.times), c.median().Milliseconds(), c.worst().Milliseconds())
-	}
 	var audited audit.Report
 	if r.tls {
 		if audited, err = audit.Check(txns, r.server); err != nil {
@@ -365,8 +276,8 @@ func (r *run) judge() error {
 	if left > 0 {
 		return fmt.Errorf("%d znodes are left when all have ended", left)
 	}
-	if int64(report.Done) < r.results.Load() || int64(report.Failed) < r.failed.Load() {
-		return fmt.Errorf("the clients have %d results and %d failures, ZooKeeper's log has %d and %d", r.results.Load(), r.failed.Load(), report.Done, report.Failed)
+	if report.Done < results || report.Failed < failed {
+		return fmt.Errorf("the clients have %d results and %d failures, ZooKeeper's log has %d and %d", results, failed, report.Done, report.Failed)
 	}
 	return errors.Join(report.Err(), audited.Err())
 }

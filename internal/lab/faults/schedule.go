@@ -2,8 +2,10 @@ package faults
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -134,26 +136,15 @@ func lasting(k kind, r *rand.Rand) time.Duration {
 	return time.Duration(times[r.IntN(len(times))] * (0.8 + 0.4*r.Float64()) * float64(sessionTimeout)).Round(time.Millisecond)
 }
 
-// tally counts faults by kind, in words.
-func tally(faults []fault) string {
-	counts := make(map[kind]int)
-	var kinds []kind
-	for _, f := range faults {
-		if counts[f.kind] == 0 {
-			kinds = append(kinds, f.kind)
-		}
-		counts[f.kind]++
+// tally is how many faults there were of each kind, in words.
+func tally(counts map[kind]int) string {
+	total := 0
+	var kinds []string
+	for _, k := range slices.Sorted(maps.Keys(counts)) {
+		total += counts[k]
+		kinds = append(kinds, fmt.Sprintf("%d %s", counts[k], k))
 	}
-	slices.Sort(kinds)
-	text := fmt.Sprint(len(faults))
-	for i, k := range kinds {
-		sep := ", "
-		if i == 0 {
-			sep = ": "
-		}
-		text += fmt.Sprintf("%s%d %s", sep, counts[k], k)
-	}
-	return text
+	return fmt.Sprintf("%d: %s", total, strings.Join(kinds, ", "))
 }
 
 // payloads draws the tasks of a client: short ones, in seconds.
