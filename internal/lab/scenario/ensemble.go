@@ -61,7 +61,7 @@ func (r *run) outage(server *zktest.Server, sig syscall.Signal, tasks int) {
 	r.joins(r.launchServers(server), server)
 	r.more(tasks)
 	r.gap("across it, the longest time without an assignment", d.at, assigned, bound)
-	for _, c := range clients {
+	for _, c := range bothClients {
 		r.gap("the longest time without a result of "+c, d.at, logs(c, harness.Result), bound)
 	}
 }

@@ -50,6 +50,8 @@ type scenario struct {
 	about   string
 	script  func(*run)
 	timeout time.Duration // of the sessions; 0 for the usual one
+	tick    time.Duration // of the servers; 0 for the usual one
+	limit   time.Duration // for all of it; 0 for the usual one
 	servers int           // of an ensemble; 0 for one server alone
 	network bool          // each program and each server has a host of its own
 }
@@ -57,6 +59,8 @@ type scenario struct {
 // notHere is the status when the scenario cannot run on this machine: Automake's for a test that
 // did not run.
 const notHere = 77
+
+const tlsUsage = "Speak TLS, each program with the certificate of its role, under a policy; and judge ZooKeeper's audit log as well."
 
 // Command is the verb.
 func Command() *cobra.Command {
@@ -121,12 +125,12 @@ others are refused:
 			if scenarios[args[0]].network && !inside {
 				return enter(args[0])
 			}
-			return perform(cmd.Context(), args[0], scenarios[args[0]], o)
+			return perform(cmd.Context(), cmd.OutOrStdout(), args[0], scenarios[args[0]], o)
 		},
 	}
 	cmd.Flags().StringVar(&o.evidence, "evidence", "", "Write the timeline to NAME.txt in this `folder` as well, and the figures of some to NAME.csv.")
 	cmd.Flags().BoolVar(&list, "list", false, "Print the names and end.")
-	cmd.Flags().BoolVar(&o.tls, "tls", false, "Speak TLS, each program with the certificate of its role, under a policy; and judge ZooKeeper's audit log as well.")
+	cmd.Flags().BoolVar(&o.tls, "tls", false, tlsUsage)
 	cmd.Flags().StringVar(&without, "without", "", "Take this `rule` away first.")
 	cmd.Flags().BoolVar(&inside, "inside", false, "This process has a network of its own.")
 	_ = cmd.Flags().MarkHidden("inside")

@@ -66,7 +66,7 @@ func (r *run) startAt(s *zktest.Server, name, ready string) {
 // there are tasks that it will want to assign.
 func (r *run) isolate(master, backup string, server *zktest.Server, role string) {
 	stopped := r.signal(master, syscall.SIGSTOP)
-	tasks := r.waiting(len(clients))
+	tasks := r.waiting(len(bothClients))
 	cut, others := r.cut(master, server, role)
 	woken := r.signal(master, syscall.SIGCONT)
 	r.within("it stood still, less than the session timeout", woken.Sub(stopped), r.timeout/2)

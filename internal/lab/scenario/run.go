@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -21,6 +22,7 @@ import (
 const (
 	serverTick     = 500 * time.Millisecond
 	sessionTimeout = 2 * time.Second
+	limit          = 3 * time.Minute // for what takes some 20 s
 
 	// chroot is where all znodes of a scenario are.
 	chroot = "/scenario"
@@ -34,6 +36,7 @@ type run struct {
 	ctx      context.Context
 	patience time.Duration // how long a script waits for an event: only a failure takes so long
 	timeout  time.Duration // of the sessions
+	tick     time.Duration // of the servers
 	out      io.Writer
 	began    time.Time
 
@@ -41,35 +44,40 @@ type run struct {
 	submitted int      // tasks, by all clients together
 	wrong     []string // the checks that failed
 	txns      []history.Txn
+	outsiders []int64         // sessions whose writes are not judged
 	report    *history.Report // nil until the end
 	series    string          // the CSV that is kept beside the timeline; "" for none
 }
 
 // options are what a scenario may be run with.
 type options struct {
+	bin      string        // the programs' folder; "" for that of this very program
 	tls      bool          // and a policy
 	evidence string        // the folder for the timeline; "" for none
 	rule     *mutants.Rule // that is taken away; nil for none
 }
 
 // perform runs a scenario, prints its timeline, and fails if a check failed.
-func perform(ctx context.Context, name string, sc scenario, o options) (err error) {
+func perform(ctx context.Context, out io.Writer, name string, sc scenario, o options) (err error) {
 	var text strings.Builder
-	r := &run{options: o, patience: 30 * time.Second, out: io.MultiWriter(os.Stdout, &text), timeout: cmp.Or(sc.timeout, sessionTimeout)}
-	bin, limit := "", 3*time.Minute // for what takes some 20 s
+	r := &run{
+		options: o, patience: 30 * time.Second, out: io.MultiWriter(out, &text),
+		timeout: cmp.Or(sc.timeout, sessionTimeout), tick: cmp.Or(sc.tick, serverTick),
+	}
+	limit := cmp.Or(sc.limit, limit)
 	if o.rule != nil {
 		var remove func()
-		if bin, remove, err = mutants.Build(ctx, *o.rule); err != nil {
+		if r.bin, remove, err = mutants.Build(ctx, *o.rule); err != nil {
 			return err
 		}
 		defer remove()
 		r.patience, limit = 10*time.Second, time.Minute // the event hardly comes without the rule
 	}
 	var cancel context.CancelFunc
-	r.ctx, cancel = context.WithTimeoutCause(ctx, limit, errors.New("the scenario takes too long"))
+	r.ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s takes longer than %s", name, limit))
 	defer cancel()
 	r.Cluster, err = harness.NewCluster(harness.Config{
-		Bin: bin, Servers: sc.servers, Network: sc.network, TLS: o.tls, Tick: serverTick, Timeout: r.timeout, Chroot: chroot,
+		Bin: r.bin, Servers: sc.servers, Network: sc.network, TLS: o.tls, Tick: r.tick, Timeout: r.timeout, Chroot: chroot,
 	})
 	if err != nil {
 		return err
@@ -77,7 +85,7 @@ func perform(ctx context.Context, name string, sc scenario, o options) (err erro
 	defer r.Close()
 
 	r.began = time.Now()
-	fmt.Fprintf(r.out, "%s: %s\nsession timeout %s, server tick %s", name, sc.about, r.timeout, serverTick)
+	fmt.Fprintf(r.out, "%s: %s\nsession timeout %s, server tick %s", name, sc.about, r.timeout, r.tick)
 	if o.tls {
 		fmt.Fprint(r.out, ", TLS, closed by a policy")
 	}
@@ -155,7 +163,7 @@ func (r *run) end() history.Report {
 			})
 		}
 	}
-	report := history.Check(history.Under(r.txns, chroot), history.Options{Finished: true})
+	report := history.Check(history.Under(r.txns, chroot), history.Options{Finished: true, Hands: r.outsiders})
 	r.report = &report
 	r.explain(report.Violations)
 	r.check(report.Err() == nil, "ZooKeeper's own log, write by write: each task finished once, by who held it, assigned by the leader")
@@ -166,26 +174,34 @@ func (r *run) end() history.Report {
 			fmt.Fprintln(r.out, line)
 		}
 		r.check(len(a.Violations) == 0, "ZooKeeper's audit log, write by write: each of %d by who may, by the policy", a.Writes)
-		r.check(len(a.Refused) == 0, "attempts that were refused for want of a right: %d", len(a.Refused))
+		r.check(len(a.Refused) == 0 || r.outsiders != nil, "attempts that were refused for want of a right: %d", len(a.Refused))
 	}
 	return report
 }
 
-// diagnose prints what the programs logged last, and keeps what the servers have written.
+// diagnose prints what the programs logged last, and keeps their logs and what the servers have
+// written.
 func (r *run) diagnose(w io.Writer) {
 	const last = 60
 	fmt.Fprintln(w, "\nwhat the programs logged last:")
 	events := r.Events()
-	for _, e := range events[max(0, len(events)-last):] {
-		r.print(w, e.Time, e.From, said(e))
+	var log bytes.Buffer
+	for i, e := range events {
+		r.print(&log, e.Time, e.From, said(e))
+		if i >= len(events)-last {
+			r.print(w, e.Time, e.From, said(e))
+		}
 	}
 	kept, err := os.MkdirTemp("", "taskkeeper-scenario-")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(kept, "programs.log"), log.Bytes(), 0o644)
+	}
 	for _, s := range r.Servers {
 		if err == nil {
 			err = os.CopyFS(filepath.Join(kept, r.Name(s)), os.DirFS(filepath.Dir(s.DataDir())))
 		}
 	}
-	fmt.Fprintf(w, "\nwhat the servers have written is in %s\n", kept)
+	fmt.Fprintf(w, "\nwhat the programs have logged and the servers have written is in %s\n", kept)
 	if err != nil {
 		fmt.Fprintln(w, err)
 	}

@@ -30,11 +30,11 @@ func (r *run) after(sig syscall.Signal) time.Duration {
 	if sig == syscall.SIGTERM {
 		return afterTerm
 	}
-	return r.timeout + 2*serverTick + 200*time.Millisecond
+	return r.timeout + 2*r.tick + 200*time.Millisecond
 }
 
-// clients are the clients of the scenarios that have two.
-var clients = []string{"client-1", "client-2"}
+// bothClients are the clients of the scenarios that have two.
+var bothClients = []string{"client-1", "client-2"}
 
 // launch starts a program under a name, which begins with the program's.
 func (r *run) launch(name string, args ...string) (at time.Time) {
@@ -74,14 +74,14 @@ func (r *run) submit(client string, n int, seconds string) (at time.Time) {
 
 // submitBoth starts both clients, each with n tasks at once.
 func (r *run) submitBoth(n int, seconds string) {
-	for _, client := range clients {
+	for _, client := range bothClients {
 		r.submit(client, n, seconds)
 	}
 }
 
 // streams starts both clients, each with a stream of short tasks.
 func (r *run) streams(each int, most time.Duration) {
-	for _, client := range clients {
+	for _, client := range bothClients {
 		r.submitted += each
 		at := r.launch(client, "--count", fmt.Sprint(each), "--max-sleep", most.String())
 		r.note(at, client, "begins %d tasks of up to %g s, one after the other", each, most.Seconds())
@@ -97,7 +97,7 @@ func (r *run) service(each int) {
 
 // served waits until both clients have all their results.
 func (r *run) served() {
-	for _, c := range clients {
+	for _, c := range bothClients {
 		r.exits(c, 0)
 	}
 	r.check(r.Results() == r.submitted, "results: %d of %d", r.Results(), r.submitted)

@@ -63,7 +63,7 @@ func longTasks(r *run) {
 	r.check(back.Sub(gone) < r.timeout*2/3, "that is less than two thirds of it")
 	r.check(r.count(logs("worker", "cut off")) == 0 && r.Repeated() == 0, "a shorter outage cancels nothing: executions begun again: %d", r.Repeated())
 
-	gone, _ = r.away(r.timeout + serverTick)
+	gone, _ = r.away(r.timeout + r.tick)
 	r.waitEach(gone, workers, "cut off")
 	r.wait(gone, logs("worker-1", "task started"))
 	r.exits("client-1", 0)

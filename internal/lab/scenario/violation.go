@@ -74,12 +74,12 @@ func (r *run) explain(violations []history.Violation) {
 		for _, t := range history.Under(r.txns, chroot) {
 			for _, e := range t.Events {
 				m := moment{t.Time, cmp.Or(r.owner(sessionID(t.Session)), "another"), described(t, e)}
-				about := e.Path == v.Znode || v.Rule == history.RuleLeader && strings.HasPrefix(e.Path, task.MasterDir+"/")
+				candidate := strings.HasPrefix(e.Path, task.MasterDir+"/") && e.Op != history.Set
 				switch {
 				case t.Zxid == v.Zxid && e.Op != history.CloseSession:
 					m.what += "   <── breaks the rule"
 					lines = append(lines, m)
-				case t.Zxid < v.Zxid && about:
+				case t.Zxid < v.Zxid && (e.Path == v.Znode || candidate && v.Rule == history.RuleLeader):
 					lines = append(lines, m)
 				}
 			}

@@ -1,4 +1,4 @@
-package faults
+package scenario
 
 import (
 	"context"
@@ -19,44 +19,44 @@ import (
 
 // junk writes into all directories what no program of ours writes, leaves it there for as long as
 // the fault lasts, and removes it.
-func (r *run) junk(ctx context.Context, f fault) error {
-	draw := rand.New(rand.NewPCG(r.seed, uint64(f.at)))
+func (f *faults) junk(ctx context.Context, next fault) error {
+	draw := rand.New(rand.NewPCG(f.seed, uint64(next.at)))
 	var znodes []session.Op
 	for range 12 {
 		znodes = append(znodes, drawJunk(draw)...)
 	}
-	return r.write(ctx, f.lasts, znodes...)
+	return f.write(ctx, next.lasts, znodes...)
 }
 
 // drain drains a worker process for as long as the fault lasts, or now and then the host, which is
 // all of them.
-func (r *run) drain(ctx context.Context, f fault) error {
-	draw := rand.New(rand.NewPCG(r.seed, uint64(f.at)))
-	p := r.Process(fmt.Sprintf("%s-%d", workers, 1+draw.IntN(counts[workers])))
+func (f *faults) drain(ctx context.Context, next fault) error {
+	draw := rand.New(rand.NewPCG(f.seed, uint64(next.at)))
+	p := f.Process(fmt.Sprintf("%s-%d", workers, 1+draw.IntN(counts[workers])))
 	host, _ := os.Hostname()
 	names := task.Drains(task.NewWorkerName("", host, p.Pid())) // worker, host, process
 	name := names[2]
 	if draw.IntN(3) == 0 {
 		name = names[1]
 	}
-	return r.write(ctx, f.lasts, session.Create(task.DrainPath(name), nil).With(zk.WorldACL(zk.PermAll)))
+	return f.write(ctx, next.lasts, session.Create(task.DrainPath(name), nil).With(zk.WorldACL(zk.PermAll)))
 }
 
 // write creates znodes, on a session of its own that is not judged, and removes them after a while.
-func (r *run) write(ctx context.Context, lasts time.Duration, znodes ...session.Op) error {
-	address, err := session.ParseAddress(r.Connect())
+func (f *faults) write(ctx context.Context, lasts time.Duration, znodes ...session.Op) error {
+	address, err := session.ParseAddress(f.Connect())
 	if err != nil {
 		return err
 	}
 	// The session outlasts every outage of the server.
-	s, err := session.Open(ctx, session.Config{Address: address, Timeout: time.Minute, TLS: r.server.Identity("admin")})
+	s, err := session.Open(ctx, session.Config{Address: address, Timeout: time.Minute, TLS: f.server.Identity("admin")})
 	if err != nil {
 		return fmt.Errorf("write junk: %w", err)
 	}
 	defer s.Close()
-	r.mu.Lock()
-	r.outsiders = append(r.outsiders, s.ID())
-	r.mu.Unlock()
+	f.mu.Lock()
+	f.outsiders = append(f.outsiders, s.ID())
+	f.mu.Unlock()
 	for _, z := range znodes {
 		_, _ = s.Multi(z) // an error means less junk: nobody has made /drain yet, or the name is taken
 	}
