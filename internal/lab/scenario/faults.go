@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,7 +99,7 @@ func (f *faults) addMembers() error {
 			case clients:
 				args = slices.Concat([]string{"run"}, payloads(f.seed, name), args)
 			}
-			m := &member{name: name, class: class, cluster: f.Cluster, proxy: proxy}
+			m := &member{name: name, class: class, cluster: f.Cluster, proxy: proxy, hit: make(chan struct{}, 1)}
 			m.start = func() error { return f.Start(name, args...) }
 			if n%2 == 1 && f.other != "" {
 				m.start = func() error { return f.StartFrom(f.other, name, args...) }
@@ -165,7 +166,7 @@ func (f *faults) attack(ctx context.Context) error {
 	return under.Wait()
 }
 
-// aim finds what a fault hits, and how. A program that it finds is claimed until the fault is over.
+// aim finds what a fault hits, and how: nothing if another fault of the program is on.
 func (f *faults) aim(next fault) (who string, hit func(context.Context, fault) error) {
 	switch {
 	case next.target == server:
@@ -180,13 +181,18 @@ func (f *faults) aim(next fault) (who string, hit func(context.Context, fault) e
 		who = f.Leader()
 	}
 	m := f.members[who]
-	if m == nil || !m.claim() {
+	if m == nil {
 		return "", nil
 	}
 	if who == f.Leader() {
 		who += ", which leads"
 	}
-	return who, m.suffer
+	select {
+	case m.hit <- struct{}{}:
+		return who, m.suffer
+	default:
+		return "", nil
+	}
 }
 
 // failServer fails the server, and returns when the server serves again.
@@ -225,5 +231,5 @@ func (f *faults) judge() {
 		results, failed = results+m.results, failed+m.failed
 	}
 	f.check(results <= report.Done && failed <= report.Failed, "results that the clients have: %d; tasks that failed: %d", results, failed)
-	fmt.Fprintf(f.out, "\nfaults: %s\n%s; drains told by leaders: %d\n", tally(f.carried), report, report.Drained)
+	fmt.Fprintf(f.out, "\n%s; drains told by leaders: %d\nfaults: %s\n", report, report.Drained, strings.Trim(fmt.Sprint(f.carried), "map[]"))
 }

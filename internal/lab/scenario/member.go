@@ -25,11 +25,11 @@ type member struct {
 	results int
 	failed  int // tasks that lost too many workers
 
-	mu     sync.Mutex // guards the rest
-	busy   bool       // a fault is on
-	last   bool       // the program is not started again
-	deadly syscall.Signal
-	rest   time.Duration // until it starts again after that
+	hit chan struct{} // holds one while a fault is on
+
+	mu     sync.Mutex     // guards the rest
+	last   bool           // the program is not started again
+	deadly syscall.Signal // that was sent to the program
 }
 
 // keep runs the program, again and again, until it retires. It fails when the program ends
@@ -41,7 +41,7 @@ func (m *member) keep(ctx context.Context) error {
 			m.mu.Unlock()
 			return nil
 		}
-		m.deadly, m.rest = 0, 0
+		m.deadly = 0
 		err := m.start()
 		m.mu.Unlock()
 		if err != nil {
@@ -53,15 +53,16 @@ func (m *member) keep(ctx context.Context) error {
 			return err
 		}
 		m.mu.Lock()
-		deadly, rest := m.deadly, m.rest
+		deadly := m.deadly
 		m.mu.Unlock()
 		if !m.proper(p, status, deadly) {
 			lines := p.Stderr.Lines()
 			return fmt.Errorf("%s ended with status %d after signal %d (0 is none), its log ends with:\n%s",
 				m.name, status, int(deadly), strings.Join(lines[max(0, len(lines)-10):], "\n"))
 		}
-		if err := harness.Pause(ctx, rest); err != nil {
-			return err
+		if deadly != 0 {
+			m.hit <- struct{}{} // once the fault is over
+			<-m.hit
 		}
 	}
 }
@@ -72,7 +73,7 @@ func (m *member) retire() {
 	m.last = true
 	m.mu.Unlock()
 	if m.class != clients {
-		m.signal(syscall.SIGTERM, 0)
+		m.signal(syscall.SIGTERM)
 	}
 }
 
@@ -109,48 +110,31 @@ func (m *member) complete(p *harness.Process, status int) bool {
 	return true
 }
 
-// claim claims the member for a fault, unless one is on. The end of suffer frees the member.
-func (m *member) claim() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.busy || m.deadly != 0 {
-		return false
-	}
-	m.busy = true
-	return true
-}
-
 // signal sends a signal. To a program that has just ended by itself it does nothing.
-func (m *member) signal(sig syscall.Signal, rest time.Duration) {
+func (m *member) signal(sig syscall.Signal) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if sig == syscall.SIGKILL || sig == syscall.SIGTERM {
-		m.deadly, m.rest = sig, rest
+		m.deadly = sig
 	}
 	_ = m.cluster.Signal(m.name, sig)
 }
 
-// suffer does to the member what a fault does, until the fault is over or ctx ends.
+// suffer does to the member what a fault does, until the fault is over or ctx ends. It empties hit.
 func (m *member) suffer(ctx context.Context, f fault) error {
-	defer func() {
-		m.mu.Lock()
-		m.busy = false
-		m.mu.Unlock()
-	}()
+	defer func() { <-m.hit }()
 	switch f.kind {
 	case kill:
-		m.signal(syscall.SIGKILL, f.lasts)
-		return nil
+		m.signal(syscall.SIGKILL)
 	case term:
-		m.signal(syscall.SIGTERM, f.lasts)
-		return nil
+		m.signal(syscall.SIGTERM)
 	case request:
 		m.proxy.CutBefore(zktest.OpMulti, 1)
 	case reply:
 		m.proxy.CutAfter(zktest.OpMulti, 1)
 	case stop:
-		m.signal(syscall.SIGSTOP, 0)
-		defer m.signal(syscall.SIGCONT, 0)
+		m.signal(syscall.SIGSTOP)
+		defer m.signal(syscall.SIGCONT)
 	case cut:
 		m.proxy.Refuse(true)
 		defer m.proxy.Refuse(false)

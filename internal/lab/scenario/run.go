@@ -22,7 +22,7 @@ import (
 const (
 	serverTick     = 500 * time.Millisecond
 	sessionTimeout = 2 * time.Second
-	limit          = 3 * time.Minute // for what takes some 20 s
+	usualLimit     = 3 * time.Minute // for a scenario, which takes some 20 s
 
 	// chroot is where all znodes of a scenario are.
 	chroot = "/scenario"
@@ -64,7 +64,7 @@ func perform(ctx context.Context, out io.Writer, name string, sc scenario, o opt
 		options: o, patience: 30 * time.Second, out: io.MultiWriter(out, &text),
 		timeout: cmp.Or(sc.timeout, sessionTimeout), tick: cmp.Or(sc.tick, serverTick),
 	}
-	limit := cmp.Or(sc.limit, limit)
+	limit := cmp.Or(sc.limit, usualLimit)
 	if o.rule != nil {
 		var remove func()
 		if r.bin, remove, err = mutants.Build(ctx, *o.rule); err != nil {
@@ -104,7 +104,7 @@ func perform(ctx context.Context, out io.Writer, name string, sc scenario, o opt
 		err = fmt.Errorf("not as it must be: %s", strings.Join(r.wrong, "; "))
 	}
 	if o.rule != nil && ctx.Err() == nil {
-		return r.conclude(ctx, name, err)
+		return r.conclude(name, err)
 	}
 	if err != nil {
 		r.diagnose(os.Stderr)

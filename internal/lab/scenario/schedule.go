@@ -2,10 +2,7 @@ package scenario
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -60,19 +57,19 @@ func (f fault) about() string {
 }
 
 const (
-	// pauseMean is the mean time from one fault to the next: some come amid others.
+	// pauseMean is the mean time from one fault to the next: some come while others last.
 	pauseMean = 500 * time.Millisecond
-	// breath is how long a program is left alone after a fault, at least.
-	breath = 1500 * time.Millisecond
-	// serverBreath is what the server has more, which fails everybody at once.
-	serverBreath = 8 * time.Second
+	// quiet is how long a program is left alone after a fault, at least.
+	quiet = 1500 * time.Millisecond
+	// serverQuiet is how much longer the server is left alone: its faults hit every program.
+	serverQuiet = 8 * time.Second
 )
 
-// chances are how often each target is drawn; an attack on the leader or on a
-// worker tells most.
-var chances = []struct {
+// draws says how often each target is drawn, and which faults hit it. Faults of the leader and of
+// workers find most bugs.
+var draws = []struct {
 	target target
-	parts  int
+	weight int
 	kinds  []kind
 }{
 	{leader, 4, []kind{kill, term, stop, cut, silence, request, reply, delay, block}},
@@ -83,26 +80,26 @@ var chances = []struct {
 	{tree, 2, []kind{junk, drain}},
 }
 
-// schedule draws the faults of a run, in order of time. The same arguments give
-// the same faults.
+// schedule draws the faults of a run, in the order of time. The same arguments give the same
+// faults.
 func schedule(seed uint64, length time.Duration, counts map[target]int) []fault {
 	r := rand.New(rand.NewPCG(seed, 0))
-	parts := 0
-	for _, c := range chances {
-		parts += c.parts
+	sum := 0
+	for _, c := range draws {
+		sum += c.weight
 	}
 	busy := make(map[string]time.Duration) // until when
 	var faults []fault
-	for at := breath; ; {
+	for at := quiet; ; {
 		at += min(time.Duration(r.ExpFloat64()*float64(pauseMean)), 4*pauseMean)
 		if at >= length {
 			return faults
 		}
-		i, n := 0, r.IntN(parts)
-		for ; n >= chances[i].parts; i++ {
-			n -= chances[i].parts
+		i, n := 0, r.IntN(sum)
+		for ; n >= draws[i].weight; i++ {
+			n -= draws[i].weight
 		}
-		f := fault{at: at, target: chances[i].target, kind: chances[i].kinds[r.IntN(len(chances[i].kinds))]}
+		f := fault{at: at, target: draws[i].target, kind: draws[i].kinds[r.IntN(len(draws[i].kinds))]}
 		if n := counts[f.target]; n > 0 {
 			f.number = 1 + r.IntN(n)
 		}
@@ -111,9 +108,9 @@ func schedule(seed uint64, length time.Duration, counts map[target]int) []fault 
 		if at < busy[who] {
 			continue
 		}
-		busy[who] = at + f.lasts + breath
+		busy[who] = at + f.lasts + quiet
 		if f.target == server {
-			busy[who] += serverBreath
+			busy[who] += serverQuiet
 		}
 		faults = append(faults, f)
 	}
@@ -134,17 +131,6 @@ func lasting(k kind, r *rand.Rand) time.Duration {
 	}
 	times := []float64{0.05, 0.3, 0.9, 1.2, 2, 3}
 	return time.Duration(times[r.IntN(len(times))] * (0.8 + 0.4*r.Float64()) * float64(sessionTimeout)).Round(time.Millisecond)
-}
-
-// tally is how many faults there were of each kind, in words.
-func tally(counts map[kind]int) string {
-	total := 0
-	var kinds []string
-	for _, k := range slices.Sorted(maps.Keys(counts)) {
-		total += counts[k]
-		kinds = append(kinds, fmt.Sprintf("%d %s", counts[k], k))
-	}
-	return fmt.Sprintf("%d: %s", total, strings.Join(kinds, ", "))
 }
 
 // payloads draws the tasks of a client: short ones, in seconds.

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"syscall"
 	"time"
 
 	"taskkeeper/internal/lab/history"
@@ -17,7 +18,7 @@ func serverFails(r *run) {
 	// The server is away for as long as it takes to start, and then for three timeouts more.
 	for i, longer := range []time.Duration{0, 3 * r.timeout} {
 		r.finished(each / 2 * (i + 1))
-		_, back := r.away(longer)
+		_, back := r.away(syscall.SIGKILL, longer)
 		next = r.resumes(back, "after its return", afterReturn).Time
 	}
 	r.served()
@@ -28,14 +29,7 @@ func serverFails(r *run) {
 func serverFreezes(r *run) {
 	r.service(40)
 	r.finished(20)
-	frozen := time.Now()
-	r.Servers[0].Pause()
-	r.note(frozen, "", "SIGSTOP to the ZooKeeper server")
-	r.wait(frozen, logs("master", "connection lost"))
-	r.pause(2 * r.timeout)
-	woken := time.Now()
-	r.Servers[0].Resume()
-	r.note(woken, "", "SIGCONT to the ZooKeeper server, after %d ms", woken.Sub(frozen).Milliseconds())
+	_, woken := r.away(syscall.SIGSTOP, 2*r.timeout)
 	next := r.resumes(woken, "after SIGCONT", afterReturn)
 	r.served()
 	r.gap("the longest time without an assignment from then on", next.Time, assigned, steadyBound)
@@ -57,13 +51,13 @@ func longTasks(r *run) {
 	began := r.submit("client-1", 2, fmt.Sprint(long.Seconds()))
 	r.waitEach(began, workers, "task started")
 
-	gone, back := r.away(0)
+	gone, back := r.away(syscall.SIGKILL, 0)
 	r.waitEach(gone, workers, "connected again")
 	// A worker may have heard the server for the last time a third of the timeout before.
 	r.check(back.Sub(gone) < r.timeout*2/3, "that is less than two thirds of it")
 	r.check(r.count(logs("worker", "cut off")) == 0 && r.Repeated() == 0, "a shorter outage cancels nothing: executions begun again: %d", r.Repeated())
 
-	gone, _ = r.away(r.timeout + r.tick)
+	gone, _ = r.away(syscall.SIGKILL, r.timeout+r.tick)
 	r.waitEach(gone, workers, "cut off")
 	r.wait(gone, logs("worker-1", "task started"))
 	r.exits("client-1", 0)
@@ -79,15 +73,21 @@ func longTasks(r *run) {
 	r.check(report.Created == 2 && report.Assigned == 2, "tasks submitted: %d, assigned: %d times", report.Created, report.Assigned)
 }
 
-// away kills the only server, and starts it again after a while, but not before a program has
-// noticed.
-func (r *run) away(while time.Duration) (gone, back time.Time) {
+// away kills or freezes the only server by a signal. After a while, and not before a program has
+// noticed, the server serves again.
+func (r *run) away(sig syscall.Signal, while time.Duration) (gone, back time.Time) {
+	server, again := r.Servers[0], r.Servers[0].Restart
 	gone = time.Now()
-	r.Servers[0].Kill()
-	r.note(gone, "", "SIGKILL to the ZooKeeper server")
+	if sig == syscall.SIGKILL {
+		server.Kill()
+	} else {
+		server.Pause()
+		again = func() error { server.Resume(); return nil }
+	}
+	r.note(gone, "", "%s to the ZooKeeper server", signals[sig])
 	r.wait(gone, logs("", "connection lost"))
 	r.pause(while)
-	r.must(r.Servers[0].Restart())
+	r.must(again())
 	back = time.Now()
 	than := "less"
 	if back.Sub(gone) > r.timeout {

@@ -2,12 +2,9 @@ package scenario
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
-	"syscall"
 	"time"
 
 	"taskkeeper/internal/lab/harness"
@@ -17,10 +14,9 @@ import (
 
 // conclude says what happened without a rule. If the script ended early, the writes until then
 // are judged.
-func (r *run) conclude(ctx context.Context, name string, err error) error {
+func (r *run) conclude(name string, err error) error {
 	if r.report == nil {
 		fmt.Fprintf(r.out, "\nThe scenario stops here: %s.\n", err)
-		r.leave(ctx)
 		var rerr error
 		if r.txns, rerr = history.Read(r.Servers[0].DataDir()); rerr != nil {
 			return rerr
@@ -36,20 +32,6 @@ func (r *run) conclude(ctx context.Context, name string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s, without the rule %s: %w", name, r.rule.Name, err)
-}
-
-// leave ends all programs by SIGTERM. It waits for the session timeout at most.
-func (r *run) leave(ctx context.Context) {
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errors.New("they do not end"))
-	defer cancel()
-	connected := r.logged(time.Time{}, logs("", "connected"))
-	for _, e := range connected {
-		_ = r.Signal(e.From, syscall.SIGCONT)
-		_ = r.Signal(e.From, syscall.SIGTERM)
-	}
-	for _, e := range connected {
-		_, _ = r.Process(e.From).Wait(ctx)
-	}
 }
 
 const (
