@@ -22,7 +22,8 @@ func command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lab",
 		Short: "Show, break, measure and test the service",
-		Long:  "Run the programs beside this one on ZooKeeper servers of its own: show them at work,\nfail them, measure them, and write the report. It also runs all tests.",
+		Long: `Run the programs beside this one on ZooKeeper servers of its own: show them at
+work, fail them, measure them, and write the report. It also runs all tests.`,
 	}
 	cmd.AddCommand(scenario.Demo(), scenario.Command(), mutants.Command(), scenario.Faults(), bench.Command(), compare.Command(), report.Command(), suite.Command())
 	return cmd

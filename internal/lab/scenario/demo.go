@@ -26,10 +26,10 @@ func Demo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the service at work, with a failover in the middle",
-		Long: `Run a ZooKeeper server, two masters, two workers with two slots each (each slot has
-an id) and two clients on this machine for about 20 s; end the leader and kill a worker
-half-way; and count what came of all tasks. The status is 1 if anything was lost or
-left behind.`,
+		Long: `Run a ZooKeeper server, two masters, two workers with two slots each (each slot
+has an id) and two clients on this machine for about 20 s; end the leader and
+kill a worker half-way; and count what came of all tasks. The status is 1 if
+anything was lost or left behind.`,
 		Example: "  make demo\n  make demo DEMO=page",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return demo(cmd.Context(), os.Stdout, tls, page) // a terminal has colours

@@ -1,7 +1,8 @@
-// Package scenario runs one fault scenario with the real programs, on ZooKeeper servers of its
-// own: it prints what happened as a timeline, checks how soon work goes on, and has every write
-// judged by ZooKeeper's own log. Without a rule of the protocol it shows the bug that the rule
-// prevents.
+// Package scenario runs scripts with the real programs, on ZooKeeper servers of its own: the fault
+// scenarios, random faults, and the demo. A script starts programs, sends signals, waits for what
+// the programs log, and checks how soon work goes on. Its timeline is printed. At the end every
+// write is judged by ZooKeeper's own log. Without a rule of the protocol a fault scenario shows the
+// bug that the rule prevents.
 package scenario
 
 import (
@@ -26,18 +27,18 @@ import (
 // assignment does.
 var scenarios = map[string]scenario{
 	"1-worker-fails":      {about: "1 client, 1 worker, 1 master; the worker dies before it executes, and while it does", script: workerFails},
-	"1-worker-restarts":   {about: "1 client, 1 worker, 1 master; the worker is replaced again and again in the middle of a task", script: workerRestarts},
+	"1-worker-restarts":   {about: "1 client, 1 worker, 1 master; the worker is replaced five times during one task", script: workerRestarts},
 	"1-worker-poison":     {about: "1 client, 1 worker, 1 master; a task kills each worker that executes it", script: workerPoison},
-	"1-client-fails":      {about: "1 client, 1 worker, 1 master; the client dies before its task is executed, and meanwhile", script: clientFails},
+	"1-client-fails":      {about: "1 client, 1 worker, 1 master; the client dies before its task runs, and meanwhile", script: clientFails},
 	"2-worker-fails":      {about: "1 client, 2 workers, 1 master; a worker dies, and another one leaves", script: oneOfTwoWorkersFails},
-	"2-worker-lags":       {about: "1 client, 2 workers, 1 master; a busy worker stands still for longer than its session", script: workerLags},
+	"2-worker-lags":       {about: "1 client, 2 workers, 1 master; a busy worker stands still longer than its session", script: workerLags},
 	"3-compete":           {about: "2 clients, 2 workers, 1 master; workers compete for the tasks of both clients", script: compete},
 	"4-master-fails":      {about: "2 clients, 2 workers, 2 masters; the leader leaves, and another one dies", script: masterFails},
 	"4-master-failover":   {about: "2 clients, 2 workers, 3 masters; three leaders end in three ways, under a steady load", script: masterFailover},
-	"4-master-lags":       {about: "2 clients, 2 workers, 2 masters; the leader stands still, and its last write arrives late", script: masterLags, timeout: 4 * time.Second},
+	"4-master-lags":       {about: "2 clients, 2 workers, 2 masters; the leader stands still, and its last write is late", script: masterLags, timeout: 4 * time.Second},
 	"5-server-fails":      {about: "2 clients, 2 workers, 2 masters; the ZooKeeper server dies and comes back", script: serverFails, timeout: 4 * time.Second},
-	"5-server-long-tasks": {about: "1 client, 2 workers, 1 master; the ZooKeeper server is away while long tasks run, for less and for more than the session timeout", script: longTasks, timeout: 20 * time.Second},
-	"5-server-freezes":    {about: "2 clients, 2 workers, 2 masters; the ZooKeeper server stands still, sessions end all at once", script: serverFreezes},
+	"5-server-long-tasks": {about: "1 client, 2 workers, 1 master; the ZooKeeper server is away while long tasks run", script: longTasks, timeout: 20 * time.Second},
+	"5-server-freezes":    {about: "2 clients, 2 workers, 2 masters; the ZooKeeper server stands still", script: serverFreezes},
 
 	"ensemble-follower-fails":  {about: "2 clients, 2 workers, 2 masters, 3 servers; a server that follows dies and comes back", script: followerFails, servers: 3, timeout: 4 * time.Second},
 	"ensemble-leader-fails":    {about: "2 clients, 2 workers, 2 masters, 3 servers; the server that leads dies and comes back", script: leaderFails, servers: 3, timeout: 4 * time.Second},
@@ -67,7 +68,8 @@ func Command() *cobra.Command {
 	names := slices.Sorted(maps.Keys(scenarios))
 	var about, rules []string
 	for _, name := range names {
-		about = append(about, fmt.Sprintf("  %-24s %s", name, scenarios[name].about))
+		_, story, _ := strings.Cut(scenarios[name].about, "; ")
+		about = append(about, fmt.Sprintf("  %-24s %s", name, story))
 	}
 	for _, r := range mutants.Rules {
 		if len(r.Scenarios) > 0 {
@@ -85,8 +87,8 @@ print what happened as a timeline, and check it: the status is 1 if anything is
 not as it must be.
 
 A partition needs a network of its own inside this machine: Linux, iproute2, and
-root or user namespaces for everyone. Without them it does not run, says why, and
-ends with status 77. Nothing of that network is left when it ends.
+root or user namespaces for everyone. Without them it does not run, says why,
+and ends with status 77. Nothing of that network is left when it ends.
 
 --without takes one rule of the protocol away: it builds the programs with one
 line of their source changed, and the timeline shows the bug that the rule

@@ -112,7 +112,7 @@ func (r *run) isolate(master, backup string, server *zktest.Server, role string)
 // waiting waits until there are n tasks and all wait for the leader: no worker has any.
 func (r *run) waiting(n int) (ids []string) {
 	var at time.Time
-	r.admin(func(s *session.Session) error {
+	r.admin(func(s *session.Session) {
 		at = r.poll(fmt.Sprintf("%d tasks wait", n), func() (bool, string) {
 			r.must(s.Sync())
 			lists := r.contents(s, task.WorkersDir)
@@ -127,7 +127,6 @@ func (r *run) waiting(n int) (ids []string) {
 			}
 			return waits, fmt.Sprintf("tasks: %q, workers: %q", states, lists)
 		})
-		return nil
 	})
 	var short []string
 	for _, id := range ids {
