@@ -184,7 +184,8 @@ func (r *run) logged(since time.Time, l line) []harness.Event {
 	return events
 }
 
-// count is how many such lines there are so far.
+// count is how many such lines there are so far. A client may have a result before its worker has
+// logged that the task is done, so such lines are counted after the end.
 func (r *run) count(l line) int { return len(r.logged(time.Time{}, l)) }
 
 // gap checks the longest time without such a line, from a moment to the last such line.
@@ -223,15 +224,6 @@ func (r *run) poll(what string, look func() (ok bool, seen string)) (at time.Tim
 			r.must(fmt.Errorf("wait until %s: %w; %s", what, err, seen))
 		}
 	}
-}
-
-// counts waits until there are n such lines: a client may have a result before the
-// worker has logged it.
-func (r *run) counts(l line, n int) {
-	r.poll(fmt.Sprintf("%d times %q", n, l.msg), func() (bool, string) {
-		got := r.count(l)
-		return got == n, fmt.Sprint(got)
-	})
 }
 
 // exits waits for the end of a program, with a status.
