@@ -166,7 +166,8 @@ func (f *faults) attack(ctx context.Context) error {
 	return under.Wait()
 }
 
-// aim finds what a fault hits, and how: nothing if another fault of the program is on.
+// aim finds what a fault hits, and how. hit is nil if there is no such program, or another fault of
+// it is on.
 func (f *faults) aim(next fault) (who string, hit func(context.Context, fault) error) {
 	switch {
 	case next.target == server:
@@ -231,5 +232,5 @@ func (f *faults) judge() {
 		results, failed = results+m.results, failed+m.failed
 	}
 	f.check(results <= report.Done && failed <= report.Failed, "results that the clients have: %d; tasks that failed: %d", results, failed)
-	fmt.Fprintf(f.out, "\n%s; drains told by leaders: %d\nfaults: %s\n", report, report.Drained, strings.Trim(fmt.Sprint(f.carried), "map[]"))
+	fmt.Fprintf(f.out, "\n%s; drains written by leaders: %d\nfaults: %s\n", report, report.Drained, strings.Trim(fmt.Sprint(f.carried), "map[]"))
 }

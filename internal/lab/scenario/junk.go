@@ -39,7 +39,7 @@ func (f *faults) drain(ctx context.Context, next fault) error {
 	if draw.IntN(3) == 0 {
 		name = names[1]
 	}
-	return f.write(ctx, next.lasts, session.Create(task.DrainPath(name), nil).With(zk.WorldACL(zk.PermAll)))
+	return f.write(ctx, next.lasts, session.Create(task.DrainPath(name), nil))
 }
 
 // write creates znodes, on a session of its own that is not judged, and removes them after a while.
@@ -58,7 +58,7 @@ func (f *faults) write(ctx context.Context, lasts time.Duration, znodes ...sessi
 	f.outsiders = append(f.outsiders, s.ID())
 	f.mu.Unlock()
 	for _, z := range znodes {
-		_, _ = s.Multi(z) // an error means less junk: nobody has made /drain yet, or the name is taken
+		_, _ = s.Multi(z) // an error means less junk: /drain is missing, or the disk is full
 	}
 	_ = harness.Pause(ctx, lasts)
 	for _, z := range slices.Backward(znodes) { // children first
@@ -87,7 +87,6 @@ const junkSize = 900_000
 
 // drawJunk draws a znode that no program of ours writes, and what stands below or beside it.
 func drawJunk(draw *rand.Rand) []session.Op {
-	open := zk.WorldACL(zk.PermAll)
 	foreign := zk.DigestACL(zk.PermAll, "somebody", "else")
 	name := fmt.Sprintf("/junk-%x", draw.Uint64())
 	dirs := task.Dirs()
@@ -98,24 +97,24 @@ func drawJunk(draw *rand.Rand) []session.Op {
 		for range junkSize / 6 {
 			fmt.Fprintf(&list, "%05x\n", draw.IntN(1<<20))
 		}
-		return []session.Op{session.CreateEphemeral(task.WorkersDir+name, []byte(list.String())).With(open)}
+		return []session.Op{session.CreateEphemeral(task.WorkersDir+name, []byte(list.String()))}
 	case 1: // a candidate that says very much of itself; it goes with the session
-		return []session.Op{session.CreateEphemeralSequential(task.MasterDir+name+"-", junkBytes(draw)).With(open)}
+		return []session.Op{session.CreateEphemeralSequential(task.MasterDir+name+"-", junkBytes(draw))}
 	case 2: // a candidate without a number
-		return []session.Op{session.CreateEphemeral(task.MasterDir+name+"x", junkBytes(draw)).With(open)}
+		return []session.Op{session.CreateEphemeral(task.MasterDir+name+"x", junkBytes(draw))}
 	case 3: // a task without a payload, with a child
 		path := task.TasksDir + name
-		return []session.Op{session.Create(path, []byte("pending")).With(open), session.Create(path+"/child", nil).With(open)}
+		return []session.Op{session.Create(path, []byte("pending")), session.Create(path+"/child", nil)}
 	case 4: // a state of no known word
-		return []session.Op{session.Create(task.TasksDir+name, junkBytes(draw)).With(open)}
+		return []session.Op{session.Create(task.TasksDir+name, junkBytes(draw))}
 	case 5: // what only somebody else may read
 		return []session.Op{session.Create(dir+name, nil).With(foreign)}
 	case 6: // a worker that looks free, and may not be written
 		return []session.Op{session.CreateEphemeral(task.WorkersDir+name, nil).With(foreign)}
 	default: // a name that a shell would act upon, and a long one
 		return []session.Op{
-			session.Create(dir+name+"$(touch${IFS}x)'\"\u202e", nil).With(open),
-			session.Create(dir+name+strings.Repeat("long", 10_000), nil).With(open),
+			session.Create(dir+name+"$(touch${IFS}x)'\"\u202e", nil),
+			session.Create(dir+name+strings.Repeat("long", 10_000), nil),
 		}
 	}
 }

@@ -68,8 +68,8 @@ func Command() *cobra.Command {
 	names := slices.Sorted(maps.Keys(scenarios))
 	var about, rules []string
 	for _, name := range names {
-		_, story, _ := strings.Cut(scenarios[name].about, "; ")
-		about = append(about, fmt.Sprintf("  %-24s %s", name, story))
+		_, what, _ := strings.Cut(scenarios[name].about, "; ")
+		about = append(about, fmt.Sprintf("  %-24s %s", name, what))
 	}
 	for _, r := range mutants.Rules {
 		if len(r.Scenarios) > 0 {

@@ -67,7 +67,8 @@ func (m *member) keep(ctx context.Context) error {
 	}
 }
 
-// retire has the program not started again. A master or a worker ends now, a client by itself.
+// retire lets the program end: it is not started again. A master or a worker gets a SIGTERM, a client
+// ends by itself.
 func (m *member) retire() {
 	m.mu.Lock()
 	m.last = true
@@ -77,7 +78,7 @@ func (m *member) retire() {
 	}
 }
 
-// proper tells whether an end is as it must be.
+// proper is whether a program may end so.
 func (m *member) proper(p *harness.Process, status int, deadly syscall.Signal) bool {
 	if m.class == clients && m.complete(p, status) {
 		return true
@@ -93,8 +94,8 @@ func (m *member) proper(p *harness.Process, status int, deadly syscall.Signal) b
 	return false
 }
 
-// complete tells whether a client has ended by itself as it must. It has a result for each task,
-// or says that the task lost too many workers.
+// complete is whether a client has ended by itself as it must: for each task it has a result, or
+// says that the task lost too many workers.
 func (m *member) complete(p *harness.Process, status int) bool {
 	results, failed := len(p.Stdout.Lines()), 0
 	for _, line := range p.Stderr.Lines() {

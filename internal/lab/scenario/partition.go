@@ -116,7 +116,7 @@ func (r *run) waiting(n int) (ids []string) {
 		at = r.poll(fmt.Sprintf("%d tasks wait", n), func() (bool, string) {
 			r.must(s.Sync())
 			lists := r.contents(s, task.WorkersDir)
-			states := r.contents(s, task.TasksDir) // afterwards: nobody is assigned a task in between
+			states := r.contents(s, task.TasksDir) // afterwards: no task is assigned in between
 			ids = slices.Sorted(maps.Keys(states))
 			waits := len(ids) == n
 			for _, list := range lists {
@@ -154,7 +154,7 @@ func (r *run) contents(s *session.Session, dir string) map[string]string {
 
 // cut cuts a program and the server that the program is connected to off from all others. Among
 // the others are programs whose sessions are with that server. cut fails if a busy machine has
-// changed the server's role or the program's server: the times would tell nothing.
+// changed the server's role or the program's server: then the times would mean nothing.
 func (r *run) cut(program string, server *zktest.Server, role string) (at time.Time, others map[string]string) {
 	others = r.sessions(server)
 	if mode(server) != role || others[program] == "" {

@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -30,7 +31,7 @@ const (
 	request kind = "lost request" // the connection is cut before a Multi is passed on
 	reply   kind = "lost reply"   // the connection is cut when a Multi has been carried out
 	delay   kind = "delay"        // packets take longer for a while
-	block   kind = "blocked log"  // nobody reads what it logs for a while
+	block   kind = "blocked log"  // what it logs is not read for a while
 	full    kind = "full disk"    // each write to a file fails for a while
 	junk    kind = "junk znodes"  // written in all folders, removed after a while
 	drain   kind = "drain"        // of a worker process, or of all, for a while
@@ -45,7 +46,7 @@ type fault struct {
 	lasts  time.Duration
 }
 
-// about tells how long a fault lasts, in words.
+// about is how long a fault lasts, in words.
 func (f fault) about() string {
 	switch {
 	case f.lasts == 0:
@@ -84,9 +85,9 @@ var draws = []struct {
 // faults.
 func schedule(seed uint64, length time.Duration, counts map[target]int) []fault {
 	r := rand.New(rand.NewPCG(seed, 0))
-	sum := 0
-	for _, c := range draws {
-		sum += c.weight
+	var choices []int // of draws, each as often as its weight says
+	for i, d := range draws {
+		choices = append(choices, slices.Repeat([]int{i}, d.weight)...)
 	}
 	busy := make(map[string]time.Duration) // until when
 	var faults []fault
@@ -95,11 +96,8 @@ func schedule(seed uint64, length time.Duration, counts map[target]int) []fault 
 		if at >= length {
 			return faults
 		}
-		i, n := 0, r.IntN(sum)
-		for ; n >= draws[i].weight; i++ {
-			n -= draws[i].weight
-		}
-		f := fault{at: at, target: draws[i].target, kind: draws[i].kinds[r.IntN(len(draws[i].kinds))]}
+		d := draws[choices[r.IntN(len(choices))]]
+		f := fault{at: at, target: d.target, kind: d.kinds[r.IntN(len(d.kinds))]}
 		if n := counts[f.target]; n > 0 {
 			f.number = 1 + r.IntN(n)
 		}

@@ -105,7 +105,7 @@ func (r *run) owner(session string) string {
 
 func sessionID(id int64) string { return fmt.Sprintf("0x%x", id) }
 
-// briefly is a path with its name shortened. The number of a candidate tells.
+// briefly is a path with its name shortened. Of a candidate the number remains.
 func briefly(path string) string {
 	dir, name, below := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch {

@@ -9,9 +9,7 @@ import (
 	"taskkeeper/internal/lab/history"
 )
 
-// TestAgainst shows how a write of a master that leads no more is told: with the candidates and
-// what was written to the same worker, and nothing else.
-func TestAgainst(t *testing.T) {
+func TestAWriteOfAnOldLeaderIsShownWithTheCandidatesAndTheWorker(t *testing.T) {
 	began := time.UnixMilli(0)
 	var zxid int64
 	txn := func(session int64, expired bool, events ...history.Event) history.Txn {
