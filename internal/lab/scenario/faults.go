@@ -21,8 +21,8 @@ import (
 const (
 	// batch is how many tasks a client submits at once.
 	batch = 30
-	// patience is how long the programs may take to end when the faults are over.
-	patience = time.Minute
+	// toEnd is how long the programs may take to end when the faults are over.
+	toEnd = time.Minute
 )
 
 // counts is how many programs there are of each.
@@ -73,7 +73,7 @@ func (f *faults) perform(ctx context.Context, out io.Writer, o options) error {
 	return perform(ctx, out, "faults", scenario{
 		about: fmt.Sprintf("seed %d, %s; %d masters, %d workers with 2 slots, %d clients", f.seed, f.length, counts[masters], counts[workers], counts[clients]),
 		tick:  250 * time.Millisecond,
-		limit: f.length + 2*patience,
+		limit: f.length + 2*toEnd,
 		script: func(r *run) {
 			f.run, f.server, f.members, f.carried = r, r.Servers[0], make(map[string]*member), make(map[kind]int)
 			r.must(f.addMembers())

@@ -71,7 +71,7 @@ func (f *faults) write(ctx context.Context, lasts time.Duration, znodes ...sessi
 
 // remove removes a znode, however often the connection is lost.
 func remove(s *session.Session, path string) error {
-	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(toEnd); ; time.Sleep(100 * time.Millisecond) {
 		_, err := s.Multi(session.Delete(path, session.AnyVersion))
 		switch {
 		case err == nil, errors.Is(err, zk.ErrNoNode):

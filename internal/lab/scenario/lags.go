@@ -18,8 +18,8 @@ import (
 
 // masterLags shows what the leader's fence is for. Two things make it certain that ZooKeeper
 // refuses a write for the fence, and for nothing else. The leader stands still while its Multi
-// is on the way. The first assignment of its successor is held as well, so that all that the
-// late Multi is about stays as it was.
+// is on the way. The first assignment of the next leader is held as well: so every znode that the
+// late Multi writes stays as it was.
 func masterLags(r *run) {
 	old, backup := "master-1", "master-2"
 	for _, master := range []string{old, backup} {
@@ -35,9 +35,8 @@ func masterLags(r *run) {
 	stopped := r.signal(old, syscall.SIGSTOP)
 	r.timed("a new leader", syscall.SIGSTOP, stopped, logs(backup, "leader"))
 	next := r.caught(held)
-	// What remains of the old leader's connection ended with its session. This is how its write
-	// could arrive all the same: a ZooKeeper client library may send what it has queued on the
-	// session that it opens next.
+	// The old leader's connection ended with its session. Its write could arrive all the same: a
+	// ZooKeeper client library may send what it has queued on the session that it opens next.
 	r.deliver(late)
 	r.unapplied(late)
 	next.release()
@@ -58,8 +57,8 @@ func masterLags(r *run) {
 	r.note(time.Now(), "", "%s is deleted by hand", briefly(late.candidate))
 	r.wait(stopped, logs(backup, "leader"))
 	next = r.caught(held)
-	// The leader waits for this very answer, so it gets the answer, and before it can read what
-	// else has happened: that comes on the same connection.
+	// The leader waits for this very answer. The answer comes before the leader can read what else
+	// has happened: both come on the same connection.
 	late.release()
 	r.note(time.Now(), "", "the late write of %s goes on to ZooKeeper", old)
 	woken = r.signal(old, syscall.SIGCONT)

@@ -18,7 +18,7 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// longTask is how long a task takes there at most: the streams are to last.
+// longTask is how long a task takes at most in a partition: the clients must have tasks to the end.
 const longTask = 500 * time.Millisecond
 
 func partition(r *run) {
@@ -43,7 +43,7 @@ func partition(r *run) {
 	r.allOnce(report)
 }
 
-// startAt starts a program that finds one of the servers alone, until the program has connected.
+// startAt starts a program, and hides the other servers from it until it has connected to one.
 func (r *run) startAt(s *zktest.Server, name, ready string) {
 	var others []string
 	for _, o := range r.Servers {
@@ -97,7 +97,7 @@ func (r *run) isolate(master, backup string, server *zktest.Server, role string)
 	r.joins(joined, server)
 	r.wait(joined, logs(master, "starting over with a new session"))
 	r.wait(joined, logs(master, "backup"))
-	// What it had assigned before it stood still it may log only when it wakes.
+	// The master may log only now what it had assigned before it stood still.
 	r.check(len(r.logged(lost.Time, logs(master, "assigned"))) == 0, "%s has assigned nothing since it lost the connection", master)
 	again := 0
 	for _, id := range tasks {

@@ -155,8 +155,8 @@ func (r *run) waitEach(since time.Time, programs []string, msg string) {
 	}
 }
 
-// executes waits until a worker executes a task. Both the leader and the worker have logged that
-// then: who waits for an assignment from then on finds another one.
+// executes waits until a worker executes a task. Then the leader and the worker have both logged
+// that: an assignment from then on is another one.
 func (r *run) executes(since time.Time, worker string) (begun harness.Event) {
 	first := r.wait(since, assigned)
 	return r.wait(since, logs(worker, "task started").of(first.Task))
@@ -238,7 +238,7 @@ func (r *run) finished(n int) {
 	r.must(r.Finished(r.ctx, n))
 }
 
-// more waits until the clients have n results more than now. It fails if fewer are left.
+// more waits for n results more than the clients have now. It fails if fewer tasks are left.
 func (r *run) more(n int) {
 	had := r.Results()
 	if had+n > r.submitted {
@@ -247,7 +247,7 @@ func (r *run) more(n int) {
 	r.finished(had + n)
 }
 
-// pause lets time pass, where nothing is waited for.
+// pause lets time pass, where a script waits for nothing.
 func (r *run) pause(d time.Duration) {
 	r.flush()
 	r.must(harness.Pause(r.ctx, d))

@@ -3,6 +3,7 @@ package scenario
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 	"time"
@@ -105,14 +106,8 @@ func (r *run) owner(session string) string {
 
 func sessionID(id int64) string { return fmt.Sprintf("0x%x", id) }
 
-// briefly is a path with its name shortened. Of a candidate the number remains.
-func briefly(path string) string {
-	dir, name, below := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	switch {
-	case !below:
-		return path
-	case "/"+dir == task.MasterDir:
-		return task.MasterDir + "/…" + name[max(0, len(name)-10):]
-	}
-	return "/" + dir + "/" + harness.Short(name)
+// briefly is a path with its name shortened.
+func briefly(znode string) string {
+	dir, name := path.Split(znode)
+	return dir + harness.Short(name)
 }

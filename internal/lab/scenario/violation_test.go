@@ -36,10 +36,10 @@ func TestAWriteOfAnOldLeaderIsShownWithTheCandidatesAndTheWorker(t *testing.T) {
 A write in ZooKeeper's own log breaks the rule "leader": only the session that owns the lowest candidate leads.
 /workers/…aaaaaa: written by neither its owner 0x3 nor the leader 0x2.
 
-  1000 ms  another   create /master/…0000000000
-  2000 ms  another   create /master/…0000000001
+  1000 ms  another   create /master/…000000
+  2000 ms  another   create /master/…000001
   3000 ms  another   create /workers/…aaaaaa
-  6000 ms  another   delete /master/…0000000000, its session has expired
+  6000 ms  another   delete /master/…000000, its session has expired
   7000 ms  another   set /workers/…aaaaaa "…t"   <── breaks the rule
 
 `
