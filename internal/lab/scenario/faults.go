@@ -76,7 +76,7 @@ func (f *faults) perform(ctx context.Context, out io.Writer, o options) error {
 		limit: f.length + 2*toEnd,
 		script: func(r *run) {
 			f.run, f.server, f.members, f.carried = r, r.Servers[0], make(map[string]*member), make(map[kind]int)
-			r.must(f.addMembers())
+			f.addMembers()
 			r.must(f.serve(r.ctx))
 			f.judge()
 		},
@@ -84,14 +84,12 @@ func (f *faults) perform(ctx context.Context, out io.Writer, o options) error {
 }
 
 // addMembers makes the members.
-func (f *faults) addMembers() error {
+func (f *faults) addMembers() {
 	for class, count := range counts {
 		for n := range count {
 			name := fmt.Sprintf("%s-%d", class, n+1)
 			proxy, err := f.Proxy(name)
-			if err != nil {
-				return err
-			}
+			f.must(err)
 			args := []string{"--wait", "1m"}
 			switch class {
 			case workers:
@@ -107,7 +105,6 @@ func (f *faults) addMembers() error {
 			f.members[name] = m
 		}
 	}
-	return nil
 }
 
 // serve runs the programs and the faults. When the faults are over it waits for the clients, then
@@ -148,7 +145,7 @@ func (f *faults) serve(ctx context.Context) error {
 func (f *faults) attack(ctx context.Context) error {
 	var under errgroup.Group
 	began := time.Now()
-	for _, next := range schedule(f.seed, f.length, counts) {
+	for _, next := range schedule(f.seed, f.length) {
 		if harness.Pause(ctx, time.Until(began.Add(next.at))) != nil {
 			break
 		}

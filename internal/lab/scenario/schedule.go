@@ -83,7 +83,7 @@ var draws = []struct {
 
 // schedule draws the faults of a run, in the order of time. The same arguments give the same
 // faults.
-func schedule(seed uint64, length time.Duration, counts map[target]int) []fault {
+func schedule(seed uint64, length time.Duration) []fault {
 	r := rand.New(rand.NewPCG(seed, 0))
 	var choices []int // of draws, each as often as its weight says
 	for i, d := range draws {

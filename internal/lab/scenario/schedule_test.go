@@ -9,17 +9,17 @@ import (
 
 func TestSchedule(t *testing.T) {
 	const length = 10 * time.Minute
-	faults := schedule(1, length, counts)
+	faults := schedule(1, length)
 	t.Run("is_the_same_for_the_same_seed", func(t *testing.T) {
-		if !slices.Equal(faults, schedule(1, length, counts)) {
+		if !slices.Equal(faults, schedule(1, length)) {
 			t.Error("another schedule")
 		}
-		if slices.Equal(faults, schedule(2, length, counts)) {
+		if slices.Equal(faults, schedule(2, length)) {
 			t.Error("the same schedule for another seed")
 		}
 	})
 	t.Run("begins_the_same_if_it_is_longer", func(t *testing.T) {
-		if short := schedule(1, time.Minute, counts); !slices.Equal(short, faults[:len(short)]) {
+		if short := schedule(1, time.Minute); !slices.Equal(short, faults[:len(short)]) {
 			t.Error("the first minute differs")
 		}
 	})
