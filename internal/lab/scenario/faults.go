@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -43,13 +44,13 @@ own log, write by write. The status is 1 if anything was not as it must be.`,
 		Example: "  lab faults --duration 10m\n  lab faults --seed 42",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("seed") {
-				f.seed = rand.Uint64N(1_000_000)
+				f.seed = rand.IntN(1_000_000)
 			}
 			return f.perform(cmd.Context(), cmd.OutOrStdout(), o)
 		},
 	}
 	cli.Var(cmd.Flags(), &f.length, "duration", time.Minute, "Let faults come for this `duration`.", cli.Duration(5*time.Second, 24*time.Hour))
-	cmd.Flags().Uint64Var(&f.seed, "seed", 0, "Draw the faults from this `number`: the same number, the same faults. Without it one is drawn and printed.")
+	cli.Var(cmd.Flags(), &f.seed, "seed", 0, "Draw the faults from this `number`: the same number, the same faults. Without it one is drawn and printed.", cli.Int(0, math.MaxInt))
 	cmd.Flags().StringVar(&f.other, "other", "", "Take every second program from this `folder`, which holds another version of them.")
 	cmd.Flags().BoolVar(&o.tls, "tls", false, tlsUsage)
 	return cmd
@@ -57,7 +58,7 @@ own log, write by write. The status is 1 if anything was not as it must be.`,
 
 // faults is a run under faults that come at random.
 type faults struct {
-	seed   uint64
+	seed   int
 	length time.Duration
 	other  string // a folder of the programs in another version: every second one is of these; "": none
 

@@ -19,7 +19,7 @@ func TestReconnectFaults(t *testing.T) {
 	bin := harness.Build(t, programs...)
 	next := harness.Build(t, append([]string{"-ldflags=-X taskkeeper/internal/cli.version=next"}, programs...)...)
 	for name, tc := range map[string]struct {
-		seed uint64
+		seed int
 		tls  bool
 	}{
 		"in_an_open_installation":  {1, false},

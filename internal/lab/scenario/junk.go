@@ -20,7 +20,7 @@ import (
 // junk writes into all directories what no program of ours writes, leaves it there for as long as
 // the fault lasts, and removes it.
 func (f *faults) junk(ctx context.Context, next fault) error {
-	draw := rand.New(rand.NewPCG(f.seed, uint64(next.at)))
+	draw := rand.New(rand.NewPCG(uint64(f.seed), uint64(next.at)))
 	var znodes []session.Op
 	for range 12 {
 		znodes = append(znodes, drawJunk(draw)...)
@@ -31,7 +31,7 @@ func (f *faults) junk(ctx context.Context, next fault) error {
 // drain drains a worker process for as long as the fault lasts, or now and then the host, which is
 // all of them.
 func (f *faults) drain(ctx context.Context, next fault) error {
-	draw := rand.New(rand.NewPCG(f.seed, uint64(next.at)))
+	draw := rand.New(rand.NewPCG(uint64(f.seed), uint64(next.at)))
 	p := f.Process(fmt.Sprintf("%s-%d", workers, 1+draw.IntN(counts[workers])))
 	host, _ := os.Hostname()
 	names := task.Drains(task.NewWorkerName("", host, p.Pid())) // worker, host, process

@@ -83,8 +83,8 @@ var draws = []struct {
 
 // schedule draws the faults of a run, in the order of time. The same arguments give the same
 // faults.
-func schedule(seed uint64, length time.Duration) []fault {
-	r := rand.New(rand.NewPCG(seed, 0))
+func schedule(seed int, length time.Duration) []fault {
+	r := rand.New(rand.NewPCG(uint64(seed), 0))
 	var choices []int // of draws, each as often as its weight says
 	for i, d := range draws {
 		choices = append(choices, slices.Repeat([]int{i}, d.weight)...)
@@ -132,8 +132,8 @@ func lasting(k kind, r *rand.Rand) time.Duration {
 }
 
 // payloads draws the tasks of a client: short ones, in seconds.
-func payloads(seed uint64, client string) []string {
-	r := rand.New(rand.NewPCG(seed, uint64(client[len(client)-1])))
+func payloads(seed int, client string) []string {
+	r := rand.New(rand.NewPCG(uint64(seed), uint64(client[len(client)-1])))
 	out := make([]string, batch)
 	for i := range out {
 		out[i] = fmt.Sprintf("%.3f", 0.15*r.Float64())
