@@ -10,8 +10,6 @@ import (
 	"taskkeeper/internal/cli"
 	"taskkeeper/internal/lab/bench"
 	"taskkeeper/internal/lab/compare"
-	"taskkeeper/internal/lab/demo"
-	"taskkeeper/internal/lab/faults"
 	"taskkeeper/internal/lab/mutants"
 	"taskkeeper/internal/lab/report"
 	"taskkeeper/internal/lab/scenario"
@@ -24,8 +22,9 @@ func command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lab",
 		Short: "Show, break, measure and test the service",
-		Long:  "Run the programs beside this one on ZooKeeper servers of its own: show them at work,\nfail them, measure them, and write the report. It also runs all tests.",
+		Long: `Run the programs beside this one on ZooKeeper servers of its own: show them at
+work, fail them, measure them, and write the report. It also runs all tests.`,
 	}
-	cmd.AddCommand(demo.Command(), scenario.Command(), mutants.Command(), faults.Command(), bench.Command(), compare.Command(), report.Command(), suite.Command())
+	cmd.AddCommand(scenario.Demo(), scenario.Command(), mutants.Command(), scenario.Faults(), bench.Command(), compare.Command(), report.Command(), suite.Command())
 	return cmd
 }

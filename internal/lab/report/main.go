@@ -16,8 +16,8 @@ func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Make the report from the evidence of runs",
-		Long: `Draw figures/failover.svg, clients.svg and latency.svg, and make report.txt of its
-template report.tmpl, from what scenario and compare have written to evidence/.`,
+		Long: `Draw figures/failover.svg, clients.svg and latency.svg, and make report.txt of
+its template report.tmpl, from what scenario and compare wrote to evidence/.`,
 		Example: "  make report",
 		RunE:    func(*cobra.Command, []string) error { return write(dir) },
 	}

@@ -48,8 +48,8 @@ func TestEvidence(t *testing.T) {
   ok      given back 5 times
   ok      another: 7 ms, at most 9
 `)
+	write("c.txt", "    17 ms  master-1  leader\n")
 	for text, want := range map[string]string{
-		`{{ms "a" "SIGTERM"}}`:                "31",
 		`{{count "a" "given back "}}`:         "5",
 		`{{lines "a" "leader" "SIGTERM to"}}`: "        17 ms  master-1  leader\n      2017 ms            SIGTERM to master-1",
 		`{{times "a"}}`: "| scenario | what | ms | at most |\n| --- | --- | --: | --: |\n" +
@@ -61,7 +61,7 @@ func TestEvidence(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`{{ms "a" "no such"}}`:    "measured nothing",
+		`{{times "c"}}`:           "nothing was measured",
 		`{{lines "a" "no such"}}`: "no line with",
 		`{{count "a" "leader"}}`:  "no number behind",
 		`{{whole "b"}}`:           "no such file",

@@ -6,7 +6,10 @@ import (
 	"testing"
 
 	"taskkeeper/internal/lab/mutants"
+	"taskkeeper/internal/lab/zktest"
 )
+
+func TestMain(m *testing.M) { zktest.Main(m) }
 
 func refusal(args ...string) error {
 	cmd := Command()

@@ -3,6 +3,7 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,250 +18,177 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// longTask is how long a task takes there at most: the streams are to last.
+// longTask is how long a task takes at most in a partition: the clients must have tasks to the end.
 const longTask = 500 * time.Millisecond
 
-// syncLimit is how many ticks servers wait for each other; scripts/zookeeper sets it.
-const syncLimit = 5
-
-func partition(p *play) {
+func partition(r *run) {
 	const each = 100
 	one, two := "master-1", "master-2"
-	follower, leader := p.busiest("follower"), p.busiest("leader")
-	p.startAt(follower, one, "leader")
-	p.startAt(leader, two, "backup")
-	p.workers("--slots", "2")
-	p.streams(each, longTask)
-	p.finished(each / 4)
-	p.act("1. The leading master is cut off together with a server that follows.")
-	p.isolated(one, two, follower, leader)
-	p.more(each / 4)
-	p.act("2. The other one leads now. It is cut off together with the server that leads the servers.")
-	p.isolated(two, one, leader, leader)
-	p.act("All are together again.")
-	p.served(each)
-	r := p.end()
-	p.check(r.Expired == 2, "sessions that expired: %d, those of the masters when they were cut off", r.Expired)
-	p.check(len(r.Terms) == 3, "leaders, one after the other: %d", len(r.Terms))
-	p.check(r.Workers == 4 && r.WorkersLost == 0, "workers registered: %d, 2 by each program", r.Workers)
-	p.check(r.Created == 2*each && r.Assigned == r.Created, "tasks submitted: %d; executions: %d", r.Created, r.Assigned)
+	follower, leader := r.busiest("follower"), r.busiest("leader")
+	r.startAt(follower, one, "leader")
+	r.startAt(leader, two, "backup")
+	r.workers("--slots", "2")
+	r.streams(each, longTask)
+	r.finished(each / 4)
+	r.section("1. The leading master is cut off together with a server that follows.")
+	r.isolate(one, two, follower, "follower")
+	r.more(each / 4)
+	r.section("2. The other one leads now. It is cut off together with the server that leads the servers.")
+	r.isolate(two, one, leader, "leader")
+	r.section("All are together again.")
+	r.served()
+	report := r.end()
+	r.check(report.Expired == 2, "sessions that expired: %d, those of the masters when they were cut off", report.Expired)
+	r.check(len(report.Terms) == 3, "leaders, one after the other: %d", len(report.Terms))
+	r.allOnce(report)
 }
 
-// startAt starts a program that finds one of the servers alone, until it has.
-func (p *play) startAt(s *zktest.Server, name, ready string) {
-	if p.err != nil {
-		return
-	}
+// startAt starts a program, and hides the other servers from it until it has connected to one.
+func (r *run) startAt(s *zktest.Server, name, ready string) {
 	var others []string
-	for _, o := range p.all() {
+	for _, o := range r.Servers {
 		if o != s {
-			others = append(others, p.Name(o))
+			others = append(others, r.Name(o))
 		}
 	}
-	_, err := p.Network.Host(name)
-	p.fail(err)
-	p.fail(p.Network.Hide(name, others...))
-	at := p.launch(name)
-	e := p.hear(at, did(name, "connected"))
-	p.fail(p.Network.Show(name, others...))
-	p.tell(e.Time, name, "connected, to %s, %s", p.Name(s), mode(s))
-	p.see(at, did(name, ready))
+	_, err := r.Network.Host(name)
+	r.must(err)
+	r.must(r.Network.Hide(name, others...))
+	at := r.launch(name)
+	e := r.await(at, logs(name, "connected"))
+	r.must(r.Network.Show(name, others...))
+	r.note(e.Time, name, "connected, to %s, %s", r.Name(s), mode(s))
+	r.wait(at, logs(name, ready))
 }
 
-// isolated cuts the leading master off together with the server that it is
-// connected to, until another one leads and work goes on. It stands still for a
-// moment just before: so there is something that it will want to assign.
-func (p *play) isolated(master, backup string, server, leader *zktest.Server) {
-	led := server == leader
-	stopped := p.send(master, syscall.SIGSTOP)
-	tasks := p.waiting(len(clients))
-	p.undisturbed(leader, server, master)
-	cut, others := p.cut(master, server)
-	woken := p.send(master, syscall.SIGCONT)
-	p.within("it stood still, less than the session timeout", woken.Sub(stopped), p.timeout/2)
+// isolate cuts the leading master off together with the server that it is connected to, until
+// another master leads and work goes on. The master stands still for a moment just before: so
+// there are tasks that it will want to assign.
+func (r *run) isolate(master, backup string, server *zktest.Server, role string) {
+	stopped := r.signal(master, syscall.SIGSTOP)
+	tasks := r.waiting(len(bothClients))
+	cut, others := r.cut(master, server, role)
+	woken := r.signal(master, syscall.SIGCONT)
+	r.within("it stood still, less than the session timeout", woken.Sub(stopped), r.timeout/2)
 
-	bound, story := p.afterKill(), []moment(nil)
-	if led {
-		m := p.elects(server)
-		bound += m.at.Sub(cut)
-		story = append(story, m)
+	lost := r.wait(cut, logs(master, "connection lost"))
+	r.wait(cut, logs(master, "no answer to a write"))
+	bound := r.after(syscall.SIGSTOP)
+	if role == "leader" {
+		next, at := r.elects(server)
+		r.note(at, r.Name(next), "leads the servers")
+		bound += at.Sub(cut)
 	}
-	elected := p.hear(cut, did(backup, "leader"))
-	lost := p.hear(cut, did(master, "connection lost"))
-	story = append(story, heard(elected), heard(lost),
-		heard(p.hear(cut, did(master, "no answer to a write"))))
-	var last time.Time
+	elected := r.wait(cut, logs(backup, "leader"))
+	var last harness.Event
 	for _, id := range tasks {
-		next := p.hear(cut, did(backup, "assigned").of(id))
-		story = append(story, heard(next))
-		last = next.Time
+		last = r.wait(cut, logs(backup, "assigned").of(id))
 	}
-	moved, same := p.again(cut, others)
-	p.tellAll(append(story, moved...)...)
-	p.check(same == len(others), "sessions that went on with another server: %d of %d", same, len(others))
-	p.within("a new leader, after the cut", elected.Time.Sub(cut), bound)
-	p.within("the tasks that waited are assigned", last.Sub(cut), bound)
-	p.more(10)
-	p.alone(server, master, led)
+	same := r.reconnected(cut, others)
+	r.check(same == len(others), "sessions that went on with another server: %d of %d", same, len(others))
+	r.within("a new leader, after the cut", elected.Time.Sub(cut), bound)
+	r.within("the tasks that waited are assigned", last.Time.Sub(cut), bound)
+	r.more(10)
+	r.loggedAlone(server, master, role)
 
-	healed := p.join(master, server)
-	p.tellAll(append(p.joined(healed, server),
-		heard(p.hear(healed, did(master, "starting over with a new session"))),
-		heard(p.hear(healed, did(master, "backup"))))...)
-	if !led {
-		p.undisturbed(leader, leader, backup)
-	}
-	now := time.Now()
-	// What it had assigned before it stood still it may tell only when it wakes.
-	p.check(p.between(lost.Time, now, did(master, "assigned")) == 0, "%s has assigned nothing since it lost the connection", master)
+	joined := time.Now()
+	r.must(r.Network.Join(master, r.Name(server)))
+	r.note(joined, "", "not cut off any more: %s and %s", master, r.Name(server))
+	r.joins(joined, server)
+	r.wait(joined, logs(master, "starting over with a new session"))
+	r.wait(joined, logs(master, "backup"))
+	// The master may log only now what it had assigned before it stood still.
+	r.check(len(r.logged(lost.Time, logs(master, "assigned"))) == 0, "%s has assigned nothing since it lost the connection", master)
 	again := 0
 	for _, id := range tasks {
-		again += p.between(cut, now, did(master, "assigned").of(id))
+		again += len(r.logged(cut, logs(master, "assigned").of(id)))
 	}
-	p.check(again == 0, "%s has assigned nothing of what waited since it was cut off", master)
-	p.within("from the cut on, the longest time without an assignment", p.without(cut, now, assigned("")), bound)
-	p.within("the longest time without a result", p.without(cut, now, did("client", harness.Result)), bound+longTask)
-	p.log()
+	r.check(again == 0, "%s has assigned nothing of what waited since it was cut off", master)
+	r.gap("from the cut on, the longest time without an assignment", cut, assigned, bound)
+	r.gap("the longest time without a result", cut, result, bound+longTask)
+	r.readLogs()
 }
 
-// undisturbed fails a scene where the servers have another leader, or a program has gone to
-// another server, with nobody cut off. So it is on a machine that lets a server stand still for
-// longer than the others wait. The cut would be another one, and its times would tell nothing.
-func (p *play) undisturbed(leader, server *zktest.Server, program string) {
-	leads, with := p.elects().who, p.sessions(server)
-	if p.err != nil {
-		return
-	}
-	const why = "is the machine too busy? Servers that hear nothing of each other for %s elect a leader"
-	if leads != p.Name(leader) {
-		p.fail(fmt.Errorf("%s leads the servers, and nothing was done to %s, which did: "+why, leads, p.Name(leader), syncLimit*serverTick))
-	} else if with[program] == "" {
-		p.fail(fmt.Errorf("%s has left %s, and nothing was done to them: "+why, program, p.Name(server), syncLimit*serverTick))
-	}
-}
-
-// without is the longest time without such a line from one moment to another.
-func (p *play) without(from, to time.Time, l line) time.Duration {
-	events := slices.DeleteFunc(p.logged(l), func(e harness.Event) bool { return e.Time.Before(from) })
-	return longest(slices.Insert(events, 0, harness.Event{Time: from}), from, to)
-}
-
-// waiting waits until there are n tasks and all wait for the leader: no worker has
-// any.
-func (p *play) waiting(n int) (ids []string) {
+// waiting waits until there are n tasks and all wait for the leader: no worker has any.
+func (r *run) waiting(n int) (ids []string) {
 	var at time.Time
-	p.byHand(func(s *session.Session) (err error) {
-		at = p.poll(fmt.Sprintf("%d tasks wait", n), func() (bool, string) {
-			var states, lists []string
-			if err = s.Sync(); err == nil {
-				_, lists, err = contents(s, task.WorkersDir)
+	r.admin(func(s *session.Session) {
+		at = r.poll(fmt.Sprintf("%d tasks wait", n), func() (bool, string) {
+			r.must(s.Sync())
+			lists := r.contents(s, task.WorkersDir)
+			states := r.contents(s, task.TasksDir) // afterwards: no task is assigned in between
+			ids = slices.Sorted(maps.Keys(states))
+			waits := len(ids) == n
+			for _, list := range lists {
+				waits = waits && list == ""
 			}
-			if err == nil { // afterwards: nobody is assigned a task in between
-				ids, states, err = contents(s, task.TasksDir)
+			for _, state := range states {
+				waits = waits && state == "pending"
 			}
-			waits := len(ids) == n && strings.Join(lists, "") == "" &&
-				!slices.ContainsFunc(states, func(s string) bool { return s != "pending" })
-			return waits || err != nil, fmt.Sprintf("tasks: %q, workers: %q", states, lists)
+			return waits, fmt.Sprintf("tasks: %q, workers: %q", states, lists)
 		})
-		return err
 	})
-	var short []string
-	for _, id := range ids {
-		short = append(short, "task "+harness.Short(id))
-	}
-	p.tell(at, "", "%s wait, all workers are free", strings.Join(short, " and "))
+	r.note(at, "", "%d tasks wait, all workers are free", n)
 	return ids
 }
 
 // contents reads all children of a znode.
-func contents(s *session.Session, dir string) (names, data []string, err error) {
-	listed, _, err := s.Children(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, name := range listed {
-		d, _, err := s.Get(dir + "/" + name)
+func (r *run) contents(s *session.Session, dir string) map[string]string {
+	contents := make(map[string]string)
+	names, _, err := s.Children(dir)
+	r.must(err)
+	for _, name := range names {
+		data, _, err := s.Get(dir + "/" + name)
 		if errors.Is(err, zk.ErrNoNode) { // gone since
 			continue
 		}
-		if err != nil {
-			return nil, nil, err
-		}
-		names, data = append(names, name), append(data, string(d))
+		r.must(err)
+		contents[name] = string(data)
 	}
-	return names, data, nil
+	return contents
 }
 
-// cut cuts a program and a server off from all others, among them other programs
-// whose sessions are with that server.
-func (p *play) cut(program string, server *zktest.Server) (at time.Time, others map[string]string) {
-	if p.err != nil {
-		return at, nil
+// cut cuts a program and the server that the program is connected to off from all others. Among
+// the others are programs whose sessions are with that server. cut fails if a busy machine has
+// changed the server's role or the program's server: then the times would mean nothing.
+func (r *run) cut(program string, server *zktest.Server, role string) (at time.Time, others map[string]string) {
+	others = r.sessions(server)
+	if mode(server) != role || others[program] == "" {
+		r.must(fmt.Errorf("%s is to be a %s to which %s is connected, and is not: is the machine too busy? %s", r.Name(server), role, program, r.modes()))
 	}
-	which := p.described(server)
-	others = p.sessions(server)
+	what := r.describe(server)
 	delete(others, program)
 	at = time.Now()
-	p.fail(p.Network.Cut(program, p.Name(server)))
-	p.tell(at, "", "cut off: %s and %s", program, which)
+	r.must(r.Network.Cut(program, r.Name(server)))
+	r.note(at, "", "cut off: %s and %s", program, what)
 	return at, others
 }
 
-// join ends the cut.
-func (p *play) join(program string, server *zktest.Server) (at time.Time) {
-	at = time.Now()
-	if p.err == nil {
-		p.fail(p.Network.Join(program, p.Name(server)))
-		p.tell(at, "", "not cut off any more: %s and %s", program, p.Name(server))
-	}
-	return at
-}
-
-// alone tells what a server that is cut off has logged and no other one has: if it
-// led, it has proposed what the master asked for.
-func (p *play) alone(server *zktest.Server, master string, led bool) {
-	if p.err != nil {
-		return
-	}
+// loggedAlone checks what a server that is cut off has logged and no other server has: nothing
+// that is committed. A server that led has logged what the master asked for.
+func (r *run) loggedAlone(server *zktest.Server, master, role string) {
 	others := make(map[int64]bool)
-	for _, s := range p.all() {
-		if s != server {
-			for _, t := range p.records(s) {
-				others[t.Zxid] = true
-			}
-		}
-	}
-	var alone, assignments int
-	for _, t := range p.records(server) {
-		if others[t.Zxid] {
+	var alone []history.Txn
+	for _, s := range r.Servers {
+		records, err := history.Records(s.DataDir())
+		r.must(err)
+		if s == server {
+			alone = records
 			continue
 		}
-		alone++
-		if t.Session == p.session(master) && slices.ContainsFunc(t.Events, func(e history.Event) bool {
-			return e.Op == history.Set && strings.HasPrefix(e.Path, chroot+task.WorkersDir+"/")
-		}) {
-			assignments++
+		for _, t := range records {
+			others[t.Zxid] = true
 		}
 	}
-	if led {
-		p.check(assignments > 0, "%s alone has logged %d transactions, assignments by %s among them: %d; none is committed", p.Name(server), alone, master, assignments)
-	} else {
-		p.check(alone == 0, "transactions that %s alone has logged: %d", p.Name(server), alone)
+	alone = slices.DeleteFunc(alone, func(t history.Txn) bool { return others[t.Zxid] })
+	if role != "leader" {
+		r.check(len(alone) == 0, "transactions that %s alone has logged: %d", r.Name(server), len(alone))
+		return
 	}
-}
-
-func (p *play) records(s *zktest.Server) []history.Txn {
-	records, err := history.Records(s.DataDir())
-	p.fail(err)
-	return records
-}
-
-// session is the one that a program had last.
-func (p *play) session(program string) int64 {
-	var id uint64
-	if connected := p.logged(did(program, "connected")); len(connected) > 0 {
-		_, err := fmt.Sscanf(connected[len(connected)-1].Session, "0x%x", &id)
-		p.fail(err)
-	}
-	return int64(id)
+	asked := slices.ContainsFunc(alone, func(t history.Txn) bool {
+		return r.owner(sessionID(t.Session)) == master && slices.ContainsFunc(t.Events, func(e history.Event) bool {
+			return strings.HasPrefix(e.Path, chroot+task.WorkersDir+"/")
+		})
+	})
+	r.check(asked, "%s alone has logged %d transactions, an assignment by %s among them; never committed", r.Name(server), len(alone), master)
 }

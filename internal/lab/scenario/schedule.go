@@ -1,4 +1,4 @@
-package faults
+package scenario
 
 import (
 	"fmt"
@@ -31,7 +31,7 @@ const (
 	request kind = "lost request" // the connection is cut before a Multi is passed on
 	reply   kind = "lost reply"   // the connection is cut when a Multi has been carried out
 	delay   kind = "delay"        // packets take longer for a while
-	block   kind = "blocked log"  // nobody reads what it logs for a while
+	block   kind = "blocked log"  // what it logs is not read for a while
 	full    kind = "full disk"    // each write to a file fails for a while
 	junk    kind = "junk znodes"  // written in all folders, removed after a while
 	drain   kind = "drain"        // of a worker process, or of all, for a while
@@ -46,7 +46,7 @@ type fault struct {
 	lasts  time.Duration
 }
 
-// about tells how long a fault lasts, in words.
+// about is how long a fault lasts, in words.
 func (f fault) about() string {
 	switch {
 	case f.lasts == 0:
@@ -58,19 +58,19 @@ func (f fault) about() string {
 }
 
 const (
-	// pauseMean is the mean time from one fault to the next: some come amid others.
+	// pauseMean is the mean time from one fault to the next: some come while others last.
 	pauseMean = 500 * time.Millisecond
-	// breath is how long a program is left alone after a fault, at least.
-	breath = 1500 * time.Millisecond
-	// serverBreath is what the server has more, which fails everybody at once.
-	serverBreath = 8 * time.Second
+	// quiet is how long a program is left alone after a fault, at least.
+	quiet = 1500 * time.Millisecond
+	// serverQuiet is how much longer the server is left alone: its faults hit every program.
+	serverQuiet = 8 * time.Second
 )
 
-// chances are how often each target is drawn; an attack on the leader or on a
-// worker tells most.
-var chances = []struct {
+// draws says how often each target is drawn, and which faults hit it. Faults of the leader and of
+// workers find most bugs.
+var draws = []struct {
 	target target
-	parts  int
+	weight int
 	kinds  []kind
 }{
 	{leader, 4, []kind{kill, term, stop, cut, silence, request, reply, delay, block}},
@@ -81,26 +81,23 @@ var chances = []struct {
 	{tree, 2, []kind{junk, drain}},
 }
 
-// schedule draws the faults of a run, in order of time. The same arguments give
-// the same faults.
-func schedule(seed uint64, length time.Duration, counts map[target]int) []fault {
-	r := rand.New(rand.NewPCG(seed, 0))
-	parts := 0
-	for _, c := range chances {
-		parts += c.parts
+// schedule draws the faults of a run, in the order of time. The same arguments give the same
+// faults.
+func schedule(seed int, length time.Duration) []fault {
+	r := rand.New(rand.NewPCG(uint64(seed), 0))
+	var choices []int // of draws, each as often as its weight says
+	for i, d := range draws {
+		choices = append(choices, slices.Repeat([]int{i}, d.weight)...)
 	}
 	busy := make(map[string]time.Duration) // until when
 	var faults []fault
-	for at := breath; ; {
+	for at := quiet; ; {
 		at += min(time.Duration(r.ExpFloat64()*float64(pauseMean)), 4*pauseMean)
 		if at >= length {
 			return faults
 		}
-		i, n := 0, r.IntN(parts)
-		for ; n >= chances[i].parts; i++ {
-			n -= chances[i].parts
-		}
-		f := fault{at: at, target: chances[i].target, kind: chances[i].kinds[r.IntN(len(chances[i].kinds))]}
+		d := draws[choices[r.IntN(len(choices))]]
+		f := fault{at: at, target: d.target, kind: d.kinds[r.IntN(len(d.kinds))]}
 		if n := counts[f.target]; n > 0 {
 			f.number = 1 + r.IntN(n)
 		}
@@ -109,9 +106,9 @@ func schedule(seed uint64, length time.Duration, counts map[target]int) []fault 
 		if at < busy[who] {
 			continue
 		}
-		busy[who] = at + f.lasts + breath
+		busy[who] = at + f.lasts + quiet
 		if f.target == server {
-			busy[who] += serverBreath
+			busy[who] += serverQuiet
 		}
 		faults = append(faults, f)
 	}
@@ -134,31 +131,9 @@ func lasting(k kind, r *rand.Rand) time.Duration {
 	return time.Duration(times[r.IntN(len(times))] * (0.8 + 0.4*r.Float64()) * float64(sessionTimeout)).Round(time.Millisecond)
 }
 
-// tally counts faults by kind, in words.
-func tally(faults []fault) string {
-	counts := make(map[kind]int)
-	var kinds []kind
-	for _, f := range faults {
-		if counts[f.kind] == 0 {
-			kinds = append(kinds, f.kind)
-		}
-		counts[f.kind]++
-	}
-	slices.Sort(kinds)
-	text := fmt.Sprint(len(faults))
-	for i, k := range kinds {
-		sep := ", "
-		if i == 0 {
-			sep = ": "
-		}
-		text += fmt.Sprintf("%s%d %s", sep, counts[k], k)
-	}
-	return text
-}
-
 // payloads draws the tasks of a client: short ones, in seconds.
-func payloads(seed uint64, client string) []string {
-	r := rand.New(rand.NewPCG(seed, uint64(client[len(client)-1])))
+func payloads(seed int, client string) []string {
+	r := rand.New(rand.NewPCG(uint64(seed), uint64(client[len(client)-1])))
 	out := make([]string, batch)
 	for i := range out {
 		out[i] = fmt.Sprintf("%.3f", 0.15*r.Float64())

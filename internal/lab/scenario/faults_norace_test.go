@@ -3,7 +3,7 @@
 // go-zookeeper races with itself when it reconnects under traffic, so that what
 // reconnects cannot run under the race detector.
 
-package faults
+package scenario
 
 import (
 	"testing"
@@ -18,13 +18,16 @@ func TestReconnectFaults(t *testing.T) {
 	programs := []string{"taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client"}
 	bin := harness.Build(t, programs...)
 	next := harness.Build(t, append([]string{"-ldflags=-X taskkeeper/internal/cli.version=next"}, programs...)...)
-	for name, o := range map[string]options{
-		"in_an_open_installation":  {seed: 1},
-		"in_a_closed_installation": {seed: 2, tls: true},
+	for name, tc := range map[string]struct {
+		seed int
+		tls  bool
+	}{
+		"in_an_open_installation":  {1, false},
+		"in_a_closed_installation": {2, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o.bin, o.other, o.length = bin, next, 15*time.Second
-			if err := perform(t.Context(), o, t.Output()); err != nil {
+			f := faults{seed: tc.seed, length: 15 * time.Second, other: next}
+			if err := f.perform(t.Context(), t.Output(), options{bin: bin, tls: tc.tls}); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -9,9 +9,7 @@ import (
 	"taskkeeper/internal/lab/history"
 )
 
-// TestAgainst shows how a write of a master that leads no more is told: with the candidates and
-// what was written to the same worker, and nothing else.
-func TestAgainst(t *testing.T) {
+func TestAWriteOfAnOldLeaderIsShownWithTheCandidatesAndTheWorker(t *testing.T) {
 	began := time.UnixMilli(0)
 	var zxid int64
 	txn := func(session int64, expired bool, events ...history.Event) history.Txn {
@@ -32,16 +30,16 @@ func TestAgainst(t *testing.T) {
 		txn(1, false, history.Event{Op: history.Set, Path: worker, Data: []byte("t")}),
 	}
 	var out bytes.Buffer
-	p := &play{Cluster: &harness.Cluster{Programs: new(harness.Programs)}, out: &out, began: began, written: txns}
-	p.against(history.Check(history.Under(txns, chroot), history.Options{}).Violations)
+	r := &run{Cluster: &harness.Cluster{Programs: new(harness.Programs)}, out: &out, began: began, txns: txns}
+	r.explain(history.Check(history.Under(txns, chroot), history.Options{}).Violations)
 	const want = `
 A write in ZooKeeper's own log breaks the rule "leader": only the session that owns the lowest candidate leads.
 /workers/…aaaaaa: written by neither its owner 0x3 nor the leader 0x2.
 
-  1000 ms  another   create /master/…0000000000
-  2000 ms  another   create /master/…0000000001
+  1000 ms  another   create /master/…000000
+  2000 ms  another   create /master/…000001
   3000 ms  another   create /workers/…aaaaaa
-  6000 ms  another   delete /master/…0000000000, its session has expired
+  6000 ms  another   delete /master/…000000, its session has expired
   7000 ms  another   set /workers/…aaaaaa "…t"   <── breaks the rule
 
 `

@@ -1,9 +1,0 @@
-package faults
-
-import (
-	"testing"
-
-	"taskkeeper/internal/lab/zktest"
-)
-
-func TestMain(m *testing.M) { zktest.Main(m) }
