@@ -43,7 +43,7 @@ func (s *site) usage() usage {
 	}
 	if s.rig.server != nil {
 		add("server", s.rig.server.Pid())
-		answer, _ := s.rig.server.Srvr()
+		answer, _ := s.rig.server.Ask("srvr")
 		u.packets = parseReceived(answer)
 	}
 	return u

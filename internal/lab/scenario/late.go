@@ -44,7 +44,7 @@ type letter struct {
 func (p *play) hold(master string) *letter {
 	l := &letter{from: master, release: func() {}}
 	if proxy := p.proxy(master); proxy != nil {
-		l.caught, l.release = proxy.Catch(zktest.OpMulti, 1,
+		l.caught, l.release = proxy.Catch(zktest.OpMulti,
 			zktest.Naming(chroot+task.WorkersDir+"/"), zktest.Naming(chroot+task.TasksDir+"/"))
 	}
 	return l

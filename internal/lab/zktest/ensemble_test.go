@@ -1,6 +1,8 @@
 package zktest
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"slices"
@@ -10,24 +12,65 @@ import (
 	"taskkeeper/internal/identity"
 )
 
+// TestEnsemble has servers with TLS; those of TestNetwork have none.
 func TestEnsemble(t *testing.T) {
-	e, err := StartEnsemble(3, Options{})
+	e, err := StartEnsemble(3, Options{TLS: true, Flags: []string{quickly}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Stop)
-	testEnsemble(t, e)
+	modes := func(want string) func() (bool, string) {
+		return func() (bool, string) {
+			var modes []string
+			for _, s := range e.Servers {
+				if mode, err := s.Mode(); err == nil {
+					modes = append(modes, mode)
+				}
+			}
+			slices.Sort(modes)
+			return fmt.Sprint(modes) == want, fmt.Sprint(modes)
+		}
+	}
+	// A follower that a busy machine lets wait leaves its leader, and follows it again.
+	Eventually(t, "one server leads, the others follow", modes("[follower follower leader]"))
+	h := Conn(t, e.Connect())
+	h.Create("/kept", "1")
+	Eventually(t, "one server has the session", func() (bool, string) {
+		with := 0
+		for _, s := range e.Servers {
+			if ids, err := s.Sessions(); err == nil && slices.Contains(ids, fmt.Sprintf("%#x", uint64(h.Session()))) {
+				with++
+			}
+		}
+		return with == 1, fmt.Sprintf("%d have it", with)
+	})
+	onlyServersTakePartInElections(t, e.Servers[0])
+
+	var old *Server
+	Eventually(t, "a server leads", func() (bool, string) { old = e.Leader(); return old != nil, "" })
+	before := served(t, old)
+	old.Kill()
+	Eventually(t, "another server leads", modes("[follower leader]"))
+	if got, ok := h.Get("/kept"); !ok || got != "1" {
+		t.Errorf("/kept: %q, %t", got, ok)
+	}
+	if _, err := old.CA().Issue(Request{CN: "tk-server", Hosts: []string{"elsewhere.test"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := served(t, e.Leader()); !got.Equal(before) {
+		t.Error("a server took the renewed certificate without a restart")
+	}
+	if err := e.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	Eventually(t, "the old leader is one of them again", modes("[follower follower leader]"))
+	if got := served(t, old); !slices.Equal(got.DNSNames, []string{"elsewhere.test"}) {
+		t.Errorf("after a restart its certificate is for %v", got.DNSNames)
+	}
 }
 
-func TestEnsembleWithTLS(t *testing.T) {
-	e, err := StartEnsemble(3, Options{TLS: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Stop)
-	testEnsemble(t, e)
-
-	s := e.Servers[0]
+func onlyServersTakePartInElections(t *testing.T, s *Server) {
+	t.Helper()
 	election := net.JoinHostPort(host, strconv.Itoa(s.port+1000+between))
 	quorum := s.ca.files("quorum")
 	quorum.Key = quorum.Cert
@@ -44,48 +87,13 @@ func TestEnsembleWithTLS(t *testing.T) {
 	}
 }
 
-func testEnsemble(t *testing.T, e *Ensemble) {
-	modes := func() (leaders, followers int) {
-		for _, s := range e.Servers {
-			switch mode, _ := s.Mode(); mode {
-			case "leader":
-				leaders++
-			case "follower":
-				followers++
-			}
-		}
-		return leaders, followers
-	}
-	// A follower that a busy machine lets wait leaves its leader, and follows it again.
-	complete := func() (bool, string) {
-		l, f := modes()
-		return l == 1 && f == 2, fmt.Sprintf("%d leaders, %d followers", l, f)
-	}
-	Eventually(t, "one server leads, the others follow", complete)
-	h := Conn(t, e.Connect())
-	h.Create("/kept", "1")
-	Eventually(t, "one server has the session", func() (bool, string) {
-		with := 0
-		for _, s := range e.Servers {
-			if ids, err := s.Sessions(); err == nil && slices.Contains(ids, fmt.Sprintf("%#x", uint64(h.Session()))) {
-				with++
-			}
-		}
-		return with == 1, fmt.Sprintf("%d have it", with)
-	})
-
-	var old *Server
-	Eventually(t, "a server leads", func() (bool, string) { old = e.Leader(); return old != nil, "" })
-	old.Kill()
-	Eventually(t, "another server leads", func() (bool, string) {
-		l, f := modes()
-		return l == 1 && f == 1 && e.Leader() != old, fmt.Sprintf("%d leaders, %d followers", l, f)
-	})
-	if got, ok := h.Get("/kept"); !ok || got != "1" {
-		t.Errorf("/kept: %q, %t", got, ok)
-	}
-	if err := old.Restart(); err != nil {
+// served is the certificate that a server shows.
+func served(t *testing.T, s *Server) *x509.Certificate {
+	t.Helper()
+	conn, err := Dial(s.Addr(), s.Identity("viewer"), askLimit)
+	if err != nil {
 		t.Fatal(err)
 	}
-	Eventually(t, "the old leader is one of them again", complete)
+	defer conn.Close()
+	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0]
 }

@@ -2,9 +2,11 @@ package zktest
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,10 +29,9 @@ type ManualClient struct {
 
 	t       testing.TB
 	root    string        // chroot; "" for none
-	policy  access.Policy // by which it creates
+	policy  access.Policy // gives the ACLs of what it creates
 	session int64
-	expired chan struct{} // closed by Conn's callback
-	closed  bool
+	over    atomic.Bool // the session has expired or was closed
 }
 
 // Conn opens a session to host:port[,host:port…][/chroot]; it is closed when
@@ -40,69 +41,76 @@ func Conn(t testing.TB, connectString string) *ManualClient {
 	return ConnAs(t, connectString, adminOf(connectString))
 }
 
-// ConnAs is Conn as somebody: the zero value connects without TLS.
+// ConnAs is Conn with a certificate: the zero value connects without TLS.
 func ConnAs(t testing.TB, connectString string, who identity.Files) *ManualClient {
 	t.Helper()
 	servers, root, _ := strings.Cut(connectString, "/")
 	if root != "" {
 		root = "/" + strings.TrimSuffix(root, "/")
 	}
-	h := &ManualClient{t: t, root: root, policy: policyOf(connectString), expired: make(chan struct{})}
-
-	var (
-		connected = make(chan struct{}) // h.Conn is set
-		session   = make(chan int64, 1)
-	)
-	conn, _, err := zk.Connect(strings.Split(servers, ","), manualTimeout,
-		zk.WithLogger(silent{}),
-		zk.WithDialer(func(_, addr string, timeout time.Duration) (net.Conn, error) {
-			c, err := Dial(addr, who, timeout)
-			if err != nil {
-				return nil, err
-			}
-			return impatient{c}, nil
-		}),
-		zk.WithEventCallback(func(e zk.Event) {
-			if e.Type != zk.EventSession {
-				return
-			}
-			<-connected
-			switch e.State {
-			case zk.StateHasSession:
-				select {
-				case session <- h.Conn.SessionID():
-				default:
-				}
-			case zk.StateExpired:
-				close(h.expired)
-				h.Conn.Close() // from in here: go-zookeeper would open another session
-			}
-		}))
+	h := &ManualClient{t: t, root: root, policy: policyOf(connectString)}
+	conn, err := connect(servers, who, func() { h.over.Store(true) })
 	if err != nil {
-		t.Fatalf("connect to %s: %v", servers, err)
+		t.Fatal(err)
 	}
-	h.Conn = conn
-	close(connected)
+	h.Conn, h.session = conn, conn.SessionID()
 	t.Cleanup(h.Close)
-
-	select {
-	case h.session = <-session:
-	case <-time.After(patience):
-		t.Fatalf("connect to %s: no session after %v", servers, patience)
-	}
 	return h
 }
+
+// connect opens a session. When it expires, expired is called, and the connection is closed:
+// go-zookeeper would open another session.
+func connect(servers string, who identity.Files, expired func()) (conn *zk.Conn, err error) {
+	connected := make(chan struct{}) // closed when conn is set
+	conn, _, err = zk.Connect(strings.Split(servers, ","), manualTimeout, zk.WithLogger(silent{}), zk.WithDialer(Dialer(who)),
+		zk.WithEventCallback(func(e zk.Event) {
+			if e.State == zk.StateExpired {
+				<-connected
+				expired()
+				conn.Close()
+			}
+		}))
+	close(connected)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", servers, err)
+	}
+	if err := eventually(patience, func() (bool, string) { return conn.SessionID() != 0, conn.State().String() }); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("open a session at %s: %w", servers, err)
+	}
+	return conn, nil
+}
+
+// Dialer is Dial for go-zookeeper. Its connections bound the library's handshake, which waits
+// for several session timeouts when a server that is just starting has accepted the connection
+// and forgotten it.
+func Dialer(who identity.Files) zk.Dialer {
+	return func(_, addr string, limit time.Duration) (net.Conn, error) {
+		conn, err := Dial(addr, who, limit)
+		return impatient{conn}, err
+	}
+}
+
+type impatient struct{ net.Conn }
+
+func (c impatient) SetReadDeadline(t time.Time) error {
+	if most := time.Now().Add(manualTimeout * 2 / 3); t.IsZero() || t.After(most) {
+		t = most // no less than the library gives a server once there is a session
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// silent drops go-zookeeper's log.
+type silent struct{}
+
+func (silent) Printf(string, ...any) {}
 
 // Session is the session's id, the EphemeralOwner of what it creates.
 func (h *ManualClient) Session() int64 { return h.session }
 
-// Expired is closed when the session has expired and the ManualClient knows it, which
-// takes a connection to the server.
-func (h *ManualClient) Expired() <-chan struct{} { return h.expired }
-
 // Close ends the session, and with it its ephemeral znodes.
 func (h *ManualClient) Close() {
-	h.closed = true
+	h.over.Store(true)
 	h.Conn.Close()
 }
 
@@ -137,49 +145,37 @@ func (h *ManualClient) CreateSeq(path, data string) string {
 
 func (h *ManualClient) create(path, data string, flags int32) (created string) {
 	h.t.Helper()
-	err := h.write(func() (err error) {
+	h.must("create "+path, h.write(func() (err error) {
 		created, err = h.Conn.Create(h.full(path), []byte(data), flags, h.policy.Closed(path, nil))
 		return err
-	})
-	if err != nil {
-		h.t.Fatalf("create %s: %v", path, err)
-	}
+	}))
 	return strings.TrimPrefix(created, h.root)
 }
 
 // Set replaces the data of an existing znode.
 func (h *ManualClient) Set(path, data string) {
 	h.t.Helper()
-	err := h.write(func() error {
+	h.must("set "+path, h.write(func() error {
 		_, err := h.Conn.Set(h.full(path), []byte(data), -1)
 		return err
-	})
-	if err != nil {
-		h.t.Fatalf("set %s: %v", path, err)
-	}
+	}))
 }
 
 // Delete deletes an existing znode without children.
 func (h *ManualClient) Delete(path string) {
 	h.t.Helper()
-	if err := h.delete(path); err != nil {
-		h.t.Fatalf("delete %s: %v", path, err)
-	}
+	h.must("delete "+path, h.delete(path))
 }
 
 // DeleteAll deletes a znode and all below it, whatever there is of it.
 func (h *ManualClient) DeleteAll(path string) {
 	h.t.Helper()
-	for {
+	for err := zk.ErrNotEmpty; err == zk.ErrNotEmpty; { // somebody may still add to it
 		for _, child := range h.Children(path) {
 			h.DeleteAll(strings.TrimSuffix(path, "/") + "/" + child)
 		}
-		err := h.delete(path)
-		switch {
-		case err == nil, errors.Is(err, zk.ErrNoNode):
-			return
-		case !errors.Is(err, zk.ErrNotEmpty): // somebody still adds to it
-			h.t.Fatalf("delete %s: %v", path, err)
+		if err = h.delete(path); err != zk.ErrNotEmpty && err != zk.ErrNoNode {
+			h.must("delete "+path, err)
 		}
 	}
 }
@@ -215,29 +211,37 @@ func (h *ManualClient) get(path string) (data string, stat *zk.Stat, ok bool) {
 
 // Children returns the names of a znode's children, sorted; nil when there is
 // no such znode.
-func (h *ManualClient) Children(path string) []string {
+func (h *ManualClient) Children(path string) (children []string) {
 	h.t.Helper()
-	children := []string{}
-	ok := h.read("list "+path, func() (err error) {
+	h.read("list "+path, func() (err error) {
 		children, _, err = h.Conn.Children(h.full(path))
 		return err
 	})
-	if !ok {
-		return nil
-	}
 	slices.Sort(children)
 	return children
 }
 
-// impatient bounds the library's handshake, which waits for several session timeouts
-// where a server that is just starting took the connection and forgot it.
-type impatient struct{ net.Conn }
-
-func (c impatient) SetReadDeadline(t time.Time) error {
-	if most := time.Now().Add(manualTimeout * 2 / 3); t.IsZero() || t.After(most) {
-		t = most // no less than the library gives a server once there is a session
+// SetQuota bounds how many znodes there may be, a path with all below it, and how many
+// bytes they hold; -1 stands for any number. The last bounds hold. A server enforces that with
+// -Dzookeeper.enforceQuota=true. It looks at what has been written, so that what is
+// on its way may exceed it.
+func (h *ManualClient) SetQuota(path string, znodes, bytes int) {
+	h.t.Helper()
+	create := func(path, data string) {
+		if _, err := h.Conn.Create(path, []byte(data), 0, zk.WorldACL(zk.PermAll)); err != zk.ErrNodeExists {
+			h.must("create "+path, err)
+		}
 	}
-	return c.Conn.SetReadDeadline(t)
+	dir := "/zookeeper/quota"
+	for name := range strings.SplitSeq(h.full(path)[1:], "/") {
+		dir += "/" + name
+		create(dir, "")
+	}
+	create(dir+"/zookeeper_stats", "count=0,bytes=0")
+	create(dir+"/zookeeper_limits", "")
+	limits := fmt.Sprintf("count=-1,bytes=-1;byteHardLimit=%d;countHardLimit=%d", bytes, znodes)
+	_, err := h.Conn.Set(dir+"/zookeeper_limits", []byte(limits), -1)
+	h.must("set the quota of "+path, err)
 }
 
 // read calls do until it gets an answer, also over a reconnection, and tells
@@ -248,8 +252,8 @@ func (h *ManualClient) read(what string, do func() error) bool {
 		var ne net.Error // of a socket that was reset
 		return err == zk.ErrNoServer || err == zk.ErrConnectionClosed || errors.As(err, &ne)
 	})
-	if err != nil && !errors.Is(err, zk.ErrNoNode) {
-		h.t.Fatalf("%s: %v", what, err)
+	if err != zk.ErrNoNode {
+		h.must(what, err)
 	}
 	return err == nil
 }
@@ -262,19 +266,16 @@ func (h *ManualClient) write(do func() error) error {
 
 func (h *ManualClient) retry(do func() error, again func(error) bool) error {
 	for end := time.Now().Add(patience); ; time.Sleep(pollEvery) {
-		err := do()
-		if !again(err) || h.over() || time.Now().After(end) {
+		if err := do(); !again(err) || h.over.Load() || time.Now().After(end) {
 			return err
 		}
 	}
 }
 
-func (h *ManualClient) over() bool {
-	select {
-	case <-h.expired:
-		return true
-	default:
-		return h.closed
+func (h *ManualClient) must(what string, err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatalf("%s: %v", what, err)
 	}
 }
 
@@ -284,8 +285,3 @@ func (h *ManualClient) full(path string) string {
 	}
 	return h.root + path
 }
-
-// silent drops go-zookeeper's log.
-type silent struct{}
-
-func (silent) Printf(string, ...any) {}

@@ -4,14 +4,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 )
 
-// inside tells the test that it runs in a private network.
-const inside = "TASKKEEPER_TEST_NETWORK=inside"
-
 func TestNetwork(t *testing.T) {
-	if os.Getenv("TASKKEEPER_TEST_NETWORK") != "" {
+	const inside = "TASKKEEPER_TEST_NETWORK"
+	if os.Getenv(inside) != "" {
 		testNetwork(t)
 		return
 	}
@@ -21,7 +20,7 @@ func TestNetwork(t *testing.T) {
 	}
 	args := append(command[1:], os.Args[0], "-test.run=^TestNetwork$", "-test.v")
 	cmd := exec.CommandContext(t.Context(), command[0], args...)
-	cmd.Env = append(os.Environ(), inside)
+	cmd.Env = append(os.Environ(), inside+"=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -33,7 +32,6 @@ func testNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	var hosts []Host
-	names := make(map[*Server]string)
 	for i := range 3 {
 		h, err := n.Host(fmt.Sprintf("server-%d", i+1))
 		if err != nil {
@@ -41,23 +39,25 @@ func testNetwork(t *testing.T) {
 		}
 		hosts = append(hosts, h)
 	}
-	e, err := StartEnsemble(3, Options{Hosts: hosts})
+	e, err := StartEnsemble(3, Options{Hosts: hosts, Flags: []string{quickly}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Stop)
-	for i, s := range e.Servers {
-		names[s] = fmt.Sprintf("server-%d", i+1)
-	}
+	name := func(s *Server) string { return fmt.Sprintf("server-%d", slices.Index(e.Servers, s)+1) }
 	reaches := func(from, to *Server) bool {
-		args := append(from.at.Within[1:], "timeout", "1", "bash", "-c", "exec 3<>/dev/tcp/"+to.at.Addr+"/"+fmt.Sprint(to.port))
-		return exec.CommandContext(t.Context(), from.at.Within[0], args...).Run() == nil
+		command := append(slices.Clone(from.at.Within), "timeout", "1", "bash", "-c", fmt.Sprintf("exec 3<>/dev/tcp/%s/%d", to.at.Addr, to.port))
+		return run("", command...) == nil
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	old := e.Leader()
-	if err := n.Cut(names[old]); err != nil {
-		t.Fatal(err)
-	}
+	must(n.Cut(name(old)))
 	var leader *Server
 	Eventually(t, "another server leads, and the one that is cut off does not", func() (bool, string) {
 		mode, _ := old.Mode()
@@ -67,12 +67,10 @@ func testNetwork(t *testing.T) {
 	if reaches(leader, old) || reaches(old, leader) {
 		t.Error("one reaches the other across the cut")
 	}
-	if _, err := old.Srvr(); err != nil {
+	if _, err := old.Ask("srvr"); err != nil {
 		t.Errorf("this process does not reach the one that is cut off: %v", err)
 	}
-	if err := n.Join(names[old]); err != nil {
-		t.Fatal(err)
-	}
+	must(n.Join(name(old)))
 	Eventually(t, "the old leader follows", func() (bool, string) {
 		mode, err := old.Mode()
 		return mode == "follower", fmt.Sprint(mode, err)
@@ -81,15 +79,11 @@ func testNetwork(t *testing.T) {
 		t.Error("one does not reach the other, after the cut")
 	}
 
-	if err := n.Hide(names[leader], names[old]); err != nil {
-		t.Fatal(err)
-	}
+	must(n.Hide(name(leader), name(old)))
 	if reaches(leader, old) {
 		t.Error("one reaches another that is hidden from it")
 	}
-	if err := n.Show(names[leader], names[old]); err != nil {
-		t.Fatal(err)
-	}
+	must(n.Show(name(leader), name(old)))
 	if !reaches(leader, old) {
 		t.Error("one does not reach another that is shown again")
 	}
