@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"taskkeeper/internal/identity"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // Command is what to run.
@@ -24,11 +24,11 @@ type Command struct {
 	Args []string // without the program's name
 	Dir  string   // the working directory; without, the parent's
 	Env  []string // "KEY=value", beside the parent's environment
+	In   string   // standard input; empty without
 
-	// Identity gives the program the certificate of its Role, unless Env or its flags have
+	// Identity gives the program the certificate of its role, unless Env or its flags have
 	// another one. Without it, as where it returns the zero value, the parent's stands.
 	Identity func(role string) identity.Files
-	In       string // standard input; empty without
 }
 
 func (c Command) String() string {
@@ -39,10 +39,9 @@ func (c Command) String() string {
 type Process struct {
 	Stdout, Stderr *Output
 
-	// Fixed by Start.
 	command Command
 	cmd     *exec.Cmd
-	done    chan struct{} // closed when it has ended and all its output is read
+	done    <-chan struct{} // closed when it has ended and all its output is read
 }
 
 // drain is how long output is read on after the end, for what children of the
@@ -51,39 +50,20 @@ const drain = time.Second
 
 // Start starts a program. The caller must see to its end: Wait or Kill.
 func Start(c Command) (*Process, error) {
-	p := &Process{
-		Stdout:  newOutput(),
-		Stderr:  newOutput(),
-		command: c,
-		cmd:     exec.Command(c.Path, c.Args...),
-		done:    make(chan struct{}),
-	}
+	p := &Process{Stdout: &Output{}, Stderr: &Output{}, command: c, cmd: exec.Command(c.Path, c.Args...)}
 	p.cmd.Dir = c.Dir
-	p.cmd.Env = slices.Concat(os.Environ(), c.identity(), c.Env)
+	p.cmd.Env = slices.Concat(os.Environ(), Environment(c.Identity, append([]string{c.Path}, c.Args...)...), c.Env)
 	p.cmd.Stdout, p.cmd.Stderr = p.Stdout, p.Stderr
 	if c.In != "" {
 		p.cmd.Stdin = strings.NewReader(c.In)
 	}
 	p.cmd.WaitDelay = drain
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setpgid:   true, // a Ctrl-C in the terminal is for the parent, which signals its children
-		Pdeathsig: syscall.SIGKILL,
-	}
-	started := make(chan error)
-	go func() { // ends with the process; Wait and Kill wait for it
-		defer close(p.done)
-		// Pdeathsig is about the thread that started the process.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = p.cmd.Wait() // ProcessState tells
-		}
+	var err error
+	p.done, err = zktest.Spawn(p.cmd, func() {
 		p.Stdout.end()
 		p.Stderr.end()
-	}()
-	if err := <-started; err != nil {
+	})
+	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c, err)
 	}
 	return p, nil
@@ -103,7 +83,7 @@ func (p *Process) Signal(sig syscall.Signal) error {
 }
 
 // BlockStderr leaves what the process writes to its standard error unread, until the
-// function that it returns is called. The pipe then holds one page at most.
+// returned function is called. The pipe then holds one page at most.
 func (p *Process) BlockStderr() (unblock func(), err error) {
 	pipe, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/2", p.Pid()), os.O_WRONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -140,9 +120,8 @@ func (p *Process) Wait(ctx context.Context) (status int, err error) {
 func (p *Process) Kill() {
 	select {
 	case <-p.done:
-		return
 	default:
+		_ = syscall.Kill(-p.Pid(), syscall.SIGKILL) // fails only when all are gone
+		<-p.done
 	}
-	_ = syscall.Kill(-p.Pid(), syscall.SIGKILL) // fails only when all are gone
-	<-p.done
 }

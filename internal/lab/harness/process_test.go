@@ -57,7 +57,7 @@ func TestProcess(t *testing.T) {
 	t.Run("follows_while_it_runs", func(t *testing.T) {
 		p := Run(t, sh("echo 1; read x; echo 2; sleep 100"))
 		var got []string
-		for line := range p.Stdout.Follow(t.Context()) {
+		for line := range p.Stdout.lines.follow(t.Context()) {
 			if got = append(got, line); line == "2" {
 				break
 			}
@@ -66,20 +66,19 @@ func TestProcess(t *testing.T) {
 			t.Errorf("lines %q", got)
 		}
 	})
-	t.Run("says_why_no_line_came", func(t *testing.T) {
-		none := func(string) bool { return false }
+	t.Run("ends_a_wait_with_its_context_or_the_end_of_the_process", func(t *testing.T) {
 		p := Run(t, sh("sleep 100"))
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
-		if _, err := p.Stdout.Await(ctx, none); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("await: %v", err)
+		for line := range p.Stdout.lines.follow(ctx) {
+			t.Errorf("line %q", line)
 		}
 		if _, err := p.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("wait: %v", err)
 		}
 		p.Kill()
-		if _, err := p.Stdout.Await(t.Context(), none); err == nil || !strings.Contains(err.Error(), "has ended") {
-			t.Errorf("await: %v", err)
+		for line := range p.Stdout.lines.follow(t.Context()) {
+			t.Errorf("line %q", line)
 		}
 		if err := p.Signal(syscall.SIGTERM); err == nil {
 			t.Error("signal after the end: no error")

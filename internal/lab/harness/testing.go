@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/session"
 )
 
 // patience is how long tests wait. Only a failure takes so long.
@@ -101,11 +103,13 @@ func (c *Child) Line(o *Output, text string) string {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
-	line, err := o.Await(ctx, func(line string) bool { return strings.Contains(line, text) })
-	if err != nil {
-		c.t.Fatalf("%s, for %q: %v", c, text, err)
+	for line := range o.lines.follow(ctx) {
+		if strings.Contains(line, text) {
+			return line
+		}
 	}
-	return line
+	c.t.Fatalf("%s: no line with %q within %v, or before its end", c, text, patience)
+	return ""
 }
 
 // Send sends a signal.
@@ -128,4 +132,46 @@ func (c *Child) Exit(want int) {
 	if got != want {
 		c.t.Fatalf("%s: exit status %d, want %d", c, got, want)
 	}
+}
+
+// calm is a session timeout that no test waits for, and that no session exceeds because the
+// machine is busy.
+const calm = 20 * time.Second
+
+// SessionConfig is for a test's sessions at host:port[,host:port…][/chroot]. What they log is
+// shown if the test fails.
+func SessionConfig(t testing.TB, connect string) session.Config {
+	t.Helper()
+	address, err := session.ParseAddress(connect)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return session.Config{Address: address, Timeout: calm, Logger: Logger(t)}
+}
+
+// Open opens a session that is closed when the test ends.
+func Open(t testing.TB, connect string, change ...func(*session.Config)) *session.Session {
+	t.Helper()
+	cfg := SessionConfig(t, connect)
+	for _, c := range change {
+		c(&cfg)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	s, err := session.Open(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// Timeout changes how long a session lives without its server.
+func Timeout(d time.Duration) func(*session.Config) {
+	return func(c *session.Config) { c.Timeout = d }
+}
+
+// Logger writes to the test's log.
+func Logger(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }

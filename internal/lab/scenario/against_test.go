@@ -32,7 +32,7 @@ func TestAgainst(t *testing.T) {
 		txn(1, false, history.Event{Op: history.Set, Path: worker, Data: []byte("t")}),
 	}
 	var out bytes.Buffer
-	p := &play{Cluster: &harness.Cluster{Programs: new(harness.Programs)}, out: &out, began: began, written: txns}
+	p := &play{Cluster: new(harness.Cluster), out: &out, began: began, written: txns}
 	p.against(history.Check(history.Under(txns, chroot), history.Options{}).Violations)
 	const want = `
 A write in ZooKeeper's own log breaks the rule "leader": only the session that owns the lowest candidate leads.
