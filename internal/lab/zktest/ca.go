@@ -9,7 +9,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -48,15 +47,16 @@ type Request struct {
 func NewCA(dir string) (*CA, error) { return newCA(filepath.Join(dir, "ca.pem")) }
 
 func newCA(file string) (*CA, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := newKey()
 	if err != nil {
 		return nil, err
 	}
 	ca := &CA{key: key, cert: &x509.Certificate{
 		Subject:  pkix.Name{CommonName: "CA of a test"},
 		KeyUsage: x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 	}}
-	der, err := ca.sign(ca.cert, key, Request{})
+	der, err := ca.sign(ca.cert, key)
 	if err != nil {
 		return nil, err
 	}
@@ -75,24 +75,9 @@ func (ca *CA) at(file string) (*CA, error) {
 	return other, replace(file, inPEM("CERTIFICATE", ca.cert.Raw))
 }
 
-// sign completes a certificate for a key, and signs it.
-func (ca *CA) sign(c *x509.Certificate, key *ecdsa.PrivateKey, r Request) ([]byte, error) {
-	hourAgo := time.Now().Add(-time.Hour)
-	c.NotAfter = r.NotAfter
-	if c.NotAfter.IsZero() {
-		c.NotAfter = hourAgo.Add(25 * time.Hour)
-	}
-	c.NotBefore = r.NotBefore
-	if c.NotBefore.IsZero() {
-		c.NotBefore = hourAgo
-		if c.NotAfter.Before(hourAgo) {
-			c.NotBefore = c.NotAfter.Add(-time.Hour)
-		}
-	}
-	var err error
-	if c.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)); err != nil {
-		return nil, err
-	}
+func newKey() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
+
+func (ca *CA) sign(c *x509.Certificate, key *ecdsa.PrivateKey) ([]byte, error) {
 	return x509.CreateCertificate(rand.Reader, c, ca.cert, &key.PublicKey, ca.key)
 }
 
@@ -100,18 +85,22 @@ func (ca *CA) sign(c *x509.Certificate, key *ecdsa.PrivateKey, r Request) ([]byt
 // key and certificate.
 func (ca *CA) Issue(r Request) (files identity.Files, err error) {
 	files = ca.files(cmp.Or(r.Name, strings.TrimPrefix(r.CN, "tk-")))
+	c := &x509.Certificate{
+		Subject: pkix.Name{CommonName: r.CN}, KeyUsage: x509.KeyUsageDigitalSignature,
+		NotAfter: cmp.Or(r.NotAfter, time.Now().Add(24*time.Hour)),
+	}
+	began := time.Now().Add(-time.Hour)
+	if c.NotAfter.Before(began) {
+		began = c.NotAfter.Add(-time.Hour)
+	}
+	c.NotBefore = cmp.Or(r.NotBefore, began)
 	server := len(r.Hosts) > 0
-	usage := []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	if server {
 		files.Key = files.Cert
-		usage[0] = x509.ExtKeyUsageServerAuth
+		c.ExtKeyUsage = append(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
 	}
-	if r.peer {
-		usage = append(usage, x509.ExtKeyUsageClientAuth)
-	}
-	c := &x509.Certificate{
-		Subject: pkix.Name{CommonName: r.CN}, KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true,
-		ExtKeyUsage: usage,
+	if !server || r.peer {
+		c.ExtKeyUsage = append(c.ExtKeyUsage, x509.ExtKeyUsageClientAuth)
 	}
 	for _, h := range r.Hosts {
 		if ip := net.ParseIP(h); ip != nil {
@@ -122,12 +111,12 @@ func (ca *CA) Issue(r Request) (files identity.Files, err error) {
 	}
 	key := ca.keys[files.Key]
 	if key == nil {
-		if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		if key, err = newKey(); err != nil {
 			return files, err
 		}
 		ca.keys[files.Key] = key
 	}
-	der, err := ca.sign(c, key, r)
+	der, err := ca.sign(c, key)
 	if err != nil {
 		return files, fmt.Errorf("issue a certificate of %s: %w", r.CN, err)
 	}

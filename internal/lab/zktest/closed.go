@@ -26,13 +26,7 @@ const policyText = "admin  x509:CN=tk-admin\n" +
 	"client x509:CN=tk-client\n" +
 	"viewer x509:CN=tk-viewer\n"
 
-var policy = func() access.Policy {
-	p, err := access.Parse([]byte(policyText))
-	if err != nil {
-		panic(err)
-	}
-	return p
-}()
+var policy, _ = access.Parse([]byte(policyText))
 
 // Policy is the policy by which chroots are closed here.
 func Policy() access.Policy { return policy }

@@ -145,43 +145,44 @@ func (h *ManualClient) CreateSeq(path, data string) string {
 
 func (h *ManualClient) create(path, data string, flags int32) (created string) {
 	h.t.Helper()
-	h.must("create "+path, h.write(func() (err error) {
+	h.write("create "+path, func() (err error) {
 		created, err = h.Conn.Create(h.full(path), []byte(data), flags, h.policy.Closed(path, nil))
 		return err
-	}))
+	})
 	return strings.TrimPrefix(created, h.root)
 }
 
 // Set replaces the data of an existing znode.
 func (h *ManualClient) Set(path, data string) {
 	h.t.Helper()
-	h.must("set "+path, h.write(func() error {
+	h.write("set "+path, func() error {
 		_, err := h.Conn.Set(h.full(path), []byte(data), -1)
 		return err
-	}))
+	})
 }
 
 // Delete deletes an existing znode without children.
 func (h *ManualClient) Delete(path string) {
 	h.t.Helper()
-	h.must("delete "+path, h.delete(path))
+	h.write("delete "+path, func() error { return h.Conn.Delete(h.full(path), -1) })
 }
 
 // DeleteAll deletes a znode and all below it, whatever there is of it.
 func (h *ManualClient) DeleteAll(path string) {
 	h.t.Helper()
-	for err := zk.ErrNotEmpty; err == zk.ErrNotEmpty; { // somebody may still add to it
+	for again := true; again; {
 		for _, child := range h.Children(path) {
 			h.DeleteAll(strings.TrimSuffix(path, "/") + "/" + child)
 		}
-		if err = h.delete(path); err != zk.ErrNotEmpty && err != zk.ErrNoNode {
-			h.must("delete "+path, err)
-		}
+		h.write("delete "+path, func() error {
+			err := h.Conn.Delete(h.full(path), -1)
+			again = err == zk.ErrNotEmpty // somebody still adds to it
+			if again || err == zk.ErrNoNode {
+				return nil
+			}
+			return err
+		})
 	}
-}
-
-func (h *ManualClient) delete(path string) error {
-	return h.write(func() error { return h.Conn.Delete(h.full(path), -1) })
 }
 
 // Get returns a znode's data and whether it exists.
@@ -246,7 +247,7 @@ func (h *ManualClient) SetQuota(path string, znodes, bytes int) {
 
 // read calls do until it gets an answer, also over a reconnection, and tells
 // whether the znode exists.
-func (h *ManualClient) read(what string, do func() error) bool {
+func (h *ManualClient) read(what string, do func() error) (exists bool) {
 	h.t.Helper()
 	err := h.retry(do, func(err error) bool {
 		var ne net.Error // of a socket that was reset
@@ -259,9 +260,10 @@ func (h *ManualClient) read(what string, do func() error) bool {
 }
 
 // write calls do until it was sent: ErrNoServer means that it was not. After
-// ErrConnectionClosed it may have happened, and that is for the test to judge.
-func (h *ManualClient) write(do func() error) error {
-	return h.retry(do, func(err error) bool { return err == zk.ErrNoServer })
+// ErrConnectionClosed it may have happened, so the test fails.
+func (h *ManualClient) write(what string, do func() error) {
+	h.t.Helper()
+	h.must(what, h.retry(do, func(err error) bool { return err == zk.ErrNoServer }))
 }
 
 func (h *ManualClient) retry(do func() error, again func(error) bool) error {

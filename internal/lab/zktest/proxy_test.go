@@ -135,7 +135,7 @@ func TestProxy(t *testing.T) {
 			}
 		}
 	})
-	t.Run("cuts_before_the_nth_request_that_matches", func(t *testing.T) {
+	t.Run("counts_only_requests_that_match", func(t *testing.T) {
 		p, c, h := rawVia(t)
 		met := p.CutBefore(OpCreate, 2, Naming("/b"))
 		for _, path := range []string{"/a1", "/b1", "/a2"} {
@@ -151,41 +151,65 @@ func TestProxy(t *testing.T) {
 		if err := c.create("/b2"); !isReset(err) {
 			t.Errorf("create: %v; want a reset", err)
 		}
-		happened(t, "cut", met)
 		if got := fmt.Sprint(h.Children("/")); got != "[a1 a2 b1]" {
 			t.Errorf("created %s", got)
 		}
 		seen(t, p, "[create create create]")
-		c = dialRaw(t, p)
-		c.handshake(0)
-		if err := c.create(h.root + "/b3"); err != nil {
-			t.Errorf("after the cut: %v", err)
-		}
 	})
-	for name, cut := range map[string]func(*Proxy, Op, int, ...Match) <-chan struct{}{
-		"cuts": (*Proxy).CutAfter, "refuses": (*Proxy).RefuseAfter,
+	for _, tt := range []struct {
+		name                        string
+		rule                        func(p *Proxy) (met <-chan struct{}, then func())
+		resets, carriesOut, refuses bool
+	}{
+		{"cuts_before_a_request", func(p *Proxy) (<-chan struct{}, func()) {
+			return p.CutBefore(OpCreate, 1), func() {}
+		}, true, false, false},
+		{"cuts_after_a_request_is_carried_out", func(p *Proxy) (<-chan struct{}, func()) {
+			return p.CutAfter(OpCreate, 1), func() {}
+		}, true, true, false},
+		{"refuses_after_a_request_is_carried_out", func(p *Proxy) (<-chan struct{}, func()) {
+			return p.RefuseAfter(OpCreate, 1), func() {}
+		}, true, true, true},
+		{"holds_a_request_until_it_is_released", func(p *Proxy) (<-chan struct{}, func()) {
+			held, release := p.Hold(OpCreate, 1)
+			return held, func() {
+				seen(t, p, "[exists]")
+				release()
+				release()
+			}
+		}, false, true, false},
+		{"cuts_what_it_holds_when_told_to_refuse", func(p *Proxy) (<-chan struct{}, func()) {
+			held, release := p.Hold(OpCreate, 1)
+			return held, func() {
+				p.Refuse(true)
+				release()
+			}
+		}, true, false, true},
 	} {
-		t.Run(name+"_after_the_server_has_carried_a_request_out", func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			p, c, h := rawVia(t)
 			other := dialRaw(t, p)
 			if _, err := other.handshake(0); err != nil {
 				t.Fatal(err)
 			}
-			met := cut(p, OpCreate, 1)
+			met, then := tt.rule(p)
 			if err := c.exists(); err != nil {
 				t.Fatalf("exists: %v", err)
 			}
-			if err := c.create("/a"); !isReset(err) {
-				t.Errorf("create: %v; want a reset", err)
+			done := make(chan error, 1)
+			go func() { done <- c.create("/a") }()
+			happened(t, "the rule", met)
+			then()
+			if err := <-done; isReset(err) != tt.resets || err != nil && !tt.resets {
+				t.Errorf("create: %v", err)
 			}
-			happened(t, "cut", met)
-			if _, ok := h.Get("/a"); !ok {
-				t.Error("it was not carried out")
+			if _, ok := h.Get("/a"); ok != tt.carriesOut {
+				t.Errorf("carried out: %t", ok)
 			}
-			if err := other.exists(); isReset(err) != (name == "refuses") {
+			if err := other.exists(); isReset(err) != tt.refuses {
 				t.Errorf("another connection: %v", err)
 			}
-			if name == "refuses" {
+			if tt.refuses {
 				refused(t, p)
 				p.Refuse(false)
 			}
@@ -205,32 +229,6 @@ func TestProxy(t *testing.T) {
 		}
 		happened(t, "lost", lost)
 	})
-	for _, refuse := range []bool{false, true} {
-		t.Run(fmt.Sprintf("holds_a_request_until_it_is_released_and_cuts_it_if_told_to_refuse:%t", refuse), func(t *testing.T) {
-			p, c, h := rawVia(t)
-			held, release := p.Hold(OpCreate, 1)
-			done := make(chan error, 1)
-			go func() { done <- c.create("/a") }()
-			happened(t, "hold", held)
-			if _, ok := h.Get("/a"); ok {
-				t.Error("it was passed on")
-			}
-			if refuse {
-				p.Refuse(true)
-			}
-			release()
-			release()
-			if err := <-done; isReset(err) != refuse || err != nil && !refuse {
-				t.Errorf("create: %v", err)
-			}
-			if refuse {
-				refused(t, p)
-			}
-			if _, ok := h.Get("/a"); ok == refuse {
-				t.Errorf("carried out: %t", ok)
-			}
-		})
-	}
 	t.Run("is_silent_as_a_black_hole", func(t *testing.T) {
 		p, c, _ := rawVia(t)
 		given, fresh := dialRaw(t, p), dialRaw(t, p)

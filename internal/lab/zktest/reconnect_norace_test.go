@@ -2,38 +2,11 @@
 
 package zktest
 
-import (
-	"errors"
-	"fmt"
-	"slices"
-	"testing"
-
-	"github.com/go-zookeeper/zk"
-)
+import "testing"
 
 func TestReconnect(t *testing.T) {
 	s := NewServer(t, Options{})
-	type fault func(t *testing.T, p *Proxy, h *ManualClient)
-	cut := func(carriedOut bool, cut func(*Proxy, Op, int, ...Match) <-chan struct{}) fault {
-		return func(t *testing.T, p *Proxy, h *ManualClient) {
-			met := cut(p, OpMulti, 1)
-			path := fmt.Sprintf("/made-%t", carriedOut)
-			_, err := h.Conn.Multi(&zk.CreateRequest{Path: path, Acl: zk.WorldACL(zk.PermAll)})
-			if !errors.Is(err, zk.ErrConnectionClosed) {
-				t.Errorf("multi: %v", err)
-			}
-			happened(t, "cut", met)
-			if _, ok := h.Stat(path); ok != carriedOut {
-				t.Errorf("carried out: %v", ok)
-			}
-			if seen := p.Seen(); slices.Contains(seen, OpMulti) != carriedOut {
-				t.Errorf("seen %s", seen)
-			}
-		}
-	}
-	for name, fault := range map[string]fault{
-		"a_cut_before_a_multi": cut(false, (*Proxy).CutBefore),
-		"a_cut_after_a_multi":  cut(true, (*Proxy).CutAfter),
+	for name, fault := range map[string]func(t *testing.T, p *Proxy, h *ManualClient){
 		"a_short_black_hole": func(t *testing.T, p *Proxy, h *ManualClient) {
 			p.Blackhole(true)
 			done := make(chan error, 1)

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -190,16 +190,10 @@ func logOnFailure(t testing.TB, s *Server) {
 // which is empty, or closed: see Chroot.
 func Connect(t testing.TB) string {
 	t.Helper()
-	return Chroot(t, Shared(t), fmt.Sprintf("/%s-%08x", strings.Map(plain, t.Name()), rand.Uint32()))
+	return Chroot(t, Shared(t), fmt.Sprintf("/%s-%08x", special.ReplaceAllString(t.Name(), "_"), rand.Uint32()))
 }
 
-func plain(r rune) rune {
-	switch {
-	case '0' <= r && r <= '9', 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', r == '_', r == '-':
-		return r
-	}
-	return '_'
-}
+var special = regexp.MustCompile(`[^0-9A-Za-z_-]`)
 
 // Serve starts a server for an executed Example, which has no testing.TB. It panics if the
 // server does not start. The caller must call stop.
