@@ -22,16 +22,15 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Config says what a Cluster consists of. The zero value is one server with a tick of
-// 500 ms, and programs with sessions of 2 s.
+// Config says what a Cluster consists of.
 type Config struct {
 	Bin     string        // the programs' folder; without, that of this very program
 	Servers int           // more than one: an ensemble
 	Network bool          // each server and each program has a host of its own: see zktest.PrivateNetwork
 	TLS     bool          // and the chroot is closed by a policy
-	Tick    time.Duration // of the servers
+	Tick    time.Duration // of the servers; without, 500 ms
 	Timeout time.Duration // of the programs' sessions
-	Chroot  string        // where the programs' znodes are; "/lab" without
+	Chroot  string        // where the programs' znodes are
 	Out     io.Writer     // where the programs' logs are shown; nowhere without
 }
 
@@ -65,8 +64,6 @@ func NewCluster(cfg Config) (c *Cluster, err error) {
 		cfg.Bin = filepath.Dir(self)
 	}
 	cfg.Servers = max(cfg.Servers, 1)
-	cfg.Timeout = cmp.Or(cfg.Timeout, 2*time.Second)
-	cfg.Chroot = cmp.Or(cfg.Chroot, "/lab")
 	if cfg.Out == nil {
 		cfg.Out = io.Discard
 	}

@@ -37,11 +37,9 @@ func (c Command) String() string {
 
 // Process is one child process. Its methods may be called from any goroutine.
 type Process struct {
+	*zktest.Process
 	Stdout, Stderr *Output
-
-	command Command
-	cmd     *exec.Cmd
-	done    <-chan struct{} // closed when it has ended and all its output is read
+	command        Command
 }
 
 // drain is how long output is read on after the end, for what children of the
@@ -50,16 +48,17 @@ const drain = time.Second
 
 // Start starts a program. The caller must see to its end: Wait or Kill.
 func Start(c Command) (*Process, error) {
-	p := &Process{Stdout: &Output{}, Stderr: &Output{}, command: c, cmd: exec.Command(c.Path, c.Args...)}
-	p.cmd.Dir = c.Dir
-	p.cmd.Env = slices.Concat(os.Environ(), Environment(c.Identity, append([]string{c.Path}, c.Args...)...), c.Env)
-	p.cmd.Stdout, p.cmd.Stderr = p.Stdout, p.Stderr
+	p := &Process{Stdout: &Output{}, Stderr: &Output{}, command: c}
+	cmd := exec.Command(c.Path, c.Args...)
+	cmd.Dir = c.Dir
+	cmd.Env = slices.Concat(os.Environ(), Environment(c.Identity, append([]string{c.Path}, c.Args...)...), c.Env)
+	cmd.Stdout, cmd.Stderr = p.Stdout, p.Stderr
 	if c.In != "" {
-		p.cmd.Stdin = strings.NewReader(c.In)
+		cmd.Stdin = strings.NewReader(c.In)
 	}
-	p.cmd.WaitDelay = drain
+	cmd.WaitDelay = drain
 	var err error
-	p.done, err = zktest.Spawn(p.cmd, func() {
+	p.Process, err = zktest.Spawn(cmd, func() {
 		p.Stdout.end()
 		p.Stderr.end()
 	})
@@ -71,12 +70,9 @@ func Start(c Command) (*Process, error) {
 
 func (p *Process) String() string { return p.command.String() }
 
-// Pid is the process's id, also after its end.
-func (p *Process) Pid() int { return p.cmd.Process.Pid }
-
 // Signal sends a signal to the process. One that has ended is an error.
 func (p *Process) Signal(sig syscall.Signal) error {
-	if err := p.cmd.Process.Signal(sig); err != nil {
+	if err := p.Process.Signal(sig); err != nil {
 		return fmt.Errorf("send %v to %s: %w", sig, p, err)
 	}
 	return nil
@@ -98,30 +94,16 @@ func (p *Process) BlockStderr() (unblock func(), err error) {
 	return p.Stderr.reading.Unlock, nil
 }
 
-// Done is closed when the process has ended and its output is complete.
-func (p *Process) Done() <-chan struct{} { return p.done }
-
 // Wait waits for the end and returns the exit status; as in a shell, that is
 // 128 and the signal's number when a signal ended it.
 func (p *Process) Wait(ctx context.Context) (status int, err error) {
 	select {
-	case <-p.done:
+	case <-p.Done():
 	case <-ctx.Done():
 		return 0, fmt.Errorf("wait for the end of %s: %w", p, context.Cause(ctx))
 	}
-	if ws, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+	if ws, ok := p.State().Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		return 128 + int(ws.Signal()), nil
 	}
-	return p.cmd.ProcessState.ExitCode(), nil
-}
-
-// Kill ends the process, unless it has ended, and what it has started; it
-// returns when it is gone.
-func (p *Process) Kill() {
-	select {
-	case <-p.done:
-	default:
-		_ = syscall.Kill(-p.Pid(), syscall.SIGKILL) // fails only when all are gone
-		<-p.done
-	}
+	return p.State().ExitCode(), nil
 }

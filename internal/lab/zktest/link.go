@@ -23,12 +23,6 @@ type link struct {
 	unanswered map[uint32]*rule // rules for the replies to come, by xid; guarded by p.mu
 }
 
-func newLink(p *Proxy, client, server *net.TCPConn) *link {
-	l := &link{p: p, client: client, server: server, gone: make(chan struct{}), unanswered: make(map[uint32]*rule)}
-	l.ctx, l.cancel = context.WithCancel(p.ctx)
-	return l
-}
-
 // reset ends both connections as a failing network does.
 func (l *link) reset() {
 	l.client.SetLinger(0)

@@ -1,23 +1,28 @@
 package zktest
 
 import (
+	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
-	"time"
 )
 
-// Spawn starts a command as a child process in a process group of its own. The child is killed
-// when this process ends, however this process ends. The channel is closed when the child has
-// ended and its output is complete. Before that, the function ended is called, unless it is nil.
-func Spawn(cmd *exec.Cmd, ended func()) (done <-chan struct{}, err error) {
+// Process is a child process with a process group of its own.
+type Process struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended and its output is complete
+}
+
+// Spawn starts a command as a child process. The child is killed when this process ends, however
+// this process ends. When the child has ended, the function ended is called, unless it is nil.
+func Spawn(cmd *exec.Cmd, ended func()) (*Process, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setpgid:   true, // a Ctrl-C in the terminal is for this process only
 		Pdeathsig: syscall.SIGKILL,
 	}
-	gone, started := make(chan struct{}), make(chan error)
+	p, started := &Process{cmd, make(chan struct{})}, make(chan error)
 	go func() { // ends with the child
-		defer close(gone)
+		defer close(p.done)
 		// The kernel sends Pdeathsig when the thread ends that started the child.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
@@ -31,16 +36,20 @@ func Spawn(cmd *exec.Cmd, ended func()) (done <-chan struct{}, err error) {
 			ended()
 		}
 	}()
-	return gone, <-started
+	return p, <-started
 }
 
-// process is a server's process.
-type process struct {
-	cmd  *exec.Cmd
-	done <-chan struct{} // closed when it has ended
-}
+// Pid is the process's id, also after its end.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
-func (p *process) alive() bool {
+// Done is closed when the process has ended and its output is complete.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// State is how the process has ended.
+func (p *Process) State() *os.ProcessState { return p.cmd.ProcessState }
+
+// Alive reports whether the process runs. A nil one does not.
+func (p *Process) Alive() bool {
 	if p == nil {
 		return false
 	}
@@ -52,27 +61,21 @@ func (p *process) alive() bool {
 	}
 }
 
-// signal sends signals to the process group. A process that has just ended needs no care: its
-// number is not used again before alive is false.
-func (p *process) signal(signals ...syscall.Signal) {
-	for _, sig := range signals {
-		if p.alive() {
-			syscall.Kill(-p.cmd.Process.Pid, sig)
-		}
+// Signal sends a signal to the process. One that has ended is an error.
+func (p *Process) Signal(sig syscall.Signal) error { return p.cmd.Process.Signal(sig) }
+
+// SignalGroup sends a signal to the process, unless it has ended, and to what it has started.
+func (p *Process) SignalGroup(sig syscall.Signal) {
+	if p.Alive() {
+		_ = syscall.Kill(-p.Pid(), sig) // fails only when all have just ended
 	}
 }
 
-// end sends signals, and returns when the process has ended. A process that outlives the
-// signals for ten seconds is killed.
-func (p *process) end(signals ...syscall.Signal) {
-	if !p.alive() {
-		return
-	}
-	p.signal(signals...)
-	select {
-	case <-p.done:
-	case <-time.After(10 * time.Second):
-		p.signal(syscall.SIGKILL)
+// Kill ends the process, unless it has ended, and what it has started. It returns when the
+// process is gone.
+func (p *Process) Kill() {
+	if p.Alive() {
+		p.SignalGroup(syscall.SIGKILL)
 		<-p.done
 	}
 }

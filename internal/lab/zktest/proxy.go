@@ -292,7 +292,8 @@ func (p *Proxy) serve(client *net.TCPConn) {
 		client.Close()
 		return
 	}
-	l := newLink(p, client, server.(*net.TCPConn))
+	l := &link{p: p, client: client, server: server.(*net.TCPConn), gone: make(chan struct{}), unanswered: make(map[uint32]*rule)}
+	l.ctx, l.cancel = context.WithCancel(p.ctx)
 	p.mu.Lock()
 	p.links[l] = struct{}{}
 	if p.refuses {

@@ -1,6 +1,7 @@
 package zktest
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -48,24 +49,17 @@ func rawVia(t *testing.T) (*Proxy, *raw, *ManualClient) {
 	return p, c, h
 }
 
-func str(s string) []any { return []any{int32(len(s)), []byte(s)} }
+func str(s string) []byte { return append(binary.BigEndian.AppendUint32(nil, uint32(len(s))), s...) }
 
 // do sends a request. The server's error code is an error, and so is the reply to another request.
 func (c *raw) do(op Op, body ...any) error {
 	c.xid++
-	packet := []any{requestHeader{c.xid, op}}
-	for _, part := range body {
-		if parts, ok := part.([]any); ok {
-			packet = append(packet, parts...)
-		} else {
-			packet = append(packet, part)
-		}
+	var reply replyHeader
+	_, err := c.call(&reply, append([]any{requestHeader{c.xid, op}}, body...)...)
+	if err == nil && reply.Xid != c.xid {
+		return fmt.Errorf("reply to %d, not to %d", reply.Xid, c.xid)
 	}
-	_, header, err := c.request(packet...)
-	if err == nil && header.Xid != c.xid {
-		err = fmt.Errorf("reply to %d, not to %d", header.Xid, c.xid)
-	}
-	return err
+	return errors.Join(err, reply.error())
 }
 
 func (c *raw) exists() error { return c.do(OpExists, str("/"), false) }
@@ -221,7 +215,7 @@ func TestProxy(t *testing.T) {
 	t.Run("loses_a_reply_and_nothing_else", func(t *testing.T) {
 		p, c, _ := rawVia(t)
 		lost := p.Lose(OpExists, 1)
-		if err := c.send(append([]any{requestHeader{77, OpExists}, false}, str("/")...)...); err != nil {
+		if err := c.send(requestHeader{77, OpExists}, str("/"), false); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.exists(); err != nil { // the reply is not that to 77

@@ -67,7 +67,7 @@ type Server struct {
 	dir     string
 	ca      *CA // nil without TLS
 
-	process *process // the last one; owned by the goroutine that starts and ends it
+	*Process // the last one; owned by the goroutine that starts and ends it
 
 	mu     sync.Mutex // guards closed
 	closed []string   // chroots that Close has closed
@@ -93,7 +93,7 @@ func (s *Server) Restart() error {
 
 // launch starts the server's process.
 func (s *Server) launch() error {
-	if s.process.alive() {
+	if s.Alive() {
 		return fmt.Errorf("start ZooKeeper on port %d: it is running", s.port)
 	}
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
@@ -107,11 +107,9 @@ func (s *Server) launch() error {
 	cmd := exec.Command(s.command[0], s.command[1:]...)
 	cmd.Env = append(os.Environ(), s.env...)
 	cmd.Stdout, cmd.Stderr = log, log
-	done, err := Spawn(cmd, nil)
-	if err != nil {
+	if s.Process, err = Spawn(cmd, nil); err != nil {
 		return fmt.Errorf("start ZooKeeper on port %d: %w", s.port, err)
 	}
-	s.process = &process{cmd, done}
 	return nil
 }
 
@@ -121,8 +119,8 @@ func (s *Server) await() error {
 	for !s.serves() {
 		var why any
 		select {
-		case <-s.process.done:
-			why = s.process.cmd.ProcessState
+		case <-s.Done():
+			why = s.State()
 		case <-limit:
 			s.Kill()
 			why = fmt.Sprintf("not serving after %v", startLimit)
@@ -140,48 +138,47 @@ func (s *Server) serves() bool {
 	return err == nil && strings.Contains(answer, "dataDir="+s.DataDir()+"/version-2\n")
 }
 
-// Kill ends the server by SIGKILL and waits for its end.
-func (s *Server) Kill() { s.process.end(syscall.SIGKILL) }
-
-// Terminate ends the server by SIGTERM, paused or not, and waits for its end.
-func (s *Server) Terminate() { s.process.end(syscall.SIGTERM, syscall.SIGCONT) }
+// Terminate ends the server by SIGTERM, paused or not, and waits for its end. A server that
+// does not end within 10 s is killed.
+func (s *Server) Terminate() {
+	s.SignalGroup(syscall.SIGTERM)
+	s.SignalGroup(syscall.SIGCONT)
+	select {
+	case <-s.Done():
+	case <-time.After(10 * time.Second):
+		s.Kill()
+	}
+}
 
 // Pause freezes the server (SIGSTOP) and returns when all its threads have stopped: its
 // port still accepts connections, and nothing answers.
 func (s *Server) Pause() {
-	s.process.signal(syscall.SIGSTOP)
+	s.SignalGroup(syscall.SIGSTOP)
 	for unix.Waitid(unix.P_PID, s.Pid(), nil, unix.WSTOPPED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
 }
 
 // Resume ends a Pause (SIGCONT). The server then expires the sessions whose
 // time ran out meanwhile.
-func (s *Server) Resume() { s.process.signal(syscall.SIGCONT) }
+func (s *Server) Resume() { s.SignalGroup(syscall.SIGCONT) }
 
 // FullDisk makes every write of the server to a file fail, as on a full disk, until
 // the returned function is called. A server that cannot write its log ends.
 func (s *Server) FullDisk() (free func(), err error) {
-	p := s.process
-	var inherited, full unix.Rlimit
+	var inherited unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &inherited); err != nil {
 		return nil, err
 	}
-	full.Max = inherited.Max
+	full := unix.Rlimit{Max: inherited.Max}
 	if err := unix.Prlimit(s.Pid(), unix.RLIMIT_FSIZE, &full, nil); err != nil {
 		return nil, fmt.Errorf("fill the disk of ZooKeeper on port %d: %w", s.port, err)
 	}
 	return func() {
-		if p.alive() {
-			_ = unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_FSIZE, &inherited, nil) // fails only when it has just ended
+		if s.Alive() { // fails only when it has just ended
+			_ = unix.Prlimit(s.Pid(), unix.RLIMIT_FSIZE, &inherited, nil)
 		}
 	}, nil
 }
-
-// Alive reports whether the server's process runs.
-func (s *Server) Alive() bool { return s.process.alive() }
-
-// Pid is the id of the server's process, or of the last one that it had.
-func (s *Server) Pid() int { return s.process.cmd.Process.Pid }
 
 // Stop ends the server, if need be, and removes its files.
 func (s *Server) Stop() {

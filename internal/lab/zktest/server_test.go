@@ -73,8 +73,8 @@ func TestServer(t *testing.T) {
 		s.Pause()
 		began := time.Now()
 		s.Terminate()
-		if took := time.Since(began); took > 9*time.Second || s.process.cmd.ProcessState.String() != "exit status 143" {
-			t.Errorf("it ended with %v after %v", s.process.cmd.ProcessState, took)
+		if took := time.Since(began); took > 9*time.Second || s.State().String() != "exit status 143" {
+			t.Errorf("it ended with %v after %v", s.State(), took)
 		}
 		restart(t)
 	})

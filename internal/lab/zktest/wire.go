@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -45,6 +46,7 @@ type (
 		Zxid int64
 		Err  int32
 	}
+
 	// multiHeader stands before each operation, and each result, of a multi, and at its end.
 	multiHeader struct {
 		Op   Op
@@ -52,6 +54,13 @@ type (
 		Err  int32 // once more in the body
 	}
 )
+
+func (h replyHeader) error() error {
+	if h.Err != 0 {
+		return fmt.Errorf("ZooKeeper's error %d", h.Err)
+	}
+	return nil
+}
 
 // decode reads a packet's next fields. A packet that is too short is an error.
 func decode(packet *bytes.Reader, fields any) error {
@@ -72,27 +81,7 @@ func decodeBytes(packet *bytes.Reader) ([]byte, error) {
 	return b, err
 }
 
-// call sends a packet, given as its parts, and returns the next packet that comes.
-func (w *wire) call(parts ...any) (*bytes.Reader, error) {
-	if err := w.send(parts...); err != nil {
-		return nil, err
-	}
-	reply, err := nextPacket(w.in)
-	return bytes.NewReader(reply[min(4, len(reply)):]), err
-}
-
-// request is call for what has the header of requests. An error in the reply's header is an error.
-func (w *wire) request(parts ...any) (body *bytes.Reader, header replyHeader, err error) {
-	body, err = w.call(parts...)
-	if err == nil {
-		err = decode(body, &header)
-	}
-	if err == nil && header.Err != 0 {
-		err = fmt.Errorf("ZooKeeper's error %d", header.Err)
-	}
-	return body, header, err
-}
-
+// send sends a packet, given as its parts.
 func (w *wire) send(parts ...any) (err error) {
 	packet := make([]byte, 4)
 	for _, part := range parts {
@@ -105,6 +94,20 @@ func (w *wire) send(parts ...any) (err error) {
 	return err
 }
 
+// call sends a packet, and decodes the beginning of the next packet that comes. The rest of that
+// packet is the body.
+func (w *wire) call(reply any, parts ...any) (body *bytes.Reader, err error) {
+	if err := w.send(parts...); err != nil {
+		return nil, err
+	}
+	packet, err := nextPacket(w.in)
+	if err != nil {
+		return nil, err
+	}
+	body = bytes.NewReader(packet[min(4, len(packet)):])
+	return body, decode(body, reply)
+}
+
 // handshake asks for a session, or for a new one if that is 0, and returns the session that is
 // granted: 0 if the server does not know it.
 func (w *wire) handshake(session int64) (granted int64, err error) {
@@ -112,19 +115,16 @@ func (w *wire) handshake(session int64) (granted int64, err error) {
 	if session != 0 {
 		request.Password = sessionPassword(session)
 	}
-	packet, err := w.call(request)
-	if err != nil {
-		return 0, err
-	}
 	var reply connectReply
-	err = decode(packet, &reply)
+	_, err = w.call(&reply, request)
 	return reply.Session, err
 }
 
 // closeSession ends the session of the connection.
 func (w *wire) closeSession() error {
-	_, _, err := w.request(requestHeader{Xid: 1, Op: OpClose})
-	return err
+	var reply replyHeader
+	_, err := w.call(&reply, requestHeader{Xid: 1, Op: OpClose})
+	return errors.Join(err, reply.error())
 }
 
 // dialSession connects to the first server of a connect string, and makes the handshake.
@@ -258,8 +258,12 @@ func Deliver(connectString string, who identity.Files, multi []byte) (a Answer, 
 	}
 	defer w.Close()
 	a = Answer{Session: session, RefusedAt: -1}
-	body, header, err := w.request(multi)
-	a.Zxid = header.Zxid
+	var reply replyHeader
+	body, err := w.call(&reply, multi)
+	if err == nil {
+		err = reply.error()
+	}
+	a.Zxid = reply.Zxid
 	// Each result of a refused multi is an error. It is 0 before the refused operation.
 	const opError = -1
 	for i := 0; err == nil && a.Refused == 0; i++ {
