@@ -86,7 +86,7 @@ func (ca *CA) sign(c *x509.Certificate, key *ecdsa.PrivateKey) ([]byte, error) {
 func (ca *CA) Issue(r Request) (files identity.Files, err error) {
 	files = ca.files(cmp.Or(r.Name, strings.TrimPrefix(r.CN, "tk-")))
 	c := &x509.Certificate{
-		Subject: pkix.Name{CommonName: r.CN}, KeyUsage: x509.KeyUsageDigitalSignature,
+		Subject: pkix.Name{CommonName: r.CN}, KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true,
 		NotAfter: cmp.Or(r.NotAfter, time.Now().Add(24*time.Hour)),
 	}
 	began := time.Now().Add(-time.Hour)
