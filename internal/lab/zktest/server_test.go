@@ -2,7 +2,6 @@ package zktest
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -42,11 +41,6 @@ func TestServer(t *testing.T) {
 		conf, err := s.Ask("conf")
 		if err != nil || !strings.Contains(conf, "tickTime=250\n") || !strings.Contains(conf, "minSessionTimeout=500\n") {
 			t.Errorf("conf: %v\n%s", err, conf)
-		}
-	})
-	t.Run("has_its_files_in_the_data_folder", func(t *testing.T) {
-		if logs, _ := filepath.Glob(s.DataDir() + "/version-2/*"); len(logs) == 0 {
-			t.Errorf("no files in %s", s.DataDir())
 		}
 	})
 	t.Run("is_not_started_while_it_runs", func(t *testing.T) {
