@@ -15,10 +15,6 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Switch is the variable that, set to 1, has a package's tests run with servers that speak
-// TLS, and in chroots that are closed by a policy. The programs' tests do (package cmdtest).
-const Switch = "TASKKEEPER_TLS"
-
 // policyText gives each of the Roles to its certificate.
 const policyText = "admin  x509:CN=tk-admin\n" +
 	"master x509:CN=tk-master\n" +
@@ -31,7 +27,8 @@ var policy, _ = access.Parse([]byte(policyText))
 // Policy is the policy by which chroots are closed here.
 func Policy() access.Policy { return policy }
 
-// Closed reports whether a package's tests run under TLS and a policy; see Switch.
+// Closed reports whether a package's tests run with servers that speak TLS, and in chroots that
+// are closed by a policy: the tests of the programs do (package cmdtest) if $TASKKEEPER_TLS is 1.
 func Closed() bool { return shared.ca != nil }
 
 // OpenOnly skips a test that cannot hold under TLS and a policy, and says why.
@@ -91,7 +88,7 @@ func (s *Server) Close(root string) error {
 }
 
 func (s *Server) createClosed(root string) error {
-	conn, err := connect(s.Addr(), s.Identity("admin"), func() {})
+	conn, err := connect(s.Addr(), Dialer(s.Identity("admin")), func() {})
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func ConnAs(t testing.TB, connectString string, who identity.Files) *ManualClien
 		root = "/" + strings.TrimSuffix(root, "/")
 	}
 	h := &ManualClient{t: t, root: root, policy: policyOf(connectString)}
-	conn, err := connect(servers, who, func() { h.over.Store(true) })
+	conn, err := connect(servers, Dialer(who), func() { h.over.Store(true) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,24 +58,32 @@ func ConnAs(t testing.TB, connectString string, who identity.Files) *ManualClien
 	return h
 }
 
-// connect opens a session. When it expires, expired is called, and the connection is closed:
-// go-zookeeper would open another session.
-func connect(servers string, who identity.Files, expired func()) (conn *zk.Conn, err error) {
-	connected := make(chan struct{}) // closed when conn is set
-	conn, _, err = zk.Connect(strings.Split(servers, ","), manualTimeout, zk.WithLogger(silent{}), zk.WithDialer(Dialer(who)),
+// connect opens a session. When the session expires, expired is called, and the connection is
+// closed: go-zookeeper would open another session.
+func connect(servers string, dial zk.Dialer, expired func()) (*zk.Conn, error) {
+	var (
+		conn      *zk.Conn
+		err       error
+		connected = make(chan struct{}) // closed when conn is set
+		over      atomic.Bool
+	)
+	conn, _, err = zk.Connect(strings.Split(servers, ","), manualTimeout, zk.WithLogger(silent{}), zk.WithDialer(dial),
 		zk.WithEventCallback(func(e zk.Event) {
 			if e.State == zk.StateExpired {
 				<-connected
+				over.Store(true)
 				expired()
 				conn.Close()
 			}
 		}))
 	close(connected)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", servers, err)
+	if err == nil {
+		err = eventually(patience, func() (bool, string) { return conn.SessionID() != 0 || over.Load(), conn.State().String() })
 	}
-	if err := eventually(patience, func() (bool, string) { return conn.SessionID() != 0, conn.State().String() }); err != nil {
-		conn.Close()
+	if over.Load() {
+		err = zk.ErrSessionExpired
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open a session at %s: %w", servers, err)
 	}
 	return conn, nil

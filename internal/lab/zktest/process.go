@@ -36,7 +36,10 @@ func Spawn(cmd *exec.Cmd, ended func()) (*Process, error) {
 			ended()
 		}
 	}()
-	return p, <-started
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // Pid is the process's id, also after its end.

@@ -1,7 +1,6 @@
 package zktest
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -11,63 +10,79 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-zookeeper/zk"
+
 	"taskkeeper/internal/identity"
 )
 
-// raw is a client that speaks the protocol on one connection and never
-// connects again.
-type raw struct {
-	*wire
+// once is a client that never connects again.
+type once struct {
+	*zk.Conn
 	root string // chroot
-	xid  int32
+	tcp  *mortal
 }
 
-// dialRaw connects to a proxy, and makes no handshake.
-func dialRaw(t *testing.T, p *Proxy) *raw {
+// mortal is a connection that tells how it has ended.
+type mortal struct {
+	net.Conn
+	end chan error
+}
+
+func (c *mortal) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		select {
+		case c.end <- err:
+		default: // it was told
+		}
+	}
+	return n, err
+}
+
+// connectOnce opens a session through a proxy.
+func connectOnce(t *testing.T, p *Proxy) *once {
 	t.Helper()
-	conn, err := net.Dial("tcp", p.Addr())
+	c := &once{}
+	conn, err := connect(p.Addr(), func(network, addr string, limit time.Duration) (net.Conn, error) {
+		if c.tcp != nil {
+			return nil, errors.New("it has connected before")
+		}
+		conn, err := net.DialTimeout(network, addr, limit)
+		c.tcp = &mortal{conn, make(chan error, 1)}
+		return c.tcp, err
+	}, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(patience))
-	return &raw{wire: newWire(conn)}
+	c.Conn = conn
+	t.Cleanup(func() { go conn.Close() }) // which waits for two seconds where there is no connection
+	return c
 }
 
-// rawVia makes a root, a proxy before it, a client that goes through the proxy, and one that
+// onceVia makes a root, a proxy before it, a client that goes through the proxy, and one that
 // does not.
-func rawVia(t *testing.T) (*Proxy, *raw, *ManualClient) {
+func onceVia(t *testing.T) (*Proxy, *once, *ManualClient) {
 	t.Helper()
 	root := Connect(t)
 	p, _ := Via(t, root)
-	c := dialRaw(t, p)
-	if _, err := c.handshake(0); err != nil {
-		t.Fatal(err)
-	}
-	h := Conn(t, root)
+	c, h := connectOnce(t, p), Conn(t, root)
 	c.root = h.root
+	p.Seen()
 	return p, c, h
 }
 
-func str(s string) []byte { return append(binary.BigEndian.AppendUint32(nil, uint32(len(s))), s...) }
-
-// do sends a request. The server's error code is an error, and so is the reply to another request.
-func (c *raw) do(op Op, body ...any) error {
-	c.xid++
-	var reply replyHeader
-	_, err := c.call(&reply, append([]any{requestHeader{c.xid, op}}, body...)...)
-	if err == nil && reply.Xid != c.xid {
-		return fmt.Errorf("reply to %d, not to %d", reply.Xid, c.xid)
-	}
-	return errors.Join(err, reply.error())
+func (c *once) exists() error {
+	_, _, err := c.Conn.Exists("/")
+	return err
 }
 
-func (c *raw) exists() error { return c.do(OpExists, str("/"), false) }
-
-func (c *raw) create(path string) error {
-	const permAll, entries = int32(31), int32(1)
-	return c.do(OpCreate, str(c.root+path), str(""), entries, permAll, str("world"), str("anyone"), int32(0))
+func (c *once) create(path string) error {
+	_, err := c.Conn.Create(c.root+path, nil, 0, zk.WorldACL(zk.PermAll))
+	return err
 }
+
+// reset reports whether the connection was reset, when it has ended.
+func (c *once) reset() bool { return isReset(<-c.tcp.end) }
 
 func happened(t *testing.T, what string, c <-chan struct{}) {
 	t.Helper()
@@ -130,7 +145,7 @@ func TestProxy(t *testing.T) {
 		}
 	})
 	t.Run("counts_only_requests_that_match", func(t *testing.T) {
-		p, c, h := rawVia(t)
+		p, c, h := onceVia(t)
 		met := p.CutBefore(OpCreate, 2, Naming("/b"))
 		for _, path := range []string{"/a1", "/b1", "/a2"} {
 			if err := c.create(path); err != nil {
@@ -142,7 +157,7 @@ func TestProxy(t *testing.T) {
 			t.Fatal("cut too early")
 		default:
 		}
-		if err := c.create("/b2"); !isReset(err) {
+		if err := c.create("/b2"); err == nil || !c.reset() {
 			t.Errorf("create: %v; want a reset", err)
 		}
 		if got := fmt.Sprint(h.Children("/")); got != "[a1 a2 b1]" {
@@ -150,20 +165,15 @@ func TestProxy(t *testing.T) {
 		}
 		seen(t, p, "[create create create]")
 	})
+	nothing := func() {}
 	for _, tt := range []struct {
 		name                        string
 		rule                        func(p *Proxy) (met <-chan struct{}, then func())
 		resets, carriesOut, refuses bool
 	}{
-		{"cuts_before_a_request", func(p *Proxy) (<-chan struct{}, func()) {
-			return p.CutBefore(OpCreate, 1), func() {}
-		}, true, false, false},
-		{"cuts_after_a_request_is_carried_out", func(p *Proxy) (<-chan struct{}, func()) {
-			return p.CutAfter(OpCreate, 1), func() {}
-		}, true, true, false},
-		{"refuses_after_a_request_is_carried_out", func(p *Proxy) (<-chan struct{}, func()) {
-			return p.RefuseAfter(OpCreate, 1), func() {}
-		}, true, true, true},
+		{"cuts_before_a_request", func(p *Proxy) (<-chan struct{}, func()) { return p.CutBefore(OpCreate, 1), nothing }, true, false, false},
+		{"cuts_after_a_request_is_carried_out", func(p *Proxy) (<-chan struct{}, func()) { return p.CutAfter(OpCreate, 1), nothing }, true, true, false},
+		{"refuses_after_a_request_is_carried_out", func(p *Proxy) (<-chan struct{}, func()) { return p.RefuseAfter(OpCreate, 1), nothing }, true, true, true},
 		{"holds_a_request_until_it_is_released", func(p *Proxy) (<-chan struct{}, func()) {
 			held, release := p.Hold(OpCreate, 1)
 			return held, func() {
@@ -181,11 +191,8 @@ func TestProxy(t *testing.T) {
 		}, true, false, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p, c, h := rawVia(t)
-			other := dialRaw(t, p)
-			if _, err := other.handshake(0); err != nil {
-				t.Fatal(err)
-			}
+			p, c, h := onceVia(t)
+			other := connectOnce(t, p)
 			met, then := tt.rule(p)
 			if err := c.exists(); err != nil {
 				t.Fatalf("exists: %v", err)
@@ -194,61 +201,67 @@ func TestProxy(t *testing.T) {
 			go func() { done <- c.create("/a") }()
 			happened(t, "the rule", met)
 			then()
-			if err := <-done; isReset(err) != tt.resets || err != nil && !tt.resets {
+			if err := <-done; (err != nil) != tt.resets || tt.resets && !c.reset() {
 				t.Errorf("create: %v", err)
 			}
 			if _, ok := h.Get("/a"); ok != tt.carriesOut {
 				t.Errorf("carried out: %t", ok)
 			}
-			if err := other.exists(); isReset(err) != tt.refuses {
-				t.Errorf("another connection: %v", err)
-			}
 			if tt.refuses {
+				if !other.reset() {
+					t.Error("another connection is not reset")
+				}
 				refused(t, p)
 				p.Refuse(false)
+			} else if err := other.exists(); err != nil {
+				t.Errorf("another connection: %v", err)
 			}
-			if _, err := dialRaw(t, p).handshake(0); err != nil {
-				t.Errorf("a new connection afterwards: %v", err)
-			}
+			connectOnce(t, p)
 		})
 	}
 	t.Run("loses_a_reply_and_nothing_else", func(t *testing.T) {
-		p, c, _ := rawVia(t)
+		p, c, _ := onceVia(t)
 		lost := p.Lose(OpExists, 1)
-		if err := c.send(requestHeader{77, OpExists}, str("/"), false); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.exists(); err != nil { // the reply is not that to 77
+		done := make(chan error, 1)
+		go func() { done <- c.exists() }()
+		happened(t, "lost", lost)
+		if err := c.exists(); err != nil {
 			t.Errorf("exists: %v", err)
 		}
-		happened(t, "lost", lost)
+		select {
+		case err := <-done:
+			t.Errorf("the call has returned: %v", err)
+		default:
+		}
 	})
 	t.Run("is_silent_as_a_black_hole", func(t *testing.T) {
-		p, c, _ := rawVia(t)
-		given, fresh := dialRaw(t, p), dialRaw(t, p)
-		if _, err := given.handshake(0); err != nil {
+		p, c, _ := onceVia(t)
+		abandoned := connectOnce(t, p)
+		p.Blackhole(true)
+		p.Blackhole(true)
+		if _, err := net.Dial("tcp", p.Addr()); err != nil {
 			t.Fatal(err)
 		}
-		p.Seen()
-		p.Blackhole(true)
-		p.Blackhole(true)
-		handshake := func() error { _, err := fresh.handshake(0); return err }
-		for _, conn := range []*raw{c, given, fresh} {
-			conn.SetDeadline(time.Now().Add(100 * time.Millisecond))
+		done := make(chan error, 2)
+		for _, conn := range []*once{c, abandoned} {
+			go func() { done <- conn.exists() }()
 		}
-		for name, do := range map[string]func() error{"exists": c.exists, "exists, given up": given.exists, "handshake": handshake} {
-			if err := do(); !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("%s: %v", name, err)
-			}
+		p.awaitLinks(t, 3)
+		select {
+		case err := <-done:
+			t.Errorf("a call has returned: %v", err)
+		case <-time.After(100 * time.Millisecond):
 		}
-		given.Close()
+		abandoned.tcp.Close()
+		if err := <-done; err == nil {
+			t.Error("an abandoned connection has an answer")
+		}
 		p.awaitLinks(t, 2)
 		seen(t, p, "[]")
 
 		p.Blackhole(false)
 		p.Blackhole(false)
-		c.SetDeadline(time.Now().Add(patience))
-		if _, err := nextPacket(c.in); err != nil { // the answer to the request that was kept
+		if err := <-done; err != nil { // the request that was kept
 			t.Errorf("afterwards: %v", err)
 		}
 		if err := c.exists(); err != nil {
@@ -263,7 +276,10 @@ func TestProxy(t *testing.T) {
 		}
 		defer l.Close()
 		p, _ := Via(t, l.Addr().String())
-		c := dialRaw(t, p)
+		client, err := net.Dial("tcp", p.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
 		server, err := l.Accept()
 		if err != nil {
 			t.Fatal(err)
@@ -271,20 +287,20 @@ func TestProxy(t *testing.T) {
 		p.awaitLinks(t, 1)
 		p.Blackhole(true)
 		server.Close()
-		c.SetDeadline(time.Now().Add(100 * time.Millisecond))
-		if _, err := nextPacket(c.in); !errors.Is(err, os.ErrDeadlineExceeded) {
+		client.SetDeadline(time.Now().Add(100 * time.Millisecond))
+		if _, err := client.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("in the black hole: %v", err)
 		}
 		p.Blackhole(false)
-		c.SetDeadline(time.Now().Add(patience))
-		if _, err := nextPacket(c.in); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		client.SetDeadline(time.Now().Add(patience))
+		if _, err := client.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("afterwards: %v", err)
 		}
 		l.Close()
 		refused(t, p) // the server is down
 	})
 	t.Run("delays_both_ways", func(t *testing.T) {
-		p, c, _ := rawVia(t)
+		p, c, _ := onceVia(t)
 		p.Delay(30 * time.Millisecond)
 		start := time.Now()
 		if err := c.exists(); err != nil {
@@ -295,19 +311,19 @@ func TestProxy(t *testing.T) {
 		}
 	})
 	t.Run("makes_an_operation_unknown_to_the_server", func(t *testing.T) {
-		p, c, _ := rawVia(t)
+		p, c, _ := onceVia(t)
 		p.Unknown(OpExists)
-		if err := c.do(OpGetData, str("/"), false); err != nil {
+		if _, _, err := c.Get("/"); err != nil {
 			t.Errorf("getData: %v", err)
 		}
-		if err := c.exists(); err == nil || isReset(err) {
+		if err := c.exists(); err == nil || c.reset() {
 			t.Errorf("exists: %v", err)
 		}
 	})
 	t.Run("tells_of_a_cut_that_came_by_itself", func(t *testing.T) {
-		p, c, _ := rawVia(t)
+		p, c, _ := onceVia(t)
 		met := p.CutAfter(OpClose, 1)
-		c.do(OpClose) // the reply, or the end of the connection
+		c.Close() // the reply, or the end of the connection
 		happened(t, "cut", met)
 	})
 }

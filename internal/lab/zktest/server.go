@@ -165,17 +165,15 @@ func (s *Server) Resume() { s.SignalGroup(syscall.SIGCONT) }
 // FullDisk makes every write of the server to a file fail, as on a full disk, until
 // the returned function is called. A server that cannot write its log ends.
 func (s *Server) FullDisk() (free func(), err error) {
-	var inherited unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &inherited); err != nil {
-		return nil, err
+	limit := func(size uint64) error {
+		return unix.Prlimit(s.Pid(), unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: size, Max: unix.RLIM_INFINITY}, nil)
 	}
-	full := unix.Rlimit{Max: inherited.Max}
-	if err := unix.Prlimit(s.Pid(), unix.RLIMIT_FSIZE, &full, nil); err != nil {
+	if err := limit(0); err != nil {
 		return nil, fmt.Errorf("fill the disk of ZooKeeper on port %d: %w", s.port, err)
 	}
 	return func() {
-		if s.Alive() { // fails only when it has just ended
-			_ = unix.Prlimit(s.Pid(), unix.RLIMIT_FSIZE, &inherited, nil)
+		if s.Alive() {
+			_ = limit(unix.RLIM_INFINITY) // fails only when it has just ended
 		}
 	}, nil
 }

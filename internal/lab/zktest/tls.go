@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +24,12 @@ func tlsServer(connectString string) *Server {
 	value, _ := tlsServers.Load(firstServer(connectString))
 	s, _ := value.(*Server)
 	return s
+}
+
+func firstServer(connectString string) string {
+	servers, _, _ := strings.Cut(connectString, "/")
+	first, _, _ := strings.Cut(servers, ",")
+	return first
 }
 
 // adminOf is the admin's certificate for a server; the zero value without TLS.
