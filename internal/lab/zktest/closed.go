@@ -16,11 +16,12 @@ import (
 )
 
 // policyText gives each of the Roles to its certificate.
-const policyText = "admin  x509:CN=tk-admin\n" +
-	"master x509:CN=tk-master\n" +
-	"worker x509:CN=tk-worker\n" +
-	"client x509:CN=tk-client\n" +
-	"viewer x509:CN=tk-viewer\n"
+const policyText = `admin  x509:CN=tk-admin
+master x509:CN=tk-master
+worker x509:CN=tk-worker
+client x509:CN=tk-client
+viewer x509:CN=tk-viewer
+`
 
 var policy, _ = access.Parse([]byte(policyText))
 
@@ -131,7 +132,7 @@ func policyOf(connectString string) access.Policy {
 	if root != "" {
 		root = "/" + root
 	}
-	if s := tlsServer(connectString); s != nil && slices.Contains(s.Closed(), root) {
+	if s := serverAt(connectString); s != nil && slices.Contains(s.Closed(), root) {
 		return policy
 	}
 	return access.Policy{}

@@ -24,12 +24,12 @@ type Ensemble struct {
 // servers, and 1000 further for elections; see scripts/zookeeper.
 const between = 707
 
-// StartEnsemble starts an ensemble, or a standalone server if servers is 1, and returns once all
+// StartEnsemble starts an ensemble, or a standalone server if n is 1, and returns once all
 // servers serve. The caller must Stop it. A session lasts from two ticks; servers that hear
 // nothing of their leader for five elect another one.
-func StartEnsemble(servers int, o Options) (*Ensemble, error) {
+func StartEnsemble(n int, o Options) (*Ensemble, error) {
 	for attempt := 1; ; attempt++ {
-		e, err := newEnsemble(servers, o)
+		e, err := newEnsemble(n, o)
 		if err == nil {
 			err = e.Restart()
 		}
@@ -38,7 +38,7 @@ func StartEnsemble(servers int, o Options) (*Ensemble, error) {
 		}
 		e.Stop()
 		// Another program may have taken a port after this one has seen it free.
-		if attempt == 3 || len(e.Servers) == 0 || o.Hosts != nil || areFree(e.Servers[0].port, servers) {
+		if attempt == 3 || len(e.Servers) == 0 || o.Hosts != nil || areFree(e.Servers[0].port, n) {
 			return nil, err
 		}
 	}
@@ -105,9 +105,7 @@ func newEnsemble(n int, o Options) (*Ensemble, error) {
 			s.dir = filepath.Join(e.dir, "server-"+number)
 			s.command = slices.Concat(s.at.Within, command, []string{number})
 		}
-		if ca != nil {
-			tlsServers.Store(s.Addr(), s)
-		}
+		servers.Store(s.Addr(), s)
 		e.Servers = append(e.Servers, s)
 	}
 	return e, nil

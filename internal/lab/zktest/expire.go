@@ -18,7 +18,7 @@ import (
 // ExpireSession returns; the session's owner learns of it when it connects again.
 // A session that the server does not know is an error.
 func ExpireSession(connectString string, session int64) error {
-	return ExpireSessionAs(connectString, session, adminOf(connectString))
+	return ExpireSessionAs(connectString, session, serverAt(connectString).Identity("admin"))
 }
 
 // ExpireSessionAs is ExpireSession with a certificate. Servers ask only for the session's id and

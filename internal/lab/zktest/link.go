@@ -53,7 +53,7 @@ func (l *link) run() {
 // certificate of the role that the client's certificate names.
 func (l *link) handshake() (client, server net.Conn, err error) {
 	s := l.p.server
-	if s == nil {
+	if s == nil || s.ca == nil {
 		return l.client, l.server, nil
 	}
 	if !l.wait(time.Time{}) {

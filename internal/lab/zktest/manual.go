@@ -38,7 +38,7 @@ type ManualClient struct {
 // the test ends. Where a Server has TLS, it is the admin's.
 func Conn(t testing.TB, connectString string) *ManualClient {
 	t.Helper()
-	return ConnAs(t, connectString, adminOf(connectString))
+	return ConnAs(t, connectString, serverAt(connectString).Identity("admin"))
 }
 
 // ConnAs is Conn with a certificate: the zero value connects without TLS.
@@ -194,28 +194,24 @@ func (h *ManualClient) DeleteAll(path string) {
 }
 
 // Get returns a znode's data and whether it exists.
-func (h *ManualClient) Get(path string) (string, bool) {
+func (h *ManualClient) Get(path string) (data string, exists bool) {
 	h.t.Helper()
-	data, _, ok := h.get(path)
-	return data, ok
-}
-
-// Stat returns a znode's Stat and whether it exists.
-func (h *ManualClient) Stat(path string) (*zk.Stat, bool) {
-	h.t.Helper()
-	_, stat, ok := h.get(path)
-	return stat, ok
-}
-
-func (h *ManualClient) get(path string) (data string, stat *zk.Stat, ok bool) {
-	h.t.Helper()
-	ok = h.read("get "+path, func() (err error) {
-		var b []byte
-		b, stat, err = h.Conn.Get(h.full(path))
+	exists = h.read("get "+path, func() error {
+		b, _, err := h.Conn.Get(h.full(path))
 		data = string(b)
 		return err
 	})
-	return data, stat, ok
+	return data, exists
+}
+
+// Stat returns a znode's Stat and whether it exists.
+func (h *ManualClient) Stat(path string) (stat *zk.Stat, exists bool) {
+	h.t.Helper()
+	exists = h.read("get "+path, func() (err error) {
+		_, stat, err = h.Conn.Get(h.full(path))
+		return err
+	})
+	return stat, exists
 }
 
 // Children returns the names of a znode's children, sorted; nil when there is
@@ -237,9 +233,13 @@ func (h *ManualClient) Children(path string) (children []string) {
 func (h *ManualClient) SetQuota(path string, znodes, bytes int) {
 	h.t.Helper()
 	create := func(path, data string) {
-		if _, err := h.Conn.Create(path, []byte(data), 0, zk.WorldACL(zk.PermAll)); err != zk.ErrNodeExists {
-			h.must("create "+path, err)
-		}
+		h.write("create "+path, func() error {
+			_, err := h.Conn.Create(path, []byte(data), 0, zk.WorldACL(zk.PermAll))
+			if err == zk.ErrNodeExists {
+				return nil
+			}
+			return err
+		})
 	}
 	dir := "/zookeeper/quota"
 	for name := range strings.SplitSeq(h.full(path)[1:], "/") {
@@ -248,44 +248,39 @@ func (h *ManualClient) SetQuota(path string, znodes, bytes int) {
 	}
 	create(dir+"/zookeeper_stats", "count=0,bytes=0")
 	create(dir+"/zookeeper_limits", "")
-	limits := fmt.Sprintf("count=-1,bytes=-1;byteHardLimit=%d;countHardLimit=%d", bytes, znodes)
-	_, err := h.Conn.Set(dir+"/zookeeper_limits", []byte(limits), -1)
-	h.must("set the quota of "+path, err)
-}
-
-// read calls do until it gets an answer, also over a reconnection, and tells
-// whether the znode exists.
-func (h *ManualClient) read(what string, do func() error) (exists bool) {
-	h.t.Helper()
-	err := h.retry(do, func(err error) bool {
-		var ne net.Error // of a socket that was reset
-		return err == zk.ErrNoServer || err == zk.ErrConnectionClosed || errors.As(err, &ne)
+	h.write("set the quota of "+path, func() error {
+		limits := fmt.Sprintf("count=-1,bytes=-1;byteHardLimit=%d;countHardLimit=%d", bytes, znodes)
+		_, err := h.Conn.Set(dir+"/zookeeper_limits", []byte(limits), -1)
+		return err
 	})
-	if err != zk.ErrNoNode {
-		h.must(what, err)
-	}
-	return err == nil
 }
 
 // write calls do until it was sent: ErrNoServer means that it was not. After
 // ErrConnectionClosed it may have happened, so the test fails.
 func (h *ManualClient) write(what string, do func() error) {
 	h.t.Helper()
-	h.must(what, h.retry(do, func(err error) bool { return err == zk.ErrNoServer }))
+	h.retry(what, do, false)
 }
 
-func (h *ManualClient) retry(do func() error, again func(error) bool) error {
-	for end := time.Now().Add(patience); ; time.Sleep(pollEvery) {
-		if err := do(); !again(err) || h.over.Load() || time.Now().After(end) {
-			return err
-		}
-	}
-}
-
-func (h *ManualClient) must(what string, err error) {
+// read calls do until it gets an answer, also over a reconnection, and tells
+// whether the znode exists.
+func (h *ManualClient) read(what string, do func() error) (exists bool) {
 	h.t.Helper()
-	if err != nil {
-		h.t.Fatalf("%s: %v", what, err)
+	return h.retry(what, do, true)
+}
+
+func (h *ManualClient) retry(what string, do func() error, reads bool) (exists bool) {
+	h.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(pollEvery) {
+		err := do()
+		if err == nil || reads && err == zk.ErrNoNode {
+			return err == nil
+		}
+		var reset net.Error
+		again := err == zk.ErrNoServer || reads && (err == zk.ErrConnectionClosed || errors.As(err, &reset))
+		if !again || h.over.Load() || time.Now().After(end) {
+			h.t.Fatalf("%s: %v", what, err)
+		}
 	}
 }
 

@@ -65,7 +65,7 @@ func Naming(path string) Match {
 type Proxy struct {
 	// Fixed at construction.
 	target   string
-	server   *Server // at the target, if it has TLS: then the proxy speaks TLS on both sides
+	server   *Server // at the target; with TLS, the proxy speaks TLS on both sides
 	listener net.Listener
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
@@ -99,13 +99,11 @@ func NewProxy(target string) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proxy for %s: %w", target, err)
 	}
-	p := &Proxy{target: target, server: tlsServer(target), listener: listener,
+	p := &Proxy{target: target, server: serverAt(target), listener: listener,
 		open: make(chan struct{}), links: make(map[*link]struct{}), unknown: make(map[Op]bool)}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	close(p.open)
-	if p.server != nil {
-		tlsServers.Store(p.Addr(), p.server)
-	}
+	servers.Store(p.Addr(), p.server)
 	p.all.Go(p.accept)
 	return p, nil
 }
@@ -132,7 +130,7 @@ func (p *Proxy) Close() {
 	p.Refuse(true)
 	p.cancel()
 	p.all.Wait()
-	tlsServers.Delete(p.Addr())
+	servers.Delete(p.Addr())
 }
 
 // CutBefore resets the connection on which the n-th such request from now on

@@ -181,7 +181,7 @@ func (s *Server) FullDisk() (free func(), err error) {
 // Stop ends the server, if need be, and removes its files.
 func (s *Server) Stop() {
 	s.Kill()
-	tlsServers.Delete(s.Addr())
+	servers.Delete(s.Addr())
 	os.RemoveAll(s.dir)
 }
 

@@ -15,29 +15,21 @@ import (
 // Roles have a certificate each for a server with TLS. The subjects are CN=tk-admin and so on.
 var Roles = []string{"admin", "master", "worker", "client", "viewer"}
 
-// tlsServers are the servers of this process that have TLS, by address: their own, and that of
-// each proxy before one.
-var tlsServers sync.Map
+// servers are the servers of this process by address: their own, and that of each proxy before
+// one.
+var servers sync.Map
 
-// tlsServer is the first server of a connect string; nil if it has no TLS.
-func tlsServer(connectString string) *Server {
-	value, _ := tlsServers.Load(firstServer(connectString))
-	s, _ := value.(*Server)
-	return s
+// serverAt is the first server of a connect string; nil if this process has not started it.
+func serverAt(connectString string) *Server {
+	s, _ := servers.Load(firstServer(connectString))
+	server, _ := s.(*Server)
+	return server
 }
 
 func firstServer(connectString string) string {
-	servers, _, _ := strings.Cut(connectString, "/")
-	first, _, _ := strings.Cut(servers, ",")
+	all, _, _ := strings.Cut(connectString, "/")
+	first, _, _ := strings.Cut(all, ",")
 	return first
-}
-
-// adminOf is the admin's certificate for a server; the zero value without TLS.
-func adminOf(connectString string) identity.Files {
-	if s := tlsServer(connectString); s != nil {
-		return s.Identity("admin")
-	}
-	return identity.Files{}
 }
 
 // certify makes the certificates of servers in a folder. The servers talk to each other with
@@ -80,8 +72,13 @@ func (ca *CA) issueRoles() error {
 // other hosts or another end; the server reads that at its next start.
 func (s *Server) CA() *CA { return s.ca }
 
-// Identity is that of one of the Roles; the zero value where the server has no TLS.
-func (s *Server) Identity(role string) identity.Files { return s.ca.files(role) }
+// Identity is the certificate of one of the Roles; the zero value where the server has no TLS.
+func (s *Server) Identity(role string) identity.Files {
+	if s == nil {
+		return identity.Files{}
+	}
+	return s.ca.files(role)
+}
 
 // Dial connects to a server with a certificate, by TLS unless that is the zero value. It accepts
 // any certificate of the server: a test may well have given it a wrong one.
