@@ -62,6 +62,9 @@ func Naming(path string) Match {
 // does, but at an exact request. It understands where packets begin, and which
 // operation a request is; it passes four-letter words too. Its methods may be
 // called from several goroutines.
+//
+// Some methods say what becomes of one request: the n-th from now on, n from 1, of an operation,
+// that meets each Match. They return a channel, which is closed when that has happened.
 type Proxy struct {
 	// Fixed at construction.
 	target   string
@@ -133,9 +136,8 @@ func (p *Proxy) Close() {
 	servers.Delete(p.Addr())
 }
 
-// CutBefore resets the connection on which the n-th such request from now on
-// comes, n from 1, without passing the request on: it fails, and was not carried out.
-// The channel is closed when that has happened.
+// CutBefore resets the request's connection without passing the request on: it fails, and was
+// not carried out.
 func (p *Proxy) CutBefore(op Op, n int, match ...Match) (met <-chan struct{}) {
 	cut := make(chan struct{})
 	p.add(&rule{op: op, n: n, match: match, request: func(l *link) verdict {
@@ -146,9 +148,8 @@ func (p *Proxy) CutBefore(op Op, n int, match ...Match) (met <-chan struct{}) {
 	return cut
 }
 
-// CutAfter passes the n-th such request from now on, and resets its connection
-// when the reply comes, without passing the reply: the request fails, and was carried out.
-// The channel is closed when that has happened.
+// CutAfter passes the request, and resets its connection when the reply comes, without passing
+// the reply: the request fails, and was carried out.
 func (p *Proxy) CutAfter(op Op, n int, match ...Match) (met <-chan struct{}) {
 	return p.atReply(op, n, match, func(l *link) verdict {
 		l.reset()
@@ -165,10 +166,8 @@ func (p *Proxy) RefuseAfter(op Op, n int, match ...Match) (met <-chan struct{}) 
 	})
 }
 
-// Lose passes the n-th such request from now on, and drops its reply; all else on its
-// connection goes on. So one call never returns, and the session lives: as when a
-// server or the client library has a fault of its own. The channel is closed when that
-// has happened.
+// Lose passes the request, and drops its reply; all else on its connection goes on. So one call
+// never returns, and the session lives: as when a server or the client library has a fault.
 func (p *Proxy) Lose(op Op, n int, match ...Match) (met <-chan struct{}) {
 	return p.atReply(op, n, match, func(*link) verdict { return drop })
 }
@@ -179,9 +178,8 @@ func (p *Proxy) atReply(op Op, n int, match []Match, reply func(*link) verdict) 
 	return r.replied
 }
 
-// Hold keeps the n-th such request from now on, and whatever comes behind it on
-// its connection, until release is called; once is enough, more do no harm. The
-// channel is closed when it is held. To cut there, call Refuse and then release.
+// Hold keeps the request, and whatever comes behind it on its connection, until release is
+// called; once is enough, more do no harm. To cut there, call Refuse and then release.
 func (p *Proxy) Hold(op Op, n int, match ...Match) (held <-chan struct{}, release func()) {
 	holds, released := make(chan struct{}), make(chan struct{})
 	p.add(&rule{op: op, n: n, match: match, request: func(l *link) verdict {
@@ -196,8 +194,8 @@ func (p *Proxy) Hold(op Op, n int, match ...Match) (held <-chan struct{}, releas
 	return holds, sync.OnceFunc(func() { close(released) })
 }
 
-// Catch is Hold of the next such request, and what it holds is received from the channel: the
-// request's bytes, from the xid on. See [MultiOps] and [Deliver].
+// Catch is Hold of the next such request, which is received from the channel: its bytes, from
+// the xid on. See [MultiOps] and [Deliver].
 func (p *Proxy) Catch(op Op, match ...Match) (caught <-chan []byte, release func()) {
 	request := make(chan []byte, 1)
 	_, release = p.Hold(op, 1, append(slices.Clip(match), func(b []byte) bool {

@@ -82,7 +82,14 @@ func (c *once) create(path string) error {
 }
 
 // reset reports whether the connection was reset, when it has ended.
-func (c *once) reset() bool { return isReset(<-c.tcp.end) }
+func (c *once) reset() bool {
+	select {
+	case err := <-c.tcp.end:
+		return isReset(err)
+	case <-time.After(patience):
+		return false
+	}
+}
 
 func happened(t *testing.T, what string, c <-chan struct{}) {
 	t.Helper()

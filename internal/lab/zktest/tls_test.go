@@ -98,20 +98,6 @@ func TestProxyBeforeAServerWithTLS(t *testing.T) {
 			t.Errorf("ruok: %q, %v", answer, err)
 		}
 	})
-	t.Run("knows_the_requests", func(t *testing.T) {
-		proxy.Seen()
-		met := proxy.CutAfter(OpCreate, 1, Naming("/twice"))
-		if _, err := h.Conn.Create("/twice", nil, 0, zk.WorldACL(zk.PermAll)); err == nil {
-			t.Error("it has an answer")
-		}
-		happened(t, "cut", met)
-		if _, ok := h.Stat("/twice"); !ok { // by a new connection
-			t.Error("it was not carried out")
-		}
-		if seen := proxy.Seen(); !slices.Contains(seen, OpCreate) {
-			t.Errorf("seen %v", seen)
-		}
-	})
 	t.Run("refuses_a_certificate_of_a_foreign_CA", func(t *testing.T) {
 		foreign, err := NewCA(t.TempDir())
 		if err != nil {
