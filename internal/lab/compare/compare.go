@@ -102,7 +102,7 @@ func (s *site) measure(ctx context.Context, f *figures) error {
 		to     *[]time.Duration
 	}
 	var failures []failing
-	if s.Ensemble == nil {
+	if len(s.Servers) == 1 {
 		failures = []failing{{s.Servers[0], &f.only}}
 	} else {
 		failures = []failing{{s.Ensemble.Follower(), &f.follower}, {s.Ensemble.Leader(), &f.leaderDown}}

@@ -39,9 +39,8 @@ type Config struct {
 type Cluster struct {
 	// Fixed by NewCluster.
 	Servers  []*zktest.Server
-	Ensemble *zktest.Ensemble // of the servers; nil if there is one
+	Ensemble *zktest.Ensemble // of the servers, also if there is only one
 	Network  *zktest.Network  // nil unless the Config asks for it
-	servers  *zktest.Ensemble // all, also if there is one
 	cfg      Config
 	began    time.Time
 
@@ -81,13 +80,10 @@ func NewCluster(cfg Config) (c *Cluster, err error) {
 			o.Hosts = append(o.Hosts, h)
 		}
 	}
-	if c.servers, err = zktest.StartEnsemble(cfg.Servers, o); err != nil {
+	if c.Ensemble, err = zktest.StartEnsemble(cfg.Servers, o); err != nil {
 		return nil, err
 	}
-	c.Servers = c.servers.Servers
-	if cfg.Servers > 1 {
-		c.Ensemble = c.servers
-	}
+	c.Servers = c.Ensemble.Servers
 	if cfg.TLS {
 		if err := c.Servers[0].Close(cfg.Chroot); err != nil {
 			c.Close()
@@ -110,11 +106,11 @@ func (c *Cluster) Close() {
 	for _, p := range c.proxies {
 		p.Close()
 	}
-	c.servers.Stop()
+	c.Ensemble.Stop()
 }
 
 // Connect is the connect string of the servers, with the chroot.
-func (c *Cluster) Connect() string { return c.servers.Connect() + c.cfg.Chroot }
+func (c *Cluster) Connect() string { return c.Ensemble.Connect() + c.cfg.Chroot }
 
 // Proxy is the proxy that a program connects through, from its next start on.
 func (c *Cluster) Proxy(name string) (p *zktest.Proxy, err error) {

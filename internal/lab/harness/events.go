@@ -14,21 +14,16 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// Event is a line of a program's log, or a result that a client has printed.
+// Event is a line of a program's log, by the log's keys, or a result that a client has printed.
 type Event struct {
-	Time    time.Time `json:"time"`
-	Level   string    `json:"level"`
-	Msg     string    `json:"msg"`
-	Task    string    `json:"task"`
-	Worker  string    `json:"worker"`
-	Session string    `json:"session"`
-	Server  string    `json:"server"`  // host:port
-	Address string    `json:"address"` // of what it serves, a URL
-	Err     string    `json:"err"`
+	From string `json:"-"` // the name of the program
+	Time time.Time
 
-	Candidate string `json:"candidate"` // the znode of a master
+	Msg, Task, Worker, Session, Err string
 
-	From string `json:"-"` // the name of the program that logged it
+	Server    string // host:port
+	Address   string // of what the program serves, a URL
+	Candidate string // the znode of a master
 }
 
 // Result is the Msg of a result.

@@ -22,12 +22,10 @@ import (
 // patience is how long tests wait. Only a failure takes so long.
 const patience = 30 * time.Second
 
-// builds are the folders of programs that tests of this package have built, by what go build
-// was asked for.
-var builds struct {
-	sync.Mutex
-	dirs map[string]string
-}
+var (
+	building sync.Mutex                // guards built
+	built    = make(map[string]string) // folders of programs, by the arguments of go build
+)
 
 // Build builds programs, with the race detector if the test has it, and returns the folder
 // that they are in. It is the same one for all tests of a package that ask for the same:
@@ -38,10 +36,10 @@ func Build(t testing.TB, args ...string) string {
 	if len(args) == 0 {
 		args = []string{"taskkeeper/cmd/..."}
 	}
-	builds.Lock()
-	defer builds.Unlock()
+	building.Lock()
+	defer building.Unlock()
 	key := strings.Join(args, " ")
-	if dir, ok := builds.dirs[key]; ok {
+	if dir, ok := built[key]; ok {
 		return dir
 	}
 	dir := zktest.Dir(t)
@@ -49,10 +47,7 @@ func Build(t testing.TB, args ...string) string {
 	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
 		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
-	if builds.dirs == nil {
-		builds.dirs = make(map[string]string)
-	}
-	builds.dirs[key] = dir
+	built[key] = dir
 	return dir
 }
 

@@ -24,10 +24,10 @@ type outage struct {
 
 // all are the servers of the ensemble.
 func (p *play) all() []*zktest.Server {
-	if p.err != nil || p.Ensemble == nil {
+	if p.err != nil || len(p.Servers) == 1 {
 		return nil
 	}
-	return p.Ensemble.Servers
+	return p.Servers
 }
 
 // mode is what a server is: "leader" or "follower"; "" while it does not serve.

@@ -17,7 +17,7 @@ import (
 // log is ZooKeeper's own log of all writes so far. Of an ensemble it waits until
 // the logs of all servers agree.
 func (p *play) log() (txns []history.Txn) {
-	if p.Ensemble == nil {
+	if len(p.Servers) == 1 {
 		txns, err := history.Read(p.Servers[0].DataDir())
 		p.fail(err)
 		return txns
@@ -132,7 +132,7 @@ func (p *play) nowhere() {
 // keep copies what the servers of an ensemble have written, if it is not as it
 // must be: there are faults of their own in ensembles whose servers fail.
 func (p *play) keep(w io.Writer) {
-	if p.Ensemble == nil || p.ctx.Err() != nil {
+	if len(p.Servers) == 1 || p.ctx.Err() != nil {
 		return
 	}
 	kept, err := os.MkdirTemp("", "taskkeeper-ensemble-")

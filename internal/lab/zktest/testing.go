@@ -51,7 +51,7 @@ func Main(m *testing.M) { MainClosed(m, nil) }
 
 // MainClosed is Main, where the tests may be Closed. The judge then judges all servers.
 func MainClosed(m *testing.M, judge Judge) {
-	shared.hasMain = true
+	shared.hasMain, shared.servers = true, make(map[string]*Server)
 	var err error
 	if judge != nil && os.Getenv("TASKKEEPER_TLS") == "1" {
 		shared.judge = judge
@@ -130,9 +130,6 @@ func SharedWith(t testing.TB, o Options) *Server {
 	s, ok := shared.servers[key]
 	if !ok {
 		s = startForTests(t, o)
-		if shared.servers == nil {
-			shared.servers = make(map[string]*Server)
-		}
 		shared.servers[key] = s
 		atEnd(func() error {
 			defer s.Stop()
