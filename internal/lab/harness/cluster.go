@@ -72,13 +72,7 @@ func NewCluster(cfg Config) (c *Cluster, err error) {
 		if c.Network, err = zktest.NewNetwork(); err != nil {
 			return nil, err
 		}
-		for i := range cfg.Servers {
-			h, err := c.Network.Host(ServerName(i))
-			if err != nil {
-				return nil, err
-			}
-			o.Hosts = append(o.Hosts, h)
-		}
+		o.Network = c.Network
 	}
 	if c.Ensemble, err = zktest.StartEnsemble(cfg.Servers, o); err != nil {
 		return nil, err
@@ -94,7 +88,7 @@ func NewCluster(cfg Config) (c *Cluster, err error) {
 	return c, nil
 }
 
-// ServerName is the name of server i, from 0, on a network of their own and in timelines.
+// ServerName is the name of server i, from 0, in timelines and of its host on a Network.
 func ServerName(i int) string { return fmt.Sprintf("server-%d", i+1) }
 
 // Name is the name of a server.

@@ -38,7 +38,7 @@ func StartEnsemble(n int, o Options) (*Ensemble, error) {
 		}
 		e.Stop()
 		// Another program may have taken a port after this one has seen it free.
-		if attempt == 3 || len(e.Servers) == 0 || o.Hosts != nil || areFree(e.Servers[0].port, n) {
+		if attempt == 3 || len(e.Servers) == 0 || o.Network != nil || areFree(e.Servers[0].port, n) {
 			return nil, err
 		}
 	}
@@ -63,14 +63,20 @@ func newEnsemble(n int, o Options) (*Ensemble, error) {
 		return e, err
 	}
 
-	var hosts []string
-	for _, h := range o.Hosts {
-		hosts = append(hosts, h.Addr)
-	}
 	port := 2181 // the usual one, of servers that share no host with others
-	if hosts == nil {
+	var hosts []Host
+	var addrs []string
+	if o.Network == nil {
 		if port, err = freePort(n); err != nil {
 			return e, err
+		}
+	} else {
+		for i := range n {
+			h, err := o.Network.Host(fmt.Sprintf("server-%d", i+1))
+			if err != nil {
+				return e, err
+			}
+			hosts, addrs = append(hosts, h), append(addrs, h.Addr)
 		}
 	}
 	command := []string{filepath.Join(root, "scripts", "zookeeper"), "run", "--no-install", "--keep-logs", "--heap", heap,
@@ -78,7 +84,7 @@ func newEnsemble(n int, o Options) (*Ensemble, error) {
 	flags, env := o.Flags, []string(nil)
 	var ca *CA
 	if o.TLS {
-		if ca, err = certify(filepath.Join(e.dir, "tls"), hosts); err != nil {
+		if ca, err = certify(filepath.Join(e.dir, "tls"), addrs); err != nil {
 			return e, err
 		}
 		command = append(command, "--tls")
@@ -88,7 +94,7 @@ func newEnsemble(n int, o Options) (*Ensemble, error) {
 		flags = append([]string{"-Dzookeeper.audit.enable=true"}, flags...) // a later flag may undo that
 	}
 	if hosts != nil {
-		command = append(command, "--hosts", strings.Join(hosts, ","))
+		command = append(command, "--hosts", strings.Join(addrs, ","))
 	} else if n > 1 {
 		command = append(command, "--servers", strconv.Itoa(n))
 	}
@@ -98,7 +104,7 @@ func newEnsemble(n int, o Options) (*Ensemble, error) {
 	for i := range n {
 		s := &Server{command: command, env: env, at: Host{Addr: host}, port: port + i, dir: e.dir, ca: ca}
 		if hosts != nil {
-			s.at, s.port = o.Hosts[i], port
+			s.at, s.port = hosts[i], port
 		}
 		if hosts != nil || n > 1 {
 			number := strconv.Itoa(i + 1)

@@ -39,9 +39,9 @@ type Options struct {
 	// two ticks to one minute.
 	Tick time.Duration
 
-	// Hosts are where the servers of an ensemble run, one on each; by default
-	// all run on 127.0.0.1.
-	Hosts []Host
+	// Network has a host for each server: server-1, server-2 and so on. By default
+	// all servers run on 127.0.0.1.
+	Network *Network
 
 	// TLS makes a server refuse everyone without a certificate. The server has no port
 	// without TLS, and keeps an audit log.
