@@ -150,10 +150,10 @@ func (c *Cluster) StartFrom(dir, name string, args ...string) error {
 	}
 	c.procs[name] = p
 	c.order = append(c.order, name)
-	for o, took := range map[*Output]func(name, line string){p.Stderr: c.logged, p.Stdout: c.printed} {
+	for o, keep := range map[*Output]func(name, line string){p.Stderr: c.logged, p.Stdout: c.printed} {
 		c.following.Go(func() {
 			for line := range o.lines.follow(context.Background()) {
-				took(name, line)
+				keep(name, line)
 			}
 		})
 	}

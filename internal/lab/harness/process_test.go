@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func sh(script string) Command { return Command{Path: "/bin/sh", Args: []string{"-c", script}} }
 
 func TestProcess(t *testing.T) {
-	t.Run("keeps_both_outputs_by_line", func(t *testing.T) {
+	t.Run("keeps_both_outputs_as_lines", func(t *testing.T) {
 		p := Run(t, sh("echo a; echo b >&2; printf 'c\\n\\nd'"))
 		p.Exit(0)
 		if got := p.Stdout.Lines(); !slices.Equal(got, []string{"a", "c", "", "d"}) {
@@ -28,7 +28,7 @@ func TestProcess(t *testing.T) {
 			t.Errorf("stderr %q", got)
 		}
 	})
-	t.Run("tells_the_exit_status", func(t *testing.T) {
+	t.Run("returns_the_exit_status", func(t *testing.T) {
 		Run(t, sh("exit 3")).Exit(3)
 		p := Run(t, sh("echo up; sleep 100"))
 		p.Line(p.Stdout, "up")

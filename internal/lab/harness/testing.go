@@ -51,7 +51,7 @@ func Build(t testing.TB, args ...string) string {
 	return dir
 }
 
-// race tells whether this very program has the race detector.
+// race reports whether this very program has the race detector.
 func race() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
@@ -64,9 +64,9 @@ type Child struct {
 	t testing.TB
 }
 
-// Run starts a program, which ignores no signal though the test may (nohup): what is
-// caught here has its default there. It is killed when the test ends; if the test
-// failed, its output is logged then.
+// Run starts a program, and kills it when the test ends. If the test has failed, the program's
+// output is logged then. The program ignores no signal, though the test may, as under nohup:
+// a signal that is caught here has its default there.
 func Run(t testing.TB, c Command) *Child {
 	t.Helper()
 	if c.Identity == nil {
@@ -115,7 +115,7 @@ func (c *Child) Send(sig syscall.Signal) {
 	}
 }
 
-// Exit waits for the end and fails the test unless the status is the wanted.
+// Exit waits for the end, and fails the test if the status is another one.
 func (c *Child) Exit(want int) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)

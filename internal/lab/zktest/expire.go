@@ -44,7 +44,7 @@ func takeOver(connectString string, session int64, who identity.Files) (known bo
 	dial := Dialer(who)
 	conn, err := connect(firstServer(connectString), func(network, addr string, limit time.Duration) (net.Conn, error) {
 		conn, err := dial(network, addr, limit)
-		return &successor{Conn: conn, session: session}, err
+		return &takeover{Conn: conn, session: session}, err
 	}, func() {})
 	if errors.Is(err, zk.ErrSessionExpired) {
 		return false, nil
@@ -55,14 +55,14 @@ func takeOver(connectString string, session int64, who identity.Files) (known bo
 	return true, err
 }
 
-// successor is a connection whose handshake asks for a session of somebody else.
-type successor struct {
+// takeover is a connection whose handshake asks for a session of somebody else.
+type takeover struct {
 	net.Conn
 	session int64
 	asked   bool
 }
 
-func (c *successor) Write(p []byte) (int, error) {
+func (c *takeover) Write(p []byte) (int, error) {
 	if !c.asked { // length 4 · version 4 · last zxid 8 · timeout 4 · session 8 · length 4 · password 16
 		p = slices.Clone(p)
 		binary.BigEndian.PutUint64(p[20:], uint64(c.session))

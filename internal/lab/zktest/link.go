@@ -75,18 +75,18 @@ func (l *link) handshake() (client, server net.Conn, err error) {
 	return in, out, out.HandshakeContext(l.ctx)
 }
 
-// verdict says what becomes of a packet.
-type verdict int
+// action says what becomes of a packet.
+type action int
 
 const (
-	pass verdict = iota
-	drop         // the packet alone
-	end          // the packet and its connection
+	pass action = iota
+	drop        // the packet alone
+	end         // the packet and its connection
 )
 
-// pump passes packets in one direction until a side ends, and calls ended when from does. judge
+// pump passes packets in one direction until a side ends, and calls ended when from does. decide
 // sees all packets but the first, which is the handshake.
-func (l *link) pump(from, to net.Conn, judge func(frame []byte) verdict, ended func()) {
+func (l *link) pump(from, to net.Conn, decide func(frame []byte) action, ended func()) {
 	type packet struct {
 		bytes []byte
 		due   time.Time
@@ -116,7 +116,7 @@ func (l *link) pump(from, to net.Conn, judge func(frame []byte) verdict, ended f
 			return
 		}
 		if !first && len(f.bytes) >= 12 {
-			switch judge(f.bytes[4:]) {
+			switch decide(f.bytes[4:]) {
 			case drop:
 				continue
 			case end:
@@ -162,7 +162,7 @@ func (l *link) wait(due time.Time) bool {
 }
 
 // request applies the rules to a request: xid 4 · operation 4 · body.
-func (l *link) request(frame []byte) verdict {
+func (l *link) request(frame []byte) action {
 	xid, op := binary.BigEndian.Uint32(frame), Op(binary.BigEndian.Uint32(frame[4:]))
 	r := l.p.take(op, frame)
 	if r != nil && r.request != nil {
@@ -185,7 +185,7 @@ func (l *link) request(frame []byte) verdict {
 }
 
 // reply applies the rules to a reply: xid 4 · zxid 8 · error 4 · body.
-func (l *link) reply(frame []byte) verdict {
+func (l *link) reply(frame []byte) action {
 	xid := binary.BigEndian.Uint32(frame)
 	l.p.mu.Lock()
 	r := l.unanswered[xid]

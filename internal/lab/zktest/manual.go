@@ -48,14 +48,14 @@ func ConnAs(t testing.TB, connectString string, who identity.Files) *ManualClien
 	if root != "" {
 		root = "/" + strings.TrimSuffix(root, "/")
 	}
-	h := &ManualClient{t: t, root: root, policy: policyOf(connectString)}
-	conn, err := connect(servers, Dialer(who), func() { h.over.Store(true) })
+	m := &ManualClient{t: t, root: root, policy: policyOf(connectString)}
+	conn, err := connect(servers, Dialer(who), func() { m.over.Store(true) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Conn, h.session = conn, conn.SessionID()
-	t.Cleanup(h.Close)
-	return h
+	m.Conn, m.session = conn, conn.SessionID()
+	t.Cleanup(m.Close)
+	return m
 }
 
 // connect opens a session. When the session expires, expired is called, and the connection is
@@ -95,13 +95,13 @@ func connect(servers string, dial zk.Dialer, expired func()) (*zk.Conn, error) {
 func Dialer(who identity.Files) zk.Dialer {
 	return func(_, addr string, limit time.Duration) (net.Conn, error) {
 		conn, err := Dial(addr, who, limit)
-		return impatient{conn}, err
+		return bounded{conn}, err
 	}
 }
 
-type impatient struct{ net.Conn }
+type bounded struct{ net.Conn }
 
-func (c impatient) SetReadDeadline(t time.Time) error {
+func (c bounded) SetReadDeadline(t time.Time) error {
 	if most := time.Now().Add(manualTimeout * 2 / 3); t.IsZero() || t.After(most) {
 		t = most // no less than the library gives a server once there is a session
 	}
@@ -114,76 +114,76 @@ type silent struct{}
 func (silent) Printf(string, ...any) {}
 
 // Session is the session's id, the EphemeralOwner of what it creates.
-func (h *ManualClient) Session() int64 { return h.session }
+func (m *ManualClient) Session() int64 { return m.session }
 
 // Close ends the session, and with it its ephemeral znodes.
-func (h *ManualClient) Close() {
-	h.over.Store(true)
-	h.Conn.Close()
+func (m *ManualClient) Close() {
+	m.over.Store(true)
+	m.Conn.Close()
 }
 
 // Create creates a persistent znode.
-func (h *ManualClient) Create(path, data string) {
-	h.t.Helper()
-	h.create(path, data, 0)
+func (m *ManualClient) Create(path, data string) {
+	m.t.Helper()
+	m.create(path, data, 0)
 }
 
 // Put creates a persistent znode, or replaces the data of one that is there.
-func (h *ManualClient) Put(path, data string) {
-	h.t.Helper()
-	if _, ok := h.Stat(path); ok {
-		h.Set(path, data)
+func (m *ManualClient) Put(path, data string) {
+	m.t.Helper()
+	if _, ok := m.Stat(path); ok {
+		m.Set(path, data)
 	} else {
-		h.Create(path, data)
+		m.Create(path, data)
 	}
 }
 
 // CreateEphemeral creates a znode that ends with the session.
-func (h *ManualClient) CreateEphemeral(path, data string) {
-	h.t.Helper()
-	h.create(path, data, zk.FlagEphemeral)
+func (m *ManualClient) CreateEphemeral(path, data string) {
+	m.t.Helper()
+	m.create(path, data, zk.FlagEphemeral)
 }
 
 // CreateSeq creates an ephemeral-sequential znode and returns its path, without
 // the chroot.
-func (h *ManualClient) CreateSeq(path, data string) string {
-	h.t.Helper()
-	return h.create(path, data, zk.FlagEphemeral|zk.FlagSequence)
+func (m *ManualClient) CreateSeq(path, data string) string {
+	m.t.Helper()
+	return m.create(path, data, zk.FlagEphemeral|zk.FlagSequence)
 }
 
-func (h *ManualClient) create(path, data string, flags int32) (created string) {
-	h.t.Helper()
-	h.write("create "+path, func() (err error) {
-		created, err = h.Conn.Create(h.full(path), []byte(data), flags, h.policy.Closed(path, nil))
+func (m *ManualClient) create(path, data string, flags int32) (created string) {
+	m.t.Helper()
+	m.write("create "+path, func() (err error) {
+		created, err = m.Conn.Create(m.full(path), []byte(data), flags, m.policy.Closed(path, nil))
 		return err
 	})
-	return strings.TrimPrefix(created, h.root)
+	return strings.TrimPrefix(created, m.root)
 }
 
 // Set replaces the data of an existing znode.
-func (h *ManualClient) Set(path, data string) {
-	h.t.Helper()
-	h.write("set "+path, func() error {
-		_, err := h.Conn.Set(h.full(path), []byte(data), -1)
+func (m *ManualClient) Set(path, data string) {
+	m.t.Helper()
+	m.write("set "+path, func() error {
+		_, err := m.Conn.Set(m.full(path), []byte(data), -1)
 		return err
 	})
 }
 
 // Delete deletes an existing znode without children.
-func (h *ManualClient) Delete(path string) {
-	h.t.Helper()
-	h.write("delete "+path, func() error { return h.Conn.Delete(h.full(path), -1) })
+func (m *ManualClient) Delete(path string) {
+	m.t.Helper()
+	m.write("delete "+path, func() error { return m.Conn.Delete(m.full(path), -1) })
 }
 
 // DeleteAll deletes a znode and all below it, whatever there is of it.
-func (h *ManualClient) DeleteAll(path string) {
-	h.t.Helper()
+func (m *ManualClient) DeleteAll(path string) {
+	m.t.Helper()
 	for again := true; again; {
-		for _, child := range h.Children(path) {
-			h.DeleteAll(strings.TrimSuffix(path, "/") + "/" + child)
+		for _, child := range m.Children(path) {
+			m.DeleteAll(strings.TrimSuffix(path, "/") + "/" + child)
 		}
-		h.write("delete "+path, func() error {
-			err := h.Conn.Delete(h.full(path), -1)
+		m.write("delete "+path, func() error {
+			err := m.Conn.Delete(m.full(path), -1)
 			again = err == zk.ErrNotEmpty // somebody still adds to it
 			if again || err == zk.ErrNoNode {
 				return nil
@@ -194,10 +194,10 @@ func (h *ManualClient) DeleteAll(path string) {
 }
 
 // Get returns a znode's data and whether it exists.
-func (h *ManualClient) Get(path string) (data string, exists bool) {
-	h.t.Helper()
-	exists = h.read("get "+path, func() error {
-		b, _, err := h.Conn.Get(h.full(path))
+func (m *ManualClient) Get(path string) (data string, exists bool) {
+	m.t.Helper()
+	exists = m.read("get "+path, func() error {
+		b, _, err := m.Conn.Get(m.full(path))
 		data = string(b)
 		return err
 	})
@@ -205,10 +205,10 @@ func (h *ManualClient) Get(path string) (data string, exists bool) {
 }
 
 // Stat returns a znode's Stat and whether it exists.
-func (h *ManualClient) Stat(path string) (stat *zk.Stat, exists bool) {
-	h.t.Helper()
-	exists = h.read("get "+path, func() (err error) {
-		_, stat, err = h.Conn.Get(h.full(path))
+func (m *ManualClient) Stat(path string) (stat *zk.Stat, exists bool) {
+	m.t.Helper()
+	exists = m.read("get "+path, func() (err error) {
+		_, stat, err = m.Conn.Get(m.full(path))
 		return err
 	})
 	return stat, exists
@@ -216,10 +216,10 @@ func (h *ManualClient) Stat(path string) (stat *zk.Stat, exists bool) {
 
 // Children returns the names of a znode's children, sorted; nil when there is
 // no such znode.
-func (h *ManualClient) Children(path string) (children []string) {
-	h.t.Helper()
-	h.read("list "+path, func() (err error) {
-		children, _, err = h.Conn.Children(h.full(path))
+func (m *ManualClient) Children(path string) (children []string) {
+	m.t.Helper()
+	m.read("list "+path, func() (err error) {
+		children, _, err = m.Conn.Children(m.full(path))
 		return err
 	})
 	slices.Sort(children)
@@ -230,11 +230,11 @@ func (h *ManualClient) Children(path string) (children []string) {
 // bytes they hold; -1 stands for any number. The last bounds hold. A server enforces that with
 // -Dzookeeper.enforceQuota=true. It looks at what has been written, so that what is
 // on its way may exceed it.
-func (h *ManualClient) SetQuota(path string, znodes, bytes int) {
-	h.t.Helper()
+func (m *ManualClient) SetQuota(path string, znodes, bytes int) {
+	m.t.Helper()
 	create := func(path, data string) {
-		h.write("create "+path, func() error {
-			_, err := h.Conn.Create(path, []byte(data), 0, zk.WorldACL(zk.PermAll))
+		m.write("create "+path, func() error {
+			_, err := m.Conn.Create(path, []byte(data), 0, zk.WorldACL(zk.PermAll))
 			if err == zk.ErrNodeExists {
 				return nil
 			}
@@ -242,35 +242,35 @@ func (h *ManualClient) SetQuota(path string, znodes, bytes int) {
 		})
 	}
 	dir := "/zookeeper/quota"
-	for name := range strings.SplitSeq(h.full(path)[1:], "/") {
+	for name := range strings.SplitSeq(m.full(path)[1:], "/") {
 		dir += "/" + name
 		create(dir, "")
 	}
 	create(dir+"/zookeeper_stats", "count=0,bytes=0")
 	create(dir+"/zookeeper_limits", "")
-	h.write("set the quota of "+path, func() error {
+	m.write("set the quota of "+path, func() error {
 		limits := fmt.Sprintf("count=-1,bytes=-1;byteHardLimit=%d;countHardLimit=%d", bytes, znodes)
-		_, err := h.Conn.Set(dir+"/zookeeper_limits", []byte(limits), -1)
+		_, err := m.Conn.Set(dir+"/zookeeper_limits", []byte(limits), -1)
 		return err
 	})
 }
 
 // write calls do until it was sent: ErrNoServer means that it was not. After
 // ErrConnectionClosed it may have happened, so the test fails.
-func (h *ManualClient) write(what string, do func() error) {
-	h.t.Helper()
-	h.retry(what, do, false)
+func (m *ManualClient) write(what string, do func() error) {
+	m.t.Helper()
+	m.retry(what, do, false)
 }
 
 // read calls do until it gets an answer, also over a reconnection, and tells
 // whether the znode exists.
-func (h *ManualClient) read(what string, do func() error) (exists bool) {
-	h.t.Helper()
-	return h.retry(what, do, true)
+func (m *ManualClient) read(what string, do func() error) (exists bool) {
+	m.t.Helper()
+	return m.retry(what, do, true)
 }
 
-func (h *ManualClient) retry(what string, do func() error, reads bool) (exists bool) {
-	h.t.Helper()
+func (m *ManualClient) retry(what string, do func() error, reads bool) (exists bool) {
+	m.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(pollEvery) {
 		err := do()
 		if err == nil || reads && err == zk.ErrNoNode {
@@ -278,15 +278,15 @@ func (h *ManualClient) retry(what string, do func() error, reads bool) (exists b
 		}
 		var reset net.Error
 		again := err == zk.ErrNoServer || reads && (err == zk.ErrConnectionClosed || errors.As(err, &reset))
-		if !again || h.over.Load() || time.Now().After(end) {
-			h.t.Fatalf("%s: %v", what, err)
+		if !again || m.over.Load() || time.Now().After(end) {
+			m.t.Fatalf("%s: %v", what, err)
 		}
 	}
 }
 
-func (h *ManualClient) full(path string) string {
-	if path == "/" && h.root != "" {
-		return h.root
+func (m *ManualClient) full(path string) string {
+	if path == "/" && m.root != "" {
+		return m.root
 	}
-	return h.root + path
+	return m.root + path
 }

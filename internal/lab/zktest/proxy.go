@@ -90,9 +90,9 @@ type rule struct {
 	match []Match
 	n     int // how many such requests are to come, the meant one included
 
-	request func(*link) verdict // decides what becomes of the request; without, it passes
-	reply   func(*link) verdict // and of its reply
-	replied chan struct{}       // closed when reply has returned, or the connection has ended
+	request func(*link) action // decides what becomes of the request; without, it passes
+	reply   func(*link) action // and of its reply
+	replied chan struct{}      // closed when reply has returned, or the connection has ended
 }
 
 // NewProxy listens on a free port of 127.0.0.1 for the server at target,
@@ -140,7 +140,7 @@ func (p *Proxy) Close() {
 // not carried out.
 func (p *Proxy) CutBefore(op Op, n int, match ...Match) (met <-chan struct{}) {
 	cut := make(chan struct{})
-	p.add(&rule{op: op, n: n, match: match, request: func(l *link) verdict {
+	p.add(&rule{op: op, n: n, match: match, request: func(l *link) action {
 		l.reset()
 		close(cut)
 		return end
@@ -151,7 +151,7 @@ func (p *Proxy) CutBefore(op Op, n int, match ...Match) (met <-chan struct{}) {
 // CutAfter passes the request, and resets its connection when the reply comes, without passing
 // the reply: the request fails, and was carried out.
 func (p *Proxy) CutAfter(op Op, n int, match ...Match) (met <-chan struct{}) {
-	return p.atReply(op, n, match, func(l *link) verdict {
+	return p.atReply(op, n, match, func(l *link) action {
 		l.reset()
 		return end
 	})
@@ -160,7 +160,7 @@ func (p *Proxy) CutAfter(op Op, n int, match ...Match) (met <-chan struct{}) {
 // RefuseAfter is CutAfter, and Refuse(true) from that moment on: nobody connects
 // in between.
 func (p *Proxy) RefuseAfter(op Op, n int, match ...Match) (met <-chan struct{}) {
-	return p.atReply(op, n, match, func(*link) verdict {
+	return p.atReply(op, n, match, func(*link) action {
 		p.Refuse(true)
 		return end
 	})
@@ -169,10 +169,10 @@ func (p *Proxy) RefuseAfter(op Op, n int, match ...Match) (met <-chan struct{}) 
 // Lose passes the request, and drops its reply; all else on its connection goes on. So one call
 // never returns, and the session lives: as when a server or the client library has a fault.
 func (p *Proxy) Lose(op Op, n int, match ...Match) (met <-chan struct{}) {
-	return p.atReply(op, n, match, func(*link) verdict { return drop })
+	return p.atReply(op, n, match, func(*link) action { return drop })
 }
 
-func (p *Proxy) atReply(op Op, n int, match []Match, reply func(*link) verdict) <-chan struct{} {
+func (p *Proxy) atReply(op Op, n int, match []Match, reply func(*link) action) <-chan struct{} {
 	r := &rule{op: op, n: n, match: match, reply: reply, replied: make(chan struct{})}
 	p.add(r)
 	return r.replied
@@ -182,7 +182,7 @@ func (p *Proxy) atReply(op Op, n int, match []Match, reply func(*link) verdict) 
 // called; once is enough, more do no harm. To cut there, call Refuse and then release.
 func (p *Proxy) Hold(op Op, n int, match ...Match) (held <-chan struct{}, release func()) {
 	holds, released := make(chan struct{}), make(chan struct{})
-	p.add(&rule{op: op, n: n, match: match, request: func(l *link) verdict {
+	p.add(&rule{op: op, n: n, match: match, request: func(l *link) action {
 		close(holds)
 		select {
 		case <-released:

@@ -19,16 +19,16 @@ import (
 type once struct {
 	*zk.Conn
 	root string // chroot
-	tcp  *mortal
+	tcp  *observed
 }
 
-// mortal is a connection that tells how it has ended.
-type mortal struct {
+// observed is a connection that tells how it has ended.
+type observed struct {
 	net.Conn
 	end chan error
 }
 
-func (c *mortal) Read(p []byte) (int, error) {
+func (c *observed) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if err != nil {
 		select {
@@ -48,7 +48,7 @@ func connectOnce(t *testing.T, p *Proxy) *once {
 			return nil, errors.New("it has connected before")
 		}
 		conn, err := net.DialTimeout(network, addr, limit)
-		c.tcp = &mortal{conn, make(chan error, 1)}
+		c.tcp = &observed{conn, make(chan error, 1)}
 		return c.tcp, err
 	}, func() {})
 	if err != nil {
@@ -124,7 +124,7 @@ func seen(t *testing.T, p *Proxy, want string) {
 
 func TestProxy(t *testing.T) {
 	t.Parallel()
-	t.Run("passes_requests_and_tells_which", func(t *testing.T) {
+	t.Run("passes_requests_and_lists_them", func(t *testing.T) {
 		root := Connect(t)
 		p, through := Via(t, root)
 		if p.Addr() == Shared(t).Addr() || strings.TrimPrefix(through, p.Addr()) != root[strings.Index(root, "/"):] {
@@ -241,7 +241,7 @@ func TestProxy(t *testing.T) {
 		default:
 		}
 	})
-	t.Run("is_silent_as_a_black_hole", func(t *testing.T) {
+	t.Run("passes_nothing_in_a_black_hole", func(t *testing.T) {
 		p, c, _ := onceVia(t)
 		abandoned := connectOnce(t, p)
 		p.Blackhole(true)
@@ -327,7 +327,7 @@ func TestProxy(t *testing.T) {
 			t.Errorf("exists: %v", err)
 		}
 	})
-	t.Run("tells_of_a_cut_that_came_by_itself", func(t *testing.T) {
+	t.Run("reports_a_connection_that_ends_before_the_reply", func(t *testing.T) {
 		p, c, _ := onceVia(t)
 		met := p.CutAfter(OpClose, 1)
 		c.Close() // the reply, or the end of the connection

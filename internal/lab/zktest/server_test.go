@@ -37,7 +37,7 @@ func TestServer(t *testing.T) {
 		}
 	}
 
-	t.Run("takes_the_tick", func(t *testing.T) {
+	t.Run("has_the_tick_of_its_options", func(t *testing.T) {
 		conf, err := s.Ask("conf")
 		if err != nil || !strings.Contains(conf, "tickTime=250\n") || !strings.Contains(conf, "minSessionTimeout=500\n") {
 			t.Errorf("conf: %v\n%s", err, conf)
@@ -48,7 +48,7 @@ func TestServer(t *testing.T) {
 			t.Errorf("error %v, answers: %t", err, answers())
 		}
 	})
-	t.Run("says_nothing_while_paused", func(t *testing.T) {
+	t.Run("answers_nothing_while_paused", func(t *testing.T) {
 		s.Pause()
 		defer s.Resume()
 		if answers() {
@@ -112,7 +112,7 @@ func TestStart(t *testing.T) {
 		prepare    func(t *testing.T)
 	}{
 		{"refuses_a_tick_below_a_millisecond", "Tick 1µs is below 1 ms", Options{Tick: time.Microsecond}, func(*testing.T) {}},
-		{"says_what_the_script_says", "has no bin/java: set it to a Java, or unset it", Options{}, func(t *testing.T) { t.Setenv("JAVA_HOME", t.TempDir()) }},
+		{"shows_the_error_of_the_script", "has no bin/java: set it to a Java, or unset it", Options{}, func(t *testing.T) { t.Setenv("JAVA_HOME", t.TempDir()) }},
 		{"works_only_in_the_checkout", "is not inside a checkout", Options{}, func(t *testing.T) { t.Chdir(t.TempDir()) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestStart(t *testing.T) {
 			}
 		})
 	}
-	t.Run("is_not_deceived_by_another_server_on_its_port", func(t *testing.T) {
+	t.Run("does_not_take_another_server_on_its_port_for_its_own", func(t *testing.T) {
 		s := &Server{at: Host{Addr: host}, port: Shared(t).port, dir: t.TempDir()}
 		if answer, err := s.Ask("srvr"); err != nil || answer == "" {
 			t.Fatalf("the shared server does not answer: %v", err)

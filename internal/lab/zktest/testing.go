@@ -32,16 +32,12 @@ var shared struct {
 	// Fixed by Main.
 	hasMain bool
 	ca      *CA // of all servers; nil where the tests are not closed
-	judge   Judge
+	check   func(*Server) (text string, err error)
 
 	sync.Mutex                    // guards the rest
 	servers    map[string]*Server // by their options
 	atEnd      []func() error
 }
-
-// Judge judges the audit log of a server that is about to be stopped. It returns what there
-// is to say, or an error.
-type Judge func(*Server) (text string, err error)
 
 // Main runs a package's tests, stops the shared servers, and fails when a
 // goroutine is left over:
@@ -49,12 +45,13 @@ type Judge func(*Server) (text string, err error)
 //	func TestMain(m *testing.M) { zktest.Main(m) }
 func Main(m *testing.M) { MainClosed(m, nil) }
 
-// MainClosed is Main, where the tests may be Closed. The judge then judges all servers.
-func MainClosed(m *testing.M, judge Judge) {
+// MainClosed is Main, where the tests may be Closed. Then check looks at the audit log of each
+// server before the server is stopped. It returns a text for the log of the tests, or an error.
+func MainClosed(m *testing.M, check func(*Server) (text string, err error)) {
 	shared.hasMain, shared.servers = true, make(map[string]*Server)
 	var err error
-	if judge != nil && os.Getenv("TASKKEEPER_TLS") == "1" {
-		shared.judge = judge
+	if check != nil && os.Getenv("TASKKEEPER_TLS") == "1" {
+		shared.check = check
 		err = closeAll()
 	}
 	code := 1
@@ -133,7 +130,7 @@ func SharedWith(t testing.TB, o Options) *Server {
 		shared.servers[key] = s
 		atEnd(func() error {
 			defer s.Stop()
-			return s.audited(func(args ...any) { fmt.Println(args...) })
+			return s.checkAudit(func(args ...any) { fmt.Println(args...) })
 		})
 	}
 	t.Cleanup(func() { logOnFailure(t, s) })
@@ -145,7 +142,7 @@ func NewServer(t testing.TB, o Options) *Server {
 	t.Helper()
 	s := startForTests(t, o)
 	t.Cleanup(func() {
-		if err := s.audited(t.Log); err != nil {
+		if err := s.checkAudit(t.Log); err != nil {
 			t.Error(err)
 		}
 		logOnFailure(t, s)
@@ -165,12 +162,12 @@ func startForTests(t testing.TB, o Options) *Server {
 	return s
 }
 
-// audited has a closed package's judge judge the server's audit log.
-func (s *Server) audited(log func(args ...any)) error {
-	if shared.judge == nil {
+// checkAudit is what MainClosed promises.
+func (s *Server) checkAudit(log func(args ...any)) error {
+	if shared.check == nil {
 		return nil
 	}
-	text, err := shared.judge(s)
+	text, err := shared.check(s)
 	if text != "" {
 		log(text)
 	}

@@ -59,7 +59,7 @@ func TestClosedInstallation(t *testing.T) {
 			}
 		}
 	})
-	t.Run("gets_from_a_manual_client_what_the_policy_permits", func(t *testing.T) {
+	t.Run("lets_each_role_do_what_the_policy_permits", func(t *testing.T) {
 		h := Conn(t, connect)
 		h.Create("/tasks/t", "pending")
 		h.Put("/tasks", "x")
@@ -72,7 +72,7 @@ func TestClosedInstallation(t *testing.T) {
 			t.Errorf("/tasks holds %q", got)
 		}
 	})
-	t.Run("is_one_of_several_chroots", func(t *testing.T) {
+	t.Run("leaves_other_chroots_open", func(t *testing.T) {
 		if got := policyOf(s.Addr() + "/other"); !got.IsZero() {
 			t.Errorf("/other has the policy\n%s", got)
 		}
@@ -111,7 +111,7 @@ func TestProxyBeforeAServerWithTLS(t *testing.T) {
 			t.Errorf("it answers %q", answer)
 		}
 	})
-	t.Run("is_silent_from_the_first_byte_on", func(t *testing.T) {
+	t.Run("passes_not_even_a_handshake_in_a_black_hole", func(t *testing.T) {
 		proxy.Blackhole(true)
 		defer proxy.Blackhole(false)
 		if conn, err := Dial(through, s.Identity("worker"), askLimit/10); err == nil {
