@@ -94,7 +94,16 @@ func testEnsemble(t *testing.T) {
 	}
 
 	var old, leader *Server
-	Eventually(t, "a server leads", func() (bool, string) { old = e.Leader(); return old != nil, "" })
+	leads := func(s **Server) func() (bool, string) {
+		return func() (bool, string) {
+			if *s = e.Leader(); *s == nil {
+				return false, "none"
+			}
+			mode, err := (*s).Mode()
+			return mode == "leader", fmt.Sprint(mode, err)
+		}
+	}
+	Eventually(t, "a server leads", leads(&old))
 	must(n.Cut(name(old)))
 	Eventually(t, "another server leads, and the one that is cut off does not", func() (bool, string) {
 		mode, _ := old.Mode()
@@ -115,7 +124,7 @@ func testEnsemble(t *testing.T) {
 	must(n.Show(name(leader), name(old)))
 	reaches(leader, old, true)
 
-	Eventually(t, "a server leads", func() (bool, string) { leader = e.Leader(); return leader != nil, "" })
+	Eventually(t, "a server leads", leads(&leader))
 	leader.Kill()
 	Eventually(t, "another server leads", modes("[follower leader]"))
 	if got, ok := h.Get("/kept"); !ok || got != "1" {

@@ -48,10 +48,9 @@ func Main(m *testing.M) { MainClosed(m, nil) }
 // MainClosed is Main, where the tests may be Closed. Then check looks at the audit log of each
 // server before the server is stopped. It returns a text for the log of the tests, or an error.
 func MainClosed(m *testing.M, check func(*Server) (text string, err error)) {
-	shared.hasMain, shared.servers = true, make(map[string]*Server)
+	shared.hasMain, shared.check, shared.servers = true, check, make(map[string]*Server)
 	var err error
-	if check != nil && os.Getenv("TASKKEEPER_TLS") == "1" {
-		shared.check = check
+	if Closed() {
 		err = closeAll()
 	}
 	code := 1
@@ -164,7 +163,7 @@ func startForTests(t testing.TB, o Options) *Server {
 
 // checkAudit is what MainClosed promises.
 func (s *Server) checkAudit(log func(args ...any)) error {
-	if shared.check == nil {
+	if !Closed() {
 		return nil
 	}
 	text, err := shared.check(s)
