@@ -89,7 +89,7 @@ func (s *Server) Close(root string) error {
 }
 
 func (s *Server) createClosed(root string) error {
-	conn, err := connect(s.Addr(), Dialer(s.Identity("admin")), func() {})
+	conn, _, err := connect(s.Addr(), Dialer(s.Identity("admin")))
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func Deliver(connectString string, who identity.Files, multi []byte) (a Answer, 
 	if err != nil {
 		return a, err
 	}
-	conn, err := connect(firstServer(connectString), Dialer(who), func() {})
+	conn, _, err := connect(firstServer(connectString), Dialer(who))
 	if err != nil {
 		return a, err
 	}

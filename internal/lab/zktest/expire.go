@@ -42,10 +42,10 @@ func ExpireSessionAs(connectString string, session int64, who identity.Files) er
 // takeOver continues a session, and closes it.
 func takeOver(connectString string, session int64, who identity.Files) (known bool, err error) {
 	dial := Dialer(who)
-	conn, err := connect(firstServer(connectString), func(network, addr string, limit time.Duration) (net.Conn, error) {
+	conn, _, err := connect(firstServer(connectString), func(network, addr string, limit time.Duration) (net.Conn, error) {
 		conn, err := dial(network, addr, limit)
 		return &takeover{Conn: conn, session: session}, err
-	}, func() {})
+	})
 	if errors.Is(err, zk.ErrSessionExpired) {
 		return false, nil
 	}

@@ -31,7 +31,7 @@ type ManualClient struct {
 	root    string        // chroot; "" for none
 	policy  access.Policy // gives the ACLs of what it creates
 	session int64
-	over    atomic.Bool // the session has expired or was closed
+	over    *atomic.Bool // the session has expired or was closed
 }
 
 // Conn opens a session to host:port[,host:port…][/chroot]; it is closed when
@@ -48,45 +48,40 @@ func ConnAs(t testing.TB, connectString string, who identity.Files) *ManualClien
 	if root != "" {
 		root = "/" + strings.TrimSuffix(root, "/")
 	}
-	m := &ManualClient{t: t, root: root, policy: policyOf(connectString)}
-	conn, err := connect(servers, Dialer(who), func() { m.over.Store(true) })
+	conn, over, err := connect(servers, Dialer(who))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Conn, m.session = conn, conn.SessionID()
+	m := &ManualClient{Conn: conn, t: t, root: root, policy: policyOf(connectString), session: conn.SessionID(), over: over}
 	t.Cleanup(m.Close)
 	return m
 }
 
-// connect opens a session. When the session expires, expired is called, and the connection is
+// connect opens a session. When the session expires, over is set, and the connection is
 // closed: go-zookeeper would open another session.
-func connect(servers string, dial zk.Dialer, expired func()) (*zk.Conn, error) {
-	var (
-		conn      *zk.Conn
-		err       error
-		connected = make(chan struct{}) // closed when conn is set
-		over      atomic.Bool
-	)
+func connect(servers string, dial zk.Dialer) (conn *zk.Conn, over *atomic.Bool, err error) {
+	over = new(atomic.Bool)
+	connected := make(chan *zk.Conn, 1)
 	conn, _, err = zk.Connect(strings.Split(servers, ","), manualTimeout, zk.WithLogger(silent{}), zk.WithDialer(dial),
 		zk.WithEventCallback(func(e zk.Event) {
-			if e.State == zk.StateExpired {
-				<-connected
-				over.Store(true)
-				expired()
-				conn.Close()
+			if e.State == zk.StateExpired && over.CompareAndSwap(false, true) {
+				(<-connected).Close()
 			}
 		}))
-	close(connected)
-	if err == nil {
-		err = eventually(patience, func() (bool, string) { return conn.SessionID() != 0 || over.Load(), conn.State().String() })
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect to %s: %w", servers, err)
 	}
-	if over.Load() {
+	connected <- conn
+	err = eventually(patience, func() (bool, string) { return conn.SessionID() != 0 || over.Load(), conn.State().String() })
+	if err != nil {
+		conn.Close()
+	} else if over.Load() {
 		err = zk.ErrSessionExpired
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open a session at %s: %w", servers, err)
+		err = fmt.Errorf("open a session at %s: %w", servers, err)
 	}
-	return conn, nil
+	return conn, over, err
 }
 
 // Dialer is Dial for go-zookeeper. Its connections bound the library's handshake, which waits

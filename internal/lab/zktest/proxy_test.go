@@ -43,14 +43,14 @@ func (c *observed) Read(p []byte) (int, error) {
 func connectOnce(t *testing.T, p *Proxy) *once {
 	t.Helper()
 	c := &once{}
-	conn, err := connect(p.Addr(), func(network, addr string, limit time.Duration) (net.Conn, error) {
+	conn, _, err := connect(p.Addr(), func(network, addr string, limit time.Duration) (net.Conn, error) {
 		if c.tcp != nil {
 			return nil, errors.New("it has connected before")
 		}
 		conn, err := net.DialTimeout(network, addr, limit)
 		c.tcp = &observed{conn, make(chan error, 1)}
 		return c.tcp, err
-	}, func() {})
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
