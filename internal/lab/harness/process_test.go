@@ -18,10 +18,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func sh(script string) Command { return Command{Path: "/bin/sh", Args: []string{"-c", script}} }
 
 func TestProcess(t *testing.T) {
-	t.Run("keeps_both_outputs_as_lines", func(t *testing.T) {
-		p := Run(t, sh("echo a; echo b >&2; printf 'c\\n\\nd'"))
+	t.Run("passes_arguments_and_environment_and_keeps_both_outputs_as_lines", func(t *testing.T) {
+		c := sh("echo $0 $X; echo b >&2; printf 'c\\n\\nd'")
+		c.Args, c.Env = append(c.Args, "one"), []string{"X=y"}
+		p := Run(t, c)
 		p.Exit(0)
-		if got := p.Stdout.Lines(); !slices.Equal(got, []string{"a", "c", "", "d"}) {
+		if got := p.Stdout.Lines(); !slices.Equal(got, []string{"one y", "c", "", "d"}) {
 			t.Errorf("stdout %q", got)
 		}
 		if got := p.Stderr.Lines(); !slices.Equal(got, []string{"b"}) {
@@ -34,12 +36,6 @@ func TestProcess(t *testing.T) {
 		p.Line(p.Stdout, "up")
 		p.Send(syscall.SIGTERM)
 		p.Exit(128 + 15)
-	})
-	t.Run("passes_arguments_and_environment", func(t *testing.T) {
-		c := sh("echo $0 $X")
-		c.Args, c.Env = append(c.Args, "one"), []string{"X=y"}
-		p := Run(t, c)
-		p.Line(p.Stdout, "one y")
 	})
 	t.Run("ignores_no_signal_that_its_parent_ignores", func(t *testing.T) {
 		signal.Ignore(syscall.SIGHUP, syscall.SIGINT)
