@@ -114,21 +114,17 @@ func (n *Network) Host(name string) (Host, error) {
 
 // Cut cuts hosts off, without a word to anyone: they reach each other, and
 // nothing else; the others do so too.
-func (n *Network) Cut(names ...string) error {
-	return n.move(names, "apart", "route add %s/32 dev apart src 10.0.0.2")
-}
+func (n *Network) Cut(names ...string) error { return n.move("apart", "add", names) }
 
 // Join joins hosts that are cut off with the others again.
-func (n *Network) Join(names ...string) error {
-	return n.move(names, "whole", "route del %s/32 dev apart")
-}
+func (n *Network) Join(names ...string) error { return n.move("whole", "del", names) }
 
 // move puts hosts on a bridge, all at once, and changes the route of this process to each.
-func (n *Network) move(names []string, bridge, route string) error {
+func (n *Network) move(bridge, verb string, names []string) error {
 	var links, routes []string
 	for _, name := range names {
 		links = append(links, "link set "+name+" master "+bridge)
-		routes = append(routes, fmt.Sprintf(route, n.hosts[name].Addr))
+		routes = append(routes, "route "+verb+" "+n.hosts[name].Addr+"/32 dev apart src 10.0.0.2")
 	}
 	return ip(append(links, routes...)...)
 }
