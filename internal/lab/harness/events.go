@@ -106,7 +106,7 @@ func Short(id string) string {
 func (c *Cluster) Events() []Event { return c.events.all() }
 
 // Await returns the first event after a moment that matches. It fails when ctx ends before
-// there is one; what says what was waited for.
+// there is one; the error then names what was waited for.
 func (c *Cluster) Await(ctx context.Context, since time.Time, what string, match func(Event) bool) (Event, error) {
 	for e := range c.events.follow(ctx) {
 		if e.Time.After(since) && match(e) {

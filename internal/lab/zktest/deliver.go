@@ -70,7 +70,7 @@ type Answer struct {
 	RefusedAt int   // the operation that was refused; -1 if none was
 }
 
-// Deliver sends the operations of a multi that was caught on a new session, and ends the session. So the write
+// Deliver sends the operations of a caught multi on a new session, and ends the session. So the write
 // of a program whose session has ended arrives after all. A client library does that when it
 // sends its queue on the session that it opens next. The zero value of who connects without TLS.
 func Deliver(connectString string, who identity.Files, multi []byte) (a Answer, err error) {

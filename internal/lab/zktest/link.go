@@ -75,7 +75,7 @@ func (l *link) handshake() (client, server net.Conn, err error) {
 	return in, out, out.HandshakeContext(l.ctx)
 }
 
-// action says what becomes of a packet.
+// action is what the proxy does with a packet.
 type action int
 
 const (

@@ -20,10 +20,10 @@ import (
 // expires because a test paused the server for a while.
 const manualTimeout = 20 * time.Second
 
-// A ManualClient is one plain ZooKeeper session, to do in a test what a person would
-// type into ZooKeeper's shell. It fails its test on every error that its
-// methods do not speak of, so they are for the test's own goroutine. A ManualClient
-// whose session has ended does not get another one.
+// A ManualClient is one plain ZooKeeper session. A test does with it what a person would
+// type into ZooKeeper's shell. The test fails on every error that a method does not mention,
+// so the methods are for the test's own goroutine. A ManualClient whose session has ended
+// does not get another one.
 type ManualClient struct {
 	Conn *zk.Conn // for whatever else there is to do; paths without the chroot
 
@@ -221,10 +221,10 @@ func (m *ManualClient) Children(path string) (children []string) {
 	return children
 }
 
-// SetQuota bounds how many znodes there may be, a path with all below it, and how many
-// bytes they hold; -1 stands for any number. The last bounds hold. A server enforces that with
-// -Dzookeeper.enforceQuota=true. It looks at what has been written, so that what is
-// on its way may exceed it.
+// SetQuota limits how many znodes there may be, a path with all below it, and how many
+// bytes they hold; -1 stands for any number. The last limits hold. A server enforces them with
+// -Dzookeeper.enforceQuota=true. The server counts what has been written, so writes that are
+// on their way may exceed a limit.
 func (m *ManualClient) SetQuota(path string, znodes, bytes int) {
 	m.t.Helper()
 	create := func(path, data string) {

@@ -49,8 +49,8 @@ func (o Op) String() string {
 	return fmt.Sprintf("op %d", int32(o))
 }
 
-// A Match tells whether a request is meant. It gets the request's bytes, from
-// the xid on, and may neither keep nor change them, nor call the Proxy.
+// A Match reports whether a request is meant. It gets the request's bytes, from
+// the xid on. It must not keep or change them, nor call the Proxy.
 type Match func(request []byte) bool
 
 // Naming matches requests that contain a path, or a part of one.
@@ -63,8 +63,8 @@ func Naming(path string) Match {
 // operation a request is; it passes four-letter words too. Its methods may be
 // called from several goroutines.
 //
-// Some methods say what becomes of one request: the n-th from now on, n from 1, of an operation,
-// that meets each Match. They return a channel, which is closed when that has happened.
+// Some methods decide about one request: the n-th from now on, n from 1, that has the operation
+// and that each Match accepts. They return a channel, which is closed when that has happened.
 type Proxy struct {
 	// Fixed at construction.
 	target   string
@@ -84,7 +84,7 @@ type Proxy struct {
 	seen    []Op
 }
 
-// rule says what becomes of one request yet to come.
+// rule decides about one request yet to come.
 type rule struct {
 	op    Op
 	match []Match
@@ -208,8 +208,8 @@ func (p *Proxy) Catch(op Op, match ...Match) (caught <-chan []byte, release func
 	return request, release
 }
 
-// Unknown makes the server, from now on, one that does not know an operation: it says so, and
-// closes the connection.
+// Unknown makes the server, from now on, one that does not know an operation: the server answers
+// with an error, and closes the connection.
 func (p *Proxy) Unknown(op Op) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

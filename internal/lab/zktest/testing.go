@@ -92,7 +92,7 @@ func AtEnd(t testing.TB, end func()) {
 	atEnd(func() error { end(); return nil })
 }
 
-// atEnd is for who has locked shared, and for Main.
+// atEnd is AtEnd for Main, and for callers that have locked shared.
 func atEnd(end func() error) { shared.atEnd = append(shared.atEnd, end) }
 
 // Dir returns a new folder for what several tests of a package use. Main removes it.
@@ -113,8 +113,8 @@ func Shared(t testing.TB) *Server {
 	return SharedWith(t, Options{})
 }
 
-// SharedWith is Shared for those who ask for the same options. The server's log is shown if
-// the test fails.
+// SharedWith is Shared for all tests that ask for the same options. The server's log is shown
+// if the test fails.
 func SharedWith(t testing.TB, o Options) *Server {
 	t.Helper()
 	shared.Lock()

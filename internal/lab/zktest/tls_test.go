@@ -21,7 +21,7 @@ func logs(t *testing.T, s *Server, want AuditEntry) {
 	}
 }
 
-// TestIntruderMatrix of package access tests whom a server with TLS refuses.
+// TestIntruderMatrix of package access tests which certificates a server refuses.
 func TestServerWithTLS(t *testing.T) {
 	s := SharedWith(t, Options{TLS: true})
 	for _, role := range Roles {
