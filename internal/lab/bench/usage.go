@@ -33,7 +33,7 @@ func (s *service) usage() usage {
 	}
 	if s.on.own != nil {
 		u.processor["server"] = processorTime(s.on.own.Pid())
-		answer, _ := s.on.own.Srvr()
+		answer, _ := s.on.own.Ask("srvr")
 		u.requests = parseReceived(answer)
 	}
 	u.switches, u.idle, u.all = machine()

@@ -97,7 +97,7 @@ func (s *service) measure(ctx context.Context, t *table, column int) error {
 		t.addTime(column, what, took)
 		return err
 	}
-	if s.Ensemble == nil {
+	if len(s.Servers) == 1 {
 		return kill(s.Servers[0], "the only server killed and restarted: time without a result")
 	}
 	if err := kill(s.Ensemble.Follower(), "a follower killed and restarted: time without a result"); err != nil {

@@ -3,82 +3,52 @@ package harness
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"iter"
 	"slices"
 	"strings"
 	"sync"
 )
 
-// Output is what a process has written to one stream, as lines.
-type Output struct {
-	reading sync.Mutex // locked while the process's output is left unread
-
+// feed is a list that grows until it ends. Its methods may be called from any goroutine.
+type feed[T any] struct {
 	mu    sync.Mutex // guards the rest
-	lines []string
-	rest  []byte        // the beginning of a line
-	more  chan struct{} // closed, and made anew, when there is more
+	items []T
 	ended bool
+	more  chan struct{} // closed at the next change; nil if nobody waits
 }
 
-func newOutput() *Output { return &Output{more: make(chan struct{})} }
-
-// Write takes the process's output.
-func (o *Output) Write(p []byte) (int, error) {
-	o.reading.Lock()
-	defer o.reading.Unlock()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.rest = append(o.rest, p...)
-	for {
-		i := bytes.IndexByte(o.rest, '\n')
-		if i < 0 {
-			break
-		}
-		o.lines = append(o.lines, string(o.rest[:i]))
-		o.rest = o.rest[i+1:]
+// add adds items, after which the list may be at its end.
+func (f *feed[T]) add(end bool, items ...T) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.items = append(f.items, items...)
+	f.ended = end
+	if f.more != nil {
+		close(f.more)
+		f.more = nil
 	}
-	o.wake()
-	return len(p), nil
 }
 
-func (o *Output) end() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.rest) > 0 {
-		o.lines = append(o.lines, string(o.rest))
-		o.rest = nil
-	}
-	o.ended = true
-	o.wake()
+// all are the items so far.
+func (f *feed[T]) all() []T {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.items)
 }
 
-func (o *Output) wake() {
-	close(o.more)
-	o.more = make(chan struct{})
-}
-
-// Lines are the lines so far.
-func (o *Output) Lines() []string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Clone(o.lines)
-}
-
-// String is the text so far.
-func (o *Output) String() string { return strings.Join(o.Lines(), "\n") }
-
-// Follow yields each line, from the first one, as it is written; until the
-// process ends or ctx does.
-func (o *Output) Follow(ctx context.Context) iter.Seq[string] {
-	return func(yield func(string) bool) {
+// follow yields each item, from the first one, as it is added; until the list or ctx ends.
+func (f *feed[T]) follow(ctx context.Context) iter.Seq[T] {
+	return func(yield func(T) bool) {
 		for n := 0; ; {
-			o.mu.Lock()
-			fresh, more, ended := o.lines[n:], o.more, o.ended
-			o.mu.Unlock()
-			for _, line := range fresh {
-				if !yield(line) {
+			f.mu.Lock()
+			fresh, ended := f.items[n:], f.ended
+			if f.more == nil {
+				f.more = make(chan struct{})
+			}
+			more := f.more
+			f.mu.Unlock()
+			for _, item := range fresh {
+				if !yield(item) {
 					return
 				}
 			}
@@ -95,16 +65,45 @@ func (o *Output) Follow(ctx context.Context) iter.Seq[string] {
 	}
 }
 
-// Await returns the first line that match accepts. It fails when the process
-// or ctx ends before there is one.
-func (o *Output) Await(ctx context.Context, match func(line string) bool) (string, error) {
-	for line := range o.Follow(ctx) {
-		if match(line) {
-			return line, nil
+// Output is what a process has written to one stream, as lines.
+type Output struct {
+	reading sync.Mutex // locked while the process's output is left unread
+	lines   feed[string]
+
+	mu   sync.Mutex // guards rest
+	rest []byte     // the beginning of a line
+}
+
+// Write takes the process's output.
+func (o *Output) Write(p []byte) (int, error) {
+	o.reading.Lock()
+	defer o.reading.Unlock()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var lines []string
+	for line := range bytes.Lines(append(o.rest, p...)) {
+		o.rest = bytes.Clone(line)
+		if text, ok := strings.CutSuffix(string(line), "\n"); ok {
+			lines = append(lines, text)
+			o.rest = nil
 		}
 	}
-	if ctx.Err() != nil {
-		return "", fmt.Errorf("wait for a line: %w", context.Cause(ctx))
-	}
-	return "", errors.New("wait for a line: the process has ended")
+	o.lines.add(false, lines...)
+	return len(p), nil
 }
+
+// end takes what is left as the last line.
+func (o *Output) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.rest) > 0 {
+		o.lines.add(false, string(o.rest))
+	}
+	o.lines.add(true)
+}
+
+// Lines are the lines so far.
+func (o *Output) Lines() []string { return o.lines.all() }
+
+// String is the text so far.
+func (o *Output) String() string { return strings.Join(o.Lines(), "\n") }

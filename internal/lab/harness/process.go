@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"taskkeeper/internal/identity"
+	"taskkeeper/internal/lab/zktest"
 )
 
 // Command is what to run.
@@ -24,11 +24,11 @@ type Command struct {
 	Args []string // without the program's name
 	Dir  string   // the working directory; without, the parent's
 	Env  []string // "KEY=value", beside the parent's environment
+	In   string   // standard input; empty without
 
-	// Identity gives the program the certificate of its Role, unless Env or its flags have
+	// Identity gives the program the certificate of its role, unless Env or its flags have
 	// another one. Without it, as where it returns the zero value, the parent's stands.
 	Identity func(role string) identity.Files
-	In       string // standard input; empty without
 }
 
 func (c Command) String() string {
@@ -37,12 +37,9 @@ func (c Command) String() string {
 
 // Process is one child process. Its methods may be called from any goroutine.
 type Process struct {
+	*zktest.Process
 	Stdout, Stderr *Output
-
-	// Fixed by Start.
-	command Command
-	cmd     *exec.Cmd
-	done    chan struct{} // closed when it has ended and all its output is read
+	command        Command
 }
 
 // drain is how long output is read on after the end, for what children of the
@@ -51,39 +48,21 @@ const drain = time.Second
 
 // Start starts a program. The caller must see to its end: Wait or Kill.
 func Start(c Command) (*Process, error) {
-	p := &Process{
-		Stdout:  newOutput(),
-		Stderr:  newOutput(),
-		command: c,
-		cmd:     exec.Command(c.Path, c.Args...),
-		done:    make(chan struct{}),
-	}
-	p.cmd.Dir = c.Dir
-	p.cmd.Env = slices.Concat(os.Environ(), c.identity(), c.Env)
-	p.cmd.Stdout, p.cmd.Stderr = p.Stdout, p.Stderr
+	p := &Process{Stdout: &Output{}, Stderr: &Output{}, command: c}
+	cmd := exec.Command(c.Path, c.Args...)
+	cmd.Dir = c.Dir
+	cmd.Env = slices.Concat(os.Environ(), Environment(c.Identity, append([]string{c.Path}, c.Args...)...), c.Env)
+	cmd.Stdout, cmd.Stderr = p.Stdout, p.Stderr
 	if c.In != "" {
-		p.cmd.Stdin = strings.NewReader(c.In)
+		cmd.Stdin = strings.NewReader(c.In)
 	}
-	p.cmd.WaitDelay = drain
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setpgid:   true, // a Ctrl-C in the terminal is for the parent, which signals its children
-		Pdeathsig: syscall.SIGKILL,
-	}
-	started := make(chan error)
-	go func() { // ends with the process; Wait and Kill wait for it
-		defer close(p.done)
-		// Pdeathsig is about the thread that started the process.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = p.cmd.Wait() // ProcessState tells
-		}
+	cmd.WaitDelay = drain
+	var err error
+	p.Process, err = zktest.Spawn(cmd, func() {
 		p.Stdout.end()
 		p.Stderr.end()
-	}()
-	if err := <-started; err != nil {
+	})
+	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c, err)
 	}
 	return p, nil
@@ -91,19 +70,16 @@ func Start(c Command) (*Process, error) {
 
 func (p *Process) String() string { return p.command.String() }
 
-// Pid is the process's id, also after its end.
-func (p *Process) Pid() int { return p.cmd.Process.Pid }
-
 // Signal sends a signal to the process. One that has ended is an error.
 func (p *Process) Signal(sig syscall.Signal) error {
-	if err := p.cmd.Process.Signal(sig); err != nil {
+	if err := p.Process.Signal(sig); err != nil {
 		return fmt.Errorf("send %v to %s: %w", sig, p, err)
 	}
 	return nil
 }
 
 // BlockStderr leaves what the process writes to its standard error unread, until the
-// function that it returns is called. The pipe then holds one page at most.
+// returned function is called. The pipe then holds one page at most.
 func (p *Process) BlockStderr() (unblock func(), err error) {
 	pipe, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/2", p.Pid()), os.O_WRONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -118,31 +94,16 @@ func (p *Process) BlockStderr() (unblock func(), err error) {
 	return p.Stderr.reading.Unlock, nil
 }
 
-// Done is closed when the process has ended and its output is complete.
-func (p *Process) Done() <-chan struct{} { return p.done }
-
 // Wait waits for the end and returns the exit status; as in a shell, that is
 // 128 and the signal's number when a signal ended it.
 func (p *Process) Wait(ctx context.Context) (status int, err error) {
 	select {
-	case <-p.done:
+	case <-p.Done():
 	case <-ctx.Done():
 		return 0, fmt.Errorf("wait for the end of %s: %w", p, context.Cause(ctx))
 	}
-	if ws, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+	if ws, ok := p.State().Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		return 128 + int(ws.Signal()), nil
 	}
-	return p.cmd.ProcessState.ExitCode(), nil
-}
-
-// Kill ends the process, unless it has ended, and what it has started; it
-// returns when it is gone.
-func (p *Process) Kill() {
-	select {
-	case <-p.done:
-		return
-	default:
-	}
-	_ = syscall.Kill(-p.Pid(), syscall.SIGKILL) // fails only when all are gone
-	<-p.done
+	return p.State().ExitCode(), nil
 }

@@ -18,28 +18,24 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func sh(script string) Command { return Command{Path: "/bin/sh", Args: []string{"-c", script}} }
 
 func TestProcess(t *testing.T) {
-	t.Run("keeps_both_outputs_by_line", func(t *testing.T) {
-		p := Run(t, sh("echo a; echo b >&2; printf 'c\\n\\nd'"))
+	t.Run("passes_arguments_and_environment_and_keeps_both_outputs_as_lines", func(t *testing.T) {
+		c := sh("echo $0 $X; echo b >&2; printf 'c\\n\\nd'")
+		c.Args, c.Env = append(c.Args, "one"), []string{"X=y"}
+		p := Run(t, c)
 		p.Exit(0)
-		if got := p.Stdout.Lines(); !slices.Equal(got, []string{"a", "c", "", "d"}) {
+		if got := p.Stdout.Lines(); !slices.Equal(got, []string{"one y", "c", "", "d"}) {
 			t.Errorf("stdout %q", got)
 		}
 		if got := p.Stderr.Lines(); !slices.Equal(got, []string{"b"}) {
 			t.Errorf("stderr %q", got)
 		}
 	})
-	t.Run("tells_the_exit_status", func(t *testing.T) {
+	t.Run("returns_the_exit_status", func(t *testing.T) {
 		Run(t, sh("exit 3")).Exit(3)
 		p := Run(t, sh("echo up; sleep 100"))
 		p.Line(p.Stdout, "up")
 		p.Send(syscall.SIGTERM)
 		p.Exit(128 + 15)
-	})
-	t.Run("passes_arguments_and_environment", func(t *testing.T) {
-		c := sh("echo $0 $X")
-		c.Args, c.Env = append(c.Args, "one"), []string{"X=y"}
-		p := Run(t, c)
-		p.Line(p.Stdout, "one y")
 	})
 	t.Run("ignores_no_signal_that_its_parent_ignores", func(t *testing.T) {
 		signal.Ignore(syscall.SIGHUP, syscall.SIGINT)
@@ -57,7 +53,7 @@ func TestProcess(t *testing.T) {
 	t.Run("follows_while_it_runs", func(t *testing.T) {
 		p := Run(t, sh("echo 1; read x; echo 2; sleep 100"))
 		var got []string
-		for line := range p.Stdout.Follow(t.Context()) {
+		for line := range p.Stdout.lines.follow(t.Context()) {
 			if got = append(got, line); line == "2" {
 				break
 			}
@@ -66,20 +62,19 @@ func TestProcess(t *testing.T) {
 			t.Errorf("lines %q", got)
 		}
 	})
-	t.Run("says_why_no_line_came", func(t *testing.T) {
-		none := func(string) bool { return false }
+	t.Run("ends_a_wait_with_its_context_or_the_end_of_the_process", func(t *testing.T) {
 		p := Run(t, sh("sleep 100"))
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
-		if _, err := p.Stdout.Await(ctx, none); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("await: %v", err)
+		for line := range p.Stdout.lines.follow(ctx) {
+			t.Errorf("line %q", line)
 		}
 		if _, err := p.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("wait: %v", err)
 		}
 		p.Kill()
-		if _, err := p.Stdout.Await(t.Context(), none); err == nil || !strings.Contains(err.Error(), "has ended") {
-			t.Errorf("await: %v", err)
+		for line := range p.Stdout.lines.follow(t.Context()) {
+			t.Errorf("line %q", line)
 		}
 		if err := p.Signal(syscall.SIGTERM); err == nil {
 			t.Error("signal after the end: no error")

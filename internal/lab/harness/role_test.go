@@ -8,7 +8,7 @@ import (
 	"taskkeeper/internal/identity"
 )
 
-func TestRoleIsThatOfTheProgramAndItsVerb(t *testing.T) {
+func TestACommandHasTheRoleOfTheProgramAndItsVerb(t *testing.T) {
 	for command, want := range map[string]string{
 		"/bin/master":                                        "master",
 		"/tmp/x/worker|--slots|2":                            "worker",
@@ -28,7 +28,7 @@ func TestRoleIsThatOfTheProgramAndItsVerb(t *testing.T) {
 		"/bin/sh|-c|exit 3":                                  "",
 		"bin/election|--zk|h:1":                              "admin",
 	} {
-		if got := Role(strings.Split(command, "|")); got != want {
+		if got := roleOf(strings.Split(command, "|")); got != want {
 			t.Errorf("%s: %q, want %q", command, got, want)
 		}
 	}

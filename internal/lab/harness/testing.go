@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -15,17 +16,16 @@ import (
 	"time"
 
 	"taskkeeper/internal/lab/zktest"
+	"taskkeeper/internal/session"
 )
 
 // patience is how long tests wait. Only a failure takes so long.
 const patience = 30 * time.Second
 
-// builds are the folders of programs that tests of this package have built, by what go build
-// was asked for.
-var builds struct {
-	sync.Mutex
-	dirs map[string]string
-}
+var (
+	building sync.Mutex                // guards built
+	built    = make(map[string]string) // folders of programs, by the arguments of go build
+)
 
 // Build builds programs, with the race detector if the test has it, and returns the folder
 // that they are in. It is the same one for all tests of a package that ask for the same:
@@ -36,10 +36,10 @@ func Build(t testing.TB, args ...string) string {
 	if len(args) == 0 {
 		args = []string{"taskkeeper/cmd/..."}
 	}
-	builds.Lock()
-	defer builds.Unlock()
+	building.Lock()
+	defer building.Unlock()
 	key := strings.Join(args, " ")
-	if dir, ok := builds.dirs[key]; ok {
+	if dir, ok := built[key]; ok {
 		return dir
 	}
 	dir := zktest.Dir(t)
@@ -48,14 +48,11 @@ func Build(t testing.TB, args ...string) string {
 	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
 		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
-	if builds.dirs == nil {
-		builds.dirs = make(map[string]string)
-	}
-	builds.dirs[key] = dir
+	built[key] = dir
 	return dir
 }
 
-// race tells whether this very program has the race detector.
+// race reports whether this very program has the race detector.
 func race() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
@@ -68,9 +65,9 @@ type Child struct {
 	t testing.TB
 }
 
-// Run starts a program, which ignores no signal though the test may (nohup): what is
-// caught here has its default there. It is killed when the test ends; if the test
-// failed, its output is logged then.
+// Run starts a program, and kills it when the test ends. If the test has failed, the program's
+// output is logged then. The program ignores no signal, though the test may, as under nohup:
+// a signal that is caught here has its default there.
 func Run(t testing.TB, c Command) *Child {
 	t.Helper()
 	if c.Identity == nil {
@@ -102,11 +99,13 @@ func (c *Child) Line(o *Output, text string) string {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
-	line, err := o.Await(ctx, func(line string) bool { return strings.Contains(line, text) })
-	if err != nil {
-		c.t.Fatalf("%s, for %q: %v", c, text, err)
+	for line := range o.lines.follow(ctx) {
+		if strings.Contains(line, text) {
+			return line
+		}
 	}
-	return line
+	c.t.Fatalf("%s: no line with %q within %v, or before its end", c, text, patience)
+	return ""
 }
 
 // Send sends a signal.
@@ -117,7 +116,7 @@ func (c *Child) Send(sig syscall.Signal) {
 	}
 }
 
-// Exit waits for the end and fails the test unless the status is the wanted.
+// Exit waits for the end, and fails the test if the status is another one.
 func (c *Child) Exit(want int) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
@@ -129,4 +128,46 @@ func (c *Child) Exit(want int) {
 	if got != want {
 		c.t.Fatalf("%s: exit status %d, want %d", c, got, want)
 	}
+}
+
+// calm is a session timeout that no test waits for, and that no session exceeds because the
+// machine is busy.
+const calm = 20 * time.Second
+
+// SessionConfig is for a test's sessions at host:port[,host:port…][/chroot]. What they log is
+// shown if the test fails.
+func SessionConfig(t testing.TB, connect string) session.Config {
+	t.Helper()
+	address, err := session.ParseAddress(connect)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return session.Config{Address: address, Timeout: calm, Logger: Logger(t)}
+}
+
+// Open opens a session that is closed when the test ends.
+func Open(t testing.TB, connect string, change ...func(*session.Config)) *session.Session {
+	t.Helper()
+	cfg := SessionConfig(t, connect)
+	for _, c := range change {
+		c(&cfg)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	s, err := session.Open(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// Timeout changes how long a session lives without its server.
+func Timeout(d time.Duration) func(*session.Config) {
+	return func(c *session.Config) { c.Timeout = d }
+}
+
+// Logger writes to the test's log.
+func Logger(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/lab/harness"
-	"taskkeeper/internal/lab/history"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/session"
 	"taskkeeper/internal/task"
@@ -96,7 +95,7 @@ func (r *run) hold(master string) *heldWrite {
 	proxy, err := r.Proxy(master)
 	r.must(err)
 	w := &heldWrite{master: master}
-	w.frame, w.release = proxy.Catch(zktest.OpMulti, 1, zktest.Naming(chroot+task.WorkersDir+"/"), zktest.Naming(chroot+task.TasksDir+"/"))
+	w.frame, w.release = proxy.Catch(zktest.OpMulti, zktest.Naming(chroot+task.WorkersDir+"/"), zktest.Naming(chroot+task.TasksDir+"/"))
 	return w
 }
 
@@ -130,7 +129,7 @@ func (r *run) deliver(w *heldWrite) {
 	a, err := zktest.Deliver(r.Servers[0].Addr(), r.Servers[0].Identity("master"), w.multi)
 	r.must(err)
 	r.note(at, "", "the late write of %s reaches ZooKeeper, on another session", w.master)
-	r.check(a.RefusedAt == 0 && a.Refused == history.NoNode, "the late write is refused for the candidate's znode: error %d at operation %d, check %s",
+	r.check(a.RefusedAt == 0 && errors.Is(a.Refused, zk.ErrNoNode), "the late write is refused for the candidate's znode: %v at operation %d, check %s",
 		a.Refused, a.RefusedAt, briefly(w.candidate))
 }
 

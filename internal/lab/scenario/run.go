@@ -155,7 +155,7 @@ func (r *run) end() history.Report {
 	r.must(err)
 	r.check(left == 0, "znodes left when all have ended: %d", left)
 	r.txns = r.readLogs()
-	if r.Ensemble != nil {
+	if len(r.Servers) > 1 {
 		for _, s := range r.Servers { // each by itself: one may lag behind, or hold what the others do not
 			r.poll("nothing is left at "+r.Name(s), func() (bool, string) {
 				left, err := r.Remains(r.ctx, s)

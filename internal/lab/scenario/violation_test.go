@@ -30,7 +30,7 @@ func TestAWriteOfAnOldLeaderIsShownWithTheCandidatesAndTheWorker(t *testing.T) {
 		txn(1, false, history.Event{Op: history.Set, Path: worker, Data: []byte("t")}),
 	}
 	var out bytes.Buffer
-	r := &run{Cluster: &harness.Cluster{Programs: new(harness.Programs)}, out: &out, began: began, txns: txns}
+	r := &run{Cluster: new(harness.Cluster), out: &out, began: began, txns: txns}
 	r.explain(history.Check(history.Under(txns, chroot), history.Options{}).Violations)
 	const want = `
 A write in ZooKeeper's own log breaks the rule "leader": only the session that owns the lowest candidate leads.

@@ -18,40 +18,29 @@ type AuditEntry struct {
 	Result    string // success, failure or invoked
 }
 
-// Audit is what clients wrote, and attempted to write, through this server, over all its
+// Audit lists what clients wrote, and attempted to write, through this server, over all its
 // restarts. Only servers with TLS keep such a log.
 func (s *Server) Audit() (entries []AuditEntry, err error) {
 	log, err := os.ReadFile(s.logPath())
-	if err != nil {
-		return nil, err
-	}
 	for line := range strings.Lines(string(log)) {
 		if _, text, ok := strings.Cut(line, " Slf4jAuditLogger - session="); ok {
 			entries = append(entries, parseAudit("session="+strings.TrimSuffix(text, "\n")))
 		}
 	}
-	return entries, nil
+	return entries, err
 }
 
-// parseAudit takes a line of the log: key=value, apart by tabs.
-func parseAudit(text string) (e AuditEntry) {
+// parseAudit reads an entry: key=value, separated by tabs.
+func parseAudit(text string) AuditEntry {
+	values := make(map[string]string)
 	for field := range strings.SplitSeq(text, "\t") {
-		switch key, value, _ := strings.Cut(field, "="); key {
-		case "session":
-			id, _ := strconv.ParseUint(strings.TrimPrefix(value, "0x"), 16, 64)
-			e.Session = int64(id)
-		case "user": // all that the client is: its address too
-			ids := slices.DeleteFunc(strings.Split(value, ","), func(id string) bool { return net.ParseIP(id) != nil })
-			e.User = strings.Join(ids, ",")
-		case "operation":
-			e.Operation = value
-		case "znode":
-			e.Znode = value
-		case "acl":
-			e.ACL = value
-		case "result":
-			e.Result = value
-		}
+		key, value, _ := strings.Cut(field, "=")
+		values[key] = value
 	}
-	return e
+	session, _ := strconv.ParseUint(values["session"], 0, 64)
+	ids := slices.DeleteFunc(strings.Split(values["user"], ","), func(id string) bool { return net.ParseIP(id) != nil })
+	return AuditEntry{
+		Session: int64(session), User: strings.Join(ids, ","), // without the client's address
+		Operation: values["operation"], Znode: values["znode"], ACL: values["acl"], Result: values["result"],
+	}
 }

@@ -1,142 +1,103 @@
 package zktest
 
 import (
+	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
+	"io"
 	"slices"
-	"strings"
-	"time"
+
+	"github.com/go-zookeeper/zk"
 
 	"taskkeeper/internal/identity"
 )
-
-// An Answer is what a server makes of a multi.
-type Answer struct {
-	Session   int64 // on which it was asked
-	Zxid      int64 // what was refused has one too
-	Refused   int32 // ZooKeeper's code of the error; 0 where it was carried out
-	RefusedAt int   // the operation that was refused; -1 where none was
-}
-
-// Deliver sends a multi as it was caught, byte by byte, on a session of its own,
-// which it ends. So the write of someone whose session has ended arrives after
-// all: as when a client library sends what it has queued on the session that it
-// opens next. The zero value of who connects without TLS.
-func Deliver(addr string, who identity.Files, multi []byte) (Answer, error) {
-	addr, _, _ = strings.Cut(addr, "/")
-	conn, err := Dial(addr, who, 2*time.Second)
-	if err != nil {
-		return Answer{}, err
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
-	session, err := handshake(conn, 0, make([]byte, 16))
-	if err != nil {
-		return Answer{}, err
-	}
-	reply, err := call(conn, multi)
-	if err != nil {
-		return Answer{}, fmt.Errorf("deliver: %w", err)
-	}
-	a, err := parseAnswer(reply)
-	if err != nil {
-		return Answer{}, fmt.Errorf("deliver: %w: reply % x", err, reply)
-	}
-	a.Session = session
-	return a, endSession(conn)
-}
-
-var errShort = errors.New("too short")
-
-// opError stands for the operation in each result of a multi that was refused.
-const opError Op = -1
-
-// parseAnswer reads xid 4 · zxid 8 · error 4 · result… In a multi that was
-// refused each result is an error, which is 0 before the operation in question.
-func parseAnswer(reply []byte) (Answer, error) {
-	f := fields{rest: reply}
-	f.take(4)
-	a := Answer{Zxid: int64(f.long()), RefusedAt: -1}
-	if code := f.int(); code != 0 {
-		return a, fmt.Errorf("no answer to a multi, error %d", code)
-	}
-	for i := 0; f.err == nil; i++ {
-		op, done := f.opHeader()
-		if done || op != opError {
-			break
-		}
-		if code := f.int(); code != 0 {
-			a.Refused, a.RefusedAt = code, i
-			break
-		}
-	}
-	return a, f.err
-}
 
 // A MultiOp is one operation of a multi.
 type MultiOp struct {
 	Op      Op
 	Path    string
-	Data    []byte // OpSetData
-	Version int32  // that it asks for, -1 for any
+	Data    []byte // of OpSetData
+	Version int32  // that the znode must have, -1 for any
 }
 
 // MultiOps lists the operations of a multi that was caught: checks, deletes and
-// sets of data, others are an error.
-func MultiOps(multi []byte) ([]MultiOp, error) {
-	f := fields{rest: multi}
-	f.take(8) // xid, operation
-	var ops []MultiOp
-	for {
-		op, done := f.opHeader()
-		if done || f.err != nil {
-			return ops, f.err
+// sets of data. Another operation is an error.
+func MultiOps(multi []byte) (ops []MultiOp, err error) {
+	r := bytes.NewReader(multi)
+	next := func(field any) {
+		if err == nil {
+			err = binary.Read(r, binary.BigEndian, field)
 		}
-		o := MultiOp{Op: op, Path: string(f.buffer())}
-		switch op {
+	}
+	text := func() []byte {
+		var length int32
+		if next(&length); length < -1 || int(length) > r.Len() {
+			err = io.ErrUnexpectedEOF
+			return nil
+		}
+		b := make([]byte, max(0, length)) // -1 stands for no data
+		next(b)
+		return b
+	}
+	next(new([2]int32)) // xid, operation
+	for err == nil {
+		var header struct {
+			Op   Op
+			Done bool
+			Err  int32
+		}
+		if next(&header); header.Done || err != nil {
+			break
+		}
+		op := MultiOp{Op: header.Op, Path: string(text())}
+		switch op.Op {
 		case OpCheck, OpDelete:
 		case OpSetData:
-			o.Data = f.buffer()
+			op.Data = text()
 		default:
-			return ops, fmt.Errorf("operation %d is %s", len(ops), op)
+			return ops, fmt.Errorf("operation %d is %s", len(ops), op.Op)
 		}
-		o.Version = f.int()
-		ops = append(ops, o)
+		next(&op.Version)
+		ops = append(ops, op)
 	}
+	return ops, err
 }
 
-// fields reads a packet's fields one after the other; zeros from an error on.
-type fields struct {
-	rest []byte
-	err  error
+// An Answer is a server's answer to a multi.
+type Answer struct {
+	Session   int64 // that the multi was sent on
+	Refused   error // nil if the multi was carried out
+	RefusedAt int   // the operation that was refused; -1 if none was
 }
 
-func (f *fields) take(n int) []byte {
-	if n < 0 || n > len(f.rest) {
-		f.rest, f.err = nil, errShort
-		return make([]byte, 8)
+// Deliver sends the operations of a caught multi on a new session, and ends the session. So the write
+// of a program whose session has ended arrives after all. A client library does that when it
+// sends its queue on the session that it opens next. The zero value of who connects without TLS.
+func Deliver(connectString string, who identity.Files, multi []byte) (a Answer, err error) {
+	ops, err := MultiOps(multi)
+	if err != nil {
+		return a, err
 	}
-	b := f.rest[:n]
-	f.rest = f.rest[n:]
-	return b
-}
-
-func (f *fields) int() int32   { return int32(binary.BigEndian.Uint32(f.take(4))) }
-func (f *fields) long() uint64 { return binary.BigEndian.Uint64(f.take(8)) }
-
-func (f *fields) buffer() []byte {
-	n := int(f.int())
-	if n == -1 || f.err != nil {
-		return nil
+	conn, _, err := connect(firstServer(connectString), Dialer(who))
+	if err != nil {
+		return a, err
 	}
-	return slices.Clone(f.take(n))
-}
-
-// opHeader reads what is before each operation, and each result, of a multi.
-func (f *fields) opHeader() (op Op, done bool) {
-	op = Op(f.int())
-	done = f.take(1)[0] != 0
-	f.int() // an error, again in the body
-	return op, done
+	defer conn.Close()
+	var requests []any
+	for _, op := range ops {
+		switch op.Op {
+		case OpCheck:
+			requests = append(requests, &zk.CheckVersionRequest{Path: op.Path, Version: op.Version})
+		case OpDelete:
+			requests = append(requests, &zk.DeleteRequest{Path: op.Path, Version: op.Version})
+		case OpSetData:
+			requests = append(requests, &zk.SetDataRequest{Path: op.Path, Data: op.Data, Version: op.Version})
+		}
+	}
+	results, err := conn.Multi(requests...)
+	a = Answer{Session: conn.SessionID(), RefusedAt: slices.IndexFunc(results, func(r zk.MultiResponse) bool { return r.Error != nil })}
+	if a.RefusedAt >= 0 {
+		a.Refused, err = results[a.RefusedAt].Error, nil
+	}
+	return a, err
 }

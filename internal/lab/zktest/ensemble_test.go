@@ -3,65 +3,61 @@ package zktest
 import (
 	"fmt"
 	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
-
-	"taskkeeper/internal/identity"
 )
 
+// TestEnsemble runs again in a private network. An ensemble without a network, or without TLS, is
+// in tests of other packages: session, cmdtest.
 func TestEnsemble(t *testing.T) {
-	e, err := StartEnsemble(3, Options{})
-	if err != nil {
-		t.Fatal(err)
+	const inside = "TASKKEEPER_TEST_NETWORK"
+	if os.Getenv(inside) != "" {
+		testEnsemble(t)
+		return
 	}
-	t.Cleanup(e.Stop)
-	testEnsemble(t, e)
+	command, err := PrivateNetwork()
+	if err != nil {
+		t.Skip(err)
+	}
+	args := append(command[1:], os.Args[0], "-test.run=^TestEnsemble$", "-test.v")
+	cmd := exec.CommandContext(t.Context(), command[0], args...)
+	cmd.Env = append(os.Environ(), inside+"=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
 }
 
-func TestEnsembleWithTLS(t *testing.T) {
-	e, err := StartEnsemble(3, Options{TLS: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Stop)
-	testEnsemble(t, e)
-
-	s := e.Servers[0]
-	election := net.JoinHostPort(host, strconv.Itoa(s.port+1000+between))
-	quorum := s.ca.files("quorum")
-	quorum.Key = quorum.Cert
-	conn, err := Dial(election, quorum, askLimit)
-	if err != nil {
-		t.Fatalf("the certificate of a server, at the port for elections: %v", err)
-	}
-	conn.Close()
-	for name, who := range map[string]identity.Files{"no certificate": {CA: s.ca.file}, "the admin": s.Identity("admin")} {
-		if conn, err := Dial(election, who, askLimit); err == nil {
-			t.Errorf("%s is taken for one of the servers", name)
-			conn.Close()
+func testEnsemble(t *testing.T) {
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
-}
-
-func testEnsemble(t *testing.T, e *Ensemble) {
-	modes := func() (leaders, followers int) {
-		for _, s := range e.Servers {
-			switch mode, _ := s.Mode(); mode {
-			case "leader":
-				leaders++
-			case "follower":
-				followers++
+	n, err := NewNetwork()
+	must(err)
+	e, err := StartEnsemble(3, Options{Network: n, TLS: true, Flags: []string{quickly}})
+	must(err)
+	t.Cleanup(e.Stop)
+	modes := func(want string) func() (bool, string) {
+		return func() (bool, string) {
+			var modes []string
+			for _, s := range e.Servers {
+				if mode, err := s.Mode(); err == nil {
+					modes = append(modes, mode)
+				}
 			}
+			slices.Sort(modes)
+			return fmt.Sprint(modes) == want, fmt.Sprint(modes)
 		}
-		return leaders, followers
 	}
 	// A follower that a busy machine lets wait leaves its leader, and follows it again.
-	complete := func() (bool, string) {
-		l, f := modes()
-		return l == 1 && f == 2, fmt.Sprintf("%d leaders, %d followers", l, f)
-	}
-	Eventually(t, "one server leads, the others follow", complete)
+	const complete = "[follower follower leader]"
+	Eventually(t, "one server leads, the others follow", modes(complete))
 	h := Conn(t, e.Connect())
 	h.Create("/kept", "1")
 	Eventually(t, "one server has the session", func() (bool, string) {
@@ -74,18 +70,66 @@ func testEnsemble(t *testing.T, e *Ensemble) {
 		return with == 1, fmt.Sprintf("%d have it", with)
 	})
 
-	var old *Server
-	Eventually(t, "a server leads", func() (bool, string) { old = e.Leader(); return old != nil, "" })
-	old.Kill()
-	Eventually(t, "another server leads", func() (bool, string) {
-		l, f := modes()
-		return l == 1 && f == 1 && e.Leader() != old, fmt.Sprintf("%d leaders, %d followers", l, f)
+	name := func(s *Server) string { return fmt.Sprintf("server-%d", slices.Index(e.Servers, s)+1) }
+	reaches := func(from, to *Server, want bool) {
+		t.Helper()
+		dial := fmt.Sprintf("exec 3<>/dev/tcp/%s/%d", to.at.Addr, to.port)
+		err := run("", append(slices.Clone(from.at.Within), "timeout", "1", "bash", "-c", dial)...)
+		if (err == nil) != want {
+			t.Errorf("%s reaches %s: %v", name(from), name(to), err)
+		}
+	}
+	// Only the servers take part in elections.
+	a, b, certs := e.Servers[0], e.Servers[1], filepath.Join(e.dir, "tls")
+	election := net.JoinHostPort(a.at.Addr, strconv.Itoa(a.port+1000+between))
+	for who, args := range map[string][]string{
+		"a server":  {"-cert", certs + "/quorum.pem", "-key", certs + "/quorum.pem"},
+		"the admin": {"-cert", certs + "/admin.pem", "-key", certs + "/admin.key"},
+		"a client":  nil,
+	} {
+		command := slices.Concat(b.at.Within, []string{"openssl", "s_client", "-connect", election}, args)
+		if err := run("", command...); (err == nil) != (who == "a server") {
+			t.Errorf("%s at the port for elections: %v", who, err)
+		}
+	}
+
+	var old, leader *Server
+	leads := func(s **Server) func() (bool, string) {
+		return func() (bool, string) {
+			if *s = e.Leader(); *s == nil {
+				return false, "none"
+			}
+			mode, err := (*s).Mode()
+			return mode == "leader", fmt.Sprint(mode, err)
+		}
+	}
+	Eventually(t, "a server leads", leads(&old))
+	must(n.Cut(name(old)))
+	Eventually(t, "another server leads, and the one that is cut off does not", func() (bool, string) {
+		mode, _ := old.Mode()
+		leader = e.Leader()
+		return leader != nil && leader != old, mode
 	})
+	reaches(leader, old, false)
+	reaches(old, leader, false)
+	_, err = old.Ask("srvr") // this process reaches both sides
+	must(err)
+	must(n.Join(name(old)))
+	Eventually(t, "the old leader follows", modes(complete))
+	reaches(leader, old, true)
+	reaches(old, leader, true)
+
+	must(n.Hide(name(leader), name(old)))
+	reaches(leader, old, false)
+	must(n.Show(name(leader), name(old)))
+	reaches(leader, old, true)
+
+	Eventually(t, "a server leads", leads(&leader))
+	leader.Kill()
+	Eventually(t, "another server leads", modes("[follower leader]"))
 	if got, ok := h.Get("/kept"); !ok || got != "1" {
 		t.Errorf("/kept: %q, %t", got, ok)
 	}
-	if err := old.Restart(); err != nil {
-		t.Fatal(err)
-	}
-	Eventually(t, "the old leader is one of them again", complete)
+	must(e.Restart())
+	Eventually(t, "the killed leader is one of them again", modes(complete))
 }

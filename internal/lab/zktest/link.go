@@ -2,11 +2,11 @@ package zktest
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"io"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,14 +16,14 @@ import (
 type link struct {
 	p              *Proxy
 	client, server *net.TCPConn
-	in, out        net.Conn      // the same, or TLS on them
-	gone           chan struct{} // closed when the client is
-	done           chan struct{} // closed when both are
-	once           sync.Once
-	losing         map[uint32]*rule // by the xid of the reply to lose; guarded by p.mu
+	ctx            context.Context // ends with both connections
+	cancel         context.CancelFunc
+	gone           chan struct{} // closed when the client has closed its connection
+
+	unanswered map[uint32]*rule // rules for the replies to come, by xid; guarded by p.mu
 }
 
-// reset ends the link as a failing network does.
+// reset ends both connections as a failing network does.
 func (l *link) reset() {
 	l.client.SetLinger(0)
 	l.server.SetLinger(0)
@@ -31,82 +31,81 @@ func (l *link) reset() {
 }
 
 func (l *link) end() {
-	l.once.Do(func() {
-		l.client.Close()
-		if l.server != nil {
-			l.server.Close()
-		}
-		close(l.done)
-	})
+	l.cancel()
+	l.client.Close()
+	l.server.Close()
 }
 
-// talk has both sides speak. Where the server has TLS, the client's certificate says which of
-// its Roles the proxy takes on.
-func (l *link) talk() error {
-	l.in, l.out = l.client, l.server
+// run passes packets until a connection ends, and ends the other one.
+func (l *link) run() {
+	defer l.end()
+	client, server, err := l.handshake()
+	if err != nil {
+		return
+	}
+	var pumps sync.WaitGroup
+	pumps.Go(func() { l.pump(client, server, l.request, func() { close(l.gone) }) })
+	pumps.Go(func() { l.pump(server, client, l.reply, func() {}) })
+	pumps.Wait()
+}
+
+// handshake makes the TLS handshakes if the server has TLS. To the server the proxy shows the
+// certificate of the role that the client's certificate names.
+func (l *link) handshake() (client, server net.Conn, err error) {
 	s := l.p.server
-	if s == nil {
-		return nil
+	if s == nil || s.ca == nil {
+		return l.client, l.server, nil
 	}
 	if !l.wait(time.Time{}) {
-		return net.ErrClosed
+		return nil, nil, net.ErrClosed
 	}
-	config, err := s.ca.accepting()
+	config, err := s.ca.serverConfig()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	in := tls.Server(l.client, config)
-	if err := in.HandshakeContext(l.p.ctx); err != nil {
-		return err
+	if err := in.HandshakeContext(l.ctx); err != nil {
+		return nil, nil, err
 	}
 	role := strings.TrimPrefix(in.ConnectionState().PeerCertificates[0].Subject.CommonName, "tk-")
-	if config, err = dialing(s.Identity(role)); err != nil {
-		return err
+	if config, err = clientConfig(s.Identity(role)); err != nil {
+		return nil, nil, err
 	}
 	out := tls.Client(l.server, config)
-	if err := out.HandshakeContext(l.p.ctx); err != nil {
-		return err
-	}
-	l.in, l.out = in, out
-	return nil
+	return in, out, out.HandshakeContext(l.ctx)
 }
 
-// packet is one frame, with its length in front.
-type packet struct {
-	bytes []byte
-	due   time.Time
-}
-
-// verdict is what becomes of a packet.
-type verdict int
+// action is what the proxy does with a packet.
+type action int
 
 const (
-	pass verdict = iota
-	drop         // it alone
-	end          // and its connection
+	pass action = iota
+	drop        // the packet alone
+	end         // the packet and its connection
 )
 
-// pump passes packets in one direction until either side ends. judge sees
-// all but the first, the handshake.
-func (l *link) pump(from, to net.Conn, judge func(frame []byte) verdict) {
+// pump passes packets in one direction until a side ends, and calls ended when from does. decide
+// sees all packets but the first, which is the handshake.
+func (l *link) pump(from, to net.Conn, decide func(frame []byte) action, ended func()) {
+	type packet struct {
+		bytes []byte
+		due   time.Time
+	}
 	queue := make(chan packet, 256)
 	var reader sync.WaitGroup
 	defer reader.Wait()
 	defer l.end()
 	reader.Go(func() {
 		defer close(queue)
-		if from == l.in {
-			defer close(l.gone)
-		}
-		r := frames{r: bufio.NewReader(from)}
-		for {
-			b, err := r.next()
+		defer ended()
+		for r := bufio.NewReader(from); ; {
+			b, err := nextPacket(r)
 			if err != nil {
 				return
 			}
 			select {
 			case queue <- packet{b, time.Now().Add(l.p.latency())}:
-			case <-l.done:
+			case <-l.ctx.Done():
 				return
 			}
 		}
@@ -117,7 +116,7 @@ func (l *link) pump(from, to net.Conn, judge func(frame []byte) verdict) {
 			return
 		}
 		if !first && len(f.bytes) >= 12 {
-			switch judge(f.bytes[4:]) {
+			switch decide(f.bytes[4:]) {
 			case drop:
 				continue
 			case end:
@@ -129,25 +128,27 @@ func (l *link) pump(from, to net.Conn, judge func(frame []byte) verdict) {
 		}
 		first = false
 	}
-	l.wait(time.Time{}) // an end does not show through a black hole either
+	l.wait(time.Time{}) // a black hole hides the end as well
 }
 
-// wait returns when a packet may pass, or false when it never will.
+func (p *Proxy) latency() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.delay
+}
+
+// wait returns true when a packet may pass, and false when it never will.
 func (l *link) wait(due time.Time) bool {
-	if d := time.Until(due); d > 0 {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-l.done:
-			return false
-		}
+	select {
+	case <-time.After(time.Until(due)):
+	case <-l.ctx.Done():
+		return false
 	}
 	l.p.mu.Lock()
 	open := l.p.open
 	l.p.mu.Unlock()
 	select {
-	case <-open:
+	case <-open: // also what the client wrote before it closed the connection
 		return true
 	default:
 	}
@@ -155,36 +156,27 @@ func (l *link) wait(due time.Time) bool {
 	case <-open:
 		return true
 	case <-l.gone:
-		return false
-	case <-l.done:
-		return false
+	case <-l.ctx.Done():
 	}
+	return false
 }
 
 // request applies the rules to a request: xid 4 · operation 4 · body.
-func (l *link) request(frame []byte) verdict {
+func (l *link) request(frame []byte) action {
 	xid, op := binary.BigEndian.Uint32(frame), Op(binary.BigEndian.Uint32(frame[4:]))
-	r := l.p.judge(op, frame)
-	if r != nil && r.kind == hold {
-		close(r.met)
-		if r.caught != nil {
-			r.caught <- slices.Clone(frame)
+	r := l.p.take(op, frame)
+	if r != nil && r.request != nil {
+		if v := r.request(l); v != pass {
+			return v
 		}
-		select {
-		case <-r.release:
-		case <-l.done:
-			return end
-		}
-	}
-	if r != nil && r.kind == cutBefore {
-		l.reset()
-		close(r.met)
-		return end
 	}
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
-	if r != nil && (r.kind == cutAfter || r.kind == refuseAfter || r.kind == lose) {
-		l.losing[xid] = r
+	if l.p.unknown[op] {
+		frame[7] = 99 // the last byte of the operation
+	}
+	if r != nil && r.reply != nil {
+		l.unanswered[xid] = r
 	}
 	if op != OpPing {
 		l.p.seen = append(l.p.seen, op)
@@ -192,55 +184,36 @@ func (l *link) request(frame []byte) verdict {
 	return pass
 }
 
-// reply looks for replies to lose: xid 4 · zxid 8 · error 4 · body.
-func (l *link) reply(frame []byte) verdict {
+// reply applies the rules to a reply: xid 4 · zxid 8 · error 4 · body.
+func (l *link) reply(frame []byte) action {
 	xid := binary.BigEndian.Uint32(frame)
 	l.p.mu.Lock()
-	r := l.losing[xid]
-	delete(l.losing, xid)
+	r := l.unanswered[xid]
+	delete(l.unanswered, xid)
 	l.p.mu.Unlock()
 	if r == nil {
 		return pass
 	}
-	if r.kind == lose {
-		close(r.met)
-		return drop
-	}
-	if r.kind == refuseAfter {
-		l.p.Refuse(true)
-	}
-	l.reset()
-	close(r.met)
-	return end
+	defer close(r.replied)
+	return r.reply(l)
 }
 
-// maxFrame is more than any packet holds, and less than four letters read as a
-// length.
-const maxFrame = 64 << 20
-
-// frames reads packets, each with its length in front. From four letters on it
-// reads just what comes: a four-letter word, or the answer to one.
-type frames struct {
-	r   *bufio.Reader
-	raw bool
-}
-
-func (f *frames) next() ([]byte, error) {
-	if f.raw {
-		b := make([]byte, 4096)
-		n, err := f.r.Read(b)
-		return b[:n], err
+// nextPacket reads a packet with its length in front. A four-letter word, or the answer to one,
+// has no length: four letters would be more than any packet has. Of such text it reads what
+// has come.
+func nextPacket(r *bufio.Reader) ([]byte, error) {
+	const maxPacket = 64 << 20
+	head, err := r.Peek(4)
+	n := r.Buffered()
+	if err == nil {
+		if length := binary.BigEndian.Uint32(head); length <= maxPacket {
+			n = 4 + int(length)
+		}
 	}
-	head, err := f.r.Peek(4)
-	if err != nil {
+	if n == 0 {
 		return nil, err
 	}
-	n := binary.BigEndian.Uint32(head)
-	f.raw = n > maxFrame
-	if f.raw {
-		n = 0
-	}
-	b := make([]byte, 4+n)
-	_, err = io.ReadFull(f.r, b)
+	b := make([]byte, n)
+	_, err = io.ReadFull(r, b)
 	return b, err
 }

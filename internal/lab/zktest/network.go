@@ -27,15 +27,6 @@ type Network struct {
 	hosts map[string]Host
 }
 
-// The two bridges: all hosts are on the first one, those that are cut off on the
-// second. This process has an address on each.
-const (
-	whole, wholeAddr = "whole", "10.0.0.1"
-	apart, apartAddr = "apart", "10.0.0.2"
-	firstHost        = 11
-	mostHosts        = 200
-)
-
 // PrivateNetwork returns the command, to be followed by another, that runs it in
 // a network and a mount namespace of its own. Root may do that, and on most
 // machines anyone. Where it is not possible the error says what is missing.
@@ -51,39 +42,40 @@ func PrivateNetwork() (command []string, err error) {
 	}
 	command = append(command, "--")
 	// All that a Network does, once.
-	const probe = "set -e; " + makeRun + `
+	const probe = makeRun + `
 		ip link add whole type bridge
 		ip netns add probe
 		ip link add probe type veth peer name eth0 netns probe
 		ip link set probe master whole
 		ip netns exec probe true`
-	if err := run(append(command, "sh", "-c", probe)...); err != nil {
+	if err := run("", append(command, "sh", "-c", probe)...); err != nil {
 		return nil, fmt.Errorf("a private network needs root, or user namespaces for everyone, and bridges and veth in the kernel: %w", err)
 	}
 	return command, nil
 }
 
-// makeRun gives ip netns a place for its names. Where nobody has made it and we
-// may not, a new /run has to do.
-const makeRun = `
+// makeRun gives ip netns a folder for its names. Where nobody has made the folder and this
+// process may not, a new /run has to do.
+const makeRun = `set -e
 		dir=/run/netns; mkdir -p $dir 2>/dev/null || dir=/run
 		mount -t tmpfs netns $dir`
 
 // NewNetwork makes a network without hosts, in a process that was started by the
-// command of PrivateNetwork.
+// command of PrivateNetwork. All hosts are on the bridge whole, those that are cut off on the
+// bridge apart. This process has an address on each.
 func NewNetwork() (*Network, error) {
-	err := run("sh", "-c", "set -e; "+makeRun)
+	err := run("", "sh", "-c", makeRun)
 	if err == nil {
 		// By default a bridge takes the address of one of its ports, and so changes it
 		// when ports come and go.
-		err = batch(
+		err = ip(
 			"link set lo up",
-			"link add "+whole+" address 02:00:00:00:00:01 type bridge",
-			"link add "+apart+" address 02:00:00:00:00:02 type bridge",
-			"address add "+wholeAddr+"/24 dev "+whole,
-			"address add "+apartAddr+"/32 dev "+apart,
-			"link set "+whole+" up",
-			"link set "+apart+" up",
+			"link add whole address 02:00:00:00:00:01 type bridge",
+			"link add apart address 02:00:00:00:00:02 type bridge",
+			"address add 10.0.0.1/24 dev whole",
+			"address add 10.0.0.2/32 dev apart",
+			"link set whole up",
+			"link set apart up",
 		)
 	}
 	if err != nil {
@@ -92,25 +84,22 @@ func NewNetwork() (*Network, error) {
 	return &Network{hosts: make(map[string]Host)}, nil
 }
 
-// Host returns the host of that name, and makes it at the first time.
+// Host returns the host of that name. The first call makes it.
 func (n *Network) Host(name string) (Host, error) {
 	if h, ok := n.hosts[name]; ok {
 		return h, nil
 	}
-	if len(n.hosts) == mostHosts {
-		return Host{}, fmt.Errorf("make host %s: there are %d already", name, mostHosts)
-	}
 	h := Host{
-		Addr:   "10.0.0." + strconv.Itoa(firstHost+len(n.hosts)),
+		Addr:   "10.0.0." + strconv.Itoa(11+len(n.hosts)),
 		Within: []string{"ip", "netns", "exec", name},
 	}
-	err := batch(
+	err := ip(
 		"netns add "+name,
 		"link add "+name+" type veth peer name eth0 netns "+name,
-		"link set "+name+" master "+whole+" up",
+		"link set "+name+" master whole up",
 	)
 	if err == nil {
-		err = batchIn(name,
+		err = ipIn(name,
 			"address add "+h.Addr+"/24 dev eth0",
 			"link set eth0 up",
 			"link set lo up",
@@ -125,30 +114,22 @@ func (n *Network) Host(name string) (Host, error) {
 
 // Cut cuts hosts off, without a word to anyone: they reach each other, and
 // nothing else; the others do so too.
-func (n *Network) Cut(names ...string) error {
-	return n.move(names, apart, "route add %s/32 dev "+apart+" src "+apartAddr)
-}
+func (n *Network) Cut(names ...string) error { return n.move("apart", "add", names) }
 
 // Join joins hosts that are cut off with the others again.
-func (n *Network) Join(names ...string) error {
-	return n.move(names, whole, "route del %s/32 dev "+apart)
-}
+func (n *Network) Join(names ...string) error { return n.move("whole", "del", names) }
 
-// move puts hosts on a bridge, all at once, and changes our own route to each.
-func (n *Network) move(names []string, bridge, route string) error {
+// move puts hosts on a bridge, all at once, and changes the route of this process to each.
+func (n *Network) move(bridge, verb string, names []string) error {
 	var links, routes []string
 	for _, name := range names {
 		links = append(links, "link set "+name+" master "+bridge)
-		routes = append(routes, fmt.Sprintf(route, n.hosts[name].Addr))
+		routes = append(routes, "route "+verb+" "+n.hosts[name].Addr+"/32 dev apart src 10.0.0.2")
 	}
-	if err := batch(append(links, routes...)...); err != nil {
-		return fmt.Errorf("move %s to the bridge %s: %w", strings.Join(names, ", "), bridge, err)
-	}
-	return nil
+	return ip(append(links, routes...)...)
 }
 
-// Hide has every attempt of one host to reach some others fail at once; Show
-// ends that.
+// Hide makes every attempt of one host to reach some others fail at once.
 func (n *Network) Hide(from string, names ...string) error { return n.routes("add", from, names) }
 
 // Show ends what Hide began.
@@ -159,31 +140,24 @@ func (n *Network) routes(verb, from string, names []string) error {
 	for _, name := range names {
 		commands = append(commands, "route "+verb+" unreachable "+n.hosts[name].Addr+"/32")
 	}
-	if err := batchIn(from, commands...); err != nil {
-		return fmt.Errorf("%s routes of %s: %w", verb, from, err)
-	}
-	return nil
+	return ipIn(from, commands...)
 }
 
-// batch carries out commands of ip, one close upon the other.
-func batch(commands ...string) error { return ip(commands) }
+// ip carries out commands of ip, one close upon the other.
+func ip(commands ...string) error { return run(strings.Join(commands, "\n"), "ip", "-batch", "-") }
 
-func batchIn(host string, commands ...string) error { return ip(commands, "-n", host) }
-
-func ip(commands []string, options ...string) error {
-	cmd := exec.Command("ip", append(options, "-batch", "-")...)
-	cmd.Stdin = strings.NewReader(strings.Join(commands, "\n"))
-	return said(cmd)
+func ipIn(host string, commands ...string) error {
+	return run(strings.Join(commands, "\n"), "ip", "-n", host, "-batch", "-")
 }
 
-func run(args ...string) error { return said(exec.Command(args[0], args[1:]...)) }
-
-// said runs a command, whose output is the error if it fails.
-func said(cmd *exec.Cmd) error {
+// run runs a command. The error has the first line of its output.
+func run(input string, command ...string) error {
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Stdin = strings.NewReader(input)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		text, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-		return fmt.Errorf("%s: %w: %s", cmd.Args[0], err, text)
+		return fmt.Errorf("%s: %w: %s", command[0], err, text)
 	}
 	return nil
 }

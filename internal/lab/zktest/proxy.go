@@ -22,7 +22,6 @@ const (
 	OpExists      Op = 3
 	OpGetData     Op = 4
 	OpSetData     Op = 5
-	OpGetACL      Op = 6
 	OpSetACL      Op = 7
 	OpSync        Op = 9
 	OpPing        Op = 11
@@ -36,48 +35,22 @@ const (
 	OpClose       Op = -11
 )
 
+var opNames = map[Op]string{
+	OpCreate: "create", OpDelete: "delete", OpExists: "exists", OpGetData: "getData", OpSetData: "setData",
+	OpSetACL: "setACL", OpSync: "sync", OpPing: "ping", OpGetChildren: "getChildren", OpCheck: "check",
+	OpMulti: "multi", OpUnwatch: "removeWatches", OpMultiRead: "multiRead", OpSetWatches: "setWatches",
+	OpAddWatch: "addWatch", OpClose: "close",
+}
+
 func (o Op) String() string {
-	switch o {
-	case OpCreate:
-		return "create"
-	case OpDelete:
-		return "delete"
-	case OpExists:
-		return "exists"
-	case OpGetData:
-		return "getData"
-	case OpSetData:
-		return "setData"
-	case OpGetACL:
-		return "getACL"
-	case OpSetACL:
-		return "setACL"
-	case OpSync:
-		return "sync"
-	case OpPing:
-		return "ping"
-	case OpGetChildren:
-		return "getChildren"
-	case OpCheck:
-		return "check"
-	case OpMulti:
-		return "multi"
-	case OpUnwatch:
-		return "removeWatches"
-	case OpMultiRead:
-		return "multiRead"
-	case OpSetWatches:
-		return "setWatches"
-	case OpAddWatch:
-		return "addWatch"
-	case OpClose:
-		return "close"
+	if name, ok := opNames[o]; ok {
+		return name
 	}
 	return fmt.Sprintf("op %d", int32(o))
 }
 
-// A Match tells whether a request is meant. It gets the request's bytes, from
-// the xid on, and may neither keep them nor call the Proxy.
+// A Match reports whether a request is meant. It gets the request's bytes, from
+// the xid on. It must not keep or change them, nor call the Proxy.
 type Match func(request []byte) bool
 
 // Naming matches requests that contain a path, or a part of one.
@@ -89,10 +62,13 @@ func Naming(path string) Match {
 // does, but at an exact request. It understands where packets begin, and which
 // operation a request is; it passes four-letter words too. Its methods may be
 // called from several goroutines.
+//
+// Some methods decide about one request: the n-th from now on, n from 1, that has the operation
+// and that each Match accepts. They return a channel, which is closed when that has happened.
 type Proxy struct {
 	// Fixed at construction.
 	target   string
-	server   *Server // at the target, if it has TLS: then the proxy speaks it on both sides
+	server   *Server // at the target; with TLS, the proxy speaks TLS on both sides
 	listener net.Listener
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
@@ -104,29 +80,20 @@ type Proxy struct {
 	open    chan struct{} // closed while packets pass
 	links   map[*link]struct{}
 	rules   []*rule
+	unknown map[Op]bool
 	seen    []Op
 }
 
-// rule is what becomes of one request yet to come.
+// rule decides about one request yet to come.
 type rule struct {
-	kind    ruleKind
-	op      Op
-	match   []Match
-	n       int           // how many more to come, this one included
-	met     chan struct{} // closed when it has happened
-	release chan struct{} // ends a hold
-	caught  chan []byte   // receives what is held; nil if nobody asked for that
+	op    Op
+	match []Match
+	n     int // how many such requests are to come, the meant one included
+
+	request func(*link) action // decides what becomes of the request; without, it passes
+	reply   func(*link) action // and of its reply
+	replied chan struct{}      // closed when reply has returned, or the connection has ended
 }
-
-type ruleKind int
-
-const (
-	hold ruleKind = iota
-	cutBefore
-	cutAfter
-	refuseAfter
-	lose
-)
 
 // NewProxy listens on a free port of 127.0.0.1 for the server at target,
 // host:port, which need not be up. The caller must Close it.
@@ -135,12 +102,11 @@ func NewProxy(target string) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proxy for %s: %w", target, err)
 	}
-	p := &Proxy{target: target, server: tlsServer(target), listener: listener, open: make(chan struct{}), links: make(map[*link]struct{})}
+	p := &Proxy{target: target, server: serverAt(target), listener: listener,
+		open: make(chan struct{}), links: make(map[*link]struct{}), unknown: make(map[Op]bool)}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	close(p.open)
-	if p.server != nil {
-		tlsServers.Store(p.Addr(), p.server)
-	}
+	servers.Store(p.Addr(), p.server)
 	p.all.Go(p.accept)
 	return p, nil
 }
@@ -149,16 +115,13 @@ func NewProxy(target string) (*Proxy, error) {
 // and returns the connect string that leads through it.
 func Via(t testing.TB, connectString string) (*Proxy, string) {
 	t.Helper()
-	server, chroot, _ := strings.Cut(connectString, "/")
+	server, _, _ := strings.Cut(connectString, "/")
 	p, err := NewProxy(server)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Close)
-	if chroot != "" {
-		chroot = "/" + chroot
-	}
-	return p, p.Addr() + chroot
+	return p, p.Addr() + strings.TrimPrefix(connectString, server)
 }
 
 // Addr is where clients connect to, host:port.
@@ -166,72 +129,97 @@ func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
 // Close cuts all connections and waits for the end of the proxy's goroutines.
 func (p *Proxy) Close() {
-	p.cancel()
 	p.listener.Close()
 	p.Refuse(true)
+	p.cancel()
 	p.all.Wait()
-	tlsServers.Delete(p.Addr())
+	servers.Delete(p.Addr())
 }
 
-// CutBefore resets the connection on which the n-th such request from now on
-// comes, n from 1, without passing it on: it fails, and was not carried out.
-// The channel is closed when that has happened.
+// CutBefore resets the request's connection without passing the request on: it fails, and was
+// not carried out.
 func (p *Proxy) CutBefore(op Op, n int, match ...Match) (met <-chan struct{}) {
-	return p.add(&rule{kind: cutBefore, op: op, n: n, match: match})
+	cut := make(chan struct{})
+	p.add(&rule{op: op, n: n, match: match, request: func(l *link) action {
+		l.reset()
+		close(cut)
+		return end
+	}})
+	return cut
 }
 
-// CutAfter passes the n-th such request from now on, and resets its connection
-// when the reply comes, without passing that: it fails, and was carried out.
-// The channel is closed when that has happened.
+// CutAfter passes the request, and resets its connection when the reply comes, without passing
+// the reply: the request fails, and was carried out.
 func (p *Proxy) CutAfter(op Op, n int, match ...Match) (met <-chan struct{}) {
-	return p.add(&rule{kind: cutAfter, op: op, n: n, match: match})
+	return p.atReply(op, n, match, func(l *link) action {
+		l.reset()
+		return end
+	})
 }
 
 // RefuseAfter is CutAfter, and Refuse(true) from that moment on: nobody connects
 // in between.
 func (p *Proxy) RefuseAfter(op Op, n int, match ...Match) (met <-chan struct{}) {
-	return p.add(&rule{kind: refuseAfter, op: op, n: n, match: match})
-}
-
-// Lose passes the n-th such request from now on, and drops its reply; all else on its
-// connection goes on. So one call never returns, and the session lives: as when a
-// server or the client library has a fault of its own. The channel is closed when that
-// has happened.
-func (p *Proxy) Lose(op Op, n int, match ...Match) (met <-chan struct{}) {
-	return p.add(&rule{kind: lose, op: op, n: n, match: match})
-}
-
-// Hold keeps the n-th such request from now on, and whatever comes behind it on
-// its connection, until release is called; once is enough, more do no harm. The
-// channel is closed when it is held. To cut there, call Refuse and then release.
-func (p *Proxy) Hold(op Op, n int, match ...Match) (held <-chan struct{}, release func()) {
-	r := &rule{kind: hold, op: op, n: n, match: match, release: make(chan struct{})}
-	return p.add(r), sync.OnceFunc(func() { close(r.release) })
-}
-
-// Unknown has the server take the next such request for one of an operation that it
-// does not know: it says so, and closes the connection.
-func (p *Proxy) Unknown(op Op) {
-	p.Hold(op, 1, func(request []byte) bool {
-		request[7] = 99 // the last byte of the operation
-		return false
+	return p.atReply(op, n, match, func(*link) action {
+		p.Refuse(true)
+		return end
 	})
 }
 
-// Catch is Hold, and what it holds is received from the channel: the request's
-// bytes, from the xid on. See [MultiOps] and [Deliver].
-func (p *Proxy) Catch(op Op, n int, match ...Match) (caught <-chan []byte, release func()) {
-	r := &rule{kind: hold, op: op, n: n, match: match, release: make(chan struct{}), caught: make(chan []byte, 1)}
-	p.add(r)
-	return r.caught, sync.OnceFunc(func() { close(r.release) })
+// Lose passes the request, and drops its reply; all else on its connection goes on. So one call
+// never returns, and the session lives: as when a server or the client library has a fault.
+func (p *Proxy) Lose(op Op, n int, match ...Match) (met <-chan struct{}) {
+	return p.atReply(op, n, match, func(*link) action { return drop })
 }
 
-func (p *Proxy) add(r *rule) <-chan struct{} {
-	r.met = make(chan struct{})
+func (p *Proxy) atReply(op Op, n int, match []Match, reply func(*link) action) <-chan struct{} {
+	r := &rule{op: op, n: n, match: match, reply: reply, replied: make(chan struct{})}
+	p.add(r)
+	return r.replied
+}
+
+// Hold keeps the request, and whatever comes behind it on its connection, until release is
+// called; once is enough, more do no harm. To cut there, call Refuse and then release.
+func (p *Proxy) Hold(op Op, n int, match ...Match) (held <-chan struct{}, release func()) {
+	holds, released := make(chan struct{}), make(chan struct{})
+	p.add(&rule{op: op, n: n, match: match, request: func(l *link) action {
+		close(holds)
+		select {
+		case <-released:
+			return pass
+		case <-l.ctx.Done():
+			return end
+		}
+	}})
+	return holds, sync.OnceFunc(func() { close(released) })
+}
+
+// Catch is Hold of the next such request, which is received from the channel: its bytes, from
+// the xid on. See [MultiOps] and [Deliver].
+func (p *Proxy) Catch(op Op, match ...Match) (caught <-chan []byte, release func()) {
+	request := make(chan []byte, 1)
+	_, release = p.Hold(op, 1, append(slices.Clip(match), func(b []byte) bool {
+		select {
+		case request <- slices.Clone(b):
+		default: // it has been caught
+		}
+		return true
+	})...)
+	return request, release
+}
+
+// Unknown makes the server, from now on, one that does not know an operation: the server answers
+// with an error, and closes the connection.
+func (p *Proxy) Unknown(op Op) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unknown[op] = true
+}
+
+func (p *Proxy) add(r *rule) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rules = append(p.rules, r)
-	return r.met
 }
 
 // Blackhole(true) passes nothing any more, on any connection, and resets none.
@@ -293,52 +281,38 @@ func (p *Proxy) accept() {
 
 // serve carries one client's connection until it ends.
 func (p *Proxy) serve(client *net.TCPConn) {
-	l := &link{p: p, client: client, gone: make(chan struct{}), done: make(chan struct{}), losing: make(map[uint32]*rule)}
-	defer l.end()
 	d := net.Dialer{Timeout: 5 * time.Second}
 	server, err := d.DialContext(p.ctx, "tcp", p.target)
 	if err != nil {
 		client.SetLinger(0)
+		client.Close()
 		return
 	}
-	l.server = server.(*net.TCPConn)
-
+	l := &link{p: p, client: client, server: server.(*net.TCPConn), gone: make(chan struct{}), unanswered: make(map[uint32]*rule)}
+	l.ctx, l.cancel = context.WithCancel(p.ctx)
 	p.mu.Lock()
-	if p.refuses {
-		p.mu.Unlock()
-		l.reset()
-		return
-	}
 	p.links[l] = struct{}{}
+	if p.refuses {
+		l.reset()
+	}
 	p.mu.Unlock()
 
-	if l.talk() == nil {
-		var pumps sync.WaitGroup
-		pumps.Go(func() { l.pump(l.in, l.out, l.request) })
-		pumps.Go(func() { l.pump(l.out, l.in, l.reply) })
-		pumps.Wait()
-	}
+	l.run()
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.links, l)
-	for _, r := range l.losing { // lost without our doing
-		close(r.met)
+	for _, r := range l.unanswered { // the connection has ended by itself
+		close(r.replied)
 	}
 }
 
-func (p *Proxy) latency() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.delay
-}
-
-// judge counts a request in all rules and takes out the first that it meets.
-func (p *Proxy) judge(op Op, frame []byte) (met *rule) {
+// take counts a request in all rules, and takes out the first rule that it meets.
+func (p *Proxy) take(op Op, request []byte) (met *rule) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rules = slices.DeleteFunc(p.rules, func(r *rule) bool {
-		if r.op != op || slices.ContainsFunc(r.match, func(m Match) bool { return !m(frame) }) {
+		if r.op != op || slices.ContainsFunc(r.match, func(m Match) bool { return !m(request) }) {
 			return false
 		}
 		if r.n--; r.n > 0 || met != nil {

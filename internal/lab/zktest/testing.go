@@ -1,11 +1,13 @@
 package zktest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"strings"
+	"regexp"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,9 +21,9 @@ const (
 	patience  = 20 * time.Second
 	pollEvery = 5 * time.Millisecond
 
-	// briefly has Java compile quickly rather than well: most servers of tests live for
-	// seconds, and then that takes a third of a processor's time off.
-	briefly = "-XX:TieredStopAtLevel=1"
+	// quickly makes Java compile quickly rather than well: most servers of tests live for
+	// seconds, and then that saves a third of the processor's time.
+	quickly = "-XX:TieredStopAtLevel=1"
 )
 
 // shared is what all tests of a package use: servers, and where they are Closed a CA. It is
@@ -29,18 +31,13 @@ const (
 var shared struct {
 	// Fixed by Main.
 	hasMain bool
-	ca      *CA    // of all servers; nil where the tests are not closed
-	dir     string // for what the tests have in common
-	judge   Judge
+	ca      *CA // of all servers; nil where the tests are not closed
+	check   func(*Server) (text string, err error)
 
 	sync.Mutex                    // guards the rest
 	servers    map[string]*Server // by their options
-	atEnd      []func()
+	atEnd      []func() error
 }
-
-// Judge judges the audit log of a server that is about to be stopped. It returns what there
-// is to say, or an error.
-type Judge func(*Server) (text string, err error)
 
 // Main runs a package's tests, stops the shared servers, and fails when a
 // goroutine is left over:
@@ -48,33 +45,25 @@ type Judge func(*Server) (text string, err error)
 //	func TestMain(m *testing.M) { zktest.Main(m) }
 func Main(m *testing.M) { MainClosed(m, nil) }
 
-// MainClosed is Main, where the tests are Closed as well. A judge looks at all that was written.
-func MainClosed(m *testing.M, judge Judge) {
-	shared.hasMain, shared.judge = true, judge
+// MainClosed is Main, where the tests may be Closed. Then check looks at the audit log of each
+// server before the server is stopped. It returns a text for the log of the tests, or an error.
+func MainClosed(m *testing.M, check func(*Server) (text string, err error)) {
+	shared.hasMain, shared.check, shared.servers = true, check, make(map[string]*Server)
 	var err error
-	if shared.dir, err = os.MkdirTemp("", "taskkeeper-tests-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	if Closed() {
+		err = closeAll()
 	}
-	if judge != nil && os.Getenv(Switch) == "1" {
-		if err := closeAll(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
+	code := 1
+	if err == nil {
+		code = m.Run()
 	}
-	code := m.Run()
-	for _, end := range shared.atEnd {
-		end()
+	for _, end := range slices.Backward(shared.atEnd) {
+		err = errors.Join(err, end())
 	}
-	for _, s := range shared.servers {
-		if err := s.judge(func(args ...any) { fmt.Println(args...) }); err != nil {
-			fmt.Fprintf(os.Stderr, "after all tests: %v\n", err)
-			code = 1
-		}
-		s.Stop()
+	if code == 0 {
+		err = errors.Join(err, leaks(10*time.Second))
 	}
-	os.RemoveAll(shared.dir)
-	if err := leaks(10 * time.Second); code == 0 && err != nil {
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "after all tests: %v\n", err)
 		code = 1
 	}
@@ -91,8 +80,8 @@ func leaks(limit time.Duration) error {
 	}
 }
 
-// AtEnd has Main call a function when the last test has ended: for what several tests of a
-// package use.
+// AtEnd makes Main call a function when the last test has ended: for what several tests of a
+// package use. The last function is called first.
 func AtEnd(t testing.TB, end func()) {
 	t.Helper()
 	shared.Lock()
@@ -100,19 +89,20 @@ func AtEnd(t testing.TB, end func()) {
 	if !shared.hasMain {
 		t.Fatal("the package's TestMain must call zktest.Main, which calls the function")
 	}
-	shared.atEnd = append(shared.atEnd, end)
+	atEnd(func() error { end(); return nil })
 }
+
+// atEnd is AtEnd for Main, and for callers that have locked shared.
+func atEnd(end func() error) { shared.atEnd = append(shared.atEnd, end) }
 
 // Dir returns a new folder for what several tests of a package use. Main removes it.
 func Dir(t testing.TB) string {
 	t.Helper()
-	if !shared.hasMain {
-		t.Fatal("the package's TestMain must call zktest.Main, which removes the folder")
-	}
-	dir, err := os.MkdirTemp(shared.dir, "")
+	dir, err := os.MkdirTemp("", "taskkeeper-tests-")
 	if err != nil {
 		t.Fatal(err)
 	}
+	AtEnd(t, func() { os.RemoveAll(dir) })
 	return dir
 }
 
@@ -123,8 +113,8 @@ func Shared(t testing.TB) *Server {
 	return SharedWith(t, Options{})
 }
 
-// SharedWith is Shared for those who ask for the same options. The server's log is shown if
-// the test fails.
+// SharedWith is Shared for all tests that ask for the same options. The server's log is shown
+// if the test fails.
 func SharedWith(t testing.TB, o Options) *Server {
 	t.Helper()
 	shared.Lock()
@@ -135,50 +125,23 @@ func SharedWith(t testing.TB, o Options) *Server {
 	key := fmt.Sprintf("%+v", o)
 	s, ok := shared.servers[key]
 	if !ok {
-		var err error
-		if s, err = Start(o.inTests()); err != nil {
-			t.Fatal(err)
-		}
-		if shared.servers == nil {
-			shared.servers = make(map[string]*Server)
-		}
+		s = startForTests(t, o)
 		shared.servers[key] = s
+		atEnd(func() error {
+			defer s.Stop()
+			return s.checkAudit(func(args ...any) { fmt.Println(args...) })
+		})
 	}
 	t.Cleanup(func() { logOnFailure(t, s) })
 	return s
 }
 
-// inTests is what a server of tests has beside the options.
-func (o Options) inTests() Options {
-	o.TLS = o.TLS || Closed()
-	o.Flags = append([]string{briefly}, o.Flags...)
-	return o
-}
-
-// Connect returns a connect string, host:port/chroot, for a new root on the shared server,
-// which is empty, or closed: see Chroot.
-func Connect(t testing.TB) string {
-	t.Helper()
-	return Chroot(t, Shared(t), fmt.Sprintf("/%s-%08x", strings.Map(plain, t.Name()), rand.Uint32()))
-}
-
-func plain(r rune) rune {
-	switch {
-	case '0' <= r && r <= '9', 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', r == '_', r == '-':
-		return r
-	}
-	return '_'
-}
-
 // NewServer starts a server for one test alone, stopped when the test ends.
 func NewServer(t testing.TB, o Options) *Server {
 	t.Helper()
-	s, err := Start(o.inTests())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := startForTests(t, o)
 	t.Cleanup(func() {
-		if err := s.judge(t.Log); err != nil {
+		if err := s.checkAudit(t.Log); err != nil {
 			t.Error(err)
 		}
 		logOnFailure(t, s)
@@ -187,10 +150,52 @@ func NewServer(t testing.TB, o Options) *Server {
 	return s
 }
 
+func startForTests(t testing.TB, o Options) *Server {
+	t.Helper()
+	o.TLS = o.TLS || Closed()
+	o.Flags = append([]string{quickly}, o.Flags...)
+	s, err := Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// checkAudit is what MainClosed promises.
+func (s *Server) checkAudit(log func(args ...any)) error {
+	if !Closed() {
+		return nil
+	}
+	text, err := shared.check(s)
+	if text != "" {
+		log(text)
+	}
+	return err
+}
+
 func logOnFailure(t testing.TB, s *Server) {
 	if t.Failed() {
-		t.Logf("ZooKeeper at %s said last:\n%s", s.Addr(), s.LogTail(30))
+		t.Logf("ZooKeeper at %s said last:\n%s", s.Addr(), s.logTail(30))
 	}
+}
+
+// Connect returns a connect string, host:port/chroot, for a new root on the shared server,
+// which is empty, or closed: see Chroot.
+func Connect(t testing.TB) string {
+	t.Helper()
+	return Chroot(t, Shared(t), fmt.Sprintf("/%s-%08x", special.ReplaceAllString(t.Name(), "_"), rand.Uint32()))
+}
+
+var special = regexp.MustCompile(`[^0-9A-Za-z_-]`)
+
+// Serve starts a server for an executed Example, which has no testing.TB. It panics if the
+// server does not start. The caller must call stop.
+func Serve() (addr string, stop func()) {
+	s, err := Start(Options{})
+	if err != nil {
+		panic(err)
+	}
+	return s.Addr(), s.Stop
 }
 
 // Eventually calls cond until it is true, and fails the test with what cond saw
@@ -215,9 +220,28 @@ func eventually(limit time.Duration, cond func() (ok bool, seen string)) error {
 }
 
 // Expire is ExpireSession for tests.
-func Expire(t testing.TB, addr string, session int64) {
+func Expire(t testing.TB, connectString string, session int64) {
 	t.Helper()
-	if err := ExpireSession(addr, session); err != nil {
+	if err := ExpireSession(connectString, session); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Log keeps what a test's sessions log. Its methods may be called from any goroutine.
+type Log struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// String is all of it so far.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }

@@ -9,40 +9,38 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-zookeeper/zk"
-
 	"taskkeeper/internal/identity"
 )
 
-// Roles are whose certificates a server with TLS has, with the subjects CN=tk-admin and so on.
+// Roles have a certificate each for a server with TLS. The subjects are CN=tk-admin and so on.
 var Roles = []string{"admin", "master", "worker", "client", "viewer"}
 
-// tlsServers are the servers of this process that have TLS, by address: their own, and that of
-// each proxy before one.
-var tlsServers sync.Map
+// servers are the servers of this process by address: their own, and that of each proxy before
+// one.
+var servers sync.Map
 
-// tlsServer is the first server of a connect string; nil if it has no TLS.
-func tlsServer(connectString string) *Server {
-	addr, _, _ := strings.Cut(connectString, "/")
-	addr, _, _ = strings.Cut(addr, ",")
-	value, _ := tlsServers.Load(addr)
-	s, _ := value.(*Server)
-	return s
+// serverAt is the first server of a connect string; nil if this process has not started it.
+func serverAt(connectString string) *Server {
+	s, _ := servers.Load(firstServer(connectString))
+	server, _ := s.(*Server)
+	return server
 }
 
-// adminOf is who a ManualClient is, and whoever asks or expires; zero without TLS.
-func adminOf(connectString string) identity.Files {
-	if s := tlsServer(connectString); s != nil {
-		return s.Identity("admin")
+func firstServer(connectString string) string {
+	all, _, _ := strings.Cut(connectString, "/")
+	first, _, _ := strings.Cut(all, ",")
+	return first
+}
+
+// certify makes the certificates of servers in a folder. The servers talk to each other with
+// certificates of a CA of their own.
+func certify(dir string, hosts []string) (ca *CA, err error) {
+	file := filepath.Join(dir, "ca.pem")
+	if Closed() {
+		ca, err = shared.ca.at(file)
+	} else {
+		ca, err = newCA(file)
 	}
-	return identity.Files{}
-}
-
-// certify makes the certificates of the servers below a folder, where scripts/zookeeper looks
-// for them. The servers talk to each other with certificates of a CA of their own.
-func certify(dir string, hosts []string) (*CA, error) {
-	dir = filepath.Join(dir, "tls")
-	ca, err := shared.ca.in(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -74,30 +72,29 @@ func (ca *CA) issueRoles() error {
 // other hosts or another end; the server reads that at its next start.
 func (s *Server) CA() *CA { return s.ca }
 
-// Identity is that of one of the Roles; the zero value where the server has no TLS.
+// Identity is the certificate of one of the Roles; the zero value where the server has no TLS.
 func (s *Server) Identity(role string) identity.Files {
-	if s.ca == nil {
+	if s == nil {
 		return identity.Files{}
 	}
 	return s.ca.files(role)
 }
 
-// Dial connects to a server as somebody, with TLS unless that is the zero value. It takes
-// any certificate of the server's: a test may well have given it a wrong one.
+// Dial connects to a server with a certificate, by TLS unless that is the zero value. It accepts
+// any certificate of the server: a test may well have given it a wrong one.
 func Dial(addr string, who identity.Files, limit time.Duration) (net.Conn, error) {
 	d := &net.Dialer{Timeout: limit}
 	if who.IsZero() {
 		return d.Dial("tcp", addr)
 	}
-	config, err := dialing(who)
+	config, err := clientConfig(who)
 	if err != nil {
 		return nil, err
 	}
 	return tls.DialWithDialer(d, "tcp", addr, config)
 }
 
-// dialing is for a connection as somebody.
-func dialing(who identity.Files) (*tls.Config, error) {
+func clientConfig(who identity.Files) (*tls.Config, error) {
 	config := &tls.Config{InsecureSkipVerify: true}
 	if who.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(who.Cert, who.Key)
@@ -110,8 +107,8 @@ func dialing(who identity.Files) (*tls.Config, error) {
 	return config, nil
 }
 
-// accepting is for who takes the place of a server.
-func (ca *CA) accepting() (*tls.Config, error) {
+// serverConfig is for a Proxy, which takes the place of a server.
+func (ca *CA) serverConfig() (*tls.Config, error) {
 	server := ca.files("server").Cert
 	pair, err := tls.LoadX509KeyPair(server, server)
 	if err != nil {
@@ -120,9 +117,4 @@ func (ca *CA) accepting() (*tls.Config, error) {
 	clients := x509.NewCertPool()
 	clients.AddCert(ca.cert)
 	return &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients}, nil
-}
-
-// Dialer is Dial for go-zookeeper.
-func Dialer(who identity.Files) zk.Dialer {
-	return func(_, addr string, limit time.Duration) (net.Conn, error) { return Dial(addr, who, limit) }
 }

@@ -1,10 +1,7 @@
 package zktest
 
 import (
-	"bytes"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"os"
 	"slices"
 	"strings"
@@ -13,38 +10,95 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
-	"taskkeeper/internal/identity"
+	"taskkeeper/internal/task"
 )
 
-func TestServerWithTLS(t *testing.T) {
-	s := NewServer(t, Options{TLS: true})
+// logs checks that the audit log of a server has an entry.
+func logs(t *testing.T, s *Server, want AuditEntry) {
+	t.Helper()
+	if audit, err := s.Audit(); err != nil || !slices.Contains(audit, want) {
+		t.Errorf("no %+v in %+v, %v", want, audit, err)
+	}
+}
 
-	t.Run("serves_the_roles", func(t *testing.T) {
-		for _, role := range Roles {
-			h := ConnAs(t, s.Addr(), s.Identity(role))
-			h.Create("/"+role, role)
-			acl, _, err := h.Conn.GetACL("/" + role)
-			if err != nil || len(acl) != 1 {
-				t.Fatalf("%v, %v", acl, err)
-			}
-			if _, err := h.Conn.Create("/"+role+"/own", nil, 0, zk.AuthACL(zk.PermAll)); err != nil {
-				t.Fatal(err)
-			}
-			acl, _, err = h.Conn.GetACL("/" + role + "/own")
-			if want := (zk.ACL{Perms: zk.PermAll, Scheme: "x509", ID: "CN=tk-" + role}); err != nil || !slices.Contains(acl, want) {
-				t.Errorf("what the %s creates for itself is for %v, %v", role, acl, err)
+// TestIntruderMatrix of package access tests which certificates a server refuses.
+func TestServerWithTLS(t *testing.T) {
+	s := SharedWith(t, Options{TLS: true})
+	for _, role := range Roles {
+		h := ConnAs(t, s.Addr(), s.Identity(role))
+		h.Create("/"+role, "")
+		logs(t, s, AuditEntry{Session: h.Session(), User: "CN=tk-" + role, Operation: "create", Znode: "/" + role, Result: "success"})
+	}
+	h := Conn(t, s.Addr())
+	if _, err := h.Conn.SetACL("/client", zk.AuthACL(zk.PermRead), -1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Conn.Set("/client", nil, -1); err != zk.ErrNoAuth {
+		t.Fatalf("set: %v", err)
+	}
+	logs(t, s, AuditEntry{Session: h.Session(), User: "CN=tk-admin", Operation: "setData", Znode: "/client", Result: "failure"})
+	if answer, err := s.Ask("cons"); err != nil || !strings.Contains(answer, "sid=0x") {
+		t.Errorf("cons: %q, %v", answer, err)
+	}
+	Expire(t, s.Addr(), h.Session())
+}
+
+func TestClosedInstallation(t *testing.T) {
+	s := SharedWith(t, Options{TLS: true})
+	if err := s.Close("/app"); err != nil {
+		t.Fatal(err)
+	}
+	connect := s.Addr() + "/app"
+
+	t.Run("has_the_policy_and_what_is_permanent", func(t *testing.T) {
+		h := Conn(t, connect)
+		for _, path := range append(task.Dirs(), "", "/access") {
+			acl, _, err := h.Conn.GetACL("/app" + path)
+			if err != nil || !policy.Obeys(path, acl) {
+				t.Errorf("%s: %v, %v", path, acl, err)
 			}
 		}
 	})
-	t.Run("takes_a_hand_for_the_admin_s_and_answers_all_words", func(t *testing.T) {
-		h := Conn(t, s.Addr()+"/admin")
-		h.Create("/x", "")
-		if answer, err := s.Ask("cons"); err != nil || !strings.Contains(answer, "sid=0x") {
-			t.Errorf("cons: %q, %v", answer, err)
+	t.Run("lets_each_role_do_what_the_policy_permits", func(t *testing.T) {
+		h := Conn(t, connect)
+		h.Create("/tasks/t", "pending")
+		h.Put("/tasks", "x")
+		client, viewer := ConnAs(t, connect, s.Identity("client")), ConnAs(t, connect, s.Identity("viewer"))
+		client.Set("/tasks/t", "cancelled") // as its creator: an admin's are all clients'
+		if _, err := viewer.Conn.Set("/app/tasks/t", nil, -1); err != zk.ErrNoAuth {
+			t.Errorf("a viewer sets it: %v", err)
 		}
-		Expire(t, s.Addr(), h.Session())
+		if got, _ := h.Get("/tasks"); got != "x" {
+			t.Errorf("/tasks holds %q", got)
+		}
 	})
-	t.Run("refuses_who_has_no_certificate_of_its_CA", func(t *testing.T) {
+	t.Run("leaves_other_chroots_open", func(t *testing.T) {
+		if got := policyOf(s.Addr() + "/other"); !got.IsZero() {
+			t.Errorf("/other has the policy\n%s", got)
+		}
+		if err := s.Close("/other"); err != nil {
+			t.Fatal(err)
+		}
+		Conn(t, s.Addr()+"/other").Create("/tasks/t", "")
+		if got := s.Closed(); !slices.Equal(got, []string{"/app", "/other"}) {
+			t.Errorf("closed: %q", got)
+		}
+	})
+}
+
+func TestProxyBeforeAServerWithTLS(t *testing.T) {
+	s := SharedWith(t, Options{TLS: true})
+	proxy, through := Via(t, s.Addr())
+	h := ConnAs(t, through, s.Identity("worker"))
+
+	t.Run("shows_the_server_the_role_of_its_client", func(t *testing.T) {
+		h.Create("/through", "")
+		logs(t, s, AuditEntry{Session: h.Session(), User: "CN=tk-worker", Operation: "create", Znode: "/through", Result: "success"})
+		if answer, err := ask(through, s.Identity("viewer"), "ruok"); err != nil || answer != "imok" {
+			t.Errorf("ruok: %q, %v", answer, err)
+		}
+	})
+	t.Run("refuses_a_certificate_of_a_foreign_CA", func(t *testing.T) {
 		foreign, err := NewCA(t.TempDir())
 		if err != nil {
 			t.Fatal(err)
@@ -53,125 +107,51 @@ func TestServerWithTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		expired, err := s.CA().Issue(Request{CN: "tk-admin", Name: "expired", NotAfter: time.Now().Add(-time.Minute)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		server := s.CA().files("server") // a certificate of its CA, but of a server
-		server.Key = server.Cert
-		for name, who := range map[string]identity.Files{
-			"foreign": stranger, "expired": expired, "no certificate": {CA: stranger.CA}, "of a server": server,
-		} {
-			if conn, err := Dial(s.Addr(), who, askLimit); err == nil {
-				t.Errorf("%s: connected", name)
-				conn.Close()
-			}
-		}
-		if _, err := ask(s.Addr(), identity.Files{}, "srvr"); err == nil {
-			t.Error("without TLS: it answered")
-		}
-		if conf, err := s.Ask("conf"); err != nil || !strings.Contains(conf, "clientPort=-1\n") {
-			t.Errorf("it has a plain port: %q, %v", conf, err)
+		if answer, err := ask(through, stranger, "ruok"); err == nil {
+			t.Errorf("it answers %q", answer)
 		}
 	})
-	t.Run("keeps_an_audit_log", func(t *testing.T) {
-		h := ConnAs(t, s.Addr(), s.Identity("worker"))
-		h.Create("/audited", "")
-		if _, err := h.Conn.SetACL("/audited", zk.AuthACL(zk.PermRead), -1); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := h.Conn.Set("/audited", nil, -1); err != zk.ErrNoAuth {
-			t.Fatalf("set: %v", err)
-		}
-		audit, err := s.Audit()
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := AuditEntry{Session: h.Session(), User: "CN=tk-worker", Operation: "create", Znode: "/audited", Result: "success"}
-		if !slices.Contains(audit, want) {
-			t.Errorf("no %+v in %+v", want, audit)
-		}
-		refused := AuditEntry{Session: h.Session(), User: "CN=tk-worker", Operation: "setData", Znode: "/audited", Result: "failure"}
-		if !slices.Contains(audit, refused) {
-			t.Errorf("no %+v in %+v", refused, audit)
-		}
-	})
-	t.Run("takes_a_renewed_certificate_of_its_own_at_a_restart", func(t *testing.T) {
-		before := served(t, s)
-		if _, err := s.CA().Issue(Request{CN: "tk-server", Hosts: []string{"elsewhere.test"}}); err != nil {
-			t.Fatal(err)
-		}
-		if got := served(t, s); got.SerialNumber.Cmp(before.SerialNumber) != 0 {
-			t.Error("it did without a restart")
-		}
-		s.Terminate()
-		if err := s.Restart(); err != nil {
-			t.Fatal(err)
-		}
-		if got := served(t, s); !slices.Equal(got.DNSNames, []string{"elsewhere.test"}) || !bytes.Equal(got.RawSubjectPublicKeyInfo, before.RawSubjectPublicKeyInfo) {
-			t.Errorf("it is for %v", got.DNSNames)
+	t.Run("passes_not_even_a_handshake_in_a_black_hole", func(t *testing.T) {
+		proxy.Blackhole(true)
+		defer proxy.Blackhole(false)
+		if conn, err := Dial(through, s.Identity("worker"), askLimit/10); err == nil {
+			conn.Close()
+			t.Error("connected")
 		}
 	})
 }
 
-// served is the certificate that a server shows.
-func served(t *testing.T, s *Server) *x509.Certificate {
-	t.Helper()
-	conn, err := Dial(s.Addr(), s.Identity("viewer"), askLimit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0]
-}
-
-func TestCA(t *testing.T) {
+func TestCARenewsACertificateWithTheSameKey(t *testing.T) {
 	ca, err := NewCA(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Run("renews_with_the_same_key", func(t *testing.T) {
-		for _, hosts := range [][]string{nil, {"node1", "10.0.0.1"}} {
-			r := Request{CN: "CN", Name: "renewed" + strings.Join(hosts, ""), Hosts: hosts}
-			first, err := ca.Issue(r)
+	for _, hosts := range [][]string{nil, {"node1", "10.0.0.1"}} {
+		r := Request{CN: "CN", Name: "renewed" + strings.Join(hosts, ""), Hosts: hosts}
+		var pairs []tls.Certificate
+		var keys []string
+		for range 2 {
+			files, err := ca.Issue(r)
 			if err != nil {
 				t.Fatal(err)
 			}
-			key, cert := leaf(t, first)
+			pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := os.ReadFile(files.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			key, _, _ := strings.Cut(string(text), "-----END PRIVATE KEY-----")
+			pairs, keys = append(pairs, pair), append(keys, key)
+			if info, err := os.Stat(files.Key); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("others may read the key: %v, %v", info.Mode(), err)
+			}
 			r.NotAfter = time.Now().Add(time.Hour)
-			second, err := ca.Issue(r)
-			if err != nil || second != first {
-				t.Fatalf("%v, %v", second, err)
-			}
-			keyAgain, certAgain := leaf(t, second)
-			if !bytes.Equal(key, keyAgain) || cert.NotAfter.Equal(certAgain.NotAfter) {
-				t.Errorf("the same key: %t; ends %v, then %v", bytes.Equal(key, keyAgain), cert.NotAfter, certAgain.NotAfter)
-			}
 		}
-	})
-	t.Run("keeps_keys_from_others", func(t *testing.T) {
-		files, err := ca.Issue(Request{CN: "tk-worker"})
-		if err != nil {
-			t.Fatal(err)
+		if keys[0] != keys[1] || pairs[0].Leaf.NotAfter.Equal(pairs[1].Leaf.NotAfter) {
+			t.Errorf("the same key: %t; ends %v, then %v", keys[0] == keys[1], pairs[0].Leaf.NotAfter, pairs[1].Leaf.NotAfter)
 		}
-		info, err := os.Stat(files.Key)
-		if err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%v, %v", info.Mode(), err)
-		}
-	})
-}
-
-// leaf reads a key and its certificate, which must belong together.
-func leaf(t *testing.T, f identity.Files) (key []byte, cert *x509.Certificate) {
-	t.Helper()
-	pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
-	if err != nil {
-		t.Fatal(err)
 	}
-	text, err := os.ReadFile(f.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, _ := pem.Decode(text)
-	return block.Bytes, pair.Leaf
 }
