@@ -45,7 +45,7 @@ func (a *awaited) reports(want string) {
 
 func (a *awaited) ends(want error) {
 	a.t.Helper()
-	if err := receive(a.t, "end of WaitForWorkers", a.ended); !errors.Is(err, want) || want == nil && err != nil {
+	if err := zktest.Receive(a.t, "end of WaitForWorkers", a.ended); !errors.Is(err, want) || want == nil && err != nil {
 		a.t.Errorf("ended with %v, want %v", err, want)
 	}
 	select {
@@ -136,14 +136,14 @@ func TestWaitForWorkers(t *testing.T) {
 			h.Create(dir, "")
 		}
 		h.CreateEphemeral("/workers/w", "")
-		permit(t, h, root, task.DrainDir, zk.PermAll&^zk.PermRead)
+		h.SetACL(task.DrainDir, zk.WorldACL(zk.PermAll&^zk.PermRead))
 		r := start(t, root)
 		a := r.waitFor(t.Context(), 1)
 		zktest.Eventually(t, "it says so", func() (bool, string) {
 			said := r.warned.String()
 			return strings.Contains(said, `msg="a right is missing" znode=/drain right=read`), said
 		})
-		permit(t, h, root, task.DrainDir, zk.PermAll)
+		h.SetACL(task.DrainDir, zk.WorldACL(zk.PermAll))
 		a.ends(nil)
 	})
 	t.Run("does_not_take_the_watches_of_a_stall", func(t *testing.T) {

@@ -331,7 +331,7 @@ func TestReconnectTellsItsOwnSubmissionFromAnother(t *testing.T) {
 				create(task.StatePath(id), c.state)
 			}
 			release()
-			err := receive(t, "answer: the client may wait for the other's task", got)
+			err := zktest.Receive(t, "answer: the client may wait for the other's task", got)
 			if c.wantSubmitted && err != nil || !c.wantSubmitted && !errors.Is(err, zk.ErrNodeExists) {
 				t.Error(err)
 			}

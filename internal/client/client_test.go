@@ -299,7 +299,7 @@ func TestRemoval(t *testing.T) {
 
 		// Payloads may not be deleted: the state is all the same.
 		h.DeleteAll(task.StatePath(id))
-		permit(t, h, root, task.DataDir, zk.PermAll&^zk.PermDelete)
+		h.SetACL(task.DataDir, zk.WorldACL(zk.PermAll&^zk.PermDelete))
 		play(t, root, nil)
 		wantEchoes(t, r.wait(r.do(t.Context(), payloads(20)...)...), payloads(20))
 		zktest.Eventually(t, "no task is left", func() (bool, string) {

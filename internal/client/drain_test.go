@@ -19,7 +19,7 @@ func TestDrain(t *testing.T) {
 	}
 	is := func(what string, ended chan error, want error) {
 		t.Helper()
-		if err := receive(t, "end of WaitDrained, "+what, ended); !errors.Is(err, want) || want == nil && err != nil {
+		if err := zktest.Receive(t, "end of WaitDrained, "+what, ended); !errors.Is(err, want) || want == nil && err != nil {
 			t.Errorf("%s: %v, want %v", what, err, want)
 		}
 	}

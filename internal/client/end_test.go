@@ -169,7 +169,7 @@ func TestClosedSession(t *testing.T) {
 			r.wait(ends[0])
 			go cancel(errTest)
 			s.Close()
-			receive(t, "return of Serve", served)
+			zktest.Receive(t, "return of Serve", served)
 			r.wait(ends[1:]...)
 		}
 	})
@@ -205,7 +205,7 @@ func TestWaiterAnswersOnceWhenTheSessionEndsDuringItsReads(t *testing.T) {
 	met(t, held)
 	s.Close()
 	release()
-	receive(t, "end of the waiter: it may block on a second answer", stopped)
+	zktest.Receive(t, "end of the waiter: it may block on a second answer", stopped)
 	if !errors.Is(err, session.ErrOver) || finished < len(es)/2 || finished+open != len(es) {
 		t.Errorf("%d finished, %d open of %d; %v", finished, open, len(es), err)
 	}

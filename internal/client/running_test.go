@@ -87,7 +87,7 @@ func startIn(t *testing.T, connect, queue string) *runningClient {
 // session returns the next session that the client serves.
 func (r *runningClient) session() *session.Session {
 	r.t.Helper()
-	return receive(r.t, "session", r.sessions)
+	return zktest.Receive(r.t, "session", r.sessions)
 }
 
 // ending is what a call of Do returned.
@@ -169,15 +169,6 @@ func tasks(t *testing.T, h *zktest.ManualClient, n int) (ids []string) {
 	return ids
 }
 
-// permit sets what everyone may do with a znode under a chroot.
-func permit(t *testing.T, h *zktest.ManualClient, connect, path string, perms int32) {
-	t.Helper()
-	_, chroot, _ := strings.Cut(connect, "/")
-	if _, err := h.Conn.SetACL("/"+chroot+path, zk.WorldACL(perms), -1); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // watches counts a session's watches on tasks under a chroot.
 func watches(t *testing.T, server *zktest.Server, connect string, s *session.Session) (n int) {
 	t.Helper()
@@ -210,19 +201,7 @@ func reads(proxy *zktest.Proxy) (n int) {
 // met waits until a proxy has acted on a request.
 func met(t *testing.T, acted <-chan struct{}) {
 	t.Helper()
-	receive(t, "request that the proxy acts on", acted)
-}
-
-// receive returns what a channel brings.
-func receive[T any](t *testing.T, what string, c <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-c:
-		return v
-	case <-time.After(20 * time.Second):
-		t.Fatalf("no %s within 20 s", what)
-		panic("unreachable")
-	}
+	zktest.Receive(t, "request that the proxy acts on", acted)
 }
 
 // A player plays the leader and the workers: it finishes every task as soon as it sees

@@ -110,10 +110,10 @@ func TestStall(t *testing.T) {
 			}
 			h.CreateEphemeral(leader, "")
 			h.CreateEphemeral(worker, "")
-			permit(t, h, root, dir, zk.PermAll&^zk.PermRead)
+			h.SetACL(dir, zk.WorldACL(zk.PermAll&^zk.PermRead))
 			said := stalled(t, root)
 			says(t, said, 1, `level=WARN msg="no task can be done" tasks=1 missing="the right to read `+dir+`: give it by setAcl"`)
-			permit(t, h, root, dir, zk.PermAll)
+			h.SetACL(dir, zk.WorldACL(zk.PermAll))
 			says(t, said, 2, `level=WARN msg="tasks can be done again" tasks=1`)
 			h.Set(task.StatePath(tasks(t, h, 1)[0]), "done 1")
 			wantEmpty(t, h)

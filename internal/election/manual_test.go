@@ -3,7 +3,6 @@ package election
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/go-zookeeper/zk"
@@ -48,7 +47,7 @@ func TestLeader(t *testing.T) {
 		var err error
 		met := before(proxy, zktest.OpGetData, first.Path(), func([]byte) { err = first.Resign() })
 		is(t, s, second.Path(), "me")
-		await(t, "read of the first", met)
+		zktest.Receive(t, "read of the first", met)
 		if err != nil {
 			t.Error(err)
 		}
@@ -68,7 +67,7 @@ func TestCandidateMadeByHand(t *testing.T) {
 		}
 		done := campaign(t.Context(), c)
 		h.Delete(byHand)
-		if r := outcome(t, done); r.err != nil {
+		if r := zktest.Receive(t, "end of the campaign", done); r.err != nil {
 			t.Errorf("Campaign: %v", r.err)
 		}
 	})
@@ -84,7 +83,7 @@ func TestCandidateMadeByHand(t *testing.T) {
 		}
 		done := campaign(t.Context(), c)
 		h.DeleteAll(task.MasterDir + "/0000000000")
-		if r := outcome(t, done); r.err != nil {
+		if r := zktest.Receive(t, "end of the campaign", done); r.err != nil {
 			t.Errorf("Campaign: %v", r.err)
 		}
 	})
@@ -111,7 +110,7 @@ func TestCandidateMadeByHand(t *testing.T) {
 		}
 		h.Create(task.MasterDir+"/notes/0000000000", "")
 		c := join(t, harness.Open(t, root))
-		r := outcome(t, campaign(t.Context(), c))
+		r := zktest.Receive(t, "end of the campaign", campaign(t.Context(), c))
 		if r.err != nil {
 			t.Fatal(r.err)
 		}
@@ -134,10 +133,7 @@ func TestElectionIsOutWhenTheOwnZnodeMayNotBeRead(t *testing.T) {
 	h := zktest.Conn(t, root)
 	s := harness.Open(t, root)
 	c := join(t, s)
-	_, chroot, _ := strings.Cut(root, "/")
-	if _, err := h.Conn.SetACL("/"+chroot+c.Path(), zk.DigestACL(zk.PermAll, "someone", "else"), -1); err != nil {
-		t.Fatal(err)
-	}
+	h.SetACL(c.Path(), zk.DigestACL(zk.PermAll, "someone", "else"))
 	if _, err := c.Election(); !errors.Is(err, ErrOut) {
 		t.Fatalf("error %v, want %v: it is to run again", err, ErrOut)
 	}

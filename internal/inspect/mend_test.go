@@ -95,13 +95,13 @@ func TestMendLeavesAnACLAloneThatHasChangedSince(t *testing.T) {
 	dirs(h)
 	h.Create("/data/x", "1")
 	h.Create("/tasks/x", "pending")
-	setACL(t, h, connect, "/data/x", zk.WorldACL(zk.PermAdmin))
+	h.SetACL("/data/x", zk.WorldACL(zk.PermAdmin))
 	s := harness.Open(t, connect, noCreate)
 	_, found, err := Diagnose(t.Context(), s, "")
 	if err != nil || len(found) != 1 {
 		t.Fatalf("found %v, %v", found, err)
 	}
-	setACL(t, h, connect, "/data/x", zk.WorldACL(zk.PermAdmin|zk.PermWrite))
+	h.SetACL("/data/x", zk.WorldACL(zk.PermAdmin|zk.PermWrite))
 	if err := found[0].Mend(t.Context(), s); !errors.Is(err, errChanged) {
 		t.Errorf("mended: %v", err)
 	}
@@ -127,7 +127,7 @@ func TestMendDeletesALargeTree(t *testing.T) {
 			ops = nil
 		}
 	}
-	setACL(t, h, connect, "/master/m/deep", zk.WorldACL(zk.PermAdmin))
+	h.SetACL("/master/m/deep", zk.WorldACL(zk.PermAdmin))
 	_, found, err := Diagnose(t.Context(), s, "")
 	if err != nil || len(found) != 1 {
 		t.Fatalf("found %d, %v", len(found), err)

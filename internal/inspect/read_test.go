@@ -26,15 +26,6 @@ func dirs(h *zktest.ManualClient) {
 	}
 }
 
-// setACL sets the ACL of a znode under a chroot.
-func setACL(t *testing.T, h *zktest.ManualClient, connect, path string, acl []zk.ACL) {
-	t.Helper()
-	_, chroot, _ := strings.Cut(connect, "/")
-	if _, err := h.Conn.SetACL("/"+chroot+path, acl, -1); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestRead(t *testing.T) {
 	t.Run("takes_an_empty_tree_and_leaves_it_empty", func(t *testing.T) {
 		connect := zktest.Connect(t)
@@ -122,7 +113,7 @@ func TestRead(t *testing.T) {
 		locked := zk.DigestACL(zk.PermAll, "me", "secret")
 		for _, path := range []string{"/tasks/t", "/data/t", "/workers/w", "/master/m-0000000001"} {
 			h.CreateEphemeral(path, "pending")
-			setACL(t, h, connect, path, locked)
+			h.SetACL(path, locked)
 		}
 		tree, found, err := Diagnose(t.Context(), harness.Open(t, connect, noCreate), root)
 		if err != nil {
@@ -136,7 +127,7 @@ func TestRead(t *testing.T) {
 			t.Errorf("looked %+v, %v", c, err)
 		}
 
-		setACL(t, h, connect, "/tasks", locked)
+		h.SetACL("/tasks", locked)
 		if tree, err = Read(t.Context(), harness.Open(t, connect, noCreate)); err != nil || len(tree.Dirs) != 1 || tree.Dirs[0].Err == nil {
 			t.Errorf("read %v, %v", tree.Dirs, err)
 		}
@@ -262,11 +253,7 @@ func TestDiagnoseLeavesOutWhatWasWrittenBetweenItsReads(t *testing.T) {
 		_, found, err := Diagnose(context.Background(), s, "")
 		results <- result{found, err}
 	}()
-	select {
-	case <-held:
-	case <-time.After(20 * time.Second):
-		t.Fatal("Diagnose does not read again")
-	}
+	zktest.Receive(t, "second read of Diagnose", held)
 	h.Set("/workers/w", "gone")
 	release()
 	r := <-results

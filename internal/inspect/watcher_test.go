@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"testing"
-	"time"
 
 	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
@@ -123,11 +122,7 @@ func TestWatcher(t *testing.T) {
 			tree, _ := w.Read(context.Background())
 			trees <- tree
 		}()
-		select {
-		case <-held:
-		case <-time.After(20 * time.Second):
-			t.Fatal("no read of the worker")
-		}
+		zktest.Receive(t, "read of the worker", held)
 		h.Set("/tasks/t", "done")
 		h.Set("/workers/w", "")
 		release()

@@ -3,6 +3,7 @@ package master
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -20,11 +21,7 @@ func during(t *testing.T, proxy *zktest.Proxy, op zktest.Op, path string, janito
 	held, release := proxy.Hold(op, 1, zktest.Naming(path))
 	done := make(chan struct{})
 	go func() { defer close(done); janitor() }()
-	select {
-	case <-held:
-	case <-time.After(20 * time.Second):
-		t.Fatalf("no %s of %s", op, path)
-	}
+	zktest.Receive(t, fmt.Sprintf("%s of %s", op, path), held)
 	something()
 	release()
 	<-done

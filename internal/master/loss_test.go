@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -143,12 +142,8 @@ func TestLoss(t *testing.T) {
 		proxy, through := zktest.Via(t, connect)
 		read, release := proxy.Hold(zktest.OpGetData, 1, zktest.Naming(task.StatePath(before)))
 		start(t, through)
-		select {
-		case <-read:
-			release()
-		case <-time.After(20 * time.Second):
-			t.Fatal("the state is not read")
-		}
+		zktest.Receive(t, "read of the state", read)
+		release()
 		settled(t, h)
 		w.Close()
 		h.CreateEphemeral("/workers/w2", "")

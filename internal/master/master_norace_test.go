@@ -19,16 +19,6 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// await waits until the proxy has met a request.
-func await(t *testing.T, met <-chan struct{}) {
-	t.Helper()
-	select {
-	case <-met:
-	case <-time.After(20 * time.Second):
-		t.Fatal("the request never came")
-	}
-}
-
 // TestReconnectLostReply loses the answer to each write of the leader, in both
 // forms: the write was never carried out, and it was.
 func TestReconnectLostReply(t *testing.T) {
@@ -62,7 +52,7 @@ func TestReconnectLostReply(t *testing.T) {
 			submit(h, id)
 			proxy.Seen()
 			h.CreateEphemeral("/workers/w1", "")
-			await(t, happened)
+			zktest.Receive(t, "request that the proxy acts on", happened)
 			expect(t, h, "/workers/w1", id)
 			written(t, h, "/workers/w1", 1)
 			if seen := proxy.Seen(); !slices.Contains(seen, zktest.OpSync) {
@@ -76,7 +66,7 @@ func TestReconnectLostReply(t *testing.T) {
 			happened := cut(proxy, zktest.Naming("/drain/w1"))
 			proxy.Seen()
 			h.Create("/drain/w1", "")
-			await(t, happened)
+			zktest.Receive(t, "request that the proxy acts on", happened)
 			expect(t, h, "/drain/w1", "drained")
 			written(t, h, "/drain/w1", 1)
 			seen := proxy.Seen()
@@ -92,7 +82,7 @@ func TestReconnectLostReply(t *testing.T) {
 			expect(t, h, "/workers/w1", id)
 			happened := cut(proxy, zktest.Naming("/workers/w1"))
 			h.Delete(task.StatePath(id))
-			await(t, happened)
+			zktest.Receive(t, "request that the proxy acts on", happened)
 			expect(t, h, "/workers/w1", "")
 			if stat, _ := h.Stat("/workers/w1"); stat.Version != 2 {
 				t.Errorf("w1 was written %d times", stat.Version)
@@ -108,7 +98,7 @@ func TestReconnectLostReply(t *testing.T) {
 			happened := cut(proxy, zktest.Naming("pending 1"))
 			w.Close()
 			h.CreateEphemeral("/workers/w2", "")
-			await(t, happened)
+			zktest.Receive(t, "request that the proxy acts on", happened)
 			expect(t, h, "/workers/w2", id)
 			expect(t, h, task.StatePath(id), "pending 1") // one loss, not two
 			written(t, h, task.StatePath(id), 1)
@@ -125,7 +115,7 @@ func TestReconnectLostReply(t *testing.T) {
 				expect(t, h, path, id)
 				w.Close()
 			}
-			await(t, happened)
+			zktest.Receive(t, "request that the proxy acts on", happened)
 			expect(t, h, task.StatePath(id), "failed lost with 3 workers")
 			written(t, h, task.StatePath(id), 3)
 		})
@@ -174,7 +164,7 @@ func TestReconnectOutage(t *testing.T) {
 		held, release := proxy.Hold(zktest.OpGetChildren, 1, zktest.Naming("/tasks"))
 		first, second := task.NewID(), task.NewID()
 		submit(h, first)
-		await(t, held)
+		zktest.Receive(t, "request that the proxy acts on", held)
 		proxy.Refuse(true)
 		release()
 		<-time.After(listPause) // the length of the outage
@@ -259,11 +249,7 @@ func TestReconnectLateWrite(t *testing.T) {
 	id := task.NewID()
 	submit(h, id)
 	h.CreateEphemeral("/workers/w1", "")
-	select {
-	case <-held:
-	case <-time.After(20 * time.Second):
-		t.Fatal("no assignment was held")
-	}
+	zktest.Receive(t, "assignment that is held", held)
 	h.Delete("/master/" + old) // as if its session had ended
 	release()
 	zktest.Eventually(t, "the old leader runs again", func() (bool, string) {
@@ -316,7 +302,7 @@ func TestReconnectLeaderWritesItsHostIntoItsCandidate(t *testing.T) {
 	if err := j.sign(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, lost)
+	zktest.Receive(t, "request that the proxy acts on", lost)
 	stat, _ := h.Stat(j.fence.Path)
 	if j.signed.UnixMilli() != stat.Mtime || log.Len() > 0 {
 		t.Errorf("signed at %d ms, written at %d ms; it says:\n%s", j.signed.UnixMilli(), stat.Mtime, log)
@@ -334,7 +320,7 @@ func TestReconnectReadsAgain(t *testing.T) {
 	if _, _, err := l.s.Get("/tasks"); err != nil {
 		t.Fatal(err)
 	}
-	await(t, cut)
+	zktest.Receive(t, "request that the proxy acts on", cut)
 	zktest.Eventually(t, "everything is due", func() (bool, string) {
 		if err := l.takeHints(); err != nil {
 			t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-zookeeper/zk"
 
@@ -41,13 +40,9 @@ func play(t *testing.T, connect string, cfg Config) (began chan struct{}, ended 
 
 func refused(t *testing.T, ended <-chan error, version string) {
 	t.Helper()
-	select {
-	case err := <-ended:
-		if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "version 1.4.0") || !strings.Contains(err.Error(), version) {
-			t.Errorf("ended with %v", err)
-		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("goes on")
+	err := zktest.Receive(t, "end", ended)
+	if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "version 1.4.0") || !strings.Contains(err.Error(), version) {
+		t.Errorf("ended with %v", err)
 	}
 }
 
@@ -154,9 +149,5 @@ func TestARoleBeginsWhereTheProtocolMayNotBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	began, _ := play(t, connect, Config{Role: Worker})
-	select {
-	case <-began:
-	case <-time.After(20 * time.Second):
-		t.Error("the role does not begin")
-	}
+	zktest.Receive(t, "beginning of the role", began)
 }

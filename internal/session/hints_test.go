@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"testing"
-	"time"
 
 	"taskkeeper/internal/lab/zktest"
 )
@@ -13,11 +12,7 @@ import (
 // take waits for the hints' next wake-up and takes them.
 func take(t *testing.T, h *Hints) (paths []string, all bool) {
 	t.Helper()
-	select {
-	case <-h.C:
-	case <-time.After(20 * time.Second):
-		t.Fatal("no hint")
-	}
+	zktest.Receive(t, "hint", h.C)
 	hinted, all := h.Take()
 	return slices.Sorted(maps.Keys(hinted)), all
 }

@@ -221,12 +221,8 @@ func TestARefusalSaysWhoWouldNotBeRefused(t *testing.T) {
 	const elsewhere = "admin x509:CN=tk-admin\nmaster x509:CN=tk-master\n"
 	p, err := access.Parse([]byte(strings.ReplaceAll(elsewhere, "x509:CN=", "digest:a:")))
 	must(t, err)
-	address, err := ParseAddress(root)
-	must(t, err)
 	for _, path := range []string{"/drain", "/tasks", "/tasks/a"} {
-		if _, err := h.Conn.SetACL(address.Chroot+path, p.Closed(path, nil), -1); err != nil {
-			t.Fatal(err)
-		}
+		h.SetACL(path, p.Closed(path, nil))
 	}
 	h.Create("/access", elsewhere)
 	s := newSession(t, root)

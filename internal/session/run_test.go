@@ -32,13 +32,7 @@ func run(t *testing.T, cfg Config, role Role) *running {
 
 func (r *running) wait(t *testing.T) error {
 	t.Helper()
-	select {
-	case err := <-r.err:
-		return err
-	case <-time.After(20 * time.Second):
-		t.Fatal("Run does not return")
-		return nil
-	}
+	return zktest.Receive(t, "end of Run", r.err)
 }
 
 // idle is a role that tells of its session and waits for its end.

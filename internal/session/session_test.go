@@ -233,11 +233,7 @@ func TestOpen(t *testing.T) {
 		hand := zktest.Conn(t, root)
 		hand.Create("/locked", "")
 		hand.Create("/locked/app", "")
-		address, err := ParseAddress(root)
-		must(t, err)
-		_, err = hand.Conn.SetACL(address.Chroot+"/locked", zk.WorldACL(zk.PermRead), -1)
-		must(t, err)
-
+		hand.SetACL("/locked", zk.WorldACL(zk.PermRead))
 		s := newSession(t, root+"/locked/app")
 		must(t, s.EnsureDirs("/x"))
 

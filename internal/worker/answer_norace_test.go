@@ -19,9 +19,9 @@ func TestReconnectAnswer(t *testing.T) {
 			met := cut(proxy, zktest.OpMulti, 1)
 			held, release := proxy.Hold(zktest.OpSync, 1)
 			m.assign(worker, "a", "-b")
-			happened(t, "lost "+what, met)
+			zktest.Receive(t, "lost "+what, met)
 			proxy.Seen()
-			happened(t, "sync", held)
+			zktest.Receive(t, "sync", held)
 			if sent := slices.DeleteFunc(proxy.Seen(), func(op zktest.Op) bool { return op == zktest.OpSetWatches }); len(sent) > 0 {
 				t.Errorf("before the sync: %v", sent)
 			}
@@ -40,9 +40,9 @@ func TestReconnectAnswer(t *testing.T) {
 		met := proxy.CutAfter(zktest.OpMulti, 1)
 		held, release := proxy.Hold(zktest.OpSync, 1)
 		m.assign(worker, "a", "-b")
-		happened(t, "lost reply", met)
+		zktest.Receive(t, "lost reply", met)
 		x.end("a", "1")
-		happened(t, "sync", held)
+		zktest.Receive(t, "sync", held)
 		m.holds(task.WorkerPath(worker), "a")
 		m.assign(worker, "a", "b") // again
 		release()

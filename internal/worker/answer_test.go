@@ -59,7 +59,7 @@ func TestAnswer(t *testing.T) {
 		held, release := proxy.Hold(zktest.OpMultiRead, 1, zktest.Naming(task.DataPath("b")))
 		// Reads wait for each other, so the slot sees the mark when the proxy goes on.
 		m.assign(worker, "a", "b")
-		happened(t, "read ahead", held)
+		zktest.Receive(t, "read ahead", held)
 		m.assign(worker, "a", "-b")
 		release()
 		m.holds(task.WorkerPath(worker), "a")
@@ -73,7 +73,7 @@ func TestAnswer(t *testing.T) {
 		begin(m, x, worker, "a", "b", "c")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
 		x.end("a", "1")
-		happened(t, "commit", held)
+		zktest.Receive(t, "commit", held)
 		m.assign(worker, "-a", "-b", "-c") // so the commit is refused
 		before := m.stat(task.WorkerPath(worker)).Version
 		release()
@@ -92,7 +92,7 @@ func TestAnswer(t *testing.T) {
 		begin(m, x, worker, "a", "b")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
 		m.assign(worker, "a", "-b")
-		happened(t, "answer", held)
+		zktest.Receive(t, "answer", held)
 		x.end("a", "1")
 		m.assign(worker, "a", "b") // so the answer is refused
 		release()

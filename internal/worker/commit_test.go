@@ -129,7 +129,7 @@ func TestCommit(t *testing.T) {
 		begin(m, x, worker, "a", "b")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
 		x.end("a", "1")
-		happened(t, "commit", held)
+		zktest.Receive(t, "commit", held)
 		m.assign(worker, "a")
 		release()
 		m.state("a", "done 1")
@@ -143,7 +143,7 @@ func TestCommit(t *testing.T) {
 		begin(m, x, worker, "a")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
 		x.end("a", "1")
-		happened(t, "commit", held)
+		zktest.Receive(t, "commit", held)
 		m.submit("b", "2")
 		m.assign(worker, "b")
 		release()
@@ -173,7 +173,7 @@ func TestCommit(t *testing.T) {
 		proxy.Seen()
 		held, release := proxy.Hold(zktest.OpMulti, 1)
 		x.end(ids[0], "x")
-		happened(t, "the first commit", held)
+		zktest.Receive(t, "first commit", held)
 		for _, id := range ids[1:] {
 			x.end(id, "x")
 		}

@@ -252,7 +252,7 @@ func TestFailedTask(t *testing.T) {
 	parallel(t, "is_one_whose_payload_may_not_be_read", func(t *testing.T) {
 		m, x, _, worker := oneSlot(t)
 		m.submit("t", "x")
-		m.permit(task.DataPath("t"), zk.PermWrite)
+		m.SetACL(task.DataPath("t"), zk.WorldACL(zk.PermWrite))
 		m.assign(worker, "t")
 		m.state("t", "failed get /data/t: no permission")
 		m.free(worker)

@@ -88,13 +88,13 @@ func TestLog(t *testing.T) {
 		held, release := proxy.Hold(zktest.OpMultiRead, 1, zktest.Naming(task.DataPath("t")))
 		m.submit("t", "wait")
 		m.assign(worker, "t")
-		happened(t, "read of the payload", held)
+		zktest.Receive(t, "read of the payload", held)
 		time.AfterFunc(wait, release)
 		x.began("t")
 		began := time.Now()
 		held, release = proxy.Hold(zktest.OpMulti, 1)
 		x.end("t", "x")
-		happened(t, "commit", held)
+		zktest.Receive(t, "commit", held)
 		most := time.Since(began) + wait/2 // it began a little before
 		if got := j.lines("task done"); len(got) > 0 {
 			t.Errorf("before the commit: %v", got)
@@ -109,7 +109,7 @@ func TestLog(t *testing.T) {
 		begin(m, x, worker, "a", "b")
 		held, release := proxy.Hold(zktest.OpMulti, 1)
 		x.end("a", "1")
-		happened(t, "commit", held)
+		zktest.Receive(t, "commit", held)
 		p.stop()
 		m.assign(worker, "b", "a") // so the commit is refused
 		release()

@@ -150,7 +150,7 @@ func (c cutOff) turned(id string) {
 	c.proxy.Hold(zktest.OpMultiRead, 1, seen)
 	c.d.submit(id, id)
 	c.d.assign(c.worker, "a", "b", id)
-	happened(c.t, "read of a payload", read)
+	zktest.Receive(c.t, "read of a payload", read)
 	c.d.assign(c.worker, "a", "b")
 }
 

@@ -144,13 +144,13 @@ func TestRegister(t *testing.T) {
 	parallel(t, "waits_for_the_right_to_create_its_znode_and_can_be_stopped_before", func(t *testing.T) {
 		root := zktest.Connect(t)
 		m := newManual(t, root)
-		m.permit(task.WorkersDir, zk.PermRead|zk.PermAdmin)
+		m.SetACL(task.WorkersDir, zk.WorldACL(zk.PermRead|zk.PermAdmin))
 		host(t, harness.Open(t, root), 1, nil).leave()
 		host(t, harness.Open(t, root), 2, nil)
 		if got := m.Children(task.WorkersDir); len(got) > 0 {
 			t.Fatalf("registered: %q", got)
 		}
-		m.permit(task.WorkersDir, zk.PermAll)
+		m.SetACL(task.WorkersDir, zk.WorldACL(zk.PermAll))
 		m.workers(2)
 	})
 }

@@ -25,7 +25,7 @@ func TestSlotRegistersAnewWhenItsZnodeIsSpoiled(t *testing.T) {
 		"by_an_ACL_that_forbids_to_write_it": func(m manual, x *executor, worker string) {
 			m.submit("t1", "wait")
 			m.assign(worker, "t1")
-			m.permit(task.WorkerPath(worker), zk.PermRead|zk.PermAdmin)
+			m.SetACL(task.WorkerPath(worker), zk.WorldACL(zk.PermRead|zk.PermAdmin))
 			x.end("t1", "0")
 		},
 	} {

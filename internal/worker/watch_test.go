@@ -49,7 +49,7 @@ func TestALostWatchCostsOnePeriodOfRereading(t *testing.T) {
 	})
 	host(t, harness.Open(t, through), 1, x.run)
 	worker := m.worker()
-	happened(t, "watch", lost)
+	zktest.Receive(t, "watch", lost)
 	m.submit("t", "x")
 	began := time.Now()
 	m.assign(worker, "t")

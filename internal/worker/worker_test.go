@@ -59,13 +59,7 @@ func hostAs(t *testing.T, s *session.Session, cfg Config) *hosted {
 // wait returns what Run returned.
 func (p *hosted) wait() error {
 	p.t.Helper()
-	select {
-	case err := <-p.done:
-		return err
-	case <-time.After(20 * time.Second):
-		p.t.Fatal("Run does not return")
-		return nil
-	}
+	return zktest.Receive(p.t, "end of Run", p.done)
 }
 
 // leave tells the process to stop and waits until it has.
@@ -100,14 +94,6 @@ func (m manual) submit(id, payload string) {
 	m.t.Helper()
 	m.Create(task.DataPath(id), payload)
 	m.Create(task.StatePath(id), "pending")
-}
-
-// permit sets what everyone may do with a znode.
-func (m manual) permit(path string, perms int32) {
-	m.t.Helper()
-	if _, err := m.Conn.SetACL(m.full(path), zk.WorldACL(perms), -1); err != nil {
-		m.t.Fatal(err)
-	}
 }
 
 // workers waits until that many are registered and returns their ids.
@@ -279,16 +265,6 @@ func (x *executor) await(what string, want []string, list func() []string) {
 		defer x.mu.Unlock()
 		return slices.Equal(list(), want), fmt.Sprintf("%q, want %q", list(), want)
 	})
-}
-
-// happened waits for what a proxy is to do.
-func happened(t *testing.T, what string, c <-chan struct{}) {
-	t.Helper()
-	select {
-	case <-c:
-	case <-time.After(20 * time.Second):
-		t.Fatalf("%s: not within 20s", what)
-	}
 }
 
 // oneSlot is a process with one slot.

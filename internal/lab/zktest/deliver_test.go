@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-zookeeper/zk"
 
@@ -22,12 +21,7 @@ func TestDeliverSendsACaughtMultiOnAnotherSession(t *testing.T) {
 		_, err := c.Multi(&zk.CheckVersionRequest{Path: fence, Version: -1}, &zk.SetDataRequest{Path: a, Data: []byte("new")})
 		done <- err
 	}()
-	var multi []byte
-	select {
-	case multi = <-caught:
-	case <-time.After(patience):
-		t.Fatal("nothing is caught")
-	}
+	multi := Receive(t, "multi that is caught", caught)
 	ops, err := MultiOps(multi)
 	if got := fmt.Sprintf("%+v", ops); err != nil || got != fmt.Sprintf("[{Op:check Path:%s Data:[] Version:-1} {Op:setData Path:%s Data:[110 101 119] Version:0}]", fence, a) {
 		t.Errorf("caught %s, %v", got, err)

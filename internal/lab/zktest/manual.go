@@ -164,6 +164,15 @@ func (m *ManualClient) Set(path, data string) {
 	})
 }
 
+// SetACL replaces the ACL of an existing znode.
+func (m *ManualClient) SetACL(path string, acl []zk.ACL) {
+	m.t.Helper()
+	m.write("set the ACL of "+path, func() error {
+		_, err := m.Conn.SetACL(m.full(path), acl, -1)
+		return err
+	})
+}
+
 // Delete deletes an existing znode without children.
 func (m *ManualClient) Delete(path string) {
 	m.t.Helper()

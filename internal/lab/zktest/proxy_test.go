@@ -91,15 +91,6 @@ func (c *once) reset() bool {
 	}
 }
 
-func happened(t *testing.T, what string, c <-chan struct{}) {
-	t.Helper()
-	select {
-	case <-c:
-	case <-time.After(patience):
-		t.Fatalf("%s: not within %v", what, patience)
-	}
-}
-
 func isReset(err error) bool { return errors.Is(err, syscall.ECONNRESET) }
 
 // refused checks that a proxy resets a new connection.
@@ -206,7 +197,7 @@ func TestProxy(t *testing.T) {
 			}
 			done := make(chan error, 1)
 			go func() { done <- c.create("/a") }()
-			happened(t, "the rule", met)
+			Receive(t, "action of the rule", met)
 			then()
 			if err := <-done; (err != nil) != tt.resets || tt.resets && !c.reset() {
 				t.Errorf("create: %v", err)
@@ -231,7 +222,7 @@ func TestProxy(t *testing.T) {
 		lost := p.Lose(OpExists, 1)
 		done := make(chan error, 1)
 		go func() { done <- c.exists() }()
-		happened(t, "lost", lost)
+		Receive(t, "lost", lost)
 		if err := c.exists(); err != nil {
 			t.Errorf("exists: %v", err)
 		}
@@ -331,7 +322,7 @@ func TestProxy(t *testing.T) {
 		p, c, _ := onceVia(t)
 		met := p.CutAfter(OpClose, 1)
 		c.Close() // the reply, or the end of the connection
-		happened(t, "cut", met)
+		Receive(t, "cut", met)
 	})
 }
 

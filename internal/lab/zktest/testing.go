@@ -80,6 +80,18 @@ func leaks(limit time.Duration) error {
 	}
 }
 
+// Receive returns the next value of a channel. If none comes, the test fails with "no <what>".
+func Receive[T any](t testing.TB, what string, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("no %s within %s", what, patience)
+		panic("unreachable")
+	}
+}
+
 // AtEnd makes Main call a function when the last test has ended: for what several tests of a
 // package use. The last function is called first.
 func AtEnd(t testing.TB, end func()) {
