@@ -9,7 +9,7 @@
 //	     ◀──────── Kill (SIGKILL), Terminate (SIGTERM) ─────┘
 //
 // Its data survives Kill and Terminate, until Stop. It writes with
-// fsync, and keeps every transaction in its log for checkers to read. It is killed
+// fsync (but for tests), and keeps every transaction in its log for checkers to read. It is killed
 // when this process ends, however this process ends.
 //
 // An [Ensemble] is several servers that serve as one. On a [Network] each of them,

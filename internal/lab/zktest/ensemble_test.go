@@ -40,7 +40,7 @@ func testEnsemble(t *testing.T) {
 	}
 	n, err := NewNetwork()
 	must(err)
-	e, err := StartEnsemble(3, Options{Network: n, TLS: true, Flags: []string{quickly}})
+	e, err := StartEnsemble(3, Options{Network: n, TLS: true, Flags: forTests})
 	must(err)
 	t.Cleanup(e.Stop)
 	modes := func(want string) func() (bool, string) {

@@ -12,7 +12,7 @@ import (
 func TestMain(m *testing.M) { Main(m) }
 
 func TestServer(t *testing.T) {
-	s, err := Start(Options{Tick: 250 * time.Millisecond, Flags: []string{quickly}})
+	s, err := Start(Options{Tick: 250 * time.Millisecond, Flags: forTests})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,11 +20,13 @@ const (
 	// takes so long.
 	patience  = 20 * time.Second
 	pollEvery = 5 * time.Millisecond
-
-	// quickly makes Java compile quickly rather than well: most servers of tests live for
-	// seconds, and then that saves a third of the processor's time.
-	quickly = "-XX:TieredStopAtLevel=1"
 )
+
+// forTests are flags of the servers of tests. Java compiles quickly rather than well: most of
+// these servers live for seconds, and then that saves a third of the processor's time. A server
+// does not wait for its disk, which saves another tenth: what it wrote outlasts its SIGKILL, and
+// no test cuts the power of the machine.
+var forTests = []string{"-XX:TieredStopAtLevel=1", "-Dzookeeper.forceSync=no"}
 
 // shared is what all tests of a package use: servers, and where they are Closed a CA. It is
 // the only state here, because TestMain alone knows when the last test has ended.
@@ -165,7 +167,7 @@ func NewServer(t testing.TB, o Options) *Server {
 func startForTests(t testing.TB, o Options) *Server {
 	t.Helper()
 	o.TLS = o.TLS || Closed()
-	o.Flags = append([]string{quickly}, o.Flags...)
+	o.Flags = slices.Concat(forTests, o.Flags)
 	s, err := Start(o)
 	if err != nil {
 		t.Fatal(err)
