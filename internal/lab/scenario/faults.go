@@ -230,6 +230,7 @@ func (f *faults) judge() {
 		results, failed = results+m.results, failed+m.failed
 	}
 	f.check(results <= report.Done && failed <= report.Failed, "results that the clients have: %d; tasks that failed: %d", results, failed)
+	fmt.Fprintln(f.out)
 	for _, line := range []struct {
 		what, figures string
 	}{
