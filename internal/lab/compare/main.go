@@ -1,5 +1,3 @@
-// Package compare runs the service on one ZooKeeper server and on an ensemble of three, in
-// turns, and shows the difference.
 package compare
 
 import "github.com/spf13/cobra"
