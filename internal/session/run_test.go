@@ -35,6 +35,17 @@ func (r *running) wait(t *testing.T) error {
 	return zktest.Receive(t, "end of Run", r.err)
 }
 
+// end tells Run to end, wants no error of it, and returns how long it took.
+func (r *running) end(t *testing.T) time.Duration {
+	t.Helper()
+	began := time.Now()
+	r.stop()
+	if err := r.wait(t); err != nil {
+		t.Error(err)
+	}
+	return time.Since(began)
+}
+
 // idle is a role that tells of its session and waits for its end.
 func idle(sessions chan<- *Session) Role {
 	return func(ctx context.Context, s *Session) error {
@@ -125,10 +136,7 @@ func TestRun(t *testing.T) {
 		if len(ids) != 4 {
 			t.Errorf("sessions %v", ids)
 		}
-		r.stop()
-		if err := r.wait(t); err != nil {
-			t.Error(err)
-		}
+		r.end(t)
 	})
 	t.Run("starts_over_however_long_it_takes", func(t *testing.T) {
 		t.Parallel()
@@ -185,10 +193,7 @@ func TestRun(t *testing.T) {
 			return err
 		})
 		<-began
-		r.stop()
-		if err := r.wait(t); err != nil {
-			t.Error(err)
-		}
+		r.end(t)
 		if _, ok := hand.Stat("/left"); !ok {
 			t.Error("cut off")
 		}
@@ -212,10 +217,7 @@ func TestRun(t *testing.T) {
 			return err
 		})
 		<-began
-		r.stop()
-		if err := r.wait(t); err != nil {
-			t.Error(err)
-		}
+		r.end(t)
 		if _, ok := hand.Stat("/left"); !ok {
 			t.Error("cut off")
 		}
@@ -232,12 +234,7 @@ func TestRun(t *testing.T) {
 			return err
 		})
 		<-sessions
-		began := time.Now()
-		r.stop()
-		if err := r.wait(t); err != nil {
-			t.Error(err)
-		}
-		if took := time.Since(began); took < cfg.Leave+testTimeout || took > cfg.Leave+testTimeout+3*time.Second {
+		if took := r.end(t); took < cfg.Leave+testTimeout || took > cfg.Leave+testTimeout+3*time.Second {
 			t.Errorf("took %s", took)
 		}
 	})
@@ -256,12 +253,7 @@ func TestRun(t *testing.T) {
 		s := <-sessions
 		server.Kill()
 		zktest.Eventually(t, "suspension", suspended(s))
-		began := time.Now()
-		r.stop()
-		if err := r.wait(t); err != nil {
-			t.Error(err)
-		}
-		if took := time.Since(began); took > testTimeout+4*time.Second {
+		if took := r.end(t); took > testTimeout+4*time.Second {
 			t.Errorf("took %s", took)
 		}
 	})
@@ -275,12 +267,7 @@ func TestRun(t *testing.T) {
 			return err
 		})
 		<-sessions
-		began := time.Now()
-		r.stop()
-		if err := r.wait(t); err != nil {
-			t.Error(err)
-		}
-		if took := time.Since(began); took < testTimeout || took > testTimeout+3*time.Second {
+		if took := r.end(t); took < testTimeout || took > testTimeout+3*time.Second {
 			t.Errorf("took %s", took)
 		}
 	})
@@ -297,12 +284,7 @@ func TestRun(t *testing.T) {
 			return err
 		})
 		<-began
-		told := time.Now()
-		r.stop()
-		if err := r.wait(t); err != nil {
-			t.Error(err)
-		}
-		if took := time.Since(told); took > 4*time.Second {
+		if took := r.end(t); took > 4*time.Second {
 			t.Errorf("took %s", took)
 		}
 	})
@@ -321,12 +303,7 @@ func TestRun(t *testing.T) {
 		s := <-sessions
 		server.Kill()
 		zktest.Eventually(t, "suspension", suspended(s))
-		began := time.Now()
-		r.stop()
-		if err := r.wait(t); err != nil {
-			t.Error(err)
-		}
-		if took := time.Since(began); took > 4*time.Second {
+		if took := r.end(t); took > 4*time.Second {
 			t.Errorf("took %s", took)
 		}
 	})
