@@ -21,9 +21,9 @@ func TestReconnectPage(t *testing.T) {
 	t.Run("says_since_when_ZooKeeper_is_away_and_comes_back_by_itself", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
 		root := zktest.Chroot(t, server, "/page")
-		sv := &service{t: t, dir: start(t).dir, root: root, hand: zktest.Conn(t, root), timeout: "20s"}
-		m := sv.watched("master")
-		sv.master()
+		svc := &service{t: t, dir: start(t).dir, root: root, manual: zktest.Conn(t, root), timeout: "20s"}
+		m := svc.watched("master")
+		svc.master()
 		b := m.page(1280, 900)
 		leads := b.reads("#leadership", " leads, 1 backup behind it.")
 		b.reads("#servers", "standalone")
@@ -73,15 +73,15 @@ func TestReconnectPage(t *testing.T) {
 			t.Errorf("%v: it tells of %d s, of another outage", err, seconds)
 		}
 		server.Resume()
-		sv.hand.CreateSeq("/master/hand-", "a new one")
+		svc.manual.CreateSeq("/master/hand-", "a new one")
 		b.reads("#candidates", "a new one")
 	})
 }
 
-// waiting has n tasks wait that outlive whoever submitted them.
-func (sv *service) waiting(n int) {
-	sv.t.Helper()
-	_, root, _ := strings.Cut(sv.root, "/")
+// waiting creates n detached tasks.
+func (svc *service) waiting(n int) {
+	svc.t.Helper()
+	_, root, _ := strings.Cut(svc.root, "/")
 	submitter := task.NewSubmitter("")
 	const perMulti = 500
 	for ; n > 0; n -= perMulti {
@@ -92,19 +92,19 @@ func (sv *service) waiting(n int) {
 				&zk.CreateRequest{Path: "/" + root + task.DataPath(id), Data: []byte("0"), Acl: zk.WorldACL(zk.PermAll)},
 				&zk.CreateRequest{Path: "/" + root + task.StatePath(id), Data: task.NewPending(0).Bytes(), Acl: zk.WorldACL(zk.PermAll)})
 		}
-		if _, err := sv.hand.Conn.Multi(ops...); err != nil {
-			sv.t.Fatal(err)
+		if _, err := svc.manual.Conn.Multi(ops...); err != nil {
+			svc.t.Fatal(err)
 		}
 	}
 }
 
 func TestLongRunPage(t *testing.T) {
 	start := newService(t)
-	t.Run("of_100000_waiting_tasks_is_there_within_a_second", func(t *testing.T) {
-		sv := start(t)
-		sv.dirs()
-		sv.waiting(100_000)
-		m := sv.watched("master")
+	t.Run("shows_100000_waiting_tasks_within_a_second", func(t *testing.T) {
+		svc := start(t)
+		svc.dirs()
+		svc.waiting(100_000)
+		m := svc.watched("master")
 		m.counts(map[string]float64{`tasks{queue="(default)",state="pending"}`: 100_000})
 		b := browse(t, "about:blank", 1280, 900)
 		b.do(chromedp.Navigate("http://" + m.host + "/"))

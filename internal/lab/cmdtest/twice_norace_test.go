@@ -17,9 +17,9 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// TestLongRunExecutesNothingTwice has tasks that end at once, and a few that take some
-// time, so that the leader asks workers for what they have not begun; and the servers
-// stand still now and then, for less than a session. Each execution leaves a line.
+// Most tasks end at once. A few take 0.7 s, so that the leader asks workers for the tasks that they have
+// not begun. The server is paused now and then, for less than the session timeout. Each execution
+// leaves a line.
 func TestLongRunExecutesNothingTwice(t *testing.T) {
 	const tasks = 10_000
 	server := zktest.NewServer(t, zktest.Options{})
@@ -46,9 +46,7 @@ func TestLongRunExecutesNothingTwice(t *testing.T) {
 		}
 		fmt.Fprintln(&text, payload)
 	}
-	if err := os.WriteFile(in, []byte(text.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, in, text.String())
 	c := start("client", os.DevNull, "run", "--file", in)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()

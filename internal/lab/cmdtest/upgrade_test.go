@@ -2,7 +2,6 @@ package cmdtest
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,9 +14,9 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// TestRollingUpgrade replaces all programs by those of another version, one after the other,
-// while clients of both work. Each input is executed once, and its result printed once.
-func TestRollingUpgrade(t *testing.T) {
+// All programs are replaced by those of another version, one after the other, while clients of both
+// versions work. Each input is executed once, and its result printed once.
+func TestRollingUpgradeExecutesEachInputOnce(t *testing.T) {
 	t.Parallel()
 	old := harness.Build(t) // without a version
 	next := harness.Build(t, "-ldflags=-X taskkeeper/internal/cli.version=1.5.0", "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
@@ -65,9 +64,7 @@ func TestRollingUpgrade(t *testing.T) {
 		n := len(c.Stdout.Lines())
 		zktest.Eventually(t, "it gets results", func() (bool, string) { return len(c.Stdout.Lines()) > n, "" })
 	}
-	if err := os.WriteFile(filepath.Join(dir, "over"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, filepath.Join(dir, "over"), "")
 	total := 0
 	for name, c := range clients {
 		c.Exit(0)
@@ -78,12 +75,9 @@ func TestRollingUpgrade(t *testing.T) {
 			total++
 		}
 	}
-	executed, err := os.ReadFile(filepath.Join(dir, "executed"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	executed := readFile(t, filepath.Join(dir, "executed"))
 	times := make(map[string]int)
-	for line := range strings.Lines(string(executed)) {
+	for line := range strings.Lines(executed) {
 		if times[line]++; times[line] > 1 {
 			t.Errorf("%q was executed again", line)
 		}
@@ -106,8 +100,7 @@ func TestRollingUpgrade(t *testing.T) {
 	t.Logf("%+v", report)
 }
 
-// TestOtherProtocol starts programs where others have another protocol.
-func TestOtherProtocol(t *testing.T) {
+func TestAnotherProtocolIsRefused(t *testing.T) {
 	t.Parallel()
 	bin := harness.Build(t)
 	root := zktest.Connect(t)
@@ -129,8 +122,8 @@ func TestOtherProtocol(t *testing.T) {
 	}
 }
 
-// TestRaisedProtocol raises the protocol while programs that do not speak it are at work.
-func TestRaisedProtocol(t *testing.T) {
+// The protocol is raised while programs that do not speak it are at work.
+func TestRaisedProtocolEndsProgramsThatDoNotSpeakIt(t *testing.T) {
 	t.Parallel()
 	bin := harness.Build(t)
 	root := zktest.Connect(t)

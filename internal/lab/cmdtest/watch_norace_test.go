@@ -3,7 +3,6 @@
 package cmdtest
 
 import (
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,17 +18,17 @@ func TestReconnectWatch(t *testing.T) {
 	t.Parallel()
 	start := newService(t)
 	// via starts a client's watch by way of a proxy.
-	via := func(t *testing.T, sv *service, args ...string) (*zktest.Proxy, *harness.Child) {
+	via := func(t *testing.T, svc *service, args ...string) (*zktest.Proxy, *harness.Child) {
 		t.Helper()
-		proxy, through := zktest.Via(t, sv.root)
+		proxy, through := zktest.Via(t, svc.root)
 		return proxy, harness.Run(t, harness.Command{
-			Path: filepath.Join(sv.dir, "client"),
+			Path: filepath.Join(svc.dir, "client"),
 			Args: append([]string{"status", "--watch", "--interval", "50ms", "--zk", through, "--session-timeout", "20s"}, args...),
 		})
 	}
-	t.Run("tells_since_when_ZooKeeper_is_away_and_goes_on_when_it_is_back", func(t *testing.T) {
-		sv := start(t)
-		proxy, c := via(t, sv)
+	t.Run("says_since_when_ZooKeeper_is_away_and_goes_on_when_it_is_back", func(t *testing.T) {
+		svc := start(t)
+		proxy, c := via(t, svc)
 		c.Line(c.Stdout, "tasks     none")
 		began := time.Now().Truncate(time.Second)
 		proxy.Refuse(true)
@@ -43,8 +42,8 @@ func TestReconnectWatch(t *testing.T) {
 		if !told {
 			t.Errorf("%q, it began at %v", line, began)
 		}
-		sv.dirs()
-		sv.hand.Create("/tasks/t1", "pending")
+		svc.dirs()
+		svc.manual.Create("/tasks/t1", "pending")
 		proxy.Refuse(false)
 		c.Line(c.Stdout, "tasks     1: 1 pending")
 		proxy.Refuse(true)
@@ -62,19 +61,20 @@ func TestReconnectWatch(t *testing.T) {
 			t.Errorf("stderr %q", got)
 		}
 	})
-	t.Run("tells_it_in_json_too", func(t *testing.T) {
-		sv := start(t)
-		proxy, c := via(t, sv, "--json")
+	t.Run("says_in_JSON_since_when_ZooKeeper_is_away", func(t *testing.T) {
+		svc := start(t)
+		proxy, c := via(t, svc, "--json")
 		c.Line(c.Stdout, `"leader":null`)
 		proxy.Refuse(true)
 		matches(t, c.Line(c.Stdout, "away_since"), `\{"time":"[^"]+","away_since":"[^"]+"\}`)
 	})
-	t.Run("tells_it_on_a_terminal_together_with_what_was_last_seen", func(t *testing.T) {
-		sv := start(t)
-		proxy, through := zktest.Via(t, sv.root)
+	t.Run("says_on_a_terminal_that_ZooKeeper_is_away_above_what_was_last_seen", func(t *testing.T) {
+		svc := start(t)
+		proxy, through := zktest.Via(t, svc.root)
+		svc.root = through
 		side, shown := terminal(t)
-		c := exec.CommandContext(t.Context(), filepath.Join(sv.dir, "client"), "status", "--watch", "--interval", "50ms", "--zk", through)
-		c.Env = append(environ(c), "TERM=xterm")
+		c := svc.command("status", "--watch", "--interval", "50ms")
+		c.Env = append(c.Env, "TERM=xterm")
 		c.Stdout, c.Stderr = side, side
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
@@ -94,8 +94,8 @@ func TestReconnectWatch(t *testing.T) {
 		}
 	})
 	t.Run("goes_on_with_a_new_session", func(t *testing.T) {
-		sv := start(t)
-		c := sv.start("client", "status", "--watch", "--interval", "50ms", "--log-level", "info")
+		svc := start(t)
+		c := svc.start("client", "status", "--watch", "--interval", "50ms", "--log-level", "info")
 		_, session, _ := strings.Cut(c.Line(c.Stderr, "connected"), "session=")
 		session, _, _ = strings.Cut(session, " ")
 		c.Line(c.Stdout, "tasks     none")
@@ -103,10 +103,10 @@ func TestReconnectWatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		zktest.Expire(t, sv.root, id)
+		zktest.Expire(t, svc.root, id)
 		c.Line(c.Stderr, "starting over with a new session")
-		sv.dirs()
-		sv.hand.Create("/tasks/t1", "pending")
+		svc.dirs()
+		svc.manual.Create("/tasks/t1", "pending")
 		c.Line(c.Stdout, "tasks     1: 1 pending")
 	})
 }

@@ -41,7 +41,7 @@ const programs = "./internal/lab/cmdtest"
 
 // notTLS are tests of the programs to which it is all the same how the programs talk to the
 // servers, and long ones: of text, pages, processes and files. make test-tls runs them so too.
-const notTLS = "^Test(LongRun|Leak|Hostile|Spool|Idle|Dist|Units|ManPages|Completion|DryRun|Help|Installed|ZooKeeperScript|Alert|Readme|ShownOutput" +
+const notTLS = "^Test(LongRun|TasksLeave|Hostile|LargeResults|Idle|MakeDist|Units|ManPages|Completion|DryRun|Help|Installed|ZooKeeperScript|Alert|Readme|ShownOutput" +
 	"|Page(Tells|Leaves|Keeps|OfAMaster)|Programs|HTTPFlags|Exec(InA|Ends)|OpenFiles|BrokenWorker|RunProgressBar|BlockedLog|ServiceManager|Output)"
 
 // A way is a call of go test.
