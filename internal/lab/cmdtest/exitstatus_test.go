@@ -39,7 +39,7 @@ var exitStatusRows = map[string]func(t *testing.T, svc *service){
 		}
 	},
 	"1  all programs": func(t *testing.T, svc *service) {
-		for _, command := range []string{"master", "worker", "client", "client run 0", "client status", "client doctor", "client wait x"} {
+		for _, command := range []string{"master", "worker", "client", "client run 0", "client status", "client status --watch", "client explain x", "client doctor", "client wait x"} {
 			words := append(strings.Fields(command), "--zk", "127.0.0.1:1", "--wait", "100ms", "--log-level", "error")
 			c := harness.Run(t, harness.Command{Path: filepath.Join(svc.dir, words[0]), Args: words[1:]})
 			c.Exit(1)

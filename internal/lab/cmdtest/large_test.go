@@ -22,8 +22,7 @@ import (
 func TestLargeResults(t *testing.T) {
 	t.Parallel()
 	newService := newService(t)
-	// The server keeps its last transactions in memory: 500, unless it is told otherwise.
-	server := zktest.NewServer(t, zktest.Options{Flags: []string{"-Dzookeeper.commitLogCount=20"}})
+	server := zktest.NewServer(t, zktest.Options{}) // which keeps its last transactions in memory
 	const n, size = 110, 700_000
 	result := func(i int) string { return fmt.Sprintf("%03d", i) + strings.Repeat("x", size) }
 	start := func(t *testing.T, tmp string) (svc *service, c *harness.Child, first string) {
@@ -38,7 +37,7 @@ func TestLargeResults(t *testing.T) {
 		svc.tasks(n)
 		ids := svc.manual.Children("/tasks")
 		for i, id := range ids[1:] {
-			_, err := svc.manual.Conn.Set("/tasks/"+id, []byte("done "+result(i+1)), -1)
+			_, err := svc.manual.Conn.Set(svc.chroot()+"/tasks/"+id, []byte("done "+result(i+1)), -1)
 			if errors.Is(err, zk.ErrNoNode) {
 				break // it was withdrawn
 			}

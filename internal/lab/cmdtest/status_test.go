@@ -307,16 +307,6 @@ func TestReadOnlyCommands(t *testing.T) {
 			t.Errorf("left %q of %q", got, was)
 		}
 	})
-	t.Run("gives_up_when_nobody_answers", func(t *testing.T) {
-		svc := start(t)
-		for verb, args := range verbs {
-			c := harness.Run(t, harness.Command{Path: filepath.Join(svc.dir, "client"), Args: append(slices.Clone(args), "--zk", "127.0.0.1:1", "--wait", "300ms")})
-			c.Exit(1)
-			if got := c.Stderr.Lines(); len(got) != 1 || !strings.HasPrefix(got[0], "client: no ZooKeeper at 127.0.0.1:1: ") || c.Stdout.String() != "" {
-				t.Errorf("%s: stderr %q", verb, got)
-			}
-		}
-	})
 	t.Run("say_in_their_help_that_they_write_nothing", func(t *testing.T) {
 		svc := start(t)
 		for _, verb := range []string{"status", "explain", "doctor"} {

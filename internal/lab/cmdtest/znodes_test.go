@@ -8,37 +8,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-zookeeper/zk"
-
 	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
 
-const (
-	// nearlyAll is about the most that a request may carry, in bytes.
-	nearlyAll = 1_000_000
-	// veryMany is how many znodes a person makes by mistake.
-	veryMany = 200_000
-)
+// nearlyAll is about the most that a request may carry, in bytes.
+const nearlyAll = 1_000_000
 
-// patience is how long a task may take beside all hostile znodes, on a busy machine. To read 200,000
-// znodes takes longer. Only a new leader reads them before it assigns a task.
+// patience is how long a task may take beside all hostile znodes, on a busy machine, unless a new leader
+// reads them before it assigns the task.
 const patience = 8 * time.Second
-
-// many creates znodes, 200 in a request: a server keeps its last 500 requests in memory.
-func (svc *service) many(n int, path func(i int) string) {
-	svc.t.Helper()
-	for i := 0; i < n; {
-		var ops []any
-		for ; i < n && len(ops) < 200; i++ {
-			ops = append(ops, &zk.CreateRequest{Path: svc.chroot() + path(i), Acl: zk.WorldACL(zk.PermAll)})
-		}
-		if _, err := svc.manual.Conn.Multi(ops...); err != nil {
-			svc.t.Fatal(err)
-		}
-	}
-}
 
 // distinctLines returns about so many bytes of lines, all of them different.
 func distinctLines(bytes int) string {
@@ -53,79 +33,55 @@ func distinctLines(bytes int) string {
 // kept is the id of a finished task. A worker by hand that lists it is assigned no other.
 const kept = "kept\n"
 
-// hostileZnodes lists what people may create in the four trees. A group is as much as a server of tests
-// has memory for.
-var hostileZnodes = map[string][]kind{
-	"large_data": {
-		{"a list of a megabyte", func(svc *service) { svc.manual.CreateEphemeral("/workers/big", distinctLines(nearlyAll)) }},
-		{"another list of a megabyte", func(svc *service) { svc.manual.Set("/workers/big", "x"+distinctLines(nearlyAll)) }},
-		{"a list of as many ids as there may be", func(svc *service) {
-			svc.manual.CreateEphemeral("/workers/long", kept+strings.Join(strings.Split(distinctLines(nearlyAll), "\n")[:task.MaxList-1], "\n"))
-		}},
-		{"a megabyte of newlines, blanks and repeats", func(svc *service) {
-			svc.manual.CreateEphemeral("/workers/lines", kept+strings.Repeat("\n", nearlyAll))
-			svc.manual.CreateEphemeral("/workers/blanks", kept+strings.Repeat(" ", nearlyAll))
-			svc.manual.CreateEphemeral("/workers/repeats", kept+strings.Repeat("a\n", nearlyAll/2))
-		}},
-		{"a candidate that says a megabyte", func(svc *service) { svc.manual.CreateSeq("/master/by-hand-", strings.Repeat("\x1b", nearlyAll)) }},
-		{"names of 900 KB", func(svc *service) {
-			long := strings.Repeat("x", 900_000)
-			for _, dir := range task.Dirs() {
-				svc.manual.CreateEphemeral(dir+"/"+long, "")
-				for i := range 9 {
-					svc.manual.Create(dir+"/"+strconv.Itoa(i)+long+"-9999999999", "")
-				}
-			}
-		}},
-		{"states of a megabyte", func(svc *service) {
-			for i := range 10 {
-				for j, state := range []string{"done ", "failed ", "banana"} {
-					svc.manual.Create(fmt.Sprintf("/tasks/large-%d-%d", i, j), state+strings.Repeat("9", nearlyAll))
-				}
-			}
-		}},
-	},
-	"many_names": {
-		{"50,000 znodes below a task", func(svc *service) {
-			svc.manual.Create("/tasks/parent", "done 1")
-			svc.manual.Create("/data/parent", "")
-			svc.many(veryMany/4, func(i int) string { return fmt.Sprintf("/tasks/parent/%d", i) })
-		}},
-		{"200,000 names under /workers", func(svc *service) { svc.many(veryMany, func(i int) string { return fmt.Sprintf("/workers/%d", i) }) }},
-		{"200,000 names under /tasks", func(svc *service) { svc.many(veryMany, func(i int) string { return fmt.Sprintf("/tasks/ %d", i) }) }},
-	},
-	"many_candidates": {
-		{"50,000 candidates", func(svc *service) {
-			svc.many(veryMany/4, func(i int) string { return fmt.Sprintf("/master/%010d", 5_000_000_000+i) })
-		}},
-		{"200,000 other names under /master", func(svc *service) { svc.many(veryMany, func(i int) string { return fmt.Sprintf("/master/%d-", i) }) }},
-	},
-}
-
+// kind is a kind of znodes that people may create.
 type kind struct {
 	name string
 	do   func(svc *service)
 }
 
-// A leader meets each kind while it leads, and another leader all of them when it begins to lead. Beside
-// each kind a new task is done at once, and no watchdog ends its program.
-func TestHostileZnodesStopNobody(t *testing.T) {
-	t.Parallel()
-	start := newService(t)
-	for name, kinds := range hostileZnodes {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			svc := start(t)
-			server := zktest.NewServer(t, zktest.Options{})
-			svc.root, svc.timeout = zktest.Chroot(t, server, "/lab"), "4s"
-			svc.manual = zktest.Conn(t, svc.root)
-			meet(t, svc, kinds)
-		})
-	}
+// hostileData has kinds with much data. A server of tests has memory for all of them.
+var hostileData = []kind{
+	{"a list of a megabyte", func(svc *service) { svc.manual.CreateEphemeral("/workers/big", distinctLines(nearlyAll)) }},
+	{"another list of a megabyte", func(svc *service) { svc.manual.Set("/workers/big", "x"+distinctLines(nearlyAll)) }},
+	{"a list of as many ids as there may be", func(svc *service) {
+		svc.manual.CreateEphemeral("/workers/long", kept+strings.Join(strings.Split(distinctLines(nearlyAll), "\n")[:task.MaxList-1], "\n"))
+	}},
+	{"a megabyte of newlines, blanks and repeats", func(svc *service) {
+		svc.manual.CreateEphemeral("/workers/lines", kept+strings.Repeat("\n", nearlyAll))
+		svc.manual.CreateEphemeral("/workers/blanks", kept+strings.Repeat(" ", nearlyAll))
+		svc.manual.CreateEphemeral("/workers/repeats", kept+strings.Repeat("a\n", nearlyAll/2))
+	}},
+	{"a candidate that says a megabyte", func(svc *service) { svc.manual.CreateSeq("/master/by-hand-", strings.Repeat("\x1b", nearlyAll)) }},
+	{"names of 900 KB", func(svc *service) {
+		long := strings.Repeat("x", 900_000)
+		for _, dir := range task.Dirs() {
+			svc.manual.CreateEphemeral(dir+"/"+long, "")
+			for i := range 9 {
+				svc.manual.Create(dir+"/"+strconv.Itoa(i)+long+"-9999999999", "")
+			}
+		}
+	}},
+	{"states of a megabyte", func(svc *service) {
+		for i := range 10 {
+			for j, state := range []string{"done ", "failed ", "banana"} {
+				svc.manual.Create(fmt.Sprintf("/tasks/large-%d-%d", i, j), state+strings.Repeat("9", nearlyAll))
+			}
+		}
+	}},
 }
 
-// meet creates the znodes beside a service at work.
-func meet(t *testing.T, svc *service, kinds []kind) {
+func TestHostileDataStopsNobody(t *testing.T) {
+	t.Parallel()
+	meet(t, hostileData)
+}
+
+// meet has a leader meet each kind while it leads, and another leader all of them when it begins to
+// lead. Beside each kind a new task is done at once, and no watchdog ends its program.
+func meet(t *testing.T, kinds []kind) {
+	server := zktest.NewServer(t, zktest.Options{})
+	svc := newService(t)(t)
+	svc.root, svc.timeout = zktest.Chroot(t, server, "/lab"), "4s"
+	svc.manual = zktest.Conn(t, svc.root)
 	svc.dirs()
 	svc.manual.Create("/tasks/kept", "done 1")
 	first := svc.master()
