@@ -206,9 +206,7 @@ func TestAlertFiresWhenTheLeaderIsStuck(t *testing.T) {
 	t.Parallel()
 	svc := newService(t)(t)
 	svc.timeout = "20s" // so that it has a connection for two thirds of that, though no answer comes
-	proxy, via := zktest.Via(t, svc.root)
-	behind := *svc
-	behind.root = via
+	proxy, behind := svc.via()
 	leader := behind.watched("master")
 	svc.worker()
 	leader.counts(map[string]float64{`workers{queue="(default)",state="free"}`: 1})

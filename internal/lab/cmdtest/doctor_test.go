@@ -96,7 +96,7 @@ var findings = map[string]struct {
 	"a_child_below_a_payload": {func(svc *service) { svc.manual.Create("/data/good/below", "") },
 		"ROOT/data/good/below  a child that no program of the service creates: the znode above it cannot be deleted\n    delete ROOT/data/good/below"},
 	"a_state_that_may_not_be_read": {func(svc *service) { svc.lock("/tasks/good") },
-		"ROOT/tasks/good  may not be read: get /tasks/sound: no permission\n    setAcl ROOT/tasks/good world:anyone:cdrwa"},
+		"ROOT/tasks/good  may not be read: get /tasks/good: no permission\n    setAcl ROOT/tasks/good world:anyone:cdrwa"},
 	"a_payload_that_may_not_be_read": {func(svc *service) { svc.lock("/data/good") },
 		"ROOT/data/good  its ACL keeps the service from its work\n    setAcl ROOT/data/good world:anyone:cdrwa"},
 	"a_worker_that_may_not_be_read": {func(svc *service) { svc.manual.CreateEphemeral("/workers/w", ""); svc.lock("/workers/w") },
@@ -283,7 +283,7 @@ func TestDoctor(t *testing.T) {
 		if !strings.HasPrefix(out, svc.chroot()+"/tasks/good  may not be read: ") {
 			t.Errorf("stdout %q", out)
 		}
-		matches(t, errs, "not mended: let everyone do anything with .*/tasks/sound: set the ACL of /tasks/sound: .*\nclient: findings: 1, in .*")
+		matches(t, errs, "not mended: let everyone do anything with .*/tasks/good: set the ACL of /tasks/good: .*\nclient: findings: 1, in .*")
 	})
 	t.Run("does_not_mend_unasked", func(t *testing.T) {
 		svc := start(t)

@@ -3,12 +3,10 @@
 package cmdtest
 
 import (
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
-	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 )
 
@@ -38,8 +36,7 @@ func TestReconnectExec(t *testing.T) {
 	})
 	t.Run("ends_the_command_of_a_worker_that_hears_nothing_for_its_session", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
-		svc := start(t)
-		svc.root = zktest.Chroot(t, server, "/silent")
+		svc := newServiceOn(t, server, "/silent")
 		svc.master()
 		w := svc.worker("--shell", "--exec", naps, "--kill-after", "300ms")
 		payload := nap()
@@ -54,10 +51,8 @@ func TestReconnectExec(t *testing.T) {
 	t.Run("lets_the_command_run_on_when_told_so_and_ends_it_when_the_session_is_over", func(t *testing.T) {
 		svc := start(t)
 		svc.master()
-		proxy, through := zktest.Via(t, svc.root)
-		w := harness.Run(t, harness.Command{Path: filepath.Join(svc.dir, "worker"), Args: []string{"--zk", through,
-			"--session-timeout", svc.timeout, "--cut-off", "continue", "--shell", "--exec", naps, "--kill-after", "300ms"}})
-		w.Line(w.Stderr, "registered")
+		proxy, behind := svc.via()
+		w := behind.worker("--cut-off", "continue", "--shell", "--exec", naps, "--kill-after", "300ms")
 		payload := nap()
 		c := svc.start("client", "run", payload)
 		asleep(t, payload, napCount)

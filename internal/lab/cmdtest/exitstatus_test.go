@@ -96,12 +96,9 @@ var exitStatusRows = map[string]func(t *testing.T, svc *service){
 		c.Line(c.Stderr, "worker: 2 slots need ")
 	},
 	"1  master": func(t *testing.T, svc *service) {
-		direct := svc.root
-		proxy, root := zktest.Via(t, svc.root)
-		svc.root = root
-		leader := svc.master()
+		proxy, behind := svc.via()
+		leader := behind.master()
 		leader.Line(leader.Stderr, " leader ")
-		svc.root = direct
 		lost := proxy.Lose(zktest.OpMulti, 1, zktest.Naming("/workers/")) // no answer, though the session lives
 		svc.worker()
 		svc.submit("0")

@@ -3,11 +3,9 @@
 package cmdtest
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"taskkeeper/internal/lab/harness"
 )
@@ -23,11 +21,7 @@ func TestLongRunOfLargePayloads(t *testing.T) {
 	svc.master()
 	svc.worker("--slots", "4", "--exec", fmt.Sprintf(`sh -c "cat >/dev/null; head -c %d /dev/zero | tr '\\0' x"`, result))
 	c := svc.run(strings.Repeat(strings.Repeat("p", payload)+"\n", tasks))
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	if status, err := c.Wait(ctx); status != 0 || err != nil {
-		t.Fatalf("client: status %d, %v\n%.1000s", status, err, c.Stderr)
-	}
+	endsWell(t, c)
 	if got := len(c.Stdout.String()); got < tasks*(result+1)-1 {
 		t.Errorf("%d bytes of results", got)
 	}

@@ -21,15 +21,12 @@ import (
 // 64 MB of them in memory.
 func TestLargeResults(t *testing.T) {
 	t.Parallel()
-	newService := newService(t)
 	server := zktest.NewServer(t, zktest.Options{}) // which keeps its last transactions in memory
 	const n, size = 110, 700_000
 	result := func(i int) string { return fmt.Sprintf("%03d", i) + strings.Repeat("x", size) }
 	start := func(t *testing.T, tmp string) (svc *service, c *harness.Child, first string) {
 		t.Helper()
-		svc = newService(t)
-		svc.root = zktest.Chroot(t, server, fmt.Sprintf("/%08x", rand.Uint32()))
-		svc.manual = zktest.Conn(t, svc.root)
+		svc = newServiceOn(t, server, fmt.Sprintf("/%08x", rand.Uint32()))
 		c = harness.Run(t, harness.Command{
 			Path: filepath.Join(svc.dir, "client"), In: strings.Repeat("0\n", n), Env: []string{"TMPDIR=" + tmp},
 			Args: []string{"run", "--zk", svc.root, "--log-level", "error"},

@@ -10,20 +10,19 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// on gives the service a server of its own.
-func (svc *service) on(flags ...string) *service {
-	server := zktest.NewServer(svc.t, zktest.Options{Flags: flags})
-	svc.root, svc.timeout = zktest.Chroot(svc.t, server, ""), "6s"
-	svc.manual = zktest.Conn(svc.t, svc.root)
+// newServiceWith makes a service on a server with flags.
+func newServiceWith(t *testing.T, flags ...string) *service {
+	t.Helper()
+	svc := newServiceOn(t, zktest.NewServer(t, zktest.Options{Flags: flags}), "")
+	svc.timeout = "6s"
 	return svc
 }
 
 func TestServersOwnLimits(t *testing.T) {
 	t.Parallel()
-	start := newService(t)
 	t.Run("fail_only_the_task_whose_payload_or_result_is_over_their_jute.maxbuffer", func(t *testing.T) {
 		t.Parallel()
-		svc := start(t).on("-Djute.maxbuffer=262144")
+		svc := newServiceWith(t, "-Djute.maxbuffer=262144")
 		svc.master()
 		w := svc.worker("--slots", "2", "--shell", "--exec", `head -c "$1" /dev/zero | tr "\0" x`)
 		c := harness.Run(t, harness.Command{
@@ -53,7 +52,7 @@ func TestServersOwnLimits(t *testing.T) {
 	})
 	t.Run("fail_a_task_over_a_quota_with_the_quota_s_path", func(t *testing.T) {
 		t.Parallel()
-		svc := start(t).on("-Dzookeeper.enforceQuota=true")
+		svc := newServiceWith(t, "-Dzookeeper.enforceQuota=true")
 		svc.master()
 		svc.worker()
 		zktest.Eventually(t, "znodes", func() (bool, string) {
@@ -74,7 +73,7 @@ func TestServersOwnLimits(t *testing.T) {
 	t.Run("end_a_program_where_they_demand_authentication", func(t *testing.T) {
 		zktest.OpenOnly(t, "a certificate is authentication, and these servers want another one")
 		t.Parallel()
-		svc := start(t).on("-Dzookeeper.enforce.auth.enabled=true", "-Dzookeeper.enforce.auth.schemes=digest")
+		svc := newServiceWith(t, "-Dzookeeper.enforce.auth.enabled=true", "-Dzookeeper.enforce.auth.schemes=digest")
 		for _, args := range [][]string{{"master"}, {"worker"}, {"client", "run", "0"}, {"client", "status"}} {
 			c := svc.start(args[0], append(args[1:], "--log-level", "warn")...)
 			c.Exit(1)

@@ -33,25 +33,12 @@ func TestLongRunOfLinesWhileWorkersAreKilled(t *testing.T) {
 	workers := []*harness.Child{worker(), worker()}
 	c := harness.Run(t, harness.Command{Path: "/bin/sh", Args: []string{"-c", `"$0" run --json --zk "$1" --file "$2" > "$3"`,
 		filepath.Join(svc.dir, "client"), svc.root, in, out}})
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() { // ends with ctx
-		status, err := c.Wait(ctx)
-		if err == nil && status != 0 {
-			err = fmt.Errorf("exit status %d", status)
-		}
-		ended <- err
-	}()
 	kills := 0
 	ticker := time.NewTicker(3 * time.Second)
 	defer ticker.Stop()
 	for running := true; running; {
 		select {
-		case err := <-ended:
-			if err != nil {
-				t.Fatal(err)
-			}
+		case <-c.Done():
 			running = false
 		case <-ticker.C:
 			kills++
@@ -60,6 +47,7 @@ func TestLongRunOfLinesWhileWorkersAreKilled(t *testing.T) {
 			workers = workers[1:]
 		}
 	}
+	endsWell(t, c)
 	f, err := os.Open(out)
 	if err != nil {
 		t.Fatal(err)
@@ -85,4 +73,14 @@ func TestLongRunOfLinesWhileWorkersAreKilled(t *testing.T) {
 	}
 	t.Logf("%d workers were killed", kills)
 	svc.empty()
+}
+
+// endsWell waits up to 5 minutes for the end of a process, which must have status 0.
+func endsWell(t *testing.T, p *harness.Child) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	if status, err := p.Wait(ctx); err != nil || status != 0 {
+		t.Fatalf("%s: exit status %d, %v", p, status, err)
+	}
 }

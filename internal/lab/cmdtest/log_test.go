@@ -155,11 +155,8 @@ func TestWatchdog(t *testing.T) {
 			t.Parallel()
 			svc := start(t)
 			pipe, _ := fullPipe(t)
-			proxy, root := zktest.Via(t, svc.root)
-			direct := svc.root
-			svc.root = root
-			leader := svc.startTo(pipe, "master", "--log-format", format)
-			svc.root = direct
+			proxy, behind := svc.via()
+			leader := behind.startTo(pipe, "master", "--log-format", format)
 			zktest.Eventually(t, "a leader", func() (bool, string) { return svc.status().Leader != nil, "" })
 			backup := svc.master()
 			lost := proxy.Lose(zktest.OpMulti, 1, zktest.Naming("/workers/"))

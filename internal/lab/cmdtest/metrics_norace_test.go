@@ -13,8 +13,8 @@ func TestReconnectMetrics(t *testing.T) {
 	start := newService(t)
 	t.Run("tell_that_ZooKeeper_is_away_and_count_the_connection_that_is_found_again", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
-		root := zktest.Chroot(t, server, "/metrics")
-		svc := &service{t: t, dir: start(t).dir, root: root, manual: zktest.Conn(t, root), timeout: "20s"}
+		svc := newServiceOn(t, server, "/metrics")
+		svc.timeout = "20s"
 		leader := svc.watched("master")
 		programs := []watched{leader, svc.watched("worker"), svc.watched("master")}
 		leader.counts(map[string]float64{`workers{queue="(default)",state="free"}`: 1})

@@ -217,9 +217,7 @@ func TestMetrics(t *testing.T) {
 	t.Run("count_the_write_of_a_leader_that_stood_still_and_was_replaced", func(t *testing.T) {
 		svc := start(t)
 		svc.timeout = "20s"
-		proxy, via := zktest.Via(t, svc.root)
-		behind := *svc
-		behind.root = via
+		proxy, behind := svc.via()
 		late := behind.watched("master")
 		candidate := svc.manual.Children("/master")[0]
 		svc.worker()
@@ -240,8 +238,7 @@ func TestMetrics(t *testing.T) {
 	t.Run("cause_no_request_to_ZooKeeper", func(t *testing.T) {
 		svc := start(t)
 		svc.timeout = "20s"
-		proxy, via := zktest.Via(t, svc.root)
-		svc.root = via
+		proxy, svc := svc.via()
 		programs := []watched{svc.watched("master"), svc.watched("worker"), svc.watched("master")}
 		svc.start("client", "submit", "0").Exit(0)
 		programs[0].counts(map[string]float64{`tasks{queue="(default)",state="done"}`: 1})

@@ -17,11 +17,10 @@ import (
 
 func TestReconnectPage(t *testing.T) {
 	t.Parallel()
-	start := newService(t)
 	t.Run("says_since_when_ZooKeeper_is_away_and_comes_back_by_itself", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
-		root := zktest.Chroot(t, server, "/page")
-		svc := &service{t: t, dir: start(t).dir, root: root, manual: zktest.Conn(t, root), timeout: "20s"}
+		svc := newServiceOn(t, server, "/page")
+		svc.timeout = "20s"
 		m := svc.watched("master")
 		svc.master()
 		b := m.page(1280, 900)

@@ -80,8 +80,7 @@ func TestPageOfABackup(t *testing.T) {
 	t.Run("says_at_once_that_there_is_no_connection", func(t *testing.T) {
 		zktest.OpenOnly(t, "its server is its own")
 		server := zktest.NewServer(t, zktest.Options{})
-		svc := start(t)
-		svc.root = server.Addr()
+		svc := newServiceOn(t, server, "")
 		svc.watched("master")
 		backup := svc.watched("master")
 		server.Pause()

@@ -15,9 +15,9 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// A client is killed five times amid 20,000 lines, and a worker each time. The last run prints each result once, in order; the joblog has each line once.
+// A client is killed five times amid 10,000 lines, and a worker each time. The last run prints each result once, in order; the joblog has each line once.
 func TestLongRunThatIsResumed(t *testing.T) {
-	const lines, kills = 20_000, 5
+	const lines, kills = 10_000, 5
 	svc := newService(t)(t)
 	dir := t.TempDir()
 	in, out, log, kept := filepath.Join(dir, "in"), filepath.Join(dir, "out"), filepath.Join(dir, "log"), filepath.Join(dir, "kept")

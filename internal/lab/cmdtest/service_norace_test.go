@@ -83,8 +83,7 @@ func TestReconnectService(t *testing.T) {
 	})
 	t.Run("an_outage_of_the_server_repeats_no_execution", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
-		svc := start(t)
-		svc.root = zktest.Chroot(t, server, "/outage")
+		svc := newServiceOn(t, server, "/outage")
 		svc.timeout = "10s" // a busy machine takes seconds to restart a server
 		m, w := svc.master(), svc.worker()
 		c := svc.start("client", "run", "1.5", "0.5")
@@ -107,8 +106,7 @@ func TestReconnectService(t *testing.T) {
 	})
 	t.Run("all_programs_end_at_SIGTERM_while_the_server_is_away", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
-		svc := start(t)
-		svc.root = zktest.Chroot(t, server, "/away")
+		svc := newServiceOn(t, server, "/away")
 		m, w := svc.master(), svc.worker()
 		c := svc.start("client", "run", "3600")
 		w.Line(w.Stderr, "task started")
@@ -128,9 +126,8 @@ func TestReconnectService(t *testing.T) {
 	})
 	t.Run("a_second_signal_ends_a_program_at_once", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
-		svc := start(t)
+		svc := newServiceOn(t, server, "/away")
 		svc.timeout = "20s" // else it knows that the server is away, and waits little
-		svc.root = zktest.Chroot(t, server, "/away")
 		m := svc.master()
 		server.Pause()
 		m.Send(syscall.SIGTERM)

@@ -36,6 +36,22 @@ func newService(t *testing.T) func(t *testing.T) *service {
 	}
 }
 
+// newServiceOn makes a service in a root on a server that is the test's own.
+func newServiceOn(t *testing.T, server *zktest.Server, root string) *service {
+	t.Helper()
+	root = zktest.Chroot(t, server, root)
+	return &service{t: t, dir: harness.Build(t), root: root, manual: zktest.Conn(t, root), timeout: "2s"}
+}
+
+// via returns the same service for programs that connect through a proxy.
+func (svc *service) via() (*zktest.Proxy, *service) {
+	svc.t.Helper()
+	proxy, root := zktest.Via(svc.t, svc.root)
+	behind := *svc
+	behind.root = root
+	return proxy, &behind
+}
+
 func (svc *service) start(program string, args ...string) *harness.Child {
 	svc.t.Helper()
 	return harness.Run(svc.t, harness.Command{

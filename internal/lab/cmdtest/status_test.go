@@ -217,13 +217,11 @@ warning   /tasks/t1: malformed: its state is none of pending, done and failed, b
 	})
 	t.Run("with_watch_does_not_report_its_own_end_as_an_outage", func(t *testing.T) {
 		svc := start(t)
-		proxy, through := zktest.Via(t, svc.root)
+		proxy, behind := svc.via()
 		_, release := proxy.Hold(zktest.OpClose, 1) // the end takes a while
 		defer release()
-		c := harness.Run(t, harness.Command{
-			Path: filepath.Join(svc.dir, "client"),
-			Args: []string{"status", "--watch", "--json", "--interval", "50ms", "--zk", through, "--session-timeout", "20s"},
-		})
+		behind.timeout = "20s"
+		c := behind.start("client", "status", "--watch", "--json", "--interval", "50ms")
 		c.Line(c.Stdout, `"leader":null`)
 		c.Send(syscall.SIGTERM)
 		c.Exit(0)

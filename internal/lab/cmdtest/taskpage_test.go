@@ -156,9 +156,10 @@ func TestPageOfATask(t *testing.T) {
 				t.Errorf("%.60s: %d %.400q", query, status, body)
 			}
 		}
+		prefixed := behindPrefix(t, page) // it ends after the browser, which would tell of that
 		b := browse(t, "about:blank", 1280, 900)
 		b.forgive("404")
-		b.do(chromedp.Navigate(behindPrefix(t, page) + "task?id=none" + url.QueryEscape(strings.ReplaceAll(injection, "/", ""))))
+		b.do(chromedp.Navigate(prefixed + "task?id=none" + url.QueryEscape(strings.ReplaceAll(injection, "/", ""))))
 		b.reads("h1", "task none<script>")
 		b.reads("#why", "no such task: it was never submitted")
 		b.harmless()

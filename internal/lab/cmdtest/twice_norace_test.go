@@ -4,7 +4,6 @@ package cmdtest
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -13,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 )
 
@@ -23,19 +21,12 @@ import (
 func TestLongRunExecutesNothingTwice(t *testing.T) {
 	const tasks = 10_000
 	server := zktest.NewServer(t, zktest.Options{})
-	root := zktest.Chroot(t, server, "")
-	dir := harness.Build(t)
-	start := func(program, log string, args ...string) *harness.Child {
-		t.Helper()
-		return harness.Run(t, harness.Command{
-			Path: "/bin/sh",
-			Args: append([]string{"-c", `log=$1; shift; exec "$0" "$@" 2>>"$log"`, filepath.Join(dir, program), log}, append(args, "--zk", root, "--session-timeout", "10s")...),
-		})
-	}
-	start("master", os.DevNull)
+	svc := newServiceOn(t, server, "")
+	svc.timeout = "10s"
+	svc.master()
 	executions := filepath.Join(t.TempDir(), "executions")
 	for range 2 {
-		start("worker", executions, "--slots", "8", "--log-level", "info")
+		svc.startTo(executions, "worker", "--slots", "8", "--log-level", "info")
 	}
 	in := filepath.Join(t.TempDir(), "in")
 	var text strings.Builder
@@ -47,23 +38,10 @@ func TestLongRunExecutesNothingTwice(t *testing.T) {
 		fmt.Fprintln(&text, payload)
 	}
 	writeFile(t, in, text.String())
-	c := start("client", os.DevNull, "run", "--file", in)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() { // ends with ctx
-		status, err := c.Wait(ctx)
-		if err == nil && status != 0 {
-			err = fmt.Errorf("exit status %d", status)
-		}
-		ended <- err
-	}()
+	c := svc.start("client", "run", "--file", in)
 	for running := true; running; {
 		select {
-		case err := <-ended:
-			if err != nil {
-				t.Fatal(err)
-			}
+		case <-c.Done():
 			running = false
 		case <-time.After(rand.N(time.Second)):
 			server.Pause()
@@ -72,6 +50,7 @@ func TestLongRunExecutesNothingTwice(t *testing.T) {
 		}
 	}
 
+	endsWell(t, c)
 	log, err := os.Open(executions)
 	if err != nil {
 		t.Fatal(err)

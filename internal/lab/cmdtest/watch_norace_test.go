@@ -3,7 +3,6 @@
 package cmdtest
 
 import (
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,18 +16,15 @@ import (
 func TestReconnectWatch(t *testing.T) {
 	t.Parallel()
 	start := newService(t)
-	// via starts a client's watch by way of a proxy.
-	via := func(t *testing.T, svc *service, args ...string) (*zktest.Proxy, *harness.Child) {
-		t.Helper()
-		proxy, through := zktest.Via(t, svc.root)
-		return proxy, harness.Run(t, harness.Command{
-			Path: filepath.Join(svc.dir, "client"),
-			Args: append([]string{"status", "--watch", "--interval", "50ms", "--zk", through, "--session-timeout", "20s"}, args...),
-		})
+	// watch starts client status --watch behind a proxy.
+	watch := func(svc *service, args ...string) (*zktest.Proxy, *harness.Child) {
+		proxy, behind := svc.via()
+		behind.timeout = "20s"
+		return proxy, behind.start("client", append([]string{"status", "--watch", "--interval", "50ms"}, args...)...)
 	}
 	t.Run("says_since_when_ZooKeeper_is_away_and_goes_on_when_it_is_back", func(t *testing.T) {
 		svc := start(t)
-		proxy, c := via(t, svc)
+		proxy, c := watch(svc)
 		c.Line(c.Stdout, "tasks     none")
 		began := time.Now().Truncate(time.Second)
 		proxy.Refuse(true)
@@ -63,15 +59,14 @@ func TestReconnectWatch(t *testing.T) {
 	})
 	t.Run("says_in_JSON_since_when_ZooKeeper_is_away", func(t *testing.T) {
 		svc := start(t)
-		proxy, c := via(t, svc, "--json")
+		proxy, c := watch(svc, "--json")
 		c.Line(c.Stdout, `"leader":null`)
 		proxy.Refuse(true)
 		matches(t, c.Line(c.Stdout, "away_since"), `\{"time":"[^"]+","away_since":"[^"]+"\}`)
 	})
 	t.Run("says_on_a_terminal_that_ZooKeeper_is_away_above_what_was_last_seen", func(t *testing.T) {
 		svc := start(t)
-		proxy, through := zktest.Via(t, svc.root)
-		svc.root = through
+		proxy, svc := svc.via()
 		side, shown := terminal(t)
 		c := svc.command("status", "--watch", "--interval", "50ms")
 		c.Env = append(c.Env, "TERM=xterm")

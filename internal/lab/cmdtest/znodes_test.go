@@ -79,9 +79,8 @@ func TestHostileDataStopsNobody(t *testing.T) {
 // lead. Beside each kind a new task is done at once, and no watchdog ends its program.
 func meet(t *testing.T, kinds []kind) {
 	server := zktest.NewServer(t, zktest.Options{})
-	svc := newService(t)(t)
-	svc.root, svc.timeout = zktest.Chroot(t, server, "/lab"), "4s"
-	svc.manual = zktest.Conn(t, svc.root)
+	svc := newServiceOn(t, server, "/lab")
+	svc.timeout = "4s"
 	svc.dirs()
 	svc.manual.Create("/tasks/kept", "done 1")
 	first := svc.master()
