@@ -141,7 +141,7 @@ func (p prometheus) firesTimes(n int, name string) (found []alert) {
 
 func (p prometheus) firing(what string, fits func(firing []alert) bool) {
 	p.t.Helper()
-	zktest.Eventually(p.t, what, func() (bool, string) {
+	eventually(p.t, what, func() (bool, string) {
 		all, err := p.alerts()
 		seen := fmt.Sprint(all, err)
 		return err == nil && fits(slices.DeleteFunc(all, func(a alert) bool { return a.State != "firing" })), seen
@@ -157,7 +157,7 @@ func (p prometheus) scraped(programs int) {
 // counts waits until Prometheus finds n series by a query.
 func (p prometheus) counts(query string, n int) {
 	p.t.Helper()
-	zktest.Eventually(p.t, fmt.Sprintf("there are %d of %s", n, query), func() (bool, string) {
+	eventually(p.t, fmt.Sprintf("there are %d of %s", n, query), func() (bool, string) {
 		r, err := httpClient.Get(p.url + "/api/v1/query?query=" + url.QueryEscape("count("+query+")"))
 		if err != nil {
 			return false, err.Error()

@@ -182,7 +182,7 @@ func (b *tab) reads(selector string, texts ...string) (s string) {
 		if time.Now().After(deadline) {
 			b.t.Fatalf("%s does not read %q:\n%s", selector, missing, s)
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 
@@ -200,7 +200,7 @@ func (b *tab) dark() {
 // charts waits until both charts are as wide as the elements around them.
 func (b *tab) charts() {
 	b.t.Helper()
-	zktest.Eventually(b.t, "the charts fit", func() (bool, string) {
+	eventually(b.t, "the charts fit", func() (bool, string) {
 		return eval[bool](b, `(() => {
 			const all = [...document.querySelectorAll("svg")];
 			return all.length === 2 && all.every((e) => e.viewBox.baseVal.width === e.parentElement.clientWidth);

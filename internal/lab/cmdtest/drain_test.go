@@ -74,7 +74,7 @@ func TestDrainedMachineTakesNoTaskUntilItIsUndrained(t *testing.T) {
 	load.Line(load.Stdout, `"host":"`+host+`"`)
 
 	drain := svc.start("client", "drain", host, "--wait")
-	zktest.Eventually(t, "it is draining", func() (bool, string) {
+	eventually(t, "it is draining", func() (bool, string) {
 		out, _ := svc.says(0, "status")
 		return strings.Contains(out, "\ndrain     "+host+", for ") && strings.Contains(out, ": draining, "), out
 	})

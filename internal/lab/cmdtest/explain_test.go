@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"taskkeeper/internal/inspect"
-	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
 
@@ -128,7 +127,7 @@ payload .*`)
 		svc.manual.Create("/tasks/other", "pending")
 		w.Line(w.Stderr, "task=other")
 		const want = "\nwaits      a worker is free, but its process executes task t1, which was lost twice as well: they run in different processes, "
-		zktest.Eventually(t, want, func() (bool, string) {
+		eventually(t, want, func() (bool, string) {
 			out, _ := svc.says(0, "explain", "t2")
 			return strings.Contains(out, want), out
 		})

@@ -71,7 +71,7 @@ func TestBlockedLog(t *testing.T) {
 				svc := start(t)
 				log := []string{"--log-level", "debug", "--log-format", format}
 				leader := svc.startTo(blocked(t), "master", log...)
-				zktest.Eventually(t, "a leader", func() (bool, string) { return svc.status().Leader != nil, "" })
+				eventually(t, "a leader", func() (bool, string) { return svc.status().Leader != nil, "" })
 				backup := svc.start("master")
 				backup.Line(backup.Stderr, "backup")
 				worker := svc.startTo(blocked(t), "worker", append(log, "--slots", "8")...)
@@ -157,7 +157,7 @@ func TestWatchdog(t *testing.T) {
 			pipe, _ := fullPipe(t)
 			proxy, behind := svc.via()
 			leader := behind.startTo(pipe, "master", "--log-format", format)
-			zktest.Eventually(t, "a leader", func() (bool, string) { return svc.status().Leader != nil, "" })
+			eventually(t, "a leader", func() (bool, string) { return svc.status().Leader != nil, "" })
 			backup := svc.master()
 			lost := proxy.Lose(zktest.OpMulti, 1, zktest.Naming("/workers/"))
 			svc.worker()

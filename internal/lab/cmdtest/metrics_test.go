@@ -90,7 +90,7 @@ func (p watched) metrics() map[string]float64 {
 // counts waits until the samples have these values. -1 stands for a sample that does not exist.
 func (p watched) counts(want map[string]float64) {
 	p.t.Helper()
-	zktest.Eventually(p.t, fmt.Sprintf("%s counts %v", p, want), func() (bool, string) {
+	eventually(p.t, fmt.Sprintf("%s counts %v", p, want), func() (bool, string) {
 		got := p.metrics()
 		seen := map[string]float64{}
 		for name := range want {
@@ -106,7 +106,7 @@ func (p watched) counts(want map[string]float64) {
 // answers waits until a page has a status and begins with a text.
 func (p watched) answers(path string, status int, text string) {
 	p.t.Helper()
-	zktest.Eventually(p.t, fmt.Sprintf("%s answers %d at %s", p, status, path), func() (bool, string) {
+	eventually(p.t, fmt.Sprintf("%s answers %d at %s", p, status, path), func() (bool, string) {
 		got, body := p.get(path)
 		return got == status && strings.HasPrefix(body, text), fmt.Sprint(got, " ", body)
 	})

@@ -47,7 +47,7 @@ func TestReconnectPage(t *testing.T) {
 			b.shot("away-" + away.by)
 			away.back()
 			b.reads("#servers", "standalone")
-			zktest.Eventually(t, away.by+": nothing is away", func() (bool, string) {
+			eventually(t, away.by+": nothing is away", func() (bool, string) {
 				text := b.text("#quorum")
 				return text == "", text
 			})
@@ -61,7 +61,7 @@ func TestReconnectPage(t *testing.T) {
 		time.Sleep(3 * time.Second) // so much the first outage is longer
 		server.Resume()
 		back := time.Now()
-		zktest.Eventually(t, "the page has no connection again", func() (bool, string) {
+		eventually(t, "the page has no connection again", func() (bool, string) {
 			status, text := m.get("/task?id=none")
 			return status == 404, text
 		})

@@ -11,8 +11,6 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/google/uuid"
-
-	"taskkeeper/internal/lab/zktest"
 )
 
 // page opens a program's page.
@@ -56,7 +54,7 @@ func TestPage(t *testing.T) {
 		}
 		b.reads("#candidates", "vanished")
 		b.reads("#candidates", "↑ watches ", fmt.Sprintf(":%d", masters[1].Pid()))
-		zktest.Eventually(t, "the new leader tells for itself", func() (bool, string) {
+		eventually(t, "the new leader tells for itself", func() (bool, string) {
 			note := b.text("#view-note")
 			return note == "", note
 		})
@@ -111,7 +109,7 @@ func TestPage(t *testing.T) {
 			svc.manual.Create("/tasks/"+queue+".t", "pending")
 		}
 		rows := func() int { return eval[int](b, "document.querySelectorAll('#queues tr').length") }
-		zktest.Eventually(t, "two are not shown", func() (bool, string) { n := rows(); return n == 4, fmt.Sprint(n) })
+		eventually(t, "two are not shown", func() (bool, string) { n := rows(); return n == 4, fmt.Sprint(n) })
 		svc.manual.Create("/tasks/later.t", "pending")
 		b.reads("#queues", "later") // a view later
 		if n := rows(); n != 5 {

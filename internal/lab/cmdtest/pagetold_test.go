@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
-
-	"taskkeeper/internal/lab/zktest"
 )
 
 // fed is a page that has its data from the test, not from a master.
@@ -164,7 +162,7 @@ func TestPageTellsHowFarTheElectionIsKnown(t *testing.T) {
 		b.send("servers", servers)
 		b.send("election", step.ballot)
 		ages := regexp.MustCompile(`\b\d s ago|( min) \d+ s`).ReplaceAllString // some time may have passed
-		zktest.Eventually(t, step.name, func() (bool, string) {
+		eventually(t, step.name, func() (bool, string) {
 			got := b.text("#leadership")
 			return ages(got, "$1") == ages(step.reads, "$1"), got
 		})

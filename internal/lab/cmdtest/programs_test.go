@@ -135,6 +135,18 @@ func silent(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// eventually is zktest.Eventually for a condition that takes much processor time, such as to run a
+// program or to ask a page. It pauses after each time that the condition is not met.
+func eventually(t *testing.T, what string, cond func() (ok bool, seen string)) {
+	t.Helper()
+	zktest.Eventually(t, what, func() (ok bool, seen string) {
+		if ok, seen = cond(); !ok {
+			time.Sleep(50 * time.Millisecond)
+		}
+		return ok, seen
+	})
+}
+
 func readFile(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)

@@ -28,7 +28,7 @@ func TestPageOfABackup(t *testing.T) {
 		second.Kill()
 		b.reads("#leadership", fmt.Sprintf(":%d leads, and there is no backup.", third.Pid()))
 		b.reads("#crew", "3 workers: 1 busy, 2 free")
-		zktest.Eventually(t, "it tells for itself", func() (bool, string) {
+		eventually(t, "it tells for itself", func() (bool, string) {
 			note := b.text("#view-note")
 			return note == "", note
 		})
@@ -84,7 +84,7 @@ func TestPageOfABackup(t *testing.T) {
 		svc.watched("master")
 		backup := svc.watched("master")
 		server.Pause()
-		zktest.Eventually(t, "the page takes itself for connected", func() (bool, string) {
+		eventually(t, "the page takes itself for connected", func() (bool, string) {
 			status, text := backup.get("/tasks") // at first it finds out by that
 			return status == 503 && strings.Contains(text, "there is no connection to ZooKeeper"), fmt.Sprint(status, text)
 		})

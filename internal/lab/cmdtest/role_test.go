@@ -84,7 +84,7 @@ func TestAProgramThatThePolicyTakesItsRoleFromMakesWay(t *testing.T) {
 	w.Line(w.Stderr, "registered")
 	ready := func(c *harness.Child, want int) {
 		t.Helper()
-		zktest.Eventually(t, fmt.Sprintf("%s does not answer %d", c, want), func() (bool, string) {
+		eventually(t, fmt.Sprintf("%s answers %d", c, want), func() (bool, string) {
 			status, text := get(t, pageOf(c)+"readyz")
 			return status == want, fmt.Sprint(status, text)
 		})

@@ -74,7 +74,7 @@ func (p *project) said(c *harness.Child, status int, want string) {
 // eventually runs scripts/zookeeper until its standard output matches.
 func (p *project) eventually(what, want string, args ...string) {
 	p.t.Helper()
-	zktest.Eventually(p.t, what, func() (bool, string) {
+	eventually(p.t, what, func() (bool, string) {
 		c := p.run("zookeeper", args...)
 		<-c.Done()
 		return regexp.MustCompile(want).MatchString(c.Stdout.String()), c.Stdout.String()

@@ -72,7 +72,7 @@ func TestStatus(t *testing.T) {
 		w := svc.worker("--slots", "2")
 		svc.start("client", "run", "3600", "3600", "3600")
 		w.Line(w.Stderr, "task started")
-		zktest.Eventually(t, "two run, one waits", func() (bool, string) {
+		eventually(t, "two run, one waits", func() (bool, string) {
 			s := svc.status()
 			return *s.Tasks.Running == 2 && s.Tasks.Pending == 1, fmt.Sprintf("%+v", s)
 		})
@@ -94,7 +94,7 @@ host +process +busy +version +has +for
 		switchover := time.Now()
 		first.Send(syscall.SIGTERM)
 		first.Exit(0)
-		zktest.Eventually(t, "the backup leads, and since then", func() (bool, string) {
+		eventually(t, "the backup leads, and since then", func() (bool, string) {
 			s := svc.status()
 			// Times in ZooKeeper are whole milliseconds.
 			since := s.Leader != nil && !s.Leader.Since.Before(switchover.Truncate(time.Millisecond))

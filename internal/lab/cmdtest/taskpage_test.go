@@ -133,7 +133,7 @@ func TestPageOfATask(t *testing.T) {
 		svc := start(t)
 		m := svc.master("--http", "0")
 		page := pageOf(m)
-		zktest.Eventually(t, "its session", func() (bool, string) {
+		eventually(t, "its session", func() (bool, string) {
 			status, body := get(t, page+"task?id=none")
 			return status != http.StatusServiceUnavailable, body
 		})

@@ -18,7 +18,7 @@ import (
 // lacks waits until an element has none of some texts.
 func (b *tab) lacks(selector string, texts ...string) {
 	b.t.Helper()
-	zktest.Eventually(b.t, selector+" reads otherwise", func() (bool, string) {
+	eventually(b.t, selector+" reads otherwise", func() (bool, string) {
 		s := b.text(selector)
 		return !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(s, text) }), s
 	})
