@@ -91,6 +91,14 @@ func (inst *installation) close(more ...string) {
 	inst.says("admin", 0, append([]string{"access", "close", inst.file(policyText)}, more...), "closed: ")
 }
 
+// submit submits a task as the client, and returns its id.
+func (inst *installation) submit(args ...string) (id string) {
+	inst.t.Helper()
+	c := inst.as("client", "client", append([]string{"submit"}, args...)...)
+	c.Exit(0)
+	return c.Stdout.String()
+}
+
 func words(s string) []string { return strings.Fields(s) }
 
 func TestAccessIsClosedShownAndOpened(t *testing.T) {
@@ -133,7 +141,7 @@ func TestAccessIsClosedShownAndOpened(t *testing.T) {
 		"x509:CN=tk-admin:cdrwa,x509:CN=tk-master:rw,x509:CN=tk-worker:rw,x509:CN=tk-viewer:r,auth::drw\n")
 	inst.says("client", 0, words("access show"), "znodes obey, of those that you may look at\n        you may not look at ",
 		" znodes, such as /master, and the znodes below /master, /tasks, /data, /workers, /drain\n")
-	inst.with(inst.server.Identity("client"), "", "client", "submit", "0").Exit(0)
+	inst.submit("0")
 	inst.says("viewer", 0, words("access show"), "obey, of those that you may look at\n        you may not look at 1 znode, such as /data/")
 	inst.says("admin", 0, words("access show"), "tree    20 znodes obey\n")
 	if nobody, err := inst.server.CA().Issue(zktest.Request{CN: "nobody"}); err != nil {
@@ -196,9 +204,7 @@ func TestProgramsUnderAPolicy(t *testing.T) {
 		inst.says(who, 0, words("doctor"), "nothing wrong: 1 candidate, 1 worker, 0 tasks")
 	}
 
-	submit := inst.as("client", "client", "submit", "60")
-	submit.Exit(0)
-	id := strings.TrimSpace(submit.Stdout.String())
+	id := inst.submit("60")
 	if out := inst.says("client", 0, []string{"explain", id}, "state      pending\n", `payload    2 bytes: "60"`, "the reason is not known: /master may not be read: "); strings.Contains(out, "malformed") {
 		t.Errorf("explain:\n%s", out)
 	}
@@ -237,9 +243,7 @@ func TestProgramsWaitWhileThePolicyCannotBeRead(t *testing.T) {
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	inst := newInstallation(t)
 	inst.close()
-	submit := inst.as("client", "client", "submit", "--queue", "none", "60")
-	submit.Exit(0)
-	id := strings.TrimSpace(submit.Stdout.String())
+	id := inst.submit("--queue", "none", "60")
 	inst.manual.Set("/access", policyText+"boss x509:CN=boss\n")
 	const says = `/access: line 7: "boss" is no role: want admin, master, worker, client or viewer (an admin must mend it: client access close POLICY)`
 	m, w := inst.as("master", "master"), inst.as("worker", "worker")

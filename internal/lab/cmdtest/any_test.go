@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -75,15 +74,5 @@ func TestAnyCommand(t *testing.T) {
 				t.Errorf("printed %q", got)
 			}
 		}
-	})
-	t.Run("refuses_another_command_beside_it", func(t *testing.T) {
-		for _, args := range []string{"--exec|cat", "--shell|--exec|cat", "--|cat"} {
-			p := harness.Run(t, harness.Command{Path: filepath.Join(start(t).dir, "worker"), Args: append([]string{"--any-command"}, strings.Split(args, "|")...)})
-			p.Exit(2)
-			oneLine(t, p, "worker: --any-command executes the command lines of its tasks: leave --exec, --shell and a command behind -- out")
-		}
-		p := harness.Run(t, harness.Command{Path: filepath.Join(start(t).dir, "worker"), Args: []string{"--any-command", "--trim"}})
-		p.Exit(2)
-		oneLine(t, p, "worker: --any-command keeps the output of commands as it is: leave --trim out")
 	})
 }

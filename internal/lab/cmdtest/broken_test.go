@@ -91,7 +91,7 @@ func TestBrokenWorker(t *testing.T) {
 			}
 			client.Exit(0)
 			if n, m := logged(broken, cannotStart), logged(broken, canStartAgain); n != 1 || m != 1 {
-				t.Errorf("the fault was told %d times, its end %d times", n, m)
+				t.Errorf("the fault is logged %d times, its end %d times", n, m)
 			}
 		})
 	}

@@ -37,7 +37,7 @@ printf '%s\n' "${COMPREPLY[@]}"`
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 			for _, line := range c.Stderr.Lines() {
-				if !strings.Contains(line, "compopt") { // nobody completes here
+				if !strings.Contains(line, "compopt") { // bash is not completing
 					t.Errorf("stderr %q", line)
 				}
 			}

@@ -27,7 +27,7 @@ func TestExecInAContainer(t *testing.T) {
 	svc := newService(t)(t)
 	svc.master()
 	// The first task's command leaves a process behind in a session of its own, and
-	// kills its supervisor, so that nobody but process 1 can wait for that process.
+	// kills its supervisor, so that only process 1 can wait for that process.
 	script := `case $1 in leave) setsid sleep "$2" & sleep 0.2; kill -9 $PPID; sleep 60;; *) echo "$1, process $$";; esac`
 	nap := fmt.Sprintf("6.%d", os.Getpid())
 	args := []string{"--pid", "--fork", "--mount-proc", filepath.Join(svc.dir, "worker"), "--zk", svc.root, "--session-timeout", svc.timeout,

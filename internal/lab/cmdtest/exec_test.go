@@ -94,6 +94,7 @@ func TestExec(t *testing.T) {
 	})
 	t.Run("refuses_wrong_use_before_it_registers", func(t *testing.T) {
 		svc := start(t)
+		const alone = "--any-command executes the command lines of its tasks: leave --exec, --shell and a command behind -- out"
 		for _, c := range []struct{ args, want string }{
 			{"--exec|", "--exec: the command is empty"},
 			{"--exec|no-such-program", `--exec: cannot run "no-such-program": executable file not found`},
@@ -115,6 +116,10 @@ func TestExec(t *testing.T) {
 			{"--cut-off|x", `--cut-off: must be one of cancel, continue, not "x"`},
 			{"--kill-after|x", `--kill-after: must be a duration from 0s to 1h, such as 1m30s, not "x"`},
 			{"--slots|-1", `--slots: must be a number from 0 to 10000, not "-1"`},
+			{"--any-command|--exec|cat", alone},
+			{"--any-command|--shell|--exec|cat", alone},
+			{"--any-command|--|cat", alone},
+			{"--any-command|--trim", "--any-command keeps the output of commands as it is: leave --trim out"},
 			{"--trim=no", `--trim: must be true or false, not "no"`},
 		} {
 			p := harness.Run(t, harness.Command{Path: filepath.Join(svc.dir, "worker"), Args: strings.Split(c.args, "|"), Env: []string{"ZK_SERVERS=" + svc.root}})

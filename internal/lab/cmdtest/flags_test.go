@@ -100,12 +100,20 @@ func TestRunFlags(t *testing.T) {
 			`client: --jobs: must be a number from 0 to 2000, not "3000"`:                              {"-j", "3000"},
 			`client: --delay: must be a duration from 0s to 24h`:                                       {"--delay", "1"},
 			"client: if any flags in the group [keep-going fail-fast halt]":                            {"--halt", "now,fail=1", "--fail-fast"},
+			"client: --file: open /not/there: no such file":                                            {"--file", "/not/there"},
+			`client: --window: must be a number from 1 to 2000, not "0"`:                               {"--window", "0"},
+			`client: --retries: must be a number from 0`:                                               {"--retries", "-1"},
+			`client: --deadline: must be a duration from 0s`:                                           {"--deadline", "5"},
+			"client: PAYLOAD and --file: give one of them":                                             {"--file", "-", "0"},
+			"client: if any flags in the group [keep-going fail-":                                      {"--keep-going", "--fail-fast"},
+			"client: --resume needs a joblog: name its file by --joblog":                               {"--resume"},
+			"client: --resume-failed needs a joblog: name its file by --joblog":                        {"--resume-failed"},
+			"client: if any flags in the group [resume resume-failed]":                                 {"--resume-failed", "--resume", "--joblog", "x"},
+			"client: if any flags in the group [dry-run joblog]":                                       {"--dry-run", "--joblog", "x"},
 		} {
 			c := svc.run("", args...)
 			c.Exit(2)
-			if got := c.Stderr.Lines(); len(got) != 1 || !strings.HasPrefix(got[0], want) {
-				t.Errorf("%q: %q", args, got)
-			}
+			oneLine(t, c, want)
 		}
 	})
 }

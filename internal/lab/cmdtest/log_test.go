@@ -36,7 +36,7 @@ func fullPipe(t *testing.T) (path string, r *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	// What a pipe holds unless it is told otherwise, as one line.
+	// So much fills a pipe of the default size. It is one line.
 	if _, err := r.WriteString(strings.Repeat("-", 64<<10-1) + "\n"); err != nil {
 		t.Fatal(err)
 	}

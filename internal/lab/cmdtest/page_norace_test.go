@@ -69,7 +69,7 @@ func TestReconnectPage(t *testing.T) {
 		b.do(chromedp.Navigate("http://" + m.host + "/"))
 		var seconds int
 		if _, err := fmt.Sscanf(b.reads("#quorum", "No server serves, for "), "No server serves, for %d s.", &seconds); err != nil || seconds > 1+int(time.Since(back).Seconds()) {
-			t.Errorf("%v: it tells of %d s, of another outage", err, seconds)
+			t.Errorf("%v: the page counts %d s, from another outage", err, seconds)
 		}
 		server.Resume()
 		svc.manual.CreateSeq("/master/hand-", "a new one")

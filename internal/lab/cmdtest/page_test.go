@@ -54,7 +54,7 @@ func TestPage(t *testing.T) {
 		}
 		b.reads("#candidates", "vanished")
 		b.reads("#candidates", "↑ watches ", fmt.Sprintf(":%d", masters[1].Pid()))
-		eventually(t, "the new leader tells for itself", func() (bool, string) {
+		eventually(t, "the new leader shows its own view", func() (bool, string) {
 			note := b.text("#view-note")
 			return note == "", note
 		})

@@ -23,10 +23,8 @@ func TestQueue(t *testing.T) {
 				t.Errorf("%q: stdout %q", args, got)
 			}
 		}
-		c := svc.start("client", "submit", "--queue", "gpu", "0")
-		c.Exit(0)
-		id := c.Stdout.String()
-		c = svc.start("client", "wait", id)
+		id, _ := svc.says(0, "submit", "--queue", "gpu", "0")
+		c := svc.start("client", "wait", id)
 		c.Exit(0)
 		if got := c.Stdout.String(); !regexp.MustCompile(`^gpu\.[0-9a-f-]{36} gpu\.`).MatchString(got) || got[:len(id)] != id {
 			t.Errorf("task %q: stdout %q", id, got)

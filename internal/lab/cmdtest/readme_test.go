@@ -38,7 +38,7 @@ func isolated(t *testing.T) (within []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A Java tells when another one, which has the same number outside, has its file there.
+	// Java warns if a process outside that has the same number has its file in that folder.
 	const begin = `hostname vm; ip link set lo up
 		java=/tmp/hsperfdata_$(id -un); mkdir -p "$java"; mount -t tmpfs -o mode=755 tmpfs "$java"
 		echo ready; sleep infinity & wait`
@@ -76,8 +76,8 @@ var keys = map[string]string{"^C": "\x03", "^Z": "\x1a"}
 
 var stepLine = regexp.MustCompile(`^    (?:(\d)–)?(\d?)([$#:]) (.*)$`)
 
-// steps returns what stands in a text's indented blocks behind a prompt, with what is shown
-// below it. A block without prompts is something else, such as a file.
+// steps returns the commands in a text's indented blocks, which follow a prompt, with the output below
+// them. A block without a prompt is something else, such as a file.
 func steps(file, text string) (all []*step) {
 	var last *step // of this block
 	number := 0

@@ -28,7 +28,7 @@ type role string
 const (
 	theLeader role = "leader" // it begins to lead when the right is missing
 	newMaster role = "new master"
-	oldWorker role = "worker" // it is told to end then
+	oldWorker role = "worker" // it gets SIGTERM when the right is missing
 	newWorker role = "new worker"
 	theRun    role = "client run"
 	theLoop   role = "client"
@@ -45,7 +45,7 @@ var rights = []struct {
 }{
 	{task.MasterDir, "read", zk.PermRead, []role{theLeader, newMaster, theRun, theLoop}},
 	{task.MasterDir, "create", zk.PermCreate, []role{newMaster}},
-	{task.MasterDir, "delete", zk.PermDelete, nil}, // whoever resigns ends its session
+	{task.MasterDir, "delete", zk.PermDelete, nil}, // a leader that resigns ends its session
 	{task.WorkersDir, "read", zk.PermRead, []role{theLeader, theRun, theLoop}},
 	{task.WorkersDir, "create", zk.PermCreate, []role{newWorker}},
 	{task.WorkersDir, "delete", zk.PermDelete, []role{oldWorker}},
@@ -78,8 +78,8 @@ func TestMissingRight(t *testing.T) {
 			old := svc.worker()
 			ps := map[role]*harness.Child{theLeader: svc.master(), oldWorker: svc.worker()}
 			said := func(p *harness.Child) int {
-				return logged(p, fmt.Sprintf("znode=%s right=%s", tc.path, tc.right)) + // who may not
-					logged(p, fmt.Sprintf("the right to %s %s", tc.right, tc.path)) // who waits for the leader
+				return logged(p, fmt.Sprintf("znode=%s right=%s", tc.path, tc.right)) + // a program without the right
+					logged(p, fmt.Sprintf("the right to %s %s", tc.right, tc.path)) // a client that waits for the leader
 			}
 
 			svc.permit(tc.path, zk.PermAll&^tc.perm)

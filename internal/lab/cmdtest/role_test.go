@@ -51,9 +51,7 @@ func TestAClientThatIsNamedAgainHasItsTasksAgain(t *testing.T) {
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	inst := newInstallationOn(t, zktest.NewServer(t, zktest.Options{TLS: true}))
 	inst.close()
-	submit := inst.as("client", "client", "submit", "0")
-	submit.Exit(0)
-	id := strings.TrimSpace(submit.Stdout.String())
+	id := inst.submit("0")
 	without := inst.file(strings.ReplaceAll(policyText, " x509:CN=tk-client", ""))
 	for range 2 { // it stays remembered
 		inst.says("admin", 0, []string{"access", "close", without}, "closed: ")

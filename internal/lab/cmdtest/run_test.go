@@ -116,23 +116,6 @@ func TestRunInput(t *testing.T) {
 			}
 		}
 	})
-	t.Run("wrong_use_names_the_flag", func(t *testing.T) {
-		svc := start(t)
-		for want, args := range map[string][]string{
-			"client: --file: open /not/there: no such file":              {"--file", "/not/there"},
-			`client: --window: must be a number from 1 to 2000, not "0"`: {"--window", "0"},
-			`client: --retries: must be a number from 0`:                 {"--retries", "-1"},
-			`client: --deadline: must be a duration from 0s`:             {"--deadline", "5"},
-			"client: PAYLOAD and --file: give one of them":               {"--file", "-", "0"},
-			"client: if any flags in the group [keep-going fail-":        {"--keep-going", "--fail-fast"},
-		} {
-			c := svc.run("", args...)
-			c.Exit(2)
-			if got := c.Stderr.String(); !strings.HasPrefix(got, want) || strings.Contains(got, "\n") {
-				t.Errorf("%q: stderr %q, want %q", args, got, want)
-			}
-		}
-	})
 }
 
 func TestRunOutput(t *testing.T) {

@@ -61,7 +61,7 @@ func (svc *service) start(program string, args ...string) *harness.Child {
 }
 
 // needsViewer says why a test cannot run under a policy.
-const needsViewer = "a client may not see who leads, works and is drained, and so cannot tell why no task is done"
+const needsViewer = "a client has no right to list masters, workers and drains, and so cannot say why no task is executed"
 
 // environ returns the environment of a command that package harness does not start. Under a policy it
 // names the certificate of the command's role.

@@ -33,7 +33,7 @@ func TestLongRunExecutesNothingTwice(t *testing.T) {
 	for i := range tasks {
 		payload := "0"
 		if i%500 == 499 {
-			payload = "0.7" // what stands behind it is asked back
+			payload = "0.7" // the tasks behind it are asked back
 		}
 		fmt.Fprintln(&text, payload)
 	}

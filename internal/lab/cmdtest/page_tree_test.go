@@ -88,9 +88,7 @@ func TestPageShowsNoPayloadWhereThereIsAPolicy(t *testing.T) {
 	m := inst.as("master", "master", "--http", "0")
 	m.Line(m.Stderr, " leader ")
 	page := pageOf(m)
-	c := inst.as("client", "client", "submit", "a secret")
-	c.Exit(0)
-	id := c.Stdout.String()
+	id := inst.submit("a secret")
 	b := browse(t, page, 1280, 900)
 	b.opensTree()
 	b.reads("#tree-dirs", id, "pending", "a payload: it is not shown under a policy", "viewer  x509:CN=tk-viewer")
@@ -114,9 +112,7 @@ func TestPageReadsWithACertificateOfItsOwn(t *testing.T) {
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	inst := newInstallation(t)
 	inst.close()
-	c := inst.as("client", "client", "submit", "a secret")
-	c.Exit(0)
-	id := c.Stdout.String()
+	id := inst.submit("a secret")
 	for who, may := range map[string]bool{"viewer": false, "admin": true} {
 		t.Run(who, func(t *testing.T) {
 			files := inst.server.Identity(who)

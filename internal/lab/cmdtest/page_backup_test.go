@@ -28,7 +28,7 @@ func TestPageOfABackup(t *testing.T) {
 		second.Kill()
 		b.reads("#leadership", fmt.Sprintf(":%d leads, and there is no backup.", third.Pid()))
 		b.reads("#crew", "3 workers: 1 busy, 2 free")
-		eventually(t, "it tells for itself", func() (bool, string) {
+		eventually(t, "it shows its own view", func() (bool, string) {
 			note := b.text("#view-note")
 			return note == "", note
 		})

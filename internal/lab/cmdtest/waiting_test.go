@@ -22,9 +22,7 @@ func TestWaitingClient(t *testing.T) {
 	for name, begin := range map[string]func(svc *service) *harness.Child{
 		"run": func(svc *service) *harness.Child { return svc.start("client", "run", "0") },
 		"wait": func(svc *service) *harness.Child {
-			s := svc.start("client", "submit", "0", "--log-level", "error")
-			s.Exit(0)
-			return svc.start("client", "wait", s.Stdout.Lines()[0], "--log-level", "info")
+			return svc.start("client", "wait", svc.submit("0")[0], "--log-level", "info")
 		},
 		"without_a_command": func(svc *service) *harness.Child { return svc.start("client", "--count", "1", "--max-sleep", "0s") },
 	} {
@@ -51,11 +49,9 @@ func TestIdlePrograms(t *testing.T) {
 	svc.timeout = "4s"
 	svc.master()
 	w := svc.worker()
-	s := svc.start("client", "submit", "3600", "--log-level", "error")
-	s.Exit(0)
 	clients := map[string]*harness.Child{
 		"run":  svc.start("client", "run", "3600", "--log-level", "info"),
-		"wait": svc.start("client", "wait", s.Stdout.Lines()[0], "--log-level", "info"),
+		"wait": svc.start("client", "wait", svc.submit("3600")[0], "--log-level", "info"),
 	}
 	programs := map[string]*harness.Child{"worker": w, "backup": svc.master()}
 	for name, c := range clients {

@@ -108,7 +108,7 @@ func TestPageTellsTheTime(t *testing.T) {
 		b.shot("silent")
 		b.reads("#link", "for 7 s")
 		if now := b.text("main"); now != before {
-			t.Errorf("what it told last goes on:\n%s\nand was\n%s", now, before)
+			t.Errorf("what the master sent last goes on:\n%s\nand was\n%s", now, before)
 		}
 		b.beat(noon.Add(2 * time.Hour))
 		b.reads("#link", "live")
