@@ -21,23 +21,23 @@ func TestReconnectService(t *testing.T) {
 	t.Run("a_paused_worker_that_wakes_up_finishes_nothing", func(t *testing.T) {
 		svc := start(t)
 		svc.master()
-		zombie := svc.worker("--exec", "sleep 60") // which is not over when it wakes up
+		paused := svc.worker("--exec", "sleep 60") // which is not over when it wakes up
 		c := svc.start("client", "run", "0")
-		zombie.Line(zombie.Stderr, "task started")
-		zombie.Send(syscall.SIGSTOP)
+		paused.Line(paused.Stderr, "task started")
+		paused.Send(syscall.SIGSTOP)
 		zktest.Eventually(t, "its znode is gone", func() (bool, string) {
 			got := svc.manual.Children("/workers")
 			return len(got) == 0, strings.Join(got, " ")
 		})
 		other := svc.worker()
 		other.Line(other.Stderr, "task started")
-		zombie.Send(syscall.SIGCONT)
+		paused.Send(syscall.SIGCONT)
 		zktest.Eventually(t, "it registers anew", func() (bool, string) {
-			return logged(zombie, "registered") == 2, zombie.Stderr.String()
+			return logged(paused, "registered") == 2, paused.Stderr.String()
 		})
 		c.Exit(0)
-		if n := logged(zombie, "task done"); n != 0 {
-			t.Errorf("the zombie logs %d results", n)
+		if n := logged(paused, "task done"); n != 0 {
+			t.Errorf("the paused worker logs %d results", n)
 		}
 		svc.empty()
 		svc.free()
