@@ -3,10 +3,7 @@ package cmdtest
 import (
 	"encoding/json"
 	"fmt"
-	"net"
-	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -14,22 +11,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 )
 
 const alertRules = "../../../scripts/alerts.yml"
-
-func readFile(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
 
 func TestAlertRules(t *testing.T) {
 	t.Parallel()
@@ -43,11 +30,10 @@ func TestAlertRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	config = strings.ReplaceAll(config, "/usr/local/share/taskkeeper/alerts.yml", rules)
-	path := filepath.Join(t.TempDir(), "prometheus.yml")
-	if err := os.WriteFile(path, []byte(config), 0o600); err != nil || !strings.Contains(config, "targets:") {
-		t.Fatalf("the configuration in package metrics: %v, %q", err, config)
+	if !strings.Contains(config, "targets:") {
+		t.Errorf("the configuration in package metrics: %q", config)
 	}
-	promtool(t, "", "check", "config", path)
+	promtool(t, "", "check", "config", writeFile(t, filepath.Join(t.TempDir(), "prometheus.yml"), config))
 
 	alerts := strings.Split(readFile(t, alertRules), "- alert: ")[1:]
 	if len(alerts) != 7 {
@@ -77,8 +63,8 @@ func TestAlertRules(t *testing.T) {
 	}
 }
 
-// prometheus is a server that scrapes programs every 2 s (a leader that is stuck answers after
-// 1 s), and reports alerts as soon as what they are about has been so for 2 s.
+// prometheus is a server that scrapes programs every 2 s. (A leader that is stuck answers after
+// 1 s.) An alert fires when its cause has lasted for 2 s.
 type prometheus struct {
 	t   *testing.T
 	url string
@@ -103,16 +89,9 @@ scrape_configs:
 `, strings.Join(hosts, "', '"))
 	rules := regexp.MustCompile(`(?m)^( +for:) .*$`).ReplaceAllString(readFile(t, alertRules), "$1 2s")
 	for name, text := range map[string]string{"prometheus.yml": config, "alerts.yml": rules} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, filepath.Join(dir, name), text)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
+	addr := "127.0.0.1:" + freePort(t)
 	harness.Run(t, harness.Command{Path: path, Args: []string{
 		"--config.file=" + filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path=" + filepath.Join(dir, "data"),
 		"--web.listen-address=" + addr, "--log.level=warn",
@@ -127,8 +106,7 @@ type alert struct {
 }
 
 func (p prometheus) alerts() (alerts []alert, err error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	r, err := client.Get(p.url + "/api/v1/alerts")
+	r, err := httpClient.Get(p.url + "/api/v1/alerts")
 	if err != nil {
 		return nil, err
 	}
@@ -151,8 +129,8 @@ func (p prometheus) fires(names ...string) {
 	})
 }
 
-// tells waits until n alerts of a name fire, beside any others, and returns them.
-func (p prometheus) tells(n int, name string) (found []alert) {
+// firesTimes waits until n alerts of a name fire, beside any others, and returns them.
+func (p prometheus) firesTimes(n int, name string) (found []alert) {
 	p.t.Helper()
 	p.firing(fmt.Sprintf("%d alerts %s fire", n, name), func(firing []alert) bool {
 		found = slices.DeleteFunc(firing, func(a alert) bool { return a.Labels["alertname"] != name })
@@ -163,7 +141,7 @@ func (p prometheus) tells(n int, name string) (found []alert) {
 
 func (p prometheus) firing(what string, fits func(firing []alert) bool) {
 	p.t.Helper()
-	zktest.Eventually(p.t, what, func() (bool, string) {
+	eventually(p.t, what, func() (bool, string) {
 		all, err := p.alerts()
 		seen := fmt.Sprint(all, err)
 		return err == nil && fits(slices.DeleteFunc(all, func(a alert) bool { return a.State != "firing" })), seen
@@ -179,9 +157,8 @@ func (p prometheus) scraped(programs int) {
 // counts waits until Prometheus finds n series by a query.
 func (p prometheus) counts(query string, n int) {
 	p.t.Helper()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	zktest.Eventually(p.t, fmt.Sprintf("there are not %d of %s", n, query), func() (bool, string) {
-		r, err := client.Get(p.url + "/api/v1/query?query=" + url.QueryEscape("count("+query+")"))
+	eventually(p.t, fmt.Sprintf("there are %d of %s", n, query), func() (bool, string) {
+		r, err := httpClient.Get(p.url + "/api/v1/query?query=" + url.QueryEscape("count("+query+")"))
 		if err != nil {
 			return false, err.Error()
 		}
@@ -197,11 +174,11 @@ func (p prometheus) counts(query string, n int) {
 
 func TestAlertFiresWhenAllWorkersAreKilled(t *testing.T) {
 	t.Parallel()
-	sv := newService(t)(t)
-	leader, other, gpu := sv.watched("master"), sv.watched("worker"), sv.watched("worker", "--queue", "gpu")
-	prom := newPrometheus(t, leader, sv.watched("master"), other, gpu)
-	sv.start("client", append([]string{"submit"}, slices.Repeat([]string{"3600"}, 20)...)...).Exit(0)
-	sv.start("client", "submit", "--queue", "gpu", "3600").Exit(0)
+	svc := newService(t)(t)
+	leader, other, gpu := svc.watched("master"), svc.watched("worker"), svc.watched("worker", "--queue", "gpu")
+	prom := newPrometheus(t, leader, svc.watched("master"), other, gpu)
+	svc.start("client", append([]string{"submit"}, slices.Repeat([]string{"3600"}, 20)...)...).Exit(0)
+	svc.start("client", "submit", "--queue", "gpu", "3600").Exit(0)
 	other.counts(map[string]float64{`slots_busy{queue="(default)"}`: 1})
 	gpu.counts(map[string]float64{`slots_busy{queue="gpu"}`: 1})
 	prom.scraped(4)
@@ -210,7 +187,7 @@ func TestAlertFiresWhenAllWorkersAreKilled(t *testing.T) {
 	other.Send(syscall.SIGKILL)
 	gpu.Send(syscall.SIGKILL)
 	var summaries []string
-	for _, a := range prom.tells(2, "TaskkeeperNoWorker") {
+	for _, a := range prom.firesTimes(2, "TaskkeeperNoWorker") {
 		summaries = append(summaries, a.Annotations["summary"])
 		if a.Labels["severity"] != "critical" || a.Labels["job"] != "taskkeeper" {
 			t.Errorf("labels %v", a.Labels)
@@ -220,27 +197,25 @@ func TestAlertFiresWhenAllWorkersAreKilled(t *testing.T) {
 	if want := []string{"No worker for queue gpu. Tasks that wait there: 1.", "No worker for the default queue. Tasks that wait there: 20."}; !slices.Equal(summaries, want) {
 		t.Errorf("summaries %q, want %q", summaries, want)
 	}
-	sv.worker()
-	sv.worker("--queue", "gpu")
+	svc.worker()
+	svc.worker("--queue", "gpu")
 	prom.fires("TaskkeeperLosses", "TaskkeeperLosses") // two tasks run again, and nobody waits for a worker
 }
 
 func TestAlertFiresWhenTheLeaderIsStuck(t *testing.T) {
 	t.Parallel()
-	sv := newService(t)(t)
-	sv.timeout = "20s" // so that it has a connection for two thirds of that, though no answer comes
-	proxy, via := zktest.Via(t, sv.root)
-	behind := *sv
-	behind.root = via
+	svc := newService(t)(t)
+	svc.timeout = "20s" // so that it has a connection for two thirds of that, though no answer comes
+	proxy, behind := svc.via()
 	leader := behind.watched("master")
-	sv.worker()
+	svc.worker()
 	leader.counts(map[string]float64{`workers{queue="(default)",state="free"}`: 1})
 	prom := newPrometheus(t, leader)
 	prom.scraped(1)
 	held, release := proxy.Hold(zktest.OpMulti, 1, zktest.Naming("/workers/"))
-	c := sv.start("client", "run", "0")
+	c := svc.start("client", "run", "0")
 	<-held // its assignment is on the way
-	summary := prom.tells(1, "TaskkeeperLeaderStuck")[0].Annotations["summary"]
+	summary := prom.firesTimes(1, "TaskkeeperLeaderStuck")[0].Annotations["summary"]
 	if want := regexp.MustCompile(`^The leader, ` + leader.host + `, was stuck for [5-9]\..*s, and perhaps longer\.$`); !want.MatchString(summary) {
 		t.Errorf("summary %q", summary)
 	}

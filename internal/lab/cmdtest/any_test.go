@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
@@ -14,22 +13,22 @@ func TestAnyCommand(t *testing.T) {
 	t.Parallel()
 	start := newService(t)
 	// finished submits a task by hand and returns what comes of it.
-	finished := func(sv *service, id, kind, payload string) task.State {
-		sv.t.Helper()
-		sv.hand.Create("/data/"+id, payload)
-		sv.hand.Create("/tasks/"+id, "pending"+kind)
+	finished := func(svc *service, id, kind, payload string) task.State {
+		svc.t.Helper()
+		svc.manual.Create("/data/"+id, payload)
+		svc.manual.Create("/tasks/"+id, "pending"+kind)
 		var s task.State
-		zktest.Eventually(sv.t, id+" is finished", func() (bool, string) {
-			text, _ := sv.hand.Get("/tasks/" + id)
+		zktest.Eventually(svc.t, id+" is finished", func() (bool, string) {
+			text, _ := svc.manual.Get("/tasks/" + id)
 			s = task.ParseState([]byte(text))
 			return s.Finished(), text
 		})
 		return s
 	}
 	t.Run("executes_the_command_line_of_each_task_of_its_queue", func(t *testing.T) {
-		sv := start(t)
-		sv.master()
-		sv.worker("--any-command", "--kill-after", "1s")
+		svc := start(t)
+		svc.master()
+		svc.worker("--any-command", "--kill-after", "1s")
 		for id, c := range map[string]struct {
 			payload, text, stdout, stderr, exit string
 			phase                               task.Phase
@@ -43,47 +42,37 @@ func TestAnyCommand(t *testing.T) {
 			"command.open":    {"echo 'a", "the command line \"echo 'a\": there is no closing quote `'`, at byte 6", "", "", "", task.Failed},
 			"command.empty":   {"", `the command line "": the command is empty: give a program and its arguments`, "", "", "", task.Failed},
 		} {
-			s := finished(sv, id, ": kind=command", c.payload)
+			s := finished(svc, id, ": kind=command", c.payload)
 			if s.Phase != c.phase || string(s.Text) != c.text || string(s.Stdout) != c.stdout || string(s.Stderr) != c.stderr || s.Facts.Executed().Exit != c.exit {
 				t.Errorf("%s: %s", id, s.Bytes())
 			}
 		}
 	})
 	t.Run("fails_a_task_that_is_no_command_line", func(t *testing.T) {
-		sv := start(t)
-		sv.master()
-		sv.worker("--any-command", "--queue", "mine")
-		s := finished(sv, "mine.t", "", "touch x")
+		svc := start(t)
+		svc.master()
+		svc.worker("--any-command", "--queue", "mine")
+		s := finished(svc, "mine.t", "", "touch x")
 		if want := "its payload is not marked as a command line"; s.Phase != task.Failed || !strings.HasPrefix(string(s.Text), want) {
 			t.Errorf("%s", s.Bytes())
 		}
 	})
 	t.Run("prints_through_the_client_what_commands_print", func(t *testing.T) {
-		sv := start(t)
-		sv.master()
-		sv.worker("--any-command")
-		c := sv.client("true\n'printf' a\nprintf 'b\\n\\n'\nprintf ''\nprintf c\nprintf 'd\\n'\n", "run", "--shell", "--", "eval")
+		svc := start(t)
+		svc.master()
+		svc.worker("--any-command")
+		c := svc.client("true\n'printf' a\nprintf 'b\\n\\n'\nprintf ''\nprintf c\nprintf 'd\\n'\n", "run", "--shell", "--", "eval")
 		c.Exit(0)
 		if got := c.Stdout.String(); got != "ab\n\ncd" {
 			t.Errorf("printed %q", got)
 		}
 		kept := []string{"run", "--joblog", filepath.Join(t.TempDir(), "joblog"), "--results", t.TempDir(), "--resume", "--", "printf"}
 		for range 2 { // the second run prints what the first one kept
-			c := sv.client("a\\n\nb\nc\\n\\n\n", kept...)
+			c := svc.client("a\\n\nb\nc\\n\\n\n", kept...)
 			c.Exit(0)
 			if got := c.Stdout.String(); got != "a\nbc\n" {
 				t.Errorf("printed %q", got)
 			}
 		}
-	})
-	t.Run("is_refused_beside_another_command", func(t *testing.T) {
-		for _, args := range []string{"--exec|cat", "--shell|--exec|cat", "--|cat"} {
-			p := harness.Run(t, harness.Command{Path: filepath.Join(start(t).dir, "worker"), Args: append([]string{"--any-command"}, strings.Split(args, "|")...)})
-			p.Exit(2)
-			oneLine(t, p, "worker: --any-command executes the command lines of its tasks: leave --exec, --shell and a command behind -- out")
-		}
-		p := harness.Run(t, harness.Command{Path: filepath.Join(start(t).dir, "worker"), Args: []string{"--any-command", "--trim"}})
-		p.Exit(2)
-		oneLine(t, p, "worker: --any-command keeps the output of commands as it is: leave --trim out")
 	})
 }

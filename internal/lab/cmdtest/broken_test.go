@@ -19,14 +19,11 @@ const (
 	canStartAgain = "can start tasks again"
 )
 
-// TestBrokenWorker spoils the program of a running worker, under load.
+// The program that a worker executes is spoiled while the worker is under load.
 func TestBrokenWorker(t *testing.T) {
 	t.Parallel()
 	// No script: its interpreter opens it some time after it was executed.
-	good, err := os.ReadFile("/bin/sh")
-	if err != nil {
-		t.Fatal(err)
-	}
+	good := readFile(t, "/bin/sh")
 	start := newService(t)
 	// place writes a program beside another one, which may be running, and puts it there.
 	place := func(path, text string) error {
@@ -36,7 +33,7 @@ func TestBrokenWorker(t *testing.T) {
 		spoil, mend func(path string) error
 		why         string
 	}{
-		"moved_away": {
+		"that_was_moved_away": {
 			spoil: func(path string) error { return os.Rename(path, path+".away") },
 			mend:  func(path string) error { return os.Rename(path+".away", path) },
 			why:   "no such file or directory",
@@ -56,7 +53,7 @@ func TestBrokenWorker(t *testing.T) {
 		},
 		"that_is_being_written": {
 			spoil: func(path string) error {
-				err := place(path, string(good))
+				err := place(path, good)
 				f, open := os.OpenFile(path, os.O_WRONLY, 0)
 				t.Cleanup(func() { f.Close() })
 				return errors.Join(err, open)
@@ -65,14 +62,14 @@ func TestBrokenWorker(t *testing.T) {
 		},
 	} {
 		t.Run("fails_no_task_for_a_program_"+name, func(t *testing.T) {
-			sv := start(t)
-			sv.master()
+			svc := start(t)
+			svc.master()
 			path := filepath.Join(t.TempDir(), "c")
-			if err := place(path, string(good)); err != nil {
+			if err := place(path, good); err != nil {
 				t.Fatal(err)
 			}
-			broken, healthy := sv.worker("--slots", "2", "--exec", path+` -c "read x; echo 0"`), sv.worker()
-			client := sv.start("client", append([]string{"run"}, slices.Repeat([]string{"0.02"}, 100)...)...)
+			broken, healthy := svc.worker("--slots", "2", "--exec", path+` -c "read x; echo 0"`), svc.worker()
+			client := svc.start("client", append([]string{"run"}, slices.Repeat([]string{"0.02"}, 100)...)...)
 			client.Line(client.Stdout, "0")
 			if err := c.spoil(path); err != nil {
 				t.Fatal(err)
@@ -88,38 +85,38 @@ func TestBrokenWorker(t *testing.T) {
 				return
 			}
 			healthy.Kill()
-			client = sv.start("client", "run", "1", "2", "3") // has to wait for it
+			client = svc.start("client", "run", "1", "2", "3") // has to wait for it
 			if err := c.mend(path); err != nil {
 				t.Fatal(err)
 			}
 			client.Exit(0)
 			if n, m := logged(broken, cannotStart), logged(broken, canStartAgain); n != 1 || m != 1 {
-				t.Errorf("the fault was told %d times, its end %d times", n, m)
+				t.Errorf("the fault is logged %d times, its end %d times", n, m)
 			}
 		})
 	}
-	t.Run("waits_when_there_are_no_processes_to_be_had", func(t *testing.T) {
+	t.Run("fails_no_task_where_no_more_processes_can_be_had", func(t *testing.T) {
 		zktest.OpenOnly(t, "another user runs the worker, who may not read its key")
 		setpriv, err := exec.LookPath("setpriv")
 		if err != nil || os.Getuid() != 0 {
 			t.Skip("needs root, for a user with no other processes, and util-linux:", err)
 		}
-		sv := start(t)
-		m := sv.master()
-		if err := errors.Join(os.Chmod(filepath.Dir(sv.dir), 0o755), os.Chmod(sv.dir, 0o755)); err != nil { // for that user
+		svc := start(t)
+		m := svc.master()
+		if err := errors.Join(os.Chmod(filepath.Dir(svc.dir), 0o755), os.Chmod(svc.dir, 0o755)); err != nil { // for that user
 			t.Fatal(err)
 		}
 		worker := func(processes int) *harness.Child {
 			p := harness.Run(t, harness.Command{Path: setpriv, Args: []string{
 				"--reuid", fmt.Sprint(54321 + os.Getpid()), "--clear-groups", "prlimit", fmt.Sprint("--nproc=", processes),
-				filepath.Join(sv.dir, "worker"), "--zk", sv.root, "--slots", "8", "--exec", "cat"}})
+				filepath.Join(svc.dir, "worker"), "--zk", svc.root, "--slots", "8", "--exec", "cat"}})
 			p.Line(p.Stderr, "registered")
 			return p
 		}
 		w := worker(24) // some of the slots find enough
-		client := sv.pipe(strings.Repeat("x\n", 24))
+		client := svc.run(strings.Repeat("x\n", 24))
 		w.Line(w.Stderr, cannotStart)
-		sv.worker("--exec", "cat")
+		svc.worker("--exec", "cat")
 		client.Exit(0)
 		if got := client.Stdout.Lines(); len(got) != 24 || slices.ContainsFunc(got, func(s string) bool { return s != "x" }) {
 			t.Errorf("%d results: %q", len(got), got)

@@ -19,7 +19,7 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// tab is a page in a real Chromium. The test fails if the page tells its console anything.
+// tab is a page in a real Chromium. The test fails if the page writes anything to its console.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
@@ -29,14 +29,13 @@ type tab struct {
 	forgiven string
 }
 
-// pageOf is where a program says that it serves HTTP.
+// pageOf returns the URL at which a program says that it serves HTTP.
 func pageOf(c *harness.Child) string {
 	_, url, _ := strings.Cut(c.Line(c.Stderr, "serving HTTP"), "address=")
 	return url
 }
 
-// chromium is the browser of all tests of the package, each of which has a tab, and no cookies
-// of another.
+// chromium is the browser of all tests of the package. Each page has cookies of its own.
 var chromium struct {
 	sync.Mutex
 	ctx context.Context
@@ -111,7 +110,7 @@ func browse(t *testing.T, url string, width, height int) *tab {
 	return b
 }
 
-// quiet fails the test if the console has said anything so far.
+// quiet fails the test if the page has written anything to its console so far.
 func (b *tab) quiet() {
 	b.t.Helper()
 	b.mu.Lock()
@@ -121,8 +120,7 @@ func (b *tab) quiet() {
 	}
 }
 
-// forgive lets the console say what contains a text, which may come late: such as when the
-// server is away.
+// forgive allows messages in the console that contain a text, also later ones.
 func (b *tab) forgive(text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -138,7 +136,7 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// eval is the value of an expression, or of the promise that it is.
+// eval returns the value of an expression. It waits for a promise.
 func eval[T any](b *tab, format string, args ...any) T {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
@@ -156,7 +154,7 @@ func (b *tab) text(selector string) (s string) {
 	return eval[string](b, "document.querySelector(%q)?.innerText ?? ''", selector)
 }
 
-// soon is reads for one text, and looks within the page whenever it changes: to a millisecond.
+// soon waits until an element has a text, as reads does, but within the page: to a millisecond.
 func (b *tab) soon(selector, text string) {
 	b.t.Helper()
 	eval[bool](b, `new Promise((done) => {
@@ -184,11 +182,11 @@ func (b *tab) reads(selector string, texts ...string) (s string) {
 		if time.Now().After(deadline) {
 			b.t.Fatalf("%s does not read %q:\n%s", selector, missing, s)
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 
-// dark has the page show itself as for a person who prefers that.
+// dark has the browser prefer dark pages.
 func (b *tab) dark() {
 	b.t.Helper()
 	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
@@ -199,10 +197,10 @@ func (b *tab) dark() {
 	}
 }
 
-// charts waits until both are drawn, and as wide as their places.
+// charts waits until both charts are as wide as the elements around them.
 func (b *tab) charts() {
 	b.t.Helper()
-	zktest.Eventually(b.t, "the charts fit", func() (bool, string) {
+	eventually(b.t, "the charts fit", func() (bool, string) {
 		return eval[bool](b, `(() => {
 			const all = [...document.querySelectorAll("svg")];
 			return all.length === 2 && all.every((e) => e.viewBox.baseVal.width === e.parentElement.clientWidth);
@@ -210,9 +208,9 @@ func (b *tab) charts() {
 	})
 }
 
-// ugly are the things on a page that a person cannot read: text that is cut, or runs beyond
-// the window, or over another one in a chart, or has too little contrast (WCAG's 4.5:1).
-const ugly = `(() => {
+// unreadable lists the texts on a page that a person cannot read: a text that is cut, is wider than
+// the window, overlaps another one in a chart, or has less contrast than WCAG's 4.5:1.
+const unreadable = `(() => {
 	const found = [], name = (e) => e.tagName + (e.id && "#" + e.id) + " " + JSON.stringify(e.textContent.slice(0, 60));
 	const page = document.documentElement;
 	if (page.scrollWidth > page.clientWidth) found.push("the page is " + (page.scrollWidth - page.clientWidth) + " px too wide");
@@ -241,16 +239,16 @@ const ugly = `(() => {
 	return found;
 })()`
 
-// shots names the directory into which pictures are taken.
+// shots names the variable with the folder for pictures.
 const shots = "TASKKEEPER_SHOTS"
 
 func pictured() bool { return os.Getenv(shots) != "" }
 
-// shot looks whether all can be read, and takes a picture of the whole page, into
-// $TASKKEEPER_SHOTS if that is set.
+// shot fails the test if a text is unreadable. If $TASKKEEPER_SHOTS is set, it writes a picture of the
+// whole page there.
 func (b *tab) shot(name string) {
 	b.t.Helper()
-	for _, found := range eval[[]string](b, "%s", ugly) {
+	for _, found := range eval[[]string](b, "%s", unreadable) {
 		b.t.Errorf("%s: %s", name, found)
 	}
 	if !pictured() {

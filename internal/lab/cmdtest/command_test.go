@@ -15,54 +15,54 @@ import (
 func TestCommandOfAClient(t *testing.T) {
 	t.Parallel()
 	start := newService(t)
-	t.Run("is_the_payload_of_a_task_that_says_so", func(t *testing.T) {
+	t.Run("becomes_the_payload_of_a_task_of_that_kind", func(t *testing.T) {
 		for verb, flags := range map[string][]string{"run": nil, "submit": {"--queue", "tar", "--timeout", "1500ms"}} {
-			sv := start(t)
-			c := sv.client("a b.txt\nit's\n", append([]string{verb}, append(flags, "--", "gzip", "-9", "{}", "{/.}.gz", "$HOME")...)...)
-			ids := sv.tasks(2)
+			svc := start(t)
+			c := svc.client("a b.txt\nit's\n", append([]string{verb}, append(flags, "--", "gzip", "-9", "{}", "{/.}.gz", "$HOME")...)...)
+			ids := svc.tasks(2)
 			state, queue := "pending: kind=command", "command."
 			if flags != nil {
 				state, queue = "pending: kind=command timeout=1500", "tar."
 				c.Exit(0)
 			}
 			for i, want := range []string{`gzip -9 'a b.txt' 'a b.gz' '$HOME'`, `gzip -9 'it'\''s' 'it'\''s.gz' '$HOME'`} {
-				payload, _ := sv.hand.Get("/data/" + ids[i])
-				if got, _ := sv.hand.Get("/tasks/" + ids[i]); payload != want || got != state || !strings.HasPrefix(ids[i], queue) {
+				payload, _ := svc.manual.Get("/data/" + ids[i])
+				if got, _ := svc.manual.Get("/tasks/" + ids[i]); payload != want || got != state || !strings.HasPrefix(ids[i], queue) {
 					t.Errorf("%s: %s: payload %s, state %q", verb, ids[i], payload, got)
 				}
 			}
 			c.Kill()
 		}
 	})
-	t.Run("is_never_done_by_a_worker_that_executes_payloads_otherwise", func(t *testing.T) {
-		sv := start(t)
-		sv.master()
-		sv.worker("--queue", "command", "--exec", "cat")
-		c := sv.client("a\n", "run", "--", "echo")
+	t.Run("is_refused_by_a_worker_without_any-command", func(t *testing.T) {
+		svc := start(t)
+		svc.master()
+		svc.worker("--queue", "command", "--exec", "cat")
+		c := svc.client("a\n", "run", "--", "echo")
 		wants(t, c, 1, nil, []string{`payload "a": failed: its payload is a command line, and this worker executes none: start workers with --any-command for its queue`,
 			"client: 1 of 1 task failed"})
 	})
-	t.Run("that_has_no_worker_says_which_to_start", func(t *testing.T) {
-		zktest.OpenOnly(t, blind)
-		sv := start(t)
-		sv.master()
-		sv.worker()
-		c := sv.start("client", "run", "--file", lines(t, 1, "x"), "--", "echo")
+	t.Run("without_a_worker_says_which_to_start", func(t *testing.T) {
+		zktest.OpenOnly(t, needsViewer)
+		svc := start(t)
+		svc.master()
+		svc.worker()
+		c := svc.start("client", "run", "--file", lines(t, 1, "x"), "--", "echo")
 		c.Line(c.Stderr, "a worker of queue command: start one with --any-command")
 	})
-	t.Run("is_beside_the_payload_in_JSON", func(t *testing.T) {
-		sv := start(t)
-		c := sv.client("x\ny z", "run", "--json", "-n", "2", "--", "echo")
-		id := sv.tasks(1)[0]
-		sv.hand.Set("/tasks/"+id, "done: kind=command exit=0\nx y z")
+	t.Run("stands_beside_the_payload_in_JSON", func(t *testing.T) {
+		svc := start(t)
+		c := svc.client("x\ny z", "run", "--json", "-n", "2", "--", "echo")
+		id := svc.tasks(1)[0]
+		svc.manual.Set("/tasks/"+id, "done: kind=command exit=0\nx y z")
 		c.Exit(0)
 		got := objects(t, c)[0]
 		if got["payload"] != "x\ny z" || got["command"] != "echo x 'y z'" || got["result"] != "x y z" || got["exit"] != "0" || got["queue"] != "command" {
 			t.Errorf("%v", got)
 		}
 	})
-	t.Run("is_refused_where_it_is_wrong", func(t *testing.T) {
-		sv := start(t)
+	t.Run("is_refused_with_a_reason", func(t *testing.T) {
+		svc := start(t)
 		for want, args := range map[string][]string{
 			`client: PAYLOAD "x" and a command behind -- exclude each other: give the command's input by --file or on standard input`: {"x", "--", "echo"},
 			"client: nothing stands behind --: give a command":                                                                        {"--"},
@@ -73,20 +73,20 @@ func TestCommandOfAClient(t *testing.T) {
 			`client: --timeout: must be a duration from 0s to 720h, such as 1m30s, `:                                                  {"--timeout", "soon"},
 		} {
 			for _, verb := range []string{"run", "submit"} {
-				c := sv.client("", append([]string{verb}, args...)...)
+				c := svc.client("", append([]string{verb}, args...)...)
 				c.Exit(2)
 				oneLine(t, c, want)
 			}
 		}
 	})
-	t.Run("is_the_last_argument_of_its_own_flags", func(t *testing.T) { // the common ones stand before --
-		sv := start(t)
-		c := harness.Run(t, harness.Command{Path: filepath.Join(sv.dir, "client"), In: "x", Args: []string{"run", "--dry-run", "--", "echo", "--json", "--zk"}})
+	t.Run("may_have_flags_of_the_client_s_names", func(t *testing.T) { // the common ones stand before --
+		svc := start(t)
+		c := harness.Run(t, harness.Command{Path: filepath.Join(svc.dir, "client"), In: "x", Args: []string{"run", "--dry-run", "--", "echo", "--json", "--zk"}})
 		wants(t, c, 0, []string{"echo --json --zk x"}, nil)
 	})
 }
 
-// TestDryRun has a shell execute the commands: it reads the words that were meant.
+// A shell executes the commands that are printed.
 func TestDryRun(t *testing.T) {
 	t.Parallel()
 	dir := newService(t)(t).dir
@@ -99,15 +99,15 @@ func TestDryRun(t *testing.T) {
 		args []string
 		want []string
 	}{
-		"a_word":          {[]string{"--", "printf", `<%s>\n`, "{}"}, nil},
-		"appended":        {[]string{"--", "printf", `<%s>\n`}, nil},
-		"amid_text":       {[]string{"--", "printf", `%s\n`, "<{}>"}, nil},
-		"a_script":        {[]string{"--shell", "--", `x={}; printf '<%s>\n' "$x"`}, nil},
-		"a_script_amid":   {[]string{"--shell", "--", `printf '%s\n' "<"{}'>' | cat`}, nil},
-		"several_a_task":  {[]string{"-n", "3", "--", "printf", `<%s>\n`}, nil},
-		"several_amid_it": {[]string{"-n", "3", "--", "printf", `%s\n`, "<{}>"}, nil},
+		"the_input_as_a_word":                 {[]string{"--", "printf", `<%s>\n`, "{}"}, nil},
+		"the_input_appended":                  {[]string{"--", "printf", `<%s>\n`}, nil},
+		"the_input_within_a_word":             {[]string{"--", "printf", `%s\n`, "<{}>"}, nil},
+		"the_input_in_a_script":               {[]string{"--shell", "--", `x={}; printf '<%s>\n' "$x"`}, nil},
+		"the_input_within_a_word_of_a_script": {[]string{"--shell", "--", `printf '%s\n' "<"{}'>' | cat`}, nil},
+		"several_inputs_appended":             {[]string{"-n", "3", "--", "printf", `<%s>\n`}, nil},
+		"several_inputs_within_a_word":        {[]string{"-n", "3", "--", "printf", `%s\n`, "<{}>"}, nil},
 	} {
-		t.Run("prints_commands_whose_words_a_shell_reads_as_"+name, func(t *testing.T) {
+		t.Run("prints_commands_that_a_shell_reads_as_meant_with_"+name, func(t *testing.T) {
 			c := exec.CommandContext(t.Context(), filepath.Join(dir, "client"), append([]string{"run", "-0", "--dry-run"}, tc.args...)...)
 			c.Stdin = strings.NewReader(odd)
 			script, err := c.Output()

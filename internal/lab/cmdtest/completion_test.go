@@ -8,8 +8,7 @@ import (
 	"taskkeeper/internal/lab/harness"
 )
 
-// TestCompletion has a bash without the package bash-completion complete what a person
-// has typed.
+// A bash without the package bash-completion completes what a person has typed.
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	dir := harness.Build(t)
@@ -26,7 +25,7 @@ printf '%s\n' "${COMPREPLY[@]}"`
 		"client --zk a:1,b:2 run --null-o": {[]string{"client", "--zk", "a", ":", "1,b", ":", "2", "run", "--null-o"}, []string{"--null-output"}},
 		"client wait --mis":                {[]string{"client", "wait", "--mis"}, []string{"--missing-ok"}},
 	} {
-		t.Run("of_"+typed, func(t *testing.T) {
+		t.Run("completes_"+typed, func(t *testing.T) {
 			c := harness.Run(t, harness.Command{Path: "/bin/bash", Args: append([]string{"--norc", "--noprofile", "-c", script, dir, typed}, tc.words...)})
 			c.Exit(0)
 			got := c.Stdout.Lines()
@@ -38,7 +37,7 @@ printf '%s\n' "${COMPREPLY[@]}"`
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 			for _, line := range c.Stderr.Lines() {
-				if !strings.Contains(line, "compopt") { // nobody completes here
+				if !strings.Contains(line, "compopt") { // bash is not completing
 					t.Errorf("stderr %q", line)
 				}
 			}

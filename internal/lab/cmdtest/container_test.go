@@ -11,7 +11,7 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// status is a line of /proc/PID/status, by its name; "" if the process is gone.
+// status returns a line of /proc/PID/status, by its name; "" if the process is gone.
 func status(pid, name string) string {
 	text, _ := os.ReadFile("/proc/" + pid + "/status")
 	for line := range strings.Lines(string(text)) {
@@ -24,22 +24,22 @@ func status(pid, name string) string {
 
 func TestExecInAContainer(t *testing.T) {
 	t.Parallel()
-	sv := newService(t)(t)
-	sv.master()
+	svc := newService(t)(t)
+	svc.master()
 	// The first task's command leaves a process behind in a session of its own, and
-	// kills its supervisor, so that nobody but process 1 can wait for that process.
+	// kills its supervisor, so that only process 1 can wait for that process.
 	script := `case $1 in leave) setsid sleep "$2" & sleep 0.2; kill -9 $PPID; sleep 60;; *) echo "$1, process $$";; esac`
 	nap := fmt.Sprintf("6.%d", os.Getpid())
-	args := []string{"--pid", "--fork", "--mount-proc", filepath.Join(sv.dir, "worker"), "--zk", sv.root, "--session-timeout", sv.timeout,
+	args := []string{"--pid", "--fork", "--mount-proc", filepath.Join(svc.dir, "worker"), "--zk", svc.root, "--session-timeout", svc.timeout,
 		"--", "sh", "-c", script, "sh", "{}", nap}
 	if os.Getuid() != 0 {
 		args = append([]string{"--map-root-user"}, args...)
 	}
 	w := harness.Run(t, harness.Command{Path: "unshare", Args: args})
 	w.Line(w.Stderr, "registered")
-	first := sv.start("client", "run", "leave")
+	first := svc.start("client", "run", "leave")
 	first.Exit(1)
-	answered(t, first, "the supervisor of sh was ended: signal: killed")
+	first.Line(first.Stderr, "the supervisor of sh was ended: signal: killed")
 
 	left := sleeping(nap)
 	if len(left) != 1 {
@@ -49,7 +49,7 @@ func TestExecInAContainer(t *testing.T) {
 	if len(ids) != 2 || ids[1] != "1" {
 		t.Fatalf("its parent's ids: %q", ids)
 	}
-	second := sv.start("client", "run", "work")
+	second := svc.start("client", "run", "work")
 	second.Exit(0)
 	if got := second.Stdout.String(); !strings.HasPrefix(got, "work, process ") {
 		t.Errorf("stdout %q", got)

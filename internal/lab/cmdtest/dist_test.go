@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// in runs a command in a folder, and returns what it prints.
-func in(t *testing.T, dir string, env []string, name string, args ...string) string {
+// runIn runs a command in a folder, and returns what it prints.
+func runIn(t *testing.T, dir string, env []string, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
@@ -26,22 +26,22 @@ func in(t *testing.T, dir string, env []string, name string, args ...string) str
 	return string(out)
 }
 
-// newRepository has this source, as the one commit of a repository.
+// newRepository makes a repository with this source as its only commit.
 func newRepository(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	in(t, "../../..", nil, "cp", "-r", "cmd", "internal", "scripts", "Makefile", "README.md", "go.mod", "go.sum", ".gitignore", dir)
+	runIn(t, "../../..", nil, "cp", "-r", "cmd", "internal", "scripts", "Makefile", "README.md", "go.mod", "go.sum", ".gitignore", dir)
 	env := []string{"GIT_CONFIG_GLOBAL=/dev/null"}
 	for _, who := range []string{"GIT_AUTHOR", "GIT_COMMITTER"} {
 		env = append(env, who+"_NAME=test", who+"_EMAIL=test@example.org", who+"_DATE=2001-02-03T04:05:06Z")
 	}
-	in(t, dir, env, "git", "init", "-q")
-	in(t, dir, env, "git", "add", ".")
-	in(t, dir, env, "git", "commit", "-q", "-m", "all")
+	runIn(t, dir, env, "git", "init", "-q")
+	runIn(t, dir, env, "git", "add", ".")
+	runIn(t, dir, env, "git", "commit", "-q", "-m", "all")
 	return dir
 }
 
-// files are those below a folder.
+// files returns the paths of the files below a folder.
 func files(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -56,27 +56,24 @@ func files(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-func TestDist(t *testing.T) {
+func TestMakeDist(t *testing.T) {
 	t.Parallel()
 	one := newRepository(t)
 	two := filepath.Join(t.TempDir(), "a longer name")
-	in(t, one, nil, "git", "clone", "-q", one, two)
+	runIn(t, one, nil, "git", "clone", "-q", one, two)
 	if err := os.Chmod(filepath.Join(two, "README.md"), 0o600); err != nil { // another umask
 		t.Fatal(err)
 	}
-	version := strings.TrimSpace(in(t, one, nil, "git", "rev-parse", "--short=12", "HEAD"))
+	version := strings.TrimSpace(runIn(t, one, nil, "git", "rev-parse", "--short=12", "HEAD"))
 	var sums []string
 	for _, dir := range []string{one, two} {
-		in(t, dir, nil, "make", "dist")
-		in(t, filepath.Join(dir, "dist"), nil, "sha256sum", "--check", "SHA256SUMS")
+		runIn(t, dir, nil, "make", "dist")
+		runIn(t, filepath.Join(dir, "dist"), nil, "sha256sum", "--check", "SHA256SUMS")
 		var all string
 		for _, arch := range []string{"amd64", "arm64"} {
 			name := "taskkeeper-" + version + "-linux-" + arch + ".tar.gz"
-			text, err := os.ReadFile(filepath.Join(dir, "dist", name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			all += fmt.Sprintf("%x  %s\n", sha256.Sum256(text), name)
+			text := readFile(t, filepath.Join(dir, "dist", name))
+			all += fmt.Sprintf("%x  %s\n", sha256.Sum256([]byte(text)), name)
 		}
 		sums = append(sums, all)
 		if got, err := os.ReadFile(filepath.Join(dir, "dist/SHA256SUMS")); err != nil || string(got) != all {
@@ -94,7 +91,7 @@ func TestDist(t *testing.T) {
 		if err := errors.Join(os.Mkdir(filepath.Join(prefix, "bin"), 0o700), os.Chmod(filepath.Join(prefix, "bin"), 0o770)); err != nil {
 			t.Fatal(err)
 		}
-		in(t, prefix, nil, "tar", "--strip-components=1", "-xzf", filepath.Join(one, "dist/taskkeeper-"+version+"-linux-"+arch+".tar.gz"))
+		runIn(t, prefix, nil, "tar", "--strip-components=1", "-xzf", filepath.Join(one, "dist/taskkeeper-"+version+"-linux-"+arch+".tar.gz"))
 		lists[i] = files(t, prefix)
 		if bin, err := os.Stat(filepath.Join(prefix, "bin")); err != nil || bin.Mode().Perm() != 0o770 {
 			t.Errorf("bin/ has become %v, %v", bin.Mode(), err)
@@ -111,10 +108,10 @@ func TestDist(t *testing.T) {
 			}
 			f.Close()
 			if elf.EM_X86_64 == machine {
-				if got := in(t, prefix, nil, "bin/"+name, "--version"); got != name+" "+version+"\n" {
+				if got := runIn(t, prefix, nil, "bin/"+name, "--version"); got != name+" "+version+"\n" {
 					t.Errorf("version %q", got)
 				}
-				if got := in(t, prefix, nil, "bin/"+name, "--help"); !strings.Contains(got, "\nUsage:\n  "+name) {
+				if got := runIn(t, prefix, nil, "bin/"+name, "--help"); !strings.Contains(got, "\nUsage:\n  "+name) {
 					t.Errorf("help:\n%s", got)
 				}
 			}
@@ -124,9 +121,9 @@ func TestDist(t *testing.T) {
 		t.Errorf("of amd64 %q\nof arm64 %q", lists[0], lists[1])
 	}
 
-	t.Run("has_what_make_install_installs_and_make_uninstall_removes", func(t *testing.T) {
+	t.Run("archives_hold_what_make_install_installs_and_make_uninstall_removes", func(t *testing.T) {
 		dest := t.TempDir()
-		in(t, two, nil, "make", "install", "DESTDIR="+dest, "PREFIX=/opt/tk")
+		runIn(t, two, nil, "make", "install", "DESTDIR="+dest, "PREFIX=/opt/tk")
 		got := files(t, filepath.Join(dest, "opt/tk"))
 		if !slices.Equal(got, lists[0]) {
 			t.Errorf("installed %q\nand in the archive are %q", got, lists[0])
@@ -144,7 +141,7 @@ func TestDist(t *testing.T) {
 			}
 		}
 		for _, name := range []string{"certificates", "zookeeper"} {
-			if got := in(t, dest, nil, "opt/tk/share/doc/taskkeeper/"+name, "--help"); !strings.HasPrefix(got, "usage: ") {
+			if got := runIn(t, dest, nil, "opt/tk/share/doc/taskkeeper/"+name, "--help"); !strings.HasPrefix(got, "usage: ") {
 				t.Errorf("%s: %s", name, got)
 			}
 		}
@@ -156,7 +153,7 @@ func TestDist(t *testing.T) {
 		if !strings.Contains(alerts, " /opt/tk/share/doc/taskkeeper/zookeeper status ") || strings.Contains(alerts, "/usr/local") {
 			t.Errorf("alerts:\n%s", alerts)
 		}
-		in(t, two, nil, "make", "uninstall", "DESTDIR="+dest, "PREFIX=/opt/tk")
+		runIn(t, two, nil, "make", "uninstall", "DESTDIR="+dest, "PREFIX=/opt/tk")
 		if left := files(t, dest); len(left) > 0 {
 			t.Errorf("left behind: %q", left)
 		}

@@ -2,8 +2,6 @@ package cmdtest
 
 import (
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,7 +12,7 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// commands are those that the doctor printed.
+// commands returns the commands that client doctor printed.
 func commands(out string) (all []string) {
 	for line := range strings.Lines(out) {
 		if command, ok := strings.CutPrefix(line, "    "); ok {
@@ -24,8 +22,8 @@ func commands(out string) (all []string) {
 	return all
 }
 
-// obey does what a command says in ZooKeeper's shell, on the server itself.
-func obey(t *testing.T, h *zktest.ManualClient, command string) {
+// carryOut carries out a command of ZooKeeper's shell. The manual client has no chroot.
+func carryOut(t *testing.T, h *zktest.ManualClient, command string) {
 	t.Helper()
 	words := strings.Fields(command)
 	switch words[0] {
@@ -44,112 +42,113 @@ func obey(t *testing.T, h *zktest.ManualClient, command string) {
 	}
 }
 
-// lock makes a znode one that nobody else can do anything with but mend it.
-func (sv *service) lock(path string) {
-	sv.t.Helper()
-	if _, err := sv.hand.Conn.SetACL(sv.chroot()+path, zk.WorldACL(zk.PermAdmin), -1); err != nil {
-		sv.t.Fatal(err)
+// lock leaves everyone the right to set the ACL of a znode, and no other.
+func (svc *service) lock(path string) {
+	svc.t.Helper()
+	if _, err := svc.manual.Conn.SetACL(svc.chroot()+path, zk.WorldACL(zk.PermAdmin), -1); err != nil {
+		svc.t.Fatal(err)
 	}
 }
 
-// byMend ends a finding for which no command is printed.
+// byMend stands behind a finding for which no command is printed.
 const byMend = " (client doctor --mend mends it)"
 
-// wrong is a tree with one thing wrong in it, and what the doctor has to say.
-var wrong = map[string]struct {
-	do   func(sv *service)
+// findings are changes of a tree that is right, and what client doctor prints of each.
+var findings = map[string]struct {
+	do   func(svc *service)
 	want string // with ROOT for the chroot
 }{
-	"an_assignment_without_a_task": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", "sound\ngone") },
-		"ROOT/workers/w  lists gone, which is no task\n    set ROOT/workers/w sound"},
-	"a_finished_task_in_a_list": {func(sv *service) {
-		sv.hand.Create("/tasks/t", "done 1")
-		sv.hand.CreateEphemeral("/workers/w", "t")
+	"an_assignment_without_a_task": {func(svc *service) { svc.manual.CreateEphemeral("/workers/w", "good\ngone") },
+		"ROOT/workers/w  lists gone, which is no task\n    set ROOT/workers/w good"},
+	"a_finished_task_in_a_list": {func(svc *service) {
+		svc.manual.Create("/tasks/t", "done 1")
+		svc.manual.CreateEphemeral("/workers/w", "t")
 	}, "ROOT/workers/w  lists t, which is done\n    set ROOT/workers/w \"\""},
-	"a_task_held_by_two": {func(sv *service) {
-		sv.hand.CreateEphemeral("/workers/w", "sound")
-		sv.hand.CreateEphemeral("/workers/v", "sound")
-	}, "ROOT/workers/v  lists sound, which worker w has as well, for longer\n    set ROOT/workers/v \"\""},
-	"a_payload_without_a_task": {func(sv *service) { sv.hand.Create("/data/my x", "1") },
+	"a_task_held_by_two": {func(svc *service) {
+		svc.manual.CreateEphemeral("/workers/w", "good")
+		svc.manual.CreateEphemeral("/workers/v", "good")
+	}, "ROOT/workers/v  lists good, which worker w has as well, for longer\n    set ROOT/workers/v \"\""},
+	"a_payload_without_a_task": {func(svc *service) { svc.manual.Create("/data/my x", "1") },
 		"\"ROOT/data/my x\"  a payload without a task" + byMend},
-	"a_task_without_a_payload": {func(sv *service) { sv.hand.Create("/tasks/t", "pending") },
+	"a_task_without_a_payload": {func(svc *service) { svc.manual.Create("/tasks/t", "pending") },
 		"ROOT/tasks/t  a task without a payload: a worker would fail it\n    delete ROOT/tasks/t"},
-	"a_malformed_state": {func(sv *service) { sv.hand.Set("/tasks/sound", "banana split") },
-		"ROOT/tasks/sound  malformed: its state is none of pending, done and failed, but banana split: it is never assigned\n    set ROOT/tasks/sound pending"},
-	"a_malformed_state_without_a_payload": {func(sv *service) { sv.hand.Create("/tasks/t2", "hello") },
+	"a_malformed_state": {func(svc *service) { svc.manual.Set("/tasks/good", "banana split") },
+		"ROOT/tasks/good  malformed: its state is none of pending, done and failed, but banana split: it is never assigned\n    set ROOT/tasks/good pending"},
+	"a_malformed_state_without_a_payload": {func(svc *service) { svc.manual.Create("/tasks/t2", "hello") },
 		"ROOT/tasks/t2  malformed: its state is none of pending, done and failed, but hello: it is never assigned; and it has no payload\n    delete ROOT/tasks/t2"},
-	"a_malformed_name": {func(sv *service) {
-		sv.hand.Create("/tasks/ t ", "pending")
-		sv.hand.Create("/data/ t ", "1")
-		sv.hand.Create("/data/ t /child", "1")
+	"a_malformed_name": {func(svc *service) {
+		svc.manual.Create("/tasks/ t ", "pending")
+		svc.manual.Create("/data/ t ", "1")
+		svc.manual.Create("/data/ t /child", "1")
 	}, "\"ROOT/tasks/ t \"  a malformed name, which cannot stand in a worker's list: it is never assigned" + byMend},
-	"a_worker_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/workers/w", "sound") },
+	"a_worker_that_is_not_ephemeral": {func(svc *service) { svc.manual.Create("/workers/w", "good") },
 		"ROOT/workers/w  not ephemeral: it is no worker, and nothing is assigned to it\n    delete ROOT/workers/w"},
-	"a_list_that_is_no_workers": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", distinctLines(nearlyAll)) },
+	"a_list_that_is_no_workers": {func(svc *service) { svc.manual.CreateEphemeral("/workers/w", distinctLines(nearlyAll)) },
 		"ROOT/workers/w  lists more than 10000 ids: it is no worker, and nothing is assigned to it\n    set ROOT/workers/w \"\""},
-	"a_candidate_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/master/m-0000000000", "") },
+	"a_candidate_that_is_not_ephemeral": {func(svc *service) { svc.manual.Create("/master/m-0000000000", "") },
 		"ROOT/master/m-0000000000  not ephemeral: no session ends this candidate, it keeps its place until it is deleted\n    delete ROOT/master/m-0000000000"},
-	"a_name_that_is_no_candidate": {func(sv *service) { sv.hand.Create("/master/m", ""); sv.hand.Create("/master/m/below", "") },
+	"a_name_that_is_no_candidate": {func(svc *service) { svc.manual.Create("/master/m", ""); svc.manual.Create("/master/m/below", "") },
 		"ROOT/master/m  no candidate: its name does not end in ten digits\n    deleteall ROOT/master/m"},
-	"a_child_below_a_task": {func(sv *service) {
-		sv.hand.Create("/tasks/sound/below", "")
-		sv.hand.Create("/tasks/sound/below/that", "")
-	}, "ROOT/tasks/sound/below  a child that no program of the service creates: the znode above it cannot be deleted\n    deleteall ROOT/tasks/sound/below"},
-	"a_child_below_a_payload": {func(sv *service) { sv.hand.Create("/data/sound/below", "") },
-		"ROOT/data/sound/below  a child that no program of the service creates: the znode above it cannot be deleted\n    delete ROOT/data/sound/below"},
-	"a_state_that_may_not_be_read": {func(sv *service) { sv.lock("/tasks/sound") },
-		"ROOT/tasks/sound  may not be read: get /tasks/sound: no permission\n    setAcl ROOT/tasks/sound world:anyone:cdrwa"},
-	"a_payload_that_may_not_be_read": {func(sv *service) { sv.lock("/data/sound") },
-		"ROOT/data/sound  its ACL keeps the service from its work\n    setAcl ROOT/data/sound world:anyone:cdrwa"},
-	"a_worker_that_may_not_be_read": {func(sv *service) { sv.hand.CreateEphemeral("/workers/w", ""); sv.lock("/workers/w") },
+	"a_child_below_a_task": {func(svc *service) {
+		svc.manual.Create("/tasks/good/below", "")
+		svc.manual.Create("/tasks/good/below/that", "")
+	}, "ROOT/tasks/good/below  a child that no program of the service creates: the znode above it cannot be deleted\n    deleteall ROOT/tasks/good/below"},
+	"a_child_below_a_payload": {func(svc *service) { svc.manual.Create("/data/good/below", "") },
+		"ROOT/data/good/below  a child that no program of the service creates: the znode above it cannot be deleted\n    delete ROOT/data/good/below"},
+	"a_state_that_may_not_be_read": {func(svc *service) { svc.lock("/tasks/good") },
+		"ROOT/tasks/good  may not be read: get /tasks/good: no permission\n    setAcl ROOT/tasks/good world:anyone:cdrwa"},
+	"a_payload_that_may_not_be_read": {func(svc *service) { svc.lock("/data/good") },
+		"ROOT/data/good  its ACL keeps the service from its work\n    setAcl ROOT/data/good world:anyone:cdrwa"},
+	"a_worker_that_may_not_be_read": {func(svc *service) { svc.manual.CreateEphemeral("/workers/w", ""); svc.lock("/workers/w") },
 		"ROOT/workers/w  may not be read: get /workers/w: no permission\n    setAcl ROOT/workers/w world:anyone:cdrwa"},
-	"a_list_of_three_of_which_one_is_no_task": {func(sv *service) {
-		sv.hand.Create("/tasks/t2", "pending")
-		sv.hand.Create("/data/t2", "1")
-		sv.hand.CreateEphemeral("/workers/w", "sound\ngone\nt2")
+	"a_list_of_three_of_which_one_is_no_task": {func(svc *service) {
+		svc.manual.Create("/tasks/t2", "pending")
+		svc.manual.Create("/data/t2", "1")
+		svc.manual.CreateEphemeral("/workers/w", "good\ngone\nt2")
 	}, "ROOT/workers/w  lists gone, which is no task" + byMend},
-	"a_name_that_a_shell_would_run": {func(sv *service) { sv.hand.Create("/data/$(touch${IFS}x)", "1") },
+	"a_name_that_a_shell_would_run": {func(svc *service) { svc.manual.Create("/data/$(touch${IFS}x)", "1") },
 		"\"ROOT/data/$(touch${IFS}x)\"  a payload without a task" + byMend},
-	"a_name_with_both_quotes": {func(sv *service) { sv.hand.Create(`/workers/a"b'c`, "") },
+	"a_name_with_both_quotes": {func(svc *service) { svc.manual.Create(`/workers/a"b'c`, "") },
 		`"ROOT/workers/a"b'c"  not ephemeral: it is no worker, and nothing is assigned to it` + byMend},
-	"a_name_that_turns_the_line_around": {func(sv *service) { sv.hand.Create("/data/a\u202eb", "1") },
+	"a_name_that_turns_the_line_around": {func(svc *service) { svc.manual.Create("/data/a\u202eb", "1") },
 		`"ROOT/data/a\u202eb"  a payload without a task` + byMend},
-	"a_name_of_129_bytes": {func(sv *service) { sv.hand.Create("/data/"+strings.Repeat("x", 129), "1") },
+	"a_name_of_129_bytes": {func(svc *service) { svc.manual.Create("/data/"+strings.Repeat("x", 129), "1") },
 		"\"ROOT/data/" + strings.Repeat("x", 129) + "\"  a payload without a task" + byMend},
-	"a_child_with_a_name_that_a_shell_would_run": {func(sv *service) {
-		sv.hand.Create("/tasks/sound/`x`", "")
-		sv.hand.Create("/tasks/sound/`x`/;y", "")
-		sv.lock("/tasks/sound/`x`")
-	}, "\"ROOT/tasks/sound/`x`\"  a child that no program of the service creates: the znode above it cannot be deleted" + byMend},
-	"a_name_that_would_ask_a_worker_for_another": {func(sv *service) {
-		sv.hand.Create("/tasks/-x", "pending")
-		sv.hand.Create("/data/-x", "1")
+	"a_child_with_a_name_that_a_shell_would_run": {func(svc *service) {
+		svc.manual.Create("/tasks/good/`x`", "")
+		svc.manual.Create("/tasks/good/`x`/;y", "")
+		svc.lock("/tasks/good/`x`")
+	}, "\"ROOT/tasks/good/`x`\"  a child that no program of the service creates: the znode above it cannot be deleted" + byMend},
+	"a_name_that_would_ask_a_worker_for_another": {func(svc *service) {
+		svc.manual.Create("/tasks/-x", "pending")
+		svc.manual.Create("/data/-x", "1")
 	}, "ROOT/tasks/-x  a malformed name, which cannot stand in a worker's list: it is never assigned\n    delete ROOT/tasks/-x\n    delete ROOT/data/-x"},
-	"a_drain_of_a_process_that_is_gone": {func(sv *service) { sv.hand.Create("/drain/node:7", "drained") },
+	"a_drain_of_a_process_that_is_gone": {func(svc *service) { svc.manual.Create("/drain/node:7", "drained") },
 		"ROOT/drain/node:7  drains a worker that is gone\n    delete ROOT/drain/node:7"},
-	"a_child_below_a_drain": {func(sv *service) { sv.hand.Create("/drain/node", ""); sv.hand.Create("/drain/node/below", "") },
+	"a_child_below_a_drain": {func(svc *service) { svc.manual.Create("/drain/node", ""); svc.manual.Create("/drain/node/below", "") },
 		"ROOT/drain/node/below  a child that no program of the service creates: the znode above it cannot be deleted\n    delete ROOT/drain/node/below"},
-	"a_member_that_is_not_ephemeral": {func(sv *service) { sv.hand.Create("/members/m", "role=worker protocol=1") },
+	"a_member_that_is_not_ephemeral": {func(svc *service) { svc.manual.Create("/members/m", "role=worker protocol=1") },
 		"ROOT/members/m  not ephemeral: it is no process, and no session ends it\n    delete ROOT/members/m"},
-	"drains_that_may_not_be_listed": {func(sv *service) { sv.lock("/drain") },
+	"drains_that_may_not_be_listed": {func(svc *service) { svc.lock("/drain") },
 		"ROOT/drain  may not be read: list /drain: no permission\n    setAcl ROOT/drain world:anyone:cdrwa"},
-	"workers_that_may_not_be_listed": {func(sv *service) { sv.lock("/workers") },
+	"workers_that_may_not_be_listed": {func(svc *service) { svc.lock("/workers") },
 		"ROOT/workers  may not be read: list /workers: no permission\n    setAcl ROOT/workers world:anyone:cdrwa"},
 }
 
-// sound makes a tree that has nothing wrong, and a task in it.
-func (sv *service) sound() {
-	sv.t.Helper()
-	sv.dirs()
-	sv.hand.Create("/data/sound", "1")
-	sv.hand.Create("/tasks/sound", "pending")
+// goodTask makes a tree that has nothing wrong, and a task in it.
+func (svc *service) goodTask() {
+	svc.t.Helper()
+	svc.dirs()
+	svc.manual.Create("/data/good", "1")
+	svc.manual.Create("/tasks/good", "pending")
 }
 
-func (sv *service) content() {
-	sv.t.Helper()
-	out, errs := sv.says(0, "doctor")
+// nothingWrong fails unless client doctor finds nothing.
+func (svc *service) nothingWrong() {
+	svc.t.Helper()
+	out, errs := svc.says(0, "doctor")
 	if !strings.HasPrefix(out, "nothing wrong: ") || errs != "" {
-		sv.t.Errorf("stdout %q, stderr %q", out, errs)
+		svc.t.Errorf("stdout %q, stderr %q", out, errs)
 	}
 }
 
@@ -157,53 +156,53 @@ func TestDoctor(t *testing.T) {
 	t.Parallel()
 	zktest.OpenOnly(t, "what mends a znode there is for TestDoctorGivesZnodesTheACLsOfThePolicy")
 	start := newService(t)
-	for name, tc := range wrong {
+	for name, tc := range findings {
 		t.Run("finds_"+name+"_and_how_to_mend_it", func(t *testing.T) {
 			t.Parallel()
-			sv := start(t)
-			sv.sound()
-			sv.content()
-			tc.do(sv)
-			out, errs := sv.says(1, "doctor")
-			if want := strings.ReplaceAll(tc.want, "ROOT", sv.chroot()); out != want {
+			svc := start(t)
+			svc.goodTask()
+			svc.nothingWrong()
+			tc.do(svc)
+			out, errs := svc.says(1, "doctor")
+			if want := strings.ReplaceAll(tc.want, "ROOT", svc.chroot()); out != want {
 				t.Errorf("got\n%s\nwant\n%s", out, want)
 			}
 			if !strings.HasPrefix(errs, "client: findings: 1, in ") || strings.Contains(errs, "\n") {
 				t.Errorf("stderr %q", errs)
 			}
-			h := zktest.Conn(t, sv.addr())
+			h := zktest.Conn(t, svc.addr())
 			for _, command := range commands(out) {
-				obey(t, h, command)
+				carryOut(t, h, command)
 			}
 			if !strings.Contains(out, byMend) {
-				sv.content()
+				svc.nothingWrong()
 			}
 		})
 		t.Run("mends_"+name, func(t *testing.T) {
 			t.Parallel()
-			sv := start(t)
-			sv.sound()
-			tc.do(sv)
-			out, errs := sv.says(0, "doctor", "--mend", "--yes")
+			svc := start(t)
+			svc.goodTask()
+			tc.do(svc)
+			out, errs := svc.says(0, "doctor", "--mend", "--yes")
 			lines := strings.Split(out, "\n")
 			if len(lines) != 2 || !strings.HasPrefix(lines[0], "mended: ") || !strings.HasPrefix(lines[1], "nothing wrong: ") || errs != "" {
 				t.Errorf("stdout\n%s\nstderr\n%s", out, errs)
 			}
-			if data, ok := sv.hand.Get("/data/sound"); !ok || data != "1" {
-				t.Error("what was sound is gone")
+			if data, ok := svc.manual.Get("/data/good"); !ok || data != "1" {
+				t.Error("what was good is gone")
 			}
-			sv.content()
+			svc.nothingWrong()
 		})
 	}
-	t.Run("is_content_with_a_service_at_work", func(t *testing.T) {
-		sv := start(t)
-		sv.master()
-		sv.master()
-		sv.worker("--slots", "4")
-		c := sv.pipe(strings.Repeat("0.02\n", 10_000))
+	t.Run("finds_nothing_wrong_with_a_service_at_work", func(t *testing.T) {
+		svc := start(t)
+		svc.master()
+		svc.master()
+		svc.worker("--slots", "4")
+		c := svc.run(strings.Repeat("0.02\n", 10_000))
 		c.Line(c.Stdout, "0")
 		for range 5 {
-			out, _ := sv.says(0, "doctor")
+			out, _ := svc.says(0, "doctor")
 			if !regexp.MustCompile(`^nothing wrong: 2 candidates, 4 workers, \d+ tasks?$`).MatchString(out) {
 				t.Errorf("stdout %q", out)
 			}
@@ -214,27 +213,27 @@ func TestDoctor(t *testing.T) {
 		default:
 		}
 	})
-	t.Run("counts_what_it_looked_at", func(t *testing.T) {
-		sv := start(t)
-		if out, _ := sv.says(0, "doctor"); out != "nothing wrong: 0 candidates, 0 workers, 0 tasks" {
+	t.Run("finds_nothing_wrong_in_an_empty_tree", func(t *testing.T) {
+		svc := start(t)
+		if out, _ := svc.says(0, "doctor"); out != "nothing wrong: 0 candidates, 0 workers, 0 tasks" {
 			t.Errorf("stdout %q", out)
 		}
 	})
 	t.Run("prints_commands_that_the_shell_of_ZooKeeper_takes", func(t *testing.T) {
-		sv := start(t)
-		sv.sound()
-		sv.hand.Create("/data/two", "1")
-		sv.hand.Create("/tasks/two", "banana")
-		sv.hand.Create("/tasks/t", "pending")
-		sv.hand.Create("/data/x.1:a@b%c+d=e,f-g", "1")
-		sv.hand.CreateEphemeral("/workers/w", "gone")
-		sv.hand.Create("/workers/v", "")
-		sv.hand.Create("/master/m-0000000000", "")
-		sv.hand.Create("/master/m", "")
-		sv.hand.Create("/tasks/sound/below", "")
-		sv.hand.Create("/tasks/sound/below/that", "")
-		sv.lock("/data/sound")
-		out, _ := sv.says(1, "doctor")
+		svc := start(t)
+		svc.goodTask()
+		svc.manual.Create("/data/two", "1")
+		svc.manual.Create("/tasks/two", "banana")
+		svc.manual.Create("/tasks/t", "pending")
+		svc.manual.Create("/data/x.1:a@b%c+d=e,f-g", "1")
+		svc.manual.CreateEphemeral("/workers/w", "gone")
+		svc.manual.Create("/workers/v", "")
+		svc.manual.Create("/master/m-0000000000", "")
+		svc.manual.Create("/master/m", "")
+		svc.manual.Create("/tasks/good/below", "")
+		svc.manual.Create("/tasks/good/below/that", "")
+		svc.lock("/data/good")
+		out, _ := svc.says(1, "doctor")
 		all := commands(out)
 		verbs := map[string]int{}
 		for _, c := range all {
@@ -244,73 +243,72 @@ func TestDoctor(t *testing.T) {
 		if fmt.Sprint(verbs) != "map[delete:5 deleteall:1 set:2 setAcl:1]" {
 			t.Errorf("%v in\n%s", verbs, out)
 		}
-		_, port, _ := strings.Cut(sv.addr(), ":")
+		_, port, _ := strings.Cut(svc.addr(), ":")
 		shell := harness.Run(t, harness.Command{
 			Path: "../../../scripts/zookeeper", Args: []string{"shell", "--port", port, "--no-install"},
 			In: strings.Join(all, "\n") + "\n",
 		})
 		shell.Exit(0)
-		sv.content()
+		svc.nothingWrong()
 	})
-	t.Run("mends_what_comes_to_light_by_a_mend", func(t *testing.T) {
-		sv := start(t)
-		sv.sound()
-		sv.hand.CreateEphemeral("/workers/w", "gone")
-		sv.lock("/workers")
-		out, errs := sv.says(0, "doctor", "--mend", "--yes")
+	t.Run("mends_what_only_a_mend_lets_it_read", func(t *testing.T) {
+		svc := start(t)
+		svc.goodTask()
+		svc.manual.CreateEphemeral("/workers/w", "gone")
+		svc.lock("/workers")
+		out, errs := svc.says(0, "doctor", "--mend", "--yes")
 		matches(t, out, "mended: let everyone do anything with .*/workers\nmended: set .*/workers/w to \"\"\nnothing wrong: .*")
 		if errs != "" {
 			t.Errorf("stderr %q", errs)
 		}
 	})
 	t.Run("keeps_what_is_right_of_a_list_that_it_mends", func(t *testing.T) {
-		sv := start(t)
-		sv.sound()
-		sv.hand.Create("/data/t2", "1")
-		sv.hand.Create("/tasks/t2", "pending")
-		sv.hand.CreateEphemeral("/workers/w", "sound\ngone\nt2")
-		sv.says(0, "doctor", "--mend", "--yes")
-		if got, _ := sv.hand.Get("/workers/w"); got != "sound\nt2" {
+		svc := start(t)
+		svc.goodTask()
+		svc.manual.Create("/data/t2", "1")
+		svc.manual.Create("/tasks/t2", "pending")
+		svc.manual.CreateEphemeral("/workers/w", "good\ngone\nt2")
+		svc.says(0, "doctor", "--mend", "--yes")
+		if got, _ := svc.manual.Get("/workers/w"); got != "good\nt2" {
 			t.Errorf("the list is %q", got)
 		}
 	})
-	t.Run("tells_what_it_may_not_mend", func(t *testing.T) {
-		sv := start(t)
-		sv.sound()
-		if _, err := sv.hand.Conn.SetACL(sv.chroot()+"/tasks/sound", zk.DigestACL(zk.PermAll, "me", "secret"), -1); err != nil {
+	t.Run("reports_what_it_may_not_mend", func(t *testing.T) {
+		svc := start(t)
+		svc.goodTask()
+		if _, err := svc.manual.Conn.SetACL(svc.chroot()+"/tasks/good", zk.DigestACL(zk.PermAll, "me", "secret"), -1); err != nil {
 			t.Fatal(err)
 		}
-		out, errs := sv.says(1, "doctor", "--mend", "--yes")
-		if !strings.HasPrefix(out, sv.chroot()+"/tasks/sound  may not be read: ") {
+		out, errs := svc.says(1, "doctor", "--mend", "--yes")
+		if !strings.HasPrefix(out, svc.chroot()+"/tasks/good  may not be read: ") {
 			t.Errorf("stdout %q", out)
 		}
-		matches(t, errs, "not mended: let everyone do anything with .*/tasks/sound: set the ACL of /tasks/sound: .*\nclient: findings: 1, in .*")
+		matches(t, errs, "not mended: let everyone do anything with .*/tasks/good: set the ACL of /tasks/good: .*\nclient: findings: 1, in .*")
 	})
 	t.Run("does_not_mend_unasked", func(t *testing.T) {
-		sv := start(t)
+		svc := start(t)
 		for want, args := range map[string][]string{
 			"client: --mend asks before it changes anything, and standard input is no terminal: add --yes": {"doctor", "--mend"},
 			"client: --yes goes with --mend": {"doctor", "--yes"},
 		} {
-			if _, errs := sv.says(2, args...); !strings.HasPrefix(errs, want) || strings.Contains(errs, "\n") {
+			if _, errs := svc.says(2, args...); !strings.HasPrefix(errs, want) || strings.Contains(errs, "\n") {
 				t.Errorf("%q: stderr %q", args, errs)
 			}
 		}
 	})
 	t.Run("asks_for_each_finding_on_a_terminal", func(t *testing.T) {
-		sv := start(t)
-		sv.sound()
-		sv.hand.Create("/data/a", "1")
-		sv.hand.Create("/data/b", "1")
+		svc := start(t)
+		svc.goodTask()
+		svc.manual.Create("/data/a", "1")
+		svc.manual.Create("/data/b", "1")
 		side, shown := terminal(t)
-		c := exec.CommandContext(t.Context(), filepath.Join(sv.dir, "client"), "doctor", "--mend", "--zk", sv.root)
-		c.Env = environ(c)
+		c := svc.command("doctor", "--mend")
 		c.Stdin, c.Stdout, c.Stderr = side, side, side
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
 		for i, ask := range []struct{ name, keys string }{{"a", "\n"}, {"b", "y\n"}} {
-			question := fmt.Sprintf("%d of 2: %s/data/%s  a payload without a task\r\n    delete %[2]s/data/%[3]s? [y/N] ", i+1, sv.chroot(), ask.name)
+			question := fmt.Sprintf("%d of 2: %s/data/%s  a payload without a task\r\n    delete %[2]s/data/%[3]s? [y/N] ", i+1, svc.chroot(), ask.name)
 			zktest.Eventually(t, question, shown.shows(question))
 			if _, err := shown.keys.WriteString(ask.keys); err != nil {
 				t.Fatal(err)
@@ -324,13 +322,13 @@ func TestDoctor(t *testing.T) {
 		}
 		_, text := shown.shows("")()
 		for _, name := range []string{"a", "b"} {
-			for _, once := range []string{sv.chroot() + "/data/" + name + "  ", "delete " + sv.chroot() + "/data/" + name} {
+			for _, once := range []string{svc.chroot() + "/data/" + name + "  ", "delete " + svc.chroot() + "/data/" + name} {
 				if n := strings.Count(text, once); n != 1 {
 					t.Errorf("%q is printed %d times in\n%s", once, n, text)
 				}
 			}
 		}
-		if got := sv.hand.Children("/data"); fmt.Sprint(got) != "[a sound]" {
+		if got := svc.manual.Children("/data"); fmt.Sprint(got) != "[a good]" {
 			t.Errorf("left %q", got)
 		}
 	})

@@ -18,7 +18,7 @@ type contender struct {
 	path string // of its candidate
 }
 
-// says waits until the program's answers, all of them, are the given.
+// says waits until the program has given these answers, and no other.
 func (c contender) says(t *testing.T, answers ...bool) {
 	t.Helper()
 	var want []string
@@ -53,12 +53,12 @@ func TestElection(t *testing.T) {
 	t.Run("has_one_leader_that_hands_over_at_SIGTERM", func(t *testing.T) {
 		root := zktest.Connect(t) + "/new/root"
 		cs := contenders(t, root, long...)
-		hand := zktest.Conn(t, root)
+		manual := zktest.Conn(t, root)
 		for i, c := range cs {
 			began := time.Now()
 			c.Send([]syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGTERM}[i])
 			c.Exit(0)
-			if _, ok := hand.Stat(c.path); ok {
+			if _, ok := manual.Stat(c.path); ok {
 				t.Errorf("%s outlives its process", c.path)
 			}
 			if i+1 < len(cs) {
@@ -72,7 +72,7 @@ func TestElection(t *testing.T) {
 		cs[1].says(t, false, true, false)
 		cs[2].says(t, false, true, false)
 	})
-	t.Run("lets_a_backup_leave_in_silence", func(t *testing.T) {
+	t.Run("keeps_its_leader_when_a_backup_leaves", func(t *testing.T) {
 		cs := contenders(t, zktest.Connect(t), long...)
 		cs[1].Send(syscall.SIGTERM)
 		cs[1].Exit(0)
@@ -83,29 +83,29 @@ func TestElection(t *testing.T) {
 	t.Run("replaces_a_killed_leader_after_its_session_timeout", func(t *testing.T) {
 		root := zktest.Connect(t)
 		cs := contenders(t, root, "--session-timeout", "1s")
-		hand := zktest.Conn(t, root)
+		manual := zktest.Conn(t, root)
 		cs[0].Send(syscall.SIGKILL)
 		cs[0].Exit(128 + 9)
-		if _, ok := hand.Stat(cs[0].path); !ok {
+		if _, ok := manual.Stat(cs[0].path); !ok {
 			t.Error("the znode of a killed process vanished at once")
 		}
 		cs[1].says(t, false, true)
 		cs[2].says(t, false)
-		if _, ok := hand.Stat(cs[0].path); ok {
+		if _, ok := manual.Stat(cs[0].path); ok {
 			t.Error("two candidates lead")
 		}
 	})
 	t.Run("runs_again_when_its_znode_is_removed", func(t *testing.T) {
 		root := zktest.Connect(t)
 		cs := contenders(t, root, long...)
-		hand := zktest.Conn(t, root)
-		session := owner(t, hand, cs[0].path)
-		hand.Delete(cs[0].path)
+		manual := zktest.Conn(t, root)
+		session := owner(t, manual, cs[0].path)
+		manual.Delete(cs[0].path)
 		cs[0].says(t, true, false)
 		cs[1].says(t, false, true)
 		var again string
 		zktest.Eventually(t, "a new candidate, the fourth", func() (bool, string) {
-			names := hand.Children("/master")
+			names := manual.Children("/master")
 			for _, name := range names {
 				if strings.HasSuffix(name, "-0000000003") {
 					again = "/master/" + name
@@ -113,7 +113,7 @@ func TestElection(t *testing.T) {
 			}
 			return again != "", fmt.Sprint(names)
 		})
-		if got := owner(t, hand, again); got != session {
+		if got := owner(t, manual, again); got != session {
 			t.Errorf("%s belongs to session %#x, want %#x", again, got, session)
 		}
 		// It is the last now.
@@ -122,7 +122,7 @@ func TestElection(t *testing.T) {
 		cs[2].Send(syscall.SIGTERM)
 		cs[0].says(t, true, false, true)
 	})
-	t.Run("ends_well_though_nobody_answers", func(t *testing.T) {
+	t.Run("ends_at_SIGTERM_while_no_server_answers", func(t *testing.T) {
 		p := build(t, "election")(t, "", "--zk", "127.0.0.1:1", "--log-level", "debug")
 		p.Line(p.Stderr, "refused")
 		p.Send(syscall.SIGTERM)

@@ -13,7 +13,7 @@ func TestExample(t *testing.T) {
 	t.Parallel()
 	start := build(t, "example")
 	root := zktest.Connect(t)
-	hand := zktest.Conn(t, root)
+	manual := zktest.Conn(t, root)
 
 	want := func(name string) *regexp.Regexp {
 		return regexp.MustCompile(`^state: StateConnecting
@@ -37,14 +37,14 @@ state: StateDisconnected$`)
 		p := start(t, "", "--zk", root)
 		p.Exit(0)
 		check(t, p.Stdout.String(), "znode-0000000000")
-		if got := hand.Children("/example"); got == nil || len(got) != 0 {
+		if got := manual.Children("/example"); got == nil || len(got) != 0 {
 			t.Errorf("children of /example: %#v", got)
 		}
 		if p.Stderr.String() != "" {
 			t.Errorf("stderr: %s", p.Stderr)
 		}
 	})
-	t.Run("counts_on_and_takes_the_environment", func(t *testing.T) {
+	t.Run("takes_the_servers_from_the_environment", func(t *testing.T) {
 		p := start(t, root)
 		p.Exit(0)
 		check(t, p.Stdout.String(), "znode-0000000001")
@@ -53,11 +53,11 @@ state: StateDisconnected$`)
 		p := start(t, "", "--zk", root+"/a/b")
 		p.Exit(0)
 		check(t, p.Stdout.String(), "znode-0000000000")
-		if got := strings.Join(hand.Children("/a/b"), " "); got != "example" {
+		if got := strings.Join(manual.Children("/a/b"), " "); got != "example" {
 			t.Errorf("children of the chroot: %s", got)
 		}
 	})
-	t.Run("is_interrupted_while_it_waits", func(t *testing.T) {
+	t.Run("ends_at_SIGINT_while_no_server_answers", func(t *testing.T) {
 		p := start(t, "", "--zk", "127.0.0.1:1")
 		p.Line(p.Stdout, "StateConnecting")
 		p.Send(syscall.SIGINT)

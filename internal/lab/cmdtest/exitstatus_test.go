@@ -18,158 +18,155 @@ import (
 	"taskkeeper/internal/task"
 )
 
-// exitStatusRows has a run, or some, for each row of the man pages' table.
-var exitStatusRows = map[string]func(t *testing.T, sv *service){
-	"0  all programs": func(t *testing.T, sv *service) {
+// exitStatusRows has programs to run for each row of the man pages' table.
+var exitStatusRows = map[string]func(t *testing.T, svc *service){
+	"0  all programs": func(t *testing.T, svc *service) {
 		for _, program := range []string{"master", "worker", "client"} {
-			sv.start(program, "--help").Exit(0)
-			sv.start(program, "--version").Exit(0)
+			svc.start(program, "--help").Exit(0)
+			svc.start(program, "--version").Exit(0)
 		}
 	},
-	"0  master, worker, client without a command, client status --watch": func(t *testing.T, sv *service) {
+	"0  master, worker, client without a command, client status --watch": func(t *testing.T, svc *service) {
 		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-			watch := sv.start("client", "status", "--watch")
+			watch := svc.start("client", "status", "--watch")
 			watch.Line(watch.Stdout, "no leader")
-			loop := sv.start("client")
-			sv.tasks(1)
-			for _, c := range []*harness.Child{sv.master(), sv.worker(), loop, watch} {
+			loop := svc.start("client")
+			svc.tasks(1)
+			for _, c := range []*harness.Child{svc.master(), svc.worker(), loop, watch} {
 				c.Send(sig)
 				c.Exit(0)
 			}
 		}
 	},
-	"1  all programs": func(t *testing.T, sv *service) {
-		for _, command := range []string{"master", "worker", "client", "client run 0", "client status", "client doctor", "client wait x"} {
+	"1  all programs": func(t *testing.T, svc *service) {
+		for _, command := range []string{"master", "worker", "client", "client run 0", "client status", "client status --watch", "client explain x", "client doctor", "client wait x"} {
 			words := append(strings.Fields(command), "--zk", "127.0.0.1:1", "--wait", "100ms", "--log-level", "error")
-			c := harness.Run(t, harness.Command{Path: filepath.Join(sv.dir, words[0]), Args: words[1:]})
+			c := harness.Run(t, harness.Command{Path: filepath.Join(svc.dir, words[0]), Args: words[1:]})
 			c.Exit(1)
 			oneLine(t, c, words[0]+": no ZooKeeper at 127.0.0.1:1: ")
 		}
 	},
-	"1  client run, client wait": func(t *testing.T, sv *service) {
-		id := sv.submit("a")[0]
-		sv.client("", "wait", "--timeout", "100ms", id).Exit(1)
-		sv.client("", "run", "--deadline", "100ms", "b").Exit(1)
-		sv.hand.Set("/tasks/"+id, "failed so")
-		sv.client("", "wait", "--keep", id).Exit(1)
-		c := sv.client("", "run", "--halt", "now,fail=1", "c", "d")
-		ids := slices.DeleteFunc(sv.tasks(3), func(other string) bool { return other == id })
-		sv.hand.Set("/tasks/"+ids[0], "failed so")
+	"1  client run, client wait": func(t *testing.T, svc *service) {
+		id := svc.submit("a")[0]
+		svc.client("", "wait", "--timeout", "100ms", id).Exit(1)
+		svc.client("", "run", "--deadline", "100ms", "b").Exit(1)
+		svc.manual.Set("/tasks/"+id, "failed so")
+		svc.client("", "wait", "--keep", id).Exit(1)
+		c := svc.client("", "run", "--halt", "now,fail=1", "c", "d")
+		ids := slices.DeleteFunc(svc.tasks(3), func(other string) bool { return other == id })
+		svc.manual.Set("/tasks/"+ids[0], "failed so")
 		c.Exit(1)
 	},
-	"1  client submit, client cancel, client retry": func(t *testing.T, sv *service) {
-		sv.client(strings.Repeat("x", client.MaxPayload+1), "submit").Exit(1)
-		id := sv.submit("a")[0]
-		sv.client("", "retry", id).Exit(1)
-		sv.hand.Set("/tasks/"+id, "done 1")
-		sv.client("", "cancel", id).Exit(1)
+	"1  client submit, client cancel, client retry": func(t *testing.T, svc *service) {
+		svc.client(strings.Repeat("x", client.MaxPayload+1), "submit").Exit(1)
+		id := svc.submit("a")[0]
+		svc.client("", "retry", id).Exit(1)
+		svc.manual.Set("/tasks/"+id, "done 1")
+		svc.client("", "cancel", id).Exit(1)
 	},
-	"1  client status": func(t *testing.T, sv *service) {
-		sv.dirs()
-		sv.permit(task.TasksDir, zk.PermAll&^zk.PermRead)
-		sv.client("", "status").Exit(1)
+	"1  client status": func(t *testing.T, svc *service) {
+		svc.dirs()
+		svc.permit(task.TasksDir, zk.PermAll&^zk.PermRead)
+		svc.client("", "status").Exit(1)
 	},
-	"1  client doctor": func(t *testing.T, sv *service) {
-		sv.dirs()
-		sv.client("", "doctor").Exit(0)
-		sv.hand.Create("/data/old", "0.5")
-		sv.client("", "doctor").Exit(1)
+	"1  client doctor": func(t *testing.T, svc *service) {
+		svc.dirs()
+		svc.client("", "doctor").Exit(0)
+		svc.manual.Create("/data/old", "0.5")
+		svc.client("", "doctor").Exit(1)
 	},
-	"1  client access": func(t *testing.T, sv *service) {
-		sv.client("admin digest:nobody\n", "access", "close", "-").Exit(1) // no such id can be
+	"1  client access": func(t *testing.T, svc *service) {
+		svc.client("admin digest:nobody\n", "access", "close", "-").Exit(1) // no such id can be
 	},
-	"1  client drain": func(t *testing.T, sv *service) {
-		sv.dirs()
-		sv.client("", "drain", "--missing-ok", "node", "--wait", "--timeout", "100ms").Exit(1)
+	"1  client drain": func(t *testing.T, svc *service) {
+		svc.dirs()
+		svc.client("", "drain", "--missing-ok", "node", "--wait", "--timeout", "100ms").Exit(1)
 	},
-	"3  client drain": func(t *testing.T, sv *service) {
-		sv.dirs()
-		sv.client("", "drain", "node").Exit(3)
-		if got := sv.hand.Children("/drain"); len(got) > 0 {
+	"3  client drain": func(t *testing.T, svc *service) {
+		svc.dirs()
+		svc.client("", "drain", "node").Exit(3)
+		if got := svc.manual.Children("/drain"); len(got) > 0 {
 			t.Errorf("drained: %q", got)
 		}
-		sv.client("", "drain", "--missing-ok", "node").Exit(0)
+		svc.client("", "drain", "--missing-ok", "node").Exit(0)
 	},
-	"1  worker": func(t *testing.T, sv *service) {
-		c := harness.Run(t, harness.Command{Path: "/bin/sh", Args: append([]string{"-c", `ulimit -n 24 && exec "$0" "$@"`, filepath.Join(sv.dir, "worker")}, sv.with([]string{"--slots", "2", "--exec", "true"})...)})
+	"1  worker": func(t *testing.T, svc *service) {
+		c := harness.Run(t, harness.Command{Path: "/bin/sh", Args: append([]string{"-c", `ulimit -n 24 && exec "$0" "$@"`, filepath.Join(svc.dir, "worker")}, svc.with([]string{"--slots", "2", "--exec", "true"})...)})
 		c.Exit(1)
 		c.Line(c.Stderr, "worker: 2 slots need ")
 	},
-	"1  master": func(t *testing.T, sv *service) {
-		direct := sv.root
-		proxy, root := zktest.Via(t, sv.root)
-		sv.root = root
-		leader := sv.master()
+	"1  master": func(t *testing.T, svc *service) {
+		proxy, behind := svc.via()
+		leader := behind.master()
 		leader.Line(leader.Stderr, " leader ")
-		sv.root = direct
 		lost := proxy.Lose(zktest.OpMulti, 1, zktest.Naming("/workers/")) // no answer, though the session lives
-		sv.worker()
-		sv.submit("0")
+		svc.worker()
+		svc.submit("0")
 		<-lost
 		leader.Exit(1)
 		leader.Line(leader.Stderr, "goroutine profile: ")
 	},
-	"2  all programs": func(t *testing.T, sv *service) {
+	"2  all programs": func(t *testing.T, svc *service) {
 		for _, command := range []string{"master x", "worker x", "client x", "client run --none", "worker --exec true --any-command", "client doctor --yes"} {
 			words := strings.Fields(command)
-			sv.start(words[0], words[1:]...).Exit(2)
+			svc.start(words[0], words[1:]...).Exit(2)
 		}
-		harness.Run(t, harness.Command{Path: filepath.Join(sv.dir, "master"), Env: []string{"ZK_SERVERS=a:b"}}).Exit(2)
+		harness.Run(t, harness.Command{Path: filepath.Join(svc.dir, "master"), Env: []string{"ZK_SERVERS=a:b"}}).Exit(2)
 	},
-	"2  all programs, by SIGQUIT, SIGABRT or a crash": func(t *testing.T, sv *service) {
+	"2  all programs, by SIGQUIT, SIGABRT or a crash": func(t *testing.T, svc *service) {
 		for _, sig := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT} {
-			run := sv.client("", "run", "0")
-			sv.tasks(1)
-			for _, c := range []*harness.Child{run, sv.worker(), sv.master()} {
+			run := svc.client("", "run", "0")
+			svc.tasks(1)
+			for _, c := range []*harness.Child{run, svc.worker(), svc.master()} {
 				c.Send(sig)
 				c.Exit(2)
 				c.Line(c.Stderr, "goroutine ")
 			}
-			sv.empty()
+			svc.empty()
 		}
 	},
-	"3  client wait, client cancel, client retry, client explain": func(t *testing.T, sv *service) {
-		id := sv.submit("0")[0]
-		sv.hand.Set("/tasks/"+id, "failed so")
+	"3  client wait, client cancel, client retry, client explain": func(t *testing.T, svc *service) {
+		id := svc.submit("0")[0]
+		svc.manual.Set("/tasks/"+id, "failed so")
 		for _, verb := range []string{"wait", "cancel", "retry", "explain"} {
-			sv.client("", verb, "none").Exit(3)
+			svc.client("", verb, "none").Exit(3)
 		}
-		sv.client("", "wait", "--missing-ok", "none").Exit(0)
-		sv.client("", "wait", "--keep", id, "none").Exit(3)
+		svc.client("", "wait", "--missing-ok", "none").Exit(0)
+		svc.client("", "wait", "--keep", id, "none").Exit(3)
 	},
-	"129, 130, 143  client with a command": func(t *testing.T, sv *service) {
-		id := sv.submit("0")[0]
+	"129, 130, 143  client with a command": func(t *testing.T, svc *service) {
+		id := svc.submit("0")[0]
 		for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM} {
-			run := sv.client("", "run", "0")
-			sv.tasks(2)
+			run := svc.client("", "run", "0")
+			svc.tasks(2)
 			run.Send(sig)
 			run.Exit(128 + int(sig))
-			wait := sv.start("client", "wait", id, "--log-level", "debug")
+			wait := svc.start("client", "wait", id, "--log-level", "debug")
 			wait.Line(wait.Stderr, "session")
 			wait.Send(sig)
 			wait.Exit(128 + int(sig))
 		}
 	},
-	"128+N  all programs": func(t *testing.T, sv *service) {
-		sv.master()
-		w := sv.worker("--drain", "1h")
-		sv.submit("3600")
+	"128+N  all programs": func(t *testing.T, svc *service) {
+		svc.master()
+		w := svc.worker("--drain", "1h")
+		svc.submit("3600")
 		w.Line(w.Stderr, "task started")
 		w.Send(syscall.SIGTERM)
 		w.Line(w.Stderr, "draining")
 		w.Send(syscall.SIGINT)
 		w.Exit(128 + int(syscall.SIGINT))
 	},
-	"141  all programs": func(t *testing.T, sv *service) {
+	"141  all programs": func(t *testing.T, svc *service) {
 		for _, args := range [][]string{{"--help"}, {"status"}, {"run", "--dry-run", "x"}} {
-			if status, stderr := sv.clientTo(nil, unread(t), args...); status != 141 || stderr != "" {
+			if status, stderr := svc.clientTo(nil, unread(t), args...); status != 141 || stderr != "" {
 				t.Errorf("%q: %d, stderr %q", args, status, stderr)
 			}
 		}
 	},
 }
 
-// TestExitStatuses holds the table of the man pages against real runs.
+// The table of the man pages is compared with real runs.
 func TestExitStatuses(t *testing.T) {
 	t.Parallel()
 	start := newService(t)

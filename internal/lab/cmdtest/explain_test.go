@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"taskkeeper/internal/inspect"
-	"taskkeeper/internal/lab/zktest"
 	"taskkeeper/internal/task"
 )
 
@@ -15,17 +14,17 @@ func TestExplain(t *testing.T) {
 	t.Parallel()
 	start := newService(t)
 	const times = `submitted  [\d.ms]+ ago, at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n`
-	t.Run("a_task_from_its_submission_to_its_end", func(t *testing.T) {
-		sv := start(t)
-		sv.dirs()
+	t.Run("follows_a_task_from_its_submission_to_its_end", func(t *testing.T) {
+		svc := start(t)
+		svc.dirs()
 		first, second := task.NewID(), task.NewID()
 		for _, id := range []string{first, second} {
-			sv.hand.Create("/data/"+id, "3600")
-			sv.hand.Create("/tasks/"+id, "pending")
+			svc.manual.Create("/data/"+id, "3600")
+			svc.manual.Create("/tasks/"+id, "pending")
 		}
 		explain := func(id, want string) {
 			t.Helper()
-			out, errs := sv.says(0, "explain", id)
+			out, errs := svc.says(0, "explain", id)
 			matches(t, out, "task       "+strings.TrimPrefix(id, "/tasks/")+"\n"+strings.TrimPrefix(want, "\n"))
 			if errs != "" {
 				t.Errorf("stderr %q", errs)
@@ -36,14 +35,14 @@ func TestExplain(t *testing.T) {
 state      pending
 waits      there is no leader: start a master
 `+rest)
-		sv.master()
+		svc.master()
 		explain("/tasks/"+second, `
 state      pending
 waits      there is no worker: start one
 `+rest)
-		w := sv.worker()
+		w := svc.worker()
 		w.Line(w.Stderr, "task started")
-		id := sv.hand.Children("/workers")[0]
+		id := svc.manual.Children("/workers")[0]
 		explain(first, `
 state      running
 runs       on worker `+id+`, for [\d.ms]+: no result is committed yet
@@ -53,55 +52,54 @@ state      pending
 waits      the only worker is busy
 `+rest)
 		third := task.NewID()
-		sv.hand.Create("/data/"+third, "3600")
-		sv.hand.Create("/tasks/"+third, "pending")
+		svc.manual.Create("/data/"+third, "3600")
+		svc.manual.Create("/tasks/"+third, "pending")
 		explain(third, `
 state      pending
 waits      the only worker is busy, and 1 task is ahead of it
 `+rest)
-		sv.hand.Set("/tasks/"+second, "banana")
+		svc.manual.Set("/tasks/"+second, "banana")
 		explain(second, `
 state      malformed
 waits      malformed: its state is none of pending, done and failed, but banana: it is never assigned
 `+rest)
-		sv.hand.Set("/tasks/"+second, "failed by hand")
+		svc.manual.Set("/tasks/"+second, "failed by hand")
 		explain(second, `
 state      failed: by hand
 `+times+`finished   [\d.ms]+ after that, at .*
 owner .*
 payload .*`)
-		sv.hand.Set("/tasks/"+second, "done 4\"2")
+		svc.manual.Set("/tasks/"+second, "done 4\"2")
 		explain(second, `
 state      done, 3 bytes: "4\\"2"
 `+times+`finished   [\d.ms]+ after that, at .*
 owner .*
 payload .*`)
-		sv.hand.Delete("/tasks/" + second)
-		_, errs := sv.says(3, "explain", second)
+		svc.manual.Delete("/tasks/" + second)
+		_, errs := svc.says(3, "explain", second)
 		if want := "client: " + second + ": no such task: it was never submitted, or was already collected, expired or cancelled; its payload exists: /data/" + second; errs != want {
 			t.Errorf("stderr %q, want %q", errs, want)
 		}
-		sv.hand.Delete("/data/" + second)
-		out, errs := sv.says(3, "explain", second, "--json")
+		svc.manual.Delete("/data/" + second)
+		out, errs := svc.says(3, "explain", second, "--json")
 		if want := "client: " + second + ": no such task: it was never submitted, or was already collected, expired or cancelled"; errs != want || out != "" {
 			t.Errorf("stdout %q, stderr %q, want %q", out, errs, want)
 		}
 	})
-	t.Run("a_task_of_a_client_is_owned_by_its_session", func(t *testing.T) {
-		sv := start(t)
-		sv.start("client", "run", strings.Repeat("x", 1000))
-		zktest.Eventually(t, "a task", func() (bool, string) { return len(sv.hand.Children("/tasks")) == 1, "" })
-		id := sv.hand.Children("/tasks")[0]
-		stat, _ := sv.hand.Stat("/tasks/" + id)
+	t.Run("names_the_session_that_owns_the_task_of_a_client", func(t *testing.T) {
+		svc := start(t)
+		svc.start("client", "run", strings.Repeat("x", 1000))
+		id := svc.tasks(1)[0]
+		stat, _ := svc.manual.Stat("/tasks/" + id)
 		session := fmt.Sprintf("%#x", stat.EphemeralOwner)
 
-		out, _ := sv.says(0, "explain", id)
+		out, _ := svc.says(0, "explain", id)
 		for _, want := range []string{"\nowner      session " + session + ", with which it vanishes\n", "\npayload    1000 bytes: \"xxx"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("no %q in\n%s", want, out)
 			}
 		}
-		out, _ = sv.says(0, "explain", "--json", id)
+		out, _ = svc.says(0, "explain", "--json", id)
 		var e inspect.Explanation
 		d := json.NewDecoder(strings.NewReader(out))
 		d.DisallowUnknownFields()
@@ -113,32 +111,32 @@ payload .*`)
 			t.Errorf("got %s", out)
 		}
 	})
-	t.Run("a_task_that_waits_apart_from_another_that_was_lost_as_often", func(t *testing.T) {
-		sv := start(t)
-		sv.dirs()
-		sv.master()
-		w := sv.worker("--slots", "2")
+	t.Run("says_why_a_task_waits_though_a_worker_is_free", func(t *testing.T) {
+		svc := start(t)
+		svc.dirs()
+		svc.master()
+		w := svc.worker("--slots", "2")
 		for i, id := range []string{"t1", "t2"} {
-			sv.hand.Create("/data/"+id, "3600")
-			sv.hand.Create("/tasks/"+id, "pending 2")
+			svc.manual.Create("/data/"+id, "3600")
+			svc.manual.Create("/tasks/"+id, "pending 2")
 			if i == 0 {
 				w.Line(w.Stderr, "task=t1")
 			}
 		}
-		sv.hand.Create("/data/other", "0") // it is given to the worker that is free
-		sv.hand.Create("/tasks/other", "pending")
+		svc.manual.Create("/data/other", "0") // it is given to the worker that is free
+		svc.manual.Create("/tasks/other", "pending")
 		w.Line(w.Stderr, "task=other")
 		const want = "\nwaits      a worker is free, but its process executes task t1, which was lost twice as well: they run in different processes, "
-		zktest.Eventually(t, want, func() (bool, string) {
-			out, _ := sv.says(0, "explain", "t2")
+		eventually(t, want, func() (bool, string) {
+			out, _ := svc.says(0, "explain", "t2")
 			return strings.Contains(out, want), out
 		})
 	})
-	t.Run("losses", func(t *testing.T) {
-		sv := start(t)
-		sv.dirs()
-		sv.hand.Create("/tasks/t1", "pending 2")
-		if out, _ := sv.says(0, "explain", "t1"); !strings.Contains(out, "\nstate      pending, 2 executions lost with their workers\n") {
+	t.Run("counts_the_losses_of_a_task", func(t *testing.T) {
+		svc := start(t)
+		svc.dirs()
+		svc.manual.Create("/tasks/t1", "pending 2")
+		if out, _ := svc.says(0, "explain", "t1"); !strings.Contains(out, "\nstate      pending, 2 executions lost with their workers\n") {
 			t.Errorf("got\n%s", out)
 		}
 	})

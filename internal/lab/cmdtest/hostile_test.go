@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,7 +11,7 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// What a command writes to take over a terminal, and what shows there instead.
+// What a command writes to control a terminal, and what is shown there instead.
 const (
 	hostile = "\x1b]52;c;AAAA\a\nclient: 0 of 0 tasks failed \u009b31m\u202e"
 	shown   = `\x1b]52;c;AAAA\x07` + "\n  client: 0 of 0 tasks failed " + `\u009b31m\u202e`
@@ -32,23 +31,23 @@ func TestHostileText(t *testing.T) {
 		}
 	}
 	t.Run("of_a_failed_task_forges_no_line_and_reaches_no_terminal", func(t *testing.T) {
-		sv := start(t)
-		m := sv.master()
-		w := sv.worker("--exec", script+" {}")
-		c := sv.start("client", "run", "1", "--quiet", "--log-level", "error")
+		svc := start(t)
+		m := svc.master()
+		w := svc.worker("--exec", script+" {}")
+		c := svc.start("client", "run", "1", "--quiet", "--log-level", "error")
 		c.Exit(1)
 		if got := c.Stderr.String(); !strings.Contains(got, shown) || !strings.HasSuffix(got, "\nclient: 1 of 1 task failed") {
 			t.Errorf("stderr %q", got)
 		}
-		id, _ := sv.says(0, "submit", "1")
+		id, _ := svc.says(0, "submit", "1")
 		w.Line(w.Stderr, "task="+id)
-		_, got := sv.says(1, "wait", "--keep", "--quiet", id)
+		_, got := svc.says(1, "wait", "--keep", "--quiet", id)
 		if !strings.Contains(got, shown) {
 			t.Errorf("stderr %q", got)
 		}
-		explained, _ := sv.says(0, "explain", id)
-		asJSON, _ := sv.says(1, "wait", "--keep", "--json", id)
-		explainedJSON, _ := sv.says(0, "explain", "--json", id)
+		explained, _ := svc.says(0, "explain", id)
+		asJSON, _ := svc.says(1, "wait", "--keep", "--json", id)
+		explainedJSON, _ := svc.says(0, "explain", "--json", id)
 		for where, text := range map[string]string{
 			"explain": explained, "wait --json": asJSON, "explain --json": explainedJSON,
 			"worker's log": w.Stderr.String(), "master's log": m.Stderr.String(), "stderr": got,
@@ -61,16 +60,16 @@ func TestHostileText(t *testing.T) {
 		}
 	})
 	t.Run("of_a_result_is_passed_on_as_it_is_but_to_no_terminal", func(t *testing.T) {
-		sv := start(t)
-		sv.master()
-		sv.worker("--exec", script+" {}")
-		c := sv.start("client", "run", "--quiet", "0")
+		svc := start(t)
+		svc.master()
+		svc.worker("--exec", script+" {}")
+		c := svc.start("client", "run", "--quiet", "0")
 		c.Exit(0)
 		if got := c.Stdout.String(); got != hostile {
 			t.Errorf("stdout %q", got)
 		}
 		side, screen := terminal(t)
-		on := exec.CommandContext(t.Context(), filepath.Join(sv.dir, "client"), "run", "--quiet", "--zk", sv.root, "0")
+		on := svc.command("run", "--quiet", "0")
 		var stderr bytes.Buffer
 		on.Stdout, on.Stderr = side, &stderr
 		if err := on.Run(); err != nil {
@@ -80,21 +79,21 @@ func TestHostileText(t *testing.T) {
 		_, text := screen.shows("")()
 		check(t, "terminal", text)
 	})
-	t.Run("in_a_name_shows_as_what_it_is", func(t *testing.T) {
-		sv := start(t)
-		sv.dirs()
+	t.Run("in_a_name_is_printed_as_escapes", func(t *testing.T) {
+		svc := start(t)
+		svc.dirs()
 		const name = "a\u202eb c"
-		sv.hand.Create("/tasks/"+name, "\x1b[2J")
-		sv.hand.Create("/data/"+name, "\x1b[2J")
-		sv.hand.CreateEphemeral("/workers/w\u202e", "")
-		sv.hand.CreateEphemeral("/master/c\u202e-0000000009", "\x1b]0;x\a")
-		m := sv.start("master", "--log-level", "debug")
+		svc.manual.Create("/tasks/"+name, "\x1b[2J")
+		svc.manual.Create("/data/"+name, "\x1b[2J")
+		svc.manual.CreateEphemeral("/workers/w\u202e", "")
+		svc.manual.CreateEphemeral("/master/c\u202e-0000000009", "\x1b]0;x\a")
+		m := svc.start("master", "--log-level", "debug")
 		m.Line(m.Stderr, `a\u202eb c`)
 		for _, args := range [][]string{
 			{"status"}, {"status", "--json"}, {"explain", name}, {"explain", name, "--json"}, {"explain", "none\u202e"},
 			{"run", "--deadline", "1ms", "\x1b"}, {"wait", "t\u202e"}, {"cancel", "t\u202e"}, {"retry", "t\u202e"}, {"submit", "--zk", "\x1b"},
 		} {
-			c := sv.start("client", args...)
+			c := svc.start("client", args...)
 			if _, err := c.Wait(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -3,32 +3,25 @@
 package cmdtest
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"taskkeeper/internal/lab/harness"
 )
 
-// TestLongRunOfLargePayloads passes more payloads and results than fit in the 512 MB
-// that ended a server after some 120.
+// There are more payloads and results than fit into a server's 512 MB: it would end after about 120.
 func TestLongRunOfLargePayloads(t *testing.T) {
 	const tasks, payload, result = 150, 800_000, 700_000
 	p, port := newProject(t, "zookeeper"), freePort(t)
 	t.Cleanup(func() { p.stop("--port", port) })
 	p.zookeeper(0, `heap: the server may use up to \d+ MB`, "start", "--no-install", "--port", port)
 
-	sv := &service{t: t, dir: harness.Build(t), root: "127.0.0.1:" + port, timeout: "20s"}
-	sv.master()
-	sv.worker("--slots", "4", "--exec", fmt.Sprintf(`sh -c "cat >/dev/null; head -c %d /dev/zero | tr '\\0' x"`, result))
-	c := sv.pipe(strings.Repeat(strings.Repeat("p", payload)+"\n", tasks))
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	if status, err := c.Wait(ctx); status != 0 || err != nil {
-		t.Fatalf("client: status %d, %v\n%.1000s", status, err, c.Stderr)
-	}
+	svc := &service{t: t, dir: harness.Build(t), root: "127.0.0.1:" + port, timeout: "20s"}
+	svc.master()
+	svc.worker("--slots", "4", "--exec", fmt.Sprintf(`sh -c "cat >/dev/null; head -c %d /dev/zero | tr '\\0' x"`, result))
+	c := svc.run(strings.Repeat(strings.Repeat("p", payload)+"\n", tasks))
+	endsWell(t, c)
 	if got := len(c.Stdout.String()); got < tasks*(result+1)-1 {
 		t.Errorf("%d bytes of results", got)
 	}

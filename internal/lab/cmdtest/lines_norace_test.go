@@ -16,45 +16,29 @@ import (
 	"taskkeeper/internal/lab/harness"
 )
 
-// TestLongRun sends a hundred thousand lines through a run while every few seconds
-// a worker is killed, and another one comes. The output is complete, in order, each
-// line once.
-func TestLongRun(t *testing.T) {
+// 100,000 lines go through a run. Every 3 s a worker is killed, and another one starts. The output has
+// each line once, in order.
+func TestLongRunOfLinesWhileWorkersAreKilled(t *testing.T) {
 	const lines = 100_000
-	sv := newService(t)(t)
+	svc := newService(t)(t)
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
 	var text strings.Builder
 	for i := range lines {
 		fmt.Fprintf(&text, "%de-9\n", i+1) // seconds to sleep: a payload of its own
 	}
-	if err := os.WriteFile(in, []byte(text.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	sv.master("--max-losses", "0") // on a busy machine one task may meet three of the kills
-	worker := func() *harness.Child { return sv.worker("--slots", "16", "--log-level", "info") }
+	writeFile(t, in, text.String())
+	svc.master("--max-losses", "0") // on a busy machine one task may meet three of the kills
+	worker := func() *harness.Child { return svc.worker("--slots", "16", "--log-level", "info") }
 	workers := []*harness.Child{worker(), worker()}
 	c := harness.Run(t, harness.Command{Path: "/bin/sh", Args: []string{"-c", `"$0" run --json --zk "$1" --file "$2" > "$3"`,
-		filepath.Join(sv.dir, "client"), sv.root, in, out}})
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() { // ends with ctx
-		status, err := c.Wait(ctx)
-		if err == nil && status != 0 {
-			err = fmt.Errorf("exit status %d", status)
-		}
-		ended <- err
-	}()
+		filepath.Join(svc.dir, "client"), svc.root, in, out}})
 	kills := 0
 	ticker := time.NewTicker(3 * time.Second)
 	defer ticker.Stop()
 	for running := true; running; {
 		select {
-		case err := <-ended:
-			if err != nil {
-				t.Fatal(err)
-			}
+		case <-c.Done():
 			running = false
 		case <-ticker.C:
 			kills++
@@ -63,6 +47,7 @@ func TestLongRun(t *testing.T) {
 			workers = workers[1:]
 		}
 	}
+	endsWell(t, c)
 	f, err := os.Open(out)
 	if err != nil {
 		t.Fatal(err)
@@ -87,5 +72,15 @@ func TestLongRun(t *testing.T) {
 		t.Errorf("%d lines of output for %d; %d workers were killed", n, lines, kills)
 	}
 	t.Logf("%d workers were killed", kills)
-	sv.empty()
+	svc.empty()
+}
+
+// endsWell waits up to 5 minutes for the end of a process, which must have status 0.
+func endsWell(t *testing.T, p *harness.Child) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	if status, err := p.Wait(ctx); err != nil || status != 0 {
+		t.Fatalf("%s: exit status %d, %v", p, status, err)
+	}
 }

@@ -15,11 +15,11 @@ import (
 )
 
 // startTo starts a program whose stderr is a file.
-func (sv *service) startTo(stderr, program string, args ...string) *harness.Child {
-	sv.t.Helper()
-	return harness.Run(sv.t, harness.Command{
+func (svc *service) startTo(stderr, program string, args ...string) *harness.Child {
+	svc.t.Helper()
+	return harness.Run(svc.t, harness.Command{
 		Path: "/bin/sh",
-		Args: append([]string{"-c", `exec "$0" "$@" 2>>"$STDERR"`, filepath.Join(sv.dir, program), "--zk", sv.root, "--session-timeout", sv.timeout}, args...),
+		Args: append([]string{"-c", `exec "$0" "$@" 2>>"$STDERR"`, filepath.Join(svc.dir, program), "--zk", svc.root, "--session-timeout", svc.timeout}, args...),
 		Env:  []string{"STDERR=" + stderr},
 	})
 }
@@ -36,14 +36,14 @@ func fullPipe(t *testing.T) (path string, r *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	// What a pipe holds unless it is told otherwise, as one line.
+	// So much fills a pipe of the default size. It is one line.
 	if _, err := r.WriteString(strings.Repeat("-", 64<<10-1) + "\n"); err != nil {
 		t.Fatal(err)
 	}
 	return path, r
 }
 
-// stopped makes a terminal in which someone has typed Ctrl-S.
+// stopped returns the path of a terminal in which someone has typed Ctrl-S.
 func stopped(t *testing.T) (path string) {
 	t.Helper()
 	master, side := openTerminal(t)
@@ -53,8 +53,7 @@ func stopped(t *testing.T) (path string) {
 	return side.Name()
 }
 
-// TestBlockedLog has the leader's and the worker's log block, while they have much to
-// say.
+// The logs of a leader and of a worker block while both write much.
 func TestBlockedLog(t *testing.T) {
 	t.Parallel()
 	start := newService(t)
@@ -63,22 +62,22 @@ func TestBlockedLog(t *testing.T) {
 		tooMany = 3000 // and of these more than is kept
 	)
 	for name, blocked := range map[string]func(t *testing.T) string{
-		"that_is_a_stopped_terminal": stopped,
-		"that_is_a_full_pipe":        func(t *testing.T) string { path, _ := fullPipe(t); return path },
-		"that_is_a_full_disk":        func(*testing.T) string { return "/dev/full" },
+		"on_a_stopped_terminal": stopped,
+		"on_a_full_pipe":        func(t *testing.T) string { path, _ := fullPipe(t); return path },
+		"on_a_full_disk":        func(*testing.T) string { return "/dev/full" },
 	} {
 		for _, format := range []string{"text", "json"} {
 			t.Run(name+"_stops_nothing_in_"+format, func(t *testing.T) {
-				sv := start(t)
+				svc := start(t)
 				log := []string{"--log-level", "debug", "--log-format", format}
-				leader := sv.startTo(blocked(t), "master", log...)
-				zktest.Eventually(t, "a leader", func() (bool, string) { return sv.status().Leader != nil, "" })
-				backup := sv.start("master")
+				leader := svc.startTo(blocked(t), "master", log...)
+				eventually(t, "a leader", func() (bool, string) { return svc.status().Leader != nil, "" })
+				backup := svc.start("master")
 				backup.Line(backup.Stderr, "backup")
-				worker := sv.startTo(blocked(t), "worker", append(log, "--slots", "8")...)
+				worker := svc.startTo(blocked(t), "worker", append(log, "--slots", "8")...)
 				done := func(tasks int) {
 					t.Helper()
-					c := sv.pipe(strings.Repeat("0\n", tasks))
+					c := svc.run(strings.Repeat("0\n", tasks))
 					c.Exit(0)
 					if n := len(c.Stdout.Lines()); n != tasks {
 						t.Errorf("%d results", n)
@@ -99,23 +98,23 @@ func TestBlockedLog(t *testing.T) {
 		}
 	}
 	t.Run("of_a_client_stops_no_batch", func(t *testing.T) {
-		sv := start(t)
-		sv.master()
-		sv.worker("--slots", "8")
+		svc := start(t)
+		svc.master()
+		svc.worker("--slots", "8")
 		pipe, _ := fullPipe(t)
-		c := sv.startTo(pipe, "client", "run", "--log-level", "debug", "0", "0", "0")
+		c := svc.startTo(pipe, "client", "run", "--log-level", "debug", "0", "0", "0")
 		c.Exit(0)
 		if got := c.Stdout.String(); got != "0\n0\n0" {
 			t.Errorf("stdout %q", got)
 		}
 	})
 	for _, format := range []string{"text", "json"} {
-		t.Run("tells_when_it_is_read_again_how_much_is_missing_in_"+format, func(t *testing.T) {
-			sv := start(t)
-			sv.master()
+		t.Run("says_how_many_lines_are_missing_when_it_is_read_again_in_"+format, func(t *testing.T) {
+			svc := start(t)
+			svc.master()
 			pipe, r := fullPipe(t)
-			worker := sv.startTo(pipe, "worker", "--log-level", "debug", "--log-format", format, "--slots", "8")
-			sv.pipe(strings.Repeat("0\n", tooMany)).Exit(0)
+			worker := svc.startTo(pipe, "worker", "--log-level", "debug", "--log-format", format, "--slots", "8")
+			svc.run(strings.Repeat("0\n", tooMany)).Exit(0)
 			worker.Send(syscall.SIGSTOP) // so that it ends while it is read
 			worker.Send(syscall.SIGTERM)
 			worker.Send(syscall.SIGCONT)
@@ -147,25 +146,22 @@ func TestBlockedLog(t *testing.T) {
 	}
 }
 
-// TestWatchdog has a call of the leader never return, though its session lives.
+// A call of the leader never returns, though its session lives.
 func TestWatchdog(t *testing.T) {
 	t.Parallel()
 	start := newService(t)
 	for _, format := range []string{"text", "json"} {
 		t.Run("ends_a_leader_whose_loop_and_log_are_stuck_in_"+format, func(t *testing.T) {
 			t.Parallel()
-			sv := start(t)
+			svc := start(t)
 			pipe, _ := fullPipe(t)
-			proxy, root := zktest.Via(t, sv.root)
-			direct := sv.root
-			sv.root = root
-			leader := sv.startTo(pipe, "master", "--log-format", format)
-			sv.root = direct
-			zktest.Eventually(t, "a leader", func() (bool, string) { return sv.status().Leader != nil, "" })
-			backup := sv.master()
+			proxy, behind := svc.via()
+			leader := behind.startTo(pipe, "master", "--log-format", format)
+			eventually(t, "a leader", func() (bool, string) { return svc.status().Leader != nil, "" })
+			backup := svc.master()
 			lost := proxy.Lose(zktest.OpMulti, 1, zktest.Naming("/workers/"))
-			sv.worker()
-			c := sv.pipe("0\n0\n")
+			svc.worker()
+			c := svc.run("0\n0\n")
 			<-lost
 			leader.Exit(1)
 			backup.Line(backup.Stderr, " leader ")

@@ -1,6 +1,6 @@
 //go:build !race
 
-// What it runs is built by make, without the race detector.
+// make builds what the test runs, without the race detector.
 
 package cmdtest
 

@@ -14,7 +14,7 @@ import (
 	"taskkeeper/internal/lab/harness"
 )
 
-// shownPage is a man page as a terminal shows it.
+// shownPage returns a man page as a terminal shows it.
 func shownPage(t *testing.T, source string) string {
 	t.Helper()
 	mandoc := exec.Command("mandoc", "-Tutf8", "-Owidth=80")
@@ -106,7 +106,7 @@ func TestManPages(t *testing.T) {
 			}
 		})
 	}
-	t.Run("are_alike_in_their_exit_statuses", func(t *testing.T) {
+	t.Run("have_the_same_table_of_exit_statuses", func(t *testing.T) {
 		client, master, worker := exitStatuses(t, dir, "client"), exitStatuses(t, dir, "master"), exitStatuses(t, dir, "worker")
 		if client != master || master != worker || client == "" {
 			t.Errorf("%s\n%s\n%s", client, master, worker)
@@ -114,7 +114,7 @@ func TestManPages(t *testing.T) {
 	})
 }
 
-// exitStatuses is that section of a page's source.
+// exitStatuses returns the section EXIT STATUS of a page's source.
 func exitStatuses(t *testing.T, dir, program string) string {
 	t.Helper()
 	source, err := exec.Command(filepath.Join(dir, "taskkeeper-"+program), "man").Output()

@@ -13,10 +13,10 @@ func TestReconnectMetrics(t *testing.T) {
 	start := newService(t)
 	t.Run("tell_that_ZooKeeper_is_away_and_count_the_connection_that_is_found_again", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
-		root := zktest.Chroot(t, server, "/metrics")
-		sv := &service{t: t, dir: start(t).dir, root: root, hand: zktest.Conn(t, root), timeout: "20s"}
-		leader := sv.watched("master")
-		programs := []watched{leader, sv.watched("worker"), sv.watched("master")}
+		svc := newServiceOn(t, server, "/metrics")
+		svc.timeout = "20s"
+		leader := svc.watched("master")
+		programs := []watched{leader, svc.watched("worker"), svc.watched("master")}
 		leader.counts(map[string]float64{`workers{queue="(default)",state="free"}`: 1})
 		server.Kill()
 		for _, p := range programs {
@@ -35,11 +35,11 @@ func TestReconnectMetrics(t *testing.T) {
 		leader.counts(map[string]float64{"leader_answers": 1, `workers{queue="(default)",state="free"}`: 1, "leader_turn_seconds": 0})
 	})
 	t.Run("count_the_session_after_one_that_expired", func(t *testing.T) {
-		sv := start(t)
-		sv.timeout = "20s"
-		leader := sv.watched("master")
+		svc := start(t)
+		svc.timeout = "20s"
+		leader := svc.watched("master")
 		leader.counts(map[string]float64{"is_leader": 1})
-		zktest.Expire(t, sv.root, owner(t, sv.hand, "/master/"+sv.hand.Children("/master")[0]))
+		zktest.Expire(t, svc.root, owner(t, svc.manual, "/master/"+svc.manual.Children("/master")[0]))
 		leader.counts(map[string]float64{
 			"is_leader": 1, "elections_total": 2, "zookeeper_connected": 1, "zookeeper_sessions_total": 2, "zookeeper_reconnects_total": 0,
 		})

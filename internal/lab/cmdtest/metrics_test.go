@@ -27,31 +27,49 @@ type watched struct {
 }
 
 // watched starts a program with --http, at a port of the system's choice.
-func (sv *service) watched(program string, args ...string) watched {
-	sv.t.Helper()
-	p := sv.start(program, append([]string{"--http", "0"}, args...)...)
+func (svc *service) watched(program string, args ...string) watched {
+	svc.t.Helper()
+	p := svc.start(program, append([]string{"--http", "0"}, args...)...)
 	host := strings.TrimSuffix(strings.TrimPrefix(pageOf(p), "http://"), "/")
 	p.Line(p.Stderr, map[string]string{"master": "candidate=", "worker": "registered"}[program])
-	return watched{p, sv.t, host}
+	return watched{p, svc.t, host}
 }
 
-// get returns the status and the text of a page.
-func (p watched) get(path string) (status int, text string) {
-	p.t.Helper()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
-	r, err := client.Get("http://" + p.host + path)
+// httpClient keeps no connection open, for which a program would wait when it ends.
+var httpClient = http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+
+// ask sends a request without a body, and returns the response and its text.
+func ask(t *testing.T, method, url string) (r *http.Response, text string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, nil)
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
+	}
+	if r, err = httpClient.Do(request); err != nil {
+		t.Fatal(err)
 	}
 	defer r.Body.Close()
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
-	return r.StatusCode, string(body)
+	return r, string(body)
 }
 
-// metrics are the samples of a scrape, without "taskkeeper_" in front.
+// get returns the status and the text of a page.
+func get(t *testing.T, url string) (status int, text string) {
+	t.Helper()
+	r, text := ask(t, "GET", url)
+	return r.StatusCode, text
+}
+
+// get returns the status and the text of one of the program's pages.
+func (p watched) get(path string) (status int, text string) {
+	p.t.Helper()
+	return get(p.t, "http://"+p.host+path)
+}
+
+// metrics returns the samples of a scrape, without "taskkeeper_" in front.
 func (p watched) metrics() map[string]float64 {
 	p.t.Helper()
 	_, text := p.get("/metrics")
@@ -69,10 +87,10 @@ func (p watched) metrics() map[string]float64 {
 	return samples
 }
 
-// counts waits until there are such samples; -1 stands for one that is not there.
+// counts waits until the samples have these values. -1 stands for a sample that does not exist.
 func (p watched) counts(want map[string]float64) {
 	p.t.Helper()
-	zktest.Eventually(p.t, fmt.Sprintf("%s counts %v", p, want), func() (bool, string) {
+	eventually(p.t, fmt.Sprintf("%s counts %v", p, want), func() (bool, string) {
 		got := p.metrics()
 		seen := map[string]float64{}
 		for name := range want {
@@ -85,16 +103,16 @@ func (p watched) counts(want map[string]float64) {
 	})
 }
 
-// answers waits until a page has a status and a text that begins so.
+// answers waits until a page has a status and begins with a text.
 func (p watched) answers(path string, status int, text string) {
 	p.t.Helper()
-	zktest.Eventually(p.t, fmt.Sprintf("%s answers %d at %s", p, status, path), func() (bool, string) {
+	eventually(p.t, fmt.Sprintf("%s answers %d at %s", p, status, path), func() (bool, string) {
 		got, body := p.get(path)
 		return got == status && strings.HasPrefix(body, text), fmt.Sprint(got, " ", body)
 	})
 }
 
-// promtool runs Debian's promtool, which must find nothing to complain of.
+// promtool runs Debian's promtool, which must find no fault.
 func promtool(t *testing.T, in string, args ...string) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), "promtool", args...)
@@ -112,17 +130,17 @@ func TestMetrics(t *testing.T) {
 	t.Parallel()
 	start := newService(t)
 	t.Run("count_what_was_done", func(t *testing.T) {
-		sv := start(t)
-		leader := sv.watched("master")
-		backup := sv.watched("master")
-		w := sv.watched("worker")
+		svc := start(t)
+		leader := svc.watched("master")
+		backup := svc.watched("master")
+		w := svc.watched("worker")
 		leader.counts(map[string]float64{`workers{queue="(default)",state="free"}`: 1, "is_leader": 1})
 		const tasks = 30
 		payloads := append(slices.Repeat([]string{"0"}, tasks-1), "potato")
-		c := sv.start("client", append([]string{"run"}, payloads...)...)
+		c := svc.start("client", append([]string{"run"}, payloads...)...)
 		c.Exit(1)
-		sv.empty()
-		sv.free()
+		svc.empty()
+		svc.free()
 		leader.counts(map[string]float64{
 			"is_leader": 1, "leader_answers": 1, "elections_total": 1, "fenced_writes_total": 0,
 			`assignments_total{queue="(default)"}`:     tasks,
@@ -165,7 +183,7 @@ func TestMetrics(t *testing.T) {
 		}
 
 		// The worker is killed with a task, and another one does it.
-		c = sv.start("client", "run", "3600")
+		c = svc.start("client", "run", "3600")
 		w.counts(map[string]float64{`slots_busy{queue="(default)"}`: 1})
 		leader.counts(map[string]float64{
 			`tasks{queue="(default)",state="running"}`: 1, `workers{queue="(default)",state="busy"}`: 1, `workers{queue="(default)",state="free"}`: 0,
@@ -175,7 +193,7 @@ func TestMetrics(t *testing.T) {
 		if age := leader.metrics()[`oldest_pending_age_seconds{queue="(default)"}`]; age <= 0 || age > 60 {
 			t.Errorf("the oldest pending is of %v s", age)
 		}
-		second := sv.watched("worker")
+		second := svc.watched("worker")
 		leader.counts(map[string]float64{`losses_total{queue="(default)"}`: 1, `assignments_total{queue="(default)"}`: tasks + 2})
 		second.counts(map[string]float64{`slots_busy{queue="(default)"}`: 1})
 		c.Send(syscall.SIGTERM) // its task is taken away
@@ -185,8 +203,8 @@ func TestMetrics(t *testing.T) {
 
 		// The leader ends, and the backup leads. It finds tasks that are finished, in a queue
 		// without a worker.
-		gpu := sv.start("worker", "--queue", "gpu")
-		sv.start("client", "submit", "--queue", "gpu", "0", "potato").Exit(0)
+		gpu := svc.start("worker", "--queue", "gpu")
+		svc.start("client", "submit", "--queue", "gpu", "0", "potato").Exit(0)
 		finished := map[string]float64{`tasks{queue="gpu",state="pending"}`: 0, `tasks{queue="gpu",state="done"}`: 1, `tasks{queue="gpu",state="failed"}`: 1}
 		leader.counts(finished)
 		gpu.Signal(syscall.SIGTERM)
@@ -197,21 +215,19 @@ func TestMetrics(t *testing.T) {
 		backup.counts(finished)
 	})
 	t.Run("count_the_write_of_a_leader_that_stood_still_and_was_replaced", func(t *testing.T) {
-		sv := start(t)
-		sv.timeout = "20s"
-		proxy, via := zktest.Via(t, sv.root)
-		behind := *sv
-		behind.root = via
+		svc := start(t)
+		svc.timeout = "20s"
+		proxy, behind := svc.via()
 		late := behind.watched("master")
-		candidate := sv.hand.Children("/master")[0]
-		sv.worker()
+		candidate := svc.manual.Children("/master")[0]
+		svc.worker()
 		late.counts(map[string]float64{`workers{queue="(default)",state="free"}`: 1})
 		held, release := proxy.Hold(zktest.OpMulti, 1, zktest.Naming("/workers/"))
-		c := sv.start("client", "run", "0")
+		c := svc.start("client", "run", "0")
 		<-held // its assignment is on the way
 		late.Send(syscall.SIGSTOP)
-		sv.hand.Delete("/master/" + candidate)
-		next := sv.watched("master")
+		svc.manual.Delete("/master/" + candidate)
+		next := svc.watched("master")
 		next.counts(map[string]float64{"is_leader": 1, "elections_total": 1})
 		release()
 		late.Send(syscall.SIGCONT)
@@ -219,13 +235,12 @@ func TestMetrics(t *testing.T) {
 		late.counts(map[string]float64{"fenced_writes_total": 1, "is_leader": 0, "zookeeper_sessions_total": 1, `assignments_total{queue="(default)"}`: -1})
 		next.counts(map[string]float64{"fenced_writes_total": 0, `assignments_total{queue="(default)"}`: 1})
 	})
-	t.Run("cost_ZooKeeper_no_request", func(t *testing.T) {
-		sv := start(t)
-		sv.timeout = "20s"
-		proxy, via := zktest.Via(t, sv.root)
-		sv.root = via
-		programs := []watched{sv.watched("master"), sv.watched("worker"), sv.watched("master")}
-		sv.start("client", "submit", "0").Exit(0)
+	t.Run("cause_no_request_to_ZooKeeper", func(t *testing.T) {
+		svc := start(t)
+		svc.timeout = "20s"
+		proxy, svc := svc.via()
+		programs := []watched{svc.watched("master"), svc.watched("worker"), svc.watched("master")}
+		svc.start("client", "submit", "0").Exit(0)
 		programs[0].counts(map[string]float64{`tasks{queue="(default)",state="done"}`: 1})
 		if len(proxy.Seen()) == 0 {
 			t.Fatal("nothing goes through the proxy")
@@ -253,8 +268,8 @@ func TestHTTPFlags(t *testing.T) {
 	start := newService(t)
 	for _, program := range []string{"master", "worker"} {
 		t.Run(program, func(t *testing.T) {
-			sv := start(t)
-			first := sv.watched(program, "--pprof")
+			svc := start(t)
+			first := svc.watched(program, "--pprof")
 			if status, text := first.get("/debug/pprof/cmdline"); status != 200 || !strings.Contains(text, "--pprof") {
 				t.Errorf("/debug/pprof/cmdline: %d %q", status, text)
 			}
@@ -266,13 +281,13 @@ func TestHTTPFlags(t *testing.T) {
 				"--http x":             "2 " + program + `: --http: must be PORT or HOST:PORT, such as 9180 or 0.0.0.0:9180, not "x"`,
 				"--pprof":              "2 " + program + ": --pprof needs --http, which says where to serve",
 			} {
-				p := harness.Run(t, harness.Command{Path: filepath.Join(sv.dir, program), Args: append(strings.Fields(args), "--zk", sv.root)})
+				p := harness.Run(t, harness.Command{Path: filepath.Join(svc.dir, program), Args: append(strings.Fields(args), "--zk", svc.root)})
 				status, line, _ := strings.Cut(want, " ")
 				n, _ := strconv.Atoi(status)
 				p.Exit(n)
 				oneLine(t, p, line)
 			}
-			quiet := sv.watched(program)
+			quiet := svc.watched(program)
 			if status, _ := quiet.get("/debug/pprof/"); status != 404 {
 				t.Errorf("profiles without --pprof: %d", status)
 			}

@@ -17,13 +17,12 @@ import (
 
 func TestReconnectPage(t *testing.T) {
 	t.Parallel()
-	start := newService(t)
 	t.Run("says_since_when_ZooKeeper_is_away_and_comes_back_by_itself", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
-		root := zktest.Chroot(t, server, "/page")
-		sv := &service{t: t, dir: start(t).dir, root: root, hand: zktest.Conn(t, root), timeout: "20s"}
-		m := sv.watched("master")
-		sv.master()
+		svc := newServiceOn(t, server, "/page")
+		svc.timeout = "20s"
+		m := svc.watched("master")
+		svc.master()
 		b := m.page(1280, 900)
 		leads := b.reads("#leadership", " leads, 1 backup behind it.")
 		b.reads("#servers", "standalone")
@@ -48,7 +47,7 @@ func TestReconnectPage(t *testing.T) {
 			b.shot("away-" + away.by)
 			away.back()
 			b.reads("#servers", "standalone")
-			zktest.Eventually(t, away.by+": nothing is away", func() (bool, string) {
+			eventually(t, away.by+": nothing is away", func() (bool, string) {
 				text := b.text("#quorum")
 				return text == "", text
 			})
@@ -62,7 +61,7 @@ func TestReconnectPage(t *testing.T) {
 		time.Sleep(3 * time.Second) // so much the first outage is longer
 		server.Resume()
 		back := time.Now()
-		zktest.Eventually(t, "the page has no connection again", func() (bool, string) {
+		eventually(t, "the page has no connection again", func() (bool, string) {
 			status, text := m.get("/task?id=none")
 			return status == 404, text
 		})
@@ -70,18 +69,18 @@ func TestReconnectPage(t *testing.T) {
 		b.do(chromedp.Navigate("http://" + m.host + "/"))
 		var seconds int
 		if _, err := fmt.Sscanf(b.reads("#quorum", "No server serves, for "), "No server serves, for %d s.", &seconds); err != nil || seconds > 1+int(time.Since(back).Seconds()) {
-			t.Errorf("%v: it tells of %d s, of another outage", err, seconds)
+			t.Errorf("%v: the page counts %d s, from another outage", err, seconds)
 		}
 		server.Resume()
-		sv.hand.CreateSeq("/master/hand-", "a new one")
+		svc.manual.CreateSeq("/master/hand-", "a new one")
 		b.reads("#candidates", "a new one")
 	})
 }
 
-// waiting has n tasks wait that outlive whoever submitted them.
-func (sv *service) waiting(n int) {
-	sv.t.Helper()
-	_, root, _ := strings.Cut(sv.root, "/")
+// waiting creates n detached tasks.
+func (svc *service) waiting(n int) {
+	svc.t.Helper()
+	_, root, _ := strings.Cut(svc.root, "/")
 	submitter := task.NewSubmitter("")
 	const perMulti = 500
 	for ; n > 0; n -= perMulti {
@@ -92,19 +91,19 @@ func (sv *service) waiting(n int) {
 				&zk.CreateRequest{Path: "/" + root + task.DataPath(id), Data: []byte("0"), Acl: zk.WorldACL(zk.PermAll)},
 				&zk.CreateRequest{Path: "/" + root + task.StatePath(id), Data: task.NewPending(0).Bytes(), Acl: zk.WorldACL(zk.PermAll)})
 		}
-		if _, err := sv.hand.Conn.Multi(ops...); err != nil {
-			sv.t.Fatal(err)
+		if _, err := svc.manual.Conn.Multi(ops...); err != nil {
+			svc.t.Fatal(err)
 		}
 	}
 }
 
 func TestLongRunPage(t *testing.T) {
 	start := newService(t)
-	t.Run("of_100000_waiting_tasks_is_there_within_a_second", func(t *testing.T) {
-		sv := start(t)
-		sv.dirs()
-		sv.waiting(100_000)
-		m := sv.watched("master")
+	t.Run("shows_100000_waiting_tasks_within_a_second", func(t *testing.T) {
+		svc := start(t)
+		svc.dirs()
+		svc.waiting(100_000)
+		m := svc.watched("master")
 		m.counts(map[string]float64{`tasks{queue="(default)",state="pending"}`: 100_000})
 		b := browse(t, "about:blank", 1280, 900)
 		b.do(chromedp.Navigate("http://" + m.host + "/"))

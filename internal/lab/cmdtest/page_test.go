@@ -2,13 +2,7 @@ package cmdtest
 
 import (
 	"fmt"
-	"io"
-	"log"
-	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,8 +11,6 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/google/uuid"
-
-	"taskkeeper/internal/lab/zktest"
 )
 
 // page opens a program's page.
@@ -31,13 +23,13 @@ func TestPage(t *testing.T) {
 	t.Parallel()
 	start := newService(t)
 	t.Run("shows_a_failover_within_a_second_and_a_lost_worker", func(t *testing.T) {
-		sv := start(t)
+		svc := start(t)
 		var masters []watched
 		for range 3 {
-			masters = append(masters, sv.watched("master"))
+			masters = append(masters, svc.watched("master"))
 		}
-		w := sv.worker("--slots", "4")
-		sv.start("client", "run", "60", "60", "0.5", "0.5", "0.5", "x")
+		w := svc.worker("--slots", "4")
+		svc.start("client", "run", "60", "60", "0.5", "0.5", "0.5", "x")
 		b := masters[1].page(1280, 900)
 		b.reads("#leadership", " leads, 2 backups behind it.")
 		b.reads("#link", "live")
@@ -45,10 +37,10 @@ func TestPage(t *testing.T) {
 		b.reads("#processes", " of 4 slots busy, version devel")
 		if pictured() { // its charts are to show something
 			for i := range 8 {
-				sv.start("client", append([]string{"run"}, strings.Fields(strings.Repeat(" 0.5 0.2 0.3", 2+i%3))...)...).Exit(0)
+				svc.start("client", append([]string{"run"}, strings.Fields(strings.Repeat(" 0.5 0.2 0.3", 2+i%3))...)...).Exit(0)
 			}
 		}
-		gone := sv.vanishes(sv.leads())
+		gone := svc.vanishes(svc.leads())
 		masters[0].Kill()
 		vanished := <-gone
 		b.soon("#leadership", fmt.Sprintf(":%d leads, 1 backup behind it. Before it began, nobody led for ", masters[1].Pid()))
@@ -62,7 +54,7 @@ func TestPage(t *testing.T) {
 		}
 		b.reads("#candidates", "vanished")
 		b.reads("#candidates", "↑ watches ", fmt.Sprintf(":%d", masters[1].Pid()))
-		zktest.Eventually(t, "the new leader tells for itself", func() (bool, string) {
+		eventually(t, "the new leader shows its own view", func() (bool, string) {
 			note := b.text("#view-note")
 			return note == "", note
 		})
@@ -70,7 +62,7 @@ func TestPage(t *testing.T) {
 		b.reads("#queues", "(default)")
 		b.charts()
 		b.shot("page-failover")
-		held := sv.held()
+		held := svc.held()
 		if len(held) != 2 {
 			t.Fatalf("the workers have %q", held)
 		}
@@ -91,16 +83,16 @@ func TestPage(t *testing.T) {
 		b.shot("page-dark")
 	})
 	t.Run("shows_what_stands_in_znodes_as_text", func(t *testing.T) {
-		sv := start(t)
-		m := sv.watched("master")
+		svc := start(t)
+		m := svc.watched("master")
 		const html = "<img src=x onerror=alert(1)>"
 		b := m.page(1280, 900)
 		b.reads("#link", "live")
-		sv.hand.CreateSeq("/master/"+html+"-", "<script>alert(2)</script>\x1b]0;x\a\u202e")
-		sv.hand.Create("/data/"+html+".t1", "<script>alert(3)</script>\x1b[2J")
-		sv.hand.Create("/tasks/"+html+".t1", "pending")
-		sv.hand.Create("/tasks/odd"+html, "<script>alert(4)</script>\x1b[2J")
-		sv.hand.CreateEphemeral("/workers/"+html+".<b onclick=alert(5)>", "")
+		svc.manual.CreateSeq("/master/"+html+"-", "<script>alert(2)</script>\x1b]0;x\a\u202e")
+		svc.manual.Create("/data/"+html+".t1", "<script>alert(3)</script>\x1b[2J")
+		svc.manual.Create("/tasks/"+html+".t1", "pending")
+		svc.manual.Create("/tasks/odd"+html, "<script>alert(4)</script>\x1b[2J")
+		svc.manual.CreateEphemeral("/workers/"+html+".<b onclick=alert(5)>", "")
 		b.reads("#candidates", html, `<script>alert(2)</script>\x1b]0;x\x07\u202e`)
 		b.reads("#queues", html)
 		b.reads("#processes", "<b onclick=alert(5)>", "queue "+html)
@@ -113,36 +105,36 @@ func TestPage(t *testing.T) {
 		}
 		b.shot("hostile")
 		for _, queue := range []string{"q\u202ex", `q\u202ex`} { // they read alike
-			sv.hand.Create("/data/"+queue+".t", "")
-			sv.hand.Create("/tasks/"+queue+".t", "pending")
+			svc.manual.Create("/data/"+queue+".t", "")
+			svc.manual.Create("/tasks/"+queue+".t", "pending")
 		}
 		rows := func() int { return eval[int](b, "document.querySelectorAll('#queues tr').length") }
-		zktest.Eventually(t, "two are not shown", func() (bool, string) { n := rows(); return n == 4, fmt.Sprint(n) })
-		sv.hand.Create("/tasks/later.t", "pending")
+		eventually(t, "two are not shown", func() (bool, string) { n := rows(); return n == 4, fmt.Sprint(n) })
+		svc.manual.Create("/tasks/later.t", "pending")
 		b.reads("#queues", "later") // a view later
 		if n := rows(); n != 5 {
 			t.Errorf("%d lines for 5 queues", n)
 		}
 	})
-	t.Run("has_room_for_long_names_and_for_many_of_all", func(t *testing.T) {
-		sv := start(t)
-		m := sv.watched("master")
+	t.Run("has_room_for_long_names_and_many_znodes", func(t *testing.T) {
+		svc := start(t)
+		m := svc.watched("master")
 		b := m.page(1280, 900)
 		b.reads("#link", "live")
 		host := strings.Repeat("averylongnameofamachine", 4) + "-0"
 		for i := range 4 {
-			sv.hand.CreateSeq("/master/hand-", fmt.Sprintf("%s:%d", host, 4000+i))
+			svc.manual.CreateSeq("/master/hand-", fmt.Sprintf("%s:%d", host, 4000+i))
 		}
 		for _, id := range []string{"a", "b", "gpu.a", "alongernameofaqueueofamachine.a", "alongernameofaqueueofamachine.b"} {
-			sv.hand.Create("/data/"+id, "60")
-			sv.hand.Create("/tasks/"+id, "pending")
+			svc.manual.Create("/data/"+id, "60")
+			svc.manual.Create("/tasks/"+id, "pending")
 		}
 		for i := range 40 {
 			queue := []string{"", "gpu.", "alongernameofaqueueofamachine."}[i%3]
-			sv.hand.CreateEphemeral(fmt.Sprintf("/workers/%s%s%d:%d-%s", queue, host, i/4%5, 100+i/8, uuid.New()), "")
+			svc.manual.CreateEphemeral(fmt.Sprintf("/workers/%s%s%d:%d-%s", queue, host, i/4%5, 100+i/8, uuid.New()), "")
 		}
 		for i := range 30 {
-			sv.hand.Create(fmt.Sprintf("/tasks/odd-%d", i), "a state that nobody knows")
+			svc.manual.Create(fmt.Sprintf("/tasks/odd-%d", i), "a state that nobody knows")
 		}
 		b.reads("#crew", "40 workers: 5 busy, 35 free")
 		b.reads("#records", "odd-0", "odd-29")
@@ -161,9 +153,9 @@ func TestPage(t *testing.T) {
 		b.dark()
 		b.shot("many-390-dark")
 	})
-	t.Run("lets_nothing_run_that_is_not_its_own", func(t *testing.T) {
-		sv := start(t)
-		m := sv.watched("master")
+	t.Run("runs_no_script_but_its_own", func(t *testing.T) {
+		svc := start(t)
+		m := svc.watched("master")
 		b := m.page(1280, 900)
 		b.reads("#link", "live")
 		b.quiet()
@@ -185,7 +177,7 @@ func TestPage(t *testing.T) {
 			}
 		}
 		for path, want := range map[string]string{"/": "text/html; charset=utf-8", "/page.js": "text/javascript; charset=utf-8", "/style.css": "text/css; charset=utf-8"} {
-			r := m.ask("GET", path)
+			r, _ := ask(t, "GET", "http://"+m.host+path)
 			policy := strings.Split(r.Header.Get("Content-Security-Policy"), "; ")
 			if r.StatusCode != 200 || r.Header.Get("Content-Type") != want || r.Header.Get("X-Content-Type-Options") != "nosniff" || r.Header.Get("Referrer-Policy") != "no-referrer" {
 				t.Errorf("%s: %d %v", path, r.StatusCode, r.Header)
@@ -197,82 +189,55 @@ func TestPage(t *testing.T) {
 			}
 		}
 		for _, path := range []string{"/", "/events", "/page.js"} {
-			if r := m.ask("POST", path); r.StatusCode != http.StatusMethodNotAllowed {
+			if r, _ := ask(t, "POST", "http://"+m.host+path); r.StatusCode != http.StatusMethodNotAllowed {
 				t.Errorf("POST %s: %d", path, r.StatusCode)
 			}
 		}
 	})
 	t.Run("works_behind_a_prefix", func(t *testing.T) {
-		sv := start(t)
-		m := sv.watched("master")
-		to := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(&url.URL{Scheme: "http", Host: m.host})
-		}, ErrorLog: log.New(io.Discard, "", 0)}
-		var elsewhere []string // only the test's own goroutine reads it, when the server is closed
-		mux := http.NewServeMux()
-		mux.Handle("/tk/", http.StripPrefix("/tk", to))
-		mux.HandleFunc("/", func(_ http.ResponseWriter, r *http.Request) { elsewhere = append(elsewhere, r.URL.Path) })
-		proxy := httptest.NewServer(mux)
-		t.Run("the_page", func(t *testing.T) {
-			b := browse(t, proxy.URL+"/tk/", 1280, 900)
-			b.reads("#link", "live")
-			b.reads("#leadership", " leads, and there is no backup.")
-			b.reads("#quorum", "")
-			b.reads("#servers", "standalone")
-			if colour := eval[string](b, "getComputedStyle(document.querySelector('section')).borderRadius"); colour != "8px" {
-				t.Errorf("the style is not there: %s", colour)
-			}
-		})
-		proxy.CloseClientConnections()
-		proxy.Close()
-		if len(elsewhere) > 0 {
-			t.Errorf("asked for %q", elsewhere)
+		svc := start(t)
+		m := svc.watched("master")
+		b := browse(t, behindPrefix(t, "http://"+m.host+"/"), 1280, 900) // its console would tell of a request elsewhere
+		b.reads("#link", "live")
+		b.reads("#leadership", " leads, and there is no backup.")
+		b.reads("#quorum", "")
+		b.reads("#servers", "standalone")
+		if radius := eval[string](b, "getComputedStyle(document.querySelector('section')).borderRadius"); radius != "8px" {
+			t.Errorf("the style is not there: %s", radius)
 		}
 	})
 	t.Run("comes_back_by_itself_with_its_master", func(t *testing.T) {
-		sv := start(t)
-		port := free(t)
-		m := sv.master("--http", port)
+		svc := start(t)
+		port := freePort(t)
+		m := svc.master("--http", port)
 		b := browse(t, "http://127.0.0.1:"+port+"/", 1280, 900)
 		b.reads("#leadership", fmt.Sprintf(":%d leads", m.Pid()))
 		b.quiet()
 		b.forgive("net::ERR_")
 		m.Kill()
 		b.reads("#link", "this master does not answer; trying again")
-		again := sv.master("--http", port)
+		again := svc.master("--http", port)
 		b.reads("#link", "live")
 		b.reads("#leadership", fmt.Sprintf(":%d leads", again.Pid()))
 		b.reads("#where", fmt.Sprintf(":%d,", again.Pid()))
 	})
 }
 
-// free is a port that nobody has.
-func free(t *testing.T) (port string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ = net.SplitHostPort(l.Addr().String())
-	return port
-}
-
-// leads is the path of the leader's znode.
-func (sv *service) leads() string {
-	sv.t.Helper()
-	names := sv.hand.Children("/master")
+// leads returns the path of the leader's znode.
+func (svc *service) leads() string {
+	svc.t.Helper()
+	names := svc.manual.Children("/master")
 	slices.SortFunc(names, func(a, b string) int { return strings.Compare(a[len(a)-10:], b[len(b)-10:]) })
 	return "/master/" + names[0]
 }
 
-// vanishes tells when a znode does.
-func (sv *service) vanishes(path string) <-chan time.Time {
-	sv.t.Helper()
-	_, root, _ := strings.Cut(sv.root, "/")
-	_, _, event, err := sv.hand.Conn.GetW("/" + root + path)
+// vanishes returns a channel that receives the time at which a znode is deleted.
+func (svc *service) vanishes(path string) <-chan time.Time {
+	svc.t.Helper()
+	_, root, _ := strings.Cut(svc.root, "/")
+	_, _, event, err := svc.manual.Conn.GetW("/" + root + path)
 	if err != nil {
-		sv.t.Fatal(err)
+		svc.t.Fatal(err)
 	}
 	at := make(chan time.Time, 1)
 	go func() {
@@ -282,28 +247,12 @@ func (sv *service) vanishes(path string) <-chan time.Time {
 	return at
 }
 
-// held is what the workers have.
-func (sv *service) held() (ids []string) {
-	sv.t.Helper()
-	for _, w := range sv.hand.Children("/workers") {
-		list, _ := sv.hand.Get("/workers/" + w)
+// held returns the ids of the tasks in the workers' lists.
+func (svc *service) held() (ids []string) {
+	svc.t.Helper()
+	for _, w := range svc.manual.Children("/workers") {
+		list, _ := svc.manual.Get("/workers/" + w)
 		ids = append(ids, strings.Fields(list)...)
 	}
 	return ids
-}
-
-// ask sends a request, and returns what came.
-func (p watched) ask(method, path string) *http.Response {
-	p.t.Helper()
-	request, err := http.NewRequest(method, "http://"+p.host+path, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
-	r, err := client.Do(request)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	r.Body.Close()
-	return r
 }

@@ -2,6 +2,7 @@ package cmdtest
 
 import (
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { zktest.MainClosed(m, audit.Judge) }
 
-// build returns how to start a program.
+// build builds a program, and returns a function that starts it.
 func build(t *testing.T, program string) func(t *testing.T, env string, args ...string) *harness.Child {
 	t.Helper()
 	path := filepath.Join(harness.Build(t), program)
@@ -26,8 +27,7 @@ func build(t *testing.T, program string) func(t *testing.T, env string, args ...
 	}
 }
 
-// TestPrograms is what all programs have in common. A program with commands is
-// tried with one that connects.
+// These behaviours are the same in all programs. The client is tried with a command that connects.
 func TestPrograms(t *testing.T) {
 	t.Parallel()
 	for program, command := range map[string][]string{
@@ -124,7 +124,7 @@ func TestHelpIsNoWiderThanATerminal(t *testing.T) {
 	}
 }
 
-// silent listens, and never says a word.
+// silent is the address of a port that takes connections and sends nothing.
 func silent(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -135,6 +135,38 @@ func silent(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// eventually is zktest.Eventually for a condition that takes much processor time, such as to run a
+// program or to ask a page. It pauses after each time that the condition is not met.
+func eventually(t *testing.T, what string, cond func() (ok bool, seen string)) {
+	t.Helper()
+	zktest.Eventually(t, what, func() (ok bool, seen string) {
+		if ok, seen = cond(); !ok {
+			time.Sleep(50 * time.Millisecond)
+		}
+		return ok, seen
+	})
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// writeFile writes a file, and returns its path.
+func writeFile(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// oneLine fails unless a program has written one line to stderr, which begins with a prefix, and
+// nothing to stdout.
 func oneLine(t *testing.T, p *harness.Child, prefix string) {
 	t.Helper()
 	if lines := p.Stderr.Lines(); len(lines) != 1 || !strings.HasPrefix(lines[0], prefix) {
@@ -145,7 +177,7 @@ func oneLine(t *testing.T, p *harness.Child, prefix string) {
 	}
 }
 
-// checkHelp wants a sentence for each flag, and an example.
+// checkHelp fails unless a help has a sentence for each flag, and an example.
 func checkHelp(t *testing.T, help, program string) {
 	t.Helper()
 	flags := regexp.MustCompile(`(?m)^ +(?:-\w, )?--(\S+)(?: \S+)? {2,}`)
@@ -175,7 +207,7 @@ func checkHelp(t *testing.T, help, program string) {
 	}
 }
 
-// owner is the session that a candidate belongs to.
+// owner returns the session that an ephemeral znode belongs to.
 func owner(t *testing.T, h *zktest.ManualClient, path string) int64 {
 	t.Helper()
 	stat, ok := h.Stat(path)

@@ -17,7 +17,7 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// screen is a terminal that nobody looks at: what was written to it, so far.
+// screen is what was written to a terminal so far.
 type screen struct {
 	mu   sync.Mutex // guards text
 	text bytes.Buffer
@@ -39,7 +39,7 @@ func (s *screen) shows(text string) func() (bool, string) {
 	}
 }
 
-// openTerminal makes a terminal: the person's side, and the program's.
+// openTerminal opens a terminal, and returns its two sides: the person's and the program's.
 func openTerminal(t *testing.T) (master, side *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -90,13 +90,13 @@ func terminal(t *testing.T) (side *os.File, shown *screen) {
 	return side, shown
 }
 
-func TestRunProgress(t *testing.T) {
+func TestRunSaysOnATerminalWhyNoTaskIsExecuted(t *testing.T) {
 	t.Parallel()
-	zktest.OpenOnly(t, blind)
-	sv := newService(t)(t)
+	zktest.OpenOnly(t, needsViewer)
+	svc := newService(t)(t)
 	side, shown := terminal(t)
 	var out bytes.Buffer
-	c := exec.CommandContext(t.Context(), filepath.Join(sv.dir, "client"), "run", "--zk", sv.root, "0", "x", "0")
+	c := svc.command("run", "0", "x", "0")
 	c.Stdout, c.Stderr = &out, side
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -106,12 +106,12 @@ func TestRunProgress(t *testing.T) {
 		zktest.Eventually(t, text, shown.shows(text))
 	}
 	see("0 done, 0 failed, 3 under way  (there is no leader: start a master)")
-	sv.master()
+	svc.master()
 	see("(there is no worker: start one)")
-	sv.hand.Create("/drain/w", "")
-	sv.hand.CreateEphemeral("/workers/w", "")
+	svc.manual.Create("/drain/w", "")
+	svc.manual.CreateEphemeral("/workers/w", "")
 	see("(the only worker is drained: client undrain w)")
-	sv.worker()
+	svc.worker()
 	if err := c.Wait(); c.ProcessState.ExitCode() != 1 {
 		t.Errorf("client: %v", err)
 	}
@@ -121,7 +121,7 @@ func TestRunProgress(t *testing.T) {
 	}
 }
 
-// frames are the bars that were drawn on a terminal, one after the other.
+// frames returns the bars that were drawn on a terminal, one after the other.
 func frames(s *screen) []string {
 	_, text := s.shows("")()
 	return strings.Split(text, "\r\x1b[K")[1:]
@@ -130,9 +130,9 @@ func frames(s *screen) []string {
 func TestRunProgressBar(t *testing.T) {
 	t.Parallel()
 	start := newService(t)
-	begin := func(t *testing.T, sv *service, in string, side *os.File, args ...string) *exec.Cmd {
+	begin := func(t *testing.T, svc *service, in string, side *os.File, args ...string) *exec.Cmd {
 		t.Helper()
-		c := exec.CommandContext(t.Context(), filepath.Join(sv.dir, "client"), append([]string{"run", "--zk", sv.root, "--log-level", "error"}, args...)...)
+		c := svc.command(append([]string{"run", "--log-level", "error"}, args...)...)
 		c.Stderr = side
 		if in != "" {
 			c.Stdin = strings.NewReader(in)
@@ -143,12 +143,12 @@ func TestRunProgressBar(t *testing.T) {
 		t.Cleanup(func() { c.Process.Kill(); c.Wait() })
 		return c
 	}
-	t.Run("is_never_wider_than_the_terminal_however_that_is_resized", func(t *testing.T) {
-		zktest.OpenOnly(t, blind)
-		sv := start(t)
+	t.Run("is_never_wider_than_a_terminal_that_is_resized", func(t *testing.T) {
+		zktest.OpenOnly(t, needsViewer)
+		svc := start(t)
 		side, shown := terminal(t)
 		resize(t, side, 80)
-		begin(t, sv, "", side, "0", "0", "0")
+		begin(t, svc, "", side, "0", "0", "0")
 		zktest.Eventually(t, "a bar of 80 columns", shown.shows("[                    ]  0 done, 0 failed, 3 under way"))
 		zktest.Eventually(t, "with the cause", shown.shows("\x1b[K0% of 3  0 done, 0 failed, 3 under way  (there is no leader: start a master)"))
 		for _, columns := range []int{40, 20} {
@@ -170,16 +170,16 @@ func TestRunProgressBar(t *testing.T) {
 			}
 		}
 	})
-	t.Run("tells_how_many_there_are_when_the_input_has_ended_and_no_ETA_before_one_is_done", func(t *testing.T) {
-		sv := start(t)
+	t.Run("shows_the_total_when_the_input_has_ended_and_an_ETA_when_a_task_is_done", func(t *testing.T) {
+		svc := start(t)
 		side, shown := terminal(t)
-		c := begin(t, sv, strings.Repeat("0.5\n", 20), side)
+		c := begin(t, svc, strings.Repeat("0.5\n", 20), side)
 		zktest.Eventually(t, "the total", shown.shows("0% of 20  [                    ]  0 done, 0 failed, 20 under way"))
 		if ok, text := shown.shows("ETA")(); ok {
 			t.Errorf("%q", text)
 		}
-		sv.master()
-		sv.worker("--slots", "10")
+		svc.master()
+		svc.worker("--slots", "10")
 		zktest.Eventually(t, "an ETA", shown.shows("ETA "))
 		if err := c.Wait(); err != nil {
 			t.Error(err)
@@ -188,31 +188,27 @@ func TestRunProgressBar(t *testing.T) {
 			t.Errorf("it is left on the terminal: %q", all[len(all)-1])
 		}
 	})
-	t.Run("counts_finished_tasks_whose_results_wait_for_an_earlier_one", func(t *testing.T) {
-		sv := start(t)
+	t.Run("counts_finished_tasks_that_are_not_printed_yet", func(t *testing.T) {
+		svc := start(t)
 		side, shown := terminal(t)
-		sv.master()
-		sv.worker("--slots", "2")
-		begin(t, sv, "60\n"+strings.Repeat("0\n", 20), side)
+		svc.master()
+		svc.worker("--slots", "2")
+		begin(t, svc, "60\n"+strings.Repeat("0\n", 20), side)
 		zktest.Eventually(t, "20 of 21", shown.shows("95% of 21  [################### ]  20 done, 0 failed, 1 under way"))
 	})
-	t.Run("knows_from_the_start_how_many_lines_a_file_has", func(t *testing.T) {
-		sv := start(t)
+	t.Run("shows_from_the_start_how_many_lines_a_file_has", func(t *testing.T) {
+		svc := start(t)
 		side, shown := terminal(t)
-		path := filepath.Join(t.TempDir(), "in")
-		if err := os.WriteFile(path, []byte(strings.Repeat("0\n", 500)), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		begin(t, sv, "", side, "--window", "5", "--file", path)
+		begin(t, svc, "", side, "--window", "5", "--file", lines(t, 500, "0"))
 		zktest.Eventually(t, "the total", shown.shows("0% of 500  [                    ]  0 done, 0 failed, 5 under way"))
 	})
 	t.Run("is_not_drawn_by_a_process_in_the_background", func(t *testing.T) {
-		sv := start(t)
-		sv.master()
-		sv.worker("--slots", "2")
+		svc := start(t)
+		svc.master()
+		svc.worker("--slots", "2")
 		for script, drawn := range map[string]bool{`set -m; "$0" "$@" & wait`: false, `set -m; "$0" "$@"; true`: true} {
 			side, shown := terminal(t)
-			c := exec.CommandContext(t.Context(), "/bin/sh", "-c", script, filepath.Join(sv.dir, "client"), "run", "--zk", sv.root, "1")
+			c := exec.CommandContext(t.Context(), "/bin/sh", "-c", script, filepath.Join(svc.dir, "client"), "run", "--zk", svc.root, "1")
 			c.Stdin, c.Stdout, c.Stderr = side, side, side
 			c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 			if out := c.Run(); out != nil {
@@ -224,15 +220,15 @@ func TestRunProgressBar(t *testing.T) {
 			}
 		}
 	})
-	t.Run("on_a_stopped_terminal_stops_nothing", func(t *testing.T) {
-		sv := start(t)
-		sv.master()
-		sv.worker("--slots", "8")
+	t.Run("on_a_stopped_terminal_stops_no_run", func(t *testing.T) {
+		svc := start(t)
+		svc.master()
+		svc.worker("--slots", "8")
 		person, side := openTerminal(t)
 		if _, err := person.WriteString("\x13"); err != nil {
 			t.Fatal(err)
 		}
-		c := sv.startTo(side.Name(), "client", append([]string{"run", "--log-level", "debug"}, slices.Repeat([]string{"0"}, 500)...)...)
+		c := svc.startTo(side.Name(), "client", append([]string{"run", "--log-level", "debug"}, slices.Repeat([]string{"0"}, 500)...)...)
 		c.Exit(0)
 		if n := len(c.Stdout.Lines()); n != 500 {
 			t.Errorf("%d results", n)

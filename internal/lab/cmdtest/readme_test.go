@@ -15,12 +15,12 @@ import (
 
 const readmePath = "../../../README.md"
 
-// TestReadme runs the README's commands as they stand, in their order, in a fresh clone, and compares
-// what they print with what is shown. Terminal 6, on several machines, is TestLongRunSeveralMachines'.
+// The README's commands run as they stand, in their order, in a fresh clone. What they print is compared
+// with what the README shows. TestLongRunSeveralMachines runs terminal 6, on several machines.
 func TestReadme(t *testing.T) {
 	zktest.OpenOnly(t, "its servers are those of the README")
 	s := newConsole(t, checkout(t), terminals)
-	s.within = room(t)
+	s.within = isolated(t)
 	s.play(steps("README.md", readFile(t, readmePath)), 60)
 }
 
@@ -30,15 +30,15 @@ const (
 	machines  = "6"
 )
 
-// room returns the command that runs another one in namespaces of their own: the ports there are
+// isolated returns the command that runs another one in namespaces of their own: the ports there are
 // free, the machine is called vm, and what is left running ends with the test.
-func room(t *testing.T) (within []string) {
+func isolated(t *testing.T) (within []string) {
 	t.Helper()
 	command, err := zktest.PrivateNetwork()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A Java tells when another one, which has the same number outside, has its file there.
+	// Java warns if a process outside that has the same number has its file in that folder.
 	const begin = `hostname vm; ip link set lo up
 		java=/tmp/hsperfdata_$(id -un); mkdir -p "$java"; mount -t tmpfs -o mode=755 tmpfs "$java"
 		echo ready; sleep infinity & wait`
@@ -62,7 +62,7 @@ func checkout(t *testing.T) (dir string) {
 	return dir
 }
 
-// step is a command in a text, or what another terminal shows meanwhile, or a key that is pressed there.
+// step is a command in a text, what another terminal shows meanwhile, or a key that is pressed there.
 type step struct {
 	place    string // file:line
 	terminal string
@@ -71,13 +71,13 @@ type step struct {
 	output   []string // what is shown
 }
 
-// keys are what a person presses, as a terminal shows it.
+// keys are the keys that the README shows, and their characters.
 var keys = map[string]string{"^C": "\x03", "^Z": "\x1a"}
 
 var stepLine = regexp.MustCompile(`^    (?:(\d)–)?(\d?)([$#:]) (.*)$`)
 
-// steps returns what stands in a text's indented blocks behind a prompt, with what is shown
-// below it. A block without prompts is something else, such as a file.
+// steps returns the commands in a text's indented blocks, which follow a prompt, with the output below
+// them. A block without a prompt is something else, such as a file.
 func steps(file, text string) (all []*step) {
 	var last *step // of this block
 	number := 0
@@ -116,7 +116,7 @@ func steps(file, text string) (all []*step) {
 	return all
 }
 
-// TestReadmeNamesWhatThereIs compares names in the README with what they name.
+// Targets, scripts, packages and types that the README names must exist.
 func TestReadmeNamesWhatThereIs(t *testing.T) {
 	text := readFile(t, readmePath)
 	if n := strings.Count(text, "\n"); n > 350 {

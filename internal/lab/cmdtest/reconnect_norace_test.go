@@ -16,12 +16,12 @@ func TestReconnectElection(t *testing.T) {
 	t.Run("starts_over_when_its_session_expired", func(t *testing.T) {
 		root := zktest.Connect(t)
 		cs := contenders(t, root, "--session-timeout", "20s", "--log-level", "debug")
-		hand := zktest.Conn(t, root)
-		zktest.Expire(t, root, owner(t, hand, cs[0].path))
+		manual := zktest.Conn(t, root)
+		zktest.Expire(t, root, owner(t, manual, cs[0].path))
 		cs[0].says(t, true, false)
 		cs[1].says(t, false, true)
 		zktest.Eventually(t, "three candidates", func() (bool, string) {
-			names := hand.Children("/master")
+			names := manual.Children("/master")
 			return len(names) == 3, fmt.Sprint(names)
 		})
 		cs[1].Send(syscall.SIGTERM)

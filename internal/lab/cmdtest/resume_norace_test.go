@@ -15,11 +15,10 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// TestLongRunThatIsResumed has a client killed five times amid 20,000 lines, and a worker
-// each time. The last run prints each result once, in order; the joblog has each line once.
+// A client is killed five times amid 10,000 lines, and a worker each time. The last run prints each result once, in order; the joblog has each line once.
 func TestLongRunThatIsResumed(t *testing.T) {
-	const lines, kills = 20_000, 5
-	sv := newService(t)(t)
+	const lines, kills = 10_000, 5
+	svc := newService(t)(t)
 	dir := t.TempDir()
 	in, out, log, kept := filepath.Join(dir, "in"), filepath.Join(dir, "out"), filepath.Join(dir, "log"), filepath.Join(dir, "kept")
 	var text, want strings.Builder
@@ -27,15 +26,13 @@ func TestLongRunThatIsResumed(t *testing.T) {
 		fmt.Fprintf(&text, "%de-9\n", i+1) // seconds to sleep: a payload of its own
 		fmt.Fprintf(&want, "%de-9\t0\n", i+1)
 	}
-	if err := os.WriteFile(in, []byte(text.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	sv.master("--max-losses", "0") // on a busy machine one task may meet three of the kills
-	worker := func() *harness.Child { return sv.worker("--slots", "16") }
+	writeFile(t, in, text.String())
+	svc.master("--max-losses", "0") // on a busy machine one task may meet three of the kills
+	worker := func() *harness.Child { return svc.worker("--slots", "16") }
 	workers := []*harness.Child{worker(), worker()}
 	client := func() *harness.Child {
 		return harness.Run(t, harness.Command{Path: "/bin/sh", Args: []string{"-c", `exec "$0" run --zk "$1" --session-timeout 2s --log-level error --file "$2" --tag --joblog "$3" --results "$4" --resume >"$5"`,
-			filepath.Join(sv.dir, "client"), sv.root, in, log, kept, out}})
+			filepath.Join(svc.dir, "client"), svc.root, in, log, kept, out}})
 	}
 	for kill := range kills {
 		c := client()
@@ -54,8 +51,8 @@ func TestLongRunThatIsResumed(t *testing.T) {
 		t.Fatalf("the kills came too late: %d lines of the joblog, of %d tasks", beforeLines, len(before))
 	}
 	client().Exit(0)
-	if got, err := os.ReadFile(out); string(got) != want.String() || err != nil {
-		t.Errorf("output of %d bytes, want %d; %v", len(got), want.Len(), err)
+	if got := readFile(t, out); got != want.String() {
+		t.Errorf("output of %d bytes, want %d", len(got), want.Len())
 	}
 	last, n := logFile(t, log)
 	if n != lines || len(last) != lines {
@@ -74,5 +71,5 @@ func TestLongRunThatIsResumed(t *testing.T) {
 		holds(t, filepath.Join(kept, seq, "exit"), "0\n")
 	}
 	t.Logf("%d lines stood in the joblog when the last run began", beforeLines)
-	sv.empty()
+	svc.empty()
 }

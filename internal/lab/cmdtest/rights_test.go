@@ -15,28 +15,28 @@ import (
 )
 
 // permit sets what everyone may do with a permanent znode.
-func (sv *service) permit(path string, perms int32) {
-	sv.t.Helper()
-	if _, err := sv.hand.Conn.SetACL(sv.chroot()+path, zk.WorldACL(perms), -1); err != nil {
-		sv.t.Fatal(err)
+func (svc *service) permit(path string, perms int32) {
+	svc.t.Helper()
+	if _, err := svc.manual.Conn.SetACL(svc.chroot()+path, zk.WorldACL(perms), -1); err != nil {
+		svc.t.Fatal(err)
 	}
 }
 
-// role is one of the programs in TestRights.
+// role is one of the programs in TestMissingRight.
 type role string
 
 const (
 	theLeader role = "leader" // it begins to lead when the right is missing
 	newMaster role = "new master"
-	oldWorker role = "worker" // it is told to end then
+	oldWorker role = "worker" // it gets SIGTERM when the right is missing
 	newWorker role = "new worker"
 	theRun    role = "client run"
 	theLoop   role = "client"
 	theSubmit role = "client submit"
 )
 
-// rights is which programs need which right on which znode: they say that it is missing,
-// once, and go on when it is there again. No other program says a word of it.
+// rights lists which programs need which right on which znode. Such a program reports once that the
+// right is missing, and goes on when the right is there again. No other program reports it.
 var rights = []struct {
 	path  string
 	right string
@@ -45,7 +45,7 @@ var rights = []struct {
 }{
 	{task.MasterDir, "read", zk.PermRead, []role{theLeader, newMaster, theRun, theLoop}},
 	{task.MasterDir, "create", zk.PermCreate, []role{newMaster}},
-	{task.MasterDir, "delete", zk.PermDelete, nil}, // whoever resigns ends its session
+	{task.MasterDir, "delete", zk.PermDelete, nil}, // a leader that resigns ends its session
 	{task.WorkersDir, "read", zk.PermRead, []role{theLeader, theRun, theLoop}},
 	{task.WorkersDir, "create", zk.PermCreate, []role{newWorker}},
 	{task.WorkersDir, "delete", zk.PermDelete, []role{oldWorker}},
@@ -62,39 +62,39 @@ var rights = []struct {
 	{task.DataDir, "write", zk.PermWrite, nil},
 }
 
-// TestRights takes one right on one permanent znode away while all roles are at work,
-// and more of them come, and gives it back.
-func TestRights(t *testing.T) {
+// One right on one permanent znode is taken away while all roles are at work and more of them start,
+// and is given back.
+func TestMissingRight(t *testing.T) {
 	t.Parallel()
 	zktest.OpenOnly(t, "it sets ACLs of its own")
 	start := newService(t)
 	for _, tc := range rights {
-		t.Run(strings.TrimPrefix(tc.path, "/")+"_without_"+tc.right, func(t *testing.T) {
+		t.Run("to_"+tc.right+tc.path+"_is_reported_once_and_waited_for", func(t *testing.T) {
 			t.Parallel()
-			sv := start(t)
-			sv.dirs()
-			first := sv.master()
+			svc := start(t)
+			svc.dirs()
+			first := svc.master()
 			first.Line(first.Stderr, " leader ")
-			old := sv.worker()
-			ps := map[role]*harness.Child{theLeader: sv.master(), oldWorker: sv.worker()}
+			old := svc.worker()
+			ps := map[role]*harness.Child{theLeader: svc.master(), oldWorker: svc.worker()}
 			said := func(p *harness.Child) int {
-				return logged(p, fmt.Sprintf("znode=%s right=%s", tc.path, tc.right)) + // who may not
-					logged(p, fmt.Sprintf("the right to %s %s", tc.right, tc.path)) // who waits for the leader
+				return logged(p, fmt.Sprintf("znode=%s right=%s", tc.path, tc.right)) + // a program without the right
+					logged(p, fmt.Sprintf("the right to %s %s", tc.right, tc.path)) // a client that waits for the leader
 			}
 
-			sv.permit(tc.path, zk.PermAll&^tc.perm)
-			ps[newMaster], ps[newWorker] = sv.start("master"), sv.start("worker")
+			svc.permit(tc.path, zk.PermAll&^tc.perm)
+			ps[newMaster], ps[newWorker] = svc.start("master"), svc.start("worker")
 			first.Send(syscall.SIGTERM)
 			first.Exit(0)
 			ps[oldWorker].Send(syscall.SIGTERM)
 			ps[oldWorker].Exit(0)
-			ps[theRun], ps[theSubmit] = sv.start("client", "run", "0", "1.5"), sv.start("client", "submit", "0")
-			ps[theLoop] = sv.start("client", "--max-sleep", "100ms")
+			ps[theRun], ps[theSubmit] = svc.start("client", "run", "0", "1.5"), svc.start("client", "submit", "0")
+			ps[theLoop] = svc.start("client", "--max-sleep", "100ms")
 			for _, r := range tc.says {
 				zktest.Eventually(t, string(r)+" says so", func() (bool, string) { return said(ps[r]) > 0, ps[r].Stderr.String() })
 			}
 			for _, args := range [][]string{{"status"}, {"doctor"}, {"explain", "none"}} {
-				c := sv.start("client", args...)
+				c := svc.start("client", args...)
 				<-c.Done()
 				out := c.Stdout.String() + c.Stderr.String()
 				tells := args[0] == "doctor" || args[0] == "status" && tc.path != task.DataDir
@@ -102,7 +102,7 @@ func TestRights(t *testing.T) {
 					t.Errorf("%s: %s", c, out)
 				}
 			}
-			sv.permit(tc.path, zk.PermAll)
+			svc.permit(tc.path, zk.PermAll)
 
 			for _, r := range []role{theRun, theSubmit} {
 				ps[r].Exit(0)
@@ -111,11 +111,11 @@ func TestRights(t *testing.T) {
 			ps[newMaster].Line(ps[newMaster].Stderr, " candidate=")
 			old.Send(syscall.SIGTERM)
 			old.Exit(0)
-			sv.start("client", "run", "0").Exit(0) // by the fresh worker
+			svc.start("client", "run", "0").Exit(0) // by the fresh worker
 			ps[theLeader].Send(syscall.SIGTERM)
 			ps[theLeader].Exit(0)
 			ps[newMaster].Line(ps[newMaster].Stderr, " leader ")
-			sv.start("client", "run", "0").Exit(0)
+			svc.start("client", "run", "0").Exit(0)
 			ps[theLoop].Line(ps[theLoop].Stdout, "result 0")
 			ps[theLoop].Send(syscall.SIGTERM)
 			ps[theLoop].Exit(0)

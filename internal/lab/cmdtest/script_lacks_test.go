@@ -9,7 +9,7 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// Where something is missing or of no use, ZooKeeper would start, and serve nobody.
+// With a file that is missing or unusable ZooKeeper would start, and serve nobody.
 func TestZooKeeperScriptLacksWhatTLSNeeds(t *testing.T) {
 	t.Parallel()
 	t.Run("says_what_is_missing", func(t *testing.T) {
@@ -57,18 +57,15 @@ func TestZooKeeperScriptLacksWhatTLSNeeds(t *testing.T) {
 		t.Parallel()
 		p, port := newProject(t, "zookeeper", "certificates"), freePort(t)
 		lib := unpacked(t)
-		script, err := os.ReadFile(filepath.Join(p.dir, "scripts/zookeeper"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.write("scripts/zookeeper", strings.Replace(string(script), "jars=/usr/share/java", "jars="+lib, 1), 0o755)
+		script := readFile(t, filepath.Join(p.dir, "scripts/zookeeper"))
+		p.write("scripts/zookeeper", strings.Replace(script, "jars=/usr/share/java", "jars="+lib, 1), 0o755)
 		p.removeAll(filepath.Join(lib, "netty-*.jar"))
 		p.setenv("ZOOKEEPER_HOME", "")
 		p.zookeeper(1, `^\nscripts/zookeeper: libnetty-java is missing; run: scripts/zookeeper install --tls$`, "start", "--no-install", "--tls", "--port", port)
 		p.setenv("PATH", pathWithout(t, "apt-get"))
 		p.zookeeper(1, `^\nscripts/zookeeper: libnetty-java: missing, and no apt-get here: put Java and openssl in PATH and set ZOOKEEPER_HOME to an unpacked Apache ZooKeeper$`, "start", "--tls", "--port", port)
 	})
-	t.Run("refuses_files_that_are_of_no_use", func(t *testing.T) {
+	t.Run("refuses_unusable_files", func(t *testing.T) {
 		t.Parallel()
 		p, port := newProject(t, "zookeeper", "certificates"), freePort(t)
 		p.certificates(0, `made server.pem`)
@@ -82,10 +79,7 @@ func TestZooKeeperScriptLacksWhatTLSNeeds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		foreignServer, err := os.ReadFile(other.Cert)
-		if err != nil {
-			t.Fatal(err)
-		}
+		foreignServer := readFile(t, other.Cert)
 		_, onlyCertificate, _ := strings.Cut(good["server.pem"], "-----END PRIVATE KEY-----\n")
 		from := ` from where scripts/certificates made `
 		for _, tt := range []struct{ file, text, want string }{
@@ -93,7 +87,7 @@ func TestZooKeeperScriptLacksWhatTLSNeeds(t *testing.T) {
 			{"ca.pem", "junk", `/ca.pem holds no certificate: copy it` + from + `it`},
 			{"server.pem", "junk", `/server.pem holds no certificate: copy it` + from + `it`},
 			{"server.pem", onlyCertificate, `/server.pem does not hold the key of ` + broken + `/server.pem: copy both` + from + `them`},
-			{"server.pem", string(foreignServer), `/server.pem is not signed by ` + broken + `/ca.pem: copy both` + from + `them`},
+			{"server.pem", foreignServer, `/server.pem is not signed by ` + broken + `/ca.pem: copy both` + from + `them`},
 			{"viewer.pem", "", `/viewer.pem is missing: copy it` + from + `it`},
 			{"viewer.key", "junk", `/viewer.key does not hold the key of ` + broken + `/viewer.pem: copy both` + from + `them`},
 		} {

@@ -17,7 +17,7 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// project is a checkout with nothing in it but scripts, whose servers end with the test.
+// project is a folder with scripts of the project alone. Servers that they start end with the test.
 type project struct {
 	t   *testing.T
 	dir string
@@ -30,11 +30,7 @@ func newProject(t *testing.T, scripts ...string) *project {
 	p := &project{t: t, dir: t.TempDir()}
 	p.setenv("SERVER_JVMFLAGS", "-XX:TieredStopAtLevel=1") // its servers live for seconds
 	for _, name := range scripts {
-		text, err := os.ReadFile("../../../scripts/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.write("scripts/"+name, string(text), 0o755)
+		p.write("scripts/"+name, readFile(t, "../../../scripts/"+name), 0o755)
 	}
 	return p
 }
@@ -59,13 +55,13 @@ func (p *project) run(script string, args ...string) *harness.Child {
 	return harness.Run(p.t, harness.Command{Path: filepath.Join(p.dir, "scripts", script), Args: args, Env: p.env})
 }
 
-// zookeeper runs the script, and wants its status and what it prints to match.
+// zookeeper runs scripts/zookeeper, and fails unless its status is this one and its output matches.
 func (p *project) zookeeper(status int, want string, args ...string) {
 	p.t.Helper()
 	p.said(p.run("zookeeper", args...), status, want)
 }
 
-// said wants the status of a process, and what it prints, to match.
+// said fails unless a process ends with a status and its output matches.
 func (p *project) said(c *harness.Child, status int, want string) {
 	p.t.Helper()
 	c.Exit(status)
@@ -75,10 +71,10 @@ func (p *project) said(c *harness.Child, status int, want string) {
 	}
 }
 
-// eventually asks until scripts/zookeeper's standard output matches want.
+// eventually runs scripts/zookeeper until its standard output matches.
 func (p *project) eventually(what, want string, args ...string) {
 	p.t.Helper()
-	zktest.Eventually(p.t, what, func() (bool, string) {
+	eventually(p.t, what, func() (bool, string) {
 		c := p.run("zookeeper", args...)
 		<-c.Done()
 		return regexp.MustCompile(want).MatchString(c.Stdout.String()), c.Stdout.String()
@@ -101,7 +97,7 @@ func (p *project) stop(args ...string) {
 	}
 }
 
-// freePort is one that nobody listens on, nor is given to a client.
+// freePort returns a port that nobody listens on and that the system gives to no client.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for range 100 {
@@ -117,7 +113,7 @@ func freePort(t *testing.T) string {
 
 func TestZooKeeperScript(t *testing.T) {
 	t.Parallel()
-	t.Run("means_the_one_server_that_runs", func(t *testing.T) {
+	t.Run("takes_the_only_server_that_runs", func(t *testing.T) {
 		t.Parallel()
 		p, port := newProject(t, "zookeeper"), freePort(t)
 		p.zookeeper(3, `^not running`, "status")
@@ -134,7 +130,7 @@ func TestZooKeeperScript(t *testing.T) {
 		p.zookeeper(0, `^stopped: 127\.0\.0\.1:`+port, "stop")
 		p.zookeeper(0, `^not running: 127\.0\.0\.1:2181\n`, "stop")
 	})
-	t.Run("leaves_the_choice_of_several", func(t *testing.T) {
+	t.Run("asks_which_of_several_servers_is_meant", func(t *testing.T) {
 		t.Parallel()
 		p, one, two := newProject(t, "zookeeper"), freePort(t), freePort(t)
 		p.start("--port", one)
@@ -214,7 +210,7 @@ func TestZooKeeperScript(t *testing.T) {
 			t.Errorf("said %s", got)
 		}
 	})
-	t.Run("does_not_run_what_stands_in_a_configuration", func(t *testing.T) {
+	t.Run("runs_no_command_from_a_configuration", func(t *testing.T) {
 		t.Parallel()
 		p := newProject(t, "zookeeper")
 		p.env = []string{"JAVA_HOME=/nonexistent", "NO_INSTALL=1"} // start ends there
@@ -281,7 +277,7 @@ func TestZooKeeperScript(t *testing.T) {
 	})
 }
 
-// A server that has no memory left must not stay half alive, nor end as if all was well.
+// A server without memory must neither go on half alive nor end with status 0.
 func TestAServerWithoutMemoryEndsWithAStatus(t *testing.T) {
 	t.Parallel()
 	p, port := newProject(t, "zookeeper"), freePort(t)
@@ -293,8 +289,8 @@ func TestAServerWithoutMemoryEndsWithAStatus(t *testing.T) {
 		}
 		return err == nil, fmt.Sprint(err)
 	})
-	sv := &service{t: t, dir: harness.Build(t), root: "127.0.0.1:" + port, timeout: "4s"}
-	sv.pipe(strings.Repeat(strings.Repeat("x", 800_000)+"\n", 100))
+	svc := &service{t: t, dir: harness.Build(t), root: "127.0.0.1:" + port, timeout: "4s"}
+	svc.run(strings.Repeat(strings.Repeat("x", 800_000)+"\n", 100))
 	c.Exit(3)
 }
 

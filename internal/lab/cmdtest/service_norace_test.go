@@ -1,7 +1,7 @@
 //go:build !race
 
-// go-zookeeper races with itself when it reconnects under traffic, so that what
-// reconnects cannot run under the race detector.
+// go-zookeeper has a data race when it reconnects under traffic. So tests that reconnect do not run
+// under the race detector.
 
 package cmdtest
 
@@ -19,35 +19,35 @@ func TestReconnectService(t *testing.T) {
 	t.Parallel()
 	start := newService(t)
 	t.Run("a_paused_worker_that_wakes_up_finishes_nothing", func(t *testing.T) {
-		sv := start(t)
-		sv.master()
-		zombie := sv.worker("--exec", "sleep 60") // which is not over when it wakes up
-		c := sv.start("client", "run", "0")
-		zombie.Line(zombie.Stderr, "task started")
-		zombie.Send(syscall.SIGSTOP)
+		svc := start(t)
+		svc.master()
+		paused := svc.worker("--exec", "sleep 60") // which is not over when it wakes up
+		c := svc.start("client", "run", "0")
+		paused.Line(paused.Stderr, "task started")
+		paused.Send(syscall.SIGSTOP)
 		zktest.Eventually(t, "its znode is gone", func() (bool, string) {
-			got := sv.hand.Children("/workers")
+			got := svc.manual.Children("/workers")
 			return len(got) == 0, strings.Join(got, " ")
 		})
-		other := sv.worker()
+		other := svc.worker()
 		other.Line(other.Stderr, "task started")
-		zombie.Send(syscall.SIGCONT)
+		paused.Send(syscall.SIGCONT)
 		zktest.Eventually(t, "it registers anew", func() (bool, string) {
-			return logged(zombie, "registered") == 2, zombie.Stderr.String()
+			return logged(paused, "registered") == 2, paused.Stderr.String()
 		})
 		c.Exit(0)
-		if n := logged(zombie, "task done"); n != 0 {
-			t.Errorf("the zombie logs %d results", n)
+		if n := logged(paused, "task done"); n != 0 {
+			t.Errorf("the paused worker logs %d results", n)
 		}
-		sv.empty()
-		sv.free()
+		svc.empty()
+		svc.free()
 	})
 	t.Run("a_paused_leader_that_wakes_up_is_a_backup", func(t *testing.T) {
-		sv := start(t)
-		first := sv.master()
-		second := sv.master()
-		sv.worker()
-		c := sv.start("client", "--count", "30", "--max-sleep", "0.2s")
+		svc := start(t)
+		first := svc.master()
+		second := svc.master()
+		svc.worker()
+		c := svc.start("client", "--count", "30", "--max-sleep", "0.2s")
 		c.Line(c.Stdout, "result")
 		first.Send(syscall.SIGSTOP)
 		second.Line(second.Stderr, " leader ")
@@ -58,37 +58,35 @@ func TestReconnectService(t *testing.T) {
 		zktest.Eventually(t, "the first leads again", func() (bool, string) {
 			return logged(first, " leader ") == 2, first.Stderr.String()
 		})
-		sv.empty()
+		svc.empty()
 	})
 	t.Run("a_paused_client_that_wakes_up_submits_again_under_new_ids", func(t *testing.T) {
-		sv := start(t)
-		c := sv.start("client", "run", "0", "0")
-		zktest.Eventually(t, "two tasks", func() (bool, string) { return len(sv.hand.Children("/tasks")) == 2, "" })
-		before := sv.hand.Children("/tasks")
+		svc := start(t)
+		c := svc.start("client", "run", "0", "0")
+		before := svc.tasks(2)
 		c.Send(syscall.SIGSTOP)
-		sv.empty()
+		svc.empty()
 		c.Send(syscall.SIGCONT)
-		zktest.Eventually(t, "two tasks", func() (bool, string) { return len(sv.hand.Children("/tasks")) == 2, "" })
-		for i, id := range sv.hand.Children("/tasks") {
+		svc.tasks(2)
+		for i, id := range svc.manual.Children("/tasks") {
 			if id == before[0] || id == before[1] {
 				t.Errorf("task %d is %s again", i, id)
 			}
 		}
-		sv.master()
-		sv.worker()
+		svc.master()
+		svc.worker()
 		c.Exit(0)
 		if got := c.Stdout.String(); got != "0\n0" {
 			t.Errorf("stdout %q", got)
 		}
-		sv.empty()
+		svc.empty()
 	})
-	t.Run("an_outage_of_the_server_is_waited_out_and_nothing_is_done_again", func(t *testing.T) {
+	t.Run("an_outage_of_the_server_repeats_no_execution", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
-		sv := start(t)
-		sv.root = zktest.Chroot(t, server, "/outage")
-		sv.timeout = "10s" // a busy machine takes seconds to restart a server
-		m, w := sv.master(), sv.worker()
-		c := sv.start("client", "run", "1.5", "0.5")
+		svc := newServiceOn(t, server, "/outage")
+		svc.timeout = "10s" // a busy machine takes seconds to restart a server
+		m, w := svc.master(), svc.worker()
+		c := svc.start("client", "run", "1.5", "0.5")
 		w.Line(w.Stderr, "task started")
 		server.Kill()
 		m.Line(m.Stderr, "connection lost")
@@ -106,12 +104,11 @@ func TestReconnectService(t *testing.T) {
 			t.Errorf("elected %d times", n)
 		}
 	})
-	t.Run("all_end_well_by_SIGTERM_while_the_server_is_away", func(t *testing.T) {
+	t.Run("all_programs_end_at_SIGTERM_while_the_server_is_away", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
-		sv := start(t)
-		sv.root = zktest.Chroot(t, server, "/away")
-		m, w := sv.master(), sv.worker()
-		c := sv.start("client", "run", "3600")
+		svc := newServiceOn(t, server, "/away")
+		m, w := svc.master(), svc.worker()
+		c := svc.start("client", "run", "3600")
 		w.Line(w.Stderr, "task started")
 		server.Kill()
 		began := time.Now()
@@ -127,12 +124,11 @@ func TestReconnectService(t *testing.T) {
 			t.Errorf("took %v", took)
 		}
 	})
-	t.Run("a_second_signal_ends_at_once", func(t *testing.T) {
+	t.Run("a_second_signal_ends_a_program_at_once", func(t *testing.T) {
 		server := zktest.NewServer(t, zktest.Options{})
-		sv := start(t)
-		sv.timeout = "20s" // else it knows that the server is away, and waits little
-		sv.root = zktest.Chroot(t, server, "/away")
-		m := sv.master()
+		svc := newServiceOn(t, server, "/away")
+		svc.timeout = "20s" // else it knows that the server is away, and waits little
+		m := svc.master()
 		server.Pause()
 		m.Send(syscall.SIGTERM)
 		m.Line(m.Stderr, "stopping")

@@ -11,11 +11,11 @@ import (
 
 func TestAProgramSaysThatItStopsAndABackupNamesTheLeader(t *testing.T) {
 	t.Parallel()
-	sv := newService(t)(t)
-	leader := sv.master()
-	backup := sv.start("master")
+	svc := newService(t)(t)
+	leader := svc.master()
+	backup := svc.start("master")
 	backup.Line(backup.Stderr, fmt.Sprintf(":%d", leader.Pid())) // host:pid of the leader
-	idle := sv.worker()
+	idle := svc.worker()
 	idle.Send(syscall.SIGTERM)
 	idle.Exit(0)
 	backup.Send(syscall.SIGINT)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// console is the terminals that steps are run in.
+// console has the terminals in which steps run.
 type console struct {
 	t      *testing.T
 	dir    string
@@ -20,7 +20,7 @@ type console struct {
 	ids    map[string]string // what this run has for an id of the text
 }
 
-// shell is one in a terminal.
+// shell is a shell in a terminal.
 type shell struct {
 	*screen
 	side    *os.File
@@ -30,7 +30,7 @@ type shell struct {
 	from    int  // where that begins which the next step may show
 }
 
-// all is what the terminal has shown.
+// all returns what the terminal has shown.
 func (at *shell) all() string {
 	_, text := at.shows("")()
 	return text
@@ -51,7 +51,7 @@ const readyMark = "---- ready "
 
 var ready = regexp.MustCompile(readyMark + `(\d+)\n`)
 
-// play runs the steps for the terminals of the console; there must be at least so many.
+// play runs the steps for the terminals of the console, of which there must be at least some number.
 func (s *console) play(all []*step, least int) {
 	s.t.Helper()
 	all = slices.DeleteFunc(all, func(st *step) bool { return s.shells[st.terminal] == nil })
@@ -156,7 +156,7 @@ func (s *console) write(st *step, at *shell, text string) {
 	}
 }
 
-// mark remembers what each terminal shows when a command begins: what it brings is behind that.
+// mark records how much each terminal has shown when a command begins. What the command brings follows.
 func (s *console) mark() {
 	for _, at := range s.shells {
 		at.from = len(at.all())
@@ -180,7 +180,7 @@ func (s *console) ended(st *step, at *shell) (output, status string) {
 	return output, status
 }
 
-// wait waits until something is so, on machines that have much else to do.
+// wait waits up to a limit until is returns true.
 func (s *console) wait(st *step, what string, limit time.Duration, is func() (ok bool, seen string)) {
 	s.t.Helper()
 	deadline := time.Now().Add(limit)
@@ -196,7 +196,7 @@ func (s *console) wait(st *step, what string, limit time.Duration, is func() (ok
 	}
 }
 
-// jobNotice is what a shell tells of its jobs.
+// jobNotice is a line in which a shell reports one of its jobs.
 var jobNotice = regexp.MustCompile(`(?m)^\[\d+\][-+ ].*\n`)
 
 // await waits until a terminal has shown lines, with any others before each.
@@ -219,7 +219,7 @@ func (s *console) await(st *step, at *shell) {
 	}
 }
 
-// bind takes what this run has for the ids that the text shows: the same for the same one.
+// bind records which id of this run stands for each id that the text shows.
 func (s *console) bind(place, shown string, found []string) {
 	s.t.Helper()
 	for i, id := range idToken.FindAllString(shown, -1) {
@@ -230,12 +230,12 @@ func (s *console) bind(place, shown string, found []string) {
 	}
 }
 
-// id is what names tasks, workers and candidates.
+// id matches the id of a task, a worker or a candidate.
 const id = `(?:\w+:\d+-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?:-\d{10})?`
 
 var idToken = regexp.MustCompile(id)
 
-// volatile is what differs from run to run: as it is shown, and what it may be.
+// volatile lists what differs from run to run: how the text shows it, and what matches it.
 var volatile = []struct {
 	shown *regexp.Regexp
 	is    string
@@ -252,7 +252,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`begun again +2\b`), `begun again +\d`},
 }
 
-// patternText matches the lines that are shown as this one: … is any text, and blanks any number of them.
+// patternText returns a pattern for a shown line. … stands for any text, and a blank for one or more.
 func patternText(shown string) string {
 	for _, v := range volatile {
 		if m := v.shown.FindStringIndex(shown); m != nil {
@@ -263,7 +263,7 @@ func patternText(shown string) string {
 	return regexp.MustCompile(` +`).ReplaceAllString(text, " +")
 }
 
-// patternOf matches the beginning of an output. A line … is any lines.
+// patternOf returns a pattern for the beginning of an output. A line … stands for any lines.
 func patternOf(shown []string) string {
 	var b strings.Builder
 	b.WriteString("^")
@@ -277,7 +277,7 @@ func patternOf(shown []string) string {
 	return b.String()
 }
 
-// missing returns the first line shown that an output does not have; "" if it is what is shown.
+// missing returns the first shown line that an output lacks; "" if the output is as shown.
 func missing(shown []string, output string) string {
 	for n := range shown {
 		if !regexp.MustCompile(patternOf(shown[:n+1])).MatchString(output) {

@@ -4,7 +4,6 @@ package cmdtest
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -13,59 +12,36 @@ import (
 	"testing"
 	"time"
 
-	"taskkeeper/internal/lab/harness"
 	"taskkeeper/internal/lab/zktest"
 )
 
-// TestLongRunExecutesNothingTwice has tasks that end at once, and a few that take some
-// time, so that the leader asks workers for what they have not begun; and the servers
-// stand still now and then, for less than a session. Each execution leaves a line.
+// Most tasks end at once. A few take 0.7 s, so that the leader asks workers for the tasks that they have
+// not begun. The server is paused now and then, for less than the session timeout. Each execution
+// leaves a line.
 func TestLongRunExecutesNothingTwice(t *testing.T) {
 	const tasks = 10_000
 	server := zktest.NewServer(t, zktest.Options{})
-	root := zktest.Chroot(t, server, "")
-	dir := harness.Build(t)
-	start := func(program, log string, args ...string) *harness.Child {
-		t.Helper()
-		return harness.Run(t, harness.Command{
-			Path: "/bin/sh",
-			Args: append([]string{"-c", `log=$1; shift; exec "$0" "$@" 2>>"$log"`, filepath.Join(dir, program), log}, append(args, "--zk", root, "--session-timeout", "10s")...),
-		})
-	}
-	start("master", os.DevNull)
+	svc := newServiceOn(t, server, "")
+	svc.timeout = "10s"
+	svc.master()
 	executions := filepath.Join(t.TempDir(), "executions")
 	for range 2 {
-		start("worker", executions, "--slots", "8", "--log-level", "info")
+		svc.startTo(executions, "worker", "--slots", "8", "--log-level", "info")
 	}
 	in := filepath.Join(t.TempDir(), "in")
 	var text strings.Builder
 	for i := range tasks {
 		payload := "0"
 		if i%500 == 499 {
-			payload = "0.7" // what stands behind it is asked back
+			payload = "0.7" // the tasks behind it are asked back
 		}
 		fmt.Fprintln(&text, payload)
 	}
-	if err := os.WriteFile(in, []byte(text.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	c := start("client", os.DevNull, "run", "--file", in)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() { // ends with ctx
-		status, err := c.Wait(ctx)
-		if err == nil && status != 0 {
-			err = fmt.Errorf("exit status %d", status)
-		}
-		ended <- err
-	}()
+	writeFile(t, in, text.String())
+	c := svc.start("client", "run", "--file", in)
 	for running := true; running; {
 		select {
-		case err := <-ended:
-			if err != nil {
-				t.Fatal(err)
-			}
+		case <-c.Done():
 			running = false
 		case <-time.After(rand.N(time.Second)):
 			server.Pause()
@@ -74,6 +50,7 @@ func TestLongRunExecutesNothingTwice(t *testing.T) {
 		}
 	}
 
+	endsWell(t, c)
 	log, err := os.Open(executions)
 	if err != nil {
 		t.Fatal(err)

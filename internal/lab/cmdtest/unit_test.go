@@ -16,17 +16,14 @@ import (
 	"taskkeeper/internal/lab/harness"
 )
 
-// unit is a file of systemd's: all values of each key, whatever the section.
+// unit is a unit file of systemd: all values of each key, whatever the section.
 type unit map[string][]string
 
 func readUnit(t *testing.T, path string) unit {
 	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := readFile(t, path)
 	u := unit{}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(line, "#") {
 			u[key] = append(u[key], value)
 		}
@@ -34,7 +31,7 @@ func readUnit(t *testing.T, path string) unit {
 	return u
 }
 
-// seconds is a time span: "60s", or a number.
+// seconds parses a time span of systemd: "60s", or a number of seconds.
 func seconds(t *testing.T, text string) time.Duration {
 	t.Helper()
 	n, err := strconv.Atoi(strings.TrimSuffix(text, "s"))
@@ -44,19 +41,13 @@ func seconds(t *testing.T, text string) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
-// installedUnits are the units as make install has them, for programs in this folder.
+// installedUnits returns a folder with the units that make install would install for programs there.
 func installedUnits(t *testing.T, programs string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	for _, name := range []string{"taskkeeper-master.service", "taskkeeper-worker@.service"} {
-		text, err := os.ReadFile("../../../scripts/systemd/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text = []byte(strings.ReplaceAll(string(text), "/usr/local/bin", programs))
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		text := readFile(t, "../../../scripts/systemd/"+name)
+		writeFile(t, filepath.Join(dir, name), strings.ReplaceAll(text, "/usr/local/bin", programs))
 	}
 	return dir
 }
@@ -85,7 +76,7 @@ func TestUnits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in(t, root, nil, "systemd-sysusers", "--root="+root, conf)
+		runIn(t, root, nil, "systemd-sysusers", "--root="+root, conf)
 		passwd, err := os.ReadFile(filepath.Join(root, "etc/passwd"))
 		users := "\n" + string(passwd)
 		if user := worker["User"][0]; err != nil || !strings.Contains(users, "\n"+user+":") || !strings.Contains(users, ":/var/lib/"+worker["StateDirectory"][0]+":") {
@@ -95,7 +86,7 @@ func TestUnits(t *testing.T) {
 			t.Errorf("user %s: %s", user, passwd)
 		}
 	})
-	t.Run("leave_time_enough_to_end", func(t *testing.T) {
+	t.Run("give_programs_time_enough_to_end", func(t *testing.T) {
 		const leave = 30 * time.Second // what a role has at most if ZooKeeper does not answer
 		_, drain, _ := strings.Cut(worker["ExecStart"][0], " --drain ")
 		drain, _, _ = strings.Cut(drain, " ")
@@ -137,28 +128,28 @@ func TestUnits(t *testing.T) {
 			words = append(words, word)
 		}
 		c := harness.Run(t, harness.Command{Path: words[0], Args: words[1:], Env: slices.Concat(env, m.env(), []string{"INVOCATION_ID=0437058ccabd49e0b5611a5e0b0d5c4e"})})
-		m.hears("READY=1")
+		m.receives("READY=1")
 		return m, c
 	}
 	stop := func(t *testing.T, u unit, m *manager, c *harness.Child) {
 		t.Helper()
 		asked := time.Now()
 		c.Send(syscall.SIGTERM) // KillMode=mixed: to the main process
-		m.hears("STOPPING=1")
+		m.receives("STOPPING=1")
 		c.Exit(0)
 		if took := time.Since(asked); took > seconds(t, u["TimeoutStopSec"][0]) {
 			t.Errorf("it took %s to end", took)
 		}
 	}
 	t.Run("start_and_stop_a_master_and_a_worker_which_finishes_its_task", func(t *testing.T) {
-		sv := start(t)
-		zk := "ZK_SERVERS=" + sv.root
+		svc := start(t)
+		zk := "ZK_SERVERS=" + svc.root
 		mm, m := launch(t, master, zk, "MASTER_ARGS=--retention 1h")
 		wm, w := launch(t, worker, zk, `WORKER_ARGS=--slots 2 --shell --exec 'echo up >&2; sleep 1; echo "$1" done'`)
-		if n := len(sv.hand.Children("/workers")); n != 2 {
+		if n := len(svc.manual.Children("/workers")); n != 2 {
 			t.Errorf("%d slots", n)
 		}
-		c := sv.start("client", "run", "it is")
+		c := svc.start("client", "run", "it is")
 		w.Line(w.Stderr, "task started")
 		stop(t, worker, wm, w)
 		c.Exit(0)
@@ -168,20 +159,17 @@ func TestUnits(t *testing.T) {
 		stop(t, master, mm, m)
 	})
 	t.Run("start_without_any_argument", func(t *testing.T) {
-		sv := start(t)
+		svc := start(t)
 		for _, u := range []unit{master, worker} {
-			m, c := launch(t, u, "ZK_SERVERS="+sv.root)
+			m, c := launch(t, u, "ZK_SERVERS="+svc.root)
 			stop(t, u, m, c)
 		}
 	})
-	t.Run("come_with_examples_that_the_programs_take", func(t *testing.T) {
+	t.Run("come_with_examples_that_the_programs_accept", func(t *testing.T) {
 		for _, name := range []string{"taskkeeper.env", "master.env", "worker.env"} {
-			text, err := os.ReadFile("../../../scripts/systemd/" + name)
-			if err != nil {
-				t.Fatal(err)
-			}
+			text := readFile(t, "../../../scripts/systemd/"+name)
 			found := 0
-			for line := range strings.Lines(string(text)) {
+			for line := range strings.Lines(text) {
 				key, value, ok := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, "#")), "=")
 				program, isArgs := strings.CutSuffix(key, "_ARGS")
 				if !ok || !isArgs && key != "ZK_SERVERS" {
@@ -190,6 +178,7 @@ func TestUnits(t *testing.T) {
 				found++
 				args := []string{"--zk", value, "--help"}
 				if isArgs {
+					var err error
 					if args, err = command.Split(value + " --help"); err != nil {
 						t.Fatal(err)
 					}

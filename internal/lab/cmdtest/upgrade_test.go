@@ -2,7 +2,6 @@ package cmdtest
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,43 +14,34 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// TestRollingUpgrade replaces all programs by those of another version, one after the other,
-// while clients of both work. Each input is executed once, and its result printed once.
-func TestRollingUpgrade(t *testing.T) {
+// All programs are replaced by those of another version, one after the other, while clients of both
+// versions work. Each input is executed once, and its result printed once.
+func TestRollingUpgradeExecutesEachInputOnce(t *testing.T) {
 	t.Parallel()
-	old := harness.Build(t) // without a version
-	next := harness.Build(t, "-ldflags=-X taskkeeper/internal/cli.version=1.5.0", "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
 	server := zktest.NewServer(t, zktest.Options{})
-	root := zktest.Chroot(t, server, "/upgrade")
+	old := newServiceOn(t, server, "/upgrade") // its programs have no version
+	old.timeout = "20s"
+	next := *old
+	next.dir = harness.Build(t, "-ldflags=-X taskkeeper/internal/cli.version=1.5.0", "taskkeeper/cmd/master", "taskkeeper/cmd/worker", "taskkeeper/cmd/client")
 	dir := t.TempDir()
-	start := func(bin, program string, args ...string) *harness.Child {
-		return harness.Run(t, harness.Command{Path: filepath.Join(bin, program), Args: append(args, "--zk", root, "--session-timeout", "20s")})
+	master := func(svc *service) *harness.Child { return svc.master() }
+	worker := func(svc *service) *harness.Child {
+		return svc.worker("--slots", "2", "--drain", "30s", "--shell", "--exec", `read n; echo $n >>`+dir+`/executed; echo $n`)
 	}
-	master := func(bin string) *harness.Child {
-		p := start(bin, "master")
-		p.Line(p.Stderr, "candidate=")
-		return p
-	}
-	worker := func(bin string) *harness.Child {
-		p := start(bin, "worker", "--slots", "2", "--drain", "30s", "--shell", "--exec", `read n; echo $n >>`+dir+`/executed; echo $n`)
-		p.Line(p.Stderr, "registered")
-		return p
-	}
-	// A client gets numbers until the file "over" is there, and then the file "last" holds
-	// how many they were.
-	client := func(bin, name string) *harness.Child {
+	// A client gets numbers until the file over is there.
+	client := func(svc *service, name string) *harness.Child {
 		script := fmt.Sprintf(`i=0; while ! [ -e %[1]s/over ]; do i=$((i+1)); echo %[2]s$i; sleep 0.01; done | %[3]s/client run --window 20 --zk %[4]s --session-timeout 20s`,
-			dir, name, bin, root)
+			dir, name, svc.dir, svc.root)
 		return harness.Run(t, harness.Command{Path: "/bin/sh", Args: []string{"-c", script}})
 	}
 	running := []struct {
-		begin func(bin string) *harness.Child
+		begin func(svc *service) *harness.Child
 		*harness.Child
 	}{{begin: master}, {begin: worker}, {begin: master}, {begin: worker}, {begin: worker}}
 	for i := range running {
 		running[i].Child = running[i].begin(old)
 	}
-	clients := map[string]*harness.Child{"a": client(old, "a"), "b": client(next, "b")}
+	clients := map[string]*harness.Child{"a": client(old, "a"), "b": client(&next, "b")}
 	for _, c := range clients {
 		c.Line(c.Stdout, "1")
 	}
@@ -59,15 +49,13 @@ func TestRollingUpgrade(t *testing.T) {
 		p := &running[i]
 		p.Send(syscall.SIGTERM)
 		p.Exit(0)
-		p.Child = p.begin(next)
+		p.Child = p.begin(&next)
 	}
 	for _, c := range clients { // all that do the work now are new
 		n := len(c.Stdout.Lines())
 		zktest.Eventually(t, "it gets results", func() (bool, string) { return len(c.Stdout.Lines()) > n, "" })
 	}
-	if err := os.WriteFile(filepath.Join(dir, "over"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, filepath.Join(dir, "over"), "")
 	total := 0
 	for name, c := range clients {
 		c.Exit(0)
@@ -78,12 +66,9 @@ func TestRollingUpgrade(t *testing.T) {
 			total++
 		}
 	}
-	executed, err := os.ReadFile(filepath.Join(dir, "executed"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	executed := readFile(t, filepath.Join(dir, "executed"))
 	times := make(map[string]int)
-	for line := range strings.Lines(string(executed)) {
+	for line := range strings.Lines(executed) {
 		if times[line]++; times[line] > 1 {
 			t.Errorf("%q was executed again", line)
 		}
@@ -106,17 +91,14 @@ func TestRollingUpgrade(t *testing.T) {
 	t.Logf("%+v", report)
 }
 
-// TestOtherProtocol starts programs where others have another protocol.
-func TestOtherProtocol(t *testing.T) {
+func TestAnotherProtocolIsRefused(t *testing.T) {
 	t.Parallel()
-	bin := harness.Build(t)
-	root := zktest.Connect(t)
-	h := zktest.Conn(t, root)
-	h.Put("/members", "protocol=2 version=2.0.1")
-	was := h.Children("/")
+	svc := newService(t)(t)
+	svc.manual.Put("/members", "protocol=2 version=2.0.1")
+	was := svc.manual.Children("/")
 	for _, args := range []string{"master", "worker", "client run 0", "client submit 0", "client", "client drain node", "client retry x", "client wait x"} {
 		f := strings.Fields(args)
-		p := harness.Run(t, harness.Command{Path: filepath.Join(bin, f[0]), Args: append(f[1:], "--zk", root)})
+		p := svc.start(f[0], f[1:]...)
 		p.Exit(1)
 		last := p.Stderr.Lines()[len(p.Stderr.Lines())-1]
 		want := f[0] + ": another protocol: this is version devel, which speaks protocol 1; /members says protocol 2, written by version 2.0.1: use a version that speaks it"
@@ -124,37 +106,32 @@ func TestOtherProtocol(t *testing.T) {
 			t.Errorf("%s: %q, want %q", args, last, want)
 		}
 	}
-	if got := h.Children("/"); !slices.Equal(got, was) {
+	if got := svc.manual.Children("/"); !slices.Equal(got, was) {
 		t.Errorf("they left %q of %q", got, was)
 	}
 }
 
-// TestRaisedProtocol raises the protocol while programs that do not speak it are at work.
-func TestRaisedProtocol(t *testing.T) {
+// The protocol is raised while programs that do not speak it are at work.
+func TestRaisedProtocolEndsProgramsThatDoNotSpeakIt(t *testing.T) {
 	t.Parallel()
-	bin := harness.Build(t)
-	root := zktest.Connect(t)
-	h := zktest.Conn(t, root)
-	start := func(args ...string) *harness.Child {
-		return harness.Run(t, harness.Command{Path: filepath.Join(bin, args[0]), Args: append(args[1:], "--zk", root, "--log-level", "info")})
-	}
-	m, w := start("master"), start("worker")
+	svc := newService(t)(t)
+	m, w := svc.master(), svc.worker()
 	_, name, _ := strings.Cut(w.Line(w.Stderr, "registered"), "worker=")
-	run := start("client", "run", "3600")
+	run := svc.start("client", "run", "3600")
 	w.Line(w.Stderr, "task started")
-	drain := start("client", "drain", strings.TrimSpace(name), "--wait")
-	wait := start("client", "run", "--wait-for-workers", "9", "0")
+	drain := svc.start("client", "drain", strings.TrimSpace(name), "--wait")
+	wait := svc.start("client", "run", "--wait-for-workers", "9", "0")
 	wait.Line(wait.Stderr, "waiting for")
 	zktest.Eventually(t, "it is draining", func() (bool, string) {
-		drains := h.Children("/drain")
+		drains := svc.manual.Children("/drain")
 		return len(drains) == 1, strings.Join(drains, " ")
 	})
-	h.Set("/members", "protocol=2 version=2.0.1")
+	svc.manual.Set("/members", "protocol=2 version=2.0.1")
 	for _, p := range []*harness.Child{m, w, run, drain, wait} {
 		p.Exit(1)
 		p.Line(p.Stderr, "another protocol: this is version devel, which speaks protocol 1; /members says protocol 2, written by version 2.0.1")
 	}
-	if left := append(h.Children("/tasks"), h.Children("/workers")...); len(left) > 0 {
+	if left := append(svc.manual.Children("/tasks"), svc.manual.Children("/workers")...); len(left) > 0 {
 		t.Errorf("left: %q", left)
 	}
 }

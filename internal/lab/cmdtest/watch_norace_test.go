@@ -3,8 +3,6 @@
 package cmdtest
 
 import (
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,18 +16,15 @@ import (
 func TestReconnectWatch(t *testing.T) {
 	t.Parallel()
 	start := newService(t)
-	// via starts a client's watch by way of a proxy.
-	via := func(t *testing.T, sv *service, args ...string) (*zktest.Proxy, *harness.Child) {
-		t.Helper()
-		proxy, through := zktest.Via(t, sv.root)
-		return proxy, harness.Run(t, harness.Command{
-			Path: filepath.Join(sv.dir, "client"),
-			Args: append([]string{"status", "--watch", "--interval", "50ms", "--zk", through, "--session-timeout", "20s"}, args...),
-		})
+	// watch starts client status --watch behind a proxy.
+	watch := func(svc *service, args ...string) (*zktest.Proxy, *harness.Child) {
+		proxy, behind := svc.via()
+		behind.timeout = "20s"
+		return proxy, behind.start("client", append([]string{"status", "--watch", "--interval", "50ms"}, args...)...)
 	}
-	t.Run("tells_since_when_ZooKeeper_is_away_and_goes_on_when_it_is_back", func(t *testing.T) {
-		sv := start(t)
-		proxy, c := via(t, sv)
+	t.Run("says_since_when_ZooKeeper_is_away_and_goes_on_when_it_is_back", func(t *testing.T) {
+		svc := start(t)
+		proxy, c := watch(svc)
 		c.Line(c.Stdout, "tasks     none")
 		began := time.Now().Truncate(time.Second)
 		proxy.Refuse(true)
@@ -43,8 +38,8 @@ func TestReconnectWatch(t *testing.T) {
 		if !told {
 			t.Errorf("%q, it began at %v", line, began)
 		}
-		sv.dirs()
-		sv.hand.Create("/tasks/t1", "pending")
+		svc.dirs()
+		svc.manual.Create("/tasks/t1", "pending")
 		proxy.Refuse(false)
 		c.Line(c.Stdout, "tasks     1: 1 pending")
 		proxy.Refuse(true)
@@ -62,19 +57,19 @@ func TestReconnectWatch(t *testing.T) {
 			t.Errorf("stderr %q", got)
 		}
 	})
-	t.Run("tells_it_in_json_too", func(t *testing.T) {
-		sv := start(t)
-		proxy, c := via(t, sv, "--json")
+	t.Run("says_in_JSON_since_when_ZooKeeper_is_away", func(t *testing.T) {
+		svc := start(t)
+		proxy, c := watch(svc, "--json")
 		c.Line(c.Stdout, `"leader":null`)
 		proxy.Refuse(true)
 		matches(t, c.Line(c.Stdout, "away_since"), `\{"time":"[^"]+","away_since":"[^"]+"\}`)
 	})
-	t.Run("tells_it_on_a_terminal_together_with_what_was_last_seen", func(t *testing.T) {
-		sv := start(t)
-		proxy, through := zktest.Via(t, sv.root)
+	t.Run("says_on_a_terminal_that_ZooKeeper_is_away_above_what_was_last_seen", func(t *testing.T) {
+		svc := start(t)
+		proxy, svc := svc.via()
 		side, shown := terminal(t)
-		c := exec.CommandContext(t.Context(), filepath.Join(sv.dir, "client"), "status", "--watch", "--interval", "50ms", "--zk", through)
-		c.Env = append(environ(c), "TERM=xterm")
+		c := svc.command("status", "--watch", "--interval", "50ms")
+		c.Env = append(c.Env, "TERM=xterm")
 		c.Stdout, c.Stderr = side, side
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
@@ -94,8 +89,8 @@ func TestReconnectWatch(t *testing.T) {
 		}
 	})
 	t.Run("goes_on_with_a_new_session", func(t *testing.T) {
-		sv := start(t)
-		c := sv.start("client", "status", "--watch", "--interval", "50ms", "--log-level", "info")
+		svc := start(t)
+		c := svc.start("client", "status", "--watch", "--interval", "50ms", "--log-level", "info")
 		_, session, _ := strings.Cut(c.Line(c.Stderr, "connected"), "session=")
 		session, _, _ = strings.Cut(session, " ")
 		c.Line(c.Stdout, "tasks     none")
@@ -103,10 +98,10 @@ func TestReconnectWatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		zktest.Expire(t, sv.root, id)
+		zktest.Expire(t, svc.root, id)
 		c.Line(c.Stderr, "starting over with a new session")
-		sv.dirs()
-		sv.hand.Create("/tasks/t1", "pending")
+		svc.dirs()
+		svc.manual.Create("/tasks/t1", "pending")
 		c.Line(c.Stdout, "tasks     1: 1 pending")
 	})
 }

@@ -1,4 +1,4 @@
-// Package mutants takes one rule of the product away at a time, and looks whether that is noticed.
+// Package mutants takes one rule of the product away at a time, and checks that a test fails then.
 //
 // A [Rule] names a line of the source and what stands there without the rule. The patched
 // file never enters the checkout: it lies in a temporary folder, and go build -overlay reads it
@@ -10,7 +10,7 @@
 // A test that fails proves nothing if it fails with the rule as well. So it runs with the rule
 // first, and must pass.
 //
-// A patch is as small as it can be: mostly a version that is not checked any more, a read that
-// is left out, or a condition that never holds. The old text must stand in its file exactly
+// A patch is as small as possible: mostly a version is not checked any more, a read is left out, or
+// a condition never holds. The old text must stand in its file exactly
 // once; where the source moves on, a test of this package says which patch to mend.
 package mutants

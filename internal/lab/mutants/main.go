@@ -22,8 +22,8 @@ func Command() *cobra.Command {
 		Use:   "mutants [RULE...]",
 		Short: "Take one rule of the protocol away at a time, and see a test fail",
 		Long: `Take one rule of the protocol away at a time: build the product with one line of its
-source changed, and run the test that is to notice. All rules, or those that are named.
-The status is 1 if a test notices nothing. The source itself stays as it is.
+source changed, and run the test that must fail then. All rules, or the named ones.
+The status is 1 if a test passes without its rule. The source itself stays as it is.
 
 It needs the source, in the current folder or above, and Go. To see what happens without
 a rule, take it away from a scenario: lab scenario --without RULE NAME.`,
@@ -64,7 +64,7 @@ func describe(out io.Writer, rules []Rule) error {
 	return nil
 }
 
-// check takes each rule away in turn. It fails if a test does not notice.
+// check takes each rule away in turn. It fails if a test passes without its rule.
 func check(ctx context.Context, out io.Writer, rules []Rule) error {
 	w, err := open()
 	if err != nil {
@@ -93,7 +93,7 @@ func check(ctx context.Context, out io.Writer, rules []Rule) error {
 	return err
 }
 
-// verdict is what came of a rule that was taken away.
+// verdict says whether a test has caught that a rule was taken away.
 type verdict struct {
 	caught bool
 	by     string // the test that failed, or why none did

@@ -1,13 +1,13 @@
 package mutants
 
-// Rules are the rules of the protocol, and guards of the code that keep one, by who keeps them.
-// Old begins at the beginning of a line, so that Diff can show both.
+// Rules are the rules of the protocol, in the order of the programs that keep them. Old begins at the
+// beginning of a line, so that Diff can show Old and New.
 var Rules = []Rule{
 	// The election.
 	{
 		Name:     "number",
 		Says:     "The candidate with the lowest number leads, whatever stands before the number.",
-		Prevents: "Candidates are sorted by their names, which begin with random text. A candidate that comes later may sort first: then two masters lead.",
+		Prevents: "The names of candidates begin with random text. Sorted by name, a later candidate may come first: then two masters lead.",
 		File:     "internal/election/election.go",
 		Old:      "	return cmp.Or(cmp.Compare(c.number, other.number), strings.Compare(c.name, other.name))",
 		New:      "	return cmp.Or(strings.Compare(c.name, other.name), cmp.Compare(c.number, other.number))",
@@ -16,7 +16,7 @@ var Rules = []Rule{
 	{
 		Name:     "relist",
 		Says:     "A candidate whose predecessor has vanished lists /master again.",
-		Prevents: "The predecessor was a backup that left, and the leader is still there. Who takes the place for the leader's makes two leaders.",
+		Prevents: "The predecessor was a backup that left, and the leader still leads. A candidate that leads now is a second leader.",
 		File:     "internal/election/election.go",
 		Old:      "		case errors.Is(err, zk.ErrNoNode):\n			continue",
 		New:      "		case errors.Is(err, zk.ErrNoNode):\n			return \"\", nil",
@@ -25,7 +25,7 @@ var Rules = []Rule{
 	{
 		Name:     "owner",
 		Says:     "A candidate leads only while its znode belongs to its own session.",
-		Prevents: "Somebody removes a candidate and makes another at the same path. The old candidate takes the znode for its own, and leads by it.",
+		Prevents: "Somebody deletes a candidate and creates another at the same path. The old candidate takes that znode for its own, and leads.",
 		File:     "internal/election/election.go",
 		Old:      "		if own.EphemeralOwner != c.s.ID() {",
 		New:      "		if own == nil {",
@@ -34,7 +34,7 @@ var Rules = []Rule{
 	{
 		Name:     "join-owner",
 		Says:     "After a lost reply a candidate takes a znode for the one that it created only if the znode belongs to its session.",
-		Prevents: "Somebody else has made a candidate with the same name. It goes with the other session, and this process runs for leader no more without knowing.",
+		Prevents: "Somebody else has created a candidate with the same name. That znode ends with the other session. Then the process is no candidate, and does not notice.",
 		File:     "internal/election/election.go",
 		Old:      "		if stat.EphemeralOwner == s.ID() {",
 		New:      "		if stat != nil {",
@@ -99,7 +99,7 @@ var Rules = []Rule{
 	},
 	{
 		Name:     "sync",
-		Says:     "After a lost answer to an assignment the leader calls Sync before it reads what became of it.",
+		Says:     "After a lost answer to an assignment the leader calls Sync before it reads whether the assignment was carried out.",
 		Prevents: "The server that it asks lags behind and does not show the assignment. The leader gives the task to a second worker.",
 		File:     "internal/master/apply.go",
 		Old:      "			if err := l.s.Sync(); err != nil {",
@@ -117,8 +117,8 @@ var Rules = []Rule{
 	},
 	{
 		Name:     "outage",
-		Says:     "Soon after an outage of the servers no loss is counted.",
-		Prevents: "The sessions of many workers end with the outage, though the workers are well. Healthy tasks fail for losses that were none.",
+		Says:     "Soon after an outage of the servers the leader counts no loss.",
+		Prevents: "The sessions of many workers end with the outage, though the workers run on. Tasks that killed no worker fail for too many losses.",
 		File:     "internal/master/reader.go",
 		Old:      "	return time.Since(l.s.Restored()) > 2*l.s.Timeout()",
 		New:      "	return time.Since(l.s.Restored()) > 0",
@@ -136,7 +136,7 @@ var Rules = []Rule{
 	{
 		Name:     "uncollected-version",
 		Says:     "The leader removes an uncollected result at the version at which it looked.",
-		Prevents: "A person sets the task back to pending meanwhile. The leader removes it all the same, and nobody executes it.",
+		Prevents: "A person sets the task back to pending meanwhile. The leader removes the task, and nobody executes it.",
 		File:     "internal/master/janitor.go",
 		Old:      "	ops := []session.Op{j.fence, session.Delete(path, stat.Version)}",
 		New:      "	ops := []session.Op{j.fence, session.Delete(path, session.AnyVersion)}",
@@ -145,7 +145,7 @@ var Rules = []Rule{
 	{
 		Name:     "watchdog",
 		Says:     "A leader whose loop does not turn any more ends its process.",
-		Prevents: "A session lives for as long as its pings go out. A leader that is stuck leads on, and nothing is assigned any more.",
+		Prevents: "A session lives as long as its pings are sent. A leader that is stuck goes on leading, and nothing is assigned any more.",
 		File:     "internal/master/watchdog.go",
 		Old:      "		stuck(err)",
 		New:      "		_ = stuck",
@@ -164,8 +164,8 @@ var Rules = []Rule{
 	},
 	{
 		Name:     "every-worker",
-		Says:     "Nothing is decided while the znode of a known worker is to be read.",
-		Prevents: "After a reconnect the leader assigns a task that stands in the one list that it has not read yet.",
+		Says:     "The leader decides nothing while it still has to read the znode of a known worker.",
+		Prevents: "After a reconnect the leader assigns a task that stands in a list that it has not read yet.",
 		File:     "internal/master/sched/decide.go",
 		Old:      "	if d.Blocked || !s.ready() {",
 		New:      "	if !s.ready() {",
@@ -173,7 +173,7 @@ var Rules = []Rule{
 	},
 	{
 		Name:     "losses-first",
-		Says:     "A new leader decides nothing before it knows the losses of what the workers execute.",
+		Says:     "A new leader decides nothing before it knows the losses of the tasks that the workers execute.",
 		Prevents: "A worker dies, and the new leader does not know at which version its task was assigned. The loss is not counted: a task that kills its workers gets one more.",
 		File:     "internal/master/sched/decide.go",
 		Old:      "	s.complete = s.complete || s.listing > 0 && s.workersListed && s.drains != nil && len(s.firsts) == 0",
@@ -182,8 +182,8 @@ var Rules = []Rule{
 	},
 	{
 		Name:     "reserve",
-		Says:     "A task is reserved from the decision to assign it until the fate of that is known.",
-		Prevents: "The leader decides a second time about a task while the answer to the first assignment is on its way.",
+		Says:     "A task is reserved from the decision to assign it until the leader knows whether the assignment was carried out.",
+		Prevents: "The leader assigns a task a second time while the answer to the first assignment is on its way.",
 		File:     "internal/master/sched/moves.go",
 		Old:      "			s.become(t, Assigning, detail{})",
 		New:      "			_ = t",
@@ -191,8 +191,8 @@ var Rules = []Rule{
 	},
 	{
 		Name:     "read-gone",
-		Says:     "A worker is gone only when a read of its znode finds none.",
-		Prevents: "A worker registers after a listing has begun, which misses it. The leader takes it for lost, and gives its task to another worker.",
+		Says:     "A worker is gone only when a read finds that its znode does not exist.",
+		Prevents: "A worker registers after a listing has begun, and the listing lacks it. The leader takes the worker for lost, and gives its task to another worker.",
 		File:     "internal/master/sched/workers.go",
 		Old:      "		if !listed[id] {\n			s.readAgain(w)",
 		New:      "		if !listed[id] {\n			WorkerGone{ID: w.id, Blame: true}.handle(s, time.Time{})",
@@ -201,7 +201,7 @@ var Rules = []Rule{
 	{
 		Name:     "released",
 		Says:     "A task that left a worker's list is read before it is assigned again.",
-		Prevents: "Most such tasks are finished, and their clients about to collect them. The leader assigns each once more, and is refused.",
+		Prevents: "Most such tasks are finished, and their clients will collect them soon. The leader assigns each once more, and is refused.",
 		File:     "internal/master/sched/workers.go",
 		Old:      "			s.become(t, Released, detail{recheck: now.Add(releasePause + returnPause(t.returns))})",
 		New:      "			s.become(t, Pending, detail{})",
@@ -210,7 +210,7 @@ var Rules = []Rule{
 	{
 		Name:     "loss-moved",
 		Says:     "A lost worker costs its task a loss only if nobody has written the task's state since it was assigned.",
-		Prevents: "A worker gives its task back and leaves. That counts as a loss, and after three clean restarts of workers the task fails.",
+		Prevents: "A worker gives its task back and leaves. That counts as a loss: after three clean restarts of workers the task fails.",
 		File:     "internal/master/sched/sched.go",
 		Old:      "	case why == lostAtStart && !moved:",
 		New:      "	case why == lostAtStart:",
@@ -220,7 +220,7 @@ var Rules = []Rule{
 	{
 		Name:     "max-losses",
 		Says:     "A task that was lost with too many workers fails.",
-		Prevents: "A task that kills whoever executes it (a poison task) kills one worker after the other, for ever.",
+		Prevents: "A task that kills each worker that executes it (a poison task) is never finished, and kills one worker after the other.",
 		File:     "internal/master/sched/sched.go",
 		Old:      "	if d.lost && s.maxLosses > 0 && t.losses+1 >= s.maxLosses {",
 		New:      "	if false {",
@@ -232,7 +232,7 @@ var Rules = []Rule{
 	{
 		Name:     "commit-version",
 		Says:     "A worker writes a result at the version of the state that it read.",
-		Prevents: "Somebody has finished the task meanwhile. The worker overwrites a result that its client may have already.",
+		Prevents: "Somebody has finished the task meanwhile. The worker overwrites a result that the client may have already.",
 		File:     "internal/worker/commit.go",
 		Old:      "			op := session.Set(task.StatePath(h.id), sl.fit(h.id, h.verdict.state).Bytes(), h.verdict.version)",
 		New:      "			op := session.Set(task.StatePath(h.id), sl.fit(h.id, h.verdict.state).Bytes(), session.AnyVersion)",
@@ -258,7 +258,7 @@ var Rules = []Rule{
 	},
 	{
 		Name:     "sync-leave",
-		Says:     "After a lost answer to its leaving the worker calls Sync before it reads whether its znode is there.",
+		Says:     "After a lost answer to the deletion of its znode the worker calls Sync before it reads whether its znode is there.",
 		Prevents: "The server that it asks lags behind and still shows the znode. The worker gives its tasks back once more, and is refused.",
 		File:     "internal/worker/leave.go",
 		Old:      "			if err := sl.s.Sync(); err != nil {",
@@ -268,7 +268,7 @@ var Rules = []Rule{
 	{
 		Name:     "still-listed",
 		Says:     "After a lost answer to a commit a task that is still listed was not committed: its result is sent again.",
-		Prevents: "The worker takes the commit for carried out, finds the task in its list, and executes it again.",
+		Prevents: "The worker takes the commit for carried out. It finds the task in its list, and executes it again.",
 		File:     "internal/worker/commit.go",
 		Old:      "	case errors.Is(r.err, session.ErrUnknown):\n		sl.stale = true",
 		New:      "	case errors.Is(r.err, session.ErrUnknown):\n		sl.stale, sl.list = true, without(sl.list, sent)",
@@ -276,8 +276,8 @@ var Rules = []Rule{
 	},
 	{
 		Name:     "take-finished",
-		Says:     "A worker does not execute a task that is finished already.",
-		Prevents: "A task that was finished by hand after it was assigned is executed all the same.",
+		Says:     "A worker does not execute a finished task.",
+		Prevents: "A task that was finished by hand after its assignment is executed nevertheless.",
 		File:     "internal/worker/execute.go",
 		Old:      "	if !sl.pending(id, f.state) {",
 		New:      "	if f.state.Err != nil {",
@@ -294,7 +294,7 @@ var Rules = []Rule{
 	},
 	{
 		Name:     "cancel-taken",
-		Says:     "A worker cancels a task that is not listed any more.",
+		Says:     "A worker cancels a task that its list does not have any more.",
 		Prevents: "A task whose client has died keeps its worker busy to the end.",
 		File:     "internal/worker/slot.go",
 		Old:      "			sl.running.cancel()",
@@ -314,7 +314,7 @@ var Rules = []Rule{
 	{
 		Name:     "leave-version",
 		Says:     "A worker that leaves deletes its znode at the version of the list that it read.",
-		Prevents: "The leader has given it a task in the same moment. The task goes with the znode, and counts as lost.",
+		Prevents: "The leader has assigned it a task in the same moment. The task vanishes with the znode, and counts as lost.",
 		File:     "internal/worker/leave.go",
 		Old:      "		end := session.Delete(sl.path, sl.version)",
 		New:      "		end := session.Delete(sl.path, session.AnyVersion)",
@@ -325,7 +325,7 @@ var Rules = []Rule{
 	{
 		Name:     "fetch-first",
 		Says:     "A client fetches the result before it cleans up.",
-		Prevents: "The znode of the task holds the only copy of the result. Who deletes it first has nothing to fetch.",
+		Prevents: "The znode of the task holds the only copy of the result. After the deletion the client has nothing to fetch.",
 		File:     "internal/client/client.go",
 		Old:      "	a := sv.waiter.wait(ctx, id)",
 		New:      "	a := sv.waiter.wait(ctx, id)\n	_ = sv.remove(id, false)\n	data, _, _ := sv.s.Get(task.StatePath(id))\n	a.state = task.ParseState(data)",
@@ -333,8 +333,8 @@ var Rules = []Rule{
 	},
 	{
 		Name:     "new-ids",
-		Says:     "A client that lost its session submits again under new ids.",
-		Prevents: "An id names two tasks. A worker that executes the first one still may commit its result to the second.",
+		Says:     "A client that lost its session submits its tasks again under new ids.",
+		Prevents: "One id names two tasks. A worker that still executes the first one may commit its result to the second.",
 		File:     "internal/client/client.go",
 		Old:      "			id = c.NewID()",
 		New:      "			_ = c.NewID()",
@@ -352,8 +352,8 @@ var Rules = []Rule{
 	},
 	{
 		Name:     "clean-each",
-		Says:     "Where one of a task's two znodes is gone already, the client deletes the other by itself.",
-		Prevents: "The transaction that deletes both fails for the one that is gone. The other stays for as long as the client does.",
+		Says:     "Where one of a task's two znodes does not exist any more, the client deletes the other one alone.",
+		Prevents: "The transaction that deletes both fails for the one that does not exist. The other stays as long as the client's session.",
 		File:     "internal/client/client.go",
 		Old:      "			ops = slices.Delete(ops, refused.Index, refused.Index+1)",
 		New:      "			ops = slices.Delete(ops, 0, len(ops))",
@@ -361,7 +361,7 @@ var Rules = []Rule{
 	},
 	{
 		Name:     "collect-version",
-		Says:     "A client collects a task that outlives it at the version of the result that it fetched.",
+		Says:     "A client deletes a detached task at the version of the result that it fetched.",
 		Prevents: "Somebody retries the failed task meanwhile. The client deletes it, and nobody executes it.",
 		File:     "internal/client/detached.go",
 		Old:      "	state, payload := session.Delete(task.StatePath(id), version), session.Delete(task.DataPath(id), session.AnyVersion)",
@@ -370,8 +370,8 @@ var Rules = []Rule{
 	},
 	{
 		Name:     "ephemeral",
-		Says:     "The znodes of a client's tasks go with the client's session.",
-		Prevents: "The tasks of a client that died are executed for nobody, and their results stay for ever.",
+		Says:     "The znodes of a client's tasks end with the client's session.",
+		Prevents: "The tasks of a client that died are still executed, and their results stay for ever.",
 		File:     "internal/client/client.go",
 		Old:      "	create := session.CreateEphemeral",
 		New:      "	create := session.Create",
@@ -382,8 +382,8 @@ var Rules = []Rule{
 	// The session.
 	{
 		Name:     "one-session",
-		Says:     "A connection that lost its session is closed: it never serves another session.",
-		Prevents: "go-zookeeper opens a new session by itself, and sends what is queued on it: a worker that lost its task commits it all the same.",
+		Says:     "A connection that lost its session is closed, and never has another session.",
+		Prevents: "go-zookeeper opens a new session by itself, and sends queued requests on it: a worker commits a task that it has lost.",
 		File:     "internal/session/events.go",
 		Old:      "		s.over(zk.ErrSessionExpired)",
 		New:      "		_ = zk.ErrSessionExpired",
@@ -391,8 +391,8 @@ var Rules = []Rule{
 	},
 	{
 		Name:     "handshake",
-		Says:     "A server that does not answer the handshake is given up in time to reach another one.",
-		Prevents: "A frozen server takes the connection and says nothing. The client waits until its session is over.",
+		Says:     "A client gives up a server that does not answer the handshake, in time to reach another one.",
+		Prevents: "A frozen server accepts the connection and does not answer. The client waits until its session is over.",
 		File:     "internal/zkwire/handshake.go",
 		Old:      "	return min(timeout*2/3/time.Duration(servers), 5*time.Second)",
 		New:      "	return time.Hour",

@@ -1,3 +1,3 @@
-// Package suite runs all tests of the project, some of them in several ways. It prints a line
-// for each package.
+// Package suite runs all tests of the project, some of them in several ways, and prints a line for
+// each package.
 package suite

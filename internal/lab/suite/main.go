@@ -19,9 +19,9 @@ func Command() *cobra.Command {
 		Use:   "test",
 		Short: "Run all tests",
 		Long: `Run all tests of the project, in the folder of which this must be started: with the race
-detector; those without it that go-zookeeper's own data race rules out, and long ones; and
-those of the programs under TLS and a policy. There is a line for each package and way, and
-at the end what each failed test wrote. The status is 1 if one failed.`,
+detector; without it the long tests, and those that would meet go-zookeeper's own data race;
+and the tests of the programs again under TLS and a policy. There is a line for each package
+and way, and at the end what each failed test wrote. The status is 1 if one failed.`,
 		Example: "  make test",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -34,12 +34,12 @@ at the end what each failed test wrote. The status is 1 if one failed.`,
 	}
 }
 
-// programs is the package that takes longest, by far.
+// programs is the package whose tests take longest, by far.
 const programs = "./internal/lab/cmdtest"
 
-// notTLS are tests of the programs to which it is all the same how the programs talk to the
-// servers, and long ones: of text, pages, processes and files. make test-tls runs them so too.
-const notTLS = "^Test(LongRun|Leak|Hostile|Spool|Idle|Dist|Units|ManPages|Completion|DryRun|Help|Installed|ZooKeeperScript|Alert|Readme|ShownOutput" +
+// notTLS matches tests of the programs that do not run again under TLS: long ones, and tests of text,
+// pages, processes and files, to which the connection makes no difference. make test-tls runs them too.
+const notTLS = "^Test(LongRun|TasksLeave|Hostile|LargeResults|Idle|MakeDist|Units|ManPages|Completion|DryRun|Help|Installed|ZooKeeperScript|Alert|Readme|ShownOutput" +
 	"|Page(Tells|Leaves|Keeps|OfAMaster)|Programs|HTTPFlags|Exec(InA|Ends)|OpenFiles|BrokenWorker|RunProgressBar|BlockedLog|ServiceManager|Output)"
 
 // A way is a call of go test.
@@ -50,9 +50,8 @@ type way struct {
 	args []string
 }
 
-// lanes are all ways. All lanes run at the same time, the ways of a lane one after the other.
-// Most tests wait most of the time: so the programs' tests run four at a time, and three
-// packages do.
+// lanes returns all ways. The lanes run at the same time, the ways of a lane one after the other. Most
+// tests wait most of the time: so four tests of the programs run at a time, and three other packages.
 func lanes(dir string) ([][]way, error) {
 	others, norace, err := packages(dir)
 	if err != nil {
@@ -74,8 +73,8 @@ func lanes(dir string) ([][]way, error) {
 	}, nil
 }
 
-// packages are those that have tests, and those of them that have tests which only a build
-// without the race detector has; all but programs.
+// packages returns the packages with tests, except programs, and those of them that have tests for a
+// build without the race detector.
 func packages(dir string) (others, norace []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
 		if err != nil || !e.IsDir() {
@@ -106,7 +105,7 @@ func packages(dir string) (others, norace []string, err error) {
 	return others, norace, err
 }
 
-// run runs all tests, and tells of them.
+// run runs all tests, and prints the report.
 func run(ctx context.Context, lanes [][]way, out io.Writer) error {
 	began := time.Now()
 	r := &report{out: out}
@@ -124,7 +123,7 @@ func run(ctx context.Context, lanes [][]way, out io.Writer) error {
 	for range lanes {
 		all = errors.Join(all, <-done)
 	}
-	failures := r.tell()
+	failures := r.end()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -138,7 +137,7 @@ func run(ctx context.Context, lanes [][]way, out io.Writer) error {
 	return all
 }
 
-// String is the command, as a shell takes it.
+// String returns the command as one types it in a shell.
 func (w way) String() string {
 	return strings.Join(append(append(w.env[:len(w.env):len(w.env)], "go", "test"), w.args...), " ")
 }

@@ -60,10 +60,10 @@ func (w way) run(ctx context.Context, r *report) error {
 	return nil
 }
 
-// A test is one, or its package, if its name is empty; in a build it is what is built.
+// test identifies a test. If the name is empty it is the package, or in a build what is built.
 type test struct{ pkg, name string }
 
-// tests is what is known of one call of go test.
+// tests holds the tests of one call of go test.
 type tests struct {
 	way    way
 	report *report
@@ -73,7 +73,7 @@ type tests struct {
 	packages map[string]*counts
 }
 
-// counts are how many tests of a package have ended. One with subtests is none.
+// counts says how many tests of a package have ended. A test with subtests does not count.
 type counts struct{ all, skipped int }
 
 func (ts *tests) add(e event) {
@@ -133,7 +133,7 @@ func (ts *tests) ended(e event) {
 	ts.report.line(line, n.all)
 }
 
-// text is what a test or a build wrote.
+// text returns what a test or a build wrote.
 func (ts *tests) text(t test) string {
 	if b := ts.output[t]; b != nil {
 		return b.String()
@@ -141,15 +141,15 @@ func (ts *tests) text(t test) string {
 	return ""
 }
 
-// failed keeps the output of a failed test, unless it is empty and others (subtests, or tests of
-// the package) have failed: then theirs says why.
+// failed keeps the output of a failed test. An empty output is left out if others have failed (subtests,
+// or tests of the package): their output says why.
 func (ts *tests) failed(t test, others bool) {
 	if text := ts.text(t); text != "" || !others {
 		ts.report.failed(failure{ts.way, t, text})
 	}
 }
 
-// noise reports whether a line of output only repeats the report.
+// noise says whether a line of output only repeats what the report says.
 func noise(line string) bool {
 	line = strings.TrimSpace(line)
 	for _, prefix := range []string{"=== ", "--- FAIL: ", "FAIL", "PASS", "exit status "} {
@@ -160,7 +160,7 @@ func noise(line string) bool {
 	return false
 }
 
-// of names a package, and how it was tested.
+// of returns the name of a package and how it was tested.
 func (w way) of(pkg string) string {
 	_, name, _ := strings.Cut(pkg, "/")
 	if w.name != "" {
@@ -169,14 +169,14 @@ func (w way) of(pkg string) string {
 	return name
 }
 
-// failure is a test that has failed, or a package none of whose tests did.
+// failure is a test that has failed, or a package that has failed though none of its tests has.
 type failure struct {
 	way way
 	test
 	text string
 }
 
-// report is what is printed of all tests.
+// report prints a line for each package, and at the end the failures.
 type report struct {
 	mu       sync.Mutex // guards all
 	out      io.Writer
@@ -198,7 +198,7 @@ func (r *report) failed(f failure) {
 	r.failures = append(r.failures, f)
 }
 
-// has tells whether a test of a package has failed, or of any package if that is empty.
+// has says whether a test of a package has failed, or of any package if that is empty.
 func (r *report) has(w way, pkg string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -210,8 +210,8 @@ func (r *report) has(w way, pkg string) bool {
 	return false
 }
 
-// Of a failed test's output the report shows so many lines: the first ones say why it failed, the
-// last ones are the server's log.
+// The report shows so many lines of a failed test's output: the first ones say why it failed, the last
+// ones are the server's log.
 const firstLines, lastLines = 60, 30
 
 func shorten(text string) string {
@@ -223,8 +223,8 @@ func shorten(text string) string {
 	return strings.Join(lines[:firstLines], "") + fmt.Sprintf("    … %d lines\n", left) + strings.Join(lines[firstLines+left:], "")
 }
 
-// tell prints the failures with their output, and returns their number.
-func (r *report) tell() int {
+// end prints the failures with their output, and returns their number.
+func (r *report) end() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, f := range r.failures {

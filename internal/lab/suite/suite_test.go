@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// project makes a module of these files, each a _test.go in a package of its own.
+// project makes a module of files by their paths, each in a package of its own.
 func project(t *testing.T, files map[string]string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -42,17 +42,17 @@ func TestRun(t *testing.T) {
 		not   string
 		err   string
 	}{
-		{"that_pass_are_counted", [][]way{{{dir: dir, args: []string{"./good"}}}, {{dir: dir, name: "again", args: []string{"./good"}}}},
+		{"counts_tests_that_pass", [][]way{{{dir: dir, args: []string{"./good"}}}, {{dir: dir, name: "again", args: []string{"./good"}}}},
 			[]string{`ok +\texample/good\t[0-9.]+s\t3 tests, 1 skipped`, `ok +\texample/good\t[0-9.]+s\t3 tests, 1 skipped, again`, `6 tests in \d+s`}, "unasked", ""},
-		{"that_fail_are_told_of_at_the_end", [][]way{{{dir: dir, args: []string{"./bad", "./good"}}}},
+		{"prints_at_the_end_what_failed_tests_wrote", [][]way{{{dir: dir, args: []string{"./bad", "./good"}}}},
 			[]string{`FAIL\texample/bad\t[0-9.]+s\t2 tests`, `ok +\texample/good\t.*`, `TestA/b failed, in bad`, ` +a_test.go:\d+: why`}, "fine", "1 of 5 tests failed in "},
-		{"that_cannot_be_built_fail", [][]way{{{dir: dir, args: []string{"./none", "./good"}}}},
+		{"fails_where_a_package_cannot_be_built", [][]way{{{dir: dir, args: []string{"./none", "./good"}}}},
 			[]string{`FAIL\texample/none\t0.0s\t0 tests`, `ok +\texample/good\t.*`, `the package failed, in none`, `none/a_test.go:3:\d+: undefined: nothing`}, "", "1 of 3 tests failed in "},
-		{"whose_package_fails_fail", [][]way{{{dir: dir, args: []string{"./left"}}}},
+		{"fails_where_only_the_package_fails", [][]way{{{dir: dir, args: []string{"./left"}}}},
 			[]string{`FAIL\texample/left\t[0-9.]+s\t1 tests`, `the package failed, in left`, `a goroutine is left`}, "", "1 of 1 tests failed in "},
-		{"in_each_way_though_one_fails", [][]way{{{dir: dir, args: []string{"./none"}}, {dir: dir, args: []string{"./good"}}}},
+		{"goes_on_with_the_next_way_after_a_failure", [][]way{{{dir: dir, args: []string{"./none"}}, {dir: dir, args: []string{"./good"}}}},
 			[]string{`FAIL\texample/none\t.*`, `ok +\texample/good\t.*`}, "", "1 of 3 tests failed in "},
-		{"that_go_does_not_know_fail", [][]way{{{dir: dir, args: []string{"-p", "few"}}, {dir: dir, args: []string{"./bad"}}}},
+		{"fails_where_go_test_refuses_its_arguments", [][]way{{{dir: dir, args: []string{"-p", "few"}}, {dir: dir, args: []string{"./bad"}}}},
 			[]string{`FAIL\texample/bad\t.*`}, "", `1 of 2 tests failed in \d+s\ngo test -p few: exit status 2\n.*invalid value "few"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -93,8 +93,8 @@ func TestShorten(t *testing.T) {
 	}
 }
 
-// TestLanesLeaveOutNothing: each package is tested once with the race detector, and without it
-// each that has tests for that.
+// Each package is tested once with the race detector. A package that has tests for a build without it is
+// tested once more.
 func TestLanesLeaveOutNothing(t *testing.T) {
 	lanes, err := lanes("../../..")
 	if err != nil {

@@ -3,7 +3,6 @@ package cmdtest
 import (
 	"fmt"
 	"html"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -17,8 +16,8 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// behind serves a page behind a path prefix, and returns where.
-func behind(t *testing.T, page string) string {
+// behindPrefix serves a page behind a path prefix, and returns where.
+func behindPrefix(t *testing.T, page string) string {
 	t.Helper()
 	target, err := url.Parse(page)
 	if err != nil {
@@ -33,33 +32,17 @@ func behind(t *testing.T, page string) string {
 	return server.URL + "/tk/"
 }
 
-// fetch is the answer to a request.
-func fetch(t *testing.T, url string) (status int, body string) {
-	t.Helper()
-	r, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Body.Close()
-	all, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.StatusCode, string(all)
-}
-
-// reason is what a page says that shows nothing else.
+// reason returns why a page shows nothing.
 func reason(body string) string {
 	_, said, _ := strings.Cut(body, `<p id="why" class="bad">`)
 	said, _, _ = strings.Cut(said, "</p>")
 	return html.UnescapeString(said)
 }
 
-// tries is a text that does something wherever it is taken for more than a text, but for its
-// escape sequence.
-const tries = `<script>document.title="taken"</script><img src=x onerror='document.title="taken"'>"&amp;`
+// injection is a text that changes the page's title where a browser takes it for HTML.
+const injection = `<script>document.title="taken"</script><img src=x onerror='document.title="taken"'>"&amp;`
 
-// harmless fails the test if such a text has done something.
+// harmless fails the test if a browser took injection for HTML, or a control character is shown.
 func (b *tab) harmless() {
 	b.t.Helper()
 	if n := eval[int](b, `document.querySelectorAll("main script, main img").length`); n > 0 || eval[string](b, "document.title") == "taken" {
@@ -74,25 +57,25 @@ func TestPageOfATask(t *testing.T) {
 	t.Parallel()
 	zktest.OpenOnly(t, "it shows payloads")
 	start := newService(t)
-	t.Run("shows_what_explain_tells_and_its_texts_as_texts", func(t *testing.T) {
-		sv := start(t)
-		sv.dirs()
-		m := sv.master("--http", "0")
+	t.Run("shows_what_explain_prints_and_no_text_as_HTML", func(t *testing.T) {
+		svc := start(t)
+		svc.dirs()
+		m := svc.master("--http", "0")
 		m.Line(m.Stderr, " leader ")
-		page := behind(t, pageOf(m))
-		sv.hand.Create("/data/t&1", "\x1b[2J"+tries)
-		sv.hand.Create("/tasks/t&1", "done first\n"+tries)
+		page := behindPrefix(t, pageOf(m))
+		svc.manual.Create("/data/t&1", "\x1b[2J"+injection)
+		svc.manual.Create("/tasks/t&1", "done first\n"+injection)
 		b := browse(t, page+"task?id=t%261", 1280, 900)
 		b.reads("h1", "task t&1")
 		b.reads("#known", "state", `done, `, "first", "submitted", "owner", "it is detached", "payload", `\x1b[2J<script>`)
-		b.reads("main", "result, ", "first\n"+tries, `\x1b[2J`+tries)
+		b.reads("main", "result, ", "first\n"+injection, `\x1b[2J`+injection)
 		b.harmless()
 		b.shot("task")
 		b.do(chromedp.Click(chromedp.CSS(`header a`)))
 		b.reads("#link", "live")
 
-		sv.hand.Create("/data/big", strings.Repeat("x", client.MaxPayload))
-		sv.hand.Create("/tasks/big", "pending")
+		svc.manual.Create("/data/big", strings.Repeat("x", client.MaxPayload))
+		svc.manual.Create("/tasks/big", "pending")
 		b.do(chromedp.Navigate(page+"task?id=big"), chromedp.EmulateViewport(390, 844))
 		b.reads("main", fmt.Sprintf("payload, %d bytes", client.MaxPayload), " bytes]…", "there is no worker: start one")
 		b.shot("task-phone")
@@ -101,12 +84,12 @@ func TestPageOfATask(t *testing.T) {
 		}
 	})
 	t.Run("is_linked_from_wherever_an_id_is_shown", func(t *testing.T) {
-		sv := start(t)
-		m := sv.master("--http", "0")
-		w := sv.worker()
-		sv.start("client", "submit", "60").Exit(0)
-		id := sv.hand.Children("/tasks")[0]
-		b := browse(t, behind(t, pageOf(m)), 1280, 900)
+		svc := start(t)
+		m := svc.master("--http", "0")
+		w := svc.worker()
+		svc.start("client", "submit", "60").Exit(0)
+		id := svc.manual.Children("/tasks")[0]
+		b := browse(t, behindPrefix(t, pageOf(m)), 1280, 900)
 		follows := func(from string) {
 			t.Helper()
 			link := from + ` a[href="task?id=` + id + `"]`
@@ -129,13 +112,13 @@ func TestPageOfATask(t *testing.T) {
 		b.reads("#records", "worker gone", "tasks "+id)
 		follows("#records")
 	})
-	t.Run("tells_no_id_of_a_session", func(t *testing.T) {
-		sv := start(t)
-		m := sv.master("--http", "0")
+	t.Run("shows_no_id_of_a_session", func(t *testing.T) {
+		svc := start(t)
+		m := svc.master("--http", "0")
 		m.Line(m.Stderr, " leader ")
-		sv.start("client", "run", "60")
-		zktest.Eventually(t, "a task", func() (bool, string) { return len(sv.hand.Children("/tasks")) == 1, "" })
-		status, body := fetch(t, pageOf(m)+"task?id="+sv.hand.Children("/tasks")[0])
+		svc.start("client", "run", "60")
+		svc.tasks(1)
+		status, body := get(t, pageOf(m)+"task?id="+svc.manual.Children("/tasks")[0])
 		if status != 200 || !strings.Contains(body, "session of its client, with which it vanishes") || strings.Contains(body, "0x") {
 			t.Errorf("%d\n%s", status, body)
 		}
@@ -146,12 +129,12 @@ func TestPageOfATask(t *testing.T) {
 			t.Error(text)
 		}
 	})
-	t.Run("says_in_a_line_that_there_is_none", func(t *testing.T) {
-		sv := start(t)
-		m := sv.master("--http", "0")
+	t.Run("says_in_one_line_that_there_is_no_such_task", func(t *testing.T) {
+		svc := start(t)
+		m := svc.master("--http", "0")
 		page := pageOf(m)
-		zktest.Eventually(t, "its session", func() (bool, string) {
-			status, body := fetch(t, page+"task?id=none")
+		eventually(t, "its session", func() (bool, string) {
+			status, body := get(t, page+"task?id=none")
 			return status != http.StatusServiceUnavailable, body
 		})
 		for query, want := range map[string]struct {
@@ -168,14 +151,15 @@ func TestPageOfATask(t *testing.T) {
 			"?id=%ff":                            {400, `id: "\xff" is no name of a task`},
 			"?id=" + strings.Repeat("x", 10_000): {400, "is no name of a task"},
 		} {
-			status, body := fetch(t, page+"task"+query)
+			status, body := get(t, page+"task"+query)
 			if why := reason(body); status != want.status || !strings.Contains(why, want.text) || strings.Contains(why, "\n") || len(why) > 400 {
 				t.Errorf("%.60s: %d %.400q", query, status, body)
 			}
 		}
+		prefixed := behindPrefix(t, page) // it ends after the browser, which would tell of that
 		b := browse(t, "about:blank", 1280, 900)
 		b.forgive("404")
-		b.do(chromedp.Navigate(behind(t, page) + "task?id=none" + url.QueryEscape(strings.ReplaceAll(tries, "/", ""))))
+		b.do(chromedp.Navigate(prefixed + "task?id=none" + url.QueryEscape(strings.ReplaceAll(injection, "/", ""))))
 		b.reads("h1", "task none<script>")
 		b.reads("#why", "no such task: it was never submitted")
 		b.harmless()

@@ -18,13 +18,13 @@ import (
 // lacks waits until an element has none of some texts.
 func (b *tab) lacks(selector string, texts ...string) {
 	b.t.Helper()
-	zktest.Eventually(b.t, selector+" reads otherwise", func() (bool, string) {
+	eventually(b.t, selector+" reads otherwise", func() (bool, string) {
 		s := b.text(selector)
 		return !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(s, text) }), s
 	})
 }
 
-// opensTree opens the tree, by keyboard.
+// opensTree opens the tree by the keyboard.
 func (b *tab) opensTree() {
 	b.t.Helper()
 	b.do(chromedp.Focus(chromedp.CSS("#tree > summary")), chromedp.KeyEvent(kb.Enter))
@@ -35,30 +35,30 @@ func TestPageTree(t *testing.T) {
 	zktest.OpenOnly(t, "it shows payloads")
 	start := newService(t)
 	t.Run("shows_the_znodes_and_marks_what_changes", func(t *testing.T) {
-		sv := start(t)
-		sv.dirs()
-		sv.hand.Create("/notes", "")
+		svc := start(t)
+		svc.dirs()
+		svc.manual.Create("/notes", "")
 		for i := range 60 {
-			sv.hand.Create(fmt.Sprintf("/notes/n%02d", i), "")
+			svc.manual.Create(fmt.Sprintf("/notes/n%02d", i), "")
 		}
-		m := sv.master("--http", "0")
+		m := svc.master("--http", "0")
 		m.Line(m.Stderr, " leader ")
-		b := browse(t, behind(t, pageOf(m)), 1280, 900)
+		b := browse(t, behindPrefix(t, pageOf(m)), 1280, 900)
 		b.reads("#link", "live")
 		if text := b.text("#tree"); strings.TrimSpace(text) != "Tree" {
 			t.Errorf("closed, it reads %q", text)
 		}
 		b.opensTree()
 		b.reads("#tree-dirs", "/master", "Who runs for leader.", "/workers", "/tasks", "/data", "/drain", "/members", "ephemeral")
-		b.reads("#tree-note", "Below "+sv.chroot()+", read once a second.")
-		name := "t\u202e " + strings.ReplaceAll(tries, "/", "")
-		sv.hand.Create("/tasks/"+name, "banana \x1b[2J"+tries)
+		b.reads("#tree-note", "Below "+svc.chroot()+", read once a second.")
+		name := "t\u202e " + strings.ReplaceAll(injection, "/", "")
+		svc.manual.Create("/tasks/"+name, "banana \x1b[2J"+injection)
 		b.reads("#tree-dirs", `t\u202e <script>`, "created", `banana \x1b[2J<script>`)
 		b.shot("tree")
-		sv.hand.Set("/tasks/"+name, "banana 2")
+		svc.manual.Set("/tasks/"+name, "banana 2")
 		b.reads("#tree-dirs", "written", "banana 2", "version 1")
 		b.harmless()
-		sv.hand.Delete("/tasks/" + name)
+		svc.manual.Delete("/tasks/" + name)
 		b.reads("#tree-dirs", "deleted")
 		b.lacks("#tree-dirs", "deleted", "banana 2")
 
@@ -68,7 +68,7 @@ func TestPageTree(t *testing.T) {
 		if text := b.text("#tree-dirs"); strings.Contains(text, "n50") {
 			t.Error("it shows more than 50 children")
 		}
-		sv.hand.Create("/data/big", strings.Repeat("x", client.MaxPayload))
+		svc.manual.Create("/data/big", strings.Repeat("x", client.MaxPayload))
 		b.reads("#tree-dirs", fmt.Sprintf("%d bytes: they are not read for the tree", client.MaxPayload))
 		b.do(chromedp.EmulateViewport(390, 844))
 		b.shot("tree-phone")
@@ -83,14 +83,12 @@ func TestPageTree(t *testing.T) {
 func TestPageShowsNoPayloadWhereThereIsAPolicy(t *testing.T) {
 	t.Parallel()
 	zktest.OpenOnly(t, "its servers and its policy are its own")
-	st := newSite(t)
-	st.close()
-	m := st.as("master", "master", "--http", "0")
+	inst := newInstallation(t)
+	inst.close()
+	m := inst.as("master", "master", "--http", "0")
 	m.Line(m.Stderr, " leader ")
 	page := pageOf(m)
-	c := st.as("client", "client", "submit", "a secret")
-	c.Exit(0)
-	id := c.Stdout.String()
+	id := inst.submit("a secret")
 	b := browse(t, page, 1280, 900)
 	b.opensTree()
 	b.reads("#tree-dirs", id, "pending", "a payload: it is not shown under a policy", "viewer  x509:CN=tk-viewer")
@@ -112,15 +110,13 @@ func TestPageShowsNoPayloadWhereThereIsAPolicy(t *testing.T) {
 func TestPageReadsWithACertificateOfItsOwn(t *testing.T) {
 	t.Parallel()
 	zktest.OpenOnly(t, "its servers and its policy are its own")
-	st := newSite(t)
-	st.close()
-	c := st.as("client", "client", "submit", "a secret")
-	c.Exit(0)
-	id := c.Stdout.String()
+	inst := newInstallation(t)
+	inst.close()
+	id := inst.submit("a secret")
 	for who, may := range map[string]bool{"viewer": false, "admin": true} {
 		t.Run(who, func(t *testing.T) {
-			files := st.server.Identity(who)
-			m := st.as("master", "master", "--http", "0", "--page-cert", files.Cert, "--page-key", files.Key)
+			files := inst.server.Identity(who)
+			m := inst.as("master", "master", "--http", "0", "--page-cert", files.Cert, "--page-key", files.Key)
 			m.Line(m.Stderr, " leader ")
 			page := pageOf(m)
 			b := browse(t, page, 1280, 900)
@@ -141,14 +137,14 @@ func TestPageReadsWithACertificateOfItsOwn(t *testing.T) {
 			m.Exit(0)
 		})
 	}
-	viewer, other := st.server.Identity("viewer"), st.server.Identity("admin")
+	viewer, other := inst.server.Identity("viewer"), inst.server.Identity("admin")
 	for args, want := range map[string]string{
 		"--http 0 --page-cert " + viewer.Cert:                                "2 master: --page-cert and --page-key belong together: give both",
 		"--page-cert " + viewer.Cert + " --page-key " + viewer.Key:           "2 master: --page-cert and --page-key need --http, which says where to serve",
 		"--http 0 --page-cert " + viewer.Cert + " --page-key " + other.Key:   "1 master: --page-key " + other.Key + ": ",
 		"--http 0 --page-cert " + viewer.Cert + "x --page-key " + viewer.Key: "1 master: --page-cert " + viewer.Cert + "x: there is no such file",
 	} {
-		p := st.as("master", "master", strings.Fields(args)...)
+		p := inst.as("master", "master", strings.Fields(args)...)
 		status, line, _ := strings.Cut(want, " ")
 		n, _ := strconv.Atoi(status)
 		p.Exit(n)

@@ -16,10 +16,10 @@ func TestPageOfABackup(t *testing.T) {
 	t.Parallel()
 	start := newService(t)
 	t.Run("shows_what_the_leader_knows", func(t *testing.T) {
-		sv := start(t)
-		first, second, third := sv.watched("master"), sv.watched("master"), sv.watched("master")
-		sv.worker("--slots", "3")
-		sv.start("client", "run", "60")
+		svc := start(t)
+		first, second, third := svc.watched("master"), svc.watched("master"), svc.watched("master")
+		svc.worker("--slots", "3")
+		svc.start("client", "run", "60")
 		b := third.page(1280, 900)
 		b.reads("#crew", "3 workers: 1 busy, 2 free")
 		b.reads("#view-note", fmt.Sprintf(":%d.", first.Pid()))
@@ -28,26 +28,26 @@ func TestPageOfABackup(t *testing.T) {
 		second.Kill()
 		b.reads("#leadership", fmt.Sprintf(":%d leads, and there is no backup.", third.Pid()))
 		b.reads("#crew", "3 workers: 1 busy, 2 free")
-		zktest.Eventually(t, "it tells for itself", func() (bool, string) {
+		eventually(t, "it shows its own view", func() (bool, string) {
 			note := b.text("#view-note")
 			return note == "", note
 		})
 	})
 	t.Run("finds_tasks_by_the_leader", func(t *testing.T) {
 		zktest.OpenOnly(t, "it looks for a text in payloads")
-		sv := start(t)
-		leader, backup := sv.watched("master"), sv.watched("master")
+		svc := start(t)
+		leader, backup := svc.watched("master"), svc.watched("master")
 		knows := func(tasks float64) {
 			leader.counts(map[string]float64{`tasks{queue="(default)",state="pending"}`: tasks})
 		}
-		c := sv.start("client", "submit", "one", "an<b>other")
+		c := svc.start("client", "submit", "one", "an<b>other")
 		c.Exit(0)
 		knows(2)
 		b := browse(t, "http://"+backup.host+"/tasks?text=other", 1280, 900)
 		b.reads("#h-found", "2 found; with that text, of 2 searched: 1")
 		b.reads("#found", strings.Fields(c.Stdout.String())[1], "pending", "an<b>other")
 		b.lacks("#found", "one")
-		sv.start("client", append([]string{"submit"}, slices.Repeat([]string{"more"}, 60)...)...).Exit(0)
+		svc.start("client", append([]string{"submit"}, slices.Repeat([]string{"more"}, 60)...)...).Exit(0)
 		knows(62)
 		b.do(chromedp.Navigate("http://" + backup.host + "/tasks?state=pending"))
 		b.reads("#h-found", "62 found")
@@ -67,25 +67,24 @@ func TestPageOfABackup(t *testing.T) {
 		b.do(chromedp.Click(chromedp.CSS("nav a")))
 		b.reads("main", "tasks 1 to 50.")
 	})
-	t.Run("says_why_the_leader_tells_it_nothing", func(t *testing.T) {
-		sv := start(t)
-		sv.master()
-		backup := sv.watched("master")
+	t.Run("says_why_it_has_nothing_from_the_leader", func(t *testing.T) {
+		svc := start(t)
+		svc.master()
+		backup := svc.watched("master")
 		const why = " leads, and its page, which has the tasks and the workers, cannot be reached from here: /members does not have its address (--http)"
 		backup.page(1280, 900).reads("#view-note", "There is no newer data: ", why)
 		if status, text := backup.get("/tasks"); status != 503 || !strings.Contains(text, why) {
 			t.Errorf("/tasks: %d %q", status, text)
 		}
 	})
-	t.Run("says_that_there_is_no_connection_and_keeps_nobody_waiting", func(t *testing.T) {
+	t.Run("says_at_once_that_there_is_no_connection", func(t *testing.T) {
 		zktest.OpenOnly(t, "its server is its own")
 		server := zktest.NewServer(t, zktest.Options{})
-		sv := start(t)
-		sv.root = server.Addr()
-		sv.watched("master")
-		backup := sv.watched("master")
+		svc := newServiceOn(t, server, "")
+		svc.watched("master")
+		backup := svc.watched("master")
 		server.Pause()
-		zktest.Eventually(t, "the page takes itself for connected", func() (bool, string) {
+		eventually(t, "the page takes itself for connected", func() (bool, string) {
 			status, text := backup.get("/tasks") // at first it finds out by that
 			return status == 503 && strings.Contains(text, "there is no connection to ZooKeeper"), fmt.Sprint(status, text)
 		})
@@ -94,10 +93,10 @@ func TestPageOfABackup(t *testing.T) {
 		server.Resume()
 	})
 	t.Run("keeps_what_it_knew_while_the_leader_stands_still_and_while_nobody_leads", func(t *testing.T) {
-		sv := start(t)
-		sv.timeout = "10s"
-		leader, backup := sv.watched("master"), sv.watched("master")
-		sv.worker("--slots", "3")
+		svc := start(t)
+		svc.timeout = "10s"
+		leader, backup := svc.watched("master"), svc.watched("master")
+		svc.worker("--slots", "3")
 		b := backup.page(1280, 900)
 		b.reads("#crew", "3 workers: 0 busy, 3 free")
 		b.reads("#leadership", fmt.Sprintf(":%d leads, 1 backup behind it.", leader.Pid()))

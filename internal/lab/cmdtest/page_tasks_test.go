@@ -9,20 +9,20 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-func TestPageTable(t *testing.T) {
+func TestPageOfTasks(t *testing.T) {
 	t.Parallel()
 	zktest.OpenOnly(t, "it shows payloads")
 	start := newService(t)
 	t.Run("finds_tasks_by_state_id_and_payload", func(t *testing.T) {
-		sv := start(t)
-		sv.dirs()
+		svc := start(t)
+		svc.dirs()
 		for id, state := range map[string]string{"t&1": "pending", "t2": "done 1", "t3": "pending"} {
-			sv.hand.Create("/data/"+id, id+" \x1b[2J"+tries)
-			sv.hand.Create("/tasks/"+id, state)
+			svc.manual.Create("/data/"+id, id+" \x1b[2J"+injection)
+			svc.manual.Create("/tasks/"+id, state)
 		}
-		m := sv.master("--http", "0")
+		m := svc.master("--http", "0")
 		m.Line(m.Stderr, " leader ")
-		page := behind(t, pageOf(m))
+		page := behindPrefix(t, pageOf(m))
 		b := browse(t, page, 1280, 900)
 		b.reads("#queues", "(default)")
 		b.do(chromedp.Click(chromedp.CSS(`a[href="tasks"]`)))
@@ -37,7 +37,7 @@ func TestPageTable(t *testing.T) {
 		b.shot("tasks-phone")
 		b.do(chromedp.Click(chromedp.CSS(`a[href="task?id=t2"]`)))
 		b.reads("h1", "task t2")
-		if status, body := fetch(t, page+"tasks?state=x"); status != http.StatusBadRequest || reason(body) != "state, id, text or after: no task can have that" {
+		if status, body := get(t, page+"tasks?state=x"); status != http.StatusBadRequest || reason(body) != "state, id, text or after: no task can have that" {
 			t.Errorf("%d %q", status, body)
 		}
 	})

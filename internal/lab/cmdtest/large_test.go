@@ -3,6 +3,7 @@ package cmdtest
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,29 +17,24 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// TestSpool is a client with 77 MB of results behind one task that takes long.
-func TestSpool(t *testing.T) {
+// TestLargeResults has a client wait for one task while 77 MB of later results are there. It keeps
+// 64 MB of them in memory.
+func TestLargeResults(t *testing.T) {
 	t.Parallel()
-	newService := newService(t)
+	server := zktest.NewServer(t, zktest.Options{}) // which keeps its last transactions in memory
 	const n, size = 110, 700_000
 	result := func(i int) string { return fmt.Sprintf("%03d", i) + strings.Repeat("x", size) }
-	start := func(t *testing.T, tmp string) (sv *service, c *harness.Child, first string) {
+	start := func(t *testing.T, tmp string) (svc *service, c *harness.Child, first string) {
 		t.Helper()
-		sv = newService(t)
-		server := zktest.NewServer(t, zktest.Options{}) // which keeps its last transactions in memory
-		sv.root = zktest.Chroot(t, server, "")
-		sv.hand = zktest.Conn(t, sv.root)
+		svc = newServiceOn(t, server, fmt.Sprintf("/%08x", rand.Uint32()))
 		c = harness.Run(t, harness.Command{
-			Path: filepath.Join(sv.dir, "client"), In: strings.Repeat("0\n", n), Env: []string{"TMPDIR=" + tmp},
-			Args: []string{"run", "--zk", sv.root, "--log-level", "error"},
+			Path: filepath.Join(svc.dir, "client"), In: strings.Repeat("0\n", n), Env: []string{"TMPDIR=" + tmp},
+			Args: []string{"run", "--zk", svc.root, "--log-level", "error"},
 		})
-		zktest.Eventually(t, "tasks", func() (bool, string) {
-			got := len(sv.hand.Children("/tasks"))
-			return got == n, fmt.Sprint(got)
-		})
-		ids := sv.hand.Children("/tasks")
+		svc.tasks(n)
+		ids := svc.manual.Children("/tasks")
 		for i, id := range ids[1:] {
-			_, err := sv.hand.Conn.Set("/tasks/"+id, []byte("done "+result(i+1)), -1)
+			_, err := svc.manual.Conn.Set(svc.chroot()+"/tasks/"+id, []byte("done "+result(i+1)), -1)
 			if errors.Is(err, zk.ErrNoNode) {
 				break // it was withdrawn
 			}
@@ -46,16 +42,12 @@ func TestSpool(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		return sv, c, ids[0]
+		return svc, c, ids[0]
 	}
-	// spooled waits until the client has taken all results, and a part of them to a file in
-	// tmp that has no name there.
-	spooled := func(t *testing.T, sv *service, c *harness.Child, tmp string) {
-		t.Helper()
-		zktest.Eventually(t, "the others are cleaned up", func() (bool, string) {
-			left := len(sv.hand.Children("/tasks"))
-			return left == 1, fmt.Sprint(left)
-		})
+	t.Run("go_to_a_file_without_a_name_and_are_printed_in_order", func(t *testing.T) {
+		tmp := t.TempDir()
+		svc, c, first := start(t, tmp)
+		svc.tasks(1) // the others are collected
 		zktest.Eventually(t, "a temporary file", func() (bool, string) {
 			open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", c.Pid()))
 			for _, fd := range open {
@@ -65,13 +57,10 @@ func TestSpool(t *testing.T) {
 			}
 			return false, fmt.Sprint(open)
 		})
-		empty(t, tmp)
-	}
-	t.Run("prints_them_in_order", func(t *testing.T) {
-		tmp := t.TempDir()
-		sv, c, first := start(t, tmp)
-		spooled(t, sv, c, tmp)
-		sv.hand.Set("/tasks/"+first, "done "+result(0))
+		if names, err := os.ReadDir(tmp); err != nil || len(names) > 0 { // a client that is killed would leave them
+			t.Errorf("in %s: %v, %v", tmp, names, err)
+		}
+		svc.manual.Set("/tasks/"+first, "done "+result(0))
 		c.Exit(0)
 		got := c.Stdout.Lines()
 		for i, line := range got {
@@ -83,14 +72,7 @@ func TestSpool(t *testing.T) {
 			t.Errorf("%d results", len(got))
 		}
 	})
-	t.Run("leaves_no_file_when_it_is_killed", func(t *testing.T) {
-		tmp := t.TempDir()
-		sv, c, _ := start(t, tmp)
-		spooled(t, sv, c, tmp)
-		c.Kill()
-		empty(t, tmp)
-	})
-	t.Run("without_room_for_them_ends_and_tells_which_are_not_printed", func(t *testing.T) {
+	t.Run("without_room_for_a_file_end_the_client_which_says_what_is_not_printed", func(t *testing.T) {
 		_, c, _ := start(t, "/not/there")
 		c.Exit(1)
 		if got := c.Stdout.String(); got != "" {
@@ -106,11 +88,4 @@ func TestSpool(t *testing.T) {
 			t.Errorf("%d results", done)
 		}
 	})
-}
-
-func empty(t *testing.T, dir string) {
-	t.Helper()
-	if names, err := os.ReadDir(dir); err != nil || len(names) > 0 {
-		t.Errorf("in %s: %v, %v", dir, names, err)
-	}
 }

@@ -14,28 +14,25 @@ import (
 	"taskkeeper/internal/lab/zktest"
 )
 
-// TestStall is a client that waits where nobody can do its task, with a log that is no
-// terminal.
-func TestStall(t *testing.T) {
+// The client waits where no program can execute its task. Its log is no terminal.
+func TestWaitingClient(t *testing.T) {
 	t.Parallel()
-	zktest.OpenOnly(t, blind)
+	zktest.OpenOnly(t, needsViewer)
 	start := newService(t)
-	for name, begin := range map[string]func(sv *service) *harness.Child{
-		"run": func(sv *service) *harness.Child { return sv.start("client", "run", "0") },
-		"wait": func(sv *service) *harness.Child {
-			s := sv.start("client", "submit", "0", "--log-level", "error")
-			s.Exit(0)
-			return sv.start("client", "wait", s.Stdout.Lines()[0], "--log-level", "info")
+	for name, begin := range map[string]func(svc *service) *harness.Child{
+		"run": func(svc *service) *harness.Child { return svc.start("client", "run", "0") },
+		"wait": func(svc *service) *harness.Child {
+			return svc.start("client", "wait", svc.submit("0")[0], "--log-level", "info")
 		},
-		"without_a_command": func(sv *service) *harness.Child { return sv.start("client", "--count", "1", "--max-sleep", "0s") },
+		"without_a_command": func(svc *service) *harness.Child { return svc.start("client", "--count", "1", "--max-sleep", "0s") },
 	} {
-		t.Run("of_a_client_"+name+"_is_told_and_so_is_its_end", func(t *testing.T) {
-			sv := start(t)
-			c := begin(sv)
+		t.Run(name+"_logs_what_is_missing_and_when_tasks_can_be_executed", func(t *testing.T) {
+			svc := start(t)
+			c := begin(svc)
 			c.Line(c.Stderr, `WRN no task can be done tasks=1 missing="a leader: start a master; a worker: start one"`)
-			sv.master()
+			svc.master()
 			c.Line(c.Stderr, `missing="a worker: start one"`)
-			sv.worker()
+			svc.worker()
 			c.Exit(0)
 			if n := logged(c, "WRN tasks can be done again"); n != 1 || logged(c, "no task can be done") != 2 {
 				t.Errorf("stderr %s", c.Stderr)
@@ -44,33 +41,27 @@ func TestStall(t *testing.T) {
 	}
 }
 
-// TestIdle counts how often programs wake up that have nothing to do. ZooKeeper wants to
-// hear from each three times in a session timeout, which here is 4 s: with the answers
-// that makes some 8 wake-ups a second of the process's threads.
-func TestIdle(t *testing.T) {
+// Programs that have nothing to do send ZooKeeper three pings in a session timeout, which is 4 s here.
+// With the answers that makes about 8 wake-ups a second of a process's threads.
+func TestIdlePrograms(t *testing.T) {
 	t.Parallel()
-	sv := newService(t)(t)
-	sv.timeout = "4s"
-	sv.master()
-	w := sv.worker()
-	s := sv.start("client", "submit", "3600", "--log-level", "error")
-	s.Exit(0)
+	svc := newService(t)(t)
+	svc.timeout = "4s"
+	svc.master()
+	w := svc.worker()
 	clients := map[string]*harness.Child{
-		"run":  sv.start("client", "run", "3600", "--log-level", "info"),
-		"wait": sv.start("client", "wait", s.Stdout.Lines()[0], "--log-level", "info"),
+		"run":  svc.start("client", "run", "3600", "--log-level", "info"),
+		"wait": svc.start("client", "wait", svc.submit("3600")[0], "--log-level", "info"),
 	}
-	programs := map[string]*harness.Child{"worker": w, "backup": sv.master()}
+	programs := map[string]*harness.Child{"worker": w, "backup": svc.master()}
 	for name, c := range clients {
 		c.Line(c.Stderr, "connected")
 		programs["client "+name] = c
 	}
-	zktest.Eventually(t, "both are submitted", func() (bool, string) {
-		n := len(sv.hand.Children("/tasks"))
-		return n == 2, fmt.Sprint(n)
-	})
+	svc.tasks(2)
 	const most = 25 // a second
 	for name, p := range programs {
-		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+		t.Run(strings.ReplaceAll(name, " ", "_")+"_rarely_wakes_up", func(t *testing.T) {
 			t.Parallel()
 			// What it does at first, it does a few times: it may take several looks.
 			zktest.Eventually(t, "is quiet", func() (bool, string) {
@@ -85,7 +76,7 @@ func TestIdle(t *testing.T) {
 
 var voluntary = regexp.MustCompile(`(?m)^voluntary_ctxt_switches:\s+(\d+)$`)
 
-// wakeUps is how often the threads of a process have gone to sleep so far.
+// wakeUps returns how often the threads of a process have gone to sleep so far.
 func wakeUps(t *testing.T, pid int) (n int) {
 	t.Helper()
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))

@@ -12,18 +12,16 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
-
-	"taskkeeper/internal/lab/zktest"
 )
 
-// told is a page that is told by the test, not by a master.
-type told struct {
+// fed is a page that has its data from the test, not from a master.
+type fed struct {
 	*tab
 	events chan string
 }
 
-// newTold opens the page's files in a browser.
-func newTold(t *testing.T) told {
+// newFed opens the page's files in a browser.
+func newFed(t *testing.T) fed {
 	t.Helper()
 	events := make(chan string)
 	mux := http.NewServeMux()
@@ -45,11 +43,11 @@ func newTold(t *testing.T) told {
 		server.CloseClientConnections()
 		server.Close()
 	})
-	return told{browse(t, server.URL, 1280, 900), events}
+	return fed{browse(t, server.URL, 1280, 900), events}
 }
 
-// tell sends an event.
-func (b told) tell(part string, v any) {
+// send sends an event.
+func (b fed) send(part string, v any) {
 	b.t.Helper()
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -62,15 +60,15 @@ func (b told) tell(part string, v any) {
 	}
 }
 
-// beat tells the time.
-func (b told) beat(now time.Time) {
+// beat sends the time.
+func (b fed) beat(now time.Time) {
 	b.t.Helper()
-	b.tell("beat", now.UnixMilli())
+	b.send("beat", now.UnixMilli())
 }
 
 type object = map[string]any
 
-// candidate is one at /master, as the page is told of it.
+// candidate returns a candidate at /master as a master sends it to the page.
 func candidate(who string, since time.Time, leads bool, watches string) object {
 	c := object{"znode": "/master/" + who, "who": who, "since": since, "leads": leads, "watches": ""}
 	if watches != "" {
@@ -81,26 +79,26 @@ func candidate(who string, since time.Time, leads bool, watches string) object {
 
 func TestPageTellsTheTime(t *testing.T) {
 	t.Parallel()
-	b := newTold(t)
+	b := newFed(t)
 	noon := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC) // by this master's clock
 	b.beat(noon)
-	b.tell("election", object{"candidates": []object{candidate("a:1", noon.Add(-time.Hour), true, ""), candidate("b:2", noon, false, "a:1")}})
+	b.send("election", object{"candidates": []object{candidate("a:1", noon.Add(-time.Hour), true, ""), candidate("b:2", noon, false, "a:1")}})
 	b.reads("#candidates", "a:1 leads, for 1 h 0 min")
-	t.Run("by_this_master_s_clock_alone", func(t *testing.T) {
+	t.Run("by_its_master_s_clock_and_not_by_the_leader_s", func(t *testing.T) {
 		leaders := noon.Add(-24 * time.Hour) // its clock is a day late
-		b.tell("view", object{"from": "a:1", "now": leaders, "workers": 1, "busy": 0, "list": []object{},
+		b.send("view", object{"from": "a:1", "now": leaders, "workers": 1, "busy": 0, "list": []object{},
 			"lost": []object{{"id": "w", "host": "h", "pid": 3, "tasks": "t", "at": leaders.Add(-7 * time.Minute)}}})
 		b.reads("#processes", "a worker is gone, for 7 min")
 		b.reads("#candidates", "a:1 leads, for 1 h 0 min")
 	})
-	t.Run("and_a_correction_of_the_clock_leaves_alone_what_the_page_has_seen", func(t *testing.T) {
-		b.tell("election", object{"candidates": []object{candidate("b:2", noon, true, "")}})
+	t.Run("that_has_passed_since_an_event_it_saw_though_the_clock_is_corrected", func(t *testing.T) {
+		b.send("election", object{"candidates": []object{candidate("b:2", noon, true, "")}})
 		b.reads("#candidates", "a:1 vanished")
 		b.beat(noon.Add(time.Hour))
 		b.reads("#candidates", "b:2 leads, for 1 h 0 min", "a:1 vanished")
 	})
-	t.Run("and_that_this_master_is_silent", func(t *testing.T) {
-		b.tell("election", object{"candidates": []object{candidate("b:2", noon.Add(59*time.Minute), true, ""), candidate("c:3", noon.Add(time.Hour), false, "b:2")}})
+	t.Run("no_longer_while_its_master_is_silent_and_says_so", func(t *testing.T) {
+		b.send("election", object{"candidates": []object{candidate("b:2", noon.Add(59*time.Minute), true, ""), candidate("c:3", noon.Add(time.Hour), false, "b:2")}})
 		b.reads("#link", "live")
 		b.reads("#link", "this master has sent nothing for 5 s: it stands still, or cannot be reached")
 		before := b.text("main")
@@ -110,7 +108,7 @@ func TestPageTellsTheTime(t *testing.T) {
 		b.shot("silent")
 		b.reads("#link", "for 7 s")
 		if now := b.text("main"); now != before {
-			t.Errorf("what it told last goes on:\n%s\nand was\n%s", now, before)
+			t.Errorf("what the master sent last goes on:\n%s\nand was\n%s", now, before)
 		}
 		b.beat(noon.Add(2 * time.Hour))
 		b.reads("#link", "live")
@@ -120,7 +118,7 @@ func TestPageTellsTheTime(t *testing.T) {
 
 func TestPageTellsHowFarTheElectionIsKnown(t *testing.T) {
 	t.Parallel()
-	b := newTold(t)
+	b := newFed(t)
 	now := time.Now()
 	b.beat(now)
 	all := []object{candidate("a:1", now.Add(-time.Hour), true, ""), candidate("b:2", now, false, "a:1"), candidate("c:3", now, false, "b:2")}
@@ -161,10 +159,10 @@ func TestPageTellsHowFarTheElectionIsKnown(t *testing.T) {
 			step.ballot["candidates"] = all
 		}
 		b.beat(time.Now())
-		b.tell("servers", servers)
-		b.tell("election", step.ballot)
+		b.send("servers", servers)
+		b.send("election", step.ballot)
 		ages := regexp.MustCompile(`\b\d s ago|( min) \d+ s`).ReplaceAllString // some time may have passed
-		zktest.Eventually(t, step.name, func() (bool, string) {
+		eventually(t, step.name, func() (bool, string) {
 			got := b.text("#leadership")
 			return ages(got, "$1") == ages(step.reads, "$1"), got
 		})
@@ -181,8 +179,8 @@ func TestPageTellsHowFarTheElectionIsKnown(t *testing.T) {
 
 func TestPageTellsWhichServersServe(t *testing.T) {
 	t.Parallel()
-	b := newTold(t)
-	b.tell("servers", object{"quorum": "2 of 3 servers serve: one more failure stops everything.", "spare": 0, "list": []object{
+	b := newFed(t)
+	b.send("servers", object{"quorum": "2 of 3 servers serve: one more failure stops everything.", "spare": 0, "list": []object{
 		{"address": "h1:2181", "mode": "leader", "latency": "0 / 1.3 / 19", "connections": "8"},
 		{"address": "h2:2181", "mode": "", "error": "dial tcp 10.0.0.2:2181: connect: connection refused"},
 		{"address": "h3:2181", "mode": "follower", "latency": "0 / 1.0 / 7", "connections": "3"},
@@ -202,7 +200,7 @@ func TestPageTellsWhichServersServe(t *testing.T) {
 
 func TestPageLeavesAGapInAChart(t *testing.T) {
 	t.Parallel()
-	b := newTold(t)
+	b := newFed(t)
 	now := time.Now()
 	b.beat(now)
 	var rates []object
@@ -213,7 +211,7 @@ func TestPageLeavesAGapInAChart(t *testing.T) {
 		}
 		rates = append(rates, r)
 	}
-	b.tell("rates", rates)
+	b.send("rates", rates)
 	b.charts()
 	lines := eval[[]string](b.tab, "[...document.querySelectorAll('path')].map((e) => e.getAttribute('d'))")
 	for i, want := range []int{1, 6, 6} { // three busy times of 40 s, and three seconds between
@@ -230,11 +228,11 @@ func TestPageLeavesAGapInAChart(t *testing.T) {
 
 func TestPageTellsWhoIsDrained(t *testing.T) {
 	t.Parallel()
-	b := newTold(t)
+	b := newFed(t)
 	worker := func(pid int, draining bool, tasks ...string) object {
 		return object{"id": fmt.Sprintf("h:%d-%t%d", pid, draining, len(tasks)), "host": "h", "pid": pid, "queue": "", "tasks": append([]string{}, tasks...), "draining": draining}
 	}
-	b.tell("view", object{"leads": true, "now": time.Now(), "queues": []object{}, "lost": []object{}, "workers": 8, "busy": 2, "draining": 3, "drained": 2,
+	b.send("view", object{"leads": true, "now": time.Now(), "queues": []object{}, "lost": []object{}, "workers": 8, "busy": 2, "draining": 3, "drained": 2,
 		"list": []object{worker(1, true), worker(1, true, "t1"), worker(1, false), worker(2, false, "t2")}})
 	b.reads("#crew", "8 workers: 2 busy (1 of them draining), 4 free, 2 drained: they take no more tasks; 4 are shown")
 	b.reads("#processes", "h:1 1 of 3 slots busy, 1 draining, 1 drained", "h:2 1 of 1 slot busy")
@@ -243,7 +241,7 @@ func TestPageTellsWhoIsDrained(t *testing.T) {
 
 func TestPageKeepsTheFocus(t *testing.T) {
 	t.Parallel()
-	b := newTold(t)
+	b := newFed(t)
 	workers := func(pids ...int) object {
 		var list []object
 		for _, pid := range pids {
@@ -251,10 +249,10 @@ func TestPageKeepsTheFocus(t *testing.T) {
 		}
 		return object{"leads": true, "now": time.Now(), "queues": []object{}, "lost": []object{}, "workers": len(pids), "busy": 0, "draining": 0, "list": list}
 	}
-	b.tell("view", workers(1, 2, 3))
+	b.send("view", workers(1, 2, 3))
 	b.reads("#processes", "h:3")
 	eval[bool](b.tab, "document.querySelectorAll('#processes summary')[2].focus() ?? true")
-	b.tell("view", workers(2, 3))
+	b.send("view", workers(2, 3))
 	b.lacks("#processes", "h:1")
 	if !eval[bool](b.tab, "document.activeElement === document.querySelectorAll('#processes summary')[1]") {
 		t.Error("the focus is gone with another worker")
@@ -263,7 +261,7 @@ func TestPageKeepsTheFocus(t *testing.T) {
 
 func TestPageOfAMasterThatKnowsNothingYet(t *testing.T) {
 	t.Parallel()
-	b := newTold(t)
-	b.tell("servers", object{"list": []object{}, "away": time.Now().Add(-time.Minute)})
+	b := newFed(t)
+	b.send("servers", object{"list": []object{}, "away": time.Now().Add(-time.Minute)})
 	b.reads("#leadership", "No ZooKeeper server serves, for 1 min ")
 }
