@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"os/exec"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"taskkeeper/internal/lab/zktest"
 )
 
 // Command is the verb.
@@ -18,14 +20,18 @@ func Command() *cobra.Command {
 	return &cobra.Command{
 		Use:   "test",
 		Short: "Run all tests",
-		Long: `Run all tests of the project, in the folder of which this must be started: with the race
+		Long: `Run all tests of the project, whose checkout this must be started in: with the race
 detector; without it the long tests, and those that would meet go-zookeeper's own data race;
 and the tests of the programs again under TLS and a policy. There is a line for each package
 and way, and at the end what each failed test wrote. The status is 1 if one failed.`,
 		Example: "  make test",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			lanes, err := lanes(".")
+			root, err := zktest.Checkout()
+			if err != nil {
+				return err
+			}
+			lanes, err := lanes(root)
 			if err != nil {
 				return err
 			}
@@ -35,7 +41,7 @@ and way, and at the end what each failed test wrote. The status is 1 if one fail
 }
 
 // programs is the package whose tests take longest, by far.
-const programs = "./internal/lab/cmdtest"
+const programs = "taskkeeper/internal/lab/cmdtest"
 
 // notTLS matches tests of the programs that do not run again under TLS: long ones, and tests of text,
 // pages, processes and files, to which the connection makes no difference. make test-tls runs them too.
@@ -76,33 +82,23 @@ func lanes(dir string) ([][]way, error) {
 // packages returns the packages with tests, except programs, and those of them that have tests for a
 // build without the race detector.
 func packages(dir string) (others, norace []string, err error) {
-	err = filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
-		if err != nil || !e.IsDir() {
-			return err
+	list := exec.Command("go", "list", "-f", "{{.ImportPath}}\t{{.TestGoFiles}}{{.XTestGoFiles}}", "./...")
+	list.Dir, list.Stderr = dir, os.Stderr
+	out, err := list.Output()
+	if err != nil {
+		return nil, nil, fmt.Errorf("go list: %w", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		name, files, _ := strings.Cut(line, "\t")
+		if name == programs || !strings.Contains(files, "_test.go") {
+			continue
 		}
-		if e.Name() == "testdata" { // no packages of ours
-			return filepath.SkipDir
-		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		name = "./" + name
-		if name == programs {
-			return nil
-		}
-		if tests, _ := filepath.Glob(filepath.Join(path, "*_test.go")); len(tests) > 0 {
-			others = append(others, name)
-		}
-		if tests, _ := filepath.Glob(filepath.Join(path, "*_norace_test.go")); len(tests) > 0 {
+		others = append(others, name)
+		if strings.Contains(files, "_norace_test.go") {
 			norace = append(norace, name)
 		}
-		return nil
-	})
-	if err == nil && len(others) == 0 {
-		err = errors.New("no tests here: start this in the project's folder")
 	}
-	return others, norace, err
+	return others, norace, nil
 }
 
 // run runs all tests, and prints the report.

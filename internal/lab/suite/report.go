@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -32,7 +33,8 @@ func (w way) run(ctx context.Context, r *report) error {
 	cmd.Dir, cmd.Env = w.dir, append(os.Environ(), w.env...)
 	// The race detector makes each program that ends well sleep for a second.
 	cmd.Env = append(cmd.Env, "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=10")
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) } // go ends the tests
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // go test does not end its tests by itself
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
@@ -89,7 +91,7 @@ func (ts *tests) add(e event) {
 	}
 	switch e.Action {
 	case "output", "build-output":
-		if !noise(e.Output) {
+		if !noise.MatchString(e.Output) {
 			ts.output[t].WriteString(e.Output)
 		}
 	case "run":
@@ -149,16 +151,9 @@ func (ts *tests) failed(t test, others bool) {
 	}
 }
 
-// noise says whether a line of output only repeats what the report says.
-func noise(line string) bool {
-	line = strings.TrimSpace(line)
-	for _, prefix := range []string{"=== ", "--- FAIL: ", "FAIL", "PASS", "exit status "} {
-		if strings.HasPrefix(line, prefix) {
-			return true
-		}
-	}
-	return false
-}
+// noise matches the lines of go test that only repeat what the report says. What a test itself says is
+// indented by more.
+var noise = regexp.MustCompile(`^(=== [A-Z]+ |(    )*--- FAIL: Test|(FAIL|PASS)(\s|$)|exit status \d+$)`)
 
 // of returns the name of a package and how it was tested.
 func (w way) of(pkg string) string {
@@ -210,9 +205,9 @@ func (r *report) has(w way, pkg string) bool {
 	return false
 }
 
-// The report shows so many lines of a failed test's output: the first ones say why it failed, the last
-// ones are the server's log.
-const firstLines, lastLines = 60, 30
+// The report shows so many lines of a failed test's output: the first ones, and the last ones, which say
+// why it failed and end with 30 lines of the log of each server.
+const firstLines, lastLines = 60, 100
 
 func shorten(text string) string {
 	lines := slices.Collect(strings.Lines(text))

@@ -2,12 +2,17 @@ package suite
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"taskkeeper/internal/lab/zktest"
 )
 
 // project makes a module of files by their paths, each in a package of its own.
@@ -31,7 +36,7 @@ func TestRun(t *testing.T) {
 	const head = "package p\nimport \"testing\"\n"
 	dir := project(t, map[string]string{
 		"good/a_test.go": head + `func TestA(t *testing.T) { t.Run("b", func(*testing.T) {}); t.Run("c", func(*testing.T) {}) }; func TestD(t *testing.T) { t.Log("unasked"); t.Skip("here") }`,
-		"bad/a_test.go":  head + `func TestA(t *testing.T) { t.Run("b", func(t *testing.T) { t.Error("why") }); t.Run("c", func(t *testing.T) { t.Log("fine") }) }`,
+		"bad/a_test.go":  head + `func TestA(t *testing.T) { t.Run("b", func(t *testing.T) { t.Error("why\nexit status 7\nFAIL: the disk") }); t.Run("c", func(t *testing.T) { t.Log("fine") }) }`,
 		"none/a_test.go": head + `func TestA(t *testing.T) { nothing() }`,
 		"left/a_test.go": head + `import "os"; func TestMain(m *testing.M) { m.Run(); println("a goroutine is left"); os.Exit(1) }; func TestA(*testing.T) {}`,
 	})
@@ -45,7 +50,7 @@ func TestRun(t *testing.T) {
 		{"counts_tests_that_pass", [][]way{{{dir: dir, args: []string{"./good"}}}, {{dir: dir, name: "again", args: []string{"./good"}}}},
 			[]string{`ok +\texample/good\t[0-9.]+s\t3 tests, 1 skipped`, `ok +\texample/good\t[0-9.]+s\t3 tests, 1 skipped, again`, `6 tests in \d+s`}, "unasked", ""},
 		{"prints_at_the_end_what_failed_tests_wrote", [][]way{{{dir: dir, args: []string{"./bad", "./good"}}}},
-			[]string{`FAIL\texample/bad\t[0-9.]+s\t2 tests`, `ok +\texample/good\t.*`, `TestA/b failed, in bad`, ` +a_test.go:\d+: why`}, "fine", "1 of 5 tests failed in "},
+			[]string{`FAIL\texample/bad\t[0-9.]+s\t2 tests`, `ok +\texample/good\t.*`, `TestA/b failed, in bad`, ` +a_test.go:\d+: why`, ` +exit status 7`, ` +FAIL: the disk`}, "fine", "1 of 5 tests failed in "},
 		{"fails_where_a_package_cannot_be_built", [][]way{{{dir: dir, args: []string{"./none", "./good"}}}},
 			[]string{`FAIL\texample/none\t0.0s\t0 tests`, `ok +\texample/good\t.*`, `the package failed, in none`, `none/a_test.go:3:\d+: undefined: nothing`}, "", "1 of 3 tests failed in "},
 		{"fails_where_only_the_package_fails", [][]way{{{dir: dir, args: []string{"./left"}}}},
@@ -77,6 +82,21 @@ func TestRun(t *testing.T) {
 	}
 }
 
+func TestASignalEndsWhatItRuns(t *testing.T) {
+	started := filepath.Join(t.TempDir(), "started")
+	dir := project(t, map[string]string{"waits/a_test.go": fmt.Sprintf(`package p
+import ("os"; "testing"; "time")
+func TestA(*testing.T) { os.WriteFile(%q, nil, 0o600); time.Sleep(time.Hour) }`, started)})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, [][]way{{{dir: dir, args: []string{"./waits"}}}}, io.Discard) }()
+	zktest.Eventually(t, "the test runs", func() (bool, string) { _, err := os.Stat(started); return err == nil, fmt.Sprint(err) })
+	cancel()
+	if err := zktest.Receive(t, "end", ended); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
 func TestShorten(t *testing.T) {
 	lines := func(from, to int) (text string) {
 		for i := from; i <= to; i++ {
@@ -85,7 +105,7 @@ func TestShorten(t *testing.T) {
 		return text
 	}
 	for n, want := range map[int]string{
-		0: "", 90: lines(1, 90), 200: lines(1, firstLines) + "    … 110 lines\n" + lines(171, 200),
+		0: "", 160: lines(1, 160), 200: lines(1, firstLines) + "    … 40 lines\n" + lines(101, 200),
 	} {
 		if got := shorten(lines(1, n)); got != want {
 			t.Errorf("%d lines:\n%s", n, got)
@@ -107,7 +127,7 @@ func TestLanesLeaveOutNothing(t *testing.T) {
 				if strings.Contains(a, "testdata") {
 					t.Errorf("%s is tested, which is no package of the project", a)
 				}
-				if strings.HasPrefix(a, "./") {
+				if strings.HasPrefix(a, "taskkeeper/") {
 					got[w.args[0]+" "+a]++
 				}
 			}
@@ -127,8 +147,8 @@ func TestLanesLeaveOutNothing(t *testing.T) {
 			way = "-run "
 		}
 		name, _ := strings.CutPrefix(filepath.Dir(f), "../../../")
-		if n := got[way+"./"+name]; n != 1 {
-			t.Errorf("%s./%s is tested %d times", way, name, n)
+		if n := got[way+"taskkeeper/"+name]; n != 1 {
+			t.Errorf("%s%s is tested %d times", way, name, n)
 		}
 	}
 }

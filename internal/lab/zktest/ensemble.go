@@ -156,6 +156,9 @@ func areFree(port, n int) bool {
 // Checkout is the root of the checkout that the working directory lies in.
 func Checkout() (string, error) {
 	wd, err := os.Getwd()
+	if err == nil {
+		wd, err = filepath.EvalSymlinks(wd) // go build -overlay knows files by their real paths
+	}
 	if err != nil {
 		return "", err
 	}
