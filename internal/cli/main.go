@@ -150,7 +150,7 @@ func report(cmd *cobra.Command, cause, err error) (status int) {
 		if exit.Err == nil {
 			return status
 		}
-	case errors.Is(err, context.Canceled) && errors.As(cause, &stop):
+	case (errors.Is(err, context.Canceled) || errors.As(err, &stop)) && errors.As(cause, &stop):
 		status = 128 + int(stop.signal)
 		if errors.As(err, &far) {
 			err = fmt.Errorf("%w: %s", stop, far.text)

@@ -179,7 +179,11 @@ func (c *Cluster) Process(name string) *Process {
 
 // Signal sends a signal to a program. One that has ended is an error.
 func (c *Cluster) Signal(name string, sig syscall.Signal) error {
-	return c.Process(name).Signal(sig)
+	p := c.Process(name)
+	if p == nil {
+		return fmt.Errorf("%s was not started", name)
+	}
+	return p.Signal(sig)
 }
 
 // Exit waits for a program's end, which must have the wanted status.

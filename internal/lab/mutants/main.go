@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"taskkeeper/internal/cli"
 	"taskkeeper/internal/lab/harness"
 )
 
@@ -37,7 +38,7 @@ a rule, take it away from a scenario: lab scenario --without RULE NAME.`,
 			for _, name := range args {
 				r, err := Find(name)
 				if err != nil {
-					return err
+					return cli.WrongUse("%w", err)
 				}
 				rules = append(rules, r)
 			}

@@ -17,7 +17,7 @@ func clientFails(r *run) {
 	// While its task is executed.
 	r.executes(r.submit("client-2", 1, "3600"), "worker-1")
 	killed = r.signal("client-2", syscall.SIGKILL)
-	r.timed("the execution was cancelled", syscall.SIGKILL, killed, logs("worker-1", "task was taken away, cancelling it"))
+	r.timed("the worker is told to cancel the execution", syscall.SIGKILL, killed, logs("worker-1", "task was taken away, cancelling it"))
 	// The worker is free for others.
 	r.submit("client-3", 1, "0.1")
 	r.exits("client-3", 0)

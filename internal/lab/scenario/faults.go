@@ -6,6 +6,8 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -43,6 +45,11 @@ fill its disk, all at random. Then let all come to an end, and judge ZooKeeper's
 own log, write by write. The status is 1 if anything was not as it must be.`,
 		Example: "  lab faults --duration 10m\n  lab faults --seed 42",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, class := range []string{"master", "worker", "client"} {
+				if _, err := os.Stat(filepath.Join(f.other, class)); f.other != "" && err != nil {
+					return fmt.Errorf("--other: %w", err)
+				}
+			}
 			if !cmd.Flags().Changed("seed") {
 				f.seed = rand.IntN(1_000_000)
 			}
@@ -125,7 +132,7 @@ func (f *faults) serve(ctx context.Context) error {
 		})
 	}
 	all.Go(func() error {
-		if err := f.attack(ctx); err != nil {
+		if err := f.attack(ctx); err != nil || ctx.Err() != nil { // a member has failed
 			return err
 		}
 		for _, m := range f.members {

@@ -60,9 +60,15 @@ type options struct {
 // perform runs a scenario, prints its timeline, and fails if a check failed.
 func perform(ctx context.Context, out io.Writer, name string, sc scenario, o options) (err error) {
 	var text strings.Builder
+	printed := &checkedWriter{Writer: out}
 	r := &run{
-		options: o, patience: 30 * time.Second, out: io.MultiWriter(out, &text),
+		options: o, patience: 30 * time.Second, out: io.MultiWriter(&text, printed),
 		timeout: cmp.Or(sc.timeout, sessionTimeout), tick: cmp.Or(sc.tick, serverTick),
+	}
+	if o.evidence != "" {
+		if err := os.MkdirAll(o.evidence, 0o755); err != nil {
+			return fmt.Errorf("--evidence: %w", err)
+		}
 	}
 	limit := cmp.Or(sc.limit, usualLimit)
 	if o.rule != nil {
@@ -103,7 +109,10 @@ func perform(ctx context.Context, out io.Writer, name string, sc scenario, o opt
 	if err == nil && r.wrong != nil {
 		err = fmt.Errorf("not as it must be: %s", strings.Join(r.wrong, "; "))
 	}
-	if o.rule != nil && ctx.Err() == nil {
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // a signal
+	}
+	if o.rule != nil {
 		return r.conclude(name, err)
 	}
 	if err != nil {
@@ -111,15 +120,25 @@ func perform(ctx context.Context, out io.Writer, name string, sc scenario, o opt
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if o.evidence == "" {
-		return nil
-	}
-	if err := os.MkdirAll(o.evidence, 0o755); err != nil {
-		return err
+		return printed.err
 	}
 	if r.series != "" {
 		err = os.WriteFile(filepath.Join(o.evidence, name+".csv"), []byte(r.series), 0o644)
 	}
-	return errors.Join(err, os.WriteFile(filepath.Join(o.evidence, name+".txt"), []byte(text.String()), 0o644))
+	return errors.Join(printed.err, err, os.WriteFile(filepath.Join(o.evidence, name+".txt"), []byte(text.String()), 0o644))
+}
+
+// checkedWriter keeps its first error, and takes what comes later.
+type checkedWriter struct {
+	io.Writer
+	err error
+}
+
+func (w *checkedWriter) Write(p []byte) (int, error) {
+	if w.err == nil {
+		_, w.err = w.Writer.Write(p)
+	}
+	return len(p), nil
 }
 
 // stopped is the panic by which a method ends the script.
