@@ -34,20 +34,12 @@ func TestLongRunOfLinesWhileWorkersAreKilled(t *testing.T) {
 	c := harness.Run(t, harness.Command{Path: "/bin/sh", Args: []string{"-c", `"$0" run --json --zk "$1" --file "$2" > "$3"`,
 		filepath.Join(svc.dir, "client"), svc.root, in, out}})
 	kills := 0
-	ticker := time.NewTicker(3 * time.Second)
-	defer ticker.Stop()
-	for running := true; running; {
-		select {
-		case <-c.Done():
-			running = false
-		case <-ticker.C:
-			kills++
-			workers = append(workers, worker())
-			workers[0].Send(syscall.SIGKILL)
-			workers = workers[1:]
-		}
-	}
-	endsWell(t, c)
+	during(t, c, func() time.Duration { return 3 * time.Second }, func() {
+		kills++
+		workers = append(workers, worker())
+		workers[0].Send(syscall.SIGKILL)
+		workers = workers[1:]
+	})
 	f, err := os.Open(out)
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +65,22 @@ func TestLongRunOfLinesWhileWorkersAreKilled(t *testing.T) {
 	}
 	t.Logf("%d workers were killed", kills)
 	svc.empty()
+}
+
+// during calls a function after each pause until a process ends, which must have status 0 within 5
+// minutes.
+func during(t *testing.T, p *harness.Child, pause func() time.Duration, do func()) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); {
+		select {
+		case <-p.Done():
+			p.Exit(0)
+			return
+		case <-time.After(pause()):
+			do()
+		}
+	}
+	t.Fatalf("%s has not ended after 5 minutes", p)
 }
 
 // endsWell waits up to 5 minutes for the end of a process, which must have status 0.

@@ -39,18 +39,11 @@ func TestLongRunExecutesNothingTwice(t *testing.T) {
 	}
 	writeFile(t, in, text.String())
 	c := svc.start("client", "run", "--file", in)
-	for running := true; running; {
-		select {
-		case <-c.Done():
-			running = false
-		case <-time.After(rand.N(time.Second)):
-			server.Pause()
-			<-time.After(30*time.Millisecond + rand.N(570*time.Millisecond))
-			server.Resume()
-		}
-	}
-
-	endsWell(t, c)
+	during(t, c, func() time.Duration { return rand.N(time.Second) }, func() {
+		server.Pause()
+		<-time.After(30*time.Millisecond + rand.N(570*time.Millisecond))
+		server.Resume()
+	})
 	log, err := os.Open(executions)
 	if err != nil {
 		t.Fatal(err)

@@ -31,11 +31,11 @@ func TestReconnectWatch(t *testing.T) {
 		line := c.Line(c.Stdout, "  ZooKeeper has been away since ")
 		_, since, _ := strings.Cut(line, "away since ")
 		since, _, _ = strings.Cut(since, ",")
-		told := false
+		named := false
 		for at := began; !at.After(time.Now()); at = at.Add(time.Second) {
-			told = told || at.Format("15:04:05") == since
+			named = named || at.Format("15:04:05") == since
 		}
-		if !told {
+		if !named {
 			t.Errorf("%q, it began at %v", line, began)
 		}
 		svc.dirs()
