@@ -292,6 +292,25 @@ func TestTaskThatALaggingServerDoesNotShowYet(t *testing.T) {
 }
 
 // The task moves on between the read of a retry and its write.
+func TestCancelLeavesATaskThatWasFinishedMeanwhile(t *testing.T) {
+	t.Parallel()
+	_, h, proxy, r := startVia(t)
+	id := r.submit("a")[0]
+	held, release := proxy.Hold(zktest.OpMulti, 1, zktest.Naming(task.StatePath(id)))
+	defer release()
+	got := make(chan error, 1)
+	go func() { got <- r.Cancel(t.Context(), id) }()
+	met(t, held)
+	h.Set(task.StatePath(id), "done 42")
+	release()
+	if err := zktest.Receive(t, "end of Cancel", got); !errors.Is(err, ErrFinished) {
+		t.Errorf("%v, want %v", err, ErrFinished)
+	}
+	if state, _ := h.Get(task.StatePath(id)); state != "done 42" {
+		t.Errorf("left %q", state)
+	}
+}
+
 func TestRetryLeavesATaskThatMovedOn(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

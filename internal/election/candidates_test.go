@@ -80,6 +80,26 @@ func campaign(ctx context.Context, c *Candidate) <-chan result {
 	return done
 }
 
+func outcome(t *testing.T, done <-chan result) result {
+	t.Helper()
+	select {
+	case r := <-done:
+		return r
+	case <-time.After(patience):
+		t.Fatalf("the campaign goes on after %v", patience)
+		panic("unreachable")
+	}
+}
+
+func await[T any](t *testing.T, what string, c <-chan T) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(patience):
+		t.Fatalf("no %s within %v", what, patience)
+	}
+}
+
 // before calls do once: when the next request of an operation that names a path comes, and
 // before the server gets it. The channel is closed then. do must not use the proxy.
 func before(proxy *zktest.Proxy, op zktest.Op, path string, do func(request []byte)) (met <-chan struct{}) {
@@ -99,13 +119,13 @@ func before(proxy *zktest.Proxy, op zktest.Op, path string, do func(request []by
 // ended waits for the end of a term and returns its cause.
 func ended(t *testing.T, term *Term) error {
 	t.Helper()
-	zktest.Receive(t, "end of the term", term.Context().Done())
+	await(t, "end of the term", term.Context().Done())
 	return context.Cause(term.Context())
 }
 
 func changed(t *testing.T, c *Candidate) {
 	t.Helper()
-	zktest.Receive(t, "hint for "+c.Path(), c.Changed())
+	await(t, "hint for "+c.Path(), c.Changed())
 }
 
 // unchanged fails if a hint has come: what a session's watches have seen

@@ -89,10 +89,10 @@ func TestCampaign(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		done := campaign(ctx, backup)
 		cancel(errTest)
-		if r := zktest.Receive(t, "end of the campaign", done); !errors.Is(r.err, errTest) {
+		if r := outcome(t, done); !errors.Is(r.err, errTest) {
 			t.Errorf("Campaign: %v", r.err)
 		}
-		if backup.Resign() != nil || !errors.Is(zktest.Receive(t, "end of the campaign", campaign(ctx, backup)).err, errTest) {
+		if backup.Resign() != nil || !errors.Is(outcome(t, campaign(ctx, backup)).err, errTest) {
 			t.Error("campaigns under a context that has ended")
 		}
 	})
@@ -102,7 +102,7 @@ func TestCampaign(t *testing.T) {
 		backup := join(t, harness.Open(t, root))
 		done := campaign(t.Context(), backup)
 		backup.s.Close()
-		if r := zktest.Receive(t, "end of the campaign", done); !errors.Is(r.err, session.ErrOver) {
+		if r := outcome(t, done); !errors.Is(r.err, session.ErrOver) {
 			t.Errorf("Campaign: %v", r.err)
 		}
 	})
@@ -112,7 +112,7 @@ func TestCampaign(t *testing.T) {
 		backup := join(t, harness.Open(t, root))
 		done := campaign(t.Context(), backup)
 		zktest.Conn(t, root).Delete(backup.Path())
-		if r := zktest.Receive(t, "end of the campaign", done); !errors.Is(r.err, ErrOut) {
+		if r := outcome(t, done); !errors.Is(r.err, ErrOut) {
 			t.Errorf("Campaign: %v", r.err)
 		}
 	})
@@ -131,7 +131,7 @@ func succession(t *testing.T, leave func(*zktest.ManualClient, *Candidate) error
 		campaigns = append(campaigns, campaign(t.Context(), c))
 	}
 	for i, c := range candidates {
-		r := zktest.Receive(t, "end of the campaign", campaigns[i])
+		r := outcome(t, campaigns[i])
 		if r.err != nil {
 			t.Fatalf("campaign of candidate %d: %v", i, r.err)
 		}
@@ -206,7 +206,7 @@ func TestElection(t *testing.T) {
 			var watch byte
 			met := before(proxy, zktest.OpGetData, c.Path(), func(request []byte) { watch = request[len(request)-1] })
 			elected(t, c)
-			zktest.Receive(t, "read of the own znode", met)
+			await(t, "read of the own znode", met)
 			if watch != want {
 				t.Errorf("read %d: watch %d, want %d", i, watch, want)
 			}
@@ -251,7 +251,7 @@ func TestElection(t *testing.T) {
 		var err error
 		met := before(proxy, zktest.OpGetData, first.Path(), func([]byte) { err = first.Resign() })
 		leads := elected(t, second)
-		zktest.Receive(t, "read of the predecessor", met)
+		await(t, "read of the predecessor", met)
 		if !leads || err != nil {
 			t.Errorf("the second leads: %v; the first resigned: %v", leads, err)
 		}
@@ -264,7 +264,7 @@ func TestElection(t *testing.T) {
 		var err error
 		met := before(proxy, zktest.OpGetData, second.Path(), func([]byte) { err = second.Resign() })
 		leads := elected(t, third)
-		zktest.Receive(t, "read of the predecessor", met)
+		await(t, "read of the predecessor", met)
 		if leads || err != nil {
 			t.Fatalf("the third leads: %v; the second resigned: %v", leads, err)
 		}
@@ -288,7 +288,7 @@ func TestElection(t *testing.T) {
 		if leads, err := c.Election(); leads || !errors.Is(err, ErrOut) {
 			t.Errorf("Election: %v, %v", leads, err)
 		}
-		zktest.Receive(t, "read of the own znode", met)
+		await(t, "read of the own znode", met)
 		if err != nil {
 			t.Error(err)
 		}

@@ -47,7 +47,7 @@ func TestLeader(t *testing.T) {
 		var err error
 		met := before(proxy, zktest.OpGetData, first.Path(), func([]byte) { err = first.Resign() })
 		is(t, s, second.Path(), "me")
-		zktest.Receive(t, "read of the first", met)
+		await(t, "read of the first", met)
 		if err != nil {
 			t.Error(err)
 		}
@@ -67,7 +67,7 @@ func TestCandidateMadeByHand(t *testing.T) {
 		}
 		done := campaign(t.Context(), c)
 		h.Delete(byHand)
-		if r := zktest.Receive(t, "end of the campaign", done); r.err != nil {
+		if r := outcome(t, done); r.err != nil {
 			t.Errorf("Campaign: %v", r.err)
 		}
 	})
@@ -83,7 +83,7 @@ func TestCandidateMadeByHand(t *testing.T) {
 		}
 		done := campaign(t.Context(), c)
 		h.DeleteAll(task.MasterDir + "/0000000000")
-		if r := zktest.Receive(t, "end of the campaign", done); r.err != nil {
+		if r := outcome(t, done); r.err != nil {
 			t.Errorf("Campaign: %v", r.err)
 		}
 	})
@@ -110,7 +110,7 @@ func TestCandidateMadeByHand(t *testing.T) {
 		}
 		h.Create(task.MasterDir+"/notes/0000000000", "")
 		c := join(t, harness.Open(t, root))
-		r := zktest.Receive(t, "end of the campaign", campaign(t.Context(), c))
+		r := outcome(t, campaign(t.Context(), c))
 		if r.err != nil {
 			t.Fatal(r.err)
 		}

@@ -36,7 +36,7 @@ func TestReconnect(t *testing.T) {
 			s := harness.Open(t, through)
 			met := cut(proxy, zktest.OpMulti, 1, zktest.Naming(task.MasterDir+"/"))
 			c := join(t, s)
-			zktest.Receive(t, "lost "+name, met)
+			await(t, "lost "+name, met)
 			if got := h.Children(task.MasterDir); len(got) != 1 || task.MasterDir+"/"+got[0] != c.Path() {
 				t.Errorf("candidates %q, ours is %s", got, c.Path())
 			}
@@ -55,7 +55,7 @@ func TestReconnect(t *testing.T) {
 			if err := c.Resign(); err != nil {
 				t.Error(err)
 			}
-			zktest.Receive(t, "lost "+name, met)
+			await(t, "lost "+name, met)
 			if got := zktest.Conn(t, root).Children(task.MasterDir); len(got) != 0 {
 				t.Errorf("left behind: %q", got)
 			}
@@ -81,7 +81,7 @@ func TestReconnect(t *testing.T) {
 			return true
 		})
 		c := join(t, s)
-		zktest.Receive(t, "lost request", met)
+		await(t, "lost request", met)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func TestReconnect(t *testing.T) {
 			_, err := Join(s, "me", unwatched)
 			joined <- err
 		}()
-		zktest.Receive(t, "request", held)
+		await(t, "request", held)
 		proxy.Refuse(true)
 		zktest.Expire(t, root, s.ID())
 		proxy.Refuse(false)
@@ -132,7 +132,7 @@ func TestReconnect(t *testing.T) {
 			t.Fatal(err)
 		}
 		proxy.Refuse(false)
-		if r := zktest.Receive(t, "end of the campaign", done); r.err != nil {
+		if r := outcome(t, done); r.err != nil {
 			t.Errorf("Campaign: %v", r.err)
 		}
 	})
@@ -141,7 +141,7 @@ func TestReconnect(t *testing.T) {
 		root := zktest.Connect(t)
 		proxy, through := zktest.Via(t, root)
 		c := join(t, harness.Open(t, through))
-		r := zktest.Receive(t, "end of the campaign", campaign(t.Context(), c))
+		r := outcome(t, campaign(t.Context(), c))
 		if r.err != nil {
 			t.Fatal(r.err)
 		}
@@ -166,7 +166,7 @@ func TestReconnect(t *testing.T) {
 		root := zktest.Connect(t)
 		proxy, through := zktest.Via(t, root)
 		c := join(t, harness.Open(t, through))
-		r := zktest.Receive(t, "end of the campaign", campaign(t.Context(), c))
+		r := outcome(t, campaign(t.Context(), c))
 		if r.err != nil {
 			t.Fatal(r.err)
 		}

@@ -21,7 +21,7 @@ func TestTerm(t *testing.T) {
 	t.Parallel()
 	lead := func(t *testing.T, root string, ctx context.Context) (*Candidate, *Term) {
 		c := join(t, harness.Open(t, root))
-		r := zktest.Receive(t, "end of the campaign", campaign(ctx, c))
+		r := outcome(t, campaign(ctx, c))
 		if r.err != nil {
 			t.Fatal(r.err)
 		}
@@ -61,7 +61,7 @@ func TestTerm(t *testing.T) {
 		if cause := ended(t, term); cause != context.Canceled {
 			t.Errorf("ended with %v", cause)
 		}
-		r := zktest.Receive(t, "end of the campaign", campaign(t.Context(), c))
+		r := outcome(t, campaign(t.Context(), c))
 		if r.err != nil {
 			t.Fatal(r.err)
 		}
@@ -77,8 +77,12 @@ func TestTerm(t *testing.T) {
 		idle(t, proxy)
 		lower := task.MasterDir + "/by-hand-0000000000"
 		h.CreateEphemeral(lower, "")
+		made := time.Now()
 		if cause := ended(t, term); !errors.Is(cause, ErrOvertaken) || !strings.Contains(cause.Error(), lower) {
 			t.Errorf("ended with %v", cause)
+		}
+		if took := time.Since(made); took > recheck/2 {
+			t.Errorf("ended after %s: by the look every %s, not by a watch", took, recheck)
 		}
 		term.End()
 		if elected(t, c) {
@@ -86,7 +90,7 @@ func TestTerm(t *testing.T) {
 		}
 		done := campaign(t.Context(), c)
 		h.Delete(lower)
-		if r := zktest.Receive(t, "end of the campaign", done); r.err != nil {
+		if r := outcome(t, done); r.err != nil {
 			t.Errorf("campaign again: %v", r.err)
 		}
 	})
@@ -130,7 +134,7 @@ func TestLeaderListsRarelyWhileCandidatesComeAndGo(t *testing.T) {
 	root := zktest.Connect(t)
 	proxy, through := zktest.Via(t, root)
 	c := join(t, harness.Open(t, through))
-	r := zktest.Receive(t, "end of the campaign", campaign(t.Context(), c))
+	r := outcome(t, campaign(t.Context(), c))
 	if r.err != nil {
 		t.Fatal(r.err)
 	}
@@ -162,7 +166,7 @@ func TestFence(t *testing.T) {
 	root := zktest.Connect(t)
 	h := zktest.Conn(t, root)
 	stale, next := join(t, harness.Open(t, root)), join(t, harness.Open(t, root))
-	r := zktest.Receive(t, "end of the campaign", campaign(t.Context(), stale))
+	r := outcome(t, campaign(t.Context(), stale))
 	if r.err != nil {
 		t.Fatal(r.err)
 	}

@@ -239,6 +239,15 @@ var Rules = []Rule{
 		Package:  "internal/worker", Test: "TestCommit/overwrites_no_result_typed_by_hand",
 	},
 	{
+		Name:     "commit-list",
+		Says:     "A worker commits at the version of its list that it knows.",
+		Prevents: "The leader has taken the task back meanwhile. The worker commits a task that another worker executes, and overwrites what the leader wrote.",
+		File:     "internal/worker/commit.go",
+		Old:      "	ops = append(ops, session.Set(sl.path, ids(rest).Bytes(), sl.version))",
+		New:      "	ops = append(ops, session.Set(sl.path, ids(rest).Bytes(), session.AnyVersion))",
+		Package:  "internal/worker", Test: "TestCommit",
+	},
+	{
 		Name:     "sync-commit",
 		Says:     "After a lost answer to a commit the worker calls Sync before it reads its list.",
 		Prevents: "The server that it asks lags behind and still lists the task. The worker executes it again.",
@@ -367,6 +376,15 @@ var Rules = []Rule{
 		Old:      "	state, payload := session.Delete(task.StatePath(id), version), session.Delete(task.DataPath(id), session.AnyVersion)",
 		New:      "	state, payload := session.Delete(task.StatePath(id), session.AnyVersion), session.Delete(task.DataPath(id), session.AnyVersion)",
 		Package:  "internal/client", Test: "TestAwait/collects_no_task_that_was_made_pending_again",
+	},
+	{
+		Name:     "cancel-version",
+		Says:     "A client cancels a task at the version of the state that it read.",
+		Prevents: "The task is done meanwhile. The client deletes the result, and says that the task was cancelled.",
+		File:     "internal/client/detached.go",
+		Old:      "			err = sv.removeAt(id, stat.Version)",
+		New:      "			err = sv.removeAt(id, min(stat.Version, session.AnyVersion))",
+		Package:  "internal/client", Test: "TestCancelLeavesATaskThatWasFinishedMeanwhile",
 	},
 	{
 		Name:     "ephemeral",
