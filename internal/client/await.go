@@ -61,20 +61,25 @@ func (w *crewWait) on(ctx context.Context, sv *serving) error {
 	hints := sv.s.Hints(roots)
 	defer sv.s.Forget(roots)
 	var workers, drains []string
-	listings := map[string]*[]string{task.WorkersDir: &workers, task.DrainDir: &drains}
+	listings := []struct {
+		dir   string
+		names *[]string
+	}{{task.WorkersDir, &workers}, {task.DrainDir, &drains}}
 	due := map[string]bool{task.WorkersDir: true, task.DrainDir: true}
 	rights := time.NewTicker(rightsPause)
 	defer rights.Stop()
 	for {
-		for dir, names := range listings {
-			if !due[dir] {
+		// Drains are listed after workers: a worker counts as drained if its drain is older.
+		due[task.DrainDir] = due[task.DrainDir] || due[task.WorkersDir]
+		for _, l := range listings {
+			if !due[l.dir] {
 				continue
 			}
 			var err error
-			if *names, err = w.list(ctx, sv.s, dir); err != nil {
+			if *l.names, err = w.list(ctx, sv.s, l.dir); err != nil {
 				return err
 			}
-			due[dir] = false
+			due[l.dir] = false
 		}
 		now := w.count(workers, drains)
 		if now.Taking >= w.n {

@@ -69,11 +69,11 @@ func lanes(dir string) ([][]way, error) {
 	return [][]way{
 		{
 			{dir: dir, args: []string{"-race", "-parallel", "4", programs}},
-			{name: "under TLS", dir: dir, env: []string{"TASKKEEPER_TLS=1"}, args: []string{"-parallel", "4", "-skip", notTLS, programs}},
 		},
 		{
 			{dir: dir, args: append([]string{"-race", "-p", "3"}, others...)},
 			withoutRace(append([]string{"-p", "3"}, norace...)...),
+			{name: "under TLS", dir: dir, env: []string{"TASKKEEPER_TLS=1"}, args: []string{"-parallel", "4", "-skip", notTLS, programs}},
 		},
 		{withoutRace(programs)},
 	}, nil
