@@ -184,9 +184,10 @@ func TestRunProgressBar(t *testing.T) {
 		if err := c.Wait(); err != nil {
 			t.Error(err)
 		}
-		if all := frames(shown); all[len(all)-1] != "" {
-			t.Errorf("it is left on the terminal: %q", all[len(all)-1])
-		}
+		zktest.Eventually(t, "nothing is left on the terminal", func() (bool, string) {
+			all := frames(shown)
+			return all[len(all)-1] == "", all[len(all)-1]
+		})
 	})
 	t.Run("counts_finished_tasks_that_are_not_printed_yet", func(t *testing.T) {
 		svc := start(t)
