@@ -14,7 +14,7 @@
 //
 // Which ACL a znode has follows from the policy and from the place of the znode alone:
 // the table in table.go. It is given when the znode is created; an ACL is not inherited.
-// Who creates a task is the only client that may read it.
+// Only the client that created a task may read it.
 //
 // testdata/matrix.golden shows what that comes to on a server: each znode, each call and each
 // role, other calls, and who is not let in. testdata/calls says which request of the programs
@@ -30,8 +30,8 @@
 //
 // # Who is stopped
 //
-//   - Who has no certificate of the CA, or one that has expired, gets no connection. Who
-//     listens on the network learns nothing.
+//   - A program without a certificate of the CA, or with one that has expired, gets no
+//     connection. An eavesdropper on the network learns nothing.
 //   - A client cannot list tasks, nor read, change or answer those of another client.
 //   - A client or a worker cannot run for leader, a client or a master cannot take tasks as a
 //     worker, and a worker cannot submit tasks.
@@ -40,21 +40,21 @@
 //
 // # Who is not
 //
-//   - Who has the CA's key can be anyone. Who reads the servers' disks reads all.
+//   - A person with the CA's key can be anyone. A person who reads the servers' disks reads all.
 //   - A client can delete a task whose id it knows. An id has 74 random bits.
 //   - Workers read all payloads and write all results. A command can do what its worker can, if
 //     it runs as the same user and finds the key: with --any-command clients are trusted as much
 //     as workers.
-//   - Who has a certificate can overload the servers. Quotas bound that (client access close
+//   - A program with a certificate can overload the servers. Quotas bound that (client access close
 //     --quota), and servers of one's own end it.
-//   - Who has a certificate can end the sessions of others, because ZooKeeper derives their
+//   - A program with a certificate can end the sessions of others, because ZooKeeper derives their
 //     passwords from consecutive ids. The programs start over, and no task is lost.
 //   - A client or a worker can create znodes which only it may read: client access close names
 //     them. An admin can delete those without children, the servers' superuser the others.
 //
 // # Certificates
 //
-// Any CA does whose subjects are a CN= alone: one that also has O= or OU= can have no role,
+// Use a CA that issues subjects of one CN= only. A subject with O= or OU= can have no role,
 // because ZooKeeper's ACLs take no comma. A program warns a week, a day and an hour before its
 // certificate or the CA's expires (of a shorter one: in the second half of its time), and says
 // when it has. A renewed file counts from the next connection, without a restart. A server

@@ -23,7 +23,7 @@
 //
 // Suspended is not over. After an outage of the servers of any length the session goes
 // on. It ends when a server reports that it has expired: only the servers' clock counts.
-// A server whose data was deleted never reports that: it closes each handshake of a
+// A server whose data was deleted never reports the expiry: it closes each handshake of a
 // client that has seen a later transaction than the server has. When a server that
 // serves others has refused a session like that for Config.GiveUp, the session is given
 // up. Its znodes may still exist; they count as someone else's.

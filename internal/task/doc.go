@@ -12,7 +12,7 @@
 //	/data/<id>                the payload, never changed               client              with its task
 //	/drain/<name>             a note, or nothing; "drained" before it  client; leader      client
 //	/members                  what all programs speak: package member  the first master    nobody
-//	/members/<name>           what a process tells of itself           master, worker      its session's end
+//	/members/<name>           what a process says of itself            master, worker      its session's end
 //	/access                   who may do what: package access          an admin            an admin
 //
 // A "-" before an id in a worker's list asks the worker to return the task if it has not
@@ -36,7 +36,7 @@
 //	pending: <facts>            the same, with what its submitter asks for
 //	done <result>               finished, by hand
 //	failed <reason>             finished, by hand
-//	done: <facts>\n<result>     finished, by a worker that tells of the execution
+//	done: <facts>\n<result>     finished, by a worker that reports the execution
 //	failed: <facts>\n<reason>   the same
 //
 // Facts are "key=value", separated by blanks. Keys that are not known are kept:

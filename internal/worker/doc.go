@@ -28,10 +28,10 @@
 // The slot compares new content of its znode with its list. It cancels ids that are no
 // longer listed, goes on with those that still are, and puts new ids behind them.
 //
-// The znode is watched for good. Each write of the znode causes one event. The slot reads
+// A persistent watch is set on the znode. Each write of the znode causes one event. The slot reads
 // the znode only when it has counted more events than writes that it knows of.
 //
-// A slot whose znode is deleted or spoiled registers anew: at once the first time, then
+// A slot whose znode is deleted, or holds a malformed list, registers anew: at once the first time, then
 // after pauses of 1 s, 2 s, and so on up to 10 s if it happens again soon.
 //
 // # Taking a task

@@ -14,10 +14,10 @@ var (
 	RuleAssign  = Rule{"assign", "a task goes to one live, free worker, while it is unfinished"}
 	RuleCommit  = Rule{"commit", "a task is finished once, by the worker that lists it"}
 	RuleLosses  = Rule{"losses", "a loss is counted once for each worker that vanished"}
-	RuleGive    = Rule{"give back", "a worker that lets go of a task leaves it finished or given back"}
+	RuleGive    = Rule{"give back", "a worker takes a task off its list when it is finished, or gives it back"}
 	RuleIDs     = Rule{"ids", "an id names one thing for ever, made as a whole"}
 	RuleRemove  = Rule{"remove", "only its client removes a task that is not finished"}
-	RuleDrain   = Rule{"drain", "what is drained is free, and stays so"}
+	RuleDrain   = Rule{"drain", "a drained worker has no task, and gets none"}
 	RuleSession = Rule{"session", "a session writes nothing after its end"}
 	RuleEnd     = Rule{"end", "in the end nothing is left"}
 )

@@ -22,12 +22,13 @@ func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mutants [RULE...]",
 		Short: "Take one rule of the protocol away at a time, and see a test fail",
-		Long: `Take one rule of the protocol away at a time: build the product with one line of its
-source changed, and run the test that must fail then. All rules, or the named ones.
-The status is 1 if a test passes without its rule. The source itself stays as it is.
+		Long: `Take one rule of the protocol away at a time: build the product with one line of
+its source changed, and run the test that must fail then. All rules, or those
+that are named. The status is 1 if a test passes without its rule. The
+source itself stays as it is.
 
-It needs the source, in the current folder or above, and Go. To see what happens without
-a rule, take it away from a scenario: lab scenario --without RULE NAME.`,
+It needs the source, in the current folder or above, and Go. To see what happens
+without a rule, take it away from a scenario: lab scenario --without RULE NAME.`,
 		Example: "  lab mutants --list\n  lab mutants fence commit-version",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {

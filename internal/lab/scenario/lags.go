@@ -41,7 +41,7 @@ func masterLags(r *run) {
 	next.release()
 	r.timed("work goes on", syscall.SIGSTOP, stopped, logs(backup, "assigned"))
 	woken := r.signal(old, syscall.SIGCONT)
-	r.wait(woken, logs(old, "starting over with a new session"))
+	r.wait(woken, logs(old, startingOver))
 	r.wait(woken, logs(old, "backup"))
 
 	r.section("2. It stands still for less than that, and leads no more: its candidate is removed.")

@@ -24,7 +24,7 @@ var scenarios = map[string]scenario{
 	"1-worker-fails":      {about: "1 client, 1 worker, 1 master; the worker dies before it executes, and while it does", script: workerFails},
 	"1-worker-restarts":   {about: "1 client, 1 worker, 1 master; the worker is replaced five times during one task", script: workerRestarts},
 	"1-worker-poison":     {about: "1 client, 1 worker, 1 master; a task kills each worker that executes it", script: workerPoison},
-	"1-client-fails":      {about: "1 client, 1 worker, 1 master; the client dies before its task runs, and meanwhile", script: clientFails},
+	"1-client-fails":      {about: "1 client, 1 worker, 1 master; the client dies before its task runs, and amid it", script: clientFails},
 	"2-worker-fails":      {about: "1 client, 2 workers, 1 master; a worker dies, and another one leaves", script: oneOfTwoWorkersFails},
 	"2-worker-lags":       {about: "1 client, 2 workers, 1 master; a busy worker stands still longer than its session", script: workerLags},
 	"3-compete":           {about: "2 clients, 2 workers, 1 master; workers compete for the tasks of both clients", script: compete},

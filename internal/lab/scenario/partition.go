@@ -95,7 +95,7 @@ func (r *run) isolate(master, backup string, server *zktest.Server, role string)
 	r.must(r.Network.Join(master, r.Name(server)))
 	r.note(joined, "", "not cut off any more: %s and %s", master, r.Name(server))
 	r.joins(joined, server)
-	r.wait(joined, logs(master, "starting over with a new session"))
+	r.wait(joined, logs(master, startingOver))
 	r.wait(joined, logs(master, "backup"))
 	// The master may log only now what it had assigned before it stood still.
 	r.check(len(r.logged(lost.Time, logs(master, "assigned"))) == 0, "%s has assigned nothing since it lost the connection", master)

@@ -69,7 +69,7 @@ func workerLags(r *run) {
 	r.wait(stopped, logs("worker", "task started").of(task))
 
 	woken := r.signal(paused, syscall.SIGCONT)
-	r.wait(woken, logs(paused, "starting over with a new session"))
+	r.wait(woken, logs(paused, startingOver))
 	anew := r.wait(woken, logs(paused, "registered"))
 	r.check(anew.Time.Before(begun.Time.Add(long)), "its execution was cancelled: it registered anew %d ms after it had begun to execute for %d ms",
 		anew.Time.Sub(begun.Time).Milliseconds(), long.Milliseconds())

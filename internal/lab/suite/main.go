@@ -20,10 +20,11 @@ func Command() *cobra.Command {
 	return &cobra.Command{
 		Use:   "test",
 		Short: "Run all tests",
-		Long: `Run all tests of the project, whose checkout this must be started in: with the race
-detector; without it the long tests, and those that would meet go-zookeeper's own data race;
-and the tests of the programs again under TLS and a policy. There is a line for each package
-and way, and at the end what each failed test wrote. The status is 1 if one failed.`,
+		Long: `Run all tests of the project, in a checkout of it: with the race detector;
+without it the long tests, and those that would meet go-zookeeper's own data
+race; and the tests of the programs again under TLS and a policy. There is a
+line for each package and way, and at the end what each failed test wrote. The
+status is 1 if one failed.`,
 		Example: "  make test",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
