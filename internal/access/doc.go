@@ -38,7 +38,7 @@
 //   - A viewer cannot write, nor read payloads.
 //   - Only an admin changes the policy, an ACL or a quota.
 //
-// # Who is not
+// # Who is not stopped
 //
 //   - A person with the CA's key can be anyone. A person who reads the servers' disks reads all.
 //   - A client can delete a task whose id it knows. An id has 74 random bits.

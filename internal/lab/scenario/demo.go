@@ -17,7 +17,7 @@ import (
 const (
 	perClient = 10               // tasks
 	toOpen    = 15 * time.Second // a person needs to open the page
-	demoLimit = 2 * time.Minute  // for what should take about 20 s
+	demoLimit = 2 * time.Minute  // for what should take about 15 s
 )
 
 // Demo is the verb for the demo: the service at work, with a failover in the middle.
@@ -27,7 +27,7 @@ func Demo() *cobra.Command {
 		Use:   "demo",
 		Short: "Show the service at work, with a failover in the middle",
 		Long: `Run a ZooKeeper server, two masters, two workers with two slots each (each slot
-has an id) and two clients on this machine for about 20 s; end the leader and
+has an id) and two clients on this machine for about 15 s; end the leader and
 kill a worker half-way; and count what came of all tasks. The status is 1 if
 anything was lost or left behind.`,
 		Example: "  make demo\n  make demo DEMO=page",
