@@ -51,9 +51,10 @@ func TestReconnectPage(t *testing.T) {
 				text := b.text("#quorum")
 				return text == "", text
 			})
-			if text := b.reads("#leadership", " leads, 1 backup behind it."); text != leads {
-				t.Errorf("%s: %q, and before %q", away.by, text, leads)
-			}
+			eventually(t, away.by+": the leader leads as before", func() (bool, string) {
+				text := b.text("#leadership")
+				return text == leads, text
+			})
 		}
 		server.Pause()
 		b.reads("#quorum", "No server serves, for ")

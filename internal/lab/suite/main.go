@@ -64,8 +64,8 @@ func lanes(dir string) ([][]way, error) {
 	if err != nil {
 		return nil, err
 	}
-	withoutRace := func(tests string, args ...string) way {
-		return way{name: "without the race detector", dir: dir, args: append([]string{"-run", tests}, args...)}
+	withoutRace := func(args ...string) way {
+		return way{name: "without the race detector", dir: dir, args: append([]string{"-run", "^Test(Reconnect|LongRun)"}, args...)}
 	}
 	return [][]way{
 		{
@@ -73,11 +73,10 @@ func lanes(dir string) ([][]way, error) {
 		},
 		{
 			{dir: dir, args: append([]string{"-race", "-p", "3"}, others...)},
-			withoutRace("^Test(Reconnect|LongRun)", append([]string{"-p", "3"}, norace...)...),
+			withoutRace(append([]string{"-p", "3"}, norace...)...),
 			{name: "under TLS", dir: dir, env: []string{"TASKKEEPER_TLS=1"}, args: []string{"-parallel", "4", "-skip", notTLS, programs}},
 		},
-		{withoutRace("^TestReconnect", "-parallel", "4", programs)},
-		{withoutRace("^TestLongRun", programs)}, // one after the other: they load the machine
+		{withoutRace("-parallel", "4", programs)},
 	}, nil
 }
 

@@ -147,12 +147,8 @@ func TestLanesLeaveOutNothing(t *testing.T) {
 			way = "-run "
 		}
 		name, _ := strings.CutPrefix(filepath.Dir(f), "../../../")
-		want := 1
-		if "taskkeeper/"+name == programs && way == "-run " {
-			want = 2 // those that reconnect, and the long ones
-		}
-		if n := got[way+"taskkeeper/"+name]; n != want {
-			t.Errorf("%s%s is tested %d times, want %d", way, name, n, want)
+		if n := got[way+"taskkeeper/"+name]; n != 1 {
+			t.Errorf("%s%s is tested %d times", way, name, n)
 		}
 	}
 }
