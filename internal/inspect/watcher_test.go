@@ -61,7 +61,7 @@ func TestWatcher(t *testing.T) {
 		}
 		proxy, through := zktest.Via(t, connect)
 		w := NewWatcher(harness.Open(t, through, noCreate))
-		costs := func(mostReads int, want ...zktest.Op) {
+		reads := func(want ...zktest.Op) (n int) {
 			t.Helper()
 			proxy.Seen()
 			tree, err := w.Read(t.Context())
@@ -70,20 +70,33 @@ func TestWatcher(t *testing.T) {
 			}
 			all := proxy.Seen()
 			others := slices.DeleteFunc(slices.Clone(all), func(op zktest.Op) bool { return op == zktest.OpGetData || op == zktest.OpMultiRead })
-			if reads := len(all) - len(others); reads > mostReads || !slices.Equal(others, want) {
-				t.Errorf("%d requests: %v, want %v and at most %d reads", len(all), all, want, mostReads)
+			if !slices.Equal(others, want) {
+				t.Errorf("requests %v, want %v beside reads", all, want)
+			}
+			return len(all) - len(others)
+		}
+		costs := func(mostReads int, want ...zktest.Op) {
+			t.Helper()
+			if n := reads(want...); n > mostReads {
+				t.Errorf("%d reads, want at most %d", n, mostReads)
 			}
 		}
 		if _, err := w.Read(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		costs(0, zktest.OpSync)
-		for i := range workers { // each finishes its task and gets another
-			h.Set(task.StatePath(ids[i]), "done")
-			h.Set(worker(i), ids[workers+i])
+		// 32 znodes go in a few requests. On a busy machine they may go in more now and then.
+		fewest := 2 * workers
+		for round := 0; round < 5 && fewest > 8; round++ {
+			for i := range workers { // each finishes its task and gets another
+				h.Set(task.StatePath(ids[i]), "done")
+				h.Set(worker(i), ids[workers+i])
+			}
+			fewest = min(fewest, reads(zktest.OpSync))
 		}
-		// 32 znodes go in fewer requests: on a busy machine in more than a few.
-		costs(24, zktest.OpSync)
+		if fewest > 8 {
+			t.Errorf("at least %d reads, want at most 8", fewest)
+		}
 		costs(0, zktest.OpSync)
 		h.Set(task.MembersDir, "protocol=2")
 		costs(1, zktest.OpSync)
