@@ -71,14 +71,7 @@ func TestZooKeeperScriptLacksWhatTLSNeeds(t *testing.T) {
 		p.certificates(0, `made server.pem`)
 		certs, broken := filepath.Join(p.dir, "tls"), filepath.Join(p.dir, ".zk", port, "tls")
 		good := contents(t, certs)
-		foreign, err := zktest.NewCA(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		other, err := foreign.Issue(zktest.Request{CN: "tk-server", Hosts: []string{"127.0.0.1"}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		other := newCA(t)(zktest.Request{CN: "tk-server", Hosts: []string{"127.0.0.1"}}) // of another CA
 		foreignServer := readFile(t, other.Cert)
 		_, onlyCertificate, _ := strings.Cut(good["server.pem"], "-----END PRIVATE KEY-----\n")
 		from := ` from where scripts/certificates made `

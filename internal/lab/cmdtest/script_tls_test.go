@@ -270,14 +270,7 @@ func TestCertificatesScript(t *testing.T) {
 	})
 	t.Run("renews_or_tells_all_that_end_soon_unnamed", func(t *testing.T) {
 		p.certificates(0, `^made erin.pem\nmade frank.pem\n$`, "--days", "3", "erin", "frank")
-		foreign, err := zktest.NewCA(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		grace, err := foreign.Issue(zktest.Request{CN: "grace", NotAfter: time.Now().Add(time.Hour)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		grace := newCA(t)(zktest.Request{CN: "grace", NotAfter: time.Now().Add(time.Hour)}) // of another CA
 		brought := readFile(t, grace.Cert)
 		p.write("tls/grace.pem", brought, 0o600)
 		p.removeAll(filepath.Join(certs, "frank.key"))

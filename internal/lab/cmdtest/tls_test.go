@@ -142,22 +142,29 @@ func TestFailedTLSHandshakeIsOneLineOfEachProgram(t *testing.T) {
 	}
 }
 
-func TestUnusableFileForTLSIsOneLineOfEachProgram(t *testing.T) {
-	zktest.OpenOnly(t, "its servers and its policy are its own")
-	t.Parallel()
-	dir := harness.Build(t)
+// newCA returns what issues certificates of a new CA.
+func newCA(t *testing.T) (issue func(zktest.Request) identity.Files) {
+	t.Helper()
 	ca, err := zktest.NewCA(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	good, err := ca.Issue(zktest.Request{CN: "tk-worker"})
-	if err != nil {
-		t.Fatal(err)
+	return func(r zktest.Request) identity.Files {
+		t.Helper()
+		files, err := ca.Issue(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files
 	}
-	late, err := ca.Issue(zktest.Request{CN: "tk-late", NotAfter: time.Now().Add(-time.Hour)})
-	if err != nil {
-		t.Fatal(err)
-	}
+}
+
+func TestUnusableFileForTLSIsOneLineOfEachProgram(t *testing.T) {
+	zktest.OpenOnly(t, "its servers and its policy are its own")
+	t.Parallel()
+	dir := harness.Build(t)
+	issue := newCA(t)
+	good, late := issue(zktest.Request{CN: "tk-worker"}), issue(zktest.Request{CN: "tk-late", NotAfter: time.Now().Add(-time.Hour)})
 	exposed := writeFile(t, filepath.Join(t.TempDir(), "exposed.key"), readFile(t, good.Key))
 	if err := os.Chmod(exposed, 0o644); err != nil {
 		t.Fatal(err)
@@ -180,22 +187,13 @@ func TestUnusableFileForTLSIsOneLineOfEachProgram(t *testing.T) {
 		}
 	}
 }
+
 func TestUnusableFileIsOneLineOfTheClient(t *testing.T) {
 	zktest.OpenOnly(t, "its servers and its policy are its own")
 	t.Parallel()
 	dir := harness.Build(t)
-	ca, err := zktest.NewCA(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	good, err := ca.Issue(zktest.Request{CN: "tk-admin"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := ca.Issue(zktest.Request{CN: "tk-other"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	issue := newCA(t)
+	good, other := issue(zktest.Request{CN: "tk-admin"}), issue(zktest.Request{CN: "tk-other"})
 	empty := writeFile(t, filepath.Join(t.TempDir(), "empty.pem"), "no PEM\n")
 	with := func(change func(*identity.Files)) identity.Files {
 		f := good
