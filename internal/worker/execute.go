@@ -163,13 +163,13 @@ func (sl *slot) execute(j job) (o outcome) {
 	sl.log.Info("task started", "task", id)
 	limited, cancel := ctx, func() {}
 	limit := sl.cfg.limit(facts.Duration(task.FactTimeout))
+	began := time.Now() // before the time limit begins
 	if limit > 0 {
 		limited, cancel = context.WithTimeout(ctx, limit)
 	}
 	defer cancel()
 	stop := sl.entry.beginning()
 	ended := sl.cfg.Metrics.Began(sl.cfg.Queue, time.UnixMilli(f.state.Stat.Ctime))
-	began := time.Now()
 	result, err := sl.cfg.Run(limited, task.Execution{Task: id, Worker: sl.id, Payload: payload})
 	v.took = time.Since(began)
 	stop()
